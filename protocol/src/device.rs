@@ -1,0 +1,64 @@
+//! The device id: a number inside, six upper-case hex digits outside.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// A device's number. SFT9001 ids are their own 24-bit number; devices of
+/// other protocols get numbers from 2^24 upward.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(u32);
+
+impl DeviceId {
+    /// The largest id an SFT9001 frame can carry.
+    pub const MAX_SFT9001: u32 = 0x00FF_FFFF;
+
+    /// Wraps a device number as it is stored.
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The device number.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Six upper-case hex digits (`0A3F73`), eight beyond 24 bits.
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06X}", self.0)
+    }
+}
+
+impl fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceId({self})")
+    }
+}
+
+/// The text is not six hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a device id is six hex digits, for example 0A3F73")]
+pub struct ParseDeviceIdError;
+
+/// Reads exactly six hex digits of either case. Decimal numbers are never
+/// guessed: `671603` is the device 0x671603.
+impl FromStr for DeviceId {
+    type Err = ParseDeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() != 6 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ParseDeviceIdError);
+        }
+        u32::from_str_radix(text, 16).map(Self).map_err(|_| ParseDeviceIdError)
+    }
+}
+
+/// For which devices a publisher may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Frames of this device only; others become dead letters.
+    Device(DeviceId),
+    /// Frames of any device: anonymous on loopback, gateways, a trusted broker.
+    Any,
+}

@@ -1,0 +1,138 @@
+//! What travels from a parser to the history store: position records, dead
+//! letters, and the tally that makes the books balance.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{DecodeError, DeviceId, Position, WorkerName};
+
+/// One thing to keep. More kinds (readings of named channels, frames of other
+/// protocols) will join; match with care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A location frame.
+    Position(PositionRecord),
+    /// A stretch of bytes that was rejected, with its reason.
+    DeadLetter(Box<DeadLetter>),
+}
+
+impl Record {
+    /// When it arrived, Unix milliseconds by the receiving station's clock.
+    pub fn received_at_ms(&self) -> u64 {
+        match self {
+            Self::Position(record) => record.received_at_ms,
+            Self::DeadLetter(letter) => letter.received_at_ms,
+        }
+    }
+}
+
+/// A position with what identifies its frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionRecord {
+    /// The decoded frame.
+    pub position: Position,
+    /// [`frame_hash`] of the frame's raw bytes.
+    pub frame_hash: u64,
+    /// When it arrived, Unix milliseconds by the receiving station's clock.
+    pub received_at_ms: u64,
+    /// The frame's raw bytes, when the setting to keep them is on.
+    pub raw: Option<Box<[u8]>>,
+}
+
+/// A stretch of bytes that did not become a row, kept with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The topic it was published on.
+    pub topic: String,
+    /// Where the stretch begins: in the payload's raw bytes, or for `bad_hex` in
+    /// the payload's text.
+    pub offset: u32,
+    /// Why.
+    pub reason: Reason,
+    /// Whose, if known.
+    pub device: Option<DeviceId>,
+    /// When it arrived, Unix milliseconds by the receiving station's clock.
+    pub received_at_ms: u64,
+    /// The bytes as they came.
+    pub bytes: Vec<u8>,
+}
+
+/// Why something is a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The decoder could not read it.
+    Decode(DecodeError),
+    /// A frame's id is not the login's.
+    IdentityMismatch,
+    /// A frame's id is not the one in the topic.
+    TopicMismatch,
+    /// Recorded more than the allowed time ahead of its arrival.
+    Future,
+    /// The database refuses the row for good.
+    Refused,
+}
+
+impl Reason {
+    /// The stable code, as in the dead-letter table and in metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Decode(error) => error.code(),
+            Self::IdentityMismatch => "identity_mismatch",
+            Self::TopicMismatch => "topic_mismatch",
+            Self::Future => "future",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The reason of a code; `None` for a code this version does not know.
+    pub fn from_code(code: &str) -> Option<Self> {
+        let policy = [Self::IdentityMismatch, Self::TopicMismatch, Self::Future, Self::Refused];
+        policy
+            .into_iter()
+            .chain(DecodeError::ALL.into_iter().map(Self::Decode))
+            .find(|reason| reason.code() == code)
+    }
+}
+
+/// Names one batch for ever: (worker, run, sequence) is unique in the books, so
+/// that a repeated or doubtful commit is counted once. `run` is drawn at random
+/// when the worker starts, so that a clock set back cannot repeat a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BatchKey {
+    /// Which worker made the batch.
+    pub worker: WorkerName,
+    /// Which start of that worker.
+    pub run: u64,
+    /// Which batch of that start, from 1.
+    pub sequence: u64,
+}
+
+/// What a parser counted in one minute of arrival and nowhere else: the pings.
+/// All else of the books follows from the batch's records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Minute of arrival: Unix seconds / 60.
+    pub minute: u32,
+    /// Pings received in that minute.
+    pub pings: u32,
+}
+
+/// Offset of the composition's high byte in a location frame.
+const COMPOSITION_OFFSET: usize = 20;
+/// Bit 14 of the composition, seen from its high byte.
+const HISTORICAL_HIGH_BIT: u8 = 0x40;
+
+/// 64-bit hash (XXH3) of a location frame's bytes, blind to the historical bit,
+/// since a device repeats an unacknowledged live frame as a historical one.
+/// Stable for ever: it is part of the table's key.
+pub fn frame_hash(frame: &[u8]) -> u64 {
+    const LONGEST: usize = 35;
+    let mut copy = [0_u8; LONGEST];
+    let length = frame.len().min(LONGEST);
+    copy[..length].copy_from_slice(&frame[..length]);
+    if length > COMPOSITION_OFFSET {
+        copy[COMPOSITION_OFFSET] &= !HISTORICAL_HIGH_BIT;
+    }
+    xxhash_rust::xxh3::xxh3_64(&copy[..length])
+}

@@ -1,0 +1,108 @@
+//! Topic names, and the two forms of each.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use crate::DeviceId;
+
+/// The configurable topic names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// Frames up, shared; `{messenger}/{device}` is a device's own.
+    pub messenger: String,
+    /// Ping replies, shared; `{ping}/{device}` is a device's own.
+    pub ping: String,
+    /// Batches for the exporter.
+    pub db: String,
+    /// Commands down; always `{command}/{device}`.
+    pub command: String,
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self {
+            messenger: "/messenger".to_owned(),
+            ping: "/ping".to_owned(),
+            db: "/DB".to_owned(),
+            command: "/command".to_owned(),
+        }
+    }
+}
+
+/// What a topic name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicName {
+    /// Frames up, of whichever device.
+    Messenger,
+    /// Frames up of one device.
+    MessengerOf(DeviceId),
+    /// Ping replies.
+    Ping,
+    /// Ping replies of one device.
+    PingOf(DeviceId),
+    /// Batches for the exporter.
+    Db,
+    /// Commands for one device.
+    CommandOf(DeviceId),
+    /// None of ours (also `{messenger}/` with something that is no device id).
+    Other,
+}
+
+impl Topics {
+    /// Says what a topic name means.
+    pub fn classify(&self, topic: &str) -> TopicName {
+        if topic == self.messenger {
+            TopicName::Messenger
+        } else if topic == self.ping {
+            TopicName::Ping
+        } else if topic == self.db {
+            TopicName::Db
+        } else if let Some(device) = device_below(&self.messenger, topic) {
+            TopicName::MessengerOf(device)
+        } else if let Some(device) = device_below(&self.ping, topic) {
+            TopicName::PingOf(device)
+        } else if let Some(device) = device_below(&self.command, topic) {
+            TopicName::CommandOf(device)
+        } else {
+            TopicName::Other
+        }
+    }
+
+    /// `{ping}/{device}`.
+    pub fn ping_of(&self, device: DeviceId) -> String {
+        format!("{}/{device}", self.ping)
+    }
+
+    /// `{messenger}/{device}`.
+    pub fn messenger_of(&self, device: DeviceId) -> String {
+        format!("{}/{device}", self.messenger)
+    }
+
+    /// `{command}/{device}`.
+    pub fn command_of(&self, device: DeviceId) -> String {
+        format!("{}/{device}", self.command)
+    }
+}
+
+fn device_below(prefix: &str, topic: &str) -> Option<DeviceId> {
+    topic.strip_prefix(prefix)?.strip_prefix('/')?.parse().ok()
+}
+
+/// Whether a valid MQTT topic filter matches a topic name (MQTT 3.1.1, 4.7):
+/// `+` one level, a final `#` the rest, neither at the front of a `$` topic.
+pub fn topic_matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels = topic.split('/');
+    for wanted in filter.split('/') {
+        match (wanted, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (wanted, Some(level)) if wanted == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}

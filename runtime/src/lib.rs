@@ -1,0 +1,18 @@
+//! What every station needs and none is about: the clock, back-off, tracked
+//! tasks with a two-stage shutdown, logs, metrics and the admin listener.
+
+mod admin;
+mod backoff;
+mod clock;
+pub mod logs;
+mod tasks;
+
+pub use admin::serve_admin;
+pub use backoff::Backoff;
+pub use clock::Clock;
+pub use tasks::{Stop, Tasks};
+
+/// The metrics library, so that all stations use the same one.
+pub use prometheus_client as metrics;
+/// The registry that a station adds its metrics to before it starts.
+pub use prometheus_client::registry::Registry;

@@ -1,0 +1,117 @@
+//! The history: every frame once, the books that prove it, dead letters, and
+//! the small tables of people and logins.
+//!
+//! Rows are clustered by (time bucket, device, recorded second, frame hash): the
+//! pages being written are the devices times the rows of one bucket instead of
+//! one page a device, which is what keeps the rate flat as the table grows. A
+//! small table of the days each device has data for makes reads of one device
+//! find their buckets.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use futures_util::Stream;
+use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, Tally};
+
+use crate::StoreError;
+use crate::live::LiveEntry;
+
+/// Seconds of recorded time in one bucket of the clustered key.
+pub const BUCKET_SECONDS: u32 = 300;
+
+/// What is committed together under one key: counted once, however often it is offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The batch's name; in a node drawn by the exporter, else by the parser.
+    pub key: BatchKey,
+    /// Pings by minute of arrival.
+    pub tallies: Vec<Tally>,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+/// What became of one [`Part`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The part's key was in the books already: nothing was written or counted.
+    pub repeated: bool,
+    /// Rows that are new in the table.
+    pub stored: u64,
+    /// Records whose row was there already, or twice in the batch.
+    pub duplicates: u64,
+    /// Dead letters written.
+    pub dead_letters: u64,
+    /// Pings counted.
+    pub pings: u64,
+}
+
+/// Which rows of one device a report wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeQuery {
+    /// Whose rows.
+    pub device: DeviceId,
+    /// First recorded second, inclusive.
+    pub from: u32,
+    /// Last recorded second, inclusive.
+    pub to: u32,
+    /// Newest first.
+    pub descending: bool,
+    /// Only rows behind this (recorded_at, frame_hash) in the chosen order.
+    pub after: Option<(u32, u64)>,
+    /// At most this many rows; `None` for all.
+    pub limit: Option<u64>,
+}
+
+/// Rows in time order (recorded_at, then frame_hash), read as they are consumed.
+pub type PositionStream<'a> =
+    Pin<Box<dyn Stream<Item = Result<PositionRecord, StoreError>> + Send + 'a>>;
+
+/// Where frames are kept for good. All methods may be called from many tasks.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// Creates or upgrades the schema.
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// Fails with [`StoreError::Schema`], saying what to do, unless the schema
+    /// is the one this program needs.
+    async fn check_schema(&self) -> Result<(), StoreError>;
+
+    /// Whether the store answers now.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Writes the parts, their books included, in one durable transaction. When
+    /// this returns, the rows survive a power cut. Parts whose key is in the
+    /// books already are left out and reported as repeated; so calling again
+    /// with the same parts after a doubtful failure is safe.
+    ///
+    /// # Errors
+    /// `Unavailable` when repeating may help, `Refused` when a row is
+    /// unacceptable (find it with [`History::probe`]). Nothing is written then.
+    async fn commit(&self, parts: &[Part], exporter: &str) -> Result<Vec<Committed>, StoreError>;
+
+    /// Tries to write the records and takes them back, to find one that is refused.
+    async fn probe(&self, records: &[Record]) -> Result<(), StoreError>;
+
+    /// Rows of one device in time order.
+    fn positions(&self, query: RangeQuery) -> PositionStream<'_>;
+
+    /// The device's newest row by recorded time (not after `not_after`), with a fix if `with_fix`.
+    async fn last_position(
+        &self,
+        device: DeviceId,
+        not_after: u32,
+        with_fix: bool,
+    ) -> Result<Option<PositionRecord>, StoreError>;
+
+    /// Whether any row, dead letter or login of the device exists.
+    async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError>;
+
+    /// Live entries of all devices heard since `since_ms` (Unix milliseconds of
+    /// arrival), rebuilt from rows recorded from `recorded_from` on. Calls
+    /// `each` with bounded chunks.
+    fn recent_entries(
+        &self,
+        since_ms: u64,
+        recorded_from: u32,
+    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>>;
+}

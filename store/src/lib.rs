@@ -1,0 +1,9 @@
+//! The two stores: live (newest position of each device, with a TTL) and
+//! history (every frame once, with books, dead letters, logins and users).
+//! Traits and pure decisions apart from the products that implement them.
+
+mod error;
+pub mod history;
+pub mod live;
+
+pub use error::StoreError;
