@@ -1,1 +1,10 @@
-//! Placeholder, filled by the first commits.
+//! The exporter station: records in, committed rows out, and only then the
+//! acknowledgement. The core is the same for a node, which hands records over
+//! in process, and for a station, which reads batches from `/DB`.
+
+mod exporter;
+mod queue;
+mod refused;
+
+pub use exporter::{Config, Exporter, Receipt, Stats};
+pub use queue::{Submission, Work};

@@ -1,1 +1,7 @@
-//! Placeholder, filled by the first commits.
+//! The parser station: frames in; live entries, ping replies and records out.
+//! The decision is the pure [`Step`]; a node calls it in process, a station's
+//! worker from its subscription.
+
+mod step;
+
+pub use step::{Message, Output, Policy, Reply, Step};

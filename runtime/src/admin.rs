@@ -21,16 +21,17 @@ pub async fn serve_admin(
     registry: Arc<Registry>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = Router::new().route("/metrics", get(move || metrics(Arc::clone(&registry))));
+    let routes =
+        Router::new().route("/metrics", get(move || std::future::ready(metrics(&registry))));
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
         .context("the admin listener ended")
 }
 
-async fn metrics(registry: Arc<Registry>) -> impl IntoResponse {
+fn metrics(registry: &Registry) -> impl IntoResponse + use<> {
     let mut text = String::new();
-    match encode(&mut text, &registry) {
+    match encode(&mut text, registry) {
         Ok(()) => (
             StatusCode::OK,
             [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],

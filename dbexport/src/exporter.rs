@@ -1,0 +1,298 @@
+//! The committing lanes: fill, commit, acknowledge; repeat until it holds.
+//!
+//! Each lane has at most one transaction under way. What arrives meanwhile makes
+//! the next one (group commit), so batches grow with the load by themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
+use nemeses_runtime::metrics::metrics::counter::Counter;
+use nemeses_runtime::metrics::metrics::family::Family;
+use nemeses_runtime::metrics::metrics::gauge::Gauge;
+use nemeses_runtime::{Backoff, Outage, Registry, Stop};
+use nemeses_store::StoreError;
+use nemeses_store::history::{Committed, History, Part};
+
+use crate::queue::{Queue, Submission, Work};
+use crate::refused::bury_refused;
+
+/// Whom to tell that something is durable. Dropped untold, it means the
+/// opposite: not acknowledged, to be sent again.
+pub trait Receipt: Send + 'static {
+    /// Everything handed over with this receipt is durable.
+    fn kept(self);
+}
+
+/// How an exporter works.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This exporter's name in the books.
+    pub name: WorkerName,
+    /// Drawn at random at each start: see [`BatchKey`].
+    pub run: u64,
+    /// Transactions under way at once; at most the history's connections.
+    pub lanes: usize,
+    /// Rows that make a full batch.
+    pub max_rows: usize,
+    /// How long a batch that is not full waits for company. Keeps a quiet
+    /// system from committing each frame alone, at this price in latency.
+    pub flush_after: Duration,
+    /// First wait after a failed commit; doubles from there.
+    pub retry_first: Duration,
+    /// Longest wait between attempts: a history that returns is used within this.
+    pub retry_longest: Duration,
+}
+
+impl Config {
+    /// The defaults under this name, with a fresh run.
+    pub fn named(name: impl Into<WorkerName>) -> Self {
+        Self {
+            name: name.into(),
+            run: rand::random(),
+            lanes: 2,
+            max_rows: 1000,
+            flush_after: Duration::from_millis(2),
+            retry_first: Duration::from_millis(50),
+            retry_longest: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Takes work from many sources and commits it. Clones share.
+#[derive(Debug)]
+pub struct Exporter<R> {
+    shared: Arc<Shared<R>>,
+}
+
+impl<R> Clone for Exporter<R> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+#[derive(Debug)]
+struct Shared<R> {
+    config: Config,
+    queue: Queue<R>,
+    sequence: AtomicU64,
+    outage: Outage,
+    stats: Stats,
+}
+
+/// One label: what became of a record (`stored`, `duplicate`, `dead_letter`, `ping`).
+type Outcome = [(&'static str, &'static str); 1];
+
+/// What the exporter counts for its operators. The books in the database are
+/// the proof; these are the view.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    records: Family<Outcome, Counter>,
+    commits: Counter,
+    repeated: Counter,
+    retries: Counter,
+    queued_rows: Gauge,
+}
+
+impl Stats {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "nemeses_export_records",
+            "Records committed, by outcome",
+            self.records.clone(),
+        );
+        registry.register("nemeses_export_commits", "Committed transactions", self.commits.clone());
+        registry.register(
+            "nemeses_export_repeated_batches",
+            "Batches that were in the books already",
+            self.repeated.clone(),
+        );
+        registry.register(
+            "nemeses_export_retries",
+            "Failed attempts to commit",
+            self.retries.clone(),
+        );
+        registry.register(
+            "nemeses_export_queued_rows",
+            "Rows waiting for a commit",
+            self.queued_rows.clone(),
+        );
+    }
+
+    fn count(&self, committed: &[Committed]) {
+        self.commits.inc();
+        let add =
+            |outcome, count| self.records.get_or_create(&[("outcome", outcome)]).inc_by(count);
+        for part in committed {
+            self.repeated.inc_by(u64::from(part.repeated));
+            add("stored", part.stored);
+            add("duplicate", part.duplicates);
+            add("dead_letter", part.dead_letters);
+            add("ping", part.pings);
+        }
+    }
+}
+
+impl<R: Receipt> Exporter<R> {
+    /// An exporter whose lanes do not run yet; see [`Exporter::run_lane`].
+    pub fn new(config: Config, registry: &mut Registry) -> Self {
+        let stats = Stats::default();
+        stats.register(registry);
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                queue: Queue::new(),
+                sequence: AtomicU64::new(0),
+                outage: Outage::new(),
+                stats,
+            }),
+        }
+    }
+
+    /// How it works.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Queues work. Never waits: see the queue's bound in the module `queue`.
+    pub fn submit(&self, submission: Submission<R>) {
+        self.shared.queue.push(submission);
+    }
+
+    /// Rows that wait for a commit.
+    pub fn queued_rows(&self) -> usize {
+        self.shared.queue.rows()
+    }
+
+    /// Whether the history failed when it was used last.
+    pub fn is_down(&self) -> bool {
+        self.shared.outage.is_down()
+    }
+
+    /// Commits what is queued until `stop.all`, then what is still there unless
+    /// the history is down. Run as many as [`Config::lanes`].
+    ///
+    /// # Errors
+    /// None today; a lane repeats what fails.
+    pub async fn run_lane(self, history: Arc<dyn History>, stop: Stop) -> anyhow::Result<()> {
+        let shared = &self.shared;
+        loop {
+            if shared.queue.is_empty() {
+                tokio::select! {
+                    () = shared.queue.filled() => {}
+                    () = stop.all.cancelled() => return Ok(()),
+                }
+            }
+            if shared.queue.rows() < shared.config.max_rows && !stop.all.is_cancelled() {
+                tokio::time::sleep(shared.config.flush_after).await;
+            }
+            let batch = shared.queue.take(shared.config.max_rows);
+            let rows = i64::try_from(shared.queue.rows()).unwrap_or(i64::MAX);
+            shared.stats.queued_rows.set(rows);
+            if batch.is_empty() {
+                continue;
+            }
+            let (parts, receipts) = shared.as_parts(batch);
+            if !shared.commit_until_kept(history.as_ref(), parts, &stop).await {
+                return Ok(());
+            }
+            receipts.into_iter().for_each(Receipt::kept);
+        }
+    }
+}
+
+impl<R> Shared<R> {
+    /// Names what has no name; the records of all unnamed work go under one key.
+    fn as_parts(&self, batch: Vec<Submission<R>>) -> (Vec<Part>, Vec<R>) {
+        let mut parts = Vec::new();
+        let mut receipts = Vec::with_capacity(batch.len());
+        let mut unnamed: Option<(Vec<Record>, Vec<Tally>)> = None;
+        for Submission { work, receipt } in batch {
+            receipts.push(receipt);
+            match work {
+                Work::Part(part) => parts.push(part),
+                Work::Records { records, tallies } => match &mut unnamed {
+                    None => unnamed = Some((records, tallies)),
+                    Some(all) => {
+                        all.0.extend(records);
+                        add_tallies(&mut all.1, &tallies);
+                    }
+                },
+            }
+        }
+        if let Some((records, tallies)) = unnamed {
+            parts.push(Part { key: self.next_key(), tallies, records });
+        }
+        (parts, receipts)
+    }
+
+    fn next_key(&self) -> BatchKey {
+        BatchKey {
+            worker: self.config.name.clone(),
+            run: self.config.run,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// Repeats until the parts are durable; false when asked to end before.
+    async fn commit_until_kept(
+        &self,
+        history: &dyn History,
+        mut parts: Vec<Part>,
+        stop: &Stop,
+    ) -> bool {
+        let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_longest);
+        loop {
+            let error = match history.commit(&parts, &self.config.name).await {
+                Ok(committed) => {
+                    self.stats.count(&committed);
+                    if let Some(down) = self.outage.ends() {
+                        tracing::info!(
+                            down_s = down.as_secs(),
+                            "the history is back; committing again"
+                        );
+                    }
+                    return true;
+                }
+                Err(error) => error,
+            };
+            self.stats.retries.inc();
+            if matches!(error, StoreError::Refused { .. })
+                && self.bury(history, &mut parts, &error).await
+            {
+                continue;
+            }
+            if self.outage.begins() {
+                tracing::error!(%error, "the history cannot be written; nothing is acknowledged until it can, trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff.wait()) => {}
+                () = stop.all.cancelled() => return false,
+            }
+        }
+    }
+
+    /// Whether refused rows were found and turned into dead letters.
+    async fn bury(&self, history: &dyn History, parts: &mut [Part], refusal: &StoreError) -> bool {
+        match bury_refused(history, parts).await {
+            Ok(0) | Err(_) => false,
+            Ok(rows) => {
+                tracing::warn!(rows, error = %refusal, "rows that the database refuses became dead letters (reason refused)");
+                true
+            }
+        }
+    }
+}
+
+fn add_tallies(held: &mut Vec<Tally>, more: &[Tally]) {
+    for tally in more {
+        match held.iter_mut().find(|known| known.minute == tally.minute) {
+            Some(known) => known.pings = known.pings.saturating_add(tally.pings),
+            None => held.push(*tally),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

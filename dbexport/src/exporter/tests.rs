@@ -1,0 +1,232 @@
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use futures_util::Stream;
+use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
+use nemeses_store::history::{PositionStream, RangeQuery};
+use nemeses_store::live::LiveEntry;
+use tokio::sync::mpsc;
+
+use super::*;
+
+/// A history in memory that can be told to fail, and that refuses one device.
+#[derive(Default)]
+struct FakeHistory {
+    parts: Mutex<Vec<Part>>,
+    failures_left: AtomicU64,
+    /// Fails after having written, as a connection cut during COMMIT does.
+    doubtful: bool,
+    refused: Option<DeviceId>,
+}
+
+impl FakeHistory {
+    fn check(&self, records: &[Record]) -> Result<(), StoreError> {
+        let refused = records.iter().any(|record| {
+            matches!(record, Record::Position(record) if Some(record.position.device) == self.refused)
+        });
+        if refused {
+            return Err(StoreError::Refused { store: "fake", detail: "device".to_owned() });
+        }
+        Ok(())
+    }
+
+    fn write(&self, parts: &[Part]) {
+        let mut held = self.parts.lock().unwrap();
+        for part in parts {
+            if !held.iter().any(|known| known.key == part.key) {
+                held.push(part.clone());
+            }
+        }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.parts.lock().unwrap().iter().flat_map(|part| part.records.clone()).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl History for FakeHistory {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn commit(&self, parts: &[Part], _: &str) -> Result<Vec<Committed>, StoreError> {
+        let down = || StoreError::Unavailable { store: "fake", detail: "down".to_owned() };
+        let fails = self
+            .failures_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok();
+        if fails && !self.doubtful {
+            return Err(down());
+        }
+        for part in parts {
+            self.check(&part.records)?;
+        }
+        self.write(parts);
+        if fails {
+            return Err(down());
+        }
+        Ok(vec![Committed::default(); parts.len()])
+    }
+    async fn probe(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.check(records)
+    }
+    fn positions(&self, _: RangeQuery) -> PositionStream<'_> {
+        Box::pin(futures_util::stream::empty())
+    }
+    async fn last_position(
+        &self,
+        _: DeviceId,
+        _: u32,
+        _: bool,
+    ) -> Result<Option<PositionRecord>, StoreError> {
+        Ok(None)
+    }
+    async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    fn recent_entries(
+        &self,
+        _: u64,
+        _: u32,
+    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
+        Box::pin(futures_util::stream::empty())
+    }
+}
+
+struct Told(u64, mpsc::UnboundedSender<u64>);
+
+impl Receipt for Told {
+    fn kept(self) {
+        self.1.send(self.0).expect("the test listens");
+    }
+}
+
+fn position(device: u32, recorded_at: u32) -> Record {
+    Record::Position(PositionRecord {
+        position: Position {
+            device: DeviceId::new(device),
+            recorded_at,
+            direction_cdeg: 0,
+            odometer_m: 0,
+            hour_meter_min: 0,
+            composition: Composition(0),
+            extension: None,
+            speed_kmh: 0,
+            latitude_udeg: 0,
+            longitude_udeg: 0,
+        },
+        frame_hash: u64::from(recorded_at),
+        received_at_ms: 0,
+        raw: None,
+    })
+}
+
+fn config() -> Config {
+    let (retry_first, retry_longest) = (Duration::from_millis(1), Duration::from_millis(2));
+    Config { retry_first, retry_longest, ..Config::named("test") }
+}
+
+/// Submits `count` single rows (device = number), runs two lanes until all are
+/// acknowledged, and returns what was acknowledged.
+async fn export(history: Arc<FakeHistory>, count: u32) -> Vec<u64> {
+    let exporter = Exporter::new(config(), &mut Registry::default());
+    let (told, mut heard) = mpsc::unbounded_channel();
+    for number in 0..count {
+        exporter.submit(Submission {
+            work: Work::Records {
+                records: vec![position(number, number)],
+                tallies: vec![Tally { minute: 1, pings: 1 }],
+            },
+            receipt: Told(u64::from(number), told.clone()),
+        });
+    }
+    let stop = Stop::default();
+    let lanes: Vec<_> = (0..2)
+        .map(|_| tokio::spawn(exporter.clone().run_lane(Arc::clone(&history) as _, stop.clone())))
+        .collect();
+    let mut acknowledged = Vec::new();
+    while acknowledged.len() < count as usize {
+        acknowledged.push(heard.recv().await.expect("a receipt"));
+    }
+    stop.all.cancel();
+    for lane in lanes {
+        lane.await.unwrap().unwrap();
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn everything_is_committed_once_before_it_is_acknowledged() {
+    let history = Arc::new(FakeHistory::default());
+    let acknowledged = export(Arc::clone(&history), 5000).await;
+    assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), 5000);
+    assert_eq!(history.records().len(), 5000);
+    let parts = history.parts.lock().unwrap();
+    assert!(parts.iter().all(|part| part.records.len() <= 1000));
+    let pings: u32 = parts.iter().flat_map(|part| &part.tallies).map(|tally| tally.pings).sum();
+    assert_eq!(pings, 5000);
+}
+
+#[tokio::test]
+async fn a_history_that_is_down_is_tried_until_it_is_back() {
+    let history = Arc::new(FakeHistory { failures_left: 20.into(), ..FakeHistory::default() });
+    export(Arc::clone(&history), 100).await;
+    assert_eq!(history.records().len(), 100);
+}
+
+#[tokio::test]
+async fn a_doubtful_commit_is_repeated_under_the_same_key() {
+    let history =
+        Arc::new(FakeHistory { failures_left: 3.into(), doubtful: true, ..FakeHistory::default() });
+    export(Arc::clone(&history), 100).await;
+    assert_eq!(history.records().len(), 100);
+}
+
+#[tokio::test]
+async fn a_refused_row_becomes_a_dead_letter_and_the_others_are_stored() {
+    let guilty = DeviceId::new(637);
+    let history = Arc::new(FakeHistory { refused: Some(guilty), ..FakeHistory::default() });
+    let acknowledged = export(Arc::clone(&history), 1000).await;
+    assert_eq!(acknowledged.len(), 1000);
+    let records = history.records();
+    let letters: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::DeadLetter(letter) => Some(letter),
+            Record::Position(_) => None,
+        })
+        .collect();
+    assert_eq!((records.len(), letters.len()), (1000, 1));
+    assert_eq!(letters[0].reason.code(), "refused");
+    assert_eq!(letters[0].device, Some(guilty));
+    assert_eq!(letters[0].bytes.len(), 33);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_when_asked_to_end_while_the_history_is_down() {
+    let history =
+        Arc::new(FakeHistory { failures_left: u64::MAX.into(), ..FakeHistory::default() });
+    let exporter = Exporter::new(config(), &mut Registry::default());
+    let (told, mut heard) = mpsc::unbounded_channel();
+    exporter.submit(Submission {
+        work: Work::Records { records: vec![position(1, 1)], tallies: Vec::new() },
+        receipt: Told(1, told),
+    });
+    let stop = Stop::default();
+    let lane = tokio::spawn(exporter.clone().run_lane(Arc::clone(&history) as _, stop.clone()));
+    while !exporter.is_down() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stop.all.cancel();
+    lane.await.unwrap().unwrap();
+    drop(exporter);
+    assert_eq!(heard.recv().await, None, "the receipt is dropped untold");
+    assert!(history.records().is_empty());
+}

@@ -1,0 +1,159 @@
+//! What waits for a commit, and how much of it makes one transaction.
+//!
+//! The queue itself refuses nothing: whoever submits holds a bounded number of
+//! receipts (the door its held bytes, a subscriber its receive window), so what
+//! can stand here is bounded where it can still be pushed back to the device.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use nemeses_protocol::{Record, Tally};
+use nemeses_store::history::Part;
+use tokio::sync::Notify;
+
+/// What to commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Records that have no batch key yet; the exporter gives them one.
+    Records {
+        /// What to keep.
+        records: Vec<Record>,
+        /// Pings by minute of arrival.
+        tallies: Vec<Tally>,
+    },
+    /// A batch that a parser named.
+    Part(Part),
+}
+
+impl Work {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Records { records, .. } => records.len(),
+            Self::Part(part) => part.records.len(),
+        }
+    }
+}
+
+/// Work, and whom to tell when it is durable.
+#[derive(Debug)]
+pub struct Submission<R> {
+    /// What to commit.
+    pub work: Work,
+    /// Whom to tell.
+    pub receipt: R,
+}
+
+#[derive(Debug)]
+struct Waiting<R> {
+    submissions: VecDeque<Submission<R>>,
+    rows: usize,
+}
+
+/// The queue between those who submit and the committing lanes.
+#[derive(Debug)]
+pub(crate) struct Queue<R> {
+    waiting: Mutex<Waiting<R>>,
+    filled: Notify,
+}
+
+impl<R> Queue<R> {
+    pub(crate) fn new() -> Self {
+        let waiting = Waiting { submissions: VecDeque::new(), rows: 0 };
+        Self { waiting: Mutex::new(waiting), filled: Notify::new() }
+    }
+
+    pub(crate) fn push(&self, submission: Submission<R>) {
+        {
+            let mut waiting = self.lock();
+            waiting.rows += submission.work.rows();
+            waiting.submissions.push_back(submission);
+        }
+        self.filled.notify_one();
+    }
+
+    /// Rows that wait.
+    pub(crate) fn rows(&self) -> usize {
+        self.lock().rows
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().submissions.is_empty()
+    }
+
+    /// Resolves when something was pushed since the last call.
+    pub(crate) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// Takes submissions from the front until they hold `max_rows` rows or none
+    /// is left. The first is taken whatever its size. Wakes another lane when
+    /// something is left.
+    pub(crate) fn take(&self, max_rows: usize) -> Vec<Submission<R>> {
+        let mut waiting = self.lock();
+        let mut taken = Vec::new();
+        let mut rows = 0;
+        while let Some(next) = waiting.submissions.front() {
+            let more = next.work.rows();
+            if !taken.is_empty() && rows + more > max_rows {
+                break;
+            }
+            rows += more;
+            taken.extend(waiting.submissions.pop_front());
+        }
+        waiting.rows -= rows;
+        if !waiting.submissions.is_empty() {
+            self.filled.notify_one();
+        }
+        taken
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting<R>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::{DeadLetter, Reason};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn records(count: usize) -> Work {
+        let letter = DeadLetter {
+            topic: String::new(),
+            offset: 0,
+            reason: Reason::Future,
+            device: None,
+            received_at_ms: 0,
+            bytes: Vec::new(),
+        };
+        Work::Records {
+            records: vec![Record::DeadLetter(Box::new(letter)); count],
+            tallies: Vec::new(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn batches_neither_lose_nor_reorder_and_keep_the_bound(
+            sizes in proptest::collection::vec(0_usize..50, 0..60),
+            max_rows in 1_usize..100,
+        ) {
+            let queue = Queue::new();
+            for (receipt, rows) in sizes.iter().enumerate() {
+                queue.push(Submission { work: records(*rows), receipt });
+            }
+            let mut seen = Vec::new();
+            while !queue.is_empty() {
+                let batch = queue.take(max_rows);
+                let rows: usize = batch.iter().map(|submission| submission.work.rows()).sum();
+                prop_assert!(batch.len() == 1 || rows <= max_rows);
+                prop_assert!(!batch.is_empty());
+                seen.extend(batch.into_iter().map(|submission| submission.receipt));
+            }
+            prop_assert_eq!(seen, (0..sizes.len()).collect::<Vec<_>>());
+            prop_assert_eq!(queue.rows(), 0);
+        }
+    }
+}
