@@ -1,0 +1,31 @@
+# What people type. Each target is one line here and a script in tools/.
+
+.DEFAULT_GOAL := help
+.PHONY: help up test setup lint fmt chaos bench fuzz
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+up: ## Build and start a node with simulated devices, and print commands to paste
+	@tools/up.sh
+
+test: ## Everything that must hold: format, dependencies, lints, unit and end-to-end tests
+	@tools/test.sh
+
+setup: ## Install the servers that the tests start (Debian and Ubuntu)
+	@tools/setup.sh
+
+lint: ## Format check, dependency check and clippy
+	@tools/test.sh lint
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+chaos: ## The long form of the suite that kills and cuts things (hours)
+	@tools/chaos.sh
+
+bench: ## Benchmarks
+	@cargo bench --workspace --benches
+
+fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs a nightly toolchain
+	@tools/fuzz.sh
