@@ -1,4 +1,12 @@
 //! The `/DB` message: a versioned protobuf batch of records.
+//!
+//! `docs/db-message.proto` describes it for other languages. Reading is strict:
+//! what this version cannot store is an error and never dropped in silence, so a
+//! new kind of record or of reason comes with a new version.
+
+mod from_wire;
+mod to_wire;
+mod wire;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,7 +15,7 @@ use crate::{BatchKey, Record, Tally};
 
 /// The version this code writes.
 pub const DB_MESSAGE_VERSION: u32 = 1;
-/// A batch holds at most this many records.
+/// A batch holds at most this many records, and as many tallies.
 pub const MAX_BATCH_ROWS: usize = 1000;
 /// An encoded batch is at most this large, so that it fits the packet limits of
 /// the broker and of both clients.
@@ -15,6 +23,12 @@ pub const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// A worker's name, for example `parser-0`: 1 to 64 of `[A-Za-z0-9._-]`.
 pub type WorkerName = String;
+
+/// Whether a text may be a [`WorkerName`].
+pub fn is_worker_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
 
 /// A decoded `/DB` message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +53,46 @@ pub enum BatchMessageError {
 }
 
 impl BatchMessage {
-    /// STUB
+    /// The protobuf bytes. Keeping the bounds is the caller's: see
+    /// [`Record::encoded_len_estimate`].
     pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+        to_wire::encode(self)
     }
-    /// STUB
-    pub fn decode(_bytes: &[u8]) -> Result<Self, BatchMessageError> {
-        Err(BatchMessageError::Malformed("stub"))
+
+    /// How long [`Self::encode`]'s answer is.
+    pub fn encoded_len(&self) -> usize {
+        to_wire::encoded_len(self)
+    }
+
+    /// Reads one message of at most [`MAX_BATCH_BYTES`], [`MAX_BATCH_ROWS`] records
+    /// and as many tallies; the bounds are checked before memory is taken.
+    ///
+    /// # Errors
+    /// `Version` for a later version, whatever else it holds; `Malformed` for
+    /// everything that this version cannot store: a field missing or out of its
+    /// type's range, an unknown kind of record, an unknown reason. Latitude and
+    /// longitude are not checked, since the decoder of the frame did.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BatchMessageError> {
+        from_wire::decode(bytes)
     }
 }
+
+impl Record {
+    /// An upper bound of what the record adds to [`BatchMessage::encoded_len`], for
+    /// filling a batch to [`MAX_BATCH_BYTES`] without encoding it. At most
+    /// [`MAX_BATCH_BYTES`] less [`BatchMessage::BASE_LEN_ESTIMATE`] for any position
+    /// and for any dead letter within its bounds, so that each fits a batch.
+    pub fn encoded_len_estimate(&self) -> usize {
+        to_wire::record_len_estimate(self)
+    }
+}
+
+impl BatchMessage {
+    /// An upper bound of a batch's encoded length without records, with up to
+    /// [`MAX_BATCH_ROWS`] tallies: version, name, run and sequence in 96 bytes, and
+    /// 14 for a tally.
+    pub const BASE_LEN_ESTIMATE: usize = 96 + 14 * MAX_BATCH_ROWS;
+}
+
+#[cfg(test)]
+mod tests;

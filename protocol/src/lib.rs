@@ -13,20 +13,25 @@ mod decode;
 mod device;
 mod encode;
 mod error;
+mod frame;
 mod position;
 mod record;
 mod text;
 mod topic;
+mod wire;
 
 pub use batch::{
     BatchMessage, BatchMessageError, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS,
-    WorkerName,
+    WorkerName, is_worker_name,
 };
 pub use decode::{Frame, Frames, Item, frames};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use encode::{encode_location, encode_ping, encode_ping_reply};
 pub use error::DecodeError;
 pub use position::{Composition, Position};
-pub use record::{BatchKey, DeadLetter, PositionRecord, Reason, Record, Tally, frame_hash};
+pub use record::{
+    BatchKey, DeadLetter, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, PositionRecord, Reason, Record,
+    Tally, frame_hash,
+};
 pub use text::{Form, Normalised, normalise};
 pub use topic::{TopicName, Topics, topic_matches};

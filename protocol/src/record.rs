@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::wire::LONG_LOCATION_BYTES;
 use crate::{DecodeError, DeviceId, Position, WorkerName};
 
 /// One thing to keep. More kinds (readings of named channels, frames of other
@@ -56,6 +57,33 @@ pub struct DeadLetter {
     pub received_at_ms: u64,
     /// The bytes as they came.
     pub bytes: Vec<u8>,
+}
+
+/// A dead letter holds at most this many bytes, so that it fits a MySQL `BLOB`
+/// (65 535) and, with the longest topic (65 535), a `/DB` message (256 KiB).
+pub const MAX_DEAD_LETTER_BYTES: usize = 32 * 1024;
+/// The longest topic name that MQTT can carry.
+pub const MAX_TOPIC_BYTES: usize = 65_535;
+
+impl DeadLetter {
+    /// Cuts a letter of any length into consecutive ones of at most
+    /// [`MAX_DEAD_LETTER_BYTES`], so that nothing is lost: same topic, reason, device
+    /// and time, each with its own offset. A letter within the bound comes back as
+    /// it is, an empty one too.
+    pub fn split(self) -> Vec<Self> {
+        if self.bytes.len() <= MAX_DEAD_LETTER_BYTES {
+            return Vec::from([self]);
+        }
+        let starts = (0..).step_by(MAX_DEAD_LETTER_BYTES);
+        let pieces = self.bytes.chunks(MAX_DEAD_LETTER_BYTES).zip(starts);
+        let piece = |(bytes, start): (&[u8], u32)| Self {
+            topic: self.topic.clone(),
+            offset: self.offset.saturating_add(start),
+            bytes: bytes.to_vec(),
+            ..self
+        };
+        pieces.map(piece).collect()
+    }
 }
 
 /// Why something is a dead letter.
@@ -127,12 +155,14 @@ const HISTORICAL_HIGH_BIT: u8 = 0x40;
 /// since a device repeats an unacknowledged live frame as a historical one.
 /// Stable for ever: it is part of the table's key.
 pub fn frame_hash(frame: &[u8]) -> u64 {
-    const LONGEST: usize = 35;
-    let mut copy = [0_u8; LONGEST];
-    let length = frame.len().min(LONGEST);
+    let mut copy = [0_u8; LONG_LOCATION_BYTES];
+    let length = frame.len().min(LONG_LOCATION_BYTES);
     copy[..length].copy_from_slice(&frame[..length]);
     if length > COMPOSITION_OFFSET {
         copy[COMPOSITION_OFFSET] &= !HISTORICAL_HIGH_BIT;
     }
     xxhash_rust::xxh3::xxh3_64(&copy[..length])
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Protobuf into records, within bounds.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use prost::Message as _;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
+
+use super::BatchMessageError::{self, Malformed, Version};
+use super::{
+    BatchMessage, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS, is_worker_name, wire,
+};
+use crate::{
+    BatchKey, Composition, DeadLetter, DeviceId, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, Position,
+    PositionRecord, Reason, Record, Tally,
+};
+
+const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");
+
+pub(super) fn decode(bytes: &[u8]) -> Result<BatchMessage, BatchMessageError> {
+    if bytes.len() > MAX_BATCH_BYTES {
+        return Err(Malformed("larger than 256 KiB"));
+    }
+    check_version(bytes)?;
+    check_counts(bytes)?;
+    let batch = wire::Batch::decode(bytes).map_err(|_| NOT_PROTOBUF)?;
+    Ok(BatchMessage {
+        key: key(batch.worker, batch.run, batch.sequence)?,
+        tallies: batch.tallies.into_iter().map(tally).collect(),
+        records: batch.records.into_iter().map(record).collect::<Result<Vec<_>, _>>()?,
+    })
+}
+
+/// The version alone, so that a later version is named as such even when the rest
+/// is not readable for this one.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct VersionOnly {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+}
+
+fn check_version(bytes: &[u8]) -> Result<(), BatchMessageError> {
+    match VersionOnly::decode(bytes).map_err(|_| NOT_PROTOBUF)?.version {
+        0 => Err(Malformed("no version")),
+        1..=DB_MESSAGE_VERSION => Ok(()),
+        later => Err(Version(later)),
+    }
+}
+
+/// Counts before anything is taken apart: an empty record is two bytes on the
+/// wire and a hundred in memory.
+fn check_counts(mut bytes: &[u8]) -> Result<(), BatchMessageError> {
+    let (mut records, mut tallies) = (0_usize, 0_usize);
+    while !bytes.is_empty() {
+        let (field, wire_type) = decode_key(&mut bytes).map_err(|_| NOT_PROTOBUF)?;
+        skip_field(wire_type, field, &mut bytes, DecodeContext::default())
+            .map_err(|_| NOT_PROTOBUF)?;
+        records += usize::from(field == wire::RECORDS);
+        tallies += usize::from(field == wire::TALLIES);
+    }
+    if records > MAX_BATCH_ROWS {
+        return Err(Malformed("more than 1000 records"));
+    }
+    if tallies > MAX_BATCH_ROWS {
+        return Err(Malformed("more than 1000 tallies"));
+    }
+    Ok(())
+}
+
+fn key(
+    worker: alloc::string::String,
+    run: u64,
+    sequence: u64,
+) -> Result<BatchKey, BatchMessageError> {
+    if !is_worker_name(&worker) {
+        return Err(Malformed("worker is not 1 to 64 of A-Z a-z 0-9 . _ -"));
+    }
+    if sequence == 0 {
+        return Err(Malformed("no sequence"));
+    }
+    Ok(BatchKey { worker, run, sequence })
+}
+
+fn tally(tally: wire::Tally) -> Tally {
+    Tally { minute: tally.minute, pings: tally.pings }
+}
+
+fn record(record: wire::Record) -> Result<Record, BatchMessageError> {
+    match record.kind {
+        Some(wire::Kind::Position(position)) => position_record(position).map(Record::Position),
+        Some(wire::Kind::DeadLetter(letter)) => {
+            dead_letter(letter).map(|letter| Record::DeadLetter(Box::new(letter)))
+        }
+        None => Err(Malformed("a record of a kind that this version does not know")),
+    }
+}
+
+fn position_record(wire: wire::Position) -> Result<PositionRecord, BatchMessageError> {
+    Ok(PositionRecord {
+        frame_hash: wire.frame_hash,
+        received_at_ms: wire.received_at_ms,
+        position: Position {
+            device: DeviceId::new(wire.device),
+            recorded_at: wire.recorded_at,
+            direction_cdeg: narrow(wire.direction_cdeg, "direction_cdeg beyond 16 bits")?,
+            odometer_m: wire.odometer_m,
+            hour_meter_min: wire.hour_meter_min,
+            composition: Composition(narrow(wire.composition, "composition beyond 16 bits")?),
+            extension: wire
+                .extension
+                .map(|extension| narrow(extension, "extension beyond 16 bits"))
+                .transpose()?,
+            speed_kmh: narrow(wire.speed_kmh, "speed_kmh beyond 8 bits")?,
+            latitude_udeg: wire.latitude_udeg,
+            longitude_udeg: wire.longitude_udeg,
+        },
+        raw: wire.raw.map(Vec::into_boxed_slice),
+    })
+}
+
+fn narrow<T: TryFrom<u32>>(value: u32, complaint: &'static str) -> Result<T, BatchMessageError> {
+    T::try_from(value).map_err(|_| Malformed(complaint))
+}
+
+fn dead_letter(wire: wire::DeadLetter) -> Result<DeadLetter, BatchMessageError> {
+    if wire.topic.len() > MAX_TOPIC_BYTES {
+        return Err(Malformed("a dead letter's topic is longer than 65535 bytes"));
+    }
+    if wire.bytes.len() > MAX_DEAD_LETTER_BYTES {
+        return Err(Malformed("a dead letter is longer than 32 KiB"));
+    }
+    Ok(DeadLetter {
+        topic: wire.topic,
+        offset: wire.offset,
+        reason: Reason::from_code(&wire.reason)
+            .ok_or(Malformed("a reason that this version does not know"))?,
+        device: wire.device.map(DeviceId::new),
+        received_at_ms: wire.received_at_ms,
+        bytes: wire.bytes,
+    })
+}

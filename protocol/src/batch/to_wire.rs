@@ -1,0 +1,99 @@
+//! Records into protobuf.
+
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+
+use prost::Message as _;
+use prost::encoding::message;
+
+use super::{BatchMessage, DB_MESSAGE_VERSION, wire};
+use crate::{DeadLetter, PositionRecord, Record};
+
+/// A position without its raw bytes: record and kind 3 bytes each (key and a
+/// length below 2^14), then keys and widest values of device 6, time 5, direction 4,
+/// odometer 6, hour meter 6, composition 4, extension 4, speed 3, latitude 6,
+/// longitude 6, hash 9, arrival 11.
+const POSITION_LEN: usize = 3 + 3 + 70;
+/// A dead letter without topic and bytes: record and kind 6 bytes each, keys and
+/// lengths of topic and bytes 6 each, offset 6, device 6, arrival 11, reason 2 and
+/// at most 30 letters.
+const DEAD_LETTER_LEN: usize = 6 + 6 + 12 + 23 + 32;
+/// Key and length of a byte field.
+const BYTES_HEAD_LEN: usize = 6;
+
+pub(super) fn encode(batch: &BatchMessage) -> Vec<u8> {
+    let base = base(batch);
+    let estimate: usize = batch.records.iter().map(record_len_estimate).sum();
+    let mut out = Vec::with_capacity(base.encoded_len() + estimate);
+    base.encode_raw(&mut out);
+    for record in &batch.records {
+        message::encode(wire::RECORDS, &to_record(record), &mut out);
+    }
+    out
+}
+
+pub(super) fn encoded_len(batch: &BatchMessage) -> usize {
+    let record_len = |record| message::encoded_len(wire::RECORDS, &to_record(record));
+    base(batch).encoded_len() + batch.records.iter().map(record_len).sum::<usize>()
+}
+
+pub(super) fn record_len_estimate(record: &Record) -> usize {
+    match record {
+        Record::Position(record) => {
+            POSITION_LEN + record.raw.as_ref().map_or(0, |raw| BYTES_HEAD_LEN + raw.len())
+        }
+        Record::DeadLetter(letter) => DEAD_LETTER_LEN + letter.topic.len() + letter.bytes.len(),
+    }
+}
+
+/// The batch without its records, which are written one at a time behind it, so
+/// that they are not all held twice.
+fn base(batch: &BatchMessage) -> wire::Batch {
+    let tally = |tally: &crate::Tally| wire::Tally { minute: tally.minute, pings: tally.pings };
+    wire::Batch {
+        version: DB_MESSAGE_VERSION,
+        worker: batch.key.worker.clone(),
+        run: batch.key.run,
+        sequence: batch.key.sequence,
+        tallies: batch.tallies.iter().map(tally).collect(),
+        records: Vec::new(),
+    }
+}
+
+fn to_record(record: &Record) -> wire::Record {
+    let kind = match record {
+        Record::Position(record) => wire::Kind::Position(to_position(record)),
+        Record::DeadLetter(letter) => wire::Kind::DeadLetter(to_dead_letter(letter)),
+    };
+    wire::Record { kind: Some(kind) }
+}
+
+fn to_position(record: &PositionRecord) -> wire::Position {
+    let position = &record.position;
+    wire::Position {
+        device: position.device.number(),
+        recorded_at: position.recorded_at,
+        direction_cdeg: position.direction_cdeg.into(),
+        odometer_m: position.odometer_m,
+        hour_meter_min: position.hour_meter_min,
+        composition: position.composition.0.into(),
+        extension: position.extension.map(u32::from),
+        speed_kmh: position.speed_kmh.into(),
+        latitude_udeg: position.latitude_udeg,
+        longitude_udeg: position.longitude_udeg,
+        frame_hash: record.frame_hash,
+        received_at_ms: record.received_at_ms,
+        raw: record.raw.as_deref().map(ToOwned::to_owned),
+    }
+}
+
+fn to_dead_letter(letter: &DeadLetter) -> wire::DeadLetter {
+    wire::DeadLetter {
+        topic: letter.topic.clone(),
+        offset: letter.offset,
+        reason: letter.reason.code().to_owned(),
+        device: letter.device.map(crate::DeviceId::number),
+        received_at_ms: letter.received_at_ms,
+        bytes: letter.bytes.clone(),
+    }
+}
