@@ -7,6 +7,13 @@
 //! small table of the days each device has data for makes reads of one device
 //! find their buckets.
 
+mod accounts;
+mod books;
+mod dead_letters;
+mod logins;
+mod open;
+mod secret;
+
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -15,6 +22,15 @@ use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, Tally};
 
 use crate::StoreError;
 use crate::live::LiveEntry;
+
+pub use accounts::{NewUser, User, Users, email_key};
+pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
+pub use dead_letters::{
+    DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
+};
+pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
+pub use open::{Database, Options, open};
+pub use secret::{PlainSecret, SecretHash};
 
 /// Seconds of recorded time in one bucket of the clustered key.
 pub const BUCKET_SECONDS: u32 = 300;
