@@ -6,86 +6,25 @@
 //! a fix. Merging is a join (commutative, associative, idempotent), so any
 //! order of arrival and any number of writers end in the same entry. Equal
 //! seconds are decided by the larger frame hash.
+//!
+//! `entry.rs` holds what the stores must agree on, `memory.rs` and `redis/` keep
+//! entries, `writer.rs` stands between them and the line so that a slow store
+//! never stops it, and `rebuild.rs` refills a store that lost its memory.
+
+mod entry;
+mod memory;
+mod open;
+mod writer;
 
 use async_trait::async_trait;
-use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_protocol::DeviceId;
+
+pub use entry::{LiveEntry, LiveFrame};
+pub use memory::MemoryLive;
+pub use open::open;
+pub use writer::{Flushed, LiveWriter, LiveWriterStats};
 
 use crate::StoreError;
-
-/// A live frame with what orders it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveFrame {
-    /// The decoded frame.
-    pub position: nemeses_protocol::Position,
-    /// Its hash, which decides between frames of one second.
-    pub frame_hash: u64,
-    /// When it arrived, Unix milliseconds.
-    pub received_at_ms: u64,
-}
-
-impl LiveFrame {
-    /// What "newer" compares: recorded time, then hash.
-    pub fn version(&self) -> (u32, u64) {
-        (self.position.recorded_at, self.frame_hash)
-    }
-}
-
-/// What is known of a device now; also the unit of writing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveEntry {
-    /// Which device.
-    pub device: DeviceId,
-    /// When any good frame of the device arrived last, Unix milliseconds. The
-    /// TTL runs from here.
-    pub seen_at_ms: u64,
-    /// The newest live (not historical) frame.
-    pub newest: Option<LiveFrame>,
-    /// The newest live frame that had a GPS fix.
-    pub fix: Option<LiveFrame>,
-}
-
-impl LiveEntry {
-    /// What a ping says: the device is there.
-    pub fn seen(device: DeviceId, seen_at_ms: u64) -> Self {
-        Self { device, seen_at_ms, newest: None, fix: None }
-    }
-
-    /// What a location frame says. A historical frame only says that the device is there.
-    pub fn from_record(record: &PositionRecord) -> Self {
-        let position = record.position;
-        let mut entry = Self::seen(position.device, record.received_at_ms);
-        if !position.composition.historical() {
-            let frame = LiveFrame {
-                position,
-                frame_hash: record.frame_hash,
-                received_at_ms: record.received_at_ms,
-            };
-            if position.composition.gps_fix() {
-                entry.fix = Some(frame.clone());
-            }
-            entry.newest = Some(frame);
-        }
-        entry
-    }
-
-    /// Joins another entry of the same device into this one.
-    pub fn merge(&mut self, other: Self) {
-        self.seen_at_ms = self.seen_at_ms.max(other.seen_at_ms);
-        merge_frame(&mut self.newest, other.newest);
-        merge_frame(&mut self.fix, other.fix);
-    }
-}
-
-fn merge_frame(held: &mut Option<LiveFrame>, offered: Option<LiveFrame>) {
-    let newer = match (&held, &offered) {
-        (_, None) => false,
-        (None, Some(_)) => true,
-        (Some(held), Some(offered)) => offered.version() > held.version(),
-    };
-    if newer {
-        *held = offered;
-    }
-}
 
 /// Where live entries are kept. Implementations merge atomically per device.
 #[async_trait]

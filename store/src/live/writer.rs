@@ -1,0 +1,236 @@
+//! Stands between the line and the live store, so that a slow or dead store
+//! never stops a frame.
+//!
+//! What is offered is joined into one entry a device and written as soon as the
+//! last write is done, in bounded chunks, oldest first. While the store is down
+//! the newest of each device is kept and tried again with back-off. Nothing here
+//! is durable on purpose: history has every frame and the rebuild reads it.
+
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nemeses_runtime::{Backoff, Clock, Outage, Registry};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::queue::Queue;
+pub use self::stats::LiveWriterStats;
+use super::{LiveEntry, LiveStore};
+use crate::StoreError;
+
+mod queue;
+mod stats;
+
+/// Devices kept while they wait to be written. 200 000 entries of some 150
+/// bytes, with 100 of table and queue each: 50 MB. The founding fleet is 10 000.
+const MAX_WAITING: usize = 200_000;
+/// Entries written in one call: 100 KB for Redis, a few milliseconds of its time.
+const CHUNK: usize = 1_000;
+/// A write, or a wait for one, that takes longer means that the store is down.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Tries while the store is down; the second bounds how late its return is noticed.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// For what still waits when the process ends.
+const LAST_FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// How a wait for the store ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// What was offered before has been written.
+    Written,
+    /// The store is known to be down, or did not answer in time. What was
+    /// offered is kept and written when it is back.
+    Down,
+}
+
+/// Writes live entries behind the line's back. Clones share.
+#[derive(Clone)]
+pub struct LiveWriter(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn LiveStore>,
+    clock: Clock,
+    queue: Mutex<Queue>,
+    offered: Notify,
+    progress: watch::Sender<Progress>,
+    outage: Outage,
+    stats: LiveWriterStats,
+    answer_within: Duration,
+}
+
+/// What waiters look at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Everything up to this position of the queue has been written.
+    written_to: u64,
+    down: bool,
+}
+
+impl LiveWriter {
+    /// Writes to `store`; nothing happens until [`LiveWriter::run`] runs.
+    pub fn new(store: Arc<dyn LiveStore>, clock: Clock) -> Self {
+        Self::with_limits(store, clock, MAX_WAITING, ANSWER_WITHIN)
+    }
+
+    fn with_limits(
+        store: Arc<dyn LiveStore>,
+        clock: Clock,
+        max_waiting: usize,
+        answer_within: Duration,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            clock,
+            queue: Mutex::new(Queue::new(max_waiting)),
+            offered: Notify::new(),
+            progress: watch::Sender::new(Progress::default()),
+            outage: Outage::new(),
+            stats: LiveWriterStats::default(),
+            answer_within,
+        }))
+    }
+
+    /// Hands entries over to be written. Never waits and never fails: beyond
+    /// the bound, devices that do not wait already are dropped and counted.
+    pub fn offer(&self, entries: impl IntoIterator<Item = LiveEntry>) {
+        let mut queue = self.queue();
+        let before = queue.counts;
+        for entry in entries {
+            queue.offer(entry);
+        }
+        let (counts, waiting) = (queue.counts, queue.len());
+        drop(queue);
+        self.0.stats.offered(before, counts, waiting);
+        if waiting > 0 {
+            self.0.offered.notify_one();
+        }
+    }
+
+    /// Resolves when everything offered before has been written, or the store
+    /// is known to be down. An acknowledgement may follow either.
+    pub async fn flushed(&self) -> Flushed {
+        let target = self.queue().last_position();
+        let mut progress = self.0.progress.subscribe();
+        let reached = progress.wait_for(|now| now.down || now.written_to >= target);
+        match timeout(self.0.answer_within, reached).await {
+            Ok(Ok(now)) if now.written_to >= target => Flushed::Written,
+            _ => Flushed::Down,
+        }
+    }
+
+    /// Whether the store is known to be down.
+    pub fn is_down(&self) -> bool {
+        self.0.outage.is_down()
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &LiveWriterStats {
+        &self.0.stats
+    }
+
+    /// Adds the counters to a registry, under `live_`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.stats.register(registry);
+    }
+
+    /// Writes until `stop`, then once more what waits, under a deadline. Run it
+    /// once, as a tracked task that outlives those who offer.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        while !stop.is_cancelled() {
+            let wait = match self.write_chunk().await {
+                Ok(0) => None,
+                Ok(_) => {
+                    backoff.reset();
+                    continue;
+                }
+                Err(_) => Some(backoff.wait()),
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.until_due(wait) => {}
+            }
+        }
+        self.write_the_rest().await;
+    }
+
+    /// The back-off after a failure, else the next offer.
+    async fn until_due(&self, wait: Option<Duration>) {
+        match wait {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => self.0.offered.notified().await,
+        }
+    }
+
+    /// Writes the oldest chunk; how many entries it held. On failure they wait again.
+    async fn write_chunk(&self) -> Result<usize, StoreError> {
+        let (chunk, last_position) = self.queue().take(CHUNK);
+        if chunk.is_empty() {
+            return Ok(0);
+        }
+        let write = self.0.store.merge(&chunk, self.0.clock.now_ms());
+        let within = self.0.answer_within;
+        match timeout(within, write).await.unwrap_or_else(|_| Err(silent(within))) {
+            Ok(()) => {
+                self.note_written(chunk.len(), last_position);
+                Ok(chunk.len())
+            }
+            Err(error) => {
+                self.note_failure(chunk, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn note_written(&self, entries: usize, written_to: u64) {
+        let waiting = self.queue().len();
+        self.0.stats.wrote(entries, waiting);
+        if let Some(lasted) = self.0.outage.ends() {
+            let seconds = lasted.as_secs();
+            tracing::info!("the live store is back after {seconds} s, {waiting} devices to write");
+        }
+        self.0.progress.send_replace(Progress { written_to, down: false });
+    }
+
+    fn note_failure(&self, chunk: Vec<LiveEntry>, error: &StoreError) {
+        let mut queue = self.queue();
+        queue.put_back(chunk);
+        let waiting = queue.len();
+        drop(queue);
+        self.0.stats.failed(waiting);
+        if self.0.outage.begins() {
+            tracing::warn!(
+                "the live store is down, keeping the newest of each device until it is back: {error}"
+            );
+        }
+        self.0.progress.send_modify(|now| now.down = true);
+    }
+
+    async fn write_the_rest(&self) {
+        let rest = async { while matches!(self.write_chunk().await, Ok(1..)) {} };
+        // Past the deadline the entries are in history, as what is said below.
+        let _in_time = timeout(LAST_FLUSH_WITHIN, rest).await.is_ok();
+        let waiting = self.queue().len();
+        if waiting > 0 {
+            tracing::warn!(
+                "{waiting} live entries were not written before the end; history has their frames"
+            );
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silent(within: Duration) -> StoreError {
+    StoreError::Unavailable {
+        store: "the live store",
+        detail: format!("no answer within {} ms", within.as_millis()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

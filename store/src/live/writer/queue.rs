@@ -1,0 +1,136 @@
+//! What waits to be written: one joined entry a device, in the order in which
+//! the devices began to wait. Pure.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+
+use nemeses_protocol::DeviceId;
+
+use super::LiveEntry;
+
+/// What became of the offers so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Joined into an entry that waited already.
+    pub(super) coalesced: u64,
+    /// Not kept, since the bound was reached.
+    pub(super) dropped: u64,
+}
+
+/// Positions count every device that began to wait since the start, from 1, so
+/// that "written up to position n" says that all before have been written too.
+#[derive(Debug)]
+pub(super) struct Queue {
+    waiting: HashMap<DeviceId, LiveEntry>,
+    order: VecDeque<DeviceId>,
+    max_waiting: usize,
+    last_position: u64,
+    pub(super) counts: Counts,
+}
+
+impl Queue {
+    pub(super) fn new(max_waiting: usize) -> Self {
+        Self {
+            waiting: HashMap::new(),
+            order: VecDeque::new(),
+            max_waiting,
+            last_position: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The position of the device that began to wait last.
+    pub(super) const fn last_position(&self) -> u64 {
+        self.last_position
+    }
+
+    pub(super) fn offer(&mut self, entry: LiveEntry) {
+        let room = self.waiting.len() < self.max_waiting;
+        match self.waiting.entry(entry.device) {
+            Entry::Occupied(mut held) => {
+                held.get_mut().merge(entry);
+                self.counts.coalesced += 1;
+            }
+            Entry::Vacant(free) if room => {
+                self.order.push_back(entry.device);
+                self.last_position += 1;
+                free.insert(entry);
+            }
+            Entry::Vacant(_) => self.counts.dropped += 1,
+        }
+    }
+
+    /// Takes the oldest entries, and says up to which position nothing waits any more.
+    pub(super) fn take(&mut self, most: usize) -> (Vec<LiveEntry>, u64) {
+        let count = most.min(self.order.len());
+        let taken = self.order.drain(..count).filter_map(|device| self.waiting.remove(&device));
+        let taken = taken.collect();
+        (taken, self.last_position - self.order.len() as u64)
+    }
+
+    /// Lets entries that could not be written wait again. Taken entries always
+    /// find room, so what waits never exceeds the bound by more than one chunk.
+    pub(super) fn put_back(&mut self, entries: Vec<LiveEntry>) {
+        for entry in entries {
+            match self.waiting.entry(entry.device) {
+                Entry::Occupied(mut held) => held.get_mut().merge(entry),
+                Entry::Vacant(free) => {
+                    self.order.push_back(entry.device);
+                    self.last_position += 1;
+                    free.insert(entry);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(device: u32, seen_at_ms: u64) -> LiveEntry {
+        LiveEntry::seen(DeviceId::new(device), seen_at_ms)
+    }
+
+    #[test]
+    fn entries_of_a_device_wait_as_one_and_leave_in_order() {
+        let mut queue = Queue::new(10);
+        for entry in [seen(1, 5), seen(2, 6), seen(1, 7)] {
+            queue.offer(entry);
+        }
+        assert_eq!(queue.counts, Counts { coalesced: 1, dropped: 0 });
+        assert_eq!(queue.last_position(), 2);
+        assert_eq!(queue.take(1), (vec![seen(1, 7)], 1));
+        assert_eq!(queue.take(9), (vec![seen(2, 6)], 2));
+        assert_eq!(queue.take(9), (vec![], 2));
+    }
+
+    #[test]
+    fn beyond_the_bound_new_devices_are_dropped_and_known_ones_move_on() {
+        let mut queue = Queue::new(2);
+        for entry in [seen(1, 1), seen(2, 1), seen(3, 1), seen(1, 9)] {
+            queue.offer(entry);
+        }
+        assert_eq!(queue.counts, Counts { coalesced: 1, dropped: 1 });
+        assert_eq!(queue.take(9).0, [seen(1, 9), seen(2, 1)]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_joins_what_came_since() {
+        let mut queue = Queue::new(2);
+        queue.offer(seen(1, 9));
+        queue.offer(seen(2, 1));
+        let (failed, _) = queue.take(2);
+        queue.offer(seen(1, 3));
+        queue.offer(seen(4, 1));
+        queue.put_back(failed);
+        assert_eq!(queue.len(), 3);
+        let (taken, written_to) = queue.take(9);
+        assert_eq!(taken, [seen(1, 9), seen(4, 1), seen(2, 1)]);
+        assert_eq!(written_to, queue.last_position());
+    }
+}
