@@ -1,0 +1,152 @@
+//! Passwords: argon2id on the blocking pool, a few at a time, with a bounded
+//! queue before them.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHash, SaltString};
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use tokio::sync::Semaphore;
+
+use crate::problem::{Kind, Problem};
+
+/// Requests that may wait for a turn. At 30 ms a password and one at a time the
+/// last of 64 waits 2 s; whoever comes after them is told to come back.
+const MAX_WAITING: usize = 64;
+/// Bytes of salt, as RFC 9106 recommends.
+const SALT_BYTES: usize = 16;
+
+/// Hashes and compares. Parameters are argon2's own defaults, which are those
+/// of the OWASP cheat sheet: 19 MiB, two passes, one lane.
+pub(crate) struct Passwords {
+    hashing: Arc<Semaphore>,
+    waiting: Semaphore,
+    /// What the password of an unknown address is compared with, so that it
+    /// takes as long as a known one's.
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    pub(crate) fn new(at_once: NonZeroUsize) -> anyhow::Result<Self> {
+        Ok(Self {
+            hashing: Arc::new(Semaphore::new(at_once.get())),
+            waiting: Semaphore::new(at_once.get() + MAX_WAITING),
+            nobody: hash("nobody's password")?.into(),
+        })
+    }
+
+    /// The PHC string of a password.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
+        let made = self.in_turn(move || hash(&password)).await?;
+        made.map_err(|error| {
+            tracing::error!(%error, "a password could not be hashed");
+            fault()
+        })
+    }
+
+    /// Whether the password is the one of the hash. Without a hash the answer is
+    /// no, after the same work.
+    pub(crate) async fn matches(
+        &self,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<bool, Problem> {
+        let known = hash.is_some();
+        let hash = hash.map_or_else(|| Arc::clone(&self.nobody), Arc::from);
+        Ok(self.in_turn(move || matches(&password, &hash)).await? && known)
+    }
+
+    /// Runs the work on the blocking pool. The permit goes with the work, so
+    /// that a client that hangs up does not make room for another at once.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _place = self.waiting.try_acquire().map_err(|_| {
+            Problem::new(
+                Kind::Busy,
+                "Too many people are signing in at the moment. Try again soon.",
+            )
+        })?;
+        let turn = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| fault())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|error| {
+            tracing::error!(%error, "password hashing ended early");
+            fault()
+        })
+    }
+}
+
+fn fault() -> Problem {
+    Problem::new(Kind::Internal, "The server could not do this; its log says why.")
+}
+
+fn hash(password: &str) -> anyhow::Result<String> {
+    let mut salt = [0_u8; SALT_BYTES];
+    getrandom::fill(&mut salt)?;
+    let told = |error: argon2::password_hash::Error| anyhow::anyhow!("argon2: {error}");
+    let salt = SaltString::encode_b64(&salt).map_err(told)?;
+    Ok(Argon2::default().hash_password(password.as_bytes(), &salt).map_err(told)?.to_string())
+}
+
+fn matches(password: &str, hash: &str) -> bool {
+    match PasswordHash::new(hash) {
+        Ok(hash) => Argon2::default().verify_password(password.as_bytes(), &hash).is_ok(),
+        Err(error) => {
+            tracing::error!(%error, "an account's password hash cannot be read");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passwords(at_once: usize) -> Passwords {
+        Passwords::new(NonZeroUsize::new(at_once).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_its_own_hash_only() {
+        let passwords = passwords(1);
+        let hash = passwords.hash("correct horse battery".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(hash, passwords.hash("correct horse battery".into()).await.unwrap());
+        let right = passwords.matches("correct horse battery".into(), Some(hash.clone())).await;
+        assert!(right.unwrap());
+        let wrong = passwords.matches("correct horse battery ".into(), Some(hash)).await;
+        assert!(!wrong.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_has_no_password() {
+        let passwords = passwords(1);
+        assert!(!passwords.matches("nobody's password".into(), None).await.unwrap());
+        assert!(!passwords.matches("x".into(), Some("not a hash".into())).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_turns_away_and_recovers() {
+        let passwords = Arc::new(passwords(1));
+        let turn = Arc::clone(&passwords.hashing).acquire_owned().await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..=MAX_WAITING {
+            let passwords = Arc::clone(&passwords);
+            waiting.spawn(async move { passwords.in_turn(|| ()).await });
+        }
+        while passwords.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = passwords.in_turn(|| ()).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Busy);
+        drop(turn);
+        while let Some(done) = waiting.join_next().await {
+            done.unwrap().unwrap();
+        }
+        passwords.in_turn(|| ()).await.unwrap();
+    }
+}

@@ -1,0 +1,131 @@
+//! What a request to a protected route must bear: `Authorization: Bearer` with a
+//! good token, and if `X-User-Id` is sent, the same user in it.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::tokens::{Refused, Tokens};
+use crate::problem::{Kind, Problem};
+use crate::state::ApiState;
+
+const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+
+/// The user behind a request. Taking it as an argument protects a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SignedIn {
+    pub(crate) user_id: u64,
+}
+
+impl FromRequestParts<ApiState> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        check(&parts.headers, &state.tokens, state.clock.now_ms() / 1000)
+    }
+}
+
+fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<SignedIn, Problem> {
+    let refuse = |detail: &'static str| Problem::new(Kind::Unauthorized, detail);
+    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+    let value = sent.next().ok_or_else(|| {
+        refuse("Send the token of POST /login in the header Authorization: Bearer TOKEN.")
+    })?;
+    if sent.next().is_some() {
+        return Err(refuse("The header Authorization was sent more than once."));
+    }
+    let token =
+        bearer(value).ok_or_else(|| refuse("The header Authorization must read: Bearer TOKEN."))?;
+    let accepted = tokens.accept(token, now_s).map_err(|refused| {
+        refuse(match refused {
+            Refused::Expired => "The token has expired. Sign in again.",
+            Refused::Invalid => "The token is not valid. Sign in again.",
+        })
+    })?;
+    for user_id in headers.get_all(USER_ID) {
+        same_user(user_id, accepted.user_id)?;
+    }
+    Ok(SignedIn { user_id: accepted.user_id })
+}
+
+/// The token of `Bearer TOKEN`; the scheme's name in any case (RFC 9110, section 11.1).
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn same_user(sent: &HeaderValue, user_id: u64) -> Result<(), Problem> {
+    if sent.to_str().ok().and_then(|text| text.trim().parse().ok()) == Some(user_id) {
+        return Ok(());
+    }
+    let detail =
+        "X-User-Id is not the user of the token. Leave it out or send the user_id of POST /login.";
+    Err(Problem::new(Kind::WrongUser, detail).blaming("X-User-Id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::secret::TokenSecret;
+
+    const NOW: u64 = 1_600_000_000;
+
+    fn tokens() -> Tokens {
+        let secret = TokenSecret::from_text(&"s".repeat(32)).unwrap();
+        Tokens::new(&secret, Duration::from_secs(3600))
+    }
+
+    fn asked(headers: &[(&'static str, &str)]) -> Result<u64, (Kind, Option<String>)> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        check(&map, &tokens(), NOW)
+            .map(|user| user.user_id)
+            .map_err(|problem| (problem.kind(), problem.at_fault().map(str::to_owned)))
+    }
+
+    #[test]
+    fn a_good_token_signs_in() {
+        let token = tokens().issue(7, NOW).unwrap();
+        for value in [format!("Bearer {token}"), format!("bearer  {token} ")] {
+            assert_eq!(asked(&[("authorization", &value)]), Ok(7));
+            assert_eq!(asked(&[("authorization", &value), ("x-user-id", "7")]), Ok(7));
+        }
+    }
+
+    #[test]
+    fn another_users_id_is_refused() {
+        let value = format!("Bearer {}", tokens().issue(7, NOW).unwrap());
+        let refused = Err((Kind::WrongUser, Some("X-User-Id".to_owned())));
+        for user_id in ["8", "", "-7", "7,8", "seven", "99999999999999999999999"] {
+            let headers = [("authorization", value.as_str()), ("x-user-id", user_id)];
+            assert_eq!(asked(&headers), refused, "{user_id}");
+        }
+        let twice = [("authorization", value.as_str()), ("x-user-id", "7"), ("x-user-id", "8")];
+        assert_eq!(asked(&twice), refused);
+    }
+
+    #[test]
+    fn anything_else_does_not_sign_in() {
+        let token = tokens().issue(7, NOW).unwrap();
+        let expired = format!("Bearer {}", tokens().issue(7, NOW - 3600).unwrap());
+        let good = format!("Bearer {token}");
+        let cases: [&[(&'static str, &str)]; 8] = [
+            &[],
+            &[("x-user-id", "7")],
+            &[("authorization", &token)],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer ")],
+            &[("authorization", "Basic YTpi")],
+            &[("authorization", &expired)],
+            &[("authorization", &good), ("authorization", &good)],
+        ];
+        for headers in cases {
+            assert_eq!(asked(headers), Err((Kind::Unauthorized, None)), "{headers:?}");
+        }
+    }
+}

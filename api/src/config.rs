@@ -1,0 +1,53 @@
+//! What the API can be told, with the values that hold unless it is told otherwise.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Settings of the API. `Default` is what the binary starts with.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// How long a token is good for.
+    pub token_life: Duration,
+    /// A request without an answer after this gets 503. A report that has
+    /// begun to stream is not counted; there `write_stall` holds.
+    pub request_timeout: Duration,
+    /// A store that has not answered after this counts as unreachable.
+    pub store_timeout: Duration,
+    /// A client has this long to send the head of a request; an idle
+    /// connection is closed after it too.
+    pub head_timeout: Duration,
+    /// A client has this long to send a request's body.
+    pub body_timeout: Duration,
+    /// A client that has not read a byte of its answer for this long is cut off.
+    pub write_stall: Duration,
+    /// Connections at most. One costs some 30 KiB idle and some 600 KiB while a
+    /// report streams: 512 of them are bounded by about 300 MiB. More wait in
+    /// the kernel's queue.
+    pub max_connections: NonZeroUsize,
+    /// Passwords hashed at the same time, each on a core and with 19 MiB.
+    pub hashing_at_once: NonZeroUsize,
+    /// Requests in progress have this long to end when the API is asked to stop.
+    pub drain: Duration,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            token_life: Duration::from_secs(3600),
+            request_timeout: Duration::from_secs(30),
+            store_timeout: Duration::from_secs(5),
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+            max_connections: NonZeroUsize::new(512).unwrap_or(NonZeroUsize::MIN),
+            hashing_at_once: hashing_cores(),
+            drain: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Half of the cores: a storm of logins leaves the other half to the trackers.
+fn hashing_cores() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new((cores / 2).clamp(1, 4)).unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,118 @@
+//! What an account is made of: address, password, name.
+
+use nemeses_store::history::email_key;
+
+use crate::problem::Problem;
+
+/// Characters a password has at least. Length is the only rule, as NIST SP
+/// 800-63B advises; composition rules make passwords worse.
+pub(crate) const MIN_PASSWORD_CHARS: usize = 12;
+/// Bytes a password has at most: enough for any sentence, and a bound on the work.
+pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
+/// RFC 5321, section 4.5.3.1.3, less the angle brackets.
+const MAX_EMAIL_BYTES: usize = 254;
+/// RFC 5321, section 4.5.3.1.1.
+const MAX_LOCAL_BYTES: usize = 64;
+/// Characters of a name.
+const MAX_NAME_CHARS: usize = 100;
+
+/// An address in the form in which it is kept. Checked roughly: only a mail
+/// that arrives would prove it.
+pub(crate) fn email(text: &str) -> Result<String, Problem> {
+    let email = email_key(text);
+    if email.len() <= MAX_EMAIL_BYTES && looks_like_email(&email) {
+        return Ok(email);
+    }
+    Err(Problem::field("email", "Must be an e-mail address, for example ana@example.org."))
+}
+
+fn looks_like_email(email: &str) -> bool {
+    let Some((local, domain)) = email.split_once('@') else { return false };
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "@<>()[],;:\\\"".contains(c);
+    (1..=MAX_LOCAL_BYTES).contains(&local.len())
+        && domain.split('.').all(|label| !label.is_empty())
+        && !local.contains(odd)
+        && !domain.contains(odd)
+}
+
+/// Whether a new password is acceptable.
+pub(crate) fn check_password(password: &str) -> Result<(), Problem> {
+    if password.chars().count() < MIN_PASSWORD_CHARS || password.len() > MAX_PASSWORD_BYTES {
+        return Err(Problem::field(
+            "password",
+            format!(
+                "Must have at least {MIN_PASSWORD_CHARS} characters and at most {MAX_PASSWORD_BYTES} bytes."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// A person's name, trimmed.
+pub(crate) fn person_name(text: &str) -> Result<String, Problem> {
+    let name = text.trim();
+    let length = name.chars().count();
+    if (1..=MAX_NAME_CHARS).contains(&length) && !name.contains(char::is_control) {
+        return Ok(name.to_owned());
+    }
+    let detail =
+        format!("Must have 1 to {MAX_NAME_CHARS} characters, none of them a control character.");
+    Err(Problem::field("name", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, kept) in [
+            ("ana@example.org", "ana@example.org"),
+            ("  Ana.Maria+x@Example.ORG\n", "ana.maria+x@example.org"),
+            ("demo@localhost", "demo@localhost"),
+            ("josé@exämple.de", "josé@exämple.de"),
+        ] {
+            assert_eq!(email(text).unwrap(), kept);
+        }
+        let long_local = format!("{}@example.org", "a".repeat(65));
+        let long = format!("a@{}.org", "b".repeat(255));
+        for bad in [
+            "",
+            "@",
+            "ana",
+            "ana@",
+            "@example.org",
+            "a b@example.org",
+            "a@b@c",
+            "a@.org",
+            "a@org.",
+            "a@x..org",
+            "a\u{0}@x.org",
+            "<a@x.org>",
+            "a@x.org,b@x.org",
+            &long_local,
+            &long,
+        ] {
+            assert_eq!(email(bad).unwrap_err().at_fault(), Some("email"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn passwords_by_length_alone() {
+        check_password("aaaaaaaaaaaa").unwrap();
+        check_password(&"ü".repeat(12)).unwrap();
+        check_password(&"x".repeat(1024)).unwrap();
+        for bad in ["", "elevenchars", &"ü".repeat(11), &"x".repeat(1025)] {
+            assert_eq!(check_password(bad).unwrap_err().at_fault(), Some("password"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(person_name("  Ana Maria ").unwrap(), "Ana Maria");
+        assert_eq!(person_name(&"ü".repeat(100)).unwrap(), "ü".repeat(100));
+        for bad in ["", "   ", "a\nb", "a\u{7}", &"x".repeat(101)] {
+            assert_eq!(person_name(bad).unwrap_err().at_fault(), Some("name"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Query parameters: each at most once, none unknown, so that a misspelt name
+//! is an error rather than a filter that silently does nothing.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use nemeses_protocol::DeviceId;
+
+use crate::problem::Problem;
+
+/// The parameters that nobody has taken yet.
+#[derive(Debug)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
+impl Params {
+    pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
+        Query::try_from_uri(uri)
+            .map(|Query(pairs)| Self(pairs))
+            .map_err(|_| Problem::parameter("query", "The query cannot be read."))
+    }
+
+    /// Takes a parameter; an empty one counts as not given.
+    pub(crate) fn take(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        let mut taken = self.0.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
+        let value = taken.next();
+        if taken.next().is_some() {
+            return Err(Problem::parameter(name, "Given more than once."));
+        }
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    pub(crate) fn require(&mut self, name: &'static str) -> Result<String, Problem> {
+        self.take(name)?.ok_or_else(|| Problem::parameter(name, "Missing."))
+    }
+
+    pub(crate) fn device(&mut self, name: &'static str) -> Result<DeviceId, Problem> {
+        let text = self.require(name)?;
+        text.parse().map_err(|_| {
+            Problem::parameter(name, "A device id is six hex digits, for example 0A3F73.")
+        })
+    }
+
+    /// A number from 1 to `most`.
+    pub(crate) fn count(
+        &mut self,
+        name: &'static str,
+        default: u32,
+        most: u32,
+    ) -> Result<u32, Problem> {
+        let Some(text) = self.take(name)? else { return Ok(default) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(count) if digits && (1..=most).contains(&count) => Ok(count),
+            _ => Err(Problem::parameter(name, format!("Must be a whole number from 1 to {most}."))),
+        }
+    }
+
+    /// One of a few words; the first is the default.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> Result<T, Problem> {
+        let Some(text) = self.take(name)? else { return Ok(default) };
+        choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            Problem::parameter(name, format!("Must be {}.", words.join(" or ")))
+        })
+    }
+
+    /// Refuses what nobody has taken.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        match self.0.into_iter().next() {
+            None => Ok(()),
+            Some((name, _)) => Err(Problem::parameter(name, "There is no such parameter here.")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(query: &str) -> Params {
+        Params::of(&format!("/path?{query}").parse().unwrap()).unwrap()
+    }
+
+    fn blamed<T: std::fmt::Debug>(result: Result<T, Problem>) -> String {
+        result.unwrap_err().at_fault().unwrap().to_owned()
+    }
+
+    #[test]
+    fn each_once_and_none_unknown() {
+        let mut all = params("a=1&b=&c=%41+%2B");
+        assert_eq!(all.take("a").unwrap().unwrap(), "1");
+        assert_eq!(all.take("b").unwrap(), None);
+        assert_eq!(all.take("c").unwrap().unwrap(), "A +");
+        assert_eq!(all.take("d").unwrap(), None);
+        all.finish().unwrap();
+        assert_eq!(blamed(params("a=1&a=2").take("a")), "a");
+        assert_eq!(blamed(params("form=1").finish()), "form");
+        assert_eq!(blamed(params("b=").require("b")), "b");
+    }
+
+    #[test]
+    fn device_ids_are_six_hex_digits() {
+        for (text, number) in [("0A3F73", 0x0A_3F73), ("0a3f73", 0x0A_3F73), ("671603", 0x67_1603)]
+        {
+            let device = params(&format!("device_id={text}")).device("device_id").unwrap();
+            assert_eq!(device.number(), number);
+        }
+        for bad in [
+            "",
+            "0A3F7",
+            "0A3F733",
+            "0A3F7G",
+            "%00%00%00%00%00%00",
+            "0x0A3F",
+            "-A3F73",
+            "%FF",
+            "'OR1=1",
+        ] {
+            assert_eq!(
+                blamed(params(&format!("device_id={bad}")).device("device_id")),
+                "device_id"
+            );
+        }
+        assert_eq!(blamed(params("").device("device_id")), "device_id");
+    }
+
+    #[test]
+    fn counts_have_bounds() {
+        assert_eq!(params("").count("limit", 1000, 5000).unwrap(), 1000);
+        assert_eq!(params("limit=5000").count("limit", 1000, 5000).unwrap(), 5000);
+        for bad in ["0", "5001", "-1", "%2B5", "1e3", "1.0", "99999999999999999999", "all"] {
+            let count = params(&format!("limit={bad}")).count("limit", 1000, 5000);
+            assert_eq!(blamed(count), "limit", "{bad}");
+        }
+    }
+
+    #[test]
+    fn choices_are_words() {
+        let words = [("asc", false), ("desc", true)];
+        assert!(params("order=desc").choice("order", &words, false).unwrap());
+        assert!(!params("").choice("order", &words, false).unwrap());
+        let problem = params("order=DESC").choice("order", &words, false).unwrap_err();
+        assert_eq!(problem, Problem::parameter("order", "Must be asc or desc."));
+    }
+}

@@ -1,0 +1,24 @@
+//! What the API says: pure functions from stored values to JSON.
+
+mod location;
+mod number;
+mod row;
+
+pub(crate) use location::{Need, Past, decide, needs};
+pub(crate) use number::{time_ms, time_s};
+pub(crate) use row::Row;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::problem::{Kind, Problem};
+
+/// A JSON answer.
+pub(crate) fn json(value: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        Problem::new(Kind::Internal, "The server could not do this; its log says why.")
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

@@ -1,0 +1,226 @@
+//! The one error of the API, answered as RFC 9457 problem+json.
+//!
+//! The rule: every failure becomes a [`Problem`] where it is understood. Its
+//! text is written here, for the caller; what a store or a library said goes to
+//! the log, once, and never to the caller. The kind decides the status, and
+//! names the parameter when one is at fault.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// What went wrong, as a client would tell cases apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A query parameter or header is missing, unknown, repeated or unreadable.
+    InvalidParameter,
+    /// The body is not JSON.
+    MalformedBody,
+    /// The body is JSON but a field of it is not acceptable.
+    InvalidField,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is too large.
+    BodyTooLarge,
+    /// The client did not send its body in time.
+    BodyTooSlow,
+    /// No token, or not a good one.
+    Unauthorized,
+    /// E-mail address or password is wrong.
+    WrongCredentials,
+    /// `X-User-Id` is not the token's user.
+    WrongUser,
+    /// The address has an account already.
+    EmailTaken,
+    /// Nobody has heard of the device.
+    UnknownDevice,
+    /// No such path.
+    NotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// The live store cannot be reached.
+    LiveUnavailable,
+    /// The history store cannot be reached.
+    HistoryUnavailable,
+    /// Too many of the same are in progress.
+    Busy,
+    /// The answer took too long.
+    Slow,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The stable code, the status, and the title that goes with them.
+    const fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::InvalidParameter => {
+                ("invalid-parameter", StatusCode::BAD_REQUEST, "Invalid parameter")
+            }
+            Self::MalformedBody => {
+                ("malformed-body", StatusCode::BAD_REQUEST, "The body cannot be read")
+            }
+            Self::InvalidField => {
+                ("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "Invalid field")
+            }
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported media type",
+            ),
+            Self::BodyTooLarge => {
+                ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+            }
+            Self::BodyTooSlow => {
+                ("body-too-slow", StatusCode::REQUEST_TIMEOUT, "The body came too slowly")
+            }
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "Sign in first"),
+            Self::WrongCredentials => {
+                ("wrong-credentials", StatusCode::UNAUTHORIZED, "Wrong e-mail address or password")
+            }
+            Self::WrongUser => ("wrong-user", StatusCode::FORBIDDEN, "Another user's token"),
+            Self::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The address is taken"),
+            Self::UnknownDevice => ("unknown-device", StatusCode::NOT_FOUND, "Unknown device"),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "No such path"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+            }
+            Self::LiveUnavailable => (
+                "live-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The live store is unreachable",
+            ),
+            Self::HistoryUnavailable => (
+                "history-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The history store is unreachable",
+            ),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too busy"),
+            Self::Slow => ("slow", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
+            Self::Internal => {
+                ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of the server")
+            }
+        }
+    }
+
+    /// The stable code, last part of the problem's `type`.
+    pub const fn code(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> StatusCode {
+        self.parts().1
+    }
+}
+
+/// A failure, ready to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    parameter: Option<Cow<'static, str>>,
+}
+
+/// Names in an answer are cut here, so that a hostile name does not come back whole.
+const LONGEST_NAME: usize = 64;
+
+impl Problem {
+    /// A problem that no parameter is to blame for.
+    pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), parameter: None }
+    }
+
+    /// A query parameter or header is at fault.
+    pub fn parameter(
+        name: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Kind::InvalidParameter, detail).blaming(name)
+    }
+
+    /// A field of the body is at fault.
+    pub fn field(name: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::InvalidField, detail).blaming(name)
+    }
+
+    /// The same with the parameter named.
+    #[must_use]
+    pub fn blaming(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        let name = match name.char_indices().nth(LONGEST_NAME) {
+            Some((end, _)) => Cow::Owned(name[..end].to_owned()),
+            None => name,
+        };
+        self.parameter = Some(name);
+        self
+    }
+
+    /// What went wrong.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The parameter at fault, if one is.
+    pub fn at_fault(&self) -> Option<&str> {
+        self.parameter.as_deref()
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (code, status, title) = self.kind.parts();
+        let body = Body {
+            r#type: format!("urn:nemeses:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            parameter: self.parameter.as_deref(),
+        };
+        // Strings and a number: this cannot fail, and an empty body would still carry the status.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        set(header::CONTENT_TYPE, "application/problem+json");
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            set(header::RETRY_AFTER, "5");
+        }
+        if self.kind == Kind::Unauthorized {
+            set(header::WWW_AUTHENTICATE, "Bearer realm=\"nemeses\"");
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_is_cut_between_characters() {
+        let problem = Problem::parameter("ü".repeat(1000), "unknown");
+        assert_eq!(problem.at_fault().unwrap(), "ü".repeat(LONGEST_NAME));
+    }
+
+    #[test]
+    fn headers_that_clients_act_on() {
+        let down = Problem::new(Kind::LiveUnavailable, "down").into_response();
+        assert_eq!(down.headers()[header::RETRY_AFTER], "5");
+        let stranger = Problem::new(Kind::Unauthorized, "no token").into_response();
+        assert!(stranger.headers()[header::WWW_AUTHENTICATE].as_bytes().starts_with(b"Bearer"));
+        assert_eq!(stranger.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+}

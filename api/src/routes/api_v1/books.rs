@@ -1,0 +1,154 @@
+//! `GET /api/v1/books`: what was received and what became of it, by worker and
+//! minute of arrival. For anyone who signed in, until there are roles.
+
+use axum::extract::State;
+use axum::response::Response;
+use nemeses_store::history::{BooksLine, Minutes, Totals};
+use serde::Serialize;
+
+use crate::auth::SignedIn;
+use crate::input::{BooksCursor, Params, first_second, last_second};
+use crate::output::{self, time_ms};
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+const DEFAULT_LIMIT: u32 = 1000;
+/// A line is some 150 bytes: an answer has 1.5 MB at most.
+const MAX_LIMIT: u32 = 10_000;
+
+struct BooksQuery {
+    minutes: Minutes,
+    worker: Option<String>,
+    after: Option<BooksCursor>,
+    limit: u32,
+}
+
+impl BooksQuery {
+    fn read(mut params: Params) -> Result<Self, Problem> {
+        let from = params.take("from")?.map_or(Ok(0), |text| first_second("from", &text))?;
+        let to = params.take("to")?.map_or(Ok(u32::MAX), |text| last_second("to", &text))?;
+        let worker = params.take("worker")?;
+        let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
+        let after = params.take("cursor")?.map(|text| BooksCursor::decode(&text)).transpose()?;
+        params.finish()?;
+        if from > to {
+            return Err(Problem::parameter("from", "The range ends before it begins."));
+        }
+        Ok(Self { minutes: Minutes { from: from / 60, to: to / 60 }, worker, after, limit })
+    }
+}
+
+#[derive(Serialize)]
+struct Sums {
+    received: u64,
+    stored: u64,
+    duplicates: u64,
+    dead_letters: u64,
+    pings: u64,
+    /// Whether received = stored + duplicates + dead_letters + pings.
+    balanced: bool,
+}
+
+impl From<&Totals> for Sums {
+    fn from(totals: &Totals) -> Self {
+        let &Totals { received, stored, duplicates, dead_letters, pings } = totals;
+        Self { received, stored, duplicates, dead_letters, pings, balanced: totals.balance() }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    minute: String,
+    worker: &'a str,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    from: String,
+    to: String,
+    /// Over all workers and the whole range, whatever the page.
+    totals: Sums,
+    lines: Vec<Line<'a>>,
+    count: usize,
+    next_cursor: Option<String>,
+}
+
+pub(crate) async fn get(
+    _user: SignedIn,
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let query = BooksQuery::read(params)?;
+    let books = &state.stores.books;
+    let totals = state.history.ask(books.totals(query.minutes)).await?;
+    let after = query.after.as_ref().map(|cursor| (cursor.minute, cursor.worker.as_str()));
+    // One line more than is shown, to know whether anything follows.
+    let lines = books.lines(query.minutes, query.worker.as_deref(), after, query.limit + 1);
+    let lines = state.history.ask(lines).await?;
+    output::json(&answer(query.minutes, query.limit, &totals, &lines))
+}
+
+fn answer<'a>(minutes: Minutes, limit: u32, totals: &Totals, lines: &'a [BooksLine]) -> Answer<'a> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let shown = &lines[..lines.len().min(limit)];
+    let more = lines.len() > limit;
+    let (from_ms, to_ms) = minutes.as_ms();
+    Answer {
+        from: time_ms(from_ms),
+        to: time_ms(to_ms),
+        totals: totals.into(),
+        lines: shown
+            .iter()
+            .map(|line| Line {
+                minute: time_ms(u64::from(line.minute) * 60_000),
+                worker: &line.worker,
+                sums: (&line.totals).into(),
+            })
+            .collect(),
+        count: shown.len(),
+        next_cursor: shown
+            .last()
+            .filter(|_| more)
+            .map(|line| BooksCursor { minute: line.minute, worker: line.worker.clone() }.encode()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(minute: u32, worker: &str) -> BooksLine {
+        let totals = Totals { received: 3, stored: 1, duplicates: 1, dead_letters: 0, pings: 1 };
+        BooksLine { worker: worker.into(), minute, totals }
+    }
+
+    #[test]
+    fn a_page_says_when_more_follows() {
+        let lines = [line(1, "a"), line(1, "b"), line(2, "a")];
+        let minutes = Minutes { from: 1, to: 2 };
+        let page = answer(minutes, 2, &Totals::default(), &lines);
+        assert_eq!((page.count, page.from.as_str()), (2, "1970-01-01T00:01:00Z"));
+        let cursor = BooksCursor::decode(&page.next_cursor.unwrap()).unwrap();
+        assert_eq!(cursor, BooksCursor { minute: 1, worker: "b".into() });
+        assert!(page.lines.iter().all(|line| line.sums.balanced));
+        assert_eq!(answer(minutes, 3, &Totals::default(), &lines).next_cursor, None);
+    }
+
+    #[test]
+    fn hostile_parameters_are_named() {
+        for (query, name) in [
+            ("from=x", "from"),
+            ("to=-1", "to"),
+            ("from=2&to=1", "from"),
+            ("limit=10001", "limit"),
+            ("cursor=x", "cursor"),
+            ("device_id=0A3F73", "device_id"),
+        ] {
+            let params = Params::of(&format!("/?{query}").parse().unwrap()).unwrap();
+            let problem = BooksQuery::read(params).err().unwrap();
+            assert_eq!(problem.at_fault(), Some(name), "{query}");
+        }
+    }
+}

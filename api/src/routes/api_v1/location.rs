@@ -1,0 +1,56 @@
+//! `GET /api/v1/location/?device_id=`: where the device is, or was last.
+
+use axum::extract::State;
+use axum::response::Response;
+use nemeses_protocol::DeviceId;
+
+use crate::auth::SignedIn;
+use crate::input::Params;
+use crate::output::{self, Need, Past};
+use crate::problem::{Kind, Problem};
+use crate::state::ApiState;
+
+/// Frames recorded later than this beyond their arrival are dead letters, so
+/// nothing newer can be a device's last position.
+const FUTURE_SECONDS: u32 = 24 * 3600;
+
+pub(crate) async fn get(
+    _user: SignedIn,
+    State(state): State<ApiState>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let device = params.device("device_id")?;
+    params.finish()?;
+
+    let entries = state.live.ask(state.stores.live.get(&[device])).await?;
+    let live = entries.into_iter().next().flatten();
+    let past = ask_history(&state, device, output::needs(live.as_ref())).await?;
+    let location = output::decide(device, live.as_ref(), &past, state.clock.now_ms());
+    match location {
+        Some(location) => output::json(&location),
+        None => Err(Problem::new(Kind::UnknownDevice, format!("Nothing is known of {device}."))
+            .blaming("device_id")),
+    }
+}
+
+async fn ask_history(state: &ApiState, device: DeviceId, need: Need) -> Result<Past, Problem> {
+    let history = &state.stores.history;
+    let not_after = state.clock.now_s().saturating_add(FUTURE_SECONDS);
+    let last = async |with_fix| {
+        state.history.ask(history.last_position(device, not_after, with_fix)).await
+    };
+    match need {
+        Need::Nothing => Ok(Past::default()),
+        Need::Fix => Ok(Past { fix: last(true).await?, ..Past::default() }),
+        Need::Everything => {
+            let newest = last(false).await?;
+            let fix = match &newest {
+                Some(row) if row.position.composition.gps_fix() => newest.clone(),
+                Some(_) => last(true).await?,
+                None => None,
+            };
+            let known = newest.is_some() || state.history.ask(history.knows_device(device)).await?;
+            Ok(Past { newest, fix, known })
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `GET /api/v1/lookup`: what became of a frame, found by device and recorded
+//! second or by its bytes. For anyone who signed in, until there are roles.
+
+use axum::extract::State;
+use axum::response::Response;
+use nemeses_protocol::{Frame, Item, frame_hash, frames};
+use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
+use serde::Serialize;
+
+use crate::auth::SignedIn;
+use crate::input::{Params, one_second};
+use crate::output::{self, Row, time_ms, time_s};
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// Longest stretch that can be looked up, in hex digits: far more than a frame.
+const LONGEST_FRAME_TEXT: usize = 2048;
+
+pub(crate) async fn get(
+    _user: SignedIn,
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let mut found = Found::default();
+    for what in read(params)? {
+        let part = state.history.ask(state.stores.books.look_up(&what)).await?;
+        found.rows.extend(part.rows);
+        found.letters.extend(part.letters);
+    }
+    found.letters.sort_by_key(|letter| letter.id);
+    found.letters.dedup_by_key(|letter| letter.id);
+    output::json(&answer(&found))
+}
+
+/// What to ask the store.
+fn read(mut params: Params) -> Result<Vec<LookUp>, Problem> {
+    let asked = if let Some(text) = params.take("frame")? {
+        by_frame(&text)?
+    } else {
+        let device = params.device("device_id")?;
+        let recorded_at = one_second("recorded_at", &params.require("recorded_at")?)?;
+        vec![LookUp::Recorded { device, recorded_at, frame_hash: None }]
+    };
+    params.finish()?;
+    Ok(asked)
+}
+
+/// A location frame may be a row; any bytes may be a dead letter.
+fn by_frame(text: &str) -> Result<Vec<LookUp>, Problem> {
+    let refuse = |detail| Problem::parameter("frame", detail);
+    if text.len() > LONGEST_FRAME_TEXT {
+        return Err(refuse("Too long: at most 1024 bytes as hex digits."));
+    }
+    let bytes = hex::decode(text).map_err(|_| refuse("Must be hex digits, two a byte."))?;
+    let mut asked = Vec::with_capacity(2);
+    match frames(&bytes).next() {
+        Some(Item::Frame { frame: Frame::Ping { .. }, .. }) => {
+            return Err(refuse("A ping: they are counted, not kept."));
+        }
+        Some(Item::Frame { bytes: whole, frame: Frame::Location(position), .. })
+            if whole.len() == bytes.len() =>
+        {
+            asked.push(LookUp::Recorded {
+                device: position.device,
+                recorded_at: position.recorded_at,
+                frame_hash: Some(frame_hash(whole)),
+            });
+        }
+        _ => {}
+    }
+    asked.push(LookUp::Bytes(bytes));
+    Ok(asked)
+}
+
+#[derive(Serialize)]
+struct Answer {
+    outcome: &'static str,
+    rows: Vec<StoredRow>,
+    dead_letters: Vec<Letter>,
+}
+
+#[derive(Serialize)]
+struct StoredRow {
+    #[serde(flatten)]
+    row: Row,
+    frame_hash: String,
+    /// How often the same frame came again.
+    duplicates: u64,
+}
+
+#[derive(Serialize)]
+struct Letter {
+    id: u64,
+    received_at: String,
+    reason: String,
+    device_id: Option<String>,
+    recorded_at: Option<String>,
+    topic: String,
+    offset: u32,
+    length: u64,
+    /// Hex digits of the stretch, or of its beginning when it is long.
+    bytes: String,
+    worker: String,
+}
+
+fn answer(found: &Found) -> Answer {
+    let again = found.rows.iter().any(|row| row.duplicates > 0);
+    let outcome = match (found.rows.is_empty(), again, found.letters.is_empty()) {
+        (false, true, _) => "duplicate",
+        (false, false, _) => "stored",
+        (true, _, false) => "dead_letter",
+        (true, _, true) => "unknown",
+    };
+    let rows = found.rows.iter().map(stored_row).collect();
+    Answer { outcome, rows, dead_letters: found.letters.iter().map(letter).collect() }
+}
+
+fn stored_row(found: &FoundRow) -> StoredRow {
+    StoredRow {
+        row: Row::from(&found.record),
+        frame_hash: format!("{:016x}", found.record.frame_hash),
+        duplicates: found.duplicates,
+    }
+}
+
+fn letter(letter: &StoredLetter) -> Letter {
+    Letter {
+        id: letter.id,
+        received_at: time_ms(letter.received_at_ms),
+        reason: letter.reason.clone(),
+        device_id: letter.device.map(|device| device.to_string()),
+        recorded_at: letter.recorded_at.map(time_s),
+        topic: letter.topic.clone(),
+        offset: letter.offset,
+        length: letter.length,
+        bytes: hex::encode_upper(&letter.bytes),
+        worker: letter.worker.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::DeviceId;
+
+    use super::*;
+
+    const LOCATION: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
+    const PING: &str = "50F70A3F730150494E4773C4";
+
+    fn asked(query: &str) -> Result<Vec<LookUp>, Problem> {
+        read(Params::of(&format!("/?{query}").parse().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn by_device_and_second() {
+        let device = DeviceId::new(0x0A_3F73);
+        let expected = LookUp::Recorded { device, recorded_at: 1_593_637_200, frame_hash: None };
+        let asked = asked("device_id=0A3F73&recorded_at=2020-07-01T21:00:00Z").unwrap();
+        assert_eq!(asked, [expected]);
+    }
+
+    #[test]
+    fn by_frame_as_row_and_as_dead_letter() {
+        let bytes = hex::decode(LOCATION).unwrap();
+        let expected = LookUp::Recorded {
+            device: DeviceId::new(0x0A_3F73),
+            recorded_at: 1_593_637_200,
+            frame_hash: Some(frame_hash(&bytes)),
+        };
+        assert_eq!(asked(&format!("frame={LOCATION}")).unwrap(), [expected, LookUp::Bytes(bytes)]);
+        let rubbish = LookUp::Bytes(vec![0xDE, 0xAD]);
+        assert_eq!(asked("frame=dead").unwrap(), [rubbish]);
+    }
+
+    #[test]
+    fn hostile_parameters_are_named() {
+        for (query, name) in [
+            ("", "device_id"),
+            ("device_id=0A3F73", "recorded_at"),
+            ("device_id=0A3F73&recorded_at=1.5", "recorded_at"),
+            ("device_id=0A3F73&recorded_at=2020-07-01T21:00:00.5Z", "recorded_at"),
+            ("frame=5", "frame"),
+            ("frame=xy", "frame"),
+            (&format!("frame={PING}"), "frame"),
+            (&format!("frame={}", "00".repeat(1025)), "frame"),
+            (&format!("frame={LOCATION}&device_id=0A3F73"), "device_id"),
+        ] {
+            assert_eq!(asked(query).unwrap_err().at_fault(), Some(name), "{query}");
+        }
+    }
+
+    #[test]
+    fn outcomes() {
+        let letter = StoredLetter {
+            id: 3,
+            received_at_ms: 0,
+            topic: "/messenger".into(),
+            offset: 4,
+            reason: "future".into(),
+            device: None,
+            recorded_at: None,
+            length: 2,
+            bytes: vec![0xDE, 0xAD],
+            worker: "node".into(),
+        };
+        assert_eq!(answer(&Found::default()).outcome, "unknown");
+        let dead = Found { letters: vec![letter], ..Found::default() };
+        let answer = answer(&dead);
+        assert_eq!(
+            (answer.outcome, answer.dead_letters[0].bytes.as_str()),
+            ("dead_letter", "DEAD")
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything below `/api/v1`; all of it for those who signed in.
+
+pub(crate) mod books;
+pub(crate) mod location;
+pub(crate) mod lookup;
+pub(crate) mod report;

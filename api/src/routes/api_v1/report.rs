@@ -1,0 +1,75 @@
+//! `GET /api/v1/report/`: the frames of a device in time order, streamed. Memory
+//! is bounded by one chunk of rows a request, however long the report.
+
+mod pages;
+mod query;
+mod write;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use nemeses_protocol::DeviceId;
+
+use self::pages::{Page, Pages};
+use self::query::ReportQuery;
+use self::write::Writer;
+use crate::auth::SignedIn;
+use crate::input::Params;
+use crate::problem::{Kind, Problem};
+use crate::state::ApiState;
+
+pub(crate) async fn get(
+    _user: SignedIn,
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let query = ReportQuery::read(params)?;
+    let device = query.range.device;
+    let mut pages = Pages::new(state.clone(), query.range.clone(), query.limit);
+    // The first chunk is read before the status is sent, so that a store that
+    // is down is a 503 and not a broken answer.
+    let first = pages.next().await?;
+    if first.rows.is_empty() && query.range.after.is_none() {
+        must_exist(&state, device).await?;
+    }
+    let writer = Writer::new(&query);
+    let head = [(header::CONTENT_TYPE, query.format.content_type())];
+    Ok((head, Body::from_stream(chunks(pages, first, writer))).into_response())
+}
+
+/// The chunks of the body. A store that fails on the way breaks the connection
+/// off, so that a client cannot take half a report for a whole one.
+fn chunks(
+    pages: Pages,
+    first: Page,
+    writer: Writer,
+) -> impl futures_util::Stream<Item = Result<Bytes, BrokenOff>> + Send {
+    stream::try_unfold(Some((pages, Some(first), writer)), async |turn| {
+        let Some((mut pages, page, mut writer)) = turn else { return Ok(None) };
+        let page = match page {
+            Some(first) => first,
+            None => pages.next().await.map_err(|_| BrokenOff)?,
+        };
+        let bytes = writer.page(&page).map_err(|_| BrokenOff)?;
+        let next = (!page.last).then_some((pages, None, writer));
+        Ok(Some((Bytes::from(bytes), next)))
+    })
+}
+
+/// Why a body ends early; the cause is in the log.
+#[derive(Debug, thiserror::Error)]
+#[error("the report was broken off")]
+struct BrokenOff;
+
+/// A report without rows is for a device that somebody has heard of.
+async fn must_exist(state: &ApiState, device: DeviceId) -> Result<(), Problem> {
+    let kept = state.history.ask(state.stores.history.knows_device(device)).await?;
+    if kept || state.live.ask(state.stores.live.get(&[device])).await?.iter().any(Option::is_some) {
+        return Ok(());
+    }
+    let detail = format!("Nothing is known of {device}.");
+    Err(Problem::new(Kind::UnknownDevice, detail).blaming("device_id"))
+}

@@ -1,0 +1,7 @@
+//! One file an endpoint, named for its path.
+
+pub(crate) mod api_v1;
+pub(crate) mod healthz;
+pub(crate) mod login;
+pub(crate) mod readyz;
+pub(crate) mod register_user;

@@ -1,0 +1,73 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+
+use nemeses_runtime::Clock;
+use nemeses_store::history::{Books, Database, History, Users};
+use nemeses_store::live::LiveStore;
+
+use crate::auth::{Passwords, Tokens};
+use crate::config::ApiConfig;
+use crate::secret::TokenSecret;
+use crate::upstream::Upstream;
+
+/// What the API reads and, for accounts, writes.
+#[derive(Clone)]
+pub struct Stores {
+    /// The newest state of each device.
+    pub live: Arc<dyn LiveStore>,
+    /// Every frame.
+    pub history: Arc<dyn History>,
+    /// The accounts.
+    pub users: Arc<dyn Users>,
+    /// The books.
+    pub books: Arc<dyn Books>,
+}
+
+impl Stores {
+    /// A live store and the handles of one database.
+    pub fn new(live: Arc<dyn LiveStore>, database: &Database) -> Self {
+        Self { live, history: database.history(), users: database.users(), books: database.books() }
+    }
+}
+
+/// The state shared by all requests. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) stores: Stores,
+    pub(crate) clock: Clock,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) config: Arc<ApiConfig>,
+    pub(crate) live: Arc<Upstream>,
+    pub(crate) history: Arc<Upstream>,
+}
+
+impl ApiState {
+    /// Puts the parts together. Hashes one password (some 30 ms) to have what a
+    /// login of an unknown address is compared with.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn new(
+        stores: Stores,
+        secret: &TokenSecret,
+        clock: Clock,
+        config: ApiConfig,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            stores,
+            clock,
+            tokens: Arc::new(Tokens::new(secret, config.token_life)),
+            passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
+            live: Arc::new(Upstream::live(config.store_timeout)),
+            history: Arc::new(Upstream::history(config.store_timeout)),
+            config: Arc::new(config),
+        })
+    }
+
+    /// The tokens, for whoever issues one outside of a login.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+}
