@@ -1,8 +1,8 @@
 //! What one message means. Pure: no clock, no IO.
 
 use nemeses_protocol::{
-    DeadLetter, DeviceId, Form, Frame, Item, MAX_DEAD_LETTER_BYTES, Position, PositionRecord,
-    Reason, Record, Speaker, TopicName, Topics, encode_ping_reply, frame_hash, frames, normalise,
+    DeadLetter, DeviceId, Form, Frame, Item, Position, PositionRecord, Reason, Record, Speaker,
+    TopicName, Topics, encode_ping_reply, frame_hash, frames, normalise,
 };
 use nemeses_store::live::LiveEntry;
 
@@ -199,22 +199,16 @@ fn bury(
     reason: Reason,
     out: &mut Output,
 ) {
-    let letter = |offset: usize, bytes: &[u8]| {
-        Record::DeadLetter(Box::new(DeadLetter {
-            topic: message.topic.to_owned(),
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
-            reason,
-            device,
-            received_at_ms: message.received_at_ms,
-            bytes: bytes.to_vec(),
-        }))
+    let letter = DeadLetter {
+        topic: message.topic.to_owned(),
+        offset: u32::try_from(offset).unwrap_or(u32::MAX),
+        reason,
+        device,
+        received_at_ms: message.received_at_ms,
+        bytes: bytes.to_vec(),
     };
-    if bytes.is_empty() {
-        return out.records.push(letter(offset, bytes));
-    }
-    for (index, stretch) in bytes.chunks(MAX_DEAD_LETTER_BYTES).enumerate() {
-        out.records.push(letter(offset + index * MAX_DEAD_LETTER_BYTES, stretch));
-    }
+    let pieces = letter.split().into_iter();
+    out.records.extend(pieces.map(|piece| Record::DeadLetter(Box::new(piece))));
 }
 
 #[cfg(test)]
