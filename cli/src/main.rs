@@ -1,2 +1,91 @@
-//! Placeholder.
-fn main() {}
+//! The `nemeses` binary: reads settings, then runs one station, the whole node,
+//! or a tool. Wrong settings end it with code 2 before anything binds, failures
+//! with code 1.
+
+mod args;
+mod audit;
+mod config;
+mod dead_letters;
+mod decode;
+mod device;
+mod glue;
+mod node;
+mod simulate;
+mod stations;
+mod tools;
+
+use std::process::ExitCode;
+
+use nemeses_runtime::logs;
+
+use args::{Cli, Command, CommonArgs, LogFormat};
+use config::Wrong;
+use config::file::{Refusal, command_line};
+
+/// Wrong settings, as clap has it.
+const WRONG_SETTINGS: u8 = 2;
+
+fn main() -> ExitCode {
+    match command_line(std::env::args_os()) {
+        Ok(cli) => start(cli),
+        Err(Refusal::Line(error)) => error.exit(),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+fn start(cli: Cli) -> ExitCode {
+    if let Err(error) = start_logs(&cli.common) {
+        return refuse(&error);
+    }
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.downcast_ref::<Wrong>().is_some() => refuse(&format!("{error:#}")),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logs(common: &CommonArgs) -> anyhow::Result<()> {
+    let format = match common.log_format {
+        LogFormat::Human => logs::LogFormat::Human,
+        LogFormat::Json => logs::LogFormat::Json,
+    };
+    logs::start(&common.log_filter, format)
+}
+
+/// Runs the command; `false` when it found what it was asked to look for, and
+/// that is bad (books that do not balance, bytes without a frame).
+async fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Up(args) => node::up(args.as_ref().try_into()?).await?,
+        Command::Broker(args) => stations::broker((&args).try_into()?).await?,
+        Command::Parser(args) => stations::parser((&args).try_into()?).await?,
+        Command::Dbexport(args) => stations::dbexport((&args).try_into()?).await?,
+        Command::Api(args) => stations::api((&args).try_into()?).await?,
+        Command::Simulate(args) => simulate::run(args).await?,
+        Command::Decode(args) => return decode::run(&args),
+        Command::Migrate(args) => tools::migrate(&args.database).await?,
+        Command::Device(command) => device::run(command).await?,
+        Command::DeadLetters(command) => dead_letters::run(command).await?,
+        Command::Audit(args) => return audit::run(args).await,
+    }
+    Ok(true)
+}
+
+fn refuse(why: &impl std::fmt::Display) -> ExitCode {
+    complain(why);
+    ExitCode::from(WRONG_SETTINGS)
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a program that ends")]
+fn complain(why: &impl std::fmt::Display) {
+    eprintln!("error: {why}");
+}

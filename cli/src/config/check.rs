@@ -1,0 +1,352 @@
+//! From what was written to what is meant: each command's arguments become its
+//! settings, or a refusal that names the setting, its value and what is allowed.
+//! Pure, but for reading the files that settings name.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use nemeses_protocol::Topics;
+
+use super::jwt::{LEAST_SECRET_BYTES, read_secret};
+use super::url::without_password;
+use super::value::AdminListen;
+use super::{
+    Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, JwtSecret, MqttUrl, Node,
+    Parser, RedisUrl, Secret, Tls, Worker,
+};
+use crate::args;
+
+/// Ports of the admin listener when none is set: apart, so that all stations
+/// and up to 1000 workers of a kind run on one machine.
+const UP_ADMIN_PORT: u16 = 9180;
+const BROKER_ADMIN_PORT: u16 = 9181;
+const API_ADMIN_PORT: u16 = 9182;
+const PARSER_ADMIN_PORT: u16 = 18_000;
+const EXPORTER_ADMIN_PORT: u16 = 19_000;
+
+/// The file in the data directory that holds the secret nobody gave.
+const JWT_SECRET_FILE: &str = "jwt-secret";
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// The setting's flag without dashes.
+    setting: &'static str,
+    /// What it was set to, fit to be printed; `None` when it is missing.
+    value: Option<String>,
+    /// Why not, and what is allowed.
+    allowed: String,
+}
+
+impl Wrong {
+    fn new(setting: &'static str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
+        Self { setting, value: Some(value.to_string()), allowed: allowed.into() }
+    }
+
+    fn missing(setting: &'static str, allowed: impl Into<String>) -> Self {
+        Self { setting, value: None, allowed: allowed.into() }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, value, allowed } = self;
+        match value {
+            Some(value) => write!(f, "{setting} cannot be '{value}': {allowed}")?,
+            None => write!(f, "{setting} is missing: {allowed}")?,
+        }
+        let variable = setting.to_uppercase().replace('-', "_");
+        write!(
+            f,
+            "\n(set it by --{setting}, by NEMESES_{variable}, or as {setting} in the file that --config names)"
+        )
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl TryFrom<&args::UpArgs> for Node {
+    type Error = Wrong;
+
+    fn try_from(args: &args::UpArgs) -> Result<Self, Wrong> {
+        let database = station_database(&args.database, &args.pool)?;
+        Ok(Self {
+            data_dir: args.database.data_dir.clone(),
+            door: door(&args.door)?,
+            http: http(&args.http, &database.url, &args.database.data_dir)?,
+            redis: redis(&args.live)?,
+            live_ttl: args.live.live_ttl,
+            database,
+            flush_after: args.flush.flush_after,
+            frames: frames(&args.frames),
+            topics: topics(&args.topics)?,
+            admin_listen: admin(&args.admin, UP_ADMIN_PORT)?,
+        })
+    }
+}
+
+impl TryFrom<&args::BrokerArgs> for Broker {
+    type Error = Wrong;
+
+    fn try_from(args: &args::BrokerArgs) -> Result<Self, Wrong> {
+        Ok(Self {
+            data_dir: args.database.data_dir.clone(),
+            door: door(&args.door)?,
+            database: station_database(&args.database, &args.pool)?,
+            topics: topics(&args.topics)?,
+            admin_listen: admin(&args.admin, BROKER_ADMIN_PORT)?,
+        })
+    }
+}
+
+impl TryFrom<&args::ParserArgs> for Parser {
+    type Error = Wrong;
+
+    fn try_from(args: &args::ParserArgs) -> Result<Self, Wrong> {
+        Ok(Self {
+            mqtt_url: mqtt_url(&args.link)?,
+            worker: worker(&args.worker),
+            redis: required_redis(&args.live)?,
+            live_ttl: args.live.live_ttl,
+            flush_after: args.flush.flush_after,
+            frames: frames(&args.frames),
+            topics: topics(&args.topics)?,
+            admin_listen: admin(&args.admin, PARSER_ADMIN_PORT + args.worker.worker)?,
+        })
+    }
+}
+
+impl TryFrom<&args::ExporterArgs> for Exporter {
+    type Error = Wrong;
+
+    fn try_from(args: &args::ExporterArgs) -> Result<Self, Wrong> {
+        Ok(Self {
+            data_dir: args.database.data_dir.clone(),
+            mqtt_url: mqtt_url(&args.link)?,
+            worker: worker(&args.worker),
+            redis: redis(&args.live)?,
+            live_ttl: args.live.live_ttl,
+            database: station_database(&args.database, &args.pool)?,
+            flush_after: args.flush.flush_after,
+            topics: topics(&args.topics)?,
+            admin_listen: admin(&args.admin, EXPORTER_ADMIN_PORT + args.worker.worker)?,
+        })
+    }
+}
+
+impl TryFrom<&args::ApiArgs> for Api {
+    type Error = Wrong;
+
+    fn try_from(args: &args::ApiArgs) -> Result<Self, Wrong> {
+        let database = station_database(&args.database, &args.pool)?;
+        Ok(Self {
+            data_dir: args.database.data_dir.clone(),
+            http: http(&args.http, &database.url, &args.database.data_dir)?,
+            redis: required_redis(&args.live)?,
+            live_ttl: args.live.live_ttl,
+            database,
+            admin_listen: admin(&args.admin, API_ADMIN_PORT)?,
+        })
+    }
+}
+
+/// The broker to connect to.
+pub(crate) fn mqtt_url(args: &args::LinkArgs) -> Result<MqttUrl, Wrong> {
+    MqttUrl::parse(&args.mqtt_url)
+        .map_err(|allowed| Wrong::new("mqtt-url", without_password(&args.mqtt_url), allowed))
+}
+
+/// The database of a station or a tool.
+pub(crate) fn database(args: &args::DatabaseArgs) -> Result<DatabaseUrl, Wrong> {
+    let Some(url) = &args.database_url else {
+        return Ok(DatabaseUrl::in_data_dir(&args.data_dir));
+    };
+    DatabaseUrl::parse(url)
+        .map_err(|allowed| Wrong::new("database-url", without_password(url), allowed))
+}
+
+fn station_database(args: &args::DatabaseArgs, pool: &args::PoolArgs) -> Result<Database, Wrong> {
+    Ok(Database {
+        url: database(args)?,
+        connections: pool.db_connections,
+        migrate: pool.migrate && !pool.no_migrate,
+    })
+}
+
+fn redis(args: &args::LiveArgs) -> Result<Option<RedisUrl>, Wrong> {
+    let read = |url: &String| {
+        RedisUrl::parse(url)
+            .map_err(|allowed| Wrong::new("redis-url", without_password(url), allowed))
+    };
+    args.redis_url.as_ref().map(read).transpose()
+}
+
+fn required_redis(args: &args::LiveArgs) -> Result<RedisUrl, Wrong> {
+    redis(args)?.ok_or_else(|| {
+        Wrong::missing(
+            "redis-url",
+            "stations that run apart meet in Redis; write for example redis://127.0.0.1:6379, or run everything in one process with nemeses up",
+        )
+    })
+}
+
+fn frames(args: &args::FrameArgs) -> Frames {
+    Frames { future_limit: args.future_limit, keep_raw: args.keep_raw }
+}
+
+fn worker(args: &args::WorkerArgs) -> Worker {
+    Worker { number: args.worker, leave: args.leave }
+}
+
+fn door(args: &args::DoorArgs) -> Result<Door, Wrong> {
+    let listeners = [
+        ("mqtt-listen", Some(args.mqtt_listen)),
+        ("mqtt-tls-listen", args.mqtt_tls_listen),
+        ("mqtt-websocket-listen", args.mqtt_websocket_listen),
+    ];
+    for (setting, address) in listeners {
+        let Some(address) = address else { continue };
+        if args.mqtt_anonymous && !is_loopback(address) {
+            return Err(Wrong::new(
+                setting,
+                address,
+                "without logins, everyone who reaches this address could speak for every device; listen on loopback (127.0.0.1, [::1]), or require logins with --mqtt-anonymous=false (see nemeses device add)",
+            ));
+        }
+    }
+    Ok(Door {
+        listen: args.mqtt_listen,
+        tls: tls(args)?,
+        websocket_listen: args.mqtt_websocket_listen,
+        anonymous: args.mqtt_anonymous,
+        max_connections: usize::try_from(args.max_connections).unwrap_or(usize::MAX),
+        window: args.window,
+        max_packet_bytes: usize::try_from(args.max_packet_bytes).unwrap_or(usize::MAX),
+    })
+}
+
+fn tls(args: &args::DoorArgs) -> Result<Option<Tls>, Wrong> {
+    let Some(listen) = args.mqtt_tls_listen else {
+        let unused = [("mqtt-tls-cert", &args.mqtt_tls_cert), ("mqtt-tls-key", &args.mqtt_tls_key)];
+        return match unused.into_iter().find_map(|(name, path)| Some((name, path.as_ref()?))) {
+            Some((name, path)) => {
+                Err(Wrong::new(name, path.display(), "it is of no use without mqtt-tls-listen"))
+            }
+            None => Ok(None),
+        };
+    };
+    let wanted = |setting, path: &Option<std::path::PathBuf>| {
+        let path = path.clone().ok_or_else(|| {
+            Wrong::missing(setting, "mqtt-tls-listen wants a certificate and its key, PEM files")
+        })?;
+        readable(setting, &path)?;
+        Ok(path)
+    };
+    let cert = wanted("mqtt-tls-cert", &args.mqtt_tls_cert)?;
+    let key = wanted("mqtt-tls-key", &args.mqtt_tls_key)?;
+    Ok(Some(Tls { listen, cert, key }))
+}
+
+fn readable(setting: &'static str, path: &Path) -> Result<(), Wrong> {
+    std::fs::read(path).map(drop).map_err(|error| {
+        Wrong::new(setting, path.display(), format!("the file cannot be read: {error}"))
+    })
+}
+
+fn http(args: &args::HttpArgs, database: &DatabaseUrl, data_dir: &Path) -> Result<Http, Wrong> {
+    only_loopback(
+        "http-listen",
+        args.http_listen,
+        "every user sees every device until rights exist, so only loopback (127.0.0.1, [::1]) is allowed for now",
+    )?;
+    Ok(Http { listen: args.http_listen, jwt_secret: jwt_secret(args, database, data_dir)? })
+}
+
+fn jwt_secret(
+    args: &args::HttpArgs,
+    database: &DatabaseUrl,
+    data_dir: &Path,
+) -> Result<JwtSecret, Wrong> {
+    match (&args.jwt_secret, &args.jwt_secret_file) {
+        (Some(_), Some(path)) => Err(Wrong::new(
+            "jwt-secret-file",
+            path.display(),
+            "jwt-secret is set too; set one of the two",
+        )),
+        (Some(secret), None) if secret.len() < LEAST_SECRET_BYTES => Err(Wrong::new(
+            "jwt-secret",
+            "(not shown)",
+            format!(
+                "it has {} characters, it needs {LEAST_SECRET_BYTES} at least, for example from: openssl rand -base64 32",
+                secret.len()
+            ),
+        )),
+        (Some(secret), None) => Ok(JwtSecret::Given(Secret::new(secret.clone()))),
+        (None, Some(path)) => read_secret(path)
+            .map(JwtSecret::Given)
+            .map_err(|error| Wrong::new("jwt-secret-file", path.display(), format!("{error:#}"))),
+        (None, None) if database.is_server() => Err(Wrong::missing(
+            "jwt-secret",
+            "all instances on one database server must sign with the same secret; make one with: openssl rand -base64 32",
+        )),
+        (None, None) => Ok(JwtSecret::KeptIn(data_dir.join(JWT_SECRET_FILE))),
+    }
+}
+
+fn admin(args: &args::AdminArgs, default_port: u16) -> Result<Option<SocketAddr>, Wrong> {
+    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), default_port);
+    match args.admin_listen {
+        Some(AdminListen::Off) => Ok(None),
+        None => Ok(Some(default)),
+        Some(AdminListen::At(address)) => {
+            only_loopback(
+                "admin-listen",
+                address,
+                "metrics are served without a login, so only loopback (127.0.0.1, [::1]) is allowed, or off",
+            )?;
+            Ok(Some(address))
+        }
+    }
+}
+
+fn only_loopback(setting: &'static str, address: SocketAddr, why: &str) -> Result<(), Wrong> {
+    if is_loopback(address) { Ok(()) } else { Err(Wrong::new(setting, address, why)) }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// No topic may be another, nor lie below another: `/a/+` would catch it.
+fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
+    let all = [
+        ("topic-messenger", &args.topic_messenger),
+        ("topic-ping", &args.topic_ping),
+        ("topic-db", &args.topic_db),
+        ("topic-command", &args.topic_command),
+    ];
+    for (setting, topic) in all {
+        for (other_setting, other) in all {
+            let below = topic.strip_prefix(other.as_str());
+            if setting != other_setting
+                && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                return Err(Wrong::new(
+                    setting,
+                    topic,
+                    format!("it is {other_setting} or lies below it; the topics must lie apart"),
+                ));
+            }
+        }
+    }
+    Ok(Topics {
+        messenger: args.topic_messenger.clone(),
+        ping: args.topic_ping.clone(),
+        db: args.topic_db.clone(),
+        command: args.topic_command.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

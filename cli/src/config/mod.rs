@@ -1,0 +1,190 @@
+//! Settings, checked: plain values that the stations are built from. They are
+//! read from flags, variables and file by clap (`args`, `file`) and checked here
+//! (`check`) before anything binds; inside, nothing is checked again.
+
+mod check;
+pub(crate) mod file;
+mod jwt;
+#[cfg(test)]
+mod reference;
+pub(crate) mod url;
+pub(crate) mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nemeses_protocol::Topics;
+
+pub(crate) use check::{Wrong, database, mqtt_url};
+pub(crate) use jwt::JwtSecret;
+pub(crate) use url::{DatabaseUrl, MqttUrl, RedisUrl, Secret};
+
+/// `nemeses up`: every station in one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// Directory of the files this program makes; may not exist yet.
+    pub(crate) data_dir: PathBuf,
+    /// The MQTT front door.
+    pub(crate) door: Door,
+    /// REST API and page.
+    pub(crate) http: Http,
+    /// Redis; `None` keeps live entries in memory.
+    pub(crate) redis: Option<RedisUrl>,
+    /// How long after its last frame a device counts as online.
+    pub(crate) live_ttl: Duration,
+    /// The database.
+    pub(crate) database: Database,
+    /// How long a frame waits for others to be committed with.
+    pub(crate) flush_after: Duration,
+    /// What is done with frames.
+    pub(crate) frames: Frames,
+    /// Topic names.
+    pub(crate) topics: Topics,
+    /// Where metrics are served, if at all.
+    pub(crate) admin_listen: Option<SocketAddr>,
+}
+
+/// `nemeses broker`: the front door alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Broker {
+    /// Directory of the files this program makes; may not exist yet.
+    pub(crate) data_dir: PathBuf,
+    /// The MQTT front door.
+    pub(crate) door: Door,
+    /// The database that logins are read from when they are required.
+    pub(crate) database: Database,
+    /// Topic names.
+    pub(crate) topics: Topics,
+    /// Where metrics are served, if at all.
+    pub(crate) admin_listen: Option<SocketAddr>,
+}
+
+/// `nemeses parser`.
+#[derive(Clone, Debug)]
+pub(crate) struct Parser {
+    /// The broker.
+    pub(crate) mqtt_url: MqttUrl,
+    /// Which of several.
+    pub(crate) worker: Worker,
+    /// The live store.
+    pub(crate) redis: RedisUrl,
+    /// How long after its last frame a device counts as online.
+    pub(crate) live_ttl: Duration,
+    /// How long a record waits for others to be handed over with.
+    pub(crate) flush_after: Duration,
+    /// What is done with frames.
+    pub(crate) frames: Frames,
+    /// Topic names.
+    pub(crate) topics: Topics,
+    /// Where metrics are served, if at all.
+    pub(crate) admin_listen: Option<SocketAddr>,
+}
+
+/// `nemeses dbexport`.
+#[derive(Clone, Debug)]
+pub(crate) struct Exporter {
+    /// Directory of the files this program makes; may not exist yet.
+    pub(crate) data_dir: PathBuf,
+    /// The broker.
+    pub(crate) mqtt_url: MqttUrl,
+    /// Which of several.
+    pub(crate) worker: Worker,
+    /// The live store to rebuild after it lost its memory; `None` leaves it alone.
+    pub(crate) redis: Option<RedisUrl>,
+    /// How long after its last frame a device counts as online.
+    pub(crate) live_ttl: Duration,
+    /// The database.
+    pub(crate) database: Database,
+    /// How long a record waits for others to be committed with.
+    pub(crate) flush_after: Duration,
+    /// Topic names.
+    pub(crate) topics: Topics,
+    /// Where metrics are served, if at all.
+    pub(crate) admin_listen: Option<SocketAddr>,
+}
+
+/// `nemeses api`.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    /// Directory of the files this program makes; may not exist yet.
+    pub(crate) data_dir: PathBuf,
+    /// REST API and page.
+    pub(crate) http: Http,
+    /// The live store.
+    pub(crate) redis: RedisUrl,
+    /// How long after its last frame a device counts as online.
+    pub(crate) live_ttl: Duration,
+    /// The database.
+    pub(crate) database: Database,
+    /// Where metrics are served, if at all.
+    pub(crate) admin_listen: Option<SocketAddr>,
+}
+
+/// The MQTT front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// MQTT over TCP.
+    pub(crate) listen: SocketAddr,
+    /// MQTT over TLS.
+    pub(crate) tls: Option<Tls>,
+    /// MQTT over WebSocket.
+    pub(crate) websocket_listen: Option<SocketAddr>,
+    /// Whether clients without a login are let in; only with loopback listeners.
+    pub(crate) anonymous: bool,
+    /// Connections at most.
+    pub(crate) max_connections: usize,
+    /// Messages of one connection taken and not yet acknowledged, at most.
+    pub(crate) window: u16,
+    /// Largest packet taken.
+    pub(crate) max_packet_bytes: usize,
+}
+
+/// A TLS listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// Where.
+    pub(crate) listen: SocketAddr,
+    /// Certificate chain, PEM; the file was readable when settings were checked.
+    pub(crate) cert: PathBuf,
+    /// Private key, PEM; the file was readable when settings were checked.
+    pub(crate) key: PathBuf,
+}
+
+/// REST API and page.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    /// Where; loopback.
+    pub(crate) listen: SocketAddr,
+    /// What tokens are signed with; see [`JwtSecret::load`].
+    pub(crate) jwt_secret: JwtSecret,
+}
+
+/// The database of a station.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    /// Which.
+    pub(crate) url: DatabaseUrl,
+    /// Connections at most.
+    pub(crate) connections: u32,
+    /// Create or upgrade the tables at start; else only check their version.
+    pub(crate) migrate: bool,
+}
+
+/// What is done with frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frames {
+    /// Recorded further ahead of arrival than this: dead letter.
+    pub(crate) future_limit: Duration,
+    /// Keep the raw bytes of good frames.
+    pub(crate) keep_raw: bool,
+}
+
+/// One of several equal stations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    /// From 0; at most 999.
+    pub(crate) number: u16,
+    /// Leave for good instead of working.
+    pub(crate) leave: bool,
+}

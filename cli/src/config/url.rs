@@ -1,0 +1,298 @@
+//! The URLs of brokers and stores. They may hold passwords, so what is printed
+//! of them (also by `Debug`) leaves passwords out.
+
+use std::fmt;
+use std::path::Path;
+
+/// A text that must not be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Replaces the password of a URL by `***`. The user information ends at the
+/// last `@` before the path, as a hand-written password may hold one.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+    let whole = if authority.contains('@') { authority } else { rest };
+    let Some(at) = whole.rfind('@') else { return url.to_owned() };
+    match rest[..at].split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+/// An MQTT broker that a station or a tool connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MqttUrl {
+    /// Name or address, an IPv6 address without brackets.
+    pub(crate) host: String,
+    /// Port.
+    pub(crate) port: u16,
+    /// User name and password, if the broker wants a login.
+    pub(crate) login: Option<(String, Secret)>,
+}
+
+const MQTT_ALLOWED: &str =
+    "write mqtt://HOST:PORT or mqtt://USER:PASSWORD@HOST:PORT, for example mqtt://127.0.0.1:1883";
+
+impl MqttUrl {
+    /// Reads `mqtt://[user[:password]@]host[:port]`; reserved characters in
+    /// user and password are written `%XX`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("mqtts://") {
+            return Err(format!("TLS towards a broker is not supported yet; {MQTT_ALLOWED}"));
+        }
+        Self::read(text).ok_or_else(|| MQTT_ALLOWED.to_owned())
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("mqtt://")?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (login, place) = match rest.rsplit_once('@') {
+            Some((login, place)) => (Some(read_login(login)?), place),
+            None => (None, rest),
+        };
+        let (host, port) = read_place(place, 1883)?;
+        Some(Self { host, port, login })
+    }
+}
+
+/// Without the password.
+impl fmt::Display for MqttUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        f.write_str("mqtt://")?;
+        if let Some((user, _)) = &self.login {
+            write!(f, "{user}:***@")?;
+        }
+        write!(f, "{open}{}{close}:{}", self.host, self.port)
+    }
+}
+
+fn read_login(login: &str) -> Option<(String, Secret)> {
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let user = unescape(user).filter(|user| !user.is_empty())?;
+    Some((user, Secret(unescape(password)?)))
+}
+
+fn read_place(place: &str, default_port: u16) -> Option<(String, u16)> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, behind) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, behind)
+        }
+        None => place.split_at(place.find(':').unwrap_or(place.len())),
+    };
+    let port = match port.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|port| *port != 0)?,
+        None if port.is_empty() => default_port,
+        None => return None,
+    };
+    let fits = !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte));
+    fits.then(|| (host.to_owned(), port))
+}
+
+/// Undoes `%XX`.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first == b'%' {
+            let (pair, behind) = rest.split_at_checked(2)?;
+            bytes.extend(hex::decode(pair).ok()?);
+            rest = behind;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A Redis server: `redis://` or, by TLS, `rediss://`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct RedisUrl(String);
+
+impl RedisUrl {
+    /// Reads `redis[s]://[user:password@]host[:port][/number]`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
+        let place = rest.map(|rest| rest.rsplit_once('@').map_or(rest, |(_, place)| place));
+        let (place, number) =
+            place.map_or(("", ""), |place| place.split_once('/').unwrap_or((place, "")));
+        let number = number.split_once('?').map_or(number, |(number, _)| number);
+        if read_place(place, 6379).is_some() && (number.is_empty() || number.parse::<u16>().is_ok())
+        {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("write redis://HOST:PORT, or rediss:// for TLS, for example redis://127.0.0.1:6379"
+            .to_owned())
+    }
+
+    /// The URL with its password, for the client.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Without the password.
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_password(&self.0))
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({self})")
+    }
+}
+
+/// Where history is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// Reads `sqlite:PATH`, or `mysql://` (or `mariadb://`) with a host and a database.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let fits = match (text.strip_prefix("sqlite:"), server_part(text)) {
+            (Some(path), _) => !path.is_empty(),
+            (None, Some(server)) => {
+                let place = server.rsplit_once('@').map_or(server, |(_, place)| place);
+                place.split_once('/').is_some_and(|(place, database)| {
+                    read_place(place, 3306).is_some()
+                        && !database.is_empty()
+                        && !database.starts_with('?')
+                })
+            }
+            (None, None) => false,
+        };
+        if fits {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("write mysql://USER:PASSWORD@HOST:PORT/DATABASE (or mariadb://), or sqlite:PATH"
+            .to_owned())
+    }
+
+    /// The file in the data directory that is used when nothing else is said.
+    pub(crate) fn in_data_dir(data_dir: &Path) -> Self {
+        Self(format!("sqlite:{}", data_dir.join("nemeses.db").display()))
+    }
+
+    /// Whether it is a server that several processes on several machines may share.
+    pub(crate) fn is_server(&self) -> bool {
+        server_part(&self.0).is_some()
+    }
+
+    /// The URL with its password, for the client.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+fn server_part(url: &str) -> Option<&str> {
+    url.strip_prefix("mysql://").or_else(|| url.strip_prefix("mariadb://"))
+}
+
+/// Without the password.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_password(&self.0))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers() {
+        for (text, host, port, login) in [
+            ("mqtt://127.0.0.1:1884", "127.0.0.1", 1884, None),
+            ("mqtt://broker.example", "broker.example", 1883, None),
+            ("mqtt://[::1]:1883/", "::1", 1883, None),
+            ("mqtt://parser:p%40ss@b:1", "b", 1, Some(("parser", "p@ss"))),
+            ("mqtt://parser:a:b@b", "b", 1883, Some(("parser", "a:b"))),
+            ("mqtt://parser@b", "b", 1883, Some(("parser", ""))),
+        ] {
+            let url = MqttUrl::parse(text).unwrap();
+            let read = url.login.as_ref().map(|(user, secret)| (user.as_str(), secret.expose()));
+            assert_eq!((url.host.as_str(), url.port, read), (host, port, login), "{text}");
+        }
+        for text in ["", "127.0.0.1:1883", "http://x", "mqtt://", "mqtt://:1", "mqtt://h:0"] {
+            assert!(MqttUrl::parse(text).unwrap_err().contains("mqtt://HOST:PORT"), "{text}");
+        }
+        for text in ["mqtt://h:x", "mqtt://[::1", "mqtt://a b", "mqtt://u:%zz@h", "mqtt://h/x"] {
+            assert!(MqttUrl::parse(text).is_err(), "{text}");
+        }
+        assert!(MqttUrl::parse("mqtts://h").unwrap_err().contains("TLS"));
+    }
+
+    #[test]
+    fn stores() {
+        for text in ["redis://h", "rediss://u:p@h:1/0", "redis://:p@[::1]:6379"] {
+            assert_eq!(RedisUrl::parse(text).unwrap().expose(), text);
+        }
+        for text in ["", "h:6379", "redis://", "redis://h/x", "http://h"] {
+            assert!(RedisUrl::parse(text).is_err(), "{text}");
+        }
+        for (text, server) in [
+            ("sqlite:data/nemeses.db", false),
+            ("mysql://u:p@h:3306/nemeses", true),
+            ("mariadb://h/nemeses?ssl-mode=disabled", true),
+        ] {
+            assert_eq!(DatabaseUrl::parse(text).unwrap().is_server(), server, "{text}");
+        }
+        for text in ["", "sqlite:", "mysql://h", "mysql://h/", "mysql:///db", "postgres://h/db"] {
+            assert!(DatabaseUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_never_printed() {
+        let password = "ge/he@im";
+        for url in [
+            format!("mysql://u:{password}@h/db"),
+            "mysql://u:geheim@h/db".to_owned(),
+            "redis://:geheim@h".to_owned(),
+        ] {
+            let printed = without_password(&url);
+            assert!(!printed.contains("he@im") && !printed.contains("geheim"), "{printed}");
+            assert!(printed.contains("@h"), "{printed}");
+        }
+        let url = MqttUrl::parse("mqtt://u:geheim@h").unwrap();
+        assert_eq!(url.to_string(), "mqtt://u:***@h:1883");
+        assert!(!format!("{url:?}").contains("geheim"));
+        let url = DatabaseUrl::parse("mysql://u:geheim@h/db").unwrap();
+        assert_eq!(format!("{url:?}"), "DatabaseUrl(mysql://u:***@h/db)");
+        for plain in ["sqlite:data/x.db", "mysql://h/db", "mysql://u@h/db"] {
+            assert_eq!(without_password(plain), plain);
+        }
+    }
+}

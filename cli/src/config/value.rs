@@ -1,0 +1,163 @@
+//! The kinds of values that settings have: each is read once, here, into a type
+//! that cannot hold a wrong one. Pure; a refusal says what is allowed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An address to listen on: `127.0.0.1:1883`, `[::1]:1883`, `localhost:1883`.
+/// Port 0 takes any free one.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => {
+            port.parse().ok().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+        }
+        None => text.parse().ok(),
+    };
+    address.ok_or_else(|| "write ADDRESS:PORT, for example 127.0.0.1:1883 or [::1]:1883".to_owned())
+}
+
+/// Where metrics are served, if at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminListen {
+    /// Not at all.
+    Off,
+    /// Here.
+    At(SocketAddr),
+}
+
+/// `off`, or an address to listen on.
+pub(crate) fn admin_listen(text: &str) -> Result<AdminListen, String> {
+    if text == "off" {
+        return Ok(AdminListen::Off);
+    }
+    listen(text).map(AdminListen::At).map_err(|allowed| format!("{allowed}, or off"))
+}
+
+/// A duration between two bounds, both allowed.
+fn duration_within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    humantime::parse_duration(text).ok().filter(|read| (least..=most).contains(read)).ok_or_else(
+        || {
+            format!(
+                "write a duration with its unit from {} to {}, for example 300s, 5m or 1h 30m",
+                humantime::format_duration(least),
+                humantime::format_duration(most)
+            )
+        },
+    )
+}
+
+/// How long a silent device stays on the live map.
+pub(crate) fn live_ttl(text: &str) -> Result<Duration, String> {
+    duration_within(text, Duration::from_secs(1), 30 * DAY)
+}
+
+/// How long records wait for others to be committed with.
+pub(crate) fn flush_after(text: &str) -> Result<Duration, String> {
+    duration_within(text, Duration::ZERO, Duration::from_secs(1))
+}
+
+/// How far ahead of its arrival a frame may be recorded.
+pub(crate) fn future_limit(text: &str) -> Result<Duration, String> {
+    duration_within(text, Duration::from_secs(60), 3650 * DAY)
+}
+
+/// How long a simulation runs.
+pub(crate) fn run_time(text: &str) -> Result<Duration, String> {
+    duration_within(text, Duration::from_millis(1), 3650 * DAY)
+}
+
+/// Simulated seconds between two frames of a device.
+pub(crate) fn frame_interval(text: &str) -> Result<Duration, String> {
+    let read = duration_within(text, Duration::from_secs(1), DAY)?;
+    if read.subsec_nanos() == 0 {
+        Ok(read)
+    } else {
+        Err("write whole seconds: a frame's clock has no finer unit".to_owned())
+    }
+}
+
+/// The name of a topic that others are built below.
+pub(crate) fn topic(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 128;
+    let fits = (1..=LONGEST).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"+#".contains(&byte))
+        && !text.starts_with('$')
+        && !text.ends_with('/');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "write 1 to {LONGEST} visible ASCII characters without + or #, not beginning with $ and not ending with /, for example /messenger"
+        ))
+    }
+}
+
+/// A moment: RFC 3339, or Unix seconds. Unix milliseconds.
+pub(crate) fn moment_ms(text: &str) -> Result<u64, String> {
+    let seconds = text.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1000));
+    seconds
+        .or_else(|| {
+            let moment = text.parse::<jiff::Timestamp>().ok()?;
+            u64::try_from(moment.as_millisecond()).ok()
+        })
+        .ok_or_else(|| {
+            "write RFC 3339 with its zone, for example 2026-07-01T18:00:00Z, or Unix seconds"
+                .to_owned()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_to_listen_on() {
+        for (text, expected) in [
+            ("127.0.0.1:1883", "127.0.0.1:1883"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("[::1]:80", "[::1]:80"),
+            ("0.0.0.0:1883", "0.0.0.0:1883"),
+        ] {
+            assert_eq!(listen(text).unwrap().to_string(), expected, "{text}");
+        }
+        for text in ["", "1883", ":1883", "127.0.0.1", "example.org:1883", "127.0.0.1:70000"] {
+            assert!(listen(text).unwrap_err().contains("ADDRESS:PORT"), "{text}");
+        }
+        assert_eq!(admin_listen("off"), Ok(AdminListen::Off));
+        assert!(admin_listen("on").unwrap_err().contains("or off"));
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_bounds() {
+        assert_eq!(live_ttl("300s"), Ok(Duration::from_secs(300)));
+        assert_eq!(live_ttl("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(live_ttl("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(flush_after("0s"), Ok(Duration::ZERO));
+        for text in ["300", "", "-5m", "0s", "31days", "5 apples"] {
+            assert!(live_ttl(text).unwrap_err().contains("from 1s to 30days"), "{text}");
+        }
+        assert!(frame_interval("1500ms").unwrap_err().contains("whole seconds"));
+    }
+
+    #[test]
+    fn topics() {
+        for text in ["/messenger", "/DB", "fleet/up", "/a/b"] {
+            assert_eq!(topic(text).as_deref(), Ok(text));
+        }
+        for text in ["", "/a/+", "#", "$share/x", "/über", "/a/", "/a b", &"x".repeat(129)] {
+            assert!(topic(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        assert_eq!(moment_ms("1593637200"), Ok(1_593_637_200_000));
+        assert_eq!(moment_ms("2020-07-01T21:00:00Z"), Ok(1_593_637_200_000));
+        assert_eq!(moment_ms("2020-07-01T18:00:00-03:00"), Ok(1_593_637_200_000));
+        for text in ["", "yesterday", "2020-07-01", "-5", "1969-01-01T00:00:00Z"] {
+            assert!(moment_ms(text).is_err(), "{text}");
+        }
+    }
+}

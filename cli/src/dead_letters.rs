@@ -1,0 +1,330 @@
+//! `nemeses dead-letters`: bytes that did not become rows, and a second chance
+//! for them when the decoder has learnt more.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use nemeses_protocol::DeviceId;
+use nemeses_store::history::{
+    Database, DeadLetters, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
+};
+use serde_json::{Value, json};
+
+use crate::args::DatabaseArgs;
+use crate::config::value;
+use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json};
+
+mod retry;
+
+/// Bytes that were no good frames.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List dead letters, newest first
+    List(ListArgs),
+    /// Show one with all its bytes, and what today's decoder says of them
+    Show(ShowArgs),
+    /// Decode again: what is a good frame today becomes a row
+    Retry(RetryArgs),
+    /// Throw dead letters away; the books remember how many
+    Purge(PurgeArgs),
+}
+
+/// Which dead letters.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Only this device's, six hex digits
+    #[arg(long, env = "NEMESES_DEAD_LETTERS_DEVICE", value_name = "DEVICE")]
+    device: Option<DeviceId>,
+    /// Only with this reason, for example bad_footer
+    #[arg(
+        long,
+        env = "NEMESES_DEAD_LETTERS_REASON",
+        value_parser = reason_code,
+        value_name = "REASON"
+    )]
+    reason: Option<String>,
+    /// Only received at or after this moment, RFC 3339 or Unix seconds
+    #[arg(
+        long,
+        env = "NEMESES_DEAD_LETTERS_FROM",
+        value_parser = value::moment_ms,
+        value_name = "MOMENT"
+    )]
+    from: Option<u64>,
+    /// Only received at or before this moment
+    #[arg(
+        long,
+        env = "NEMESES_DEAD_LETTERS_TO",
+        value_parser = value::moment_ms,
+        value_name = "MOMENT"
+    )]
+    to: Option<u64>,
+}
+
+/// `nemeses dead-letters list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// At most this many
+    #[arg(
+        long,
+        env = "NEMESES_DEAD_LETTERS_LIMIT",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LISTED_LETTERS)),
+        value_name = "COUNT"
+    )]
+    limit: u32,
+    /// Only with a number smaller than this: the next page
+    #[arg(long, env = "NEMESES_DEAD_LETTERS_BEFORE_ID", value_name = "NUMBER")]
+    before_id: Option<u64>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// `nemeses dead-letters show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The letter's number
+    id: u64,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// `nemeses dead-letters retry`.
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// Letters by number; without numbers, all that the filters leave
+    ids: Vec<u64>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// A frame recorded further ahead of its arrival than this stays a dead letter
+    #[arg(
+        long,
+        env = "NEMESES_FUTURE_LIMIT",
+        default_value = "24h",
+        value_parser = value::future_limit,
+        value_name = "DURATION"
+    )]
+    future_limit: std::time::Duration,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// `nemeses dead-letters purge`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["ids", "before"]))]
+pub(crate) struct PurgeArgs {
+    /// Letters by number
+    ids: Vec<u64>,
+    /// All received before this moment, RFC 3339 or Unix seconds
+    #[arg(
+        long,
+        env = "NEMESES_DEAD_LETTERS_BEFORE",
+        value_parser = value::moment_ms,
+        value_name = "MOMENT"
+    )]
+    before: Option<u64>,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A reason's code, known or of a later version.
+fn reason_code(text: &str) -> Result<String, String> {
+    let fits =
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "write a reason's code, for example bad_footer or future".to_owned())
+}
+
+impl FilterArgs {
+    fn filter(&self) -> LetterFilter {
+        LetterFilter {
+            device: self.device,
+            reason: self.reason.clone(),
+            from_ms: self.from,
+            to_ms: self.to,
+            before_id: None,
+            limit: None,
+        }
+    }
+}
+
+/// Runs a `dead-letters` command.
+///
+/// # Errors
+/// Wrong arguments, an unknown number, or what the database reports.
+pub(crate) async fn run(command: DeadLettersCommand) -> anyhow::Result<()> {
+    match command {
+        DeadLettersCommand::List(args) => list(&args).await,
+        DeadLettersCommand::Show(args) => show(&args).await,
+        DeadLettersCommand::Retry(args) => retry(&args).await,
+        DeadLettersCommand::Purge(args) => purge(&args).await,
+    }
+}
+
+async fn list(args: &ListArgs) -> anyhow::Result<()> {
+    let letters = open_database(&args.database).await?.dead_letters();
+    let mut filter = args.filter.filter();
+    filter.limit = Some(args.limit);
+    filter.before_id = args.before_id;
+    let page = letters.list(&filter).await?;
+    if args.output.json {
+        return print_json(&Value::Array(page.iter().map(letter_as_json).collect()));
+    }
+    let rows: Vec<Vec<String>> = page.iter().map(letter_as_row).collect();
+    print(&columns(
+        &["number", "received at", "reason", "device", "topic", "length", "bytes"],
+        &rows,
+    ))
+}
+
+async fn show(args: &ShowArgs) -> anyhow::Result<()> {
+    let letters = open_database(&args.database).await?.dead_letters();
+    let letter = letters.get(args.id).await?;
+    let letter = letter.with_context(|| format!("there is no dead letter {}", args.id))?;
+    if args.output.json {
+        return print_json(&letter_as_json(&letter));
+    }
+    let device = letter.device.map_or("unknown".to_owned(), |device| device.to_string());
+    let mut text = format!(
+        "number       {}\nreceived at  {}\nreason       {}\ndevice       {device}\ntopic        {}\noffset       {}\nworker       {}\nbytes        {}\n\nToday's decoder:\n\n",
+        letter.id,
+        moment(letter.received_at_ms),
+        letter.reason,
+        letter.topic,
+        letter.offset,
+        letter.worker,
+        hex::encode_upper(&letter.bytes),
+    );
+    text.push_str(&crate::decode::as_text(&nemeses_protocol::normalise(&letter.bytes)));
+    print(&text)
+}
+
+async fn retry(args: &RetryArgs) -> anyhow::Result<()> {
+    let database = open_database(&args.database).await?;
+    let mut retrier = retry::Retrier::new(&database, args.future_limit)?;
+    if args.ids.is_empty() {
+        retry_all(&mut retrier, &database, args.filter.filter()).await?;
+    }
+    for &id in &args.ids {
+        retrier.retry(id).await?;
+    }
+    let summary = retrier.summary();
+    if args.output.json { print_json(&summary.as_json()) } else { print(&summary.as_text()) }
+}
+
+/// Newest first, page by page; letters that come meanwhile have larger numbers
+/// and are left for the next time.
+async fn retry_all(
+    retrier: &mut retry::Retrier,
+    database: &Database,
+    mut filter: LetterFilter,
+) -> anyhow::Result<()> {
+    let letters = database.dead_letters();
+    loop {
+        let page = letters.list(&filter).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        filter.before_id = Some(last.id);
+        for letter in page {
+            retrier.retry(letter.id).await?;
+        }
+    }
+}
+
+async fn purge(args: &PurgeArgs) -> anyhow::Result<()> {
+    let letters = open_database(&args.database).await?.dead_letters();
+    let purged = purge_from(letters.as_ref(), &args.ids, args.before).await?;
+    if args.output.json {
+        return print_json(&json!({ "purged": purged }));
+    }
+    print(&format!("{purged} dead letters thrown away.\n"))
+}
+
+/// Both when both are given.
+async fn purge_from(
+    letters: &dyn DeadLetters,
+    ids: &[u64],
+    before_ms: Option<u64>,
+) -> anyhow::Result<u64> {
+    let mut purged = 0;
+    if !ids.is_empty() {
+        purged += letters.purge(&Purge::Ids(ids.to_vec())).await?;
+    }
+    if let Some(before_ms) = before_ms {
+        purged += letters.purge(&Purge::Before(before_ms)).await?;
+    }
+    Ok(purged)
+}
+
+fn letter_as_row(letter: &StoredLetter) -> Vec<String> {
+    const SHOWN_BYTES: usize = 16;
+    let shown = &letter.bytes[..letter.bytes.len().min(SHOWN_BYTES)];
+    let more = if letter.length > SHOWN_BYTES as u64 { "..." } else { "" };
+    vec![
+        letter.id.to_string(),
+        moment(letter.received_at_ms),
+        letter.reason.clone(),
+        letter.device.map_or("-".to_owned(), |device| device.to_string()),
+        letter.topic.clone(),
+        letter.length.to_string(),
+        hex::encode_upper(shown) + more,
+    ]
+}
+
+fn letter_as_json(letter: &StoredLetter) -> Value {
+    json!({
+        "id": letter.id,
+        "received_at": moment(letter.received_at_ms),
+        "reason": letter.reason,
+        "device_id": letter.device.map(|device| device.to_string()),
+        "recorded_at": letter.recorded_at.map(|at| moment(u64::from(at) * 1000)),
+        "topic": letter.topic,
+        "offset": letter.offset,
+        "length": letter.length,
+        "bytes": hex::encode_upper(&letter.bytes),
+        "worker": letter.worker,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_codes() {
+        for code in ["bad_footer", "future", "something_of_a_later_version"] {
+            assert_eq!(reason_code(code).as_deref(), Ok(code));
+        }
+        for text in ["", "Bad Footer", "x'; --"] {
+            assert!(reason_code(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_letter_in_a_list_is_short_and_says_so() {
+        let letter = StoredLetter {
+            id: 7,
+            received_at_ms: 0,
+            topic: "/messenger".to_owned(),
+            offset: 3,
+            reason: "bad_header".to_owned(),
+            device: None,
+            recorded_at: None,
+            length: 300,
+            bytes: vec![0xAB; 256],
+            worker: "node".to_owned(),
+        };
+        let row = letter_as_row(&letter);
+        assert_eq!(row[6], "AB".repeat(16) + "...");
+        assert_eq!(row[3], "-");
+        assert_eq!(letter_as_json(&letter)["length"], 300);
+    }
+}

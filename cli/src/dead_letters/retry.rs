@@ -1,0 +1,200 @@
+//! The second chance: today's decoder over a letter's bytes. Whether that is
+//! worth a commit is decided purely; the store removes the letter and books
+//! what became of it in one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nemeses_parser::{Message, Output, Policy, Step};
+use nemeses_protocol::{BatchKey, Reason, Record, Speaker, Tally};
+use nemeses_store::history::{Database, DeadLetters, Part, StoredLetter};
+use serde_json::{Value, json};
+
+/// Who the books say has made the rows.
+const WORKER: &str = "retry";
+
+/// What became of the letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    resolved: u64,
+    stored: u64,
+    duplicates: u64,
+    pings: u64,
+    /// Letters that came of the resolved ones: their rest that is still no frame.
+    remains: u64,
+    still_dead: u64,
+    not_theirs: u64,
+    gone: u64,
+}
+
+impl Summary {
+    pub(super) fn as_text(&self) -> String {
+        let Self { resolved, stored, duplicates, pings, remains, still_dead, not_theirs, gone } =
+            self;
+        format!(
+            "resolved             {resolved}\n  rows stored        {stored}\n  rows there already {duplicates}\n  pings              {pings}\n  new dead letters   {remains}\nstill no good frame  {still_dead}\nleft: wrong identity {not_theirs}\nnot there            {gone}\n"
+        )
+    }
+
+    pub(super) fn as_json(&self) -> Value {
+        json!({
+            "resolved": self.resolved,
+            "stored": self.stored,
+            "duplicates": self.duplicates,
+            "pings": self.pings,
+            "new_dead_letters": self.remains,
+            "still_dead": self.still_dead,
+            "wrong_identity": self.not_theirs,
+            "not_there": self.gone,
+        })
+    }
+}
+
+/// What to do with a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Judgement {
+    /// These came of it.
+    Resolve { records: Vec<Record>, pings: u32 },
+    /// It would be the same letter again.
+    StillDead,
+    /// It was refused for who sent it, not for what it is: a decoder cannot mend that.
+    NotTheirs,
+}
+
+fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
+    if letter.reason == Reason::IdentityMismatch.code() {
+        return Judgement::NotTheirs;
+    }
+    let mut output = Output::default();
+    let message = Message {
+        topic: &letter.topic,
+        payload: &letter.bytes,
+        received_at_ms: letter.received_at_ms,
+        speaker: Speaker::Any,
+    };
+    step.take(&message, &mut output);
+    let good = output.records.iter().any(|record| matches!(record, Record::Position(_)));
+    if !good && output.pings == 0 {
+        return Judgement::StillDead;
+    }
+    Judgement::Resolve { records: output.records, pings: output.pings }
+}
+
+/// Retries letters one by one.
+pub(super) struct Retrier {
+    letters: Arc<dyn DeadLetters>,
+    step: Step,
+    run: u64,
+    sequence: u64,
+    summary: Summary,
+}
+
+impl Retrier {
+    pub(super) fn new(database: &Database, future_limit: Duration) -> anyhow::Result<Self> {
+        let mut run = [0_u8; 8];
+        getrandom::fill(&mut run)
+            .map_err(|error| anyhow::anyhow!("no random bytes from the system: {error}"))?;
+        let policy = Policy {
+            future_limit_s: u32::try_from(future_limit.as_secs()).unwrap_or(u32::MAX),
+            ..Policy::default()
+        };
+        Ok(Self {
+            letters: database.dead_letters(),
+            step: Step::new(policy),
+            // The databases know signed numbers only.
+            run: u64::from_le_bytes(run) >> 1,
+            sequence: 0,
+            summary: Summary::default(),
+        })
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// Retries one letter.
+    ///
+    /// # Errors
+    /// What the database reports.
+    pub(super) async fn retry(&mut self, id: u64) -> anyhow::Result<()> {
+        let Some(letter) = self.letters.get(id).await? else {
+            self.summary.gone += 1;
+            return Ok(());
+        };
+        match judge(&letter, &self.step) {
+            Judgement::StillDead => self.summary.still_dead += 1,
+            Judgement::NotTheirs => self.summary.not_theirs += 1,
+            Judgement::Resolve { records, pings } => {
+                let part = self.part(&letter, records, pings);
+                let resolved = self.letters.resolve(id, &part, WORKER).await;
+                match resolved.with_context(|| format!("dead letter {id} cannot be resolved"))? {
+                    None => self.summary.gone += 1,
+                    Some(committed) => {
+                        self.summary.resolved += 1;
+                        self.summary.stored += committed.stored;
+                        self.summary.duplicates += committed.duplicates;
+                        self.summary.pings += committed.pings;
+                        self.summary.remains += committed.dead_letters;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, letter: &StoredLetter, records: Vec<Record>, pings: u32) -> Part {
+        self.sequence += 1;
+        let minute = u32::try_from(letter.received_at_ms / 60_000).unwrap_or(u32::MAX);
+        let tallies = if pings > 0 { vec![Tally { minute, pings }] } else { Vec::new() };
+        let key = BatchKey { worker: WORKER.to_owned(), run: self.run, sequence: self.sequence };
+        Part { key, tallies, records }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
+
+    fn letter(reason: &str, topic: &str, bytes: &str) -> StoredLetter {
+        StoredLetter {
+            id: 1,
+            received_at_ms: 1_593_637_200_000,
+            topic: topic.to_owned(),
+            offset: 0,
+            reason: reason.to_owned(),
+            device: None,
+            recorded_at: None,
+            length: (bytes.len() / 2) as u64,
+            bytes: hex::decode(bytes).unwrap(),
+            worker: "node".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_a_frame_today_is_resolved() {
+        let step = Step::default();
+        let Judgement::Resolve { records, pings } =
+            judge(&letter("bad_footer", "/messenger", FRAME), &step)
+        else {
+            panic!("not resolved");
+        };
+        assert_eq!((records.len(), pings), (1, 0));
+        let ping = letter("unknown_type", "/messenger", "50F70A3F730150494E4773C4");
+        assert_eq!(judge(&ping, &step), Judgement::Resolve { records: vec![], pings: 1 });
+    }
+
+    #[test]
+    fn rubbish_and_frames_of_others_stay() {
+        let step = Step::default();
+        for (reason, topic, bytes, expected) in [
+            ("bad_header", "/messenger", "FFFFFF", Judgement::StillDead),
+            ("topic_mismatch", "/messenger/0A3F74", FRAME, Judgement::StillDead),
+            ("identity_mismatch", "/messenger", FRAME, Judgement::NotTheirs),
+        ] {
+            assert_eq!(judge(&letter(reason, topic, bytes), &step), expected, "{reason}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `nemeses device`: logins for the MQTT front door. A secret is printed once,
+//! when it is drawn, and is nowhere afterwards.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::Clock;
+use nemeses_store::history::{Login, LoginRole, Logins, PlainSecret};
+use serde_json::{Value, json};
+
+use crate::args::DatabaseArgs;
+use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json};
+
+/// Logins read at once.
+const PAGE: u32 = 500;
+
+/// Logins of trackers, gateways, workers and operators.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Make a login and show its secret, once
+    Add(AddArgs),
+    /// List the logins
+    List(ListArgs),
+    /// Keep a login out, from its next connection on
+    Disable(NameArgs),
+    /// Let a disabled login in again
+    Enable(NameArgs),
+    /// Draw a new secret and show it, once; the old one ends
+    Rotate(NameArgs),
+}
+
+/// `nemeses device add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The login's name: for a device its id, six hex digits such as 0A3F73
+    name: String,
+    /// What the login may do
+    #[arg(long, env = "NEMESES_DEVICE_ROLE", default_value = "device")]
+    role: RoleName,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// `nemeses device list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Commands that take a login's name.
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// The login's name
+    name: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What a login may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RoleName {
+    /// Speak for the one device that it is named after
+    Device,
+    /// Speak for any device
+    Gateway,
+    /// Work as a parser or exporter
+    Worker,
+    /// Send commands and watch
+    Operator,
+}
+
+/// Runs a `device` command.
+///
+/// # Errors
+/// Wrong arguments, an unknown or taken name, or what the database reports.
+pub(crate) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
+    let now_ms = Clock::system().now_ms();
+    match command {
+        DeviceCommand::Add(args) => add(&args, now_ms).await,
+        DeviceCommand::List(args) => list(&args).await,
+        DeviceCommand::Disable(args) => set_enabled(&args, false, now_ms).await,
+        DeviceCommand::Enable(args) => set_enabled(&args, true, now_ms).await,
+        DeviceCommand::Rotate(args) => rotate(&args, now_ms).await,
+    }
+}
+
+async fn add(args: &AddArgs, now_ms: u64) -> anyhow::Result<()> {
+    let (name, role) = login_of(&args.name, args.role)?;
+    let logins = open_database(&args.database).await?.logins();
+    let secret = logins.add(&name, role, now_ms).await?;
+    show_secret(&name, &secret, args.output)
+}
+
+/// A device's login bears its id in the one canonical spelling.
+fn login_of(name: &str, role: RoleName) -> anyhow::Result<(String, LoginRole)> {
+    Ok(match role {
+        RoleName::Device => {
+            let device: DeviceId =
+                name.parse().with_context(|| format!("'{name}' cannot name a device's login"))?;
+            (device.to_string(), LoginRole::Device(device))
+        }
+        RoleName::Gateway => (name.to_owned(), LoginRole::Gateway),
+        RoleName::Worker => (name.to_owned(), LoginRole::Worker),
+        RoleName::Operator => (name.to_owned(), LoginRole::Operator),
+    })
+}
+
+/// The name as given or, where that is an id in small letters, in its canonical spelling.
+async fn known_name(logins: &dyn Logins, name: &str) -> anyhow::Result<String> {
+    if logins.find(name).await?.is_some() {
+        return Ok(name.to_owned());
+    }
+    let spelt = name.parse::<DeviceId>().map(|device| device.to_string());
+    Ok(spelt.unwrap_or_else(|_| name.to_owned()))
+}
+
+async fn set_enabled(args: &NameArgs, enabled: bool, now_ms: u64) -> anyhow::Result<()> {
+    let logins = open_database(&args.database).await?.logins();
+    let name = known_name(logins.as_ref(), &args.name).await?;
+    anyhow::ensure!(
+        logins.set_enabled(&name, enabled, now_ms).await?,
+        "there is no login '{name}'"
+    );
+    if args.output.json {
+        return print_json(&json!({ "name": name, "enabled": enabled }));
+    }
+    print(&format!("{name} is {}.\n", if enabled { "enabled" } else { "disabled" }))
+}
+
+async fn rotate(args: &NameArgs, now_ms: u64) -> anyhow::Result<()> {
+    let logins = open_database(&args.database).await?.logins();
+    let name = known_name(logins.as_ref(), &args.name).await?;
+    let secret = logins.rotate(&name, now_ms).await?;
+    let secret = secret.with_context(|| format!("there is no login '{name}'"))?;
+    show_secret(&name, &secret, args.output)
+}
+
+fn show_secret(name: &str, secret: &PlainSecret, output: OutputArgs) -> anyhow::Result<()> {
+    if output.json {
+        return print_json(&json!({ "name": name, "secret": secret.reveal() }));
+    }
+    print(&format!(
+        "user name  {name}\npassword   {}\nThe password is not kept anywhere and cannot be shown again.\n",
+        secret.reveal()
+    ))
+}
+
+async fn list(args: &ListArgs) -> anyhow::Result<()> {
+    let logins = open_database(&args.database).await?.logins();
+    let mut all: Vec<Login> = Vec::new();
+    loop {
+        let page = logins.list(all.last().map(|login| login.name.as_str()), PAGE).await?;
+        let whole = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        all.extend(page);
+        if whole {
+            break;
+        }
+    }
+    if args.output.json {
+        return print_json(&Value::Array(all.iter().map(login_as_json).collect()));
+    }
+    let rows: Vec<Vec<String>> = all.iter().map(login_as_row).collect();
+    print(&columns(&["name", "role", "enabled", "created", "changed"], &rows))
+}
+
+fn login_as_row(login: &Login) -> Vec<String> {
+    let enabled = if login.enabled { "yes" } else { "no" };
+    vec![
+        login.name.clone(),
+        login.role.name().to_owned(),
+        enabled.to_owned(),
+        moment(login.created_at_ms),
+        moment(login.updated_at_ms),
+    ]
+}
+
+fn login_as_json(login: &Login) -> Value {
+    json!({
+        "name": login.name,
+        "role": login.role.name(),
+        "device_id": login.role.device().map(|device| device.to_string()),
+        "enabled": login.enabled,
+        "created_at": moment(login.created_at_ms),
+        "updated_at": moment(login.updated_at_ms),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_devices_login_is_its_id_in_capitals() {
+        let device = DeviceId::new(0x0A_3F73);
+        let made = login_of("0a3f73", RoleName::Device).unwrap();
+        assert_eq!(made, ("0A3F73".to_owned(), LoginRole::Device(device)));
+        let made = login_of("depot", RoleName::Gateway).unwrap();
+        assert_eq!(made, ("depot".to_owned(), LoginRole::Gateway));
+        let error = format!("{:#}", login_of("671603x", RoleName::Device).unwrap_err());
+        assert!(error.contains("'671603x'") && error.contains("six hex digits"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! What the tools share: opening the database, and printing for people or as
+//! JSON.
+
+use std::io::{ErrorKind, Write as _};
+
+use anyhow::Context as _;
+use clap::{ArgAction, Args};
+use nemeses_store::history::{Database, Options, open};
+use serde_json::Value;
+
+use crate::args::DatabaseArgs;
+use crate::config::{DatabaseUrl, database};
+
+/// Connections a tool needs: it asks one thing at a time.
+const CONNECTIONS: u32 = 2;
+
+/// How a tool answers.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Answer in JSON instead of a table
+    #[arg(
+        long,
+        env = "NEMESES_JSON",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    pub(crate) json: bool,
+}
+
+/// Opens the database for a tool, whose tables must be there in this version.
+///
+/// # Errors
+/// Wrong settings, a database that does not answer or has other tables.
+pub(crate) async fn open_database(args: &DatabaseArgs) -> anyhow::Result<Database> {
+    let url = database(args)?;
+    let database = open_url(&url).await?;
+    let checked = database.history().check_schema().await;
+    checked.with_context(|| format!("the database {url} cannot be used"))?;
+    Ok(database)
+}
+
+async fn open_url(url: &DatabaseUrl) -> anyhow::Result<Database> {
+    let options = Options { max_connections: CONNECTIONS, ..Options::default() };
+    open(url.expose(), options)
+        .await
+        .with_context(|| format!("the database {url} cannot be opened"))
+}
+
+/// `nemeses migrate`.
+///
+/// # Errors
+/// Wrong settings, or what the database reports.
+pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let url = database(args)?;
+    if !url.is_server() && args.database_url.is_none() {
+        std::fs::create_dir_all(&args.data_dir).with_context(|| {
+            format!("the data directory {} cannot be made", args.data_dir.display())
+        })?;
+    }
+    let database = open_url(&url).await?;
+    let migrated = database.history().migrate().await;
+    migrated.with_context(|| format!("the tables in {url} cannot be brought up to date"))?;
+    print(&format!("The tables in {url} are up to date.\n"))
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no error.
+///
+/// # Errors
+/// What else the system reports.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("the answer cannot be written")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a JSON value and a line end.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_json(value: &Value) -> anyhow::Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+/// Unix milliseconds as RFC 3339, `2026-07-01T18:00:00.123Z`.
+pub(crate) fn moment(at_ms: u64) -> String {
+    let moment =
+        i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    moment.map_or_else(|| format!("{at_ms} ms"), |moment| moment.to_string())
+}
+
+/// Columns as wide as their widest cell, two spaces between, no space at the
+/// ends of lines.
+pub(crate) fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let headings: Vec<String> = headings.iter().map(|&text| text.to_owned()).collect();
+    let lines = || std::iter::once(&headings).chain(rows);
+    let widths: Vec<usize> = (0..headings.len())
+        .map(|column| {
+            let cells = lines().filter_map(|line| line.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for line in lines() {
+        let cells = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        let whole = cells.collect::<Vec<_>>().join("  ");
+        text.push_str(whole.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows =
+            [vec!["0A3F73".to_owned(), "yes".to_owned()], vec!["ü".to_owned(), String::new()]];
+        assert_eq!(columns(&["device", "on"], &rows), "device  on\n0A3F73  yes\nü\n");
+    }
+
+    #[test]
+    fn moments() {
+        assert_eq!(moment(1_593_637_200_000), "2020-07-01T21:00:00Z");
+        assert_eq!(moment(u64::MAX), "18446744073709551615 ms");
+    }
+}
