@@ -1,1 +1,26 @@
-//! Placeholder, filled by the first commits.
+//! Real servers on free ports, a breakable proxy, devices that remember what was
+//! acknowledged to them, and a judge: what the end-to-end tests in `tests/` are
+//! written with.
+//!
+//! Everything is on loopback, in temporary folders, and ends with its test.
+
+pub mod frames;
+mod http;
+pub mod load;
+mod mqtt;
+mod port;
+mod proxy;
+mod server;
+mod wait;
+
+pub use frames::FrameKey;
+pub use http::User;
+pub use load::{Ledger, Load, Plan, Verdict};
+pub use mqtt::Mqtt;
+pub use port::Port;
+pub use proxy::{Link, Proxy};
+pub use server::{
+    Api, MariaDb, Mosquitto, Nemeses, Node, Process, Ready, Redis, RedisMemory, Signal, Spec,
+    nemeses_binary, run_nemeses, workspace,
+};
+pub use wait::{wait_for, wait_until};

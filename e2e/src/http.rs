@@ -1,0 +1,76 @@
+//! A user of the REST API.
+
+use anyhow::Context as _;
+use nemeses_protocol::DeviceId;
+use rand::Rng as _;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+/// A registered user with a token.
+#[derive(Clone, Debug)]
+pub struct User {
+    client: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl User {
+    /// Registers a user with a name of its own at the API and logs in.
+    ///
+    /// # Errors
+    /// The API refuses or does not answer.
+    pub async fn register(base: &str) -> anyhow::Result<Self> {
+        let client = reqwest::Client::new();
+        let email = format!("user{}@example.com", rand::rng().random::<u64>());
+        let password = "correct horse battery staple";
+        let registration = json!({ "email": email, "password": password, "name": "A User" });
+        post(&client, &format!("{base}/register/user"), &registration).await?;
+        let login = json!({ "email": email, "password": password });
+        let answer = post(&client, &format!("{base}/login"), &login).await?;
+        let token = answer["token"].as_str().context("the login's answer has no token")?.to_owned();
+        Ok(Self { client, base: base.to_owned(), token })
+    }
+
+    /// Asks for a path; returns status and body (`Null` if it is no JSON).
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<(StatusCode, Value)> {
+        let url = format!("{}{path}", self.base);
+        let response = self.client.get(url).bearer_auth(&self.token).send().await?;
+        let (status, body) = (response.status(), response.bytes().await?);
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
+    /// The device's location.
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub async fn location(&self, device: DeviceId) -> anyhow::Result<Value> {
+        self.get_ok(&format!("/api/v1/location/?device_id={device}")).await
+    }
+
+    /// The rows of the device's report, with further parameters such as `&limit=5`.
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub async fn report(&self, device: DeviceId, parameters: &str) -> anyhow::Result<Vec<Value>> {
+        let path = format!("/api/v1/report/?device_id={device}{parameters}");
+        let answer = self.get_ok(&path).await?;
+        let rows = answer.get("rows").and_then(Value::as_array);
+        Ok(rows.with_context(|| format!("no rows in {answer}"))?.clone())
+    }
+
+    async fn get_ok(&self, path: &str) -> anyhow::Result<Value> {
+        let (status, body) = self.get(path).await?;
+        anyhow::ensure!(status == StatusCode::OK, "{path} answers {status}: {body}");
+        Ok(body)
+    }
+}
+
+async fn post(client: &reqwest::Client, url: &str, body: &Value) -> anyhow::Result<Value> {
+    let response = client.post(url).json(body).send().await?;
+    let (status, body) = (response.status(), response.text().await?);
+    anyhow::ensure!(status.is_success(), "{url} answers {status}: {body}");
+    Ok(serde_json::from_str(&body).unwrap_or(Value::Null))
+}

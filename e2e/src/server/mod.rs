@@ -1,0 +1,48 @@
+//! Real servers on free loopback ports in temporary folders.
+
+mod mariadb;
+mod mosquitto;
+mod nemeses;
+mod process;
+mod ready;
+mod redis;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+pub use mariadb::MariaDb;
+pub use mosquitto::Mosquitto;
+pub use nemeses::{Api, Nemeses, Node, nemeses_binary, run_nemeses};
+pub use process::{Process, Signal, Spec};
+pub use ready::Ready;
+pub use redis::{Redis, RedisMemory};
+
+/// Cargo's target folder, found from the running test.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    // {target}/{profile}/deps/{test}
+    let folder = test.ancestors().nth(3).context("the test runs outside a target folder")?;
+    Ok(folder.to_owned())
+}
+
+/// The top of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Servers that refuse to run as root must be told that they may.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// A server program: from the PATH, or from sbin, which a user's PATH may lack.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
