@@ -11,6 +11,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nemeses_protocol::{DeviceId, Speaker};
 
+use crate::mailbox::{Mailbox, Resolved};
+use crate::pool::Room;
+
 /// One PUBLISH on an intake topic. Copied out of the read buffer, so that
 /// holding it does not pin the buffer.
 #[derive(Clone, Debug)]
@@ -41,25 +44,89 @@ pub trait Intake: Send + Sync + 'static {
 
 /// Proof owed to a connection: the messages handed over with it are kept.
 /// Dropped without [`Receipt::kept`], the door closes the connection without
-/// acknowledging them, and the device sends them again.
+/// acknowledging them, and the device sends them again. One receipt covers all
+/// messages of a socket read and carries the room that they take.
 #[derive(Debug)]
-pub struct Receipt {
-    // STUB: shape is the door's; keep `kept(self)` and drop semantics.
-    on_kept: Option<tokio::sync::oneshot::Sender<()>>,
+pub struct Receipt(Option<Owed>);
+
+#[derive(Debug)]
+enum Owed {
+    /// To a connection.
+    Connection { mailbox: Arc<Mailbox>, batch: u64, _room: Room },
+    /// To nobody any more (a will); the room is given back all the same.
+    Nobody { _room: Room },
+    /// To whoever made the receipt.
+    Waiter(tokio::sync::oneshot::Sender<()>),
 }
 
 impl Receipt {
-    /// A receipt and what resolves with it, for tests and for other sources.
+    /// A receipt and what resolves with it, for tests and for other sources:
+    /// `Ok` when it was kept, `Err` when it was dropped.
     pub fn new() -> (Self, tokio::sync::oneshot::Receiver<()>) {
         let (on_kept, resolved) = tokio::sync::oneshot::channel();
-        (Self { on_kept: Some(on_kept) }, resolved)
+        (Self(Some(Owed::Waiter(on_kept))), resolved)
+    }
+
+    pub(crate) fn for_connection(mailbox: Arc<Mailbox>, batch: u64, room: Room) -> Self {
+        Self(Some(Owed::Connection { mailbox, batch, _room: room }))
+    }
+
+    pub(crate) fn for_nobody(room: Room) -> Self {
+        Self(Some(Owed::Nobody { _room: room }))
     }
 
     /// Everything handed over with this receipt is durable.
     pub fn kept(mut self) {
-        if let Some(on_kept) = self.on_kept.take() {
-            // The connection may be gone already: nobody is left to tell.
-            let _ = on_kept.send(());
+        self.resolve(true);
+    }
+
+    fn resolve(&mut self, kept: bool) {
+        match self.0.take() {
+            Some(Owed::Connection { mailbox, batch, .. }) => {
+                mailbox.resolve(Resolved { batch, kept });
+            }
+            Some(Owed::Waiter(on_kept)) if kept => {
+                // Whoever waited may be gone already: nobody is left to tell.
+                let _ = on_kept.send(());
+            }
+            _ => {}
         }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.resolve(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Pool;
+
+    #[test]
+    fn a_receipt_is_resolved_once_and_gives_its_room_back() {
+        let (pool, mailbox) =
+            (Pool::new(100, crate::pool::Shown::default()), Arc::new(Mailbox::default()));
+        let receipt = |batch| Receipt::for_connection(Arc::clone(&mailbox), batch, pool.take(10));
+        let (kept, dropped) = (receipt(1), receipt(2));
+        assert_eq!(pool.taken(), 20);
+        kept.kept();
+        drop(dropped);
+        let resolved = mailbox.empty(true).resolved;
+        let expected = [Resolved { batch: 1, kept: true }, Resolved { batch: 2, kept: false }];
+        assert_eq!(resolved, expected);
+        assert_eq!(pool.taken(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_waiter_hears_kept_and_dropped() {
+        let (receipt, resolved) = Receipt::new();
+        receipt.kept();
+        assert!(resolved.await.is_ok());
+        let (receipt, resolved) = Receipt::new();
+        drop(receipt);
+        assert!(resolved.await.is_err());
     }
 }

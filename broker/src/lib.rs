@@ -1,7 +1,31 @@
 //! The front door: MQTT 3.1.1 and 5 in, rights, deferred acknowledgements and
 //! back-pressure, over rumqttd's router for what is not telemetry.
+//!
+//! A connection is one task (`session`) over its bytes (`net`) and its packets
+//! ([`packet`]); what connections share is in `hub`; the seam to what keeps the
+//! frames is [`Intake`]. docs/mqtt.md says what clients may expect.
 
+mod auth;
+mod config;
+mod door;
+mod hub;
 mod intake;
+mod mailbox;
+mod message;
+mod metrics;
+mod net;
+pub mod packet;
+mod pool;
+mod retained;
+mod rights;
+mod rumqttd_router;
+mod session;
+mod shared;
 
+pub use auth::{Authenticator, Login, NoLogins, Refusal, Role};
+pub use config::{ConfigError, DoorConfig, TlsListen};
+pub use door::{Door, DoorHandle, DoorStats, Published};
 pub use intake::{Intake, IntakeMessage, Receipt, Reply};
 pub use nemeses_protocol::Speaker;
+pub use rights::{Wanted, may_publish, may_subscribe};
+pub use shared::{Relay, Undelivered};

@@ -1,0 +1,222 @@
+//! The door: bound, run and held.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::{Registry, Stop};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Authenticator;
+use crate::config::DoorConfig;
+use crate::hub::Hub;
+use crate::intake::Intake;
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::net::{Kind, Listener, Listeners};
+use crate::packet::{Qos, Reason};
+use crate::pool::Pool;
+use crate::session;
+use crate::shared::{Relay, Shared};
+
+/// Connections over the limit that are told so at the same time; more are closed
+/// without a word.
+const MAX_REFUSALS: usize = 64;
+
+/// The front door, bound to its addresses.
+pub struct Door {
+    shared: Arc<Shared>,
+    listeners: Listeners,
+}
+
+impl Door {
+    /// Checks the configuration and binds all listeners. With an intake, frames go
+    /// to it; without, to whoever subscribes.
+    ///
+    /// # Errors
+    /// A wrong setting, an unreadable certificate, an address in use.
+    pub async fn bind(
+        config: DoorConfig,
+        intake: Option<Arc<dyn Intake>>,
+        rights: Arc<dyn Authenticator>,
+        registry: &mut Registry,
+    ) -> Result<Self> {
+        config.validate()?;
+        let listeners = Listeners::bind(&config).await?;
+        let metrics = Metrics::register(registry);
+        let hub =
+            Hub::new(metrics, config.max_listeners, config.max_retained, config.max_retained_bytes);
+        let pool = Pool::new(config.held_bytes_total, hub.metrics.held_bytes.clone());
+        let shared = Shared { config, hub, pool, intake, rights, relay: None };
+        Ok(Self { shared: Arc::new(shared), listeners })
+    }
+
+    /// Passes replies and commands that nobody here listens for to `relay`. Comes
+    /// before [`Door::handle`].
+    #[must_use]
+    pub fn with_relay(mut self, relay: Arc<dyn Relay>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.relay = Some(relay);
+        }
+        self
+    }
+
+    /// Where plain MQTT is served.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.listeners.plain.local_addr()
+    }
+
+    /// Where MQTT over TLS is served.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.listeners.tls.as_ref().and_then(Listener::local_addr)
+    }
+
+    /// Where MQTT over WebSocket is served.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.listeners.websocket.as_ref().and_then(Listener::local_addr)
+    }
+
+    /// What the rest of the node uses the door by.
+    pub fn handle(&self) -> DoorHandle {
+        DoorHandle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Serves until `stop.intake`; then accepts and reads nothing more, waits for
+    /// the commit of what was taken (at most the drain deadline), acknowledges it
+    /// and closes all connections. `stop.all` cuts that short.
+    ///
+    /// # Errors
+    /// The router's thread has died: nothing on its topics would ever arrive
+    /// again.
+    pub async fn run(self, stop: Stop) -> Result<()> {
+        let (shared, connections) = (self.shared, TaskTracker::new());
+        let died = shared.hub.router_died().clone();
+        let room = Arc::new(Semaphore::new(shared.config.max_connections));
+        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+        let accept = self.listeners.into_all().map(|listener| {
+            let (shared, connections, stop) = (&shared, &connections, &stop);
+            let (room, refusals) = (&room, &refusals);
+            async move {
+                let kind = &listener.kind;
+                let take = |tcp, peer| {
+                    let (shared, kind) = (Arc::clone(shared), Kind::clone(kind));
+                    if let Ok(permit) = Arc::clone(room).try_acquire_owned() {
+                        let stop = stop.clone();
+                        connections.spawn(async move {
+                            session::serve(shared, tcp, peer, kind, stop).await;
+                            drop(permit);
+                        });
+                    } else if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
+                        connections.spawn(async move {
+                            session::refuse(shared, tcp, peer, kind).await;
+                            drop(permit);
+                        });
+                    } else {
+                        shared.metrics().refused("connection_limit");
+                    }
+                };
+                listener.accept_until(&stop.intake, take).await;
+            }
+        });
+        let served = tokio::select! {
+            _ = futures_util::future::join_all(accept) => Ok(()),
+            () = died.cancelled() => Err(anyhow::anyhow!("the door's router has died")),
+        };
+        if served.is_err() {
+            stop.intake.cancel();
+        }
+        connections.close();
+        tokio::select! {
+            () = connections.wait() => {}
+            () = stop.all.cancelled() => {
+                // Each connection has heard it too.
+                connections.wait().await;
+            }
+        }
+        served
+    }
+}
+
+/// What the rest of the node uses the door by. Clones share.
+#[derive(Clone)]
+pub struct DoorHandle {
+    shared: Arc<Shared>,
+}
+
+/// What a publish through the handle came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// Somebody listens and will get it.
+    Delivered,
+    /// Nobody listens.
+    NobodyListens,
+}
+
+/// How the door stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoorStats {
+    /// Clients that are let in.
+    pub connections: i64,
+    /// Bytes of frames that wait for their commit.
+    pub held_bytes: usize,
+    /// PUBLISH packets handed to the intake so far.
+    pub frame_messages: u64,
+    /// PUBACK and PUBREC packets sent so far.
+    pub acknowledged: u64,
+}
+
+impl DoorHandle {
+    /// Whether a client subscribes to this topic by way of the router. Cheap:
+    /// ask before making a message that may interest nobody.
+    pub fn has_subscriber(&self, topic: &str) -> bool {
+        self.shared.hub.has_subscriber(topic)
+    }
+
+    /// Publishes to those who subscribe (QoS 1 at most).
+    ///
+    /// # Errors
+    /// The router has died.
+    pub fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> Result<Published> {
+        let message = Message {
+            publisher: 0,
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            properties: Bytes::new(),
+        };
+        match self.shared.hub.route(message) {
+            Reason::SUCCESS => Ok(Published::Delivered),
+            Reason::NO_MATCHING_SUBSCRIBERS => Ok(Published::NobodyListens),
+            _ => Err(anyhow::anyhow!("the door's router has died")),
+        }
+    }
+
+    /// Sends a ping's reply to whoever listens for this device here; whether
+    /// anybody does. Never relayed, so that nodes do not play ball.
+    pub fn reply(&self, device: DeviceId, payload: impl Into<Bytes>) -> bool {
+        self.shared.hub.reply(device, &payload.into(), Qos::AtMostOnce) > 0
+    }
+
+    /// Sends a command to whoever listens for this device here; whether anybody
+    /// does. Never relayed. Delivered at the quality of the subscription, at most
+    /// 1; a device that is not connected gets nothing.
+    pub fn command(&self, device: DeviceId, payload: impl Into<Bytes>) -> bool {
+        let call = crate::hub::Call::Command(device);
+        self.shared.hub.call(call, &payload.into(), Qos::AtLeastOnce) > 0
+    }
+
+    /// How the door stands.
+    pub fn stats(&self) -> DoorStats {
+        let metrics = self.shared.metrics();
+        DoorStats {
+            connections: metrics.connections.get(),
+            held_bytes: self.shared.pool.taken(),
+            frame_messages: metrics.frames_in.get(),
+            acknowledged: metrics.acknowledged.get(),
+        }
+    }
+}

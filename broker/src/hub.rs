@@ -1,0 +1,330 @@
+//! What connections share: who is connected, who listens to whose replies and
+//! commands, which filters anybody has, retained messages and the router.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use nemeses_protocol::{DeviceId, topic_matches};
+use tokio_util::sync::CancellationToken;
+
+use crate::mailbox::{Delivery, Mailbox};
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::packet::{Qos, Reason};
+use crate::retained::Retained;
+use crate::rumqttd_router::{Carrier, Listener, RouterDied};
+
+/// Who is called by a delivery of the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Call {
+    /// Whoever listens to the replies to a device.
+    Reply(DeviceId),
+    /// Whoever listens to the commands for a device.
+    Command(DeviceId),
+    /// A device's login that listens to the shared reply topic.
+    ReplyShared(DeviceId),
+    /// Whoever listens to the shared reply topic.
+    AnyReply,
+}
+
+/// A listener of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Listening {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) topic: Arc<str>,
+    pub(crate) qos: Qos,
+}
+
+/// Login and client id.
+pub(crate) type ClientKey = (Arc<str>, Arc<str>);
+
+/// The shared state.
+pub(crate) struct Hub {
+    clients: Mutex<HashMap<ClientKey, (u64, Arc<Mailbox>)>>,
+    /// By call and connection, so that each goes out of the map in O(log n).
+    listening: Mutex<BTreeMap<(Call, u64), Listening>>,
+    /// Filters served by the router, and how many subscriptions have each.
+    filters: RwLock<HashMap<Box<str>, usize>>,
+    filter_count: AtomicUsize,
+    retained: Mutex<Retained>,
+    carrier: OnceLock<Carrier>,
+    starting: Mutex<()>,
+    max_listeners: usize,
+    next_connection: AtomicU64,
+    router_died: CancellationToken,
+    pub(crate) metrics: Metrics,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        metrics: Metrics,
+        max_listeners: usize,
+        max_retained: usize,
+        max_retained_bytes: usize,
+    ) -> Self {
+        Self {
+            clients: Mutex::default(),
+            listening: Mutex::default(),
+            filters: RwLock::default(),
+            filter_count: AtomicUsize::new(0),
+            retained: Mutex::new(Retained::new(max_retained, max_retained_bytes)),
+            carrier: OnceLock::new(),
+            starting: Mutex::new(()),
+            max_listeners,
+            // 0 is the node itself.
+            next_connection: AtomicU64::new(1),
+            router_died: CancellationToken::new(),
+            metrics,
+        }
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Cancelled when the router's thread has ended.
+    pub(crate) fn router_died(&self) -> &CancellationToken {
+        &self.router_died
+    }
+
+    /// Enters a client; one with the same login and id is told to go.
+    pub(crate) fn enter(&self, key: ClientKey, connection: u64, mailbox: Arc<Mailbox>) {
+        let earlier = lock(&self.clients).insert(key, (connection, mailbox));
+        if let Some((_, earlier)) = earlier {
+            self.metrics.taken_over.inc();
+            earlier.take_over();
+        }
+    }
+
+    /// A client goes, unless another has taken its place.
+    pub(crate) fn leave(&self, key: &ClientKey, connection: u64) {
+        let mut clients = lock(&self.clients);
+        if clients.get(key).is_some_and(|(present, _)| *present == connection) {
+            clients.remove(key);
+        }
+    }
+
+    pub(crate) fn listen(&self, call: Call, connection: u64, listening: Listening) {
+        lock(&self.listening).insert((call, connection), listening);
+    }
+
+    pub(crate) fn unlisten(&self, call: Call, connection: u64) {
+        lock(&self.listening).remove(&(call, connection));
+    }
+
+    /// Delivers to all that listen to a call; says how many took it.
+    pub(crate) fn call(&self, call: Call, payload: &Bytes, qos: Qos) -> usize {
+        let listening = lock(&self.listening);
+        let called = listening.range((call, 0)..=(call, u64::MAX));
+        called
+            .filter(|(_, to)| {
+                to.mailbox.deliver(Delivery {
+                    topic: Arc::clone(&to.topic),
+                    payload: payload.clone(),
+                    qos: qos.min(to.qos),
+                })
+            })
+            .count()
+    }
+
+    /// Delivers a reply to those who listen to the device's own topic, else to
+    /// its login on the shared one.
+    pub(crate) fn reply(&self, device: DeviceId, payload: &Bytes, qos: Qos) -> usize {
+        match self.call(Call::Reply(device), payload, qos) {
+            0 => self.call(Call::ReplyShared(device), payload, qos),
+            taken => taken,
+        }
+    }
+
+    /// Adds a filter that the router serves.
+    pub(crate) fn add_filter(&self, filter: &str) {
+        let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
+        *filters.entry(filter.into()).or_default() += 1;
+        self.filter_count.store(filters.len(), Ordering::Release);
+    }
+
+    pub(crate) fn remove_filter(&self, filter: &str) {
+        let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = filters.get_mut(filter) {
+            *count -= 1;
+            if *count == 0 {
+                filters.remove(filter);
+            }
+        }
+        self.filter_count.store(filters.len(), Ordering::Release);
+    }
+
+    /// Whether anybody would hear a topic by way of the router.
+    pub(crate) fn has_subscriber(&self, topic: &str) -> bool {
+        if self.filter_count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
+        filters.keys().any(|filter| topic_matches(filter, topic))
+    }
+
+    /// Publishes by way of the router, if anybody would hear it, and retains it if
+    /// it asks for that. The answer is the reason code of an acknowledgement.
+    pub(crate) fn route(&self, message: Message) -> Reason {
+        if message.retain {
+            let retained = lock(&self.retained).set(message.clone(), Instant::now());
+            if retained.is_err() {
+                return Reason::QUOTA_EXCEEDED;
+            }
+        }
+        if !self.has_subscriber(&message.topic) {
+            return Reason::NO_MATCHING_SUBSCRIBERS;
+        }
+        self.metrics.routed.inc();
+        match self.carrier().and_then(|carrier| carrier.publish(message)) {
+            Ok(()) => Reason::SUCCESS,
+            Err(RouterDied) => Reason::UNSPECIFIED,
+        }
+    }
+
+    pub(crate) fn retained(&self, filter: &str) -> Vec<Message> {
+        lock(&self.retained).matching(filter, Instant::now())
+    }
+
+    /// A link to the router; `None` when there are as many as there may be.
+    pub(crate) fn open_link(&self) -> Result<Option<Listener>, RouterDied> {
+        self.carrier()?.listen()
+    }
+
+    /// Milliseconds on the clock of [`crate::message::Envelope::published_ms`].
+    pub(crate) fn router_now_ms(&self) -> u64 {
+        self.carrier.get().map_or(0, Carrier::now_ms)
+    }
+
+    /// The router is started by the first who needs it.
+    fn carrier(&self) -> Result<&Carrier, RouterDied> {
+        if let Some(carrier) = self.carrier.get() {
+            return Ok(carrier);
+        }
+        let _starting = lock(&self.starting);
+        if self.carrier.get().is_none() {
+            let carrier = Carrier::start(self.max_listeners, self.router_died.clone())?;
+            let _ = self.carrier.set(carrier);
+        }
+        self.carrier.get().ok_or(RouterDied)
+    }
+}
+
+/// Nothing in this file panics while it holds a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub() -> Hub {
+        Hub::new(Metrics::default(), 4, 10, 1000)
+    }
+
+    fn message(topic: &str, retain: bool) -> Message {
+        Message {
+            publisher: 0,
+            topic: topic.into(),
+            payload: Bytes::from_static(b"x"),
+            qos: Qos::AtLeastOnce,
+            retain,
+            properties: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn the_same_client_takes_over_and_only_the_last_leaves() {
+        let (hub, old, new) = (hub(), Arc::new(Mailbox::default()), Arc::new(Mailbox::default()));
+        let key: ClientKey = ("login".into(), "id".into());
+        hub.enter(key.clone(), 1, Arc::clone(&old));
+        hub.enter(key.clone(), 2, Arc::clone(&new));
+        assert!(old.empty(true).taken_over);
+        hub.leave(&key, 1);
+        assert_eq!(lock(&hub.clients).len(), 1);
+        hub.leave(&key, 2);
+        assert!(lock(&hub.clients).is_empty());
+        assert!(!new.empty(true).taken_over);
+    }
+
+    #[test]
+    fn a_call_reaches_those_who_listen_and_nobody_else() {
+        let hub = hub();
+        let (one, two) = (DeviceId::new(1), DeviceId::new(2));
+        let mailbox = Arc::new(Mailbox::default());
+        let qos = Qos::AtMostOnce;
+        let listening =
+            Listening { mailbox: Arc::clone(&mailbox), topic: "/command/1".into(), qos };
+        hub.listen(Call::Command(one), 7, listening);
+        let payload = Bytes::from_static(b"go");
+        assert_eq!(hub.call(Call::Command(one), &payload, Qos::AtLeastOnce), 1);
+        assert_eq!(hub.call(Call::Command(two), &payload, Qos::AtLeastOnce), 0);
+        assert_eq!(hub.call(Call::Reply(one), &payload, Qos::AtLeastOnce), 0);
+        let delivered = mailbox.empty(true).deliveries;
+        assert_eq!(delivered.len(), 1);
+        assert_eq!(delivered[0].qos, Qos::AtMostOnce);
+        hub.unlisten(Call::Command(one), 7);
+        assert_eq!(hub.call(Call::Command(one), &payload, Qos::AtLeastOnce), 0);
+    }
+
+    #[tokio::test]
+    async fn a_message_without_a_listener_says_so_and_one_with_travels() {
+        let hub = hub();
+        assert_eq!(hub.route(message("a/b", false)), Reason::NO_MATCHING_SUBSCRIBERS);
+        hub.add_filter("a/+");
+        let mut link = hub.open_link().unwrap().unwrap();
+        // A topic that would end the router's thread if it saw it.
+        hub.add_filter("ä/#");
+        assert_eq!(hub.route(message("ä", false)), Reason::SUCCESS);
+        assert_eq!(hub.route(message("a/b", false)), Reason::SUCCESS);
+        for topic in ["ä", "a/b"] {
+            let heard = link.next().await.unwrap();
+            assert_eq!(heard.envelope.message.topic.as_ref(), topic);
+            assert_eq!(heard.missed, 0);
+        }
+        hub.remove_filter("a/+");
+        assert_eq!(hub.route(message("a/b", false)), Reason::NO_MATCHING_SUBSCRIBERS);
+        assert!(!hub.router_died().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_what_it_missed_and_links_are_used_again() {
+        let hub = hub();
+        hub.add_filter("#");
+        let mut link = hub.open_link().unwrap().unwrap();
+        let payload = Bytes::from(vec![7; 64 * 1024]);
+        // 20 MiB into a log of 9.
+        let sent = 320_u64;
+        for _ in 0..sent {
+            hub.route(Message { payload: payload.clone(), ..message("big", false) });
+        }
+        let (mut heard, mut missed) = (0, 0);
+        while heard + missed < sent {
+            let next = link.next().await.unwrap();
+            heard += 1;
+            missed += next.missed;
+        }
+        assert_eq!(heard + missed, sent);
+        assert!(heard > 0);
+        drop(link);
+        for _ in 0..20 {
+            let mut links = Vec::new();
+            while let Some(link) = hub.open_link().unwrap() {
+                links.push(link);
+            }
+            assert_eq!(links.len(), 4);
+        }
+    }
+
+    #[test]
+    fn retained_messages_have_their_bound() {
+        let hub = Hub::new(Metrics::default(), 4, 1, 1000);
+        assert_eq!(hub.route(message("a", true)), Reason::NO_MATCHING_SUBSCRIBERS);
+        assert_eq!(hub.route(message("b", true)), Reason::QUOTA_EXCEEDED);
+        assert_eq!(hub.retained("#").len(), 1);
+    }
+}

@@ -1,0 +1,145 @@
+//! What others have to say to a connection: receipts that were resolved,
+//! replies and commands, and that it must end. About 200 bytes while idle.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::packet::Qos;
+
+/// Messages that may wait for a connection's task. Replies come one for each
+/// ping and commands are rare: whoever has so many waiting does not read.
+const MAX_DELIVERIES: usize = 256;
+/// Their bytes.
+const MAX_DELIVERY_BYTES: usize = 256 * 1024;
+
+/// A message that the door itself delivers.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) topic: Arc<str>,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: Qos,
+}
+
+/// A batch of frames that was committed, or will not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub(crate) batch: u64,
+    pub(crate) kept: bool,
+}
+
+/// Everything that waited.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    pub(crate) resolved: Vec<Resolved>,
+    pub(crate) deliveries: VecDeque<Delivery>,
+    pub(crate) taken_over: bool,
+    delivery_bytes: usize,
+    closed: bool,
+}
+
+/// One connection's mailbox.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    mail: Mutex<Mail>,
+    bell: Notify,
+}
+
+impl Mailbox {
+    /// Whether the message was taken; not when the box is full or its
+    /// connection has ended.
+    pub(crate) fn deliver(&self, delivery: Delivery) -> bool {
+        let mut mail = self.lock();
+        let bytes = mail.delivery_bytes + delivery.payload.len();
+        if mail.closed || mail.deliveries.len() >= MAX_DELIVERIES || bytes > MAX_DELIVERY_BYTES {
+            return false;
+        }
+        mail.delivery_bytes = bytes;
+        mail.deliveries.push_back(delivery);
+        drop(mail);
+        self.bell.notify_one();
+        true
+    }
+
+    pub(crate) fn resolve(&self, resolved: Resolved) {
+        let mut mail = self.lock();
+        if !mail.closed {
+            mail.resolved.push(resolved);
+        }
+        drop(mail);
+        self.bell.notify_one();
+    }
+
+    pub(crate) fn take_over(&self) {
+        self.lock().taken_over = true;
+        self.bell.notify_one();
+    }
+
+    /// Waits for the bell. Cancel-safe.
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Empties the box; leaves the deliveries in it for a connection that cannot
+    /// send them now.
+    pub(crate) fn empty(&self, with_deliveries: bool) -> Mail {
+        let mut mail = self.lock();
+        let mut taken = Mail {
+            resolved: std::mem::take(&mut mail.resolved),
+            taken_over: mail.taken_over,
+            ..Mail::default()
+        };
+        if with_deliveries {
+            mail.delivery_bytes = 0;
+            taken.deliveries = std::mem::take(&mut mail.deliveries);
+        }
+        taken
+    }
+
+    /// What waits to be delivered.
+    pub(crate) fn deliveries(&self) -> VecDeque<Delivery> {
+        let mut mail = self.lock();
+        mail.delivery_bytes = 0;
+        std::mem::take(&mut mail.deliveries)
+    }
+
+    /// The connection has ended: nothing is taken any more.
+    pub(crate) fn close(&self) {
+        *self.lock() = Mail { closed: true, ..Mail::default() };
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Mail> {
+        // Nothing in here can panic half-way.
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(bytes: usize) -> Delivery {
+        Delivery { topic: "/ping".into(), payload: vec![0; bytes].into(), qos: Qos::AtMostOnce }
+    }
+
+    #[test]
+    fn a_full_box_takes_no_more_and_an_emptied_one_does() {
+        let mailbox = Mailbox::default();
+        let taken = (0..MAX_DELIVERIES + 10).filter(|_| mailbox.deliver(delivery(1))).count();
+        assert_eq!(taken, MAX_DELIVERIES);
+        assert_eq!(mailbox.empty(true).deliveries.len(), MAX_DELIVERIES);
+        assert!(mailbox.deliver(delivery(MAX_DELIVERY_BYTES)));
+        assert!(!mailbox.deliver(delivery(1)));
+    }
+
+    #[test]
+    fn a_closed_box_keeps_nothing() {
+        let mailbox = Mailbox::default();
+        mailbox.close();
+        mailbox.resolve(Resolved { batch: 1, kept: true });
+        assert!(!mailbox.deliver(delivery(1)));
+        assert!(mailbox.empty(true).resolved.is_empty());
+    }
+}

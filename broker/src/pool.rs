@@ -1,0 +1,101 @@
+//! Room for frames that wait for their commit, over all connections.
+//!
+//! Connections look for room before they read, not after, so that everything
+//! that was read is answered. The bound is therefore the limit plus one read a
+//! runtime thread, plus each connection's own small allowance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use nemeses_runtime::metrics::metrics::gauge::Gauge;
+use tokio::sync::Notify;
+
+/// The gauge that shows how much is taken.
+pub(crate) type Shown = Gauge<u64, AtomicU64>;
+
+/// The room and how much of it is taken. Clones share.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    taken: AtomicUsize,
+    limit: usize,
+    freed: Notify,
+    shown: Shown,
+}
+
+impl Pool {
+    pub(crate) fn new(limit: usize, shown: Shown) -> Self {
+        Self(Arc::new(Inner { taken: AtomicUsize::new(0), limit, freed: Notify::new(), shown }))
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.taken() < self.0.limit
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Acquire)
+    }
+
+    /// Takes room for what was read already.
+    pub(crate) fn take(&self, bytes: usize) -> Room {
+        self.0.taken.fetch_add(bytes, Ordering::AcqRel);
+        self.0.shown.inc_by(u64::try_from(bytes).unwrap_or(0));
+        Room { pool: self.clone(), bytes }
+    }
+
+    /// Returns when there is room.
+    pub(crate) async fn room(&self) {
+        loop {
+            let mut freed = std::pin::pin!(self.0.freed.notified());
+            freed.as_mut().enable();
+            if self.has_room() {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
+
+/// Room taken; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pool: Pool,
+    bytes: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let inner = &self.pool.0;
+        inner.shown.dec_by(u64::try_from(self.bytes).unwrap_or(0));
+        let before = inner.taken.fetch_sub(self.bytes, Ordering::AcqRel);
+        // Only the step below the limit wakes those who wait.
+        if before >= inner.limit && before - self.bytes < inner.limit {
+            inner.freed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn room_comes_back_when_it_is_dropped() {
+        let pool = Pool::new(10, Shown::default());
+        let first = pool.take(6);
+        assert!(pool.has_room());
+        let second = pool.take(6);
+        assert!(!pool.has_room());
+        let waiting = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.room().await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        waiting.await.unwrap();
+        drop(second);
+        assert_eq!(pool.taken(), 0);
+    }
+}

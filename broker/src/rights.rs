@@ -1,0 +1,176 @@
+//! What each role may publish and subscribe: pure rules, tested as a table.
+
+use nemeses_protocol::{DeviceId, TopicName, Topics};
+
+use crate::auth::Role;
+use crate::packet::{Reason, valid_filter};
+
+/// How the door serves a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The shared reply topic: replies to this connection's own pings.
+    OwnReplies,
+    /// Replies to one device.
+    RepliesTo(DeviceId),
+    /// Commands for one device.
+    CommandsFor(DeviceId),
+    /// Anything else, by way of the router.
+    Routed,
+}
+
+/// Whether a role may publish on a (valid) topic name.
+///
+/// Nobody publishes below `$`, nor below one of our topics with something that
+/// is no device id: such a message would be acknowledged and reach nobody.
+pub fn may_publish(role: Role, topics: &Topics, topic: &str) -> bool {
+    let name = topics.classify(topic);
+    if topic.starts_with('$') || (name == TopicName::Other && below_ours(topics, topic)) {
+        return false;
+    }
+    match role {
+        Role::Anonymous => true,
+        Role::Device(own) => match name {
+            TopicName::Messenger => true,
+            TopicName::MessengerOf(device) => device == own,
+            _ => false,
+        },
+        Role::Gateway => matches!(name, TopicName::Messenger | TopicName::MessengerOf(_)),
+        Role::Worker => matches!(name, TopicName::Ping | TopicName::PingOf(_) | TopicName::Db),
+        Role::Operator => matches!(name, TopicName::CommandOf(_) | TopicName::Other),
+    }
+}
+
+fn below_ours(topics: &Topics, topic: &str) -> bool {
+    let below =
+        |ours: &String| topic.strip_prefix(ours.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    topic == topics.command
+        || [&topics.messenger, &topics.ping, &topics.command].into_iter().any(below)
+}
+
+/// How a subscription is served.
+///
+/// # Errors
+/// The reason code of its refusal.
+pub fn may_subscribe(role: Role, topics: &Topics, filter: &str) -> Result<Wanted, Reason> {
+    if filter == "$share" || filter.starts_with("$share/") {
+        return Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+    }
+    if !valid_filter(filter) {
+        return Err(Reason::TOPIC_FILTER_INVALID);
+    }
+    let wanted = match topics.classify(filter) {
+        TopicName::Ping => Wanted::OwnReplies,
+        TopicName::PingOf(device) => Wanted::RepliesTo(device),
+        TopicName::CommandOf(device) => Wanted::CommandsFor(device),
+        _ => Wanted::Routed,
+    };
+    let allowed = match role {
+        Role::Anonymous | Role::Operator => true,
+        Role::Device(own) => match wanted {
+            Wanted::OwnReplies => true,
+            Wanted::RepliesTo(device) | Wanted::CommandsFor(device) => device == own,
+            Wanted::Routed => false,
+        },
+        Role::Gateway => {
+            wanted != Wanted::Routed || {
+                let each = |ours: &str| filter.strip_prefix(ours) == Some("/+");
+                each(&topics.ping) || each(&topics.command)
+            }
+        }
+        Role::Worker => {
+            let frames = filter.strip_prefix(topics.messenger.as_str());
+            filter == topics.db || matches!(frames, Some("" | "/+" | "/#"))
+        }
+    };
+    if allowed { Ok(wanted) } else { Err(Reason::NOT_AUTHORIZED) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: DeviceId = DeviceId::new(0x000A_3F73);
+    const ROLES: [Role; 5] =
+        [Role::Anonymous, Role::Device(OWN), Role::Gateway, Role::Worker, Role::Operator];
+
+    /// One row a topic: who may publish there, in the order of `ROLES`.
+    #[test]
+    fn publish_rights() {
+        let topics = Topics::default();
+        for (topic, allowed) in [
+            ("/messenger", [true, true, true, false, false]),
+            ("/messenger/0A3F73", [true, true, true, false, false]),
+            ("/messenger/0a3f73", [true, true, true, false, false]),
+            ("/messenger/000001", [true, false, true, false, false]),
+            ("/messenger/not-an-id", [false, false, false, false, false]),
+            ("/ping", [true, false, false, true, false]),
+            ("/ping/0A3F73", [true, false, false, true, false]),
+            ("/ping/zz", [false, false, false, false, false]),
+            ("/DB", [true, false, false, true, false]),
+            ("/command", [false, false, false, false, false]),
+            ("/command/0A3F73", [true, false, false, false, true]),
+            ("/command/0A3F73/x", [false, false, false, false, false]),
+            ("weather/today", [true, false, false, false, true]),
+            ("/messengers", [true, false, false, false, true]),
+            ("ärger", [true, false, false, false, true]),
+            ("$SYS/broker", [false, false, false, false, false]),
+            ("$share/a/b", [false, false, false, false, false]),
+        ] {
+            let found = ROLES.map(|role| may_publish(role, &topics, topic));
+            assert_eq!(found, allowed, "{topic}");
+        }
+    }
+
+    /// One row a filter: who may subscribe to it, in the order of `ROLES`.
+    #[test]
+    fn subscribe_rights() {
+        let topics = Topics::default();
+        for (filter, allowed) in [
+            ("/ping", [true, true, true, false, true]),
+            ("/ping/0A3F73", [true, true, true, false, true]),
+            ("/ping/000001", [true, false, true, false, true]),
+            ("/ping/+", [true, false, true, false, true]),
+            ("/ping/#", [true, false, false, false, true]),
+            ("/command/0A3F73", [true, true, true, false, true]),
+            ("/command/000001", [true, false, true, false, true]),
+            ("/command/+", [true, false, true, false, true]),
+            ("/messenger", [true, false, false, true, true]),
+            ("/messenger/+", [true, false, false, true, true]),
+            ("/messenger/#", [true, false, false, true, true]),
+            ("/DB", [true, false, false, true, true]),
+            ("#", [true, false, false, false, true]),
+            ("+/+", [true, false, false, false, true]),
+            ("weather/#", [true, false, false, false, true]),
+        ] {
+            let found = ROLES.map(|role| may_subscribe(role, &topics, filter).is_ok());
+            assert_eq!(found, allowed, "{filter}");
+        }
+    }
+
+    #[test]
+    fn shared_and_invalid_filters_are_refused_to_everybody() {
+        let topics = Topics::default();
+        for role in ROLES {
+            for filter in ["$share/parsers//messenger", "$share/x", "$share"] {
+                let refused = may_subscribe(role, &topics, filter);
+                assert_eq!(refused, Err(Reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED));
+            }
+            for filter in ["", "a/#/b", "x+"] {
+                let refused = may_subscribe(role, &topics, filter);
+                assert_eq!(refused, Err(Reason::TOPIC_FILTER_INVALID));
+            }
+        }
+    }
+
+    #[test]
+    fn our_topics_are_served_by_the_door_and_the_rest_by_the_router() {
+        let topics = Topics::default();
+        let served = |filter| may_subscribe(Role::Operator, &topics, filter);
+        assert_eq!(served("/ping"), Ok(Wanted::OwnReplies));
+        assert_eq!(served("/ping/0A3F73"), Ok(Wanted::RepliesTo(OWN)));
+        assert_eq!(served("/command/0a3f73"), Ok(Wanted::CommandsFor(OWN)));
+        for filter in ["/ping/+", "/ping/#", "/command/+", "/messenger", "/DB", "#"] {
+            assert_eq!(served(filter), Ok(Wanted::Routed), "{filter}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Which acknowledgements a connection is owed, in the order of its messages: a
+//! state machine without IO.
+
+use std::collections::VecDeque;
+
+use crate::packet::Reason;
+
+/// An acknowledgement that may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) packet_id: u16,
+    /// PUBREC rather than PUBACK.
+    pub(super) exactly_once: bool,
+    pub(super) reason: Reason,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    due: Due,
+    /// Sent only after this batch; `None` when it waits for its predecessors only.
+    batch: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    messages: usize,
+    bytes: usize,
+    resolved: bool,
+}
+
+/// Acknowledgements owed and batches that wait for their commit.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    owed: VecDeque<Owed>,
+    batches: VecDeque<Batch>,
+    /// Number of the batch at the front.
+    first_batch: u64,
+    waiting_messages: usize,
+    waiting_bytes: usize,
+    owed_at_least_once: usize,
+}
+
+impl Acks {
+    /// The number that the next batch will have.
+    pub(super) fn next_batch(&self) -> u64 {
+        self.first_batch + u64::try_from(self.batches.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Opens the next batch.
+    pub(super) fn open(&mut self, messages: usize, bytes: usize) -> u64 {
+        let number = self.next_batch();
+        self.batches.push_back(Batch { messages, bytes, resolved: false });
+        self.waiting_messages += messages;
+        self.waiting_bytes += bytes;
+        number
+    }
+
+    /// A batch was kept.
+    pub(super) fn kept(&mut self, batch: u64) {
+        let place = batch.checked_sub(self.first_batch).and_then(|at| usize::try_from(at).ok());
+        let Some(kept) = place.and_then(|at| self.batches.get_mut(at)) else {
+            return;
+        };
+        if !kept.resolved {
+            kept.resolved = true;
+            self.waiting_messages -= kept.messages;
+            self.waiting_bytes -= kept.bytes;
+        }
+        while self.batches.front().is_some_and(|batch| batch.resolved) {
+            self.batches.pop_front();
+            self.first_batch += 1;
+        }
+        if self.batches.is_empty() {
+            self.batches.shrink_to(8);
+        }
+    }
+
+    /// Owes an acknowledgement, after everything owed before it and, if given,
+    /// after a batch.
+    pub(super) fn owe(&mut self, due: Due, batch: Option<u64>) {
+        self.owed_at_least_once += usize::from(!due.exactly_once);
+        self.owed.push_back(Owed { due, batch });
+    }
+
+    /// The next one that may be sent.
+    pub(super) fn next_due(&mut self) -> Option<Due> {
+        let ready = self
+            .owed
+            .front()
+            .is_some_and(|owed| owed.batch.is_none_or(|batch| self.is_kept(batch)));
+        let due = if ready { self.owed.pop_front().map(|owed| owed.due) } else { None };
+        self.owed_at_least_once -= usize::from(due.is_some_and(|due| !due.exactly_once));
+        if self.owed.is_empty() {
+            self.owed.shrink_to(8);
+        }
+        due
+    }
+
+    fn is_kept(&self, batch: u64) -> bool {
+        match batch.checked_sub(self.first_batch).and_then(|at| usize::try_from(at).ok()) {
+            None => true,
+            Some(at) => self.batches.get(at).is_some_and(|batch| batch.resolved),
+        }
+    }
+
+    /// Whether the acknowledgement of a message of QoS 2 was not sent yet.
+    pub(super) fn owes_received(&self, packet_id: u16) -> bool {
+        self.owed.iter().any(|owed| owed.due.exactly_once && owed.due.packet_id == packet_id)
+    }
+
+    /// Acknowledgements of QoS 1 that are owed.
+    pub(super) const fn owed_at_least_once(&self) -> usize {
+        self.owed_at_least_once
+    }
+
+    /// Messages that wait for their commit.
+    pub(super) const fn waiting_messages(&self) -> usize {
+        self.waiting_messages
+    }
+
+    /// Their bytes.
+    pub(super) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn due(packet_id: u16) -> Due {
+        Due { packet_id, exactly_once: false, reason: Reason::SUCCESS }
+    }
+
+    fn all_due(acks: &mut Acks) -> Vec<u16> {
+        std::iter::from_fn(|| acks.next_due()).map(|due| due.packet_id).collect()
+    }
+
+    #[test]
+    fn an_acknowledgement_waits_for_its_batch_and_for_those_before_it() {
+        let mut acks = Acks::default();
+        acks.owe(due(1), Some(acks.next_batch()));
+        let first = acks.open(1, 10);
+        acks.owe(due(2), None);
+        acks.owe(due(3), Some(acks.next_batch()));
+        let second = acks.open(1, 10);
+        assert!(all_due(&mut acks).is_empty());
+        acks.kept(second);
+        assert!(all_due(&mut acks).is_empty());
+        assert_eq!(acks.waiting_messages(), 1);
+        acks.kept(first);
+        assert_eq!(all_due(&mut acks), [1, 2, 3]);
+        assert_eq!((acks.waiting_messages(), acks.waiting_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_batch_is_kept_once_and_a_strange_one_not_at_all() {
+        let mut acks = Acks::default();
+        let batch = acks.open(2, 20);
+        acks.kept(batch);
+        acks.kept(batch);
+        acks.kept(99);
+        assert_eq!(acks.waiting_messages(), 0);
+    }
+
+    proptest! {
+        /// Whatever the order of commits, acknowledgements come in the order of
+        /// messages, none before its batch, and all in the end.
+        #[test]
+        fn in_order_whatever_the_order_of_commits(
+            sizes in proptest::collection::vec(0_u16..4, 1..20),
+            order in proptest::collection::vec(any::<proptest::sample::Index>(), 20),
+        ) {
+            let mut acks = Acks::default();
+            let (mut id, mut open) = (0, Vec::new());
+            let mut batch_of = Vec::new();
+            for size in sizes {
+                for _ in 0..size {
+                    id += 1;
+                    acks.owe(due(id), Some(acks.next_batch()));
+                    batch_of.push(acks.next_batch());
+                }
+                open.push(acks.open(usize::from(size), 1));
+            }
+            let (mut sent, mut kept) = (Vec::new(), Vec::new());
+            for index in order {
+                if open.is_empty() { break; }
+                let batch = open.remove(index.index(open.len()));
+                acks.kept(batch);
+                kept.push(batch);
+                sent.extend(all_due(&mut acks));
+                for id in &sent {
+                    prop_assert!(kept.contains(&batch_of[usize::from(*id) - 1]));
+                }
+            }
+            for batch in open { acks.kept(batch); }
+            sent.extend(all_due(&mut acks));
+            prop_assert_eq!(sent, (1..=id).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The loop of one connection: waits for its socket, its mailbox, its router link
+//! and its clocks, and does what comes. Decisions are in the files beside it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::pending;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Buf as _;
+use nemeses_protocol::TopicName;
+use nemeses_runtime::Stop;
+use tokio::time::{Instant, sleep_until};
+
+use super::acks::Acks;
+use super::end::End;
+use super::greeting::Admitted;
+use super::messages::{Queued, Turn};
+use super::outgoing::Outgoing;
+use super::presence::Presence;
+use super::watch::Watch;
+use crate::message::Message;
+use crate::net::{Progress, READ_BYTES, Wire};
+use crate::packet::{ConnAck, Protocol, Reason, connack, decode, disconnect, measure};
+use crate::rumqttd_router::{Heard, Listener, RouterDied};
+use crate::shared::Shared;
+
+/// A connection that owes its client more than this is not read, nor given more.
+pub(super) const OUT_LIMIT_BYTES: usize = 256 * 1024;
+/// What a connection may have waiting while the room of all is taken: some forty
+/// pings or frames, an hour and a half of a tracker that waits for its PUBACKs.
+const ALLOWANCE_BYTES: usize = 4096;
+/// How much of it may come in one read.
+const ALLOWANCE_READ_BYTES: usize = 2048;
+
+/// One client's connection.
+pub(super) struct Connection {
+    pub(super) presence: Presence,
+    pub(super) wire: Wire,
+    pub(super) protocol: Protocol,
+    pub(super) acks: Acks,
+    /// Packet ids of QoS 2 that were not released yet.
+    pub(super) received: BTreeSet<u16>,
+    pub(super) outgoing: Outgoing,
+    /// What waits for room among the unacknowledged.
+    pub(super) backlog: VecDeque<Queued>,
+    pub(super) link: Option<Box<Listener>>,
+    pub(super) client_packet_limit: usize,
+    /// The last topic published on, what it means and whether that is allowed.
+    pub(super) last_topic: Option<(Arc<str>, TopicName, bool)>,
+    packet_limit: usize,
+    will: Option<Box<Message>>,
+    watch: Watch,
+    /// Set when the door closes: until then it waits for commits.
+    draining_until: Option<Instant>,
+}
+
+enum Event {
+    Wire(io::Result<Progress>),
+    Mail,
+    Heard(Result<Heard, RouterDied>),
+    Room,
+    StopIntake,
+    StopAll,
+    Clock,
+}
+
+impl Connection {
+    /// Enters the client and welcomes it.
+    pub(super) fn new(shared: &Arc<Shared>, wire: Wire, admitted: Admitted) -> Self {
+        let Admitted { number, protocol, key, role, keep_alive_s, receive_maximum, .. } = admitted;
+        let client_id = Arc::clone(&key.1);
+        let packet_limit = shared.packet_limit(role);
+        let now = Instant::now();
+        let mut connection = Self {
+            presence: Presence::enter(shared, number, key, role),
+            wire,
+            protocol,
+            acks: Acks::default(),
+            received: BTreeSet::new(),
+            outgoing: Outgoing::new(receive_maximum),
+            backlog: VecDeque::new(),
+            link: None,
+            client_packet_limit: admitted.client_packet_limit,
+            last_topic: None,
+            packet_limit,
+            will: admitted.will.map(Box::new),
+            watch: Watch::new(keep_alive_s, shared.config.write_deadline, now),
+            draining_until: None,
+        };
+        let welcome = admitted.welcome;
+        let ack = ConnAck {
+            reason: Reason::SUCCESS,
+            assigned_client_id: welcome.assigned_client_id.then_some(&*client_id),
+            server_keep_alive_s: welcome.server_keep_alive_s,
+            receive_maximum: shared.config.window_per_connection,
+            maximum_packet_bytes: u32::try_from(packet_limit).unwrap_or(u32::MAX),
+            session_ends: welcome.session_ends,
+        };
+        connack(&mut connection.wire.out, protocol, &ack);
+        connection
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.presence.shared
+    }
+
+    /// Serves the client until something ends it.
+    pub(super) async fn run(&mut self, stop: &Stop) -> End {
+        match self.serve(stop).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn serve(&mut self, stop: &Stop) -> Result<std::convert::Infallible, End> {
+        let mut clock = pin!(sleep_until(Instant::now()));
+        let mut took = false;
+        // What came together with CONNECT.
+        self.process()?;
+        loop {
+            let read_limit = self.read_limit();
+            let now = Instant::now();
+            self.watch.update(read_limit > 0, !self.wire.out.is_empty(), took, now);
+            self.end_if_due(now)?;
+            let deadline = self.deadline();
+            // Set anew only to an earlier time; a later one is found when it rings.
+            if deadline.is_some_and(|at| at < clock.deadline() || clock.is_elapsed()) {
+                clock.as_mut().reset(deadline.unwrap_or(now));
+            }
+            let event = tokio::select! {
+                event = self.next_event(read_limit, stop) => event,
+                () = clock.as_mut(), if deadline.is_some() => Event::Clock,
+            };
+            took = matches!(event, Event::Wire(Ok(Progress::Wrote)));
+            self.handle(event)?;
+        }
+    }
+
+    async fn next_event(&mut self, read_limit: usize, stop: &Stop) -> Event {
+        let can_hear = self.can_send();
+        let draining = self.draining_until.is_some();
+        let waits_for_room = read_limit == 0 && !self.shared().pool.has_room();
+        let Self { presence, wire, link, .. } = self;
+        let heard = async {
+            match link {
+                Some(link) if can_hear && !draining => link.next().await,
+                _ => pending().await,
+            }
+        };
+        tokio::select! {
+            progress = wire.progress(read_limit) => Event::Wire(progress),
+            () = presence.mailbox.rung() => Event::Mail,
+            heard = heard => Event::Heard(heard),
+            () = presence.shared.pool.room(), if waits_for_room && !draining => Event::Room,
+            () = stop.intake.cancelled(), if !draining => Event::StopIntake,
+            () = stop.all.cancelled() => Event::StopAll,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Wire(Ok(Progress::Read)) => self.process()?,
+            Event::Wire(Ok(Progress::Ended) | Err(_)) => return Err(End::Gone),
+            // Room to write may be room for what was left in the mailbox.
+            Event::Wire(Ok(Progress::Wrote)) | Event::Mail => self.open_mail()?,
+            Event::Heard(Ok(heard)) => self.heard(heard),
+            Event::Heard(Err(RouterDied)) | Event::StopAll => return Err(End::Stopping),
+            Event::StopIntake => {
+                let wait = self.shared().config.drain_deadline;
+                self.draining_until = Some(Instant::now() + wait);
+            }
+            Event::Room | Event::Clock => {}
+        }
+        Ok(())
+    }
+
+    /// How much to read now. Looked at before each read, never within one, so
+    /// that everything that was read is answered.
+    fn read_limit(&self) -> usize {
+        let window = usize::from(self.shared().config.window_per_connection);
+        if self.draining_until.is_some()
+            || self.wire.out.len() > OUT_LIMIT_BYTES
+            || self.acks.waiting_messages() >= window
+        {
+            0
+        } else if self.shared().pool.has_room() {
+            READ_BYTES
+        } else if self.acks.waiting_bytes() <= ALLOWANCE_BYTES {
+            ALLOWANCE_READ_BYTES
+        } else {
+            0
+        }
+    }
+
+    /// Whether the client can be given more.
+    pub(super) fn can_send(&self) -> bool {
+        self.wire.out.len() <= OUT_LIMIT_BYTES
+            && self.backlog.is_empty()
+            && self.outgoing.has_room()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let watched = self.watch.deadline().map(|(at, _)| at);
+        watched.into_iter().chain(self.draining_until).min()
+    }
+
+    fn end_if_due(&self, now: Instant) -> Result<(), End> {
+        if let Some(until) = self.draining_until {
+            let drained = self.acks.waiting_messages() == 0 && self.wire.out.is_empty();
+            if drained || until <= now {
+                return Err(End::Stopping);
+            }
+        }
+        match self.watch.deadline() {
+            Some((at, end)) if at <= now => Err(end),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes all whole packets out of what was read.
+    fn process(&mut self) -> Result<(), End> {
+        let mut unread = std::mem::take(&mut self.wire.unread);
+        let (mut turn, mut at) = (Turn::default(), 0);
+        let outcome = loop {
+            let rest = &unread[at..];
+            let packet = match measure(rest, self.packet_limit) {
+                Ok(Some(bytes)) if rest.len() >= bytes => &rest[..bytes],
+                Ok(_) => break Ok(()),
+                Err(error) => break Err(End::from(error)),
+            };
+            at += packet.len();
+            let decoded = decode(self.protocol, packet).map_err(End::from);
+            if let Err(end) = decoded.and_then(|packet| self.packet(packet, &mut turn)) {
+                break Err(end);
+            }
+        };
+        if at > 0 {
+            self.watch.heard(Instant::now());
+        }
+        unread.advance(at);
+        self.wire.unread = unread;
+        self.wire.release_unread();
+        self.hand_over(turn);
+        self.acknowledge();
+        outcome
+    }
+
+    fn open_mail(&mut self) -> Result<(), End> {
+        let mail = self.presence.mailbox.empty(self.can_send());
+        for resolved in mail.resolved {
+            if !resolved.kept {
+                self.shared().metrics().not_kept.inc();
+                return Err(End::NotKept);
+            }
+            self.acks.kept(resolved.batch);
+        }
+        self.acknowledge();
+        for delivery in mail.deliveries {
+            self.deliver(delivery);
+        }
+        if mail.taken_over { Err(End::TakenOver) } else { Ok(()) }
+    }
+
+    /// Leaves, publishes the will if it is due, says goodbye and closes.
+    pub(super) async fn finish(self, end: End) {
+        let Self { presence, mut wire, protocol, link, will, .. } = self;
+        let (shared, role) = (Arc::clone(&presence.shared), presence.role);
+        drop((presence, link));
+        if let Some(will) = will.filter(|_| end.publishes_will()) {
+            shared.publish_will(role, *will);
+        }
+        if let Some(reason) = end.reason() {
+            disconnect(&mut wire.out, protocol, reason);
+        }
+        if !matches!(end, End::Gone | End::Stuck) {
+            wire.close().await;
+        }
+    }
+}

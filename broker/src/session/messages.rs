@@ -1,0 +1,293 @@
+//! What a connection does with each packet, and how messages go out to it.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use nemeses_protocol::TopicName;
+
+use super::acks::Due;
+use super::connection::Connection;
+use super::end::End;
+use crate::intake::{IntakeMessage, Receipt, Reply};
+use crate::mailbox::Delivery;
+use crate::message::Message;
+use crate::packet::{
+    Disconnect, OutPublish, Packet, Protocol, Publish, Qos, Reason, pingresp, puback, pubcomp,
+    publish, pubrec, pubrel,
+};
+use crate::rights::may_publish;
+use crate::rumqttd_router::Heard;
+use crate::shared::MESSAGE_OVERHEAD_BYTES;
+
+/// The frames of one socket read.
+#[derive(Default)]
+pub(super) struct Turn {
+    topics: Vec<(Arc<str>, usize)>,
+    /// Their payloads end to end: one allocation a read, none of the read buffer.
+    payloads: BytesMut,
+}
+
+/// A message on its way to this client.
+pub(super) struct Queued {
+    pub(super) topic: Arc<str>,
+    pub(super) payload: Bytes,
+    pub(super) qos: Qos,
+    pub(super) retain: bool,
+    pub(super) properties: Bytes,
+    pub(super) subscription_ids: Vec<u32>,
+}
+
+impl Connection {
+    /// Does what a packet asks for.
+    pub(super) fn packet(&mut self, packet: Packet<'_>, turn: &mut Turn) -> Result<(), End> {
+        match packet {
+            Packet::Publish(publish) => self.publish(&publish, turn),
+            Packet::PubAck(ack) => {
+                self.outgoing.acknowledged(ack.packet_id);
+                self.send_backlog()
+            }
+            Packet::PubRec(ack) => {
+                let failed = ack.reason.is_error();
+                let known = self.outgoing.received(ack.packet_id, failed);
+                if !failed {
+                    let reason = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
+                    pubrel(&mut self.wire.out, self.protocol, ack.packet_id, reason);
+                }
+                self.send_backlog()
+            }
+            Packet::PubComp(ack) => {
+                self.outgoing.completed(ack.packet_id);
+                self.send_backlog()
+            }
+            Packet::PubRel(ack) => {
+                let known = self.received.remove(&ack.packet_id);
+                let reason = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
+                pubcomp(&mut self.wire.out, self.protocol, ack.packet_id, reason);
+                Ok(())
+            }
+            Packet::Subscribe(subscribe) => {
+                self.subscribe(&subscribe);
+                Ok(())
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                self.unsubscribe(&unsubscribe);
+                Ok(())
+            }
+            Packet::PingReq => {
+                pingresp(&mut self.wire.out);
+                Ok(())
+            }
+            Packet::Disconnect(Disconnect { reason }) => {
+                Err(End::Left { with_will: reason == Reason::DISCONNECT_WITH_WILL })
+            }
+            Packet::Connect(_) | Packet::Auth => Err(End::Refused(Reason::PROTOCOL_ERROR)),
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>, turn: &mut Turn) -> Result<(), End> {
+        let packet_id = publish.packet_id;
+        let exactly_once = publish.qos == Qos::ExactlyOnce;
+        if exactly_once && self.received.contains(&packet_id) {
+            // Sent again: received once, answered again unless the answer is due.
+            if !self.acks.owes_received(packet_id) {
+                self.acks.owe(Due { packet_id, exactly_once, reason: Reason::SUCCESS }, None);
+            }
+            return Ok(());
+        }
+        let (topic, name, allowed) = self.topic(publish.topic);
+        let (reason, batch) = if allowed {
+            self.take(topic, name, publish, turn)
+        } else {
+            self.shared().metrics().publish_refused.inc();
+            if self.protocol == Protocol::V311 {
+                // There is no way to refuse but to close (3.1.1, 3.3.5-2).
+                return Err(End::Refused(Reason::NOT_AUTHORIZED));
+            }
+            (Reason::NOT_AUTHORIZED, None)
+        };
+        if publish.qos == Qos::AtMostOnce {
+            return Ok(());
+        }
+        if exactly_once && !reason.is_error() {
+            self.received.insert(packet_id);
+        }
+        self.acks.owe(Due { packet_id, exactly_once, reason }, batch);
+        let open = self.acks.owed_at_least_once() + self.received.len();
+        let window = usize::from(self.shared().config.window_per_connection);
+        if self.protocol == Protocol::V5 && open > window {
+            return Err(End::Refused(Reason::RECEIVE_MAXIMUM_EXCEEDED));
+        }
+        Ok(())
+    }
+
+    /// A topic's shared name, its meaning and whether this client may publish
+    /// there. Clients stay with a topic, so that the last one is kept.
+    fn topic(&mut self, topic: &str) -> (Arc<str>, TopicName, bool) {
+        match &self.last_topic {
+            Some(known) if &*known.0 == topic => known.clone(),
+            _ => {
+                let topics = &self.shared().config.topics;
+                let allowed = may_publish(self.presence.role, topics, topic);
+                let known = (Arc::from(topic), topics.classify(topic), allowed);
+                self.last_topic = Some(known.clone());
+                known
+            }
+        }
+    }
+
+    /// Takes a message that is allowed: for the intake or for the router. Says
+    /// the reason to acknowledge it with, and after which batch.
+    fn take(
+        &mut self,
+        topic: Arc<str>,
+        name: TopicName,
+        publish: &Publish<'_>,
+        turn: &mut Turn,
+    ) -> (Reason, Option<u64>) {
+        let shared = self.shared();
+        let is_frames = matches!(name, TopicName::Messenger | TopicName::MessengerOf(_));
+        if shared.intake.is_some() && is_frames {
+            if shared.hub.has_subscriber(&topic) {
+                let payload = Bytes::copy_from_slice(publish.payload);
+                shared.show(&topic, &payload, publish.qos);
+            }
+            turn.payloads.extend_from_slice(publish.payload);
+            turn.topics.push((topic, publish.payload.len()));
+            return (Reason::SUCCESS, Some(self.acks.next_batch()));
+        }
+        let message = Message {
+            publisher: self.presence.number,
+            topic,
+            payload: Bytes::copy_from_slice(publish.payload),
+            qos: publish.qos,
+            retain: publish.retain,
+            properties: Bytes::copy_from_slice(publish.properties),
+        };
+        (shared.publish(name, message), None)
+    }
+
+    /// Hands the frames of a read to the intake, and its replies to whom they
+    /// belong.
+    pub(super) fn hand_over(&mut self, turn: Turn) {
+        let shared = Arc::clone(self.shared());
+        let Some(intake) = shared.intake.as_ref().filter(|_| !turn.topics.is_empty()) else {
+            return;
+        };
+        let bytes = turn.payloads.len() + turn.topics.len() * MESSAGE_OVERHEAD_BYTES;
+        let mut payloads = turn.payloads.freeze();
+        let messages: Vec<_> = turn
+            .topics
+            .into_iter()
+            .map(|(topic, length)| IntakeMessage { topic, payload: payloads.split_to(length) })
+            .collect();
+        shared.metrics().frames_in.inc_by(u64::try_from(messages.len()).unwrap_or(0));
+        let batch = self.acks.open(messages.len(), bytes);
+        let mailbox = Arc::clone(&self.presence.mailbox);
+        let receipt = Receipt::for_connection(mailbox, batch, shared.pool.take(bytes));
+        let speaker = self.presence.role.speaker();
+        for reply in intake.take(&speaker, &messages, receipt) {
+            self.reply(reply);
+        }
+    }
+
+    /// A reply goes to this connection if it listens, else to another that does.
+    fn reply(&mut self, reply: Reply) {
+        let shared = Arc::clone(self.shared());
+        let payload = Bytes::from(reply.payload);
+        shared.metrics().replies.inc();
+        let Some(subscription) = self.presence.subscriptions.for_reply(reply.device) else {
+            shared.reply(reply.device, payload, Qos::AtMostOnce);
+            return;
+        };
+        let delivery = Delivery {
+            topic: (*subscription.filter).into(),
+            payload: payload.clone(),
+            qos: Qos::AtMostOnce,
+        };
+        self.deliver(delivery);
+        shared.show(&shared.config.topics.ping_of(reply.device), &payload, Qos::AtMostOnce);
+    }
+
+    /// Writes the acknowledgements that are due, all into one write.
+    pub(super) fn acknowledge(&mut self) {
+        while let Some(Due { packet_id, exactly_once, reason }) = self.acks.next_due() {
+            let write = if exactly_once { pubrec } else { puback };
+            write(&mut self.wire.out, self.protocol, packet_id, reason);
+            self.shared().metrics().acknowledged.inc();
+        }
+    }
+
+    /// Sends a message that the door delivers itself.
+    pub(super) fn deliver(&mut self, delivery: Delivery) {
+        let subscription_ids = self.presence.subscriptions.ids_of(&delivery.topic);
+        self.send(Queued {
+            topic: delivery.topic,
+            payload: delivery.payload,
+            qos: delivery.qos,
+            retain: false,
+            properties: Bytes::new(),
+            subscription_ids,
+        });
+    }
+
+    /// Sends a message that the router carried, if this client listens to it.
+    pub(super) fn heard(&mut self, heard: Heard) {
+        let shared = Arc::clone(self.shared());
+        shared.metrics().missed.inc_by(heard.missed);
+        let (message, published_ms) = (heard.envelope.message, heard.envelope.published_ms);
+        let own = message.publisher == self.presence.number;
+        let subscriptions = &self.presence.subscriptions;
+        let matched = subscriptions.routed(&message.topic, message.qos, message.retain, own);
+        let age_ms = shared.hub.router_now_ms().saturating_sub(published_ms);
+        if let Some(matched) = matched
+            && let Some(properties) = message.properties_after(age_ms)
+        {
+            self.send(Queued {
+                topic: message.topic,
+                payload: message.payload,
+                qos: matched.qos,
+                retain: matched.retain,
+                properties,
+                subscription_ids: matched.ids,
+            });
+        }
+    }
+
+    /// Sends a message, or queues it when too many are unacknowledged.
+    pub(super) fn send(&mut self, queued: Queued) {
+        if queued.qos > Qos::AtMostOnce && !self.outgoing.has_room() {
+            self.backlog.push_back(queued);
+            return;
+        }
+        let mut message = OutPublish {
+            topic: &queued.topic,
+            payload: &queued.payload,
+            qos: queued.qos,
+            retain: queued.retain,
+            packet_id: 0,
+            properties: &queued.properties,
+            subscription_ids: &queued.subscription_ids,
+        };
+        // A packet that the client does not take is not sent (MQTT 5, 3.1.2.11.4).
+        if message.packet_bytes(self.protocol) <= self.client_packet_limit {
+            message.packet_id = self.outgoing.send(queued.qos);
+            publish(&mut self.wire.out, self.protocol, &message);
+        }
+    }
+
+    /// Sends what waited for room, then what others left in the mailbox.
+    #[expect(clippy::unnecessary_wraps, reason = "the arms of `packet` end alike")]
+    fn send_backlog(&mut self) -> Result<(), End> {
+        while self.outgoing.has_room()
+            && let Some(queued) = self.backlog.pop_front()
+        {
+            self.send(queued);
+        }
+        if self.can_send() {
+            for delivery in self.presence.mailbox.deliveries() {
+                self.deliver(delivery);
+            }
+        }
+        Ok(())
+    }
+}

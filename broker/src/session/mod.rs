@@ -1,0 +1,102 @@
+//! One client from its first byte to its last.
+
+mod acks;
+mod connection;
+mod end;
+mod greeting;
+mod messages;
+mod outgoing;
+mod presence;
+mod subscribing;
+mod subscriptions;
+mod watch;
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use nemeses_runtime::Stop;
+use tokio::net::TcpStream;
+
+use crate::net::{Kind, Wire};
+use crate::shared::Shared;
+
+/// Serves a connection until it ends. A panic ends the connection, not the door.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    kind: Kind,
+    stop: Stop,
+) {
+    let served = AssertUnwindSafe(from_first_to_last(&shared, tcp, peer, kind, &stop));
+    if served.catch_unwind().await.is_err() {
+        shared.metrics().ended("panic");
+        tracing::error!(%peer, "serving a connection panicked; it was closed");
+    }
+}
+
+/// Refuses a connection because there are as many as there may be.
+pub(crate) async fn refuse(shared: Arc<Shared>, tcp: TcpStream, peer: SocketAddr, kind: Kind) {
+    let deadline = shared.config.connect_deadline;
+    let refusal = async {
+        let stream = kind.open(tcp, shared.config.max_device_packet_bytes).await?;
+        let mut wire = Wire::new(stream);
+        greeting::refuse_busy(&shared, &mut wire, peer).await;
+        wire.close().await;
+        Some(())
+    };
+    // Who does not send its CONNECT in time learns nothing.
+    let _ = tokio::time::timeout(deadline, refusal).await;
+}
+
+async fn from_first_to_last(
+    shared: &Arc<Shared>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    kind: Kind,
+    stop: &Stop,
+) {
+    let Some(mut wire) = shake_hands(shared, tcp, kind, stop).await else {
+        return;
+    };
+    let greeted = tokio::select! {
+        () = stop.intake.cancelled() => return,
+        greeted = tokio::time::timeout(
+            shared.config.connect_deadline,
+            greeting::greet(shared, &mut wire, peer),
+        ) => greeted,
+    };
+    let Ok(greeted) = greeted else {
+        shared.metrics().refused("connect_deadline");
+        return;
+    };
+    let Some(admitted) = greeted else {
+        wire.close().await;
+        return;
+    };
+    let mut connection = connection::Connection::new(shared, wire, admitted);
+    let end = connection.run(stop).await;
+    shared.metrics().ended(end.label());
+    connection.finish(end).await;
+}
+
+async fn shake_hands(shared: &Shared, tcp: TcpStream, kind: Kind, stop: &Stop) -> Option<Wire> {
+    let shaking = kind.open(tcp, shared.config.max_packet_bytes);
+    let shaken = tokio::select! {
+        () = stop.intake.cancelled() => return None,
+        shaken = tokio::time::timeout(shared.config.handshake_deadline, shaking) => shaken,
+    };
+    match shaken {
+        Ok(Some(stream)) => Some(Wire::new(stream)),
+        Ok(None) => {
+            shared.metrics().refused("handshake");
+            None
+        }
+        Err(_) => {
+            shared.metrics().refused("handshake_deadline");
+            None
+        }
+    }
+}

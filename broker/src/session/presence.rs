@@ -1,0 +1,97 @@
+//! A client's entries in what connections share, gone when it is dropped, also
+//! by a panic.
+
+use std::sync::Arc;
+
+use crate::auth::Role;
+use crate::hub::{Call, ClientKey, Listening};
+use crate::mailbox::Mailbox;
+use crate::rights::Wanted;
+use crate::shared::Shared;
+
+use super::subscriptions::{Subscription, Subscriptions};
+
+/// The entries.
+pub(super) struct Presence {
+    pub(super) shared: Arc<Shared>,
+    pub(super) number: u64,
+    key: ClientKey,
+    pub(super) role: Role,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) subscriptions: Subscriptions,
+}
+
+impl Presence {
+    /// Enters a client; one with the same login and id is told to go.
+    pub(super) fn enter(shared: &Arc<Shared>, number: u64, key: ClientKey, role: Role) -> Self {
+        let mailbox = Arc::new(Mailbox::default());
+        shared.hub.enter(key.clone(), number, Arc::clone(&mailbox));
+        shared.metrics().accepted.inc();
+        shared.metrics().connections.inc();
+        let subscriptions = Subscriptions::default();
+        Self { shared: Arc::clone(shared), number, key, role, mailbox, subscriptions }
+    }
+
+    /// Adds a subscription or replaces it; whether it is new.
+    pub(super) fn subscribe(&mut self, subscription: Subscription) -> bool {
+        for call in self.calls(subscription.wanted) {
+            let listening = Listening {
+                mailbox: Arc::clone(&self.mailbox),
+                topic: (*subscription.filter).into(),
+                qos: subscription.qos,
+            };
+            self.shared.hub.listen(call, self.number, listening);
+        }
+        let is_new = !self.subscriptions.contains(&subscription.filter);
+        if is_new && subscription.wanted == Wanted::Routed {
+            self.shared.hub.add_filter(&subscription.filter);
+        }
+        self.subscriptions.set(subscription)
+    }
+
+    /// Removes a subscription; whether it was there.
+    pub(super) fn unsubscribe(&mut self, filter: &str) -> bool {
+        let removed = self.subscriptions.remove(filter);
+        removed.is_some_and(|subscription| {
+            self.withdraw(&subscription);
+            true
+        })
+    }
+
+    fn withdraw(&self, subscription: &Subscription) {
+        if subscription.wanted == Wanted::Routed {
+            self.shared.hub.remove_filter(&subscription.filter);
+        }
+        for call in self.calls(subscription.wanted) {
+            self.shared.hub.unlisten(call, self.number);
+        }
+    }
+
+    /// What a subscription listens to. With an intake, replies on the shared topic
+    /// are known by their ping; without, a station publishes them for everybody.
+    fn calls(&self, wanted: Wanted) -> impl Iterator<Item = Call> + use<> {
+        let own = match self.role {
+            Role::Device(own) => Some(Call::ReplyShared(own)),
+            _ => None,
+        };
+        let any = self.shared.intake.is_none().then_some(Call::AnyReply);
+        let calls = match wanted {
+            Wanted::RepliesTo(device) => [Some(Call::Reply(device)), None],
+            Wanted::CommandsFor(device) => [Some(Call::Command(device)), None],
+            Wanted::OwnReplies => [own, any],
+            Wanted::Routed => [None, None],
+        };
+        calls.into_iter().flatten()
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.mailbox.close();
+        self.shared.hub.leave(&self.key, self.number);
+        for subscription in self.subscriptions.take_all() {
+            self.withdraw(&subscription);
+        }
+        self.shared.metrics().connections.dec();
+    }
+}

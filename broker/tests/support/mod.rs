@@ -1,0 +1,155 @@
+//! A door on a free port with an intake that the test commits by hand, and a
+//! client that speaks MQTT byte by byte.
+#![allow(dead_code, unreachable_pub, reason = "a module of each test file, which uses its part")]
+
+mod client;
+mod intake;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nemeses_broker::{
+    Authenticator, Door, DoorConfig, DoorHandle, Intake, Login, Refusal, Relay, Role,
+};
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::{Registry, Stop};
+use tokio::task::JoinHandle;
+
+pub use client::{Client, Received, connect_packet, frame};
+pub use intake::FakeIntake;
+
+/// No wait in these tests is longer.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The device of the founding document.
+pub const DEVICE: DeviceId = DeviceId::new(0x000A_3F73);
+/// Its ping and what answers it.
+pub const PING: &[u8] = b"\x50\xF7\x0A\x3F\x73\x01PING\x73\xC4";
+pub const PING_REPLY: &[u8] = b"\x50\xF7\x01PING\x73\xC4";
+
+/// A running door.
+pub struct TestDoor {
+    pub address: SocketAddr,
+    pub tls: Option<SocketAddr>,
+    pub websocket: Option<SocketAddr>,
+    pub handle: DoorHandle,
+    pub stop: Stop,
+    pub intake: Arc<FakeIntake>,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+/// A configuration for tests: a free port, anonymous clients welcome.
+pub fn config() -> DoorConfig {
+    DoorConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        anonymous: true,
+        ..DoorConfig::default()
+    }
+}
+
+impl TestDoor {
+    /// A door with a [`FakeIntake`].
+    pub async fn start() -> Self {
+        Self::with(config()).await
+    }
+
+    pub async fn with(config: DoorConfig) -> Self {
+        let intake = Arc::new(FakeIntake::default());
+        Self::build(config, intake, true, None).await
+    }
+
+    /// A door whose frames go to whoever subscribes.
+    pub async fn without_intake() -> Self {
+        Self::build(config(), Arc::new(FakeIntake::default()), false, None).await
+    }
+
+    pub async fn with_relay(relay: Arc<dyn Relay>) -> Self {
+        Self::build(config(), Arc::new(FakeIntake::default()), true, Some(relay)).await
+    }
+
+    async fn build(
+        config: DoorConfig,
+        intake: Arc<FakeIntake>,
+        with_intake: bool,
+        relay: Option<Arc<dyn Relay>>,
+    ) -> Self {
+        let taker = with_intake.then(|| Arc::clone(&intake) as Arc<dyn Intake>);
+        let mut registry = Registry::default();
+        let mut door = Door::bind(config, taker, Arc::new(Logins), &mut registry).await.unwrap();
+        if let Some(relay) = relay {
+            door = door.with_relay(relay);
+        }
+        let stop = Stop::default();
+        Self {
+            address: door.local_addr().unwrap(),
+            tls: door.tls_addr(),
+            websocket: door.websocket_addr(),
+            handle: door.handle(),
+            running: tokio::spawn(door.run(stop.clone())),
+            stop,
+            intake,
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Asks the door to stop and waits for it.
+    pub async fn stopped(self) -> anyhow::Result<()> {
+        self.stop.intake.cancel();
+        tokio::time::timeout(DEADLINE, self.running).await.unwrap().unwrap()
+    }
+
+    /// Whether the door serves a client from CONNECT to a kept frame.
+    pub async fn serves(&self) {
+        let mut client = Client::connect(self.address, 4, "well-behaved").await;
+        self.intake.commit_at_once(true);
+        client.publish("/messenger", 1, 77, b"frame").await;
+        assert_eq!(client.next().await.puback(), 77);
+        client.ping().await;
+        self.intake.commit_at_once(false);
+    }
+}
+
+/// The roles' names are their logins; the password is `secret`.
+struct Logins;
+
+#[async_trait]
+impl Authenticator for Logins {
+    async fn authenticate(
+        &self,
+        _client_id: &str,
+        username: Option<&str>,
+        password: Option<&[u8]>,
+        _peer: SocketAddr,
+    ) -> Result<Login, Refusal> {
+        let role = match username {
+            Some("gateway") => Role::Gateway,
+            Some("worker") => Role::Worker,
+            Some("operator") => Role::Operator,
+            Some("disabled") => return Err(Refusal::NotAuthorized),
+            Some("unknowable") => return Err(Refusal::Unavailable),
+            Some("slow") => std::future::pending().await,
+            other => {
+                let device = other.and_then(|name| name.parse().ok());
+                Role::Device(device.ok_or(Refusal::BadCredentials)?)
+            }
+        };
+        if password != Some(b"secret") {
+            return Err(Refusal::BadCredentials);
+        }
+        Ok(Login { name: username.unwrap_or_default().to_owned(), role })
+    }
+}
+
+/// Waits until `condition` holds, under the deadline.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = tokio::time::Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(tokio::time::Instant::now() < until, "not within {DEADLINE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
