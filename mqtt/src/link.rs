@@ -109,8 +109,10 @@ impl Link {
 }
 
 /// Runs a connection until it ends, or until `closing`: then says goodbye, behind
-/// all requests that were made before. rumqttc's `poll` is not cancel-safe, so the
-/// goodbye is a request too.
+/// all requests that were made before, and waits for the broker to close. Closing
+/// first could reset the connection, or let the next CONNECT overtake, and the
+/// last acknowledgements would be lost unread. rumqttc's `poll` is not
+/// cancel-safe, so the goodbye is a request too.
 pub(crate) async fn until_closed(
     client: &AsyncClient,
     closing: &CancellationToken,

@@ -81,7 +81,6 @@ impl Driver {
         loop {
             match link.event().await {
                 Ok(Event::Outgoing(Sent::Publish(packet_id))) => outgoing.sent(packet_id),
-                Ok(Event::Outgoing(Sent::Disconnect)) => return End::Closed,
                 Ok(Event::Incoming(Packet::PubAck(puback))) => {
                     if outgoing.acknowledged(&puback) {
                         self.stats.messages.inc();

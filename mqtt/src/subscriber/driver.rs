@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rumqttc::v5;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubAck, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event};
-use rumqttc::{Outgoing, v5};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -163,7 +163,6 @@ impl Driver {
     async fn deliver(&self, session: &mut Session) -> End {
         while !session.drained {
             match session.link.event().await {
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => return End::Closed,
                 Ok(Event::Incoming(Packet::UnsubAck(_))) => {
                     session.drained = session.deliveries.unsubscribed();
                 }
@@ -193,11 +192,11 @@ impl Driver {
             let end = match opened {
                 Ok((mut link, client, _)) => {
                     // The session ended with the CONNECT; the rest is manners.
-                    let _ = client.try_disconnect();
-                    while !matches!(
-                        link.event().await,
-                        Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(_)
-                    ) {}
+                    let rest = async {
+                        while link.event().await.is_ok() {}
+                        End::Closed
+                    };
+                    until_closed(&client, &self.closing, rest).await;
                     self.stats.connected.set(0);
                     return;
                 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 /// Runs until it is dropped.
-pub struct Mosquitto {
+pub(crate) struct Mosquitto {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
@@ -17,12 +17,12 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     /// Starts with `mosquitto.conf`.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with("").await
     }
 
     /// Starts with `mosquitto.conf` and further lines.
-    pub async fn start_with(further: &str) -> Self {
+    pub(crate) async fn start_with(further: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         std::fs::write(folder.path().join("m.conf"), configuration(folder.path(), port, further))
@@ -33,16 +33,16 @@ impl Mosquitto {
     }
 
     /// `mqtt://127.0.0.1:port`.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Starts a stopped server again, on the same port and folder.
-    pub async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let child = Command::new("mosquitto")
             .arg("-c")
@@ -60,8 +60,14 @@ impl Mosquitto {
         .await;
     }
 
+    /// Deletes what a stopped server saved.
+    pub(crate) fn forget(&self) {
+        assert!(self.child.is_none(), "it runs");
+        std::fs::remove_file(self.folder.path().join("mosquitto.db")).expect("it saved");
+    }
+
     /// SIGTERM: it saves and ends.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let asked = Command::new("kill").arg(child.id().to_string()).status();
             if !asked.is_ok_and(|status| status.success()) {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// How it behaves now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub(crate) enum Mood {
     /// Passes everything on.
     Passing,
     /// Holds each chunk back this long.
@@ -22,7 +22,7 @@ pub enum Mood {
 }
 
 /// A proxy to one server; ends when dropped.
-pub struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     mood: watch::Sender<Mood>,
     cuts: watch::Sender<u64>,
@@ -31,7 +31,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    pub async fn to(port: u16) -> Self {
+    pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let own_port = listener.local_addr().expect("it is bound").port();
         let (mood, mood_is) = watch::channel(Mood::Passing);
@@ -47,21 +47,21 @@ impl Proxy {
         Self { port: own_port, mood, cuts, connections, task }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
     /// Resets all connections, in the middle of whatever they do.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    pub fn set(&self, mood: Mood) {
+    pub(crate) fn set(&self, mood: Mood) {
         self.mood.send_replace(mood);
     }
 
     /// Connections accepted so far.
-    pub fn connections(&self) -> u64 {
+    pub(crate) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 }
@@ -105,10 +105,9 @@ async fn pass(
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
         let now = *mood.borrow();
         match now {
-            Mood::Passing => {}
             Mood::Slow(delay) => tokio::time::sleep(delay).await,
             Mood::DeafClient if to_client => continue,
-            Mood::DeafClient => {}
+            Mood::Passing | Mood::DeafClient => {}
             Mood::Frozen => {
                 if mood.wait_for(|mood| *mood != Mood::Frozen).await.is_err() {
                     return;
