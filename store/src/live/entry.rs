@@ -107,56 +107,11 @@ pub(super) fn coalesce(entries: &[LiveEntry], now_ms: u64, ttl_ms: u64) -> Vec<L
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use nemeses_protocol::{Composition, Position};
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Frames of few seconds and few hashes, so that ties and repeats are common;
-    /// what a frame holds follows from its version, as with real hashes.
-    pub(in crate::live) fn frames(device: DeviceId) -> impl Strategy<Value = LiveFrame> {
-        let seconds = prop_oneof![0..4_u32, Just(u32::MAX - 1), Just(u32::MAX)];
-        let hashes = prop_oneof![
-            0..3_u64,
-            // Neighbours that are one number as a double, and the sign bit of each half.
-            Just((1 << 53) + 1),
-            Just(1 << 53),
-            Just(u64::MAX),
-            Just(u64::MAX - 1),
-            Just(0x7FFF_FFFF),
-            Just(0x8000_0000),
-            Just(0x7FFF_FFFF_FFFF_FFFF),
-            Just(0x8000_0000_0000_0000),
-            any::<u64>(),
-        ];
-        (seconds, hashes, 0..5_u64).prop_map(move |(recorded_at, frame_hash, arrival)| {
-            let mixed = frame_hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(recorded_at);
-            let [a, b, c, d, e, f, g, h] = mixed.to_be_bytes();
-            let position = Position {
-                device,
-                recorded_at,
-                direction_cdeg: u16::from_be_bytes([a, b]),
-                odometer_m: u32::from_be_bytes([b, c, d, e]),
-                hour_meter_min: u32::from_be_bytes([e, f, g, h]),
-                composition: Composition(u16::from_be_bytes([c, d])),
-                extension: (h & 1 == 1).then_some(u16::from_be_bytes([g, h])),
-                speed_kmh: f,
-                latitude_udeg: i32::from_be_bytes([a, c, e, g]),
-                longitude_udeg: i32::from_be_bytes([b, d, f, h]),
-            };
-            LiveFrame { position, frame_hash, received_at_ms: 1_600_000_000_000 + arrival }
-        })
-    }
-
-    pub(in crate::live) fn entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
-        let newest = proptest::option::of(frames(device));
-        let fix = proptest::option::of(frames(device));
-        (0..5_u64, newest, fix, any::<bool>()).prop_map(move |(seen, newest, fix, same)| {
-            let fix = if same { newest.clone() } else { fix };
-            LiveEntry { device, seen_at_ms: 1_600_000_000_000 + seen, newest, fix }
-        })
-    }
+    use crate::live::strategies::entries;
 
     fn joined(entries: &[&LiveEntry]) -> LiveEntry {
         let mut first = entries[0].clone();

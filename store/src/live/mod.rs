@@ -14,6 +14,11 @@
 mod entry;
 mod memory;
 mod open;
+mod rebuild;
+mod redis;
+#[cfg(test)]
+#[path = "../../tests/live/strategies.rs"]
+mod strategies;
 mod writer;
 
 use async_trait::async_trait;
@@ -21,7 +26,9 @@ use nemeses_protocol::DeviceId;
 
 pub use entry::{LiveEntry, LiveFrame};
 pub use memory::MemoryLive;
-pub use open::open;
+pub use open::{open, open_with};
+pub use rebuild::rebuild_loop;
+pub use redis::{RedisLive, RedisOptions};
 pub use writer::{Flushed, LiveWriter, LiveWriterStats};
 
 use crate::StoreError;
@@ -46,4 +53,17 @@ pub trait LiveStore: Send + Sync {
 
     /// Notes that the entries were rebuilt from history.
     async fn mark_rebuilt(&self) -> Result<(), StoreError>;
+
+    /// Takes the right to rebuild, which must be kept up ([`LiveStore::keep_claim`])
+    /// and ends with [`LiveStore::mark_rebuilt`]; false while another has it.
+    /// Only spares work: rebuilding twice does no harm.
+    async fn claim_rebuild(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    /// Keeps the claim from lapsing, call it every second. False when it is
+    /// gone, perhaps with the store's memory: the rebuild must begin anew.
+    async fn keep_claim(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
 }

@@ -1,0 +1,211 @@
+//! The live store in Redis, shared by all nodes and stations.
+//!
+//! One key a device (`live:{7}:0A3F73`; the braces are a hash tag of 64 values,
+//! so that a script call can serve many keys of one tag on a cluster). Many
+//! entries are joined in one script call, atomically, by the caller's clock; the
+//! key's own expiry is relative to that clock too, so Redis's time of day does
+//! not matter. Readers still look at the entry's age, since a stopped server
+//! may carry out an old write late.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::Clock;
+use redis::{Client, ErrorKind, Pipeline, ServerErrorKind, TlsCertificates};
+
+use self::connection::{Connection, Fault};
+use self::loss::Claim;
+use super::entry::coalesce;
+use super::{LiveEntry, LiveStore};
+use crate::StoreError;
+
+mod connection;
+mod fault;
+mod loss;
+mod value;
+
+/// Distinct hash tags: a few dozen, so that a batch of 1000 has some twenty keys a tag.
+const TAGS: u32 = 64;
+/// Keys in one script call or read. 500 values of 50 bytes take the server about
+/// 1.5 ms, which is how long others wait for it.
+const KEYS_A_CALL: usize = 500;
+/// Calls sent in one go, so that what waits for one answer is bounded: 2000 entries, 200 KB.
+const CALLS_AT_ONCE: usize = 4;
+
+/// How to reach Redis, beyond its URL.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// Connecting or answering that takes longer counts as not available.
+    pub answer_within: Duration,
+    /// Certificates (PEM) to trust for `rediss://` instead of the system's.
+    pub root_certificates: Option<Vec<u8>>,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self { answer_within: Duration::from_millis(500), root_certificates: None }
+    }
+}
+
+/// Live entries in Redis 6 or later, or what speaks its protocol.
+pub struct RedisLive {
+    connection: Connection,
+    script: redis::Script,
+    ttl_ms: u64,
+    clock: Clock,
+    claim: Mutex<Option<Claim>>,
+}
+
+impl RedisLive {
+    /// Entries live for `ttl_ms` after they were seen. Connects when first used.
+    ///
+    /// # Errors
+    /// `Configuration` for a URL or certificates that cannot be used.
+    pub fn new(
+        url: &str,
+        ttl_ms: u64,
+        clock: Clock,
+        options: RedisOptions,
+    ) -> Result<Self, StoreError> {
+        let client = match options.root_certificates {
+            None => Client::open(url),
+            root_cert => {
+                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
+            }
+        };
+        let client = client.map_err(|error| fault::store_error(&error, options.answer_within))?;
+        Ok(Self {
+            connection: Connection::new(client, options.answer_within),
+            script: redis::Script::new(include_str!("redis/merge.lua")),
+            ttl_ms: ttl_ms.min(value::LATEST_MS),
+            clock,
+            claim: Mutex::new(None),
+        })
+    }
+
+    /// Joins at most what may be sent at once.
+    async fn merge_at_once(&self, entries: &[LiveEntry], now_ms: u64) -> Result<(), StoreError> {
+        let mut commands = self.merge_commands(Pipeline::new(), entries, now_ms);
+        match self.connection.try_ask::<()>(&commands).await {
+            Err(Fault::Answered(error))
+                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+            {
+                let mut load = Pipeline::new();
+                load.cmd("SCRIPT").arg("LOAD").arg(include_str!("redis/merge.lua"));
+                commands = self.merge_commands(load, entries, now_ms);
+                self.connection.ask(&commands).await
+            }
+            other => other.map_err(|fault| self.connection.store_error(fault)),
+        }
+    }
+
+    fn merge_commands(
+        &self,
+        mut commands: Pipeline,
+        entries: &[LiveEntry],
+        now_ms: u64,
+    ) -> Pipeline {
+        for call in entries.chunks(KEYS_A_CALL) {
+            let command = commands.cmd("EVALSHA").arg(self.script.get_hash()).arg(call.len());
+            for entry in call {
+                command.arg(key(entry.device));
+            }
+            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms);
+            for entry in call {
+                command.arg(value::encode(entry));
+            }
+        }
+        commands
+    }
+
+    async fn get_at_once(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<Vec<Option<LiveEntry>>, StoreError> {
+        let mut commands = Pipeline::new();
+        for call in devices.chunks(KEYS_A_CALL) {
+            let keys: Vec<String> = call.iter().map(|device| key(*device)).collect();
+            commands.cmd("MGET").arg(keys);
+        }
+        let values: Vec<Vec<Option<Vec<u8>>>> = self.connection.ask(&commands).await?;
+        let now_ms = self.clock.now_ms();
+        let entry = |(value, device): (Option<Vec<u8>>, &DeviceId)| {
+            value::decode(*device, &value?).filter(|entry| entry.lives_at(now_ms, self.ttl_ms))
+        };
+        Ok(values.into_iter().flatten().zip(devices).map(entry).collect())
+    }
+
+    fn claim(&self) -> std::sync::MutexGuard<'_, Option<Claim>> {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The key of a device: `live:{7}:0A3F73`.
+fn key(device: DeviceId) -> String {
+    format!("live:{{{}}}:{device}", device.number() % TAGS)
+}
+
+#[async_trait]
+impl LiveStore for RedisLive {
+    async fn merge(&self, entries: &[LiveEntry], now_ms: u64) -> Result<(), StoreError> {
+        for part in coalesce(entries, now_ms, self.ttl_ms).chunks(KEYS_A_CALL * CALLS_AT_ONCE) {
+            self.merge_at_once(part, now_ms).await?;
+        }
+        Ok(())
+    }
+
+    async fn get(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveEntry>>, StoreError> {
+        let mut entries = Vec::with_capacity(devices.len());
+        for part in devices.chunks(KEYS_A_CALL * CALLS_AT_ONCE) {
+            entries.extend(self.get_at_once(part).await?);
+        }
+        Ok(entries)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let mut commands = Pipeline::new();
+        commands.cmd("PING");
+        self.connection.ask(&commands).await
+    }
+
+    async fn needs_rebuild(&self) -> Result<bool, StoreError> {
+        loss::has_lost(&self.connection).await
+    }
+
+    async fn mark_rebuilt(&self) -> Result<(), StoreError> {
+        let claim = self.claim().take();
+        loss::mark(&self.connection, claim).await
+    }
+
+    async fn claim_rebuild(&self) -> Result<bool, StoreError> {
+        // After a failure the claim may still be ours.
+        if self.keep_claim().await? {
+            return Ok(true);
+        }
+        let claim = loss::claim(&self.connection).await?;
+        let claimed = claim.is_some();
+        *self.claim() = claim;
+        Ok(claimed)
+    }
+
+    async fn keep_claim(&self) -> Result<bool, StoreError> {
+        let claim = self.claim().clone();
+        match claim {
+            Some(claim) => loss::keep(&self.connection, &claim).await,
+            None => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_carry_a_tag() {
+        assert_eq!(key(DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73");
+        assert_eq!(key(DeviceId::new(0x1200_0040)), "live:{0}:12000040");
+    }
+}

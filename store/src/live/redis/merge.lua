@@ -1,0 +1,67 @@
+-- Joins one offered value into each key, as LiveEntry::merge does; value.rs has
+-- the layout. KEYS: one key a device, no device twice. ARGV: now_ms, ttl_ms, then
+-- one value a key. Numbers here are doubles: times have 48 bits, and versions are
+-- compared in parts of 32, since string comparison follows the server's locale.
+local now, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
+local unpack_numbers, cut = struct.unpack, string.sub
+-- Length of a value by its parts byte.
+local lengths = {[0] = 8, [1] = 50, [2] = 50, [3] = 92, [7] = 50}
+
+-- seen, newest block, fix block; nothing for a value of another version.
+local function split(value)
+    if not value or #value < 8 then return nil end
+    local version, parts, high, low = unpack_numbers('>BBI2I4', value)
+    if version ~= 1 or lengths[parts] ~= #value then return nil end
+    local seen = high * 4294967296 + low
+    if parts == 7 then
+        local both = cut(value, 9)
+        return seen, both, both
+    elseif parts == 3 then
+        return seen, cut(value, 9, 50), cut(value, 51)
+    elseif parts == 1 then
+        return seen, cut(value, 9), false
+    elseif parts == 2 then
+        return seen, false, cut(value, 9)
+    end
+    return seen, false, false
+end
+
+-- The newer block: later recorded, then larger hash, then earlier arrival.
+local function newer(a, b)
+    if a == b or not b then return a end
+    if not a then return b end
+    local a1, a2, a3, a4, a5 = unpack_numbers('>I4I4I4I2I4', a)
+    local b1, b2, b3, b4, b5 = unpack_numbers('>I4I4I4I2I4', b)
+    if a1 ~= b1 then return a1 > b1 and a or b end
+    if a2 ~= b2 then return a2 > b2 and a or b end
+    if a3 ~= b3 then return a3 > b3 and a or b end
+    if a4 ~= b4 then return a4 < b4 and a or b end
+    return a5 < b5 and a or b
+end
+
+local function join(seen, newest, fix)
+    local high = math.floor(seen / 4294967296)
+    local parts = (newest and 1 or 0) + (fix and 2 or 0)
+    if newest and newest == fix then parts, fix = 7, '' end
+    return struct.pack('>BBI2I4', 1, parts, high, seen - high * 4294967296)
+        .. (newest or '') .. (fix or '')
+end
+
+local values = redis.call('MGET', unpack(KEYS))
+for i, key in ipairs(KEYS) do
+    local offered, held = ARGV[i + 2], values[i]
+    local held_seen, held_newest, held_fix = split(held)
+    local seen, newest, fix = split(offered)
+    local value = offered
+    if held_seen and held_seen + ttl > now then
+        local joined_newest, joined_fix = newer(held_newest, newest), newer(held_fix, fix)
+        if held_seen > seen or joined_newest ~= newest or joined_fix ~= fix then
+            seen = math.max(held_seen, seen)
+            value = join(seen, joined_newest, joined_fix)
+        end
+    end
+    if value ~= held then
+        redis.call('SET', key, value, 'PX', string.format('%.0f', seen + ttl - now))
+    end
+end
+return #KEYS

@@ -1,0 +1,312 @@
+//! The live store in Redis against a real server: the same join as in memory,
+//! exact times, and every way in which a server can go away.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+
+#[path = "live/server.rs"]
+mod server;
+#[path = "live/strategies.rs"]
+mod strategies;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::Clock;
+use nemeses_store::StoreError;
+use nemeses_store::live::{
+    Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, RedisLive, RedisOptions,
+};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use tokio_util::sync::CancellationToken;
+
+use server::{DEADLINE, Redis};
+use strategies::{NOW_MS, entries};
+
+const TTL_MS: u64 = 300_000;
+
+fn open(redis: &Redis, clock: &Clock) -> RedisLive {
+    RedisLive::new(&redis.url(), TTL_MS, clock.clone(), RedisOptions::default()).unwrap()
+}
+
+fn device(number: u32) -> DeviceId {
+    DeviceId::new(number)
+}
+
+fn seen(number: u32, after_ms: u64) -> LiveEntry {
+    LiveEntry::seen(device(number), NOW_MS + after_ms)
+}
+
+async fn read(live: &RedisLive, number: u32) -> Option<LiveEntry> {
+    live.get(&[device(number)]).await.unwrap().remove(0)
+}
+
+/// Tries until it succeeds, as a caller would.
+async fn until_ok<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => assert!(begun.elapsed() < DEADLINE, "{what}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn the_script_joins_as_the_entry_does_in_any_order() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    let runtime = runtime();
+    // Few devices, so that entries meet in one batch and across batches.
+    let offers = proptest::collection::vec((0..3_u32).prop_flat_map(|d| entries(device(d))), 1..12)
+        .prop_flat_map(|offers| (Just(offers.clone()), Just(offers).prop_shuffle(), 1..5_usize));
+    let mut runner = TestRunner::new(ProptestConfig { cases: 400, ..ProptestConfig::default() });
+    let outcome = runner.run(&offers, |(offers, shuffled, batch)| {
+        runtime.block_on(async {
+            redis.command(&["FLUSHDB"]);
+            for batch in shuffled.chunks(batch) {
+                live.merge(batch, NOW_MS).await.unwrap();
+            }
+            for number in 0..3 {
+                let expected =
+                    offers.iter().filter(|entry| entry.device == device(number)).cloned().reduce(
+                        |mut held, entry| {
+                            held.merge(entry);
+                            held
+                        },
+                    );
+                prop_assert_eq!(read(&live, number).await, expected);
+            }
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}
+
+#[tokio::test]
+async fn a_large_batch_is_written_and_read_whole_and_in_order() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    let many: Vec<_> = (0..5_300).map(|number| seen(number * 7, 1)).collect();
+    live.merge(&many, NOW_MS).await.unwrap();
+    let mut devices: Vec<_> = many.iter().rev().map(|entry| entry.device).collect();
+    devices.push(device(1));
+    let read = live.get(&devices).await.unwrap();
+    assert_eq!(read.len(), 5_301);
+    assert!(read[..5_300].iter().flatten().eq(many.iter().rev()));
+    assert_eq!(read[5_300], None);
+    assert!(live.get(&[]).await.unwrap().is_empty());
+    live.merge(&[], NOW_MS).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_lives_from_its_arrival_and_an_older_one_never_shortens_it() {
+    let redis = Redis::start();
+    let clock = Clock::held(NOW_MS);
+    let live = open(&redis, &clock);
+    live.merge(&[seen(1, 0)], NOW_MS + 100_000).await.unwrap();
+    let left = |number: u32| {
+        let key = format!("live:{{{number}}}:{number:06X}");
+        match redis.command(&["PTTL", &key]) {
+            redis::Value::Int(left_ms) => left_ms,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!((190_000..=200_000).contains(&left(1)), "{}", left(1));
+    // An older arrival with a newer frame moves the frame and not the time.
+    let mut runner = TestRunner::default();
+    let frame = strategies::frames(device(1)).new_tree(&mut runner).unwrap().current();
+    let older = LiveEntry { newest: Some(frame), ..LiveEntry::seen(device(1), NOW_MS - 50_000) };
+    live.merge(std::slice::from_ref(&older), NOW_MS + 100_000).await.unwrap();
+    assert!((190_000..=200_000).contains(&left(1)), "{}", left(1));
+    let held = read(&live, 1).await.unwrap();
+    assert_eq!((held.seen_at_ms, held.newest), (NOW_MS, older.newest));
+    // Past its time it is not written, nor read though Redis still has the key.
+    live.merge(&[seen(2, 0)], NOW_MS + TTL_MS).await.unwrap();
+    assert_eq!(read(&live, 2).await, None);
+    clock.set(NOW_MS + TTL_MS - 1);
+    assert!(read(&live, 1).await.is_some());
+    clock.set(NOW_MS + TTL_MS);
+    assert!(left(1) > 0);
+    assert_eq!(read(&live, 1).await, None);
+    // What is past its time is not joined either.
+    live.merge(&[seen(1, TTL_MS)], NOW_MS + TTL_MS).await.unwrap();
+    assert_eq!(read(&live, 1).await, Some(seen(1, TTL_MS)));
+}
+
+#[tokio::test]
+async fn a_value_of_another_version_counts_as_nothing() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    redis.command(&["SET", "live:{1}:000001", "a quite different value, longer than a header"]);
+    assert_eq!(read(&live, 1).await, None);
+    redis.command(&["LPUSH", "live:{2}:000002", "not even a string"]);
+    live.merge(&[seen(1, 0), seen(2, 0)], NOW_MS).await.unwrap();
+    assert_eq!(read(&live, 1).await, Some(seen(1, 0)));
+    assert_eq!(read(&live, 2).await, Some(seen(2, 0)));
+}
+
+#[tokio::test]
+async fn a_killed_server_is_unavailable_and_its_return_empty_is_noticed() {
+    let mut redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    assert!(live.needs_rebuild().await.unwrap(), "never filled");
+    live.merge(&[seen(1, 0)], NOW_MS).await.unwrap();
+    live.mark_rebuilt().await.unwrap();
+    assert!(!live.needs_rebuild().await.unwrap());
+    redis.kill();
+    let error = live.merge(&[seen(1, 1)], NOW_MS).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(live.get(&[device(1)]).await.unwrap_err().is_transient());
+    redis.start_again();
+    until_ok("it is back", async || live.ping().await).await;
+    assert!(live.needs_rebuild().await.unwrap());
+    assert_eq!(read(&live, 1).await, None);
+    // The script is gone with the process: it is loaded again by itself.
+    live.merge(&[seen(1, 1)], NOW_MS).await.unwrap();
+    assert_eq!(read(&live, 1).await, Some(seen(1, 1)));
+}
+
+#[tokio::test]
+async fn a_restart_with_an_old_snapshot_and_a_flush_are_losses_too() {
+    let mut redis = Redis::start_with(|_, port| {
+        ["--dbfilename", "dump.rdb", "--port", &port.to_string()].map(str::to_owned).to_vec()
+    });
+    let live = open(&redis, &Clock::held(NOW_MS));
+    live.merge(&[seen(1, 0)], NOW_MS).await.unwrap();
+    live.mark_rebuilt().await.unwrap();
+    redis.command(&["SAVE"]);
+    live.merge(&[seen(1, 1)], NOW_MS).await.unwrap();
+    redis.kill();
+    redis.start_again();
+    assert!(until_ok("it is back", async || live.needs_rebuild().await).await, "old snapshot");
+    assert_eq!(read(&live, 1).await, Some(seen(1, 0)), "it did load the snapshot");
+    live.mark_rebuilt().await.unwrap();
+    assert!(!live.needs_rebuild().await.unwrap());
+    redis.command(&["FLUSHALL"]);
+    assert!(live.needs_rebuild().await.unwrap(), "flushed");
+}
+
+#[tokio::test]
+async fn one_rebuilds_at_a_time_and_a_flush_meanwhile_is_not_overlooked() {
+    let redis = Redis::start();
+    let clock = Clock::held(NOW_MS);
+    let (first, second) = (open(&redis, &clock), open(&redis, &clock));
+    assert!(first.claim_rebuild().await.unwrap());
+    assert!(!second.claim_rebuild().await.unwrap());
+    assert!(first.keep_claim().await.unwrap());
+    assert!(!second.keep_claim().await.unwrap());
+    assert!(first.claim_rebuild().await.unwrap(), "its own, after a failure");
+    redis.command(&["FLUSHALL"]);
+    assert!(!first.keep_claim().await.unwrap());
+    assert!(first.mark_rebuilt().await.unwrap_err().is_transient());
+    assert!(first.needs_rebuild().await.unwrap());
+    assert!(second.claim_rebuild().await.unwrap());
+    second.mark_rebuilt().await.unwrap();
+    assert!(!first.needs_rebuild().await.unwrap());
+    assert!(first.claim_rebuild().await.unwrap(), "the mark ends the claim");
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_unavailable_in_time_and_serves_again_when_continued() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    live.merge(&[seen(1, 0)], NOW_MS).await.unwrap();
+    redis.signal("-STOP");
+    let silent = live.merge(&[seen(1, 5)], NOW_MS).await.unwrap_err();
+    assert!(silent.to_string().contains("no answer within 500 ms"), "{silent}");
+    let still = live.get(&[device(1)]).await.unwrap_err();
+    assert!(still.is_transient(), "{still}");
+    redis.signal("-CONT");
+    let read = until_ok("it answers again", async || live.get(&[device(1)]).await).await;
+    assert!(read[0].as_ref().is_some_and(|entry| entry.seen_at_ms >= NOW_MS));
+    live.merge(&[seen(1, 9)], NOW_MS).await.unwrap();
+}
+
+#[tokio::test]
+async fn read_only_and_out_of_memory_pass_with_time_and_a_wrong_password_does_not() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let full = live.merge(&[seen(1, 0)], NOW_MS).await.unwrap_err();
+    assert!(full.is_transient() && full.to_string().contains("OOM"), "{full}");
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let read_only = live.merge(&[seen(1, 0)], NOW_MS).await.unwrap_err();
+    assert!(read_only.is_transient(), "{read_only}");
+    redis.command(&["REPLICAOF", "NO", "ONE"]);
+    until_ok("it is a master", async || live.merge(&[seen(1, 0)], NOW_MS).await).await;
+    redis.command(&["CONFIG", "SET", "requirepass", "right"]);
+    for login in ["", ":wrong@"] {
+        let url = format!("redis://{login}127.0.0.1:{}", redis.port);
+        let live = RedisLive::new(&url, TTL_MS, Clock::held(NOW_MS), RedisOptions::default());
+        let refused = live.unwrap().get(&[device(1)]).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Configuration(_)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_writer_carries_the_newest_over_an_outage() {
+    let mut redis = Redis::start();
+    let live = Arc::new(open(&redis, &Clock::held(NOW_MS)));
+    let store = Arc::clone(&live) as Arc<dyn LiveStore>;
+    let writer = LiveWriter::new(store, Clock::held(NOW_MS));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(writer.clone().run(stop.clone()));
+    writer.offer([seen(1, 1)]);
+    assert_eq!(writer.flushed().await, Flushed::Written);
+    redis.kill();
+    writer.offer((1..3_000).map(|number| seen(number, 2)));
+    assert_eq!(writer.flushed().await, Flushed::Down);
+    writer.offer([seen(1, 9), seen(1, 5)]);
+    redis.start_again();
+    until_ok("the writer is done", async || match writer.flushed().await {
+        Flushed::Written => Ok(()),
+        Flushed::Down => {
+            Err(StoreError::Unavailable { store: "Redis", detail: "still".to_owned() })
+        }
+    })
+    .await;
+    assert_eq!(read(&live, 1).await, Some(seen(1, 9)));
+    assert_eq!(read(&live, 2_999).await, Some(seen(2_999, 2)));
+    stop.cancel();
+    tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn tls_is_spoken_and_checked() {
+    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let certified = rcgen::generate_simple_self_signed(names).unwrap();
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let redis = Redis::start_with(|folder, port| {
+        let (certificate_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
+        std::fs::write(&certificate_file, &certificate).unwrap();
+        std::fs::write(&key_file, &key).unwrap();
+        let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+        [
+            ["--port", "0"].map(str::to_owned),
+            ["--tls-port".to_owned(), port.to_string()],
+            ["--tls-auth-clients", "no"].map(str::to_owned),
+            ["--tls-cert-file".to_owned(), text(certificate_file)],
+            ["--tls-key-file".to_owned(), text(key_file)],
+        ]
+        .concat()
+    });
+    let url = format!("rediss://127.0.0.1:{}", redis.port);
+    let trusting = RedisOptions {
+        root_certificates: Some(certificate.into_bytes()),
+        ..RedisOptions::default()
+    };
+    let live = RedisLive::new(&url, TTL_MS, Clock::held(NOW_MS), trusting).unwrap();
+    live.merge(&[seen(1, 0)], NOW_MS).await.unwrap();
+    assert_eq!(read(&live, 1).await, Some(seen(1, 0)));
+    // An unknown certificate is refused.
+    let wary = RedisLive::new(&url, TTL_MS, Clock::held(NOW_MS), RedisOptions::default()).unwrap();
+    wary.ping().await.unwrap_err();
+}
