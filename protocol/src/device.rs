@@ -62,3 +62,29 @@ pub enum Speaker {
     /// Frames of any device: anonymous on loopback, gateways, a trusted broker.
     Any,
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn six_upper_case_digits_outside() {
+        assert_eq!(DeviceId::new(671_603).to_string(), "0A3F73");
+        assert_eq!(DeviceId::new(0).to_string(), "000000");
+        assert_eq!(DeviceId::new(DeviceId::MAX_SFT9001).to_string(), "FFFFFF");
+        assert_eq!(DeviceId::new(DeviceId::MAX_SFT9001 + 1).to_string(), "1000000");
+        assert_eq!(alloc::format!("{:?}", DeviceId::new(1)), "DeviceId(000001)");
+    }
+
+    #[test]
+    fn six_digits_of_either_case_are_read_and_nothing_else() {
+        assert_eq!("0a3F73".parse(), Ok(DeviceId::new(671_603)));
+        assert_eq!("671603".parse(), Ok(DeviceId::new(0x0067_1603)), "never decimal");
+        for text in ["", "A3F73", "00A3F73", "0A3F7G", "+A3F73", " 0A3F7", "0x3F73", "0A3F7\u{e9}"]
+        {
+            assert_eq!(text.parse::<DeviceId>(), Err(ParseDeviceIdError), "{text:?}");
+        }
+    }
+}

@@ -99,6 +99,8 @@ pub enum Reason {
     Future,
     /// The database refuses the row for good.
     Refused,
+    /// An exporter could not read a `/DB` message.
+    BadBatch,
 }
 
 impl Reason {
@@ -110,12 +112,19 @@ impl Reason {
             Self::TopicMismatch => "topic_mismatch",
             Self::Future => "future",
             Self::Refused => "refused",
+            Self::BadBatch => "bad_batch",
         }
     }
 
     /// The reason of a code; `None` for a code this version does not know.
     pub fn from_code(code: &str) -> Option<Self> {
-        let policy = [Self::IdentityMismatch, Self::TopicMismatch, Self::Future, Self::Refused];
+        let policy = [
+            Self::IdentityMismatch,
+            Self::TopicMismatch,
+            Self::Future,
+            Self::Refused,
+            Self::BadBatch,
+        ];
         policy
             .into_iter()
             .chain(DecodeError::ALL.into_iter().map(Self::Decode))

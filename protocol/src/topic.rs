@@ -106,3 +106,81 @@ pub fn topic_matches(filter: &str, topic: &str) -> bool {
     }
     levels.next().is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVICE: DeviceId = DeviceId::new(0x000A_3F73);
+
+    #[test]
+    fn names_and_their_meanings() {
+        let topics = Topics::default();
+        for (topic, meaning) in [
+            ("/messenger", TopicName::Messenger),
+            ("/messenger/0A3F73", TopicName::MessengerOf(DEVICE)),
+            ("/messenger/0a3f73", TopicName::MessengerOf(DEVICE)),
+            ("/ping", TopicName::Ping),
+            ("/ping/0A3F73", TopicName::PingOf(DEVICE)),
+            ("/DB", TopicName::Db),
+            ("/command/0A3F73", TopicName::CommandOf(DEVICE)),
+            ("/command", TopicName::Other),
+            ("/messenger/", TopicName::Other),
+            ("/messenger/0A3F7", TopicName::Other),
+            ("/messenger/0A3F73/x", TopicName::Other),
+            ("/messengers", TopicName::Other),
+            ("messenger", TopicName::Other),
+            ("/db", TopicName::Other),
+            ("/DB/0A3F73", TopicName::Other),
+            ("", TopicName::Other),
+        ] {
+            assert_eq!(topics.classify(topic), meaning, "{topic:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_built_is_recognised_with_other_names_too() {
+        let other = Topics {
+            messenger: "up".to_owned(),
+            ping: "up/ping".to_owned(),
+            db: "to-db".to_owned(),
+            command: "down".to_owned(),
+        };
+        for topics in [Topics::default(), other] {
+            let classify = |topic: &str| topics.classify(topic);
+            assert_eq!(classify(&topics.messenger_of(DEVICE)), TopicName::MessengerOf(DEVICE));
+            assert_eq!(classify(&topics.ping_of(DEVICE)), TopicName::PingOf(DEVICE));
+            assert_eq!(classify(&topics.command_of(DEVICE)), TopicName::CommandOf(DEVICE));
+        }
+    }
+
+    #[test]
+    fn filters() {
+        for (filter, topic, expected) in [
+            ("/messenger", "/messenger", true),
+            ("/messenger", "/messenger/0A3F73", false),
+            ("/messenger/+", "/messenger/0A3F73", true),
+            ("/messenger/+", "/messenger", false),
+            ("/messenger/+", "/messenger/a/b", false),
+            ("/messenger/+", "/messenger/", true),
+            ("/messenger/#", "/messenger", true),
+            ("/messenger/#", "/messenger/a/b", true),
+            ("#", "/messenger", true),
+            ("#", "a", true),
+            ("+", "a", true),
+            ("+", "/a", false),
+            ("+/+", "/a", true),
+            ("/+", "/a", true),
+            ("a/+/c", "a/b/c", true),
+            ("a/+/c", "a/b/d", false),
+            ("#", "$SYS/broker", false),
+            ("+/broker", "$SYS/broker", false),
+            ("$SYS/#", "$SYS/broker", true),
+            ("a/b", "a", false),
+            ("a", "a/b", false),
+            ("A", "a", false),
+        ] {
+            assert_eq!(topic_matches(filter, topic), expected, "{filter:?} {topic:?}");
+        }
+    }
+}
