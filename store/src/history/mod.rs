@@ -7,12 +7,15 @@
 //! small table of the days each device has data for makes reads of one device
 //! find their buckets.
 
-mod accounts;
-mod books;
-mod dead_letters;
-mod logins;
+pub mod accounts;
+pub mod books;
+pub mod dead_letters;
+mod engine;
+pub mod logins;
+mod mysql;
 mod open;
 mod secret;
+mod sqlite;
 
 use std::pin::Pin;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::History;
 use super::accounts::Users;
 use super::books::Books;
 use super::dead_letters::DeadLetters;
 use super::logins::Logins;
+use super::{History, mysql, sqlite};
 use crate::StoreError;
 
 /// How to open a history.
@@ -17,11 +17,18 @@ pub struct Options {
     pub max_connections: u32,
     /// How long to wait for a free or new connection before the store counts as unavailable.
     pub acquire_timeout: Duration,
+    /// How long to wait for the answer to one statement before its connection
+    /// counts as dead.
+    pub statement_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_connections: 8, acquire_timeout: Duration::from_secs(5) }
+        Self {
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -62,11 +69,49 @@ impl Database {
 /// [`StoreError::Unavailable`] on first use.
 ///
 /// `sqlite:PATH` opens or makes a file; `mysql://user:password@host:port/database`
-/// (or `mariadb://`) names a server.
+/// (or `mariadb://`) names a server. Needs a running Tokio runtime.
 ///
 /// # Errors
 /// [`StoreError::Configuration`] when the URL cannot be used.
-#[expect(clippy::unused_async, reason = "the first cut only fixes the shape that others call")]
-pub async fn open(url: &str, _options: Options) -> Result<Database, StoreError> {
-    Err(StoreError::Configuration(format!("no database at {url:?} yet")))
+pub async fn open(url: &str, options: Options) -> Result<Database, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", rest)) => sqlite::open(sqlite_path(rest), &options),
+        Some(("mysql", _)) => mysql::open(url, &options),
+        Some(("mariadb", rest)) => mysql::open(&format!("mysql:{rest}"), &options),
+        _ => Err(StoreError::Configuration(
+            "the database URL begins with sqlite: (a path follows), mysql:// or mariadb://"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The path of `sqlite:PATH`; `sqlite:///PATH` is understood, too.
+fn sqlite_path(rest: &str) -> &str {
+    rest.strip_prefix("//").unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_sqlite_urls() {
+        for (rest, path) in [("a/b.db", "a/b.db"), ("/a/b.db", "/a/b.db"), ("///a.db", "/a.db")] {
+            assert_eq!(sqlite_path(rest), path);
+        }
+    }
+
+    #[tokio::test]
+    async fn urls_that_cannot_be_used_are_refused_without_their_password() {
+        for url in
+            ["", "postgres://u:hunter2@h/d", "mysql://u:hunter2@h", "sqlite:", "sqlite::memory:"]
+        {
+            let error = match open(url, Options::default()).await {
+                Err(error) => error,
+                Ok(_) => panic!("{url} was opened"),
+            };
+            assert!(matches!(error, StoreError::Configuration(_)), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
 }

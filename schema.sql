@@ -1,0 +1,137 @@
+-- Nemeses on MySQL 8, Percona Server or MariaDB. This file is the contract:
+-- `nemeses migrate` and the tests load it as it is; loading it by hand into an
+-- empty database does the same. The engine is the server's default.
+--
+-- Times are Unix seconds (recorded_at, by the device's clock) or milliseconds
+-- (received_at_ms, by ours), UTC. Coordinates are 1e-6 degree. There are no
+-- foreign keys, and every unique key of `positions` includes the bucket, so that
+-- it can be partitioned by it.
+
+-- Every accepted frame, once. bucket = recorded_at / 300 comes first in the key,
+-- so that the pages being written are those of the last minutes, whatever the
+-- size of the table; frame_hash tells frames of one second apart
+-- (docs/decisions/0003-clustered-key.md).
+CREATE TABLE IF NOT EXISTS positions (
+    bucket         INT UNSIGNED      NOT NULL,
+    device         INT UNSIGNED      NOT NULL,
+    recorded_at    INT UNSIGNED      NOT NULL,
+    frame_hash     BIGINT UNSIGNED   NOT NULL,
+    received_at_ms BIGINT UNSIGNED   NOT NULL,
+    direction_cdeg SMALLINT UNSIGNED NOT NULL,
+    odometer_m     INT UNSIGNED      NOT NULL,
+    hour_meter_min INT UNSIGNED      NOT NULL,
+    composition    SMALLINT UNSIGNED NOT NULL,
+    extension      SMALLINT UNSIGNED NULL,
+    speed_kmh      TINYINT UNSIGNED  NOT NULL,
+    latitude_udeg  INT               NOT NULL,
+    longitude_udeg INT               NOT NULL,
+    raw            VARBINARY(64)     NULL,
+    PRIMARY KEY (bucket, device, recorded_at, frame_hash)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The days (recorded_at / 86400) that a device has rows for: how reads of one
+-- device find its buckets.
+CREATE TABLE IF NOT EXISTS device_days (
+    device INT UNSIGNED NOT NULL,
+    day    INT UNSIGNED NOT NULL,
+    PRIMARY KEY (device, day)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Frames that came again, and how often.
+CREATE TABLE IF NOT EXISTS duplicates (
+    device              INT UNSIGNED    NOT NULL,
+    recorded_at         INT UNSIGNED    NOT NULL,
+    frame_hash          BIGINT UNSIGNED NOT NULL,
+    times               BIGINT UNSIGNED NOT NULL,
+    last_received_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (device, recorded_at, frame_hash)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Bytes that did not become a row. recorded_at is known when they are a whole
+-- location frame; item is the record's place in its batch.
+CREATE TABLE IF NOT EXISTS dead_letters (
+    id             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    received_at_ms BIGINT UNSIGNED NOT NULL,
+    topic          TEXT            NOT NULL,
+    byte_offset    INT UNSIGNED    NOT NULL,
+    reason         VARCHAR(64)     NOT NULL,
+    device         INT UNSIGNED    NULL,
+    recorded_at    INT UNSIGNED    NULL,
+    bytes          MEDIUMBLOB      NOT NULL,
+    bytes_hash     BINARY(32)      NOT NULL,
+    worker         VARCHAR(64)     NOT NULL,
+    run            BIGINT UNSIGNED NOT NULL,
+    sequence       BIGINT UNSIGNED NOT NULL,
+    item           INT UNSIGNED    NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY dead_letters_item (worker, run, sequence, item),
+    KEY dead_letters_device (device, recorded_at),
+    KEY dead_letters_time (received_at_ms),
+    KEY dead_letters_bytes (bytes_hash)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The books: what a batch brought, by minute of arrival (Unix seconds / 60),
+-- written in the transaction that stores it. A key that is here is committed.
+-- received = stored + duplicates + dead_letters + pings in every row.
+CREATE TABLE IF NOT EXISTS books (
+    worker       VARCHAR(64)     NOT NULL,
+    run          BIGINT UNSIGNED NOT NULL,
+    sequence     BIGINT UNSIGNED NOT NULL,
+    minute       INT UNSIGNED    NOT NULL,
+    exporter     VARCHAR(64)     NOT NULL,
+    received     INT UNSIGNED    NOT NULL,
+    stored       INT UNSIGNED    NOT NULL,
+    duplicates   INT UNSIGNED    NOT NULL,
+    dead_letters INT UNSIGNED    NOT NULL,
+    pings        INT UNSIGNED    NOT NULL,
+    PRIMARY KEY (worker, run, sequence, minute),
+    KEY books_minute (minute)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- What was taken out of a table again, by minute of its arrival: kinds are
+-- letter_purged, letter_resolved, position_expired.
+CREATE TABLE IF NOT EXISTS removals (
+    kind    VARCHAR(32)     NOT NULL,
+    minute  INT UNSIGNED    NOT NULL,
+    removed BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (kind, minute)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Who may speak to the door. The secret is kept as Mosquitto's dynamic-security
+-- keeps it: base64 of 12 bytes of salt and of 64 bytes of PBKDF2-HMAC-SHA512.
+CREATE TABLE IF NOT EXISTS logins (
+    name          VARCHAR(64)      NOT NULL,
+    role          VARCHAR(16)      NOT NULL,
+    device        INT UNSIGNED     NULL,
+    salt          VARCHAR(64)      NOT NULL,
+    iterations    INT UNSIGNED     NOT NULL,
+    hash          VARCHAR(128)     NOT NULL,
+    enabled       TINYINT UNSIGNED NOT NULL,
+    created_at_ms BIGINT UNSIGNED  NOT NULL,
+    updated_at_ms BIGINT UNSIGNED  NOT NULL,
+    PRIMARY KEY (name),
+    KEY logins_device (device)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- People with an account. The e-mail address is kept trimmed and in lower case.
+CREATE TABLE IF NOT EXISTS users (
+    id            BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
+    email         VARCHAR(320)     NOT NULL,
+    name          VARCHAR(255)     NOT NULL,
+    password_hash VARCHAR(255)     NOT NULL,
+    admin         TINYINT UNSIGNED NOT NULL,
+    created_at_ms BIGINT UNSIGNED  NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY users_email (email)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The versions of this schema that were applied.
+CREATE TABLE IF NOT EXISTS schema_version (
+    version       INT UNSIGNED    NOT NULL,
+    applied_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (version)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+INSERT INTO schema_version (version, applied_at_ms)
+VALUES (1, UNIX_TIMESTAMP() * 1000)
+ON DUPLICATE KEY UPDATE version = version;

@@ -1,0 +1,146 @@
+//! Sessions and reads over an sqlx pool, the same text for each product's types.
+//!
+//! Transactions are begun and ended here rather than by sqlx's own type: a
+//! connection whose transaction did not end well must be closed, never reused,
+//! and every wait for the server has an end, or a link that died without a word
+//! would hold the line for ever.
+
+/// Defines `$session` (a transaction on a connection of the product `$product`)
+/// and the read methods of `$product`, which has the fields `timeout` and the
+/// methods `arguments(&[Value]) -> Result<Arguments, Fault>` and
+/// `fault(&self, &sqlx::Error) -> Fault`.
+macro_rules! adapter {
+    ($product:ident, $session:ident, $database:ty, $row:ty, $drawn_id:expr) => {
+        /// A transaction. Closes its connection when it is dropped unfinished.
+        pub(super) struct $session {
+            connection: Option<sqlx::pool::PoolConnection<$database>>,
+            product: std::sync::Arc<$product>,
+        }
+
+        impl $product {
+            /// Waits for an answer, but not for ever.
+            async fn within<T>(
+                &self,
+                answer: impl Future<Output = Result<T, sqlx::Error>> + Send,
+            ) -> Result<T, Fault> {
+                match tokio::time::timeout(self.timeout, answer).await {
+                    Ok(answer) => answer.map_err(|error| self.fault(&error)),
+                    Err(_) => Err(Fault::new(
+                        Kind::Unavailable,
+                        format!("no answer from {} within {:?}", self.endpoint, self.timeout),
+                    )),
+                }
+            }
+
+            /// Begins a transaction with these words on a connection of this pool.
+            async fn begin_on(
+                self: &std::sync::Arc<Self>,
+                pool: &sqlx::Pool<$database>,
+                words: &'static str,
+            ) -> Result<$session, Fault> {
+                let connection = pool.acquire().await.map_err(|error| self.fault(&error))?;
+                let mut session =
+                    $session { connection: Some(connection), product: std::sync::Arc::clone(self) };
+                session.control(words).await?;
+                Ok(session)
+            }
+
+            async fn rows_from(
+                &self,
+                pool: &sqlx::Pool<$database>,
+                sql: SqlStr,
+                values: &[Value<'_>],
+            ) -> Result<Vec<$row>, Fault> {
+                let query = sqlx::query_with(sql, Self::arguments(values)?);
+                self.within(query.fetch_all(pool)).await
+            }
+
+            fn stream_from<'s>(
+                &'s self,
+                pool: &'s sqlx::Pool<$database>,
+                sql: SqlStr,
+                values: &[Value<'_>],
+            ) -> BoxStream<'s, Result<$row, Fault>> {
+                match Self::arguments(values) {
+                    Ok(arguments) => sqlx::query_with(sql, arguments)
+                        .fetch(pool)
+                        .map_err(|error| self.fault(&error))
+                        .boxed(),
+                    Err(fault) => stream::once(async move { Err(fault) }).boxed(),
+                }
+            }
+        }
+
+        impl $session {
+            fn connection(
+                &mut self,
+            ) -> Result<&mut <$database as sqlx::Database>::Connection, Fault> {
+                match &mut self.connection {
+                    Some(connection) => Ok(&mut **connection),
+                    None => Err(Fault::new(Kind::Unavailable, "the transaction is over")),
+                }
+            }
+
+            /// BEGIN, COMMIT, ROLLBACK, and the statements of migrations.
+            async fn control(&mut self, words: &'static str) -> Result<(), Fault> {
+                let product = std::sync::Arc::clone(&self.product);
+                let connection = self.connection()?;
+                product.within(sqlx::raw_sql(words).execute(connection)).await.map(drop)
+            }
+
+            /// Ends the transaction; only a good end gives the connection back.
+            async fn end(mut self, words: &'static str) -> Result<(), Fault> {
+                self.control(words).await?;
+                drop(self.connection.take());
+                Ok(())
+            }
+        }
+
+        impl Drop for $session {
+            fn drop(&mut self) {
+                if let Some(connection) = &mut self.connection {
+                    connection.close_on_drop();
+                }
+            }
+        }
+
+        #[async_trait]
+        impl Session for $session {
+            type Row = $row;
+
+            async fn execute(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault> {
+                let product = std::sync::Arc::clone(&self.product);
+                let query = sqlx::query_with(sql, $product::arguments(values)?);
+                let done = product.within(query.execute(self.connection()?)).await?;
+                Ok(done.rows_affected())
+            }
+
+            async fn insert(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault> {
+                let product = std::sync::Arc::clone(&self.product);
+                let query = sqlx::query_with(sql, $product::arguments(values)?);
+                let done = product.within(query.execute(self.connection()?)).await?;
+                Ok($drawn_id(&done))
+            }
+
+            async fn rows(
+                &mut self,
+                sql: SqlStr,
+                values: &[Value<'_>],
+            ) -> Result<Vec<$row>, Fault> {
+                let product = std::sync::Arc::clone(&self.product);
+                let query = sqlx::query_with(sql, $product::arguments(values)?);
+                product.within(query.fetch_all(self.connection()?)).await
+            }
+
+            async fn commit(self) -> Result<(), Fault> {
+                self.end("COMMIT").await
+            }
+
+            async fn rollback(self) -> Result<(), Fault> {
+                self.end("ROLLBACK").await
+            }
+        }
+    };
+}
+
+pub(in crate::history) use adapter;

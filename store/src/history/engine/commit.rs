@@ -1,0 +1,246 @@
+//! The commit: one transaction that writes rows, days, duplicates, letters and
+//! the books that describe them.
+//!
+//! Tables are always written in the same order and rows in the order of their
+//! keys, so that two exporters with the same frames wait for each other rather
+//! than deadlock. The books come last: their key (the batch's) is unique, so a
+//! doubtful commit that is still running elsewhere makes this one start over,
+//! see the key, and leave the batch out.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+
+use super::Engine;
+use super::days::DeviceDay;
+use super::fault::{Fault, Kind};
+use super::insert::insert_positions;
+use super::ladder::{NARROW, WIDE, rungs};
+use super::plan::{BooksRow, DuplicateRow, Plan, plan};
+use super::rows::{LETTER_COLUMNS, LetterRow};
+use super::seam::{Product, Session, sql};
+use super::sql::{Join, booked_keys, insert, or_join};
+use super::value::{Fields as _, Value};
+use super::work::Work;
+use nemeses_protocol::{BatchKey, Record};
+
+use crate::history::books::Totals;
+use crate::history::{Committed, Part};
+
+/// A statement of several dead letters holds at most this many of their bytes;
+/// MySQL takes 16 MiB a packet by default.
+const MAX_LETTER_BYTES: usize = 1024 * 1024;
+
+const BOOKS_COLUMNS: &[&str] = &[
+    "worker",
+    "run",
+    "sequence",
+    "minute",
+    "exporter",
+    "received",
+    "stored",
+    "duplicates",
+    "dead_letters",
+    "pings",
+];
+
+/// What was written, and which days are certain once it is committed.
+pub(in crate::history) struct Written {
+    pub(in crate::history) committed: Vec<Committed>,
+    pub(in crate::history) days: Vec<DeviceDay>,
+}
+
+/// Writes the parts that are not in the books yet.
+struct Commit<'a, P> {
+    engine: &'a Engine<P>,
+    parts: &'a [Part],
+    exporter: &'a str,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Commit<'_, P> {
+    type Output = Written;
+
+    async fn run(&self, session: &mut P::Session) -> Result<Written, Fault> {
+        write_parts(self.engine, session, self.parts, self.exporter).await
+    }
+}
+
+/// Writes what is not in the books yet.
+pub(in crate::history) async fn write_parts<P: Product>(
+    engine: &Engine<P>,
+    session: &mut P::Session,
+    parts: &[Part],
+    exporter: &str,
+) -> Result<Written, Fault> {
+    let booked = booked(session, parts).await?;
+    let plan = plan(parts, &booked);
+    if plan.is_empty() {
+        return Ok(Written { committed: plan.settle(&[]).committed, days: Vec::new() });
+    }
+    let rows = plan.rows();
+    let is_new = insert_positions(session, &rows).await?;
+    let days = engine.days.unknown(&plan.days());
+    insert_days::<P>(session, &days).await?;
+    let settled = plan.settle(&is_new);
+    insert_duplicates::<P>(session, &settled.duplicates).await?;
+    insert_letters(session, &plan).await?;
+    insert_books(session, &settled.books, exporter).await?;
+    Ok(Written { committed: settled.committed, days })
+}
+
+/// Which of the parts' keys are in the books.
+async fn booked<S: Session>(
+    session: &mut S,
+    parts: &[Part],
+) -> Result<HashSet<(String, u64, u64)>, Fault> {
+    let mut booked = HashSet::new();
+    for parts in rungs(parts, NARROW) {
+        let values: Vec<Value<'_>> =
+            parts.iter().flat_map(|part| batch_values(&part.key)).collect();
+        for row in session.rows(sql(booked_keys(parts.len())), &values).await? {
+            booked.insert((row.text(0)?, row.hash(1)?, row.need(2)?));
+        }
+    }
+    Ok(booked)
+}
+
+fn batch_values(key: &nemeses_protocol::BatchKey) -> [Value<'_>; 3] {
+    [key.worker.as_str().into(), Value::Hash(key.run), key.sequence.into()]
+}
+
+async fn insert_days<P: Product>(
+    session: &mut P::Session,
+    days: &[DeviceDay],
+) -> Result<(), Fault> {
+    let key = ["device", "day"];
+    for days in rungs(days, WIDE) {
+        let values: Vec<Value<'_>> =
+            days.iter().flat_map(|(device, day)| [(*device).into(), (*day).into()]).collect();
+        let text = or_join(
+            &insert("device_days", &key, days.len()),
+            P::DIALECT,
+            &key,
+            &[("day", Join::Keep)],
+        );
+        session.execute(sql(text), &values).await?;
+    }
+    Ok(())
+}
+
+async fn insert_duplicates<P: Product>(
+    session: &mut P::Session,
+    duplicates: &[DuplicateRow],
+) -> Result<(), Fault> {
+    let columns = ["device", "recorded_at", "frame_hash", "times", "last_received_at_ms"];
+    for rows in rungs(duplicates, WIDE) {
+        let values: Vec<Value<'_>> = rows.iter().flat_map(duplicate_values).collect();
+        let text = or_join(
+            &insert("duplicates", &columns, rows.len()),
+            P::DIALECT,
+            &columns[..3],
+            &[("times", Join::Add), ("last_received_at_ms", Join::Larger)],
+        );
+        session.execute(sql(text), &values).await?;
+    }
+    Ok(())
+}
+
+fn duplicate_values(row: &DuplicateRow) -> [Value<'static>; 5] {
+    let (_, device, recorded_at, frame_hash) = row.key;
+    [
+        device.into(),
+        recorded_at.into(),
+        Value::Hash(frame_hash),
+        row.times.into(),
+        row.last_received_at_ms.into(),
+    ]
+}
+
+pub(in crate::history) async fn insert_letters<S: Session>(
+    session: &mut S,
+    plan: &Plan<'_>,
+) -> Result<(), Fault> {
+    for letters in rungs(&plan.letters, NARROW) {
+        let bytes: usize = letters.iter().map(|row| row.letter.bytes.len()).sum();
+        let at_once = if bytes > MAX_LETTER_BYTES { 1 } else { letters.len() };
+        for letters in letters.chunks(at_once) {
+            let values: Vec<Value<'_>> = letters.iter().flat_map(LetterRow::values).collect();
+            let text = insert("dead_letters", LETTER_COLUMNS, letters.len());
+            session.execute(sql(text), &values).await.map_err(written_elsewhere)?;
+        }
+    }
+    Ok(())
+}
+
+async fn insert_books<S: Session>(
+    session: &mut S,
+    books: &[BooksRow<'_>],
+    exporter: &str,
+) -> Result<(), Fault> {
+    for rows in rungs(books, WIDE) {
+        let values: Vec<Value<'_>> =
+            rows.iter().flat_map(|row| books_values(row, exporter)).collect();
+        let text = insert("books", BOOKS_COLUMNS, rows.len());
+        session.execute(sql(text), &values).await.map_err(written_elsewhere)?;
+    }
+    Ok(())
+}
+
+/// The same batch is being committed by someone else, or by a connection that
+/// was thought lost: start over and find its key in the books.
+fn written_elsewhere(fault: Fault) -> Fault {
+    match fault.kind {
+        Kind::Taken => Fault::new(Kind::Conflict, fault.detail),
+        _ => fault,
+    }
+}
+
+fn books_values<'a>(row: &'a BooksRow<'_>, exporter: &'a str) -> [Value<'a>; 10] {
+    let [worker, run, sequence] = batch_values(row.key);
+    let Totals { received, stored, duplicates, dead_letters, pings } = row.totals;
+    [
+        worker,
+        run,
+        sequence,
+        row.minute.into(),
+        exporter.into(),
+        received.into(),
+        stored.into(),
+        duplicates.into(),
+        dead_letters.into(),
+        pings.into(),
+    ]
+}
+
+impl<P: Product> Engine<P> {
+    /// Commits the parts; the days are learnt only once they are durable.
+    pub(in crate::history) async fn commit_parts(
+        &self,
+        parts: &[Part],
+        exporter: &str,
+    ) -> Result<Vec<Committed>, Fault> {
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let written = self.transact(Commit { engine: self, parts, exporter }).await?;
+        self.days.learn(&written.days);
+        Ok(written.committed)
+    }
+
+    /// Writes the records and takes them back.
+    pub(in crate::history) async fn try_records(&self, records: &[Record]) -> Result<(), Fault> {
+        let key = BatchKey { worker: "probe".to_owned(), run: 0, sequence: 0 };
+        let parts = [Part { key, tallies: Vec::new(), records: records.to_vec() }];
+        let plan = plan(&parts, &HashSet::new());
+        let mut session = self.product.begin().await?;
+        let outcome = try_plan(&mut session, &plan).await;
+        let rolled_back = session.rollback().await;
+        outcome.and(rolled_back)
+    }
+}
+
+async fn try_plan<S: Session>(session: &mut S, plan: &Plan<'_>) -> Result<(), Fault> {
+    insert_positions(session, &plan.rows()).await?;
+    insert_letters(session, plan).await
+}

@@ -1,0 +1,223 @@
+//! The dead letters, in SQL. A removal and its line in `removals` are one
+//! transaction.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::SqlStr;
+
+use super::Engine;
+use super::commit::{Written, write_parts};
+use super::fault::Fault;
+use super::ladder::{NARROW, rungs};
+use super::plan::minute_of;
+use super::rows::{SELECT_LETTERS, letter_of};
+use super::seam::{Product, Session, fixed, sql};
+use super::sql::{Join, insert, or_join, placeholders};
+use super::value::{Fields as _, Value};
+use super::work::Work;
+use crate::StoreError;
+use crate::history::dead_letters::{
+    DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
+};
+use crate::history::{Committed, Part};
+
+/// Letters purged in one transaction, so that a large purge does not block commits.
+const PURGED_AT_ONCE: u32 = 1000;
+
+/// Why something is not in its table any more, as `removals.kind` says it.
+pub(in crate::history) const PURGED: &str = "letter_purged";
+pub(in crate::history) const RESOLVED: &str = "letter_resolved";
+/// Rows of positions that retention has deleted.
+pub(in crate::history) const EXPIRED: &str = "position_expired";
+
+const DELETE_ONE: &str = "DELETE FROM dead_letters WHERE id = ?";
+const TIME_OF_ONE: &str = "SELECT id, received_at_ms FROM dead_letters WHERE id = ?";
+const OLD_ONES: &str = "SELECT id, received_at_ms FROM dead_letters WHERE received_at_ms < ? \
+    ORDER BY received_at_ms, id LIMIT ?";
+
+#[async_trait]
+impl<P: Product> DeadLetters for Engine<P> {
+    async fn list(&self, filter: &LetterFilter) -> Result<Vec<StoredLetter>, StoreError> {
+        let (conditions, mut values) = conditions(filter);
+        let text = format!("{SELECT_LETTERS}{conditions} ORDER BY id DESC LIMIT ?");
+        values.insert(0, LISTED_BYTES.into());
+        let limit = filter.limit.unwrap_or(MAX_LISTED_LETTERS);
+        values.push(limit.clamp(1, MAX_LISTED_LETTERS).into());
+        let rows = self.product.rows(sql(text), &values).await;
+        rows.and_then(|rows| rows.iter().map(letter_of).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn get(&self, id: u64) -> Result<Option<StoredLetter>, StoreError> {
+        let text = format!("{SELECT_LETTERS} WHERE id = ?");
+        let rows = self.product.rows(sql(text), &[u32::MAX.into(), id.into()]).await;
+        rows.and_then(|rows| rows.first().map(letter_of).transpose())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn purge(&self, what: &Purge) -> Result<u64, StoreError> {
+        let purged = match what {
+            Purge::Before(before_ms) => self.purge_before(*before_ms).await,
+            Purge::Ids(ids) => self.purge_ids(ids).await,
+        };
+        purged.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn resolve(
+        &self,
+        id: u64,
+        part: &Part,
+        exporter: &str,
+    ) -> Result<Option<Committed>, StoreError> {
+        let written = self.transact(Resolve { engine: self, id, part, exporter }).await;
+        let written = written.map_err(|fault| fault.into_error(P::STORE))?;
+        Ok(written.and_then(|written| {
+            self.days.learn(&written.days);
+            written.committed.into_iter().next()
+        }))
+    }
+}
+
+impl<P: Product> Engine<P> {
+    async fn purge_before(&self, before_ms: u64) -> Result<u64, Fault> {
+        let values = [before_ms.into(), PURGED_AT_ONCE.into()];
+        let mut purged = 0;
+        loop {
+            let purge = PurgeFound { text: fixed(OLD_ONES), values: &values };
+            let (found, removed) = self.transact(purge).await?;
+            purged += removed;
+            if found == 0 {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn purge_ids(&self, ids: &[u64]) -> Result<u64, Fault> {
+        let mut purged = 0;
+        for ids in rungs(ids, NARROW) {
+            let values: Vec<Value<'_>> = ids.iter().map(|id| (*id).into()).collect();
+            let text = format!(
+                "SELECT id, received_at_ms FROM dead_letters WHERE id IN ({})",
+                placeholders(ids.len())
+            );
+            let purge = PurgeFound { text: sql(text), values: &values };
+            purged += self.transact(purge).await?.1;
+        }
+        Ok(purged)
+    }
+}
+
+/// Removes a letter and commits what became of its bytes.
+struct Resolve<'a, P> {
+    engine: &'a Engine<P>,
+    id: u64,
+    part: &'a Part,
+    exporter: &'a str,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Resolve<'_, P> {
+    type Output = Option<Written>;
+
+    async fn run(&self, session: &mut P::Session) -> Result<Option<Written>, Fault> {
+        let letters = letters(session, fixed(TIME_OF_ONE), &[self.id.into()]).await?;
+        if remove::<P>(session, &letters, RESOLVED).await? == 0 {
+            return Ok(None);
+        }
+        let parts = std::slice::from_ref(self.part);
+        write_parts(self.engine, session, parts, self.exporter).await.map(Some)
+    }
+}
+
+/// Removes the letters that a statement finds; tells how many it found and removed.
+struct PurgeFound<'a> {
+    text: SqlStr,
+    values: &'a [Value<'a>],
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for PurgeFound<'_> {
+    type Output = (usize, u64);
+
+    async fn run(&self, session: &mut P::Session) -> Result<(usize, u64), Fault> {
+        let letters = letters(session, self.text.clone(), self.values).await?;
+        let removed = remove::<P>(session, &letters, PURGED).await?;
+        Ok((letters.len(), removed))
+    }
+}
+
+/// Number and time of arrival of some letters.
+async fn letters<S: Session>(
+    session: &mut S,
+    text: SqlStr,
+    values: &[Value<'_>],
+) -> Result<Vec<(u64, u64)>, Fault> {
+    let rows = session.rows(text, values).await?;
+    rows.iter().map(|row| Ok((row.need(0)?, row.need(1)?))).collect()
+}
+
+/// Deletes the letters that are still there and books them as removed; says how many.
+async fn remove<P: Product>(
+    session: &mut P::Session,
+    letters: &[(u64, u64)],
+    kind: &str,
+) -> Result<u64, Fault> {
+    let mut minutes: BTreeMap<u32, u64> = BTreeMap::new();
+    for (id, received_at_ms) in letters {
+        // One at a time: the answer tells whether someone else was faster.
+        if session.execute(fixed(DELETE_ONE), &[(*id).into()]).await? > 0 {
+            *minutes.entry(minute_of(*received_at_ms)).or_default() += 1;
+        }
+    }
+    let columns = ["kind", "minute", "removed"];
+    let text = insert("removals", &columns, 1);
+    let text = or_join(&text, P::DIALECT, &columns[..2], &[("removed", Join::Add)]);
+    for (minute, removed) in &minutes {
+        let values = [kind.into(), (*minute).into(), (*removed).into()];
+        session.execute(sql(text.clone()), &values).await?;
+    }
+    Ok(minutes.values().sum())
+}
+
+/// The WHERE of a filter and its values.
+fn conditions(filter: &LetterFilter) -> (String, Vec<Value<'_>>) {
+    let LetterFilter { device, reason, from_ms, to_ms, before_id, limit: _ } = filter;
+    let possible = [
+        ("device = ?", device.map(Value::from)),
+        ("reason = ?", reason.as_deref().map(Value::from)),
+        ("received_at_ms >= ?", from_ms.map(Value::from)),
+        ("received_at_ms <= ?", to_ms.map(Value::from)),
+        ("id < ?", before_id.map(Value::from)),
+    ];
+    let (conditions, values): (Vec<&str>, Vec<Value<'_>>) = possible
+        .into_iter()
+        .filter_map(|(condition, value)| value.map(|value| (condition, value)))
+        .unzip();
+    let text = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
+    (text, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::DeviceId;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_becomes_a_condition() {
+        assert_eq!(conditions(&LetterFilter::default()).0, "");
+        let filter = LetterFilter {
+            device: Some(DeviceId::new(7)),
+            before_id: Some(9),
+            ..LetterFilter::default()
+        };
+        let (text, values) = conditions(&filter);
+        assert_eq!(text, " WHERE device = ? AND id < ?");
+        assert_eq!(values.len(), 2);
+    }
+}

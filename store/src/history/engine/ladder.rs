@@ -1,0 +1,47 @@
+//! Cuts many rows into statements of few different sizes, so that each size is
+//! prepared once a connection and used for ever.
+
+/// Rows of one multi-row INSERT. 1000 rows of 14 values are 14 000 placeholders:
+/// under SQLite's 32 766 and MySQL's 65 535.
+pub(in crate::history) const WIDE: &[usize] = &[1000, 250, 50, 10, 1];
+/// Keys of one look-up, an OR of 250 terms at most: SQLite's expressions are at
+/// most 1000 deep.
+pub(in crate::history) const NARROW: &[usize] = &[250, 50, 10, 1];
+
+/// Slices of `rows` in order, each as long as some rung (rungs descend to 1).
+pub(in crate::history) fn rungs<'a, T>(
+    rows: &'a [T],
+    ladder: &'static [usize],
+) -> impl Iterator<Item = &'a [T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let rung = ladder.iter().copied().find(|rung| *rung <= rest.len())?;
+        let (slice, behind) = rest.split_at(rung);
+        rest = behind;
+        Some(slice)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn nothing_needs_no_statement() {
+        assert_eq!(rungs::<u8>(&[], WIDE).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_exactly_one_slice_in_order(length in 0_usize..5000) {
+            let rows: Vec<usize> = (0..length).collect();
+            for ladder in [WIDE, NARROW] {
+                let slices: Vec<&[usize]> = rungs(&rows, ladder).collect();
+                prop_assert_eq!(slices.concat(), rows.clone());
+                prop_assert!(slices.iter().all(|slice| ladder.contains(&slice.len())));
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The history for any relational product: all that is decided and all SQL that
+//! the products share. What differs is behind [`seam::Product`], implemented in
+//! `mysql.rs` and `sqlite.rs`.
+
+mod accounts;
+mod adapter;
+mod books;
+mod codes;
+mod commit;
+mod days;
+mod dead_letters;
+mod fault;
+mod insert;
+mod ladder;
+mod logins;
+mod plan;
+mod reads;
+mod recent;
+mod rows;
+mod seam;
+mod sql;
+mod value;
+mod work;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::Stream;
+use nemeses_protocol::{DeviceId, PositionRecord, Record};
+
+use crate::StoreError;
+use crate::history::{Committed, Database, History, Part, PositionStream, RangeQuery};
+use crate::live::LiveEntry;
+
+pub(super) use adapter::adapter;
+pub(super) use codes::{mysql_kind, sqlite_kind};
+pub(super) use fault::{Fault, Kind, sort_error};
+pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
+pub(super) use sql::statements;
+pub(super) use value::{Fields, Value};
+
+/// A product with what the shared code remembers about it.
+pub(super) struct Engine<P> {
+    product: P,
+    days: days::KnownDays,
+}
+
+impl<P: Product> Engine<P> {
+    /// The handles of a database.
+    pub(super) fn database(product: P) -> Database {
+        let engine = Arc::new(Self { product, days: days::KnownDays::default() });
+        Database {
+            history: Arc::clone(&engine) as _,
+            users: Arc::clone(&engine) as _,
+            logins: Arc::clone(&engine) as _,
+            dead_letters: Arc::clone(&engine) as _,
+            books: engine,
+        }
+    }
+
+    /// The schema's version; 0 when there is none.
+    async fn schema_version(&self) -> Result<u32, Fault> {
+        match self.product.rows(fixed(SCHEMA_VERSION), &[]).await {
+            Ok(rows) => version_of(&rows),
+            Err(fault) if fault.kind == Kind::Schema => Ok(0),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Tells the schema's version.
+pub(super) const SCHEMA_VERSION: &str = "SELECT MAX(version) FROM schema_version";
+
+/// Reads the answer to [`SCHEMA_VERSION`]: no row means that nothing was noted yet.
+pub(super) fn version_of(rows: &[impl Fields]) -> Result<u32, Fault> {
+    rows.first().map_or(Ok(None), |row| row.maybe(0)).map(Option::unwrap_or_default)
+}
+
+/// The migrations still to run from a version on.
+pub(super) fn pending(migrations: &[Migration], version: u32) -> impl Iterator<Item = &Migration> {
+    migrations.iter().filter(move |migration| migration.version > version)
+}
+
+/// Whether a schema of this version will do; if not, what to do.
+fn judge_version(found: u32, needed: u32, store: &str) -> Result<(), StoreError> {
+    let advice = match found.cmp(&needed) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Less if found == 0 => {
+            "has no Nemeses tables yet; run `nemeses migrate`".to_owned()
+        }
+        std::cmp::Ordering::Less => format!(
+            "has schema version {found}, this program needs {needed}; run `nemeses migrate`"
+        ),
+        std::cmp::Ordering::Greater => format!(
+            "has schema version {found}, newer than this program's {needed}; \
+             run the version of Nemeses that made it, or a later one"
+        ),
+    };
+    Err(StoreError::Schema(format!("the {store} database {advice}")))
+}
+
+#[async_trait]
+impl<P: Product> History for Engine<P> {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let found = self.schema_version().await.map_err(|fault| fault.into_error(P::STORE))?;
+        let needed = newest(P::MIGRATIONS);
+        if found > needed {
+            return judge_version(found, needed, P::STORE);
+        }
+        self.product.migrate().await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        let found = self.schema_version().await.map_err(|fault| fault.into_error(P::STORE))?;
+        judge_version(found, newest(P::MIGRATIONS), P::STORE)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let answer = self.product.rows(fixed("SELECT 1"), &[]).await;
+        answer.map(drop).map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn commit(&self, parts: &[Part], exporter: &str) -> Result<Vec<Committed>, StoreError> {
+        self.commit_parts(parts, exporter).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn probe(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.try_records(records).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    fn positions(&self, query: RangeQuery) -> PositionStream<'_> {
+        reads::positions(self, query)
+    }
+
+    async fn last_position(
+        &self,
+        device: DeviceId,
+        not_after: u32,
+        with_fix: bool,
+    ) -> Result<Option<PositionRecord>, StoreError> {
+        reads::last_position(self, device, not_after, with_fix)
+            .await
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError> {
+        reads::knows_device(self, device).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    fn recent_entries(
+        &self,
+        since_ms: u64,
+        recorded_from: u32,
+    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
+        recent::recent_entries(self, since_ms, recorded_from)
+    }
+}
+
+fn newest(migrations: &[Migration]) -> u32 {
+    migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_does_not_fit_says_what_to_do() {
+        assert!(judge_version(1, 1, "SQLite").is_ok());
+        for (found, word) in [(0, "nemeses migrate"), (1, "nemeses migrate"), (3, "newer")] {
+            let error = judge_version(found, 2, "SQLite").unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_later_migrations_are_pending() {
+        let all = [1, 2, 3].map(|version| Migration { version, sql: "" });
+        let versions: Vec<u32> = pending(&all, 1).map(|migration| migration.version).collect();
+        assert_eq!(versions, [2, 3]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Decides what a commit writes: which rows once, which are repeats inside the
+//! batch, which letters, and afterwards the lines of the books. Pure: the
+//! database's only answer is which of the rows are new.
+
+use std::collections::{BTreeMap, HashSet};
+
+use nemeses_protocol::{BatchKey, PositionRecord, Record};
+
+use super::days::DeviceDay;
+use super::rows::{LetterRow, PositionKey, key_of};
+use crate::history::books::Totals;
+use crate::history::{Committed, Part};
+
+/// Seconds of a day.
+pub(in crate::history) const DAY_SECONDS: u32 = 86_400;
+const MINUTE_MS: u64 = 60_000;
+
+/// One of the caller's records that bears a key: whose it is.
+#[derive(Clone, Copy, Debug)]
+struct Bearer<'a> {
+    key: PositionKey,
+    /// Index of the part in the call.
+    part: usize,
+    record: &'a PositionRecord,
+}
+
+/// What a commit writes.
+pub(in crate::history) struct Plan<'a> {
+    parts: &'a [Part],
+    /// Parts to write; the others are repeats.
+    fresh: Vec<bool>,
+    /// Sorted by key, then by order of arrival in the call. The first of equal
+    /// keys is the row, the others are duplicates. Sorted, so that pages are
+    /// written in order and two exporters lock rows in the same order.
+    bearers: Vec<Bearer<'a>>,
+    pub(in crate::history) letters: Vec<LetterRow<'a>>,
+}
+
+/// A line of the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::history) struct BooksRow<'a> {
+    pub(in crate::history) key: &'a BatchKey,
+    pub(in crate::history) minute: u32,
+    pub(in crate::history) totals: Totals,
+}
+
+/// A line of the itemised duplicates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::history) struct DuplicateRow {
+    pub(in crate::history) key: PositionKey,
+    pub(in crate::history) times: u64,
+    pub(in crate::history) last_received_at_ms: u64,
+}
+
+/// What follows from which rows are new.
+pub(in crate::history) struct Settled<'a> {
+    pub(in crate::history) committed: Vec<Committed>,
+    pub(in crate::history) books: Vec<BooksRow<'a>>,
+    pub(in crate::history) duplicates: Vec<DuplicateRow>,
+}
+
+/// The minute of a time.
+pub(in crate::history) fn minute_of(time_ms: u64) -> u32 {
+    u32::try_from(time_ms / MINUTE_MS).unwrap_or(u32::MAX)
+}
+
+/// Plans the parts whose keys are not in `booked`; a key offered twice counts once.
+pub(in crate::history) fn plan<'a>(
+    parts: &'a [Part],
+    booked: &HashSet<(String, u64, u64)>,
+) -> Plan<'a> {
+    let mut seen = HashSet::with_capacity(parts.len());
+    let fresh: Vec<bool> = parts
+        .iter()
+        .map(|part| {
+            let key = &part.key;
+            !booked.contains(&(key.worker.clone(), key.run, key.sequence)) && seen.insert(key)
+        })
+        .collect();
+    let mut bearers = Vec::with_capacity(parts.iter().map(|part| part.records.len()).sum());
+    let mut letters = Vec::new();
+    for (index, part) in parts.iter().enumerate().filter(|(index, _)| fresh[*index]) {
+        for (item, record) in (0_u32..).zip(&part.records) {
+            match record {
+                Record::Position(record) => {
+                    bearers.push(Bearer { key: key_of(record), part: index, record });
+                }
+                Record::DeadLetter(letter) => {
+                    letters.push(LetterRow::new(letter, &part.key, item));
+                }
+            }
+        }
+    }
+    // Stable: among equal keys the order of arrival stays.
+    bearers.sort_by_key(|bearer| bearer.key);
+    Plan { parts, fresh, bearers, letters }
+}
+
+impl<'a> Plan<'a> {
+    /// Whether there is anything to write.
+    pub(in crate::history) fn is_empty(&self) -> bool {
+        !self.fresh.contains(&true)
+    }
+
+    /// The rows to insert, sorted by key, each key once.
+    pub(in crate::history) fn rows(&self) -> Vec<&'a PositionRecord> {
+        self.bearers.chunk_by(|a, b| a.key == b.key).map(|equal| equal[0].record).collect()
+    }
+
+    /// The days that the rows' devices have data for, sorted, each once.
+    pub(in crate::history) fn days(&self) -> Vec<DeviceDay> {
+        let mut days: Vec<DeviceDay> =
+            self.bearers.iter().map(|bearer| (bearer.key.1, bearer.key.2 / DAY_SECONDS)).collect();
+        days.sort_unstable();
+        days.dedup();
+        days
+    }
+
+    /// The books, now that `is_new` says for each of [`Plan::rows`] whether it was new.
+    pub(in crate::history) fn settle(&self, is_new: &[bool]) -> Settled<'a> {
+        let mut lines: Vec<BTreeMap<u32, Totals>> = vec![BTreeMap::new(); self.parts.len()];
+        let mut duplicates = Vec::new();
+        let groups = self.bearers.chunk_by(|a, b| a.key == b.key);
+        for (equal, is_new) in groups.zip(is_new) {
+            let repeats = if *is_new { &equal[1..] } else { equal };
+            if *is_new {
+                line_of(&mut lines, equal[0].part, equal[0].record.received_at_ms).stored += 1;
+            }
+            for repeat in repeats {
+                line_of(&mut lines, repeat.part, repeat.record.received_at_ms).duplicates += 1;
+            }
+            duplicates.extend(duplicate_row(equal[0].key, repeats));
+        }
+        self.count_letters_and_pings(&mut lines);
+        self.finish(lines, duplicates)
+    }
+
+    fn count_letters_and_pings(&self, lines: &mut [BTreeMap<u32, Totals>]) {
+        for (index, part) in self.fresh_parts() {
+            for record in &part.records {
+                if let Record::DeadLetter(letter) = record {
+                    line_of(lines, index, letter.received_at_ms).dead_letters += 1;
+                }
+            }
+            for tally in &part.tallies {
+                let line = lines[index].entry(tally.minute).or_default();
+                line.pings += u64::from(tally.pings);
+            }
+            // A part without anything still has its key in the books.
+            if lines[index].is_empty() {
+                lines[index].entry(0).or_default();
+            }
+        }
+    }
+
+    fn finish(
+        &self,
+        mut lines: Vec<BTreeMap<u32, Totals>>,
+        duplicates: Vec<DuplicateRow>,
+    ) -> Settled<'a> {
+        let mut committed = vec![Committed { repeated: true, ..Committed::default() }; lines.len()];
+        let mut books = Vec::new();
+        for (index, part) in self.fresh_parts() {
+            let mut sum = Totals::default();
+            for (minute, mut totals) in std::mem::take(&mut lines[index]) {
+                totals.received =
+                    totals.stored + totals.duplicates + totals.dead_letters + totals.pings;
+                sum.add(&totals);
+                books.push(BooksRow { key: &part.key, minute, totals });
+            }
+            committed[index] = Committed {
+                repeated: false,
+                stored: sum.stored,
+                duplicates: sum.duplicates,
+                dead_letters: sum.dead_letters,
+                pings: sum.pings,
+            };
+        }
+        Settled { committed, books, duplicates }
+    }
+
+    fn fresh_parts(&self) -> impl Iterator<Item = (usize, &'a Part)> {
+        self.parts.iter().enumerate().filter(|(index, _)| self.fresh[*index])
+    }
+}
+
+fn line_of(lines: &mut [BTreeMap<u32, Totals>], part: usize, time_ms: u64) -> &mut Totals {
+    lines[part].entry(minute_of(time_ms)).or_default()
+}
+
+fn duplicate_row(key: PositionKey, repeats: &[Bearer<'_>]) -> Option<DuplicateRow> {
+    let last_received_at_ms = repeats.iter().map(|repeat| repeat.record.received_at_ms).max()?;
+    let times = u64::try_from(repeats.len()).unwrap_or(u64::MAX);
+    Some(DuplicateRow { key, times, last_received_at_ms })
+}
+
+#[cfg(test)]
+mod tests;

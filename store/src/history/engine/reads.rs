@@ -1,0 +1,254 @@
+//! Reads of one device's positions: its days from `device_days`, then the
+//! buckets of a day, a page at a time. No connection is held between pages, so a
+//! slow reader costs memory for one page and nothing else.
+
+use std::collections::VecDeque;
+
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+use nemeses_protocol::{Composition, DeviceId, PositionRecord};
+
+use super::Engine;
+use super::fault::Fault;
+use super::plan::DAY_SECONDS;
+use super::rows::{bucket_of, position_of};
+use super::seam::{Product, fixed, sql};
+use super::sql::{SELECT_POSITIONS, placeholders};
+use super::value::{Fields as _, Value};
+use crate::history::{BUCKET_SECONDS, PositionStream, RangeQuery};
+
+/// Rows of one page: about 100 KiB.
+const PAGE_ROWS: u64 = 1000;
+/// Days looked up at once.
+const PAGE_DAYS: u64 = 64;
+/// Buckets of a day.
+const DAY_BUCKETS: usize = (DAY_SECONDS / BUCKET_SECONDS) as usize;
+/// Buckets of one statement: an hour, or a whole day.
+const BUCKET_RUNGS: [usize; 2] = [12, DAY_BUCKETS];
+
+/// Where a read stands.
+struct Cursor {
+    query: RangeQuery,
+    /// Days still to read, in order.
+    days: VecDeque<u32>,
+    /// No more days behind these.
+    last_days: bool,
+    /// The next day to look up from.
+    next_day: Option<u32>,
+    left: u64,
+}
+
+pub(in crate::history) fn positions<P: Product>(
+    engine: &Engine<P>,
+    query: RangeQuery,
+) -> PositionStream<'_> {
+    let cursor = Cursor::new(query);
+    let pages = stream::try_unfold(cursor, move |mut cursor| async move {
+        let page = cursor.next_page(engine).await;
+        let page = page.map_err(|fault| fault.into_error(P::STORE))?;
+        Ok(page.map(|rows| (stream::iter(rows.into_iter().map(Ok)), cursor)))
+    });
+    Box::pin(pages.try_flatten())
+}
+
+impl Cursor {
+    fn new(mut query: RangeQuery) -> Self {
+        if let Some((recorded_at, _)) = query.after {
+            if query.descending {
+                query.to = query.to.min(recorded_at);
+            } else {
+                query.from = query.from.max(recorded_at);
+            }
+        }
+        let first_day = if query.descending { query.to } else { query.from } / DAY_SECONDS;
+        let left = query.limit.unwrap_or(u64::MAX);
+        let last_days = query.from > query.to;
+        Self { query, days: VecDeque::new(), last_days, next_day: Some(first_day), left }
+    }
+
+    /// The next rows, never none of them; `None` at the end.
+    async fn next_page<P: Product>(
+        &mut self,
+        engine: &Engine<P>,
+    ) -> Result<Option<Vec<PositionRecord>>, Fault> {
+        while self.left > 0 {
+            let Some(day) = self.day(engine).await? else { break };
+            let wanted = self.left.min(PAGE_ROWS);
+            let rows = self.read(engine, day, wanted).await?;
+            if u64::try_from(rows.len()).unwrap_or(u64::MAX) < wanted {
+                self.days.pop_front();
+            }
+            let Some(last) = rows.last() else { continue };
+            self.query.after = Some((last.position.recorded_at, last.frame_hash));
+            self.left -= u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            return Ok(Some(rows));
+        }
+        Ok(None)
+    }
+
+    /// The day to read now; looks further days up when none is left.
+    async fn day<P: Product>(&mut self, engine: &Engine<P>) -> Result<Option<u32>, Fault> {
+        if self.days.is_empty() && !self.last_days {
+            let Some(from) = self.next_day else { return Ok(None) };
+            let query = &self.query;
+            let end = if query.descending { query.from } else { query.to } / DAY_SECONDS;
+            let days = days(engine, query.device, from, end, query.descending).await?;
+            self.last_days = u64::try_from(days.len()).unwrap_or(u64::MAX) < PAGE_DAYS;
+            self.next_day = days.last().and_then(|day| {
+                if query.descending { day.checked_sub(1) } else { day.checked_add(1) }
+            });
+            self.days = days.into();
+        }
+        Ok(self.days.front().copied())
+    }
+
+    async fn read<P: Product>(
+        &self,
+        engine: &Engine<P>,
+        day: u32,
+        rows: u64,
+    ) -> Result<Vec<PositionRecord>, Fault> {
+        let query = &self.query;
+        let (mut from, mut to) = seconds_of(day);
+        from = from.max(query.from);
+        to = to.min(query.to);
+        match query.after {
+            Some((after, _)) if query.descending => to = to.min(after),
+            Some((after, _)) => from = from.max(after),
+            None => {}
+        }
+        let buckets = padded_buckets(from, to);
+        let mut values: Vec<Value<'_>> = buckets.iter().map(|bucket| (*bucket).into()).collect();
+        values.extend([Value::from(query.device), from.into(), to.into()]);
+        if let Some((after, hash)) = query.after {
+            values.extend([after.into(), after.into(), Value::Hash(hash)]);
+        }
+        values.push(rows.into());
+        let text = page_sql(buckets.len(), query.after.is_some(), query.descending);
+        let found = engine.product.rows(sql(text), &values).await?;
+        found.iter().map(position_of).collect()
+    }
+}
+
+/// First and last second of a day.
+fn seconds_of(day: u32) -> (u32, u32) {
+    let first = day.saturating_mul(DAY_SECONDS);
+    (first, first.saturating_add(DAY_SECONDS - 1))
+}
+
+/// The buckets of a stretch within one day, the last repeated up to the next
+/// rung, so that statements come in few lengths. Empty only if the stretch is.
+fn padded_buckets(from: u32, to: u32) -> Vec<u32> {
+    let mut buckets: Vec<u32> = (bucket_of(from)..=bucket_of(to)).collect();
+    let rung = BUCKET_RUNGS.into_iter().find(|rung| *rung >= buckets.len()).unwrap_or(DAY_BUCKETS);
+    let last = bucket_of(to);
+    buckets.resize(rung.max(buckets.len()), last);
+    buckets
+}
+
+/// The bucket follows from the second, so the order of the key is the order of
+/// time, and the rows come out of the table sorted.
+fn page_sql(buckets: usize, with_cursor: bool, descending: bool) -> String {
+    let (beyond, order) = if descending { ("<", "DESC") } else { (">", "ASC") };
+    let cursor = if with_cursor {
+        format!(" AND (recorded_at {beyond} ? OR (recorded_at = ? AND frame_hash {beyond} ?))")
+    } else {
+        String::new()
+    };
+    format!(
+        "{SELECT_POSITIONS} WHERE bucket IN ({}) AND device = ? AND recorded_at BETWEEN ? AND ?\
+         {cursor} ORDER BY bucket {order}, device {order}, recorded_at {order}, \
+         frame_hash {order} LIMIT ?",
+        placeholders(buckets),
+    )
+}
+
+/// Days with data from `first` towards `last`, at most [`PAGE_DAYS`].
+async fn days<P: Product>(
+    engine: &Engine<P>,
+    device: DeviceId,
+    first: u32,
+    last: u32,
+    descending: bool,
+) -> Result<Vec<u32>, Fault> {
+    let text = if descending {
+        "SELECT day FROM device_days WHERE device = ? AND day BETWEEN ? AND ? \
+         ORDER BY day DESC LIMIT ?"
+    } else {
+        "SELECT day FROM device_days WHERE device = ? AND day BETWEEN ? AND ? \
+         ORDER BY day ASC LIMIT ?"
+    };
+    let (low, high) = if descending { (last, first) } else { (first, last) };
+    let values = [device.into(), low.into(), high.into(), PAGE_DAYS.into()];
+    let rows = engine.product.rows(fixed(text), &values).await?;
+    rows.iter().map(|row| row.need(0)).collect()
+}
+
+/// Walks the device's days backwards until a row is found.
+pub(in crate::history) async fn last_position<P: Product>(
+    engine: &Engine<P>,
+    device: DeviceId,
+    not_after: u32,
+    with_fix: bool,
+) -> Result<Option<PositionRecord>, Fault> {
+    let fix = if with_fix {
+        format!(" AND composition & {} <> 0", Composition::GPS_FIX)
+    } else {
+        String::new()
+    };
+    let text = format!(
+        "{SELECT_POSITIONS} WHERE bucket IN ({}) AND device = ? AND recorded_at <= ?{fix} \
+         ORDER BY bucket DESC, device DESC, recorded_at DESC, frame_hash DESC LIMIT 1",
+        placeholders(DAY_BUCKETS),
+    );
+    let mut next_day = Some(not_after / DAY_SECONDS);
+    while let Some(from) = next_day {
+        let days = days(engine, device, from, 0, true).await?;
+        next_day = days.last().and_then(|day| day.checked_sub(1));
+        for day in days {
+            let (first, last) = seconds_of(day);
+            let buckets = bucket_of(first)..=bucket_of(last);
+            let mut values: Vec<Value<'_>> = buckets.map(Value::from).collect();
+            values.resize(DAY_BUCKETS, bucket_of(last).into());
+            values.extend([Value::from(device), not_after.into()]);
+            let rows = engine.product.rows(sql(text.clone()), &values).await?;
+            if let Some(row) = rows.first() {
+                return position_of(row).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
+
+pub(in crate::history) async fn knows_device<P: Product>(
+    engine: &Engine<P>,
+    device: DeviceId,
+) -> Result<bool, Fault> {
+    const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM device_days WHERE device = ?) \
+        OR EXISTS (SELECT 1 FROM dead_letters WHERE device = ?) \
+        OR EXISTS (SELECT 1 FROM logins WHERE device = ?)";
+    let rows = engine.product.rows(fixed(KNOWN), &[device.into(); 3]).await?;
+    rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_come_in_two_lengths() {
+        assert_eq!(padded_buckets(0, 299).len(), 12);
+        assert_eq!(padded_buckets(0, 12 * 300 - 1), (0..12).collect::<Vec<_>>());
+        assert_eq!(padded_buckets(0, 12 * 300).len(), DAY_BUCKETS);
+        assert_eq!(padded_buckets(0, DAY_SECONDS - 1).len(), DAY_BUCKETS);
+        assert_eq!(padded_buckets(86_399, 86_399), vec![287; 12]);
+    }
+
+    #[test]
+    fn the_last_day_of_time_ends_with_it() {
+        let (first, last) = seconds_of(u32::MAX / DAY_SECONDS);
+        assert!(first < last);
+        assert_eq!(last, u32::MAX);
+        assert!(padded_buckets(first, last).len() <= DAY_BUCKETS);
+    }
+}

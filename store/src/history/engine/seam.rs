@@ -1,0 +1,87 @@
+//! What the shared code needs of a product: statements in a transaction, reads
+//! outside one, and which words its SQL uses where the two differ.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+use super::fault::Fault;
+use super::value::{Fields, Value};
+
+/// The words that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::history) enum Dialect {
+    /// MySQL 8, Percona Server, MariaDB.
+    MySql,
+    /// SQLite.
+    Sqlite,
+}
+
+/// A schema version and the statements that lead to it from the one before.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::history) struct Migration {
+    pub(in crate::history) version: u32,
+    pub(in crate::history) sql: &'static str,
+}
+
+/// A write transaction. Dropped unfinished, its connection is closed rather
+/// than used again, so that whatever went wrong ends with it.
+#[async_trait]
+pub(in crate::history) trait Session: Send {
+    type Row: Fields + Send + Sync;
+
+    /// Runs a statement and tells how many rows it changed.
+    async fn execute(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault>;
+
+    /// Runs an INSERT of one row and tells the number that the database drew for it.
+    async fn insert(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault>;
+
+    /// Reads, seeing what other transactions have committed by now.
+    async fn rows(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;
+
+    /// Makes the transaction durable.
+    async fn commit(self) -> Result<(), Fault>;
+
+    /// Takes the transaction back.
+    async fn rollback(self) -> Result<(), Fault>;
+}
+
+/// A database.
+#[async_trait]
+pub(in crate::history) trait Product: Send + Sync + 'static {
+    /// For a person: "MySQL", "SQLite".
+    const STORE: &'static str;
+    const DIALECT: Dialect;
+    /// All versions of the schema, in order.
+    const MIGRATIONS: &'static [Migration];
+
+    type Row: Fields + Send + Sync;
+    type Session: Session<Row = Self::Row>;
+
+    /// Begins a write transaction that sees what others commit meanwhile.
+    async fn begin(&self) -> Result<Self::Session, Fault>;
+
+    /// Brings the schema up to date; safe when several processes do it at once.
+    async fn migrate(&self) -> Result<(), Fault>;
+
+    /// Reads a bounded number of rows.
+    async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;
+
+    /// Reads any number of rows as they are consumed, however long it takes.
+    fn stream<'s>(
+        &'s self,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> BoxStream<'s, Result<Self::Row, Fault>>;
+}
+
+/// Marks text built by this crate as SQL. Built text holds table names, column
+/// names and placeholders from constants only; values are always bound.
+pub(in crate::history) fn sql(text: String) -> SqlStr {
+    AssertSqlSafe(text).into_sql_str()
+}
+
+/// Marks a constant as SQL.
+pub(in crate::history) const fn fixed(text: &'static str) -> SqlStr {
+    SqlStr::from_static(text)
+}

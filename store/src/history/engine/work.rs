@@ -1,0 +1,75 @@
+//! Runs a transaction: begins, works, commits, and begins again when it lost
+//! against another one.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Engine;
+use super::fault::{Fault, Kind};
+use super::seam::{Product, Session, fixed};
+use super::value::Value;
+
+/// How often a transaction is tried that lost against another.
+const MAX_ATTEMPTS: u32 = 6;
+/// The first wait before the next try; doubles: 2 + 4 + … + 32 ms in all.
+const FIRST_WAIT: Duration = Duration::from_millis(2);
+
+/// What a transaction does. May run several times; only one run is committed.
+#[async_trait]
+pub(in crate::history) trait Work<P: Product>: Sync {
+    type Output: Send;
+
+    async fn run(&self, session: &mut P::Session) -> Result<Self::Output, Fault>;
+}
+
+/// Runs one statement and tells how many rows it changed.
+pub(in crate::history) struct Execute<'a> {
+    pub(in crate::history) text: &'static str,
+    pub(in crate::history) values: &'a [Value<'a>],
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Execute<'_> {
+    type Output = u64;
+
+    async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
+        session.execute(fixed(self.text), self.values).await
+    }
+}
+
+impl<P: Product> Engine<P> {
+    /// Runs the work in a transaction of its own.
+    pub(in crate::history) async fn transact<W: Work<P>>(
+        &self,
+        work: W,
+    ) -> Result<W::Output, Fault> {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..MAX_ATTEMPTS {
+            match self.once(&work).await {
+                Err(fault) if fault.kind == Kind::Conflict => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                other => return other,
+            }
+        }
+        self.once(&work).await
+    }
+
+    async fn once<W: Work<P>>(&self, work: &W) -> Result<W::Output, Fault> {
+        let mut session = self.product.begin().await?;
+        match work.run(&mut session).await {
+            Ok(value) => {
+                session.commit().await?;
+                Ok(value)
+            }
+            Err(fault) => {
+                // What went wrong first is what counts; a session that cannot be
+                // rolled back closes its connection.
+                let _ = session.rollback().await;
+                Err(fault)
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The history on MySQL 8, Percona Server or MariaDB.
+//!
+//! READ COMMITTED, so that keys looked up after a failed INSERT include those
+//! that another exporter has committed meanwhile. How durable a commit is, is the
+//! server's `innodb_flush_log_at_trx_commit`: 1 (its default) keeps the promise
+//! through a power cut.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sqlx::mysql::{
+    MySql, MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions,
+    MySqlQueryResult, MySqlRow,
+};
+use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlStr};
+
+use super::engine::{
+    Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
+    adapter, mysql_kind, pending, sort_error, sql, statements, version_of,
+};
+use super::open::{Database, Options};
+use crate::StoreError;
+
+/// How long a transaction waits for a row that another one writes; the server's
+/// own 50 s would outlast the caller's patience.
+const SESSION_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+    SET SESSION innodb_lock_wait_timeout = 10; \
+    SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+/// One migration at a time for each database; waits up to a minute for another's.
+const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.', MD5(DATABASE())), 60)";
+
+/// Notes that a migration was applied.
+const NOTE: &str = "INSERT INTO schema_version (version, applied_at_ms) \
+    VALUES (?, UNIX_TIMESTAMP() * 1000) ON DUPLICATE KEY UPDATE version = version";
+
+/// A pool of connections to one server.
+pub(super) struct Server {
+    pool: MySqlPool,
+    /// Host, port and database, for messages; never the password.
+    endpoint: String,
+    timeout: Duration,
+}
+
+/// Opens a server's database lazily.
+pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError> {
+    let wrong = |error: sqlx::Error| {
+        StoreError::Configuration(format!(
+            "the database URL cannot be read ({error}); \
+             it has the form mysql://user:password@host:3306/database"
+        ))
+    };
+    let connect: MySqlConnectOptions = url.parse().map_err(wrong)?;
+    let Some(database) = connect.get_database() else {
+        return Err(StoreError::Configuration(
+            "the database URL names no database: mysql://user:password@host:3306/database"
+                .to_owned(),
+        ));
+    };
+    let endpoint = format!("MySQL at {}:{}/{database}", connect.get_host(), connect.get_port());
+    let pool = MySqlPoolOptions::new()
+        .max_connections(options.max_connections.max(1))
+        .acquire_timeout(options.acquire_timeout)
+        .after_connect(|connection, _| {
+            Box::pin(
+                async move { connection.execute(sqlx::raw_sql(SESSION_SETUP)).await.map(drop) },
+            )
+        })
+        .connect_lazy_with(connect.disable_statement_logging());
+    let server = Server { pool, endpoint, timeout: options.statement_timeout };
+    Ok(Engine::database(Arc::new(server)))
+}
+
+impl Server {
+    fn arguments(values: &[Value<'_>]) -> Result<MySqlArguments, Fault> {
+        let mut arguments = MySqlArguments::default();
+        arguments.reserve(values.len(), values.len() * size_of::<u64>());
+        for value in values {
+            match *value {
+                Value::Number(number) | Value::Hash(number) => arguments.add(number),
+                Value::Signed(number) => arguments.add(number),
+                Value::Text(text) => arguments.add(text),
+                Value::Bytes(bytes) => arguments.add(bytes),
+                Value::NoNumber => arguments.add(None::<u64>),
+                Value::NoBytes => arguments.add(None::<&[u8]>),
+            }
+            .map_err(|error| Fault::new(Kind::Refused, error.to_string()))?;
+        }
+        Ok(arguments)
+    }
+
+    fn fault(&self, error: &sqlx::Error) -> Fault {
+        sort_error(error, &self.endpoint, |error| {
+            error.try_downcast_ref::<MySqlDatabaseError>().map_or(Kind::Unavailable, |error| {
+                mysql_kind(error.number(), error.code().unwrap_or_default())
+            })
+        })
+    }
+}
+
+adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_id);
+
+#[async_trait]
+impl Product for Arc<Server> {
+    const STORE: &'static str = "MySQL";
+    const DIALECT: Dialect = Dialect::MySql;
+    const MIGRATIONS: &'static [Migration] =
+        &[Migration { version: 1, sql: include_str!("../../../schema.sql") }];
+
+    type Row = MySqlRow;
+    type Session = ServerSession;
+
+    async fn begin(&self) -> Result<ServerSession, Fault> {
+        self.begin_on(&self.pool, "START TRANSACTION").await
+    }
+
+    /// On a connection of its own, which is closed at the end and with it the lock.
+    /// MySQL commits each CREATE at once, so an interrupted migration is repeated:
+    /// its statements must bear that (`IF NOT EXISTS`).
+    async fn migrate(&self) -> Result<(), Fault> {
+        let fault = |error: sqlx::Error| self.fault(&error);
+        let mut connection = self.pool.acquire().await.map_err(fault)?.detach();
+        let locked: Option<i64> =
+            sqlx::query_scalar(LOCK).fetch_one(&mut connection).await.map_err(fault)?;
+        if locked != Some(1) {
+            return Err(Fault::new(
+                Kind::Unavailable,
+                "another process has been migrating this database for a minute",
+            ));
+        }
+        let version = match sqlx::query(SCHEMA_VERSION).fetch_all(&mut connection).await {
+            Ok(rows) => version_of(&rows)?,
+            Err(error) if self.fault(&error).kind == Kind::Schema => 0,
+            Err(error) => return Err(self.fault(&error)),
+        };
+        for migration in pending(Self::MIGRATIONS, version) {
+            for statement in statements(migration.sql) {
+                sqlx::raw_sql(sql(statement)).execute(&mut connection).await.map_err(fault)?;
+            }
+            let note = sqlx::query(NOTE).bind(migration.version);
+            note.execute(&mut connection).await.map_err(fault)?;
+        }
+        connection.close().await.map_err(fault)
+    }
+
+    async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, Fault> {
+        self.rows_from(&self.pool, sql, values).await
+    }
+
+    fn stream<'s>(
+        &'s self,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> BoxStream<'s, Result<MySqlRow, Fault>> {
+        self.stream_from(&self.pool, sql, values)
+    }
+}
+
+/// Columns are read by what the value is, not by its exact column type: counts
+/// and sums come in types of their own.
+impl Fields for MySqlRow {
+    fn number(&self, column: usize) -> Result<Option<u64>, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+
+    fn signed(&self, column: usize) -> Result<i64, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+
+    fn hash(&self, column: usize) -> Result<u64, Fault> {
+        self.need(column)
+    }
+
+    fn text(&self, column: usize) -> Result<String, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+
+    fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+}

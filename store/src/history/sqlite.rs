@@ -1,0 +1,233 @@
+//! The history in one SQLite file: the default, with nothing else installed.
+//!
+//! One connection writes, others read. WAL, and `synchronous=FULL`: a commit is
+//! on the disk when it returns (NORMAL would lose the last ones in a power cut).
+//! SQLite has no unsigned 64-bit integer: hashes are kept with their top bit
+//! flipped, so that signed order is the order of the hashes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sqlx::sqlite::{
+    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteQueryResult, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqlStr};
+
+use super::engine::{
+    Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
+    adapter, fixed, pending, sort_error, sql, sqlite_kind, statements, version_of,
+};
+use super::open::{Database, Options};
+use crate::StoreError;
+
+/// Flips the bit that is the sign of an i64.
+const TOP_BIT: u64 = 1 << 63;
+/// How long a writer waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// KiB of pages held by the writer: the hot pages are the rows of the current
+/// buckets, 10 000 devices x 30 rows x 100 bytes = 30 MB, and their neighbours.
+const WRITER_CACHE_KIB: u32 = 64 * 1024;
+/// KiB of pages held by each reader.
+const READER_CACHE_KIB: u32 = 8 * 1024;
+/// Pages of 4 KiB in the WAL before it is copied back: 32 MiB, so that a page
+/// that many commits touch is copied once.
+const CHECKPOINT_PAGES: u32 = 8192;
+/// The WAL file is cut to this after a checkpoint, when a long read let it grow.
+const WAL_LIMIT_BYTES: u32 = 128 * 1024 * 1024;
+
+/// Notes that a migration was applied.
+const NOTE: &str = "INSERT INTO schema_version (version, applied_at_ms) \
+    VALUES (?, CAST(strftime('%s', 'now') AS INTEGER) * 1000) \
+    ON CONFLICT (version) DO NOTHING";
+
+/// One database file.
+pub(super) struct File {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// The path, for messages.
+    endpoint: String,
+    timeout: Duration,
+}
+
+/// Opens a file lazily; makes it when it is not there.
+pub(super) fn open(path: &str, options: &Options) -> Result<Database, StoreError> {
+    if path.is_empty() || path.starts_with(':') {
+        return Err(StoreError::Configuration(format!(
+            "sqlite:{path} names no file; write sqlite:PATH"
+        )));
+    }
+    let connect = |cache_kib: u32| {
+        SqliteConnectOptions::new()
+            .filename(Path::new(path))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(false)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", format!("-{cache_kib}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("journal_size_limit", WAL_LIMIT_BYTES.to_string())
+            .disable_statement_logging()
+    };
+    let pool = |connections: u32, cache_kib: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.acquire_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(connect(cache_kib))
+    };
+    let file = File {
+        writer: pool(1, WRITER_CACHE_KIB),
+        readers: pool(options.max_connections.max(1), READER_CACHE_KIB),
+        endpoint: format!("the SQLite file {path}"),
+        timeout: options.statement_timeout,
+    };
+    Ok(Engine::database(Arc::new(file)))
+}
+
+/// A hash as SQLite orders it.
+fn to_signed(hash: u64) -> i64 {
+    (hash ^ TOP_BIT).cast_signed()
+}
+
+/// A hash as it was.
+fn from_signed(kept: i64) -> u64 {
+    kept.cast_unsigned() ^ TOP_BIT
+}
+
+impl File {
+    fn arguments(values: &[Value<'_>]) -> Result<SqliteArguments, Fault> {
+        let refused = |error: &dyn std::fmt::Display| Fault::new(Kind::Refused, error.to_string());
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(values.len(), values.len() * size_of::<u64>());
+        for value in values {
+            match *value {
+                Value::Number(number) => {
+                    arguments.add(i64::try_from(number).map_err(|error| refused(&error))?)
+                }
+                Value::Hash(hash) => arguments.add(to_signed(hash)),
+                Value::Signed(number) => arguments.add(number),
+                Value::Text(text) => arguments.add(text),
+                Value::Bytes(bytes) => arguments.add(bytes),
+                Value::NoNumber | Value::NoBytes => arguments.add(None::<i64>),
+            }
+            .map_err(|error| refused(&error))?;
+        }
+        Ok(arguments)
+    }
+
+    fn fault(&self, error: &sqlx::Error) -> Fault {
+        sort_error(error, &self.endpoint, |error| {
+            let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+            sqlite_kind(code, error.message())
+        })
+    }
+}
+
+adapter!(File, FileSession, Sqlite, SqliteRow, drawn_id);
+
+/// The number that SQLite drew; it draws no negative ones.
+fn drawn_id(done: &SqliteQueryResult) -> u64 {
+    done.last_insert_rowid().unsigned_abs()
+}
+
+#[async_trait]
+impl Product for Arc<File> {
+    const STORE: &'static str = "SQLite";
+    const DIALECT: Dialect = Dialect::Sqlite;
+    const MIGRATIONS: &'static [Migration] =
+        &[Migration { version: 1, sql: include_str!("sqlite/schema.sql") }];
+
+    type Row = SqliteRow;
+    type Session = FileSession;
+
+    /// IMMEDIATE: takes the write lock now, so that no transaction fails in its middle.
+    async fn begin(&self) -> Result<FileSession, Fault> {
+        self.begin_on(&self.writer, "BEGIN IMMEDIATE").await
+    }
+
+    /// All in one transaction, which is the lock as well.
+    async fn migrate(&self) -> Result<(), Fault> {
+        let mut session = self.begin().await?;
+        let version = match session.rows(fixed(SCHEMA_VERSION), &[]).await {
+            Ok(rows) => version_of(&rows)?,
+            Err(fault) if fault.kind == Kind::Schema => 0,
+            Err(fault) => return Err(fault),
+        };
+        for migration in pending(Self::MIGRATIONS, version) {
+            for statement in statements(migration.sql) {
+                session.execute(sql(statement), &[]).await?;
+            }
+            session.execute(fixed(NOTE), &[migration.version.into()]).await?;
+        }
+        session.commit().await
+    }
+
+    async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<SqliteRow>, Fault> {
+        self.rows_from(&self.readers, sql, values).await
+    }
+
+    fn stream<'s>(
+        &'s self,
+        sql: SqlStr,
+        values: &[Value<'_>],
+    ) -> BoxStream<'s, Result<SqliteRow, Fault>> {
+        self.stream_from(&self.readers, sql, values)
+    }
+}
+
+impl Fields for SqliteRow {
+    fn number(&self, column: usize) -> Result<Option<u64>, Fault> {
+        let kept: Option<i64> = self
+            .try_get_unchecked(column)
+            .map_err(|error| Fault::column(column, &error.to_string()))?;
+        kept.map(|kept| {
+            u64::try_from(kept).map_err(|_| Fault::column(column, "holds a negative number"))
+        })
+        .transpose()
+    }
+
+    fn signed(&self, column: usize) -> Result<i64, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+
+    fn hash(&self, column: usize) -> Result<u64, Fault> {
+        self.signed(column).map(from_signed)
+    }
+
+    fn text(&self, column: usize) -> Result<String, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+
+    fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault> {
+        self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn hashes_keep_their_order_and_come_back(a: u64, b: u64) {
+            prop_assert_eq!(from_signed(to_signed(a)), a);
+            prop_assert_eq!(to_signed(a).cmp(&to_signed(b)), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn the_extremes_of_the_hash() {
+        assert_eq!(to_signed(0), i64::MIN);
+        assert_eq!(to_signed(u64::MAX), i64::MAX);
+    }
+}
