@@ -30,9 +30,10 @@ end
 local function newer(a, b)
     if a == b or not b then return a end
     if not a then return b end
-    local a1, a2, a3, a4, a5 = unpack_numbers('>I4I4I4I2I4', a)
-    local b1, b2, b3, b4, b5 = unpack_numbers('>I4I4I4I2I4', b)
-    if a1 ~= b1 then return a1 > b1 and a or b end
+    local a1, b1 = unpack_numbers('>I4', a), unpack_numbers('>I4', b)
+    if a1 > b1 then return a elseif b1 > a1 then return b end
+    local _, a2, a3, a4, a5 = unpack_numbers('>I4I4I4I2I4', a)
+    local _, b2, b3, b4, b5 = unpack_numbers('>I4I4I4I2I4', b)
     if a2 ~= b2 then return a2 > b2 and a or b end
     if a3 ~= b3 then return a3 > b3 and a or b end
     if a4 ~= b4 then return a4 < b4 and a or b end
@@ -54,7 +55,12 @@ for i, key in ipairs(KEYS) do
     local seen, newest, fix = split(offered)
     local value = offered
     if held_seen and held_seen + ttl > now then
-        local joined_newest, joined_fix = newer(held_newest, newest), newer(held_fix, fix)
+        local joined_newest, joined_fix = newer(held_newest, newest), nil
+        if held_newest == held_fix and newest == fix then
+            joined_fix = joined_newest
+        else
+            joined_fix = newer(held_fix, fix)
+        end
         if held_seen > seen or joined_newest ~= newest or joined_fix ~= fix then
             seen = math.max(held_seen, seen)
             value = join(seen, joined_newest, joined_fix)
