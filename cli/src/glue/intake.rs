@@ -1,0 +1,71 @@
+//! A node's intake: from the door, through the step, to the exporter.
+
+use std::sync::Arc;
+
+use nemeses_broker::{Intake, IntakeMessage, Receipt, Reply, Speaker};
+use nemeses_dbexport::{Exporter, Submission, Work};
+use nemeses_parser::{Message, Output, Step};
+use nemeses_protocol::Tally;
+use nemeses_runtime::Clock;
+use nemeses_store::live::LiveWriter;
+
+use super::mirror::{Mirror, Pending};
+
+/// The door's receipt, told by the exporter after the commit.
+pub(crate) struct DoorReceipt {
+    receipt: Receipt,
+    mirrored: Option<Pending>,
+}
+
+impl nemeses_dbexport::Receipt for DoorReceipt {
+    fn kept(self) {
+        self.receipt.kept();
+        if let Some(pending) = self.mirrored {
+            pending.publish();
+        }
+    }
+}
+
+/// Decodes on the connection's own task, tells the live store beside the
+/// commit, and leaves the receipt to the exporter.
+pub(crate) struct NodeIntake {
+    /// Decides what a message means.
+    pub(crate) step: Step,
+    /// Told at once; never waits.
+    pub(crate) live: LiveWriter,
+    /// Commits, then tells the receipt.
+    pub(crate) exporter: Exporter<DoorReceipt>,
+    /// Shows what was committed on `/DB`.
+    pub(crate) mirror: Arc<Mirror>,
+    /// Gives each frame its time of arrival.
+    pub(crate) clock: Clock,
+}
+
+impl Intake for NodeIntake {
+    fn take(&self, speaker: &Speaker, messages: &[IntakeMessage], receipt: Receipt) -> Vec<Reply> {
+        let received_at_ms = self.clock.now_ms();
+        let mut out = Output::default();
+        for message in messages {
+            let message = Message {
+                topic: &message.topic,
+                payload: &message.payload,
+                received_at_ms,
+                speaker: *speaker,
+            };
+            self.step.take(&message, &mut out);
+        }
+        let tallies = tallies(out.pings, received_at_ms);
+        let receipt = DoorReceipt { receipt, mirrored: self.mirror.prepare(&out, &tallies) };
+        self.live.offer(out.live);
+        let work = Work::Records { records: out.records, tallies };
+        self.exporter.submit(Submission { work, receipt });
+        let reply =
+            |reply: nemeses_parser::Reply| Reply { device: reply.device, payload: reply.payload };
+        out.replies.into_iter().map(reply).collect()
+    }
+}
+
+fn tallies(pings: u32, received_at_ms: u64) -> Vec<Tally> {
+    let minute = u32::try_from(received_at_ms / 60_000).unwrap_or(u32::MAX);
+    if pings == 0 { Vec::new() } else { vec![Tally { minute, pings }] }
+}

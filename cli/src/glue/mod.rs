@@ -1,0 +1,18 @@
+//! Where stations meet: the only code that knows several of them. A node hands
+//! the door's frames to the parser's step and its records to the exporter, in
+//! process; nothing here decides anything about frames.
+
+mod authenticate;
+mod intake;
+mod mirror;
+mod parts;
+mod signals;
+
+pub(crate) use authenticate::LoginAuthenticator;
+pub(crate) use intake::NodeIntake;
+pub(crate) use mirror::Mirror;
+pub(crate) use parts::{
+    DRAIN, database, door_config, keep_rebuilt, live, make_data_dir, policy, serve_api,
+    serve_metrics,
+};
+pub(crate) use signals::asked_to_end;

@@ -1,0 +1,137 @@
+//! The parts that several roles are built from, each from its checked settings.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret};
+use nemeses_broker::{DoorConfig, TlsListen};
+use nemeses_parser::Policy;
+use nemeses_runtime::{Clock, Registry, Tasks, serve_admin};
+use nemeses_store::history::{Database, Options, open};
+use nemeses_store::live::{LiveStore, rebuild_loop};
+use tokio::net::TcpListener;
+
+use crate::config;
+
+/// What is in flight at a stop is given this long to be committed. With the
+/// second stage the process ends within twice this, below ten seconds.
+pub(crate) const DRAIN: Duration = Duration::from_millis(4500);
+
+/// Makes the directory of the program's own files.
+pub(crate) fn make_data_dir(path: &std::path::Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).with_context(|| {
+        format!("data-dir {} cannot be made; choose another with --data-dir", path.display())
+    })
+}
+
+/// Opens the database and sees to its tables.
+pub(crate) async fn database(settings: &config::Database) -> anyhow::Result<Database> {
+    let options = Options { max_connections: settings.connections, ..Options::default() };
+    let database = open(settings.url.expose(), options).await?;
+    let history = database.history();
+    if settings.migrate {
+        history.migrate().await.context("the tables could not be created or upgraded")?;
+    }
+    history.check_schema().await?;
+    Ok(database)
+}
+
+/// Opens the live store.
+pub(crate) fn live(
+    redis: Option<&config::RedisUrl>,
+    ttl: Duration,
+    clock: Clock,
+) -> anyhow::Result<Arc<dyn LiveStore>> {
+    let ttl_ms = millis(ttl);
+    Ok(nemeses_store::live::open(redis.map(config::RedisUrl::expose), ttl_ms, clock)?)
+}
+
+/// Refills the live store from the history whenever it has lost its memory.
+pub(crate) fn keep_rebuilt(
+    tasks: &Tasks,
+    live: Arc<dyn LiveStore>,
+    database: &Database,
+    ttl: Duration,
+    clock: Clock,
+) {
+    let (history, stop) = (database.history(), tasks.stop().all);
+    tasks.spawn_rest("live rebuild", async move {
+        rebuild_loop(live, history, millis(ttl), clock, stop).await;
+        Ok(())
+    });
+}
+
+/// Binds a listener; the message names the setting to change.
+pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{setting} {address} cannot be listened on; is another program using it? Choose another with --{setting}")
+    })
+}
+
+/// Serves the API until the second stage of a stop. Returns where.
+pub(crate) async fn serve_api(
+    tasks: &Tasks,
+    settings: &config::Http,
+    stores: Stores,
+    clock: Clock,
+) -> anyhow::Result<SocketAddr> {
+    let secret = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
+    let listener = bind("http-listen", settings.listen).await?;
+    let address = listener.local_addr()?;
+    let state = ApiState::new(stores, &secret, clock, ApiConfig::default())?;
+    let stop = tasks.stop().all;
+    tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));
+    Ok(address)
+}
+
+/// Serves the metrics until the second stage of a stop, when a listener is set.
+/// Call it last: what registers later is not served.
+pub(crate) async fn serve_metrics(
+    tasks: &Tasks,
+    listen: Option<SocketAddr>,
+    registry: Registry,
+) -> anyhow::Result<()> {
+    if let Some(address) = listen {
+        let listener = bind("admin-listen", address).await?;
+        tracing::info!(address = %listener.local_addr()?, "metrics are served on /metrics");
+        tasks.spawn_rest("admin", serve_admin(listener, Arc::new(registry), tasks.stop().all));
+    }
+    Ok(())
+}
+
+/// The door's own form of its settings.
+pub(crate) fn door_config(settings: &config::Door, topics: nemeses_protocol::Topics) -> DoorConfig {
+    let tls = settings.tls.as_ref().map(|tls| TlsListen {
+        listen: tls.listen,
+        cert_pem: tls.cert.clone(),
+        key_pem: tls.key.clone(),
+    });
+    DoorConfig {
+        listen: settings.listen,
+        tls,
+        websocket: settings.websocket_listen,
+        topics,
+        anonymous: settings.anonymous,
+        max_connections: settings.max_connections,
+        max_packet_bytes: settings.max_packet_bytes,
+        window_per_connection: settings.window,
+        drain_deadline: DRAIN,
+        ..DoorConfig::default()
+    }
+}
+
+/// The parser's own form of its settings.
+pub(crate) fn policy(settings: config::Frames, topics: nemeses_protocol::Topics) -> Policy {
+    Policy {
+        topics,
+        future_limit_s: u32::try_from(settings.future_limit.as_secs()).unwrap_or(u32::MAX),
+        keep_raw: settings.keep_raw,
+        ..Policy::default()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,76 @@
+//! `nemeses up`: every station in one process. There is one durable step: a
+//! frame's acknowledgement follows the commit of its row.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use nemeses_api::Stores;
+use nemeses_broker::{Authenticator, Door};
+use nemeses_dbexport::{Config, Exporter};
+use nemeses_parser::Step;
+use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::live::LiveWriter;
+
+use crate::config;
+use crate::glue::{
+    DRAIN, LoginAuthenticator, Mirror, NodeIntake, asked_to_end, database, door_config,
+    keep_rebuilt, live, make_data_dir, policy, serve_api, serve_metrics,
+};
+
+/// This process in the books.
+const WORKER: &str = "node";
+
+/// Runs a node until it is asked to end or a station dies.
+///
+/// # Errors
+/// Settings that do not work here (an address in use, a database that refuses),
+/// or the station that died.
+pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
+    let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
+    make_data_dir(&settings.data_dir)?;
+    let database = database(&settings.database).await?;
+    let live = live(settings.redis.as_ref(), settings.live_ttl, clock.clone())?;
+
+    let writer = LiveWriter::new(Arc::clone(&live), clock.clone());
+    writer.register(&mut registry);
+    let exporter = Exporter::new(exporter_config(&settings), &mut registry);
+    let mirror = Arc::new(Mirror::new(settings.topics.db.clone()));
+    let intake = NodeIntake {
+        step: Step::new(policy(settings.frames, settings.topics.clone())),
+        live: writer.clone(),
+        exporter: exporter.clone(),
+        mirror: Arc::clone(&mirror),
+        clock: clock.clone(),
+    };
+    let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(database.logins()));
+    let config = door_config(&settings.door, settings.topics.clone());
+    let door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry).await?;
+    mirror.attach(door.handle());
+    let mqtt = door.local_addr().context("the door has no address")?;
+
+    let stores = Stores::new(Arc::clone(&live), &database);
+    let http = serve_api(&tasks, &settings.http, stores, clock.clone()).await?;
+    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    for _ in 0..exporter.config().lanes {
+        let lane = exporter.clone().run_lane(database.history(), tasks.stop());
+        tasks.spawn_rest("exporter", lane);
+    }
+    let stop = tasks.stop();
+    tasks.spawn_rest("live writer", async move {
+        writer.run(stop.all).await;
+        Ok(())
+    });
+    keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
+    let stop = tasks.stop();
+    tasks.spawn_intake("door", async move { Ok(door.run(stop).await?) });
+    tracing::info!(%mqtt, %http, database = %settings.database.url, "the node is up");
+    tasks.run_until(asked_to_end(), DRAIN).await?;
+    tracing::info!("the node is down; everything acknowledged is committed");
+    Ok(())
+}
+
+/// SQLite writes one transaction at a time; more lanes would only wait.
+fn exporter_config(settings: &config::Node) -> Config {
+    let lanes = if settings.database.url.is_server() { 2 } else { 1 };
+    Config { lanes, flush_after: settings.flush_after, ..Config::named(WORKER) }
+}
