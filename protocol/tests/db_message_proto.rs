@@ -1,0 +1,115 @@
+//! `docs/db-message.proto` says what the program writes: a batch in which every
+//! field is set is read by the file's names, numbers and types alone.
+#![allow(missing_docs, reason = "a test program")]
+
+#[path = "common/proto.rs"]
+mod proto;
+
+use std::collections::BTreeSet;
+
+use nemeses_protocol::{
+    BatchKey, BatchMessage, Composition, DB_MESSAGE_VERSION, DeadLetter, DeviceId, Position,
+    PositionRecord, Reason, Record, Tally,
+};
+
+const FILE: &str = include_str!("../../docs/db-message.proto");
+
+fn batch() -> BatchMessage {
+    let position = Position {
+        device: DeviceId::new(671_603),
+        recorded_at: 1_593_637_200,
+        direction_cdeg: 5_487,
+        odometer_m: 25_000_000,
+        hour_meter_min: 36_000,
+        composition: Composition(0xB800),
+        extension: Some(0x8400),
+        speed_kmh: 60,
+        latitude_udeg: -19_932_833,
+        longitude_udeg: 43_938_493,
+    };
+    let record = PositionRecord {
+        position,
+        frame_hash: 0xD0A4_4B46_D9F4_12B7,
+        received_at_ms: 1_593_637_201_234,
+        raw: Some(Box::new([0x50, 0xF7])),
+    };
+    let letter = DeadLetter {
+        topic: "/messenger/0A3F73".to_owned(),
+        offset: 33,
+        reason: Reason::IdentityMismatch,
+        device: Some(DeviceId::new(7)),
+        received_at_ms: 1_593_637_202_345,
+        bytes: vec![0xDE, 0xAD],
+    };
+    BatchMessage {
+        key: BatchKey { worker: "parser-0".to_owned(), run: u64::MAX - 1, sequence: 9 },
+        tallies: vec![Tally { minute: 26_560_620, pings: 3 }],
+        records: vec![Record::Position(record), Record::DeadLetter(Box::new(letter))],
+    }
+}
+
+const EXPECTED: &[&str] = &[
+    "version=1",
+    "worker=parser-0",
+    "run=18446744073709551614",
+    "sequence=9",
+    "tallies.minute=26560620",
+    "tallies.pings=3",
+    "records.position.device=671603",
+    "records.position.recorded_at=1593637200",
+    "records.position.direction_cdeg=5487",
+    "records.position.odometer_m=25000000",
+    "records.position.hour_meter_min=36000",
+    "records.position.composition=47104",
+    "records.position.extension=33792",
+    "records.position.speed_kmh=60",
+    "records.position.latitude_udeg=-19932833",
+    "records.position.longitude_udeg=43938493",
+    "records.position.frame_hash=15034224223746003639",
+    "records.position.received_at_ms=1593637201234",
+    "records.position.raw=[50, F7]",
+    "records.dead_letter.topic=/messenger/0A3F73",
+    "records.dead_letter.offset=33",
+    "records.dead_letter.reason=identity_mismatch",
+    "records.dead_letter.device=7",
+    "records.dead_letter.received_at_ms=1593637202345",
+    "records.dead_letter.bytes=[DE, AD]",
+];
+
+#[test]
+fn the_file_reads_what_the_program_writes() {
+    let schema = proto::schema(FILE);
+    assert_eq!(proto::values(&schema, "Batch", &batch().encode()), EXPECTED);
+}
+
+#[test]
+fn every_field_of_the_file_is_written() {
+    let declared: BTreeSet<String> = proto::schema(FILE)
+        .values()
+        .flat_map(|fields| fields.values().map(|field| field.name.clone()))
+        .collect();
+    let written: BTreeSet<String> = EXPECTED
+        .iter()
+        .filter_map(|line| line.split('=').next())
+        .flat_map(|path| path.split('.').map(str::to_owned))
+        .collect();
+    assert_eq!(declared, written);
+}
+
+/// An absent value must be told from a zero exactly where the program tells them
+/// apart.
+#[test]
+fn what_may_be_absent_is_optional() {
+    let optional: Vec<String> = proto::schema(FILE)
+        .values()
+        .flat_map(|fields| fields.values().cloned())
+        .filter(|field| field.label == "optional")
+        .map(|field| field.name)
+        .collect();
+    assert_eq!(optional, ["device", "extension", "raw"]);
+}
+
+#[test]
+fn the_package_bears_the_version() {
+    assert!(FILE.contains(&format!("package nemeses.db.v{DB_MESSAGE_VERSION};")));
+}
