@@ -1,0 +1,144 @@
+//! The API over the stores that a node starts with.
+
+use std::sync::Arc;
+
+use nemeses_api::{ApiConfig, Stores};
+use nemeses_protocol::{BatchKey, PositionRecord, Record, Tally, WorkerName};
+use nemeses_runtime::Clock;
+use nemeses_store::history::{Database, Options, Part, open};
+use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
+use serde_json::{Value, json};
+
+use crate::harness::{DEVICE, NOW_MS, RECORDED, Served, record};
+
+const TTL_MS: u64 = 300_000;
+
+struct Node {
+    live: Arc<MemoryLive>,
+    database: Database,
+    clock: Clock,
+    served: Served,
+    _dir: tempfile::TempDir,
+}
+
+impl Node {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("history.db").display());
+        let database = open(&url, Options::default()).await.unwrap();
+        database.history().migrate().await.unwrap();
+        let clock = Clock::held(NOW_MS);
+        let live = Arc::new(MemoryLive::new(TTL_MS, clock.clone()));
+        let stores = Stores::new(live.clone(), &database);
+        let served = Served::start(stores, clock.clone(), ApiConfig::default()).await;
+        Self { live, database, clock, served, _dir: dir }
+    }
+
+    async fn commit(&self, sequence: u64, rows: Vec<PositionRecord>) {
+        let worker = WorkerName::from("node-0");
+        let key = BatchKey { worker, run: 1, sequence };
+        let tallies = vec![Tally { minute: RECORDED / 60, pings: 2 }];
+        let records = rows.into_iter().map(Record::Position).collect();
+        let part = Part { key, tallies, records };
+        self.database.history().commit(&[part], "node-0").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn from_registration_to_location_and_report() {
+    let node = Node::start().await;
+    let founding = record(RECORDED, 1);
+    node.commit(1, vec![founding.clone()]).await;
+    node.live.merge(&[LiveEntry::from_record(&founding)], NOW_MS).await.unwrap();
+
+    let account = json!({"email": "ana@example.org", "password": "correct horse battery staple", "name": "Ana"});
+    assert_eq!(node.served.post("/register/user", &account).await.status, 201);
+    let again = node.served.post("/register/user", &account).await;
+    again.is_problem(409, "email-taken", Some("email"));
+    let login = json!({"email": "Ana@example.org", "password": "correct horse battery staple"});
+    let signed_in = node.served.post("/login", &login).await.ok();
+    assert!(signed_in["user_id"].is_u64());
+
+    let path = "/api/v1/location/?device_id=0A3F73";
+    let online = node.served.get(path).await.ok();
+    assert_eq!((&online["status"], &online["latitude"]), (&json!("online"), &json!(-19.932_833)));
+    node.clock.set(NOW_MS + TTL_MS);
+    let offline = node.served.get(path).await.ok();
+    assert_eq!(
+        (&offline["status"], &offline["longitude"]),
+        (&json!("offline"), &json!(-43.938_493))
+    );
+    node.served.get("/api/v1/location/?device_id=0A3F74").await.is_problem(
+        404,
+        "unknown-device",
+        Some("device_id"),
+    );
+    let report = node.served.get("/api/v1/report/?device_id=0A3F73").await.ok();
+    assert_eq!((&report["count"], &report["rows"][0]["direction_deg"]), (&json!(1), &json!(54.87)));
+}
+
+#[tokio::test]
+async fn ten_thousand_rows_page_by_page() {
+    const ROWS: u32 = 10_000;
+    let node = Node::start().await;
+    // Hashes on both sides of the middle: their order has to be the same in SQL and in cursors.
+    let row = |n: u32| {
+        let hash = u64::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        record(RECORDED + n / 4, hash)
+    };
+    for (sequence, first) in (0..ROWS).step_by(1000).enumerate() {
+        let rows = (first..first + 1000).map(row).collect();
+        node.commit(sequence as u64 + 1, rows).await;
+    }
+    for (order, limit) in [("asc", 1300), ("desc", 700)] {
+        let base = format!("/api/v1/report/?device_id={DEVICE}&order={order}");
+        let whole = node.served.get(&format!("{base}&limit=100000")).await.ok();
+        assert_eq!((&whole["count"], &whole["next_cursor"]), (&json!(ROWS), &json!(null)));
+        let mut paged: Vec<Value> = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = node.served.get(&format!("{base}&limit={limit}&cursor={cursor}")).await.ok();
+            paged.extend(page["rows"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => break,
+            }
+        }
+        assert!(Value::Array(paged) == whole["rows"], "{order}");
+        let times: Vec<&str> = whole["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["recorded_at"].as_str().unwrap())
+            .collect();
+        assert!(times.is_sorted_by(|one, two| if order == "asc" {
+            one <= two
+        } else {
+            one >= two
+        }));
+    }
+}
+
+#[tokio::test]
+async fn books_and_look_up() {
+    let node = Node::start().await;
+    node.commit(1, vec![record(RECORDED, 1), record(RECORDED + 1, 2)]).await;
+    node.commit(2, vec![record(RECORDED, 1)]).await;
+    let books = node.served.get("/api/v1/books").await.ok();
+    let line = json!({
+        "minute": "2020-07-01T21:00:00Z", "worker": "node-0", "received": 7, "stored": 2,
+        "duplicates": 1, "dead_letters": 0, "pings": 4, "balanced": true,
+    });
+    assert_eq!(books["lines"], json!([line]));
+    let found =
+        node.served.get("/api/v1/lookup?device_id=0A3F73&recorded_at=1593637200").await.ok();
+    assert_eq!(
+        (&found["outcome"], &found["rows"][0]["duplicates"]),
+        (&json!("duplicate"), &json!(1))
+    );
+    let found =
+        node.served.get("/api/v1/lookup?device_id=0A3F73&recorded_at=1593637201").await.ok();
+    assert_eq!(found["outcome"], "stored");
+    let found = node.served.get("/api/v1/lookup?device_id=0A3F73&recorded_at=9").await.ok();
+    assert_eq!(found["outcome"], "unknown");
+}

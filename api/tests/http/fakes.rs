@@ -1,0 +1,283 @@
+//! Stores in memory that can be switched off, or made to fail on the way.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::{Stream, StreamExt as _, stream};
+use nemeses_protocol::{DeviceId, PositionRecord, Record};
+use nemeses_store::StoreError;
+use nemeses_store::history::{
+    Books, BooksLine, Committed, Found, History, LookUp, Minutes, NewUser, Part, PositionStream,
+    RangeQuery, TableCounts, Totals, User, Users, email_key,
+};
+use nemeses_store::live::{LiveEntry, LiveStore};
+
+/// What a store says of its inside, which no client may see.
+pub(crate) const INNER_TEXT: &str = "ERROR 1146 table `nemeses`.`positions`";
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable { store: "fake", detail: INNER_TEXT.to_owned() }
+}
+
+/// On, off, or silent.
+#[derive(Default)]
+pub(crate) struct Switch {
+    down: AtomicBool,
+    silent: AtomicBool,
+    /// Calls that still succeed before the store goes down; 0 is no limit.
+    left: AtomicU64,
+}
+
+impl Switch {
+    pub(crate) fn off(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+    pub(crate) fn on(&self) {
+        self.down.store(false, Ordering::SeqCst);
+        self.silent.store(false, Ordering::SeqCst);
+    }
+    pub(crate) fn silence(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+    pub(crate) fn off_after(&self, calls: u64) {
+        self.left.store(calls + 1, Ordering::SeqCst);
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let left = self.left.load(Ordering::SeqCst);
+        if left == 1 {
+            self.off();
+        } else if left > 1 {
+            self.left.store(left - 1, Ordering::SeqCst);
+        }
+        if self.down.load(Ordering::SeqCst) { Err(unavailable()) } else { Ok(()) }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct FakeLive {
+    pub(crate) switch: Switch,
+    entries: Mutex<HashMap<DeviceId, LiveEntry>>,
+}
+
+impl FakeLive {
+    pub(crate) fn put(&self, entry: LiveEntry) {
+        self.entries.lock().unwrap().insert(entry.device, entry);
+    }
+    pub(crate) fn expire_all(&self) {
+        self.entries.lock().unwrap().clear();
+    }
+}
+
+#[async_trait]
+impl LiveStore for FakeLive {
+    async fn merge(&self, _: &[LiveEntry], _: u64) -> Result<(), StoreError> {
+        Err(unavailable())
+    }
+    async fn get(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveEntry>>, StoreError> {
+        self.switch.check().await?;
+        let entries = self.entries.lock().unwrap();
+        Ok(devices.iter().map(|device| entries.get(device).cloned()).collect())
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.switch.check().await
+    }
+    async fn needs_rebuild(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn mark_rebuilt(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct FakeHistory {
+    pub(crate) switch: Switch,
+    rows: Mutex<Vec<PositionRecord>>,
+    known: Mutex<Vec<DeviceId>>,
+}
+
+impl FakeHistory {
+    pub(crate) fn put(&self, rows: impl IntoIterator<Item = PositionRecord>) {
+        let mut kept = self.rows.lock().unwrap();
+        kept.extend(rows);
+        kept.sort_by_key(|row| (row.position.device, row.position.recorded_at, row.frame_hash));
+    }
+    pub(crate) fn know(&self, device: DeviceId) {
+        self.known.lock().unwrap().push(device);
+    }
+    fn select(&self, query: &RangeQuery) -> Vec<PositionRecord> {
+        let rows = self.rows.lock().unwrap();
+        let place = |row: &PositionRecord| (row.position.recorded_at, row.frame_hash);
+        let wanted = |row: &&PositionRecord| {
+            row.position.device == query.device
+                && (query.from..=query.to).contains(&row.position.recorded_at)
+                && query.after.is_none_or(|after| {
+                    if query.descending { place(row) < after } else { place(row) > after }
+                })
+        };
+        let most = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap();
+        if query.descending {
+            rows.iter().rev().filter(wanted).take(most).cloned().collect()
+        } else {
+            rows.iter().filter(wanted).take(most).cloned().collect()
+        }
+    }
+}
+
+#[async_trait]
+impl History for FakeHistory {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.switch.check().await
+    }
+    async fn commit(&self, _: &[Part], _: &str) -> Result<Vec<Committed>, StoreError> {
+        Err(unavailable())
+    }
+    async fn probe(&self, _: &[Record]) -> Result<(), StoreError> {
+        Err(unavailable())
+    }
+    fn positions(&self, query: RangeQuery) -> PositionStream<'_> {
+        let rows = async move {
+            let checked = self.switch.check().await;
+            stream::iter(match checked {
+                Ok(()) => self.select(&query).into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+        };
+        Box::pin(stream::once(rows).flatten())
+    }
+    async fn last_position(
+        &self,
+        device: DeviceId,
+        not_after: u32,
+        with_fix: bool,
+    ) -> Result<Option<PositionRecord>, StoreError> {
+        self.switch.check().await?;
+        let query = RangeQuery {
+            device,
+            from: 0,
+            to: not_after,
+            descending: true,
+            after: None,
+            limit: None,
+        };
+        let mut rows = self.select(&query).into_iter();
+        Ok(rows.find(|row| !with_fix || row.position.composition.gps_fix()))
+    }
+    async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError> {
+        self.switch.check().await?;
+        let has_rows = self.rows.lock().unwrap().iter().any(|row| row.position.device == device);
+        Ok(has_rows || self.known.lock().unwrap().contains(&device))
+    }
+    fn recent_entries(
+        &self,
+        _: u64,
+        _: u32,
+    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
+        Box::pin(stream::empty())
+    }
+}
+
+pub(crate) struct FakeUsers {
+    database: Arc<FakeHistory>,
+    users: Mutex<Vec<User>>,
+}
+
+impl FakeUsers {
+    pub(crate) fn new(database: Arc<FakeHistory>) -> Self {
+        Self { database, users: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Users for FakeUsers {
+    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<u64, StoreError> {
+        self.database.switch.check().await?;
+        let email = email_key(user.email);
+        let mut users = self.users.lock().unwrap();
+        if users.iter().any(|known| known.email == email) {
+            return Err(StoreError::Exists(email));
+        }
+        let id = users.len() as u64 + 1;
+        users.push(User {
+            id,
+            email,
+            name: user.name.to_owned(),
+            password_hash: user.password_hash.to_owned(),
+            admin: user.admin,
+            created_at_ms: now_ms,
+        });
+        Ok(id)
+    }
+    async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        self.database.switch.check().await?;
+        let email = email_key(email);
+        Ok(self.users.lock().unwrap().iter().find(|user| user.email == email).cloned())
+    }
+    async fn by_id(&self, id: u64) -> Result<Option<User>, StoreError> {
+        Ok(self.users.lock().unwrap().iter().find(|user| user.id == id).cloned())
+    }
+    async fn set_admin(&self, _: &str, _: bool) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct FakeBooks {
+    pub(crate) lines: Mutex<Vec<BooksLine>>,
+    pub(crate) found: Mutex<Vec<(LookUp, Found)>>,
+}
+
+#[async_trait]
+impl Books for FakeBooks {
+    async fn lines(
+        &self,
+        minutes: Minutes,
+        worker: Option<&str>,
+        after: Option<(u32, &str)>,
+        limit: u32,
+    ) -> Result<Vec<BooksLine>, StoreError> {
+        let lines = self.lines.lock().unwrap();
+        let wanted = |line: &&BooksLine| {
+            (minutes.from..=minutes.to).contains(&line.minute)
+                && worker.is_none_or(|worker| line.worker == worker)
+                && after.is_none_or(|after| (line.minute, line.worker.as_str()) > after)
+        };
+        Ok(lines.iter().filter(wanted).take(limit as usize).cloned().collect())
+    }
+    async fn totals(&self, minutes: Minutes) -> Result<Totals, StoreError> {
+        let mut totals = Totals::default();
+        for line in self.lines.lock().unwrap().iter() {
+            if (minutes.from..=minutes.to).contains(&line.minute) {
+                totals.add(&line.totals);
+            }
+        }
+        Ok(totals)
+    }
+    async fn unbalanced(&self, _: Minutes, _: u32) -> Result<Vec<BooksLine>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn count_tables(&self, _: Minutes) -> Result<TableCounts, StoreError> {
+        Ok(TableCounts::default())
+    }
+    async fn look_up(&self, what: &LookUp) -> Result<Found, StoreError> {
+        let found = self.found.lock().unwrap();
+        Ok(found
+            .iter()
+            .find(|(asked, _)| asked == what)
+            .map(|(_, f)| f.clone())
+            .unwrap_or_default())
+    }
+}

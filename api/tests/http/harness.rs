@@ -1,0 +1,168 @@
+//! Starts the API on a free port and talks to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, serve};
+use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
+use nemeses_runtime::Clock;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::fakes::{FakeBooks, FakeHistory, FakeLive, FakeUsers};
+
+/// 2020-07-01T21:00:00Z, when the founding example was recorded.
+pub(crate) const RECORDED: u32 = 1_593_637_200;
+/// A minute later.
+pub(crate) const NOW_MS: u64 = 1_593_637_260_000;
+pub(crate) const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
+pub(crate) const USER_ID: u64 = 7;
+pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
+
+/// The founding example's position with other times.
+pub(crate) fn record(recorded_at: u32, frame_hash: u64) -> PositionRecord {
+    let position = Position {
+        device: DEVICE,
+        recorded_at,
+        direction_cdeg: 5487,
+        odometer_m: 25_000_000,
+        hour_meter_min: 36_000,
+        composition: Composition(0xB800),
+        extension: None,
+        speed_kmh: 60,
+        latitude_udeg: -19_932_833,
+        longitude_udeg: -43_938_493,
+    };
+    PositionRecord {
+        position,
+        frame_hash,
+        received_at_ms: u64::from(recorded_at) * 1000 + 250,
+        raw: None,
+    }
+}
+
+/// An API over stores that tests can fill and switch off.
+pub(crate) struct Api {
+    pub(crate) live: Arc<FakeLive>,
+    pub(crate) history: Arc<FakeHistory>,
+    pub(crate) books: Arc<FakeBooks>,
+    pub(crate) clock: Clock,
+    pub(crate) served: Served,
+}
+
+/// A running API.
+pub(crate) struct Served {
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) token: String,
+    pub(crate) stop: CancellationToken,
+    pub(crate) task: JoinHandle<anyhow::Result<()>>,
+    client: Client,
+}
+
+impl Api {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(ApiConfig::default()).await
+    }
+
+    pub(crate) async fn start_with(config: ApiConfig) -> Self {
+        let (live, history) = (Arc::new(FakeLive::default()), Arc::new(FakeHistory::default()));
+        let books = Arc::new(FakeBooks::default());
+        let clock = Clock::held(NOW_MS);
+        let stores = Stores {
+            live: live.clone(),
+            history: history.clone(),
+            users: Arc::new(FakeUsers::new(Arc::clone(&history))),
+            books: books.clone(),
+        };
+        let served = Served::start(stores, clock.clone(), config).await;
+        Self { live, history, books, clock, served }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.served.get(path).await
+    }
+}
+
+impl Served {
+    pub(crate) async fn start(stores: Stores, clock: Clock, config: ApiConfig) -> Self {
+        let secret = TokenSecret::from_text(SECRET).unwrap();
+        let now_s = clock.now_ms() / 1000;
+        let state = ApiState::new(stores, &secret, clock, config).unwrap();
+        let token = state.tokens().issue(USER_ID, now_s).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(serve(listener, state, stop.clone()));
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        Self { address, token, stop, task, client }
+    }
+
+    /// A request without a token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// A GET with a token, not yet sent.
+    pub(crate) fn signed(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path).bearer_auth(&self.token)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.signed(path).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: Response) -> Self {
+        let headers = response.headers().clone();
+        let content_type =
+            headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        Self { status, content_type: content_type.unwrap_or_default(), headers, text }
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        assert_eq!(self.content_type, "application/json", "{self:?}");
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Checks that this is a whole problem of this status and code, about this parameter.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str, parameter: Option<&str>) {
+        assert_eq!(
+            (self.status, self.content_type.as_str()),
+            (status, "application/problem+json"),
+            "{self:?}"
+        );
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(body["type"], format!("urn:nemeses:problem:{code}"), "{self:?}");
+        assert_eq!(body["status"], status, "{self:?}");
+        assert_eq!(body["parameter"].as_str(), parameter, "{self:?}");
+        assert!(!body["title"].as_str().unwrap().is_empty(), "{self:?}");
+        assert!(!body["detail"].as_str().unwrap().is_empty(), "{self:?}");
+        for secret in [crate::fakes::INNER_TEXT, "panicked", "src/"] {
+            assert!(!self.text.contains(secret), "{self:?}");
+        }
+        assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The API over a real listener: with stores that can be switched off, and with
+//! the real embedded ones.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod accounts;
+mod books;
+mod embedded;
+mod fakes;
+mod harness;
+mod location;
+mod refusals;
+mod report;
+mod wire;
