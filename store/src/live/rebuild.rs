@@ -55,7 +55,10 @@ impl Rebuild {
         loop {
             let wait = match self.rebuild_if_needed().await {
                 Ok(()) => {
-                    outage.ends();
+                    if let Some(lasted) = outage.ends() {
+                        let seconds = lasted.as_secs();
+                        tracing::info!("the live store is looked after again, after {seconds} s");
+                    }
                     backoff.reset();
                     LOOK_EVERY
                 }

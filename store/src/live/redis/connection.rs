@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
 
-use super::fault::{spoils_connection, store_error, unavailable};
+use super::fault::{spoils_connection, store_error};
 use crate::StoreError;
 
 /// Between attempts to connect; the second bounds how late a return is noticed.
@@ -33,7 +33,7 @@ struct Line {
 /// The last attempt to connect, while it is too early for the next.
 struct Failed {
     retry_at: Instant,
-    detail: String,
+    error: RedisError,
 }
 
 /// An error in both forms: the product's, to decide on, and the store's, to return.
@@ -92,7 +92,7 @@ impl Connection {
         if let Some(failed) = &line.failed
             && failed.retry_at > Instant::now()
         {
-            return Err(unavailable(failed.detail.clone()));
+            return Err(store_error(&failed.error, self.answer_within));
         }
         match self.client.get_multiplexed_async_connection_with_config(&self.config).await {
             Ok(open) => {
@@ -103,10 +103,10 @@ impl Connection {
                 Ok((line.generation, open))
             }
             Err(error) => {
-                let error = store_error(&error, self.answer_within);
+                let answer = store_error(&error, self.answer_within);
                 let retry_at = Instant::now() + line.backoff.wait();
-                line.failed = Some(Failed { retry_at, detail: error.to_string() });
-                Err(error)
+                line.failed = Some(Failed { retry_at, error });
+                Err(answer)
             }
         }
     }
