@@ -7,7 +7,8 @@ use anyhow::Result;
 use bytes::Bytes;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Registry, Stop};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
@@ -92,51 +93,59 @@ impl Door {
     /// The router's thread has died: nothing on its topics would ever arrive
     /// again.
     pub async fn run(self, stop: Stop) -> Result<()> {
-        let (shared, connections) = (self.shared, TaskTracker::new());
-        let died = shared.hub.router_died().clone();
-        let room = Arc::new(Semaphore::new(shared.config.max_connections));
-        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-        let accept = self.listeners.into_all().map(|listener| {
-            let (shared, connections, stop) = (&shared, &connections, &stop);
-            let (room, refusals) = (&room, &refusals);
-            async move {
-                let kind = &listener.kind;
-                let take = |tcp, peer| {
-                    let (shared, kind) = (Arc::clone(shared), Kind::clone(kind));
-                    if let Ok(permit) = Arc::clone(room).try_acquire_owned() {
-                        let stop = stop.clone();
-                        connections.spawn(async move {
-                            session::serve(shared, tcp, peer, kind, stop).await;
-                            drop(permit);
-                        });
-                    } else if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
-                        connections.spawn(async move {
-                            session::refuse(shared, tcp, peer, kind).await;
-                            drop(permit);
-                        });
-                    } else {
-                        shared.metrics().refused("connection_limit");
-                    }
-                };
-                listener.accept_until(&stop.intake, take).await;
-            }
-        });
-        let served = tokio::select! {
-            _ = futures_util::future::join_all(accept) => Ok(()),
-            () = died.cancelled() => Err(anyhow::anyhow!("the door's router has died")),
+        let router_died = self.shared.hub.router_died().clone();
+        let porter = Porter {
+            room: Arc::new(Semaphore::new(self.shared.config.max_connections)),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            connections: TaskTracker::new(),
+            shared: self.shared,
+            stop: stop.clone(),
         };
-        if served.is_err() {
-            stop.intake.cancel();
-        }
-        connections.close();
-        tokio::select! {
-            () = connections.wait() => {}
-            () = stop.all.cancelled() => {
-                // Each connection has heard it too.
-                connections.wait().await;
-            }
-        }
+        let accepting = self.listeners.into_all().map(|listener| porter.accept(listener));
+        let served = tokio::select! {
+            _ = futures_util::future::join_all(accepting) => Ok(()),
+            () = router_died.cancelled() => Err(anyhow::anyhow!("the door's router has died")),
+        };
+        // Whatever the cause, connections drain. `stop.all` reaches each of them.
+        stop.intake.cancel();
+        porter.connections.close();
+        porter.connections.wait().await;
         served
+    }
+}
+
+/// Lets connections in, each to a task of its own.
+struct Porter {
+    shared: Arc<Shared>,
+    stop: Stop,
+    connections: TaskTracker,
+    room: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Porter {
+    async fn accept(&self, listener: Listener) {
+        let take = |tcp, peer| self.take(tcp, peer, listener.kind.clone());
+        listener.accept_until(&self.stop.intake, take).await;
+    }
+
+    fn take(&self, tcp: TcpStream, peer: SocketAddr, kind: Kind) {
+        let shared = Arc::clone(&self.shared);
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            let served = session::serve(shared, tcp, peer, kind, self.stop.clone());
+            self.spawn(permit, served);
+        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+            self.spawn(permit, session::refuse(shared, tcp, peer, kind));
+        } else {
+            shared.metrics().refused("connection_limit");
+        }
+    }
+
+    fn spawn(&self, permit: OwnedSemaphorePermit, task: impl Future<Output = ()> + Send + 'static) {
+        self.connections.spawn(async move {
+            task.await;
+            drop(permit);
+        });
     }
 }
 

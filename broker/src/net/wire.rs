@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Stream;
@@ -39,15 +38,17 @@ pub(crate) enum Progress {
 pub(crate) struct Wire {
     stream: Stream,
     /// Read and not decoded yet: less than one packet between reads.
-    pub(crate) unread: BytesMut,
-    /// To be written.
-    pub(crate) out: BytesMut,
+    pub(crate) unread: Vec<u8>,
+    /// To be written, but for what was written already.
+    pub(crate) out: Vec<u8>,
+    /// So many bytes of `out` were written.
+    written: usize,
     unflushed: bool,
 }
 
 impl Wire {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, unread: BytesMut::new(), out: BytesMut::new(), unflushed: false }
+        Self { stream, unread: Vec::new(), out: Vec::new(), written: 0, unflushed: false }
     }
 
     /// Writes what there is to write and reads at most `read_limit` bytes,
@@ -67,18 +68,20 @@ impl Wire {
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut wrote = false;
-        while !self.out.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.out) {
+        while self.owed_bytes() > 0 {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => {
-                    self.out.advance(written);
+                    self.written += written;
                     (wrote, self.unflushed) = (true, true);
                 }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
         }
-        if self.out.is_empty() {
+        if wrote {
+            self.out.drain(..self.written);
+            self.written = 0;
             release(&mut self.out);
         }
         if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
@@ -99,11 +102,17 @@ impl Wire {
         })
     }
 
-    /// Gives the read buffer back when nothing is in it.
-    pub(crate) fn release_unread(&mut self) {
-        if self.unread.is_empty() {
-            release(&mut self.unread);
-        }
+    /// Bytes that wait to be written.
+    pub(crate) fn owed_bytes(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    /// Puts back what was taken out of [`Wire::unread`], but for the first `used`
+    /// bytes.
+    pub(crate) fn put_back(&mut self, mut unread: Vec<u8>, used: usize) {
+        unread.drain(..used);
+        release(&mut unread);
+        self.unread = unread;
     }
 
     /// Sends what is left to say and closes. Reads on for a moment, since bytes
@@ -111,11 +120,11 @@ impl Wire {
     /// read yet.
     pub(crate) async fn close(mut self) {
         let goodbye = async {
-            while !self.out.is_empty() || self.unflushed {
+            while self.owed_bytes() > 0 || self.unflushed {
                 if self.progress(0).await.is_err() {
                     return;
                 }
-                if self.out.is_empty() && self.unflushed {
+                if self.owed_bytes() == 0 && self.unflushed {
                     let flush = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
                     if flush.await.is_err() {
                         return;
@@ -136,13 +145,8 @@ impl Wire {
     }
 }
 
-fn release(buffer: &mut BytesMut) {
-    if buffer.capacity() > 0 {
-        if buffer.capacity() > KEPT_BYTES {
-            *buffer = BytesMut::new();
-        } else {
-            // Back to the front of its allocation.
-            buffer.clear();
-        }
+fn release(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() && buffer.capacity() > KEPT_BYTES {
+        *buffer = Vec::new();
     }
 }

@@ -1,7 +1,7 @@
 //! From packets to bytes. Nothing here fails: what is written was checked or
 //! made by the door, and lengths are bounded by its packet limit.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::property::{
     ASSIGNED_CLIENT_ID, MAXIMUM_PACKET, RECEIVE_MAXIMUM, SERVER_KEEP_ALIVE, SESSION_EXPIRY,
@@ -28,12 +28,12 @@ pub struct ConnAck<'a> {
 
 /// Writes a CONNACK. Sessions do not outlive connections, so that "session
 /// present" is never said.
-pub fn connack(out: &mut BytesMut, protocol: Protocol, ack: &ConnAck<'_>) {
+pub fn connack(out: &mut Vec<u8>, protocol: Protocol, ack: &ConnAck<'_>) {
     if protocol == Protocol::V311 {
         out.put_slice(&[0x20, 2, 0, ack.reason.connect_return_code()]);
         return;
     }
-    let mut block = BytesMut::new();
+    let mut block = Vec::new();
     if !ack.reason.is_error() {
         if ack.session_ends {
             block.put_u8(SESSION_EXPIRY);
@@ -102,7 +102,7 @@ impl OutPublish<'_> {
 }
 
 /// Writes a PUBLISH.
-pub fn publish(out: &mut BytesMut, protocol: Protocol, message: &OutPublish<'_>) {
+pub fn publish(out: &mut Vec<u8>, protocol: Protocol, message: &OutPublish<'_>) {
     out.put_u8(0x30 | (message.qos.bits() << 1) | u8::from(message.retain));
     put_varint(out, message.remaining(protocol));
     put_text(out, message.topic);
@@ -121,27 +121,27 @@ pub fn publish(out: &mut BytesMut, protocol: Protocol, message: &OutPublish<'_>)
 }
 
 /// Writes a PUBACK.
-pub fn puback(out: &mut BytesMut, protocol: Protocol, packet_id: u16, reason: Reason) {
+pub fn puback(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, reason: Reason) {
     acknowledge(out, protocol, 0x40, packet_id, reason);
 }
 
 /// Writes a PUBREC.
-pub fn pubrec(out: &mut BytesMut, protocol: Protocol, packet_id: u16, reason: Reason) {
+pub fn pubrec(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, reason: Reason) {
     acknowledge(out, protocol, 0x50, packet_id, reason);
 }
 
 /// Writes a PUBREL.
-pub fn pubrel(out: &mut BytesMut, protocol: Protocol, packet_id: u16, reason: Reason) {
+pub fn pubrel(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, reason: Reason) {
     acknowledge(out, protocol, 0x62, packet_id, reason);
 }
 
 /// Writes a PUBCOMP.
-pub fn pubcomp(out: &mut BytesMut, protocol: Protocol, packet_id: u16, reason: Reason) {
+pub fn pubcomp(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, reason: Reason) {
     acknowledge(out, protocol, 0x70, packet_id, reason);
 }
 
 /// A success is said by leaving the reason out, in both protocols.
-fn acknowledge(out: &mut BytesMut, protocol: Protocol, first: u8, packet_id: u16, reason: Reason) {
+fn acknowledge(out: &mut Vec<u8>, protocol: Protocol, first: u8, packet_id: u16, reason: Reason) {
     let says_reason = protocol == Protocol::V5 && reason != Reason::SUCCESS;
     out.put_slice(&[first, if says_reason { 3 } else { 2 }]);
     out.put_u16(packet_id);
@@ -151,7 +151,7 @@ fn acknowledge(out: &mut BytesMut, protocol: Protocol, first: u8, packet_id: u16
 }
 
 /// Writes a SUBACK with one code for each filter.
-pub fn suback(out: &mut BytesMut, protocol: Protocol, packet_id: u16, codes: &[Reason]) {
+pub fn suback(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, codes: &[Reason]) {
     let codes = codes.iter().map(|code| match protocol {
         Protocol::V311 if code.is_error() => 0x80,
         _ => code.0,
@@ -160,13 +160,13 @@ pub fn suback(out: &mut BytesMut, protocol: Protocol, packet_id: u16, codes: &[R
 }
 
 /// Writes an UNSUBACK, in MQTT 5 with one code for each filter.
-pub fn unsuback(out: &mut BytesMut, protocol: Protocol, packet_id: u16, codes: &[Reason]) {
+pub fn unsuback(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, codes: &[Reason]) {
     let told = if protocol == Protocol::V5 { codes } else { &[] };
     filters_ack(out, protocol, 0xB0, packet_id, told.iter().map(|code| code.0));
 }
 
 fn filters_ack(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     protocol: Protocol,
     first: u8,
     packet_id: u16,
@@ -181,18 +181,19 @@ fn filters_ack(
 }
 
 /// Writes a PINGRESP.
-pub fn pingresp(out: &mut BytesMut) {
+pub fn pingresp(out: &mut Vec<u8>) {
     out.put_slice(&[0xD0, 0]);
 }
 
 /// Writes a DISCONNECT; 3.1.1 servers send none.
-pub fn disconnect(out: &mut BytesMut, protocol: Protocol, reason: Reason) {
+pub fn disconnect(out: &mut Vec<u8>, protocol: Protocol, reason: Reason) {
     if protocol == Protocol::V5 {
-        out.put_slice(&[0xE0, 1, reason.0]);
+        // The length of no properties could be left out; rumqttc 0.25 wants it.
+        out.put_slice(&[0xE0, 2, reason.0, 0]);
     }
 }
 
-fn put_text(out: &mut BytesMut, text: &str) {
+fn put_text(out: &mut Vec<u8>, text: &str) {
     // Topics came in behind a 16-bit length or are configured (checked).
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     out.put_u16(length);
@@ -212,7 +213,7 @@ fn varint_bytes(value: usize) -> usize {
     }
 }
 
-fn put_varint(out: &mut BytesMut, mut value: usize) {
+fn put_varint(out: &mut Vec<u8>, mut value: usize) {
     loop {
         let low = u8::try_from(value & 0x7F).unwrap_or(0);
         value >>= 7;

@@ -107,3 +107,6 @@ impl PacketError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

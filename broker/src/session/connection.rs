@@ -7,7 +7,6 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Buf as _;
 use nemeses_protocol::TopicName;
 use nemeses_runtime::Stop;
 use tokio::time::{Instant, sleep_until};
@@ -121,7 +120,7 @@ impl Connection {
         loop {
             let read_limit = self.read_limit();
             let now = Instant::now();
-            self.watch.update(read_limit > 0, !self.wire.out.is_empty(), took, now);
+            self.watch.update(read_limit > 0, self.wire.owed_bytes() > 0, took, now);
             self.end_if_due(now)?;
             let deadline = self.deadline();
             // Set anew only to an earlier time; a later one is found when it rings.
@@ -180,7 +179,7 @@ impl Connection {
     fn read_limit(&self) -> usize {
         let window = usize::from(self.shared().config.window_per_connection);
         if self.draining_until.is_some()
-            || self.wire.out.len() > OUT_LIMIT_BYTES
+            || self.wire.owed_bytes() > OUT_LIMIT_BYTES
             || self.acks.waiting_messages() >= window
         {
             0
@@ -195,7 +194,7 @@ impl Connection {
 
     /// Whether the client can be given more.
     pub(super) fn can_send(&self) -> bool {
-        self.wire.out.len() <= OUT_LIMIT_BYTES
+        self.wire.owed_bytes() <= OUT_LIMIT_BYTES
             && self.backlog.is_empty()
             && self.outgoing.has_room()
     }
@@ -207,7 +206,7 @@ impl Connection {
 
     fn end_if_due(&self, now: Instant) -> Result<(), End> {
         if let Some(until) = self.draining_until {
-            let drained = self.acks.waiting_messages() == 0 && self.wire.out.is_empty();
+            let drained = self.acks.waiting_messages() == 0 && self.wire.owed_bytes() == 0;
             if drained || until <= now {
                 return Err(End::Stopping);
             }
@@ -220,7 +219,7 @@ impl Connection {
 
     /// Takes all whole packets out of what was read.
     fn process(&mut self) -> Result<(), End> {
-        let mut unread = std::mem::take(&mut self.wire.unread);
+        let unread = std::mem::take(&mut self.wire.unread);
         let (mut turn, mut at) = (Turn::default(), 0);
         let outcome = loop {
             let rest = &unread[at..];
@@ -238,9 +237,7 @@ impl Connection {
         if at > 0 {
             self.watch.heard(Instant::now());
         }
-        unread.advance(at);
-        self.wire.unread = unread;
-        self.wire.release_unread();
+        self.wire.put_back(unread, at);
         self.hand_over(turn);
         self.acknowledge();
         outcome

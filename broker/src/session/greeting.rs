@@ -83,7 +83,7 @@ pub(super) async fn refuse_busy(shared: &Arc<Shared>, wire: &mut Wire, peer: Soc
     }
 }
 
-async fn read_connect(shared: &Shared, wire: &mut Wire) -> Option<Bytes> {
+async fn read_connect(shared: &Shared, wire: &mut Wire) -> Option<Vec<u8>> {
     let limit = shared.config.max_device_packet_bytes;
     loop {
         if wire.unread.first().is_some_and(|first| *first != CONNECT_FIRST_BYTE) {
@@ -92,7 +92,7 @@ async fn read_connect(shared: &Shared, wire: &mut Wire) -> Option<Bytes> {
         }
         match measure(&wire.unread, limit) {
             Ok(Some(bytes)) if wire.unread.len() >= bytes => {
-                return Some(wire.unread.split_to(bytes).freeze());
+                return Some(wire.unread.drain(..bytes).collect());
             }
             Ok(_) => {}
             Err(_) => {

@@ -40,13 +40,13 @@ pub(crate) async fn serve(
 /// Refuses a connection because there are as many as there may be.
 pub(crate) async fn refuse(shared: Arc<Shared>, tcp: TcpStream, peer: SocketAddr, kind: Kind) {
     let deadline = shared.config.connect_deadline;
-    let refusal = async {
+    let refusal = Box::pin(async {
         let stream = kind.open(tcp, shared.config.max_device_packet_bytes).await?;
         let mut wire = Wire::new(stream);
         greeting::refuse_busy(&shared, &mut wire, peer).await;
         wire.close().await;
         Some(())
-    };
+    });
     // Who does not send its CONNECT in time learns nothing.
     let _ = tokio::time::timeout(deadline, refusal).await;
 }
@@ -58,28 +58,40 @@ async fn from_first_to_last(
     kind: Kind,
     stop: &Stop,
 ) {
-    let Some(mut wire) = shake_hands(shared, tcp, kind, stop).await else {
-        return;
-    };
-    let greeted = tokio::select! {
-        () = stop.intake.cancelled() => return,
-        greeted = tokio::time::timeout(
-            shared.config.connect_deadline,
-            greeting::greet(shared, &mut wire, peer),
-        ) => greeted,
-    };
-    let Ok(greeted) = greeted else {
-        shared.metrics().refused("connect_deadline");
-        return;
-    };
-    let Some(admitted) = greeted else {
-        wire.close().await;
+    // Boxed, since the state of handshakes is several kilobytes and short-lived.
+    let Some((wire, admitted)) = Box::pin(come_in(shared, tcp, peer, kind, stop)).await else {
         return;
     };
     let mut connection = connection::Connection::new(shared, wire, admitted);
     let end = connection.run(stop).await;
     shared.metrics().ended(end.label());
-    connection.finish(end).await;
+    Box::pin(connection.finish(end)).await;
+}
+
+async fn come_in(
+    shared: &Arc<Shared>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    kind: Kind,
+    stop: &Stop,
+) -> Option<(Wire, greeting::Admitted)> {
+    let mut wire = shake_hands(shared, tcp, kind, stop).await?;
+    let greeting = greeting::greet(shared, &mut wire, peer);
+    let greeted = tokio::select! {
+        () = stop.intake.cancelled() => return None,
+        greeted = tokio::time::timeout(shared.config.connect_deadline, greeting) => greeted,
+    };
+    match greeted {
+        Ok(Some(admitted)) => Some((wire, admitted)),
+        Ok(None) => {
+            wire.close().await;
+            None
+        }
+        Err(_) => {
+            shared.metrics().refused("connect_deadline");
+            None
+        }
+    }
 }
 
 async fn shake_hands(shared: &Shared, tcp: TcpStream, kind: Kind, stop: &Stop) -> Option<Wire> {

@@ -64,6 +64,11 @@ impl FakeIntake {
         self.taken.lock().unwrap().iter().map(|(speaker, _, _)| *speaker).collect()
     }
 
+    /// Forgets what was taken.
+    pub fn forget(&self) {
+        *self.taken.lock().unwrap() = Vec::new();
+    }
+
     pub fn count(&self) -> usize {
         self.taken.lock().unwrap().len()
     }

@@ -1,6 +1,12 @@
 //! A door on a free port with an intake that the test commits by hand, and a
 //! client that speaks MQTT byte by byte.
-#![allow(dead_code, unreachable_pub, reason = "a module of each test file, which uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "a module of each test file, which uses its part; it may panic"
+)]
 
 mod client;
 mod intake;
@@ -17,7 +23,7 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Registry, Stop};
 use tokio::task::JoinHandle;
 
-pub use client::{Client, Received, connect_packet, frame};
+pub use client::{Client, Options, Received, connect_packet, frame};
 pub use intake::FakeIntake;
 
 /// No wait in these tests is longer.
