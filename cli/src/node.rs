@@ -33,7 +33,8 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
 
     let writer = LiveWriter::new(Arc::clone(&live), clock.clone());
     writer.register(&mut registry);
-    let exporter = Exporter::new(exporter_config(&settings), &mut registry);
+    let exporter = Exporter::new(exporter_config(&settings), &mut registry)
+        .with_live(writer.clone(), clock.clone());
     let mirror = Arc::new(Mirror::new(settings.topics.db.clone()));
     let intake = NodeIntake {
         step: Step::new(policy(settings.frames, settings.topics.clone())),

@@ -11,9 +11,10 @@ use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::family::Family;
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
-use nemeses_runtime::{Backoff, Outage, Registry, Stop};
+use nemeses_runtime::{Backoff, Clock, Outage, Registry, Stop};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Committed, History, Part};
+use nemeses_store::live::{LiveEntry, LiveWriter};
 
 use crate::queue::{Queue, Submission, Work};
 use crate::refused::bury_refused;
@@ -61,7 +62,6 @@ impl Config {
 }
 
 /// Takes work from many sources and commits it. Clones share.
-#[derive(Debug)]
 pub struct Exporter<R> {
     shared: Arc<Shared<R>>,
 }
@@ -72,14 +72,24 @@ impl<R> Clone for Exporter<R> {
     }
 }
 
-#[derive(Debug)]
 struct Shared<R> {
     config: Config,
     queue: Queue<R>,
     sequence: AtomicU64,
     outage: Outage,
     stats: Stats,
+    late: Option<Late>,
 }
+
+/// Where positions go that were committed late, see [`Exporter::with_live`].
+struct Late {
+    live: LiveWriter,
+    clock: Clock,
+}
+
+/// A commit this long after the arrival is late: the live store's rebuild, which
+/// reads the history, looks a second time after 3 s.
+const LATE_AFTER_MS: u64 = 2000;
 
 /// One label: what became of a record (`stored`, `duplicate`, `dead_letter`, `ping`).
 type Outcome = [(&'static str, &'static str); 1];
@@ -146,8 +156,21 @@ impl<R: Receipt> Exporter<R> {
                 sequence: AtomicU64::new(0),
                 outage: Outage::new(),
                 stats,
+                late: None,
             }),
         }
+    }
+
+    /// Offers positions that were committed late to the live store once more. If
+    /// it lost its memory while they waited here, no rebuild could have found
+    /// them in the history; merging twice changes nothing. Comes before the
+    /// first clone.
+    #[must_use]
+    pub fn with_live(mut self, live: LiveWriter, clock: Clock) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.late = Some(Late { live, clock });
+        }
+        self
     }
 
     /// How it works.
@@ -194,9 +217,10 @@ impl<R: Receipt> Exporter<R> {
                 continue;
             }
             let (parts, receipts) = shared.as_parts(batch);
-            if !shared.commit_until_kept(history.as_ref(), parts, &stop).await {
+            let Some(parts) = shared.commit_until_kept(history.as_ref(), parts, &stop).await else {
                 return Ok(());
-            }
+            };
+            shared.offer_late(&parts);
             receipts.into_iter().for_each(Receipt::kept);
         }
     }
@@ -235,13 +259,25 @@ impl<R> Shared<R> {
         }
     }
 
-    /// Repeats until the parts are durable; false when asked to end before.
+    fn offer_late(&self, parts: &[Part]) {
+        let Some(late) = &self.late else { return };
+        let now_ms = late.clock.now_ms();
+        let is_late = |record: &&Record| record.received_at_ms() + LATE_AFTER_MS < now_ms;
+        let records = parts.iter().flat_map(|part| &part.records).filter(is_late);
+        late.live.offer(records.filter_map(|record| match record {
+            Record::Position(record) => Some(LiveEntry::from_record(record)),
+            Record::DeadLetter(_) => None,
+        }));
+    }
+
+    /// Repeats until the parts are durable and returns them as they were
+    /// written; `None` when asked to end before.
     async fn commit_until_kept(
         &self,
         history: &dyn History,
         mut parts: Vec<Part>,
         stop: &Stop,
-    ) -> bool {
+    ) -> Option<Vec<Part>> {
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_longest);
         loop {
             let error = match history.commit(&parts, &self.config.name).await {
@@ -253,7 +289,7 @@ impl<R> Shared<R> {
                             "the history is back; committing again"
                         );
                     }
-                    return true;
+                    return Some(parts);
                 }
                 Err(error) => error,
             };
@@ -268,7 +304,7 @@ impl<R> Shared<R> {
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.wait()) => {}
-                () = stop.all.cancelled() => return false,
+                () = stop.all.cancelled() => return None,
             }
         }
     }

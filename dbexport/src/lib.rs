@@ -5,6 +5,8 @@
 mod exporter;
 mod queue;
 mod refused;
+mod worker;
 
 pub use exporter::{Config, Exporter, Receipt, Stats};
 pub use queue::{Submission, Work};
+pub use worker::{BatchReceipt, Worker, WorkerConfig};

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use futures_util::Stream;
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 use nemeses_store::history::{PositionStream, RangeQuery};
-use nemeses_store::live::LiveEntry;
+use nemeses_store::live::{LiveStore as _, MemoryLive};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -229,4 +229,32 @@ async fn nothing_is_acknowledged_when_asked_to_end_while_the_history_is_down() {
     drop(exporter);
     assert_eq!(heard.recv().await, None, "the receipt is dropped untold");
     assert!(history.records().is_empty());
+}
+
+#[tokio::test]
+async fn only_what_was_committed_late_is_offered_to_the_live_store_again() {
+    let clock = Clock::held(100_000);
+    let live = Arc::new(MemoryLive::new(60_000, clock.clone()));
+    let writer = LiveWriter::new(Arc::clone(&live) as _, clock.clone());
+    let exporter =
+        Exporter::new(config(), &mut Registry::default()).with_live(writer.clone(), clock.clone());
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let records = [(1, 90_000), (2, 99_000)].map(|(device, received_at_ms)| {
+        let Record::Position(record) = position(device, 1) else { unreachable!() };
+        Record::Position(PositionRecord { received_at_ms, ..record })
+    });
+    exporter.submit(Submission {
+        work: Work::Records { records: records.to_vec(), tallies: Vec::new() },
+        receipt: Told(1, told),
+    });
+    let stop = Stop::default();
+    let lane = exporter.clone().run_lane(Arc::new(FakeHistory::default()), stop.clone());
+    let tasks = (tokio::spawn(lane), tokio::spawn(writer.clone().run(stop.all.clone())));
+    heard.recv().await.expect("a receipt");
+    writer.flushed().await;
+    let entries = live.get(&[DeviceId::new(1), DeviceId::new(2)]).await.unwrap();
+    assert_eq!(entries.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+    stop.all.cancel();
+    tasks.0.await.unwrap().unwrap();
+    tasks.1.await.unwrap();
 }

@@ -1,0 +1,210 @@
+//! The station's worker: from its share of `/DB` to the exporter.
+//!
+//! A batch is acknowledged to the broker after its commit; until then the
+//! broker keeps it, and gives it to this worker again after a crash. What cannot
+//! be read becomes dead letters (reason `bad_batch`) and is acknowledged after
+//! their commit, or it would stand in the way for ever. The committing lanes are
+//! the exporter's and run apart from this.
+
+use std::time::Duration;
+
+use nemeses_mqtt::{Ack, BrokerUrl, ConnectError, Message, Subscriber, SubscriberConfig};
+use nemeses_protocol::{BatchMessage, DeadLetter, Reason, Record, WorkerName};
+use nemeses_runtime::metrics::metrics::counter::Counter;
+use nemeses_runtime::{Clock, Registry, Stop};
+use nemeses_store::history::Part;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::{Exporter, Receipt, Submission, Work};
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Where the broker is.
+    pub mqtt: BrokerUrl,
+    /// The worker's name and its client id: stable over restarts, and no two alike.
+    pub name: WorkerName,
+    /// Workers of one group share the batches.
+    pub group: String,
+    /// Where the batches come.
+    pub topic: String,
+    /// Batches that may be unacknowledged at once: the bound of the exporter's
+    /// queue. 64 of at most 1000 rows and 256 KiB: 64 000 rows, 16 MiB on the
+    /// wire, a few times that decoded.
+    pub receive_maximum: u16,
+}
+
+impl WorkerConfig {
+    /// The defaults for worker `number` on this topic: `dbexport-{number}` in
+    /// group `exporters`.
+    pub fn new(mqtt: BrokerUrl, number: u32, topic: impl Into<String>) -> Self {
+        Self {
+            mqtt,
+            name: format!("dbexport-{number}"),
+            group: "exporters".to_owned(),
+            topic: topic.into(),
+            receive_maximum: 64,
+        }
+    }
+
+    fn subscription(&self) -> SubscriberConfig {
+        let filter = format!("$share/{}/{}", self.group, self.topic);
+        let mut config = SubscriberConfig::new(self.mqtt.clone(), self.name.clone(), [filter]);
+        config.receive_maximum = self.receive_maximum;
+        config
+    }
+}
+
+/// What a batch from `/DB` is acknowledged by.
+#[derive(Debug)]
+pub struct BatchReceipt {
+    ack: Ack,
+    _under_way: TaskTrackerToken,
+}
+
+impl Receipt for BatchReceipt {
+    fn kept(self) {
+        self.ack.done();
+    }
+}
+
+/// A connected worker.
+pub struct Worker {
+    subscriber: Subscriber,
+    exporter: Exporter<BatchReceipt>,
+    clock: Clock,
+    unreadable: Counter,
+    under_way: TaskTracker,
+}
+
+impl Worker {
+    /// Connects, trying until the broker is there. When this returns, the
+    /// worker's session exists and collects batches: do it before parsers and
+    /// devices connect, since a batch without a session to take it is refused.
+    ///
+    /// # Errors
+    /// The broker refuses the worker or its subscription.
+    pub async fn connect(
+        config: &WorkerConfig,
+        exporter: Exporter<BatchReceipt>,
+        clock: Clock,
+        registry: &mut Registry,
+    ) -> Result<Self, ConnectError> {
+        let subscriber = Subscriber::connect(config.subscription()).await?;
+        Ok(Self::new(subscriber, exporter, clock, registry))
+    }
+
+    /// Like [`Worker::connect`], to leave the group for good: takes no share of
+    /// new batches, works off those that wait for it, and clears its session.
+    /// [`Worker::run`] ends when that is done.
+    ///
+    /// # Errors
+    /// The broker refuses the worker.
+    pub async fn leave(
+        config: &WorkerConfig,
+        exporter: Exporter<BatchReceipt>,
+        clock: Clock,
+        registry: &mut Registry,
+    ) -> Result<Self, ConnectError> {
+        let subscriber = Subscriber::leave(config.subscription()).await?;
+        Ok(Self::new(subscriber, exporter, clock, registry))
+    }
+
+    fn new(
+        subscriber: Subscriber,
+        exporter: Exporter<BatchReceipt>,
+        clock: Clock,
+        registry: &mut Registry,
+    ) -> Self {
+        let unreadable = Counter::default();
+        registry.register(
+            "nemeses_export_unreadable_batches",
+            "Messages on /DB that are no batch",
+            unreadable.clone(),
+        );
+        subscriber.stats().register("in", registry);
+        Self { subscriber, exporter, clock, unreadable, under_way: TaskTracker::new() }
+    }
+
+    /// Whether the connection to the broker stands.
+    pub fn is_connected(&self) -> bool {
+        self.subscriber.is_connected()
+    }
+
+    /// Takes batches until `stop.intake`, then waits for the commit of those it
+    /// has, until `stop.all` at the latest. A worker that leaves ends when it has left.
+    ///
+    /// # Errors
+    /// The connection's task has died.
+    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        let working = async {
+            self.work(&stop).await?;
+            self.under_way.close();
+            self.under_way.wait().await;
+            anyhow::Ok(())
+        };
+        let worked = tokio::select! {
+            worked = working => worked,
+            () = stop.all.cancelled() => Ok(()),
+        };
+        // Sends the last acknowledgements and clears the session of one that has
+        // left; under a bound of its own, since the lanes may just have ended.
+        let closing = tokio::time::timeout(CLOSE_WITHIN, self.subscriber.close());
+        if closing.await.is_err() {
+            tracing::warn!("the broker did not answer the goodbye; batches may come again");
+        }
+        worked
+    }
+
+    async fn work(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        loop {
+            let message = tokio::select! {
+                () = stop.intake.cancelled() => return Ok(()),
+                message = self.subscriber.receive() => message,
+            };
+            match message {
+                Some(message) => self.submit(message),
+                None if self.subscriber.has_left() => return Ok(()),
+                None => anyhow::bail!("the connection to the broker ended for good"),
+            }
+        }
+    }
+
+    fn submit(&self, message: Message) {
+        let work = BatchMessage::decode(&message.payload).map(as_part).unwrap_or_else(|error| {
+            self.unreadable.inc();
+            tracing::error!(
+                topic = message.topic,
+                bytes = message.payload.len(),
+                %error,
+                "a message on /DB is no batch; it becomes dead letters"
+            );
+            unreadable(&message.topic, &message.payload, self.clock.now_ms())
+        });
+        let receipt = BatchReceipt { ack: message.ack, _under_way: self.under_way.token() };
+        self.exporter.submit(Submission { work, receipt });
+    }
+}
+
+/// For the last acknowledgements and the session's end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+fn as_part(batch: BatchMessage) -> Work {
+    let BatchMessage { key, tallies, records } = batch;
+    Work::Part(Part { key, tallies, records })
+}
+
+/// The message's bytes as dead letters.
+fn unreadable(topic: &str, payload: &[u8], received_at_ms: u64) -> Work {
+    let letter = DeadLetter {
+        topic: topic.to_owned(),
+        offset: 0,
+        reason: Reason::BadBatch,
+        device: None,
+        received_at_ms,
+        bytes: payload.to_vec(),
+    };
+    let records = letter.split().into_iter().map(Box::new).map(Record::DeadLetter).collect();
+    Work::Records { records, tallies: Vec::new() }
+}
