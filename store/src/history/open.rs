@@ -106,9 +106,8 @@ mod tests {
         for url in
             ["", "postgres://u:hunter2@h/d", "mysql://u:hunter2@h", "sqlite:", "sqlite::memory:"]
         {
-            let error = match open(url, Options::default()).await {
-                Err(error) => error,
-                Ok(_) => panic!("{url} was opened"),
+            let Err(error) = open(url, Options::default()).await else {
+                panic!("{url} was opened");
             };
             assert!(matches!(error, StoreError::Configuration(_)), "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");

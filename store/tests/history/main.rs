@@ -1,0 +1,15 @@
+//! The history against both databases it runs on: the same cases over SQLite in
+//! a temporary file and over a MariaDB that the test starts and stops.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests; the lint knows only the functions marked as such"
+)]
+
+mod frames;
+mod mariadb;
+mod properties;
+mod proxy;
+mod site;
+mod sqlite;
+mod suite;

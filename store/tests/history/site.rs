@@ -1,0 +1,90 @@
+//! A fresh, empty database for one case, and ways around the store's own code to
+//! look at it or to hinder it.
+
+use std::sync::Arc;
+
+use nemeses_store::history::{Database, History, Options, open};
+use sqlx::Connection as _;
+
+/// Which product a site is on, where a case needs to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Product {
+    MariaDb,
+    Sqlite,
+}
+
+/// Where a case takes place.
+pub(crate) struct Site {
+    pub(crate) product: Product,
+    pub(crate) url: String,
+    pub(crate) database: Database,
+}
+
+impl Site {
+    /// Opens an empty database; no tables yet.
+    pub(crate) async fn empty(product: Product, url: String) -> Self {
+        let database = open(&url, Options::default()).await.unwrap();
+        Self { product, url, database }
+    }
+
+    /// Makes the tables.
+    pub(crate) async fn migrated(self) -> Self {
+        self.history().migrate().await.unwrap();
+        self
+    }
+
+    pub(crate) fn history(&self) -> Arc<dyn History> {
+        self.database.history()
+    }
+
+    /// Another process's view: handles of their own on the same database.
+    pub(crate) async fn another(&self) -> Database {
+        open(&self.url, Options::default()).await.unwrap()
+    }
+
+    /// Runs SQL behind the store's back.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        match self.product {
+            Product::MariaDb => {
+                let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Product::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Reads one number behind the store's back.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        match self.product {
+            Product::MariaDb => {
+                let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+            }
+            Product::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
+    /// From now on the database refuses rows with this speed for good.
+    pub(crate) async fn refuse_speed_255(&self) {
+        self.run(match self.product {
+            Product::MariaDb => {
+                "CREATE TRIGGER refuse BEFORE INSERT ON positions FOR EACH ROW \
+                 IF NEW.speed_kmh = 255 THEN \
+                 SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'too fast'; END IF"
+            }
+            Product::Sqlite => {
+                "CREATE TRIGGER refuse BEFORE INSERT ON positions WHEN NEW.speed_kmh = 255 \
+                 BEGIN SELECT RAISE(ABORT, 'too fast'); END"
+            }
+        })
+        .await;
+    }
+}

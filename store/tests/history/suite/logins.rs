@@ -1,0 +1,51 @@
+//! Logins: made, found, rotated, disabled, removed.
+
+use nemeses_protocol::DeviceId;
+use nemeses_store::StoreError;
+use nemeses_store::history::LoginRole;
+
+use crate::site::Site;
+
+pub(crate) async fn logins_live_their_life(site: Site) {
+    let site = site.migrated().await;
+    let logins = site.database.logins();
+    let role = LoginRole::Device(DeviceId::new(0x0A_3F73));
+    let first = logins.add("0A3F73", role, 1_000).await.unwrap();
+    let gateway = logins.add("gate", LoginRole::Gateway, 1_000).await.unwrap();
+    logins.add("parser-0", LoginRole::Worker, 1_000).await.unwrap();
+    logins.add("ops", LoginRole::Operator, 1_000).await.unwrap();
+    assert!(matches!(logins.add("gate", role, 1).await, Err(StoreError::Exists(_))));
+    assert!(matches!(logins.add("no way", role, 1).await, Err(StoreError::Refused { .. })));
+
+    let login = logins.find("0A3F73").await.unwrap().unwrap();
+    assert_eq!((login.role, login.created_at_ms, login.updated_at_ms), (role, 1_000, 1_000));
+    assert!(login.admits(first.reveal().as_bytes()));
+    assert!(!login.admits(gateway.reveal().as_bytes()));
+    assert_eq!(logins.find("0a3f73").await.unwrap(), None);
+
+    let second = logins.rotate("0A3F73", 2_000).await.unwrap().unwrap();
+    let rotated = logins.find("0A3F73").await.unwrap().unwrap();
+    assert!(!rotated.admits(first.reveal().as_bytes()));
+    assert!(rotated.admits(second.reveal().as_bytes()));
+    assert_ne!(rotated.secret.salt, login.secret.salt);
+    assert_eq!((rotated.created_at_ms, rotated.updated_at_ms), (1_000, 2_000));
+
+    assert!(logins.set_enabled("0A3F73", false, 3_000).await.unwrap());
+    assert!(logins.set_enabled("0A3F73", false, 3_000).await.unwrap());
+    let disabled = logins.find("0A3F73").await.unwrap().unwrap();
+    assert!(!disabled.admits(second.reveal().as_bytes()));
+    assert!(logins.set_enabled("0A3F73", true, 4_000).await.unwrap());
+    assert!(logins.find("0A3F73").await.unwrap().unwrap().admits(second.reveal().as_bytes()));
+
+    let names = async |after: Option<&str>, limit| {
+        let page = logins.list(after, limit).await.unwrap();
+        page.into_iter().map(|login| login.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None, 10).await, ["0A3F73", "gate", "ops", "parser-0"]);
+    assert_eq!(names(Some("gate"), 1).await, ["ops"]);
+
+    assert!(logins.remove("gate").await.unwrap());
+    assert!(!logins.remove("gate").await.unwrap());
+    assert!(!logins.set_enabled("gate", true, 5_000).await.unwrap());
+    assert!(logins.rotate("gate", 5_000).await.unwrap().is_none());
+}

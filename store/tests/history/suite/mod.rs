@@ -1,0 +1,65 @@
+//! The cases: what is promised, whatever the product.
+
+mod accounts;
+mod commits;
+mod letters;
+mod logins;
+mod lookups;
+mod reads;
+mod schema;
+
+pub(crate) use accounts::*;
+pub(crate) use commits::*;
+pub(crate) use letters::*;
+pub(crate) use logins::*;
+pub(crate) use lookups::*;
+pub(crate) use reads::*;
+pub(crate) use schema::*;
+
+use nemeses_store::history::{Database, Minutes, Totals};
+
+/// Hands the names of all cases to a macro.
+macro_rules! all_cases {
+    ($cases:ident) => {
+        $cases! {
+            a_commit_counts_once,
+            duplicates_inside_and_outside_a_batch,
+            a_large_batch_with_rows_that_are_there,
+            an_empty_part_is_remembered,
+            committers_with_the_same_frames_balance,
+            the_same_batch_committed_at_once_counts_once,
+            a_commit_given_up_half_way_leaves_nothing_half_done,
+            a_refused_row_is_found_and_leaves_nothing,
+            a_restart_remembers,
+            every_field_comes_back,
+            ranges_agree_with_a_model,
+            hashes_order_frames_of_one_second,
+            the_last_position_is_found_across_days,
+            a_device_is_known_by_any_trace,
+            live_entries_are_rebuilt,
+            letters_are_listed_and_shown,
+            purged_letters_stay_in_the_books,
+            a_resolved_letter_becomes_a_row_once,
+            logins_live_their_life,
+            accounts_live_their_life,
+            a_frame_is_looked_up,
+            books_are_read_by_worker_and_minute,
+            migrations_may_start_together,
+            a_schema_that_does_not_fit_is_named,
+        }
+    };
+}
+pub(crate) use all_cases;
+
+/// The books balance in themselves and with the tables; returns their totals.
+pub(crate) async fn assert_balanced(database: &Database) -> Totals {
+    let books = database.books();
+    let totals = books.totals(Minutes::ALL).await.unwrap();
+    let counts = books.count_tables(Minutes::ALL).await.unwrap();
+    assert!(totals.balance(), "{totals:?}");
+    assert_eq!(books.unbalanced(Minutes::ALL, 10).await.unwrap(), []);
+    assert_eq!(totals.stored, counts.positions + counts.positions_removed, "{counts:?}");
+    assert_eq!(totals.dead_letters, counts.dead_letters + counts.letters_removed, "{counts:?}");
+    assert_eq!(totals.duplicates, counts.duplicates_ever, "{counts:?}");
+    totals
+}

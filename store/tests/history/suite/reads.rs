@@ -1,0 +1,227 @@
+//! Reads: ranges, the last position, live entries.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use nemeses_protocol::{Composition, DeviceId, PositionRecord, Record};
+use nemeses_store::history::{History, LoginRole, RangeQuery};
+use nemeses_store::live::LiveEntry;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::frames::{BASE, BASE_MS, frame, letter, part, record};
+use crate::site::Site;
+
+/// All rows of one device.
+pub(crate) fn everything(device: u32) -> RangeQuery {
+    RangeQuery {
+        device: DeviceId::new(device),
+        from: 0,
+        to: u32::MAX,
+        descending: false,
+        after: None,
+        limit: None,
+    }
+}
+
+pub(crate) async fn read(history: &dyn History, query: RangeQuery) -> Vec<PositionRecord> {
+    history.positions(query).try_collect().await.unwrap()
+}
+
+/// What [`read`] should answer, out of all rows there are.
+pub(crate) fn expected(rows: &[PositionRecord], query: &RangeQuery) -> Vec<(u32, u64)> {
+    let sorted: BTreeMap<(u32, u64), DeviceId> = rows
+        .iter()
+        .filter(|row| row.position.device == query.device)
+        .map(|row| ((row.position.recorded_at, row.frame_hash), row.position.device))
+        .collect();
+    let mut keys: Vec<(u32, u64)> = sorted
+        .into_keys()
+        .filter(|key| (query.from..=query.to).contains(&key.0))
+        .filter(|key| match query.after {
+            Some(after) if query.descending => *key < after,
+            Some(after) => *key > after,
+            None => true,
+        })
+        .collect();
+    if query.descending {
+        keys.reverse();
+    }
+    keys.truncate(query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap()));
+    keys
+}
+
+pub(crate) fn keys(rows: &[PositionRecord]) -> Vec<(u32, u64)> {
+    rows.iter().map(|row| (row.position.recorded_at, row.frame_hash)).collect()
+}
+
+pub(crate) async fn every_field_comes_back(site: Site) {
+    let site = site.migrated().await;
+    let mut full = record(0xFFFF_FFFF, u32::MAX, u64::MAX);
+    full.position.direction_cdeg = u16::MAX;
+    full.position.odometer_m = u32::MAX;
+    full.position.hour_meter_min = u32::MAX;
+    full.position.composition = Composition(u16::MAX);
+    full.position.extension = Some(u16::MAX);
+    full.position.speed_kmh = u8::MAX;
+    full.position.latitude_udeg = i32::MIN;
+    full.position.longitude_udeg = i32::MAX;
+    full.raw = Some((0..35).collect());
+    let mut bare = record(0, 0, 0);
+    bare.position.composition = Composition(0);
+    bare.received_at_ms = 0;
+    let records = vec![Record::Position(full.clone()), Record::Position(bare.clone())];
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    assert_eq!(read(&*site.history(), everything(0xFFFF_FFFF)).await, [full]);
+    assert_eq!(read(&*site.history(), everything(0)).await, [bare]);
+}
+
+/// Sparse and dense days, several devices, more rows than a page.
+pub(crate) async fn ranges_agree_with_a_model(site: Site) {
+    let site = site.migrated().await;
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut rows: Vec<PositionRecord> = (0..2_400).map(|n| record(1, BASE + n * 5, 1)).collect();
+    rows.extend((0..300).map(|_| {
+        let second = BASE - rng.random_range(0..100 * 86_400);
+        record(rng.random_range(1..4), second, rng.random_range(0..3))
+    }));
+    rows.extend((0..80).map(|day| record(2, day * 86_400, u64::MAX - u64::from(day))));
+    let records: Vec<Record> = rows.iter().cloned().map(Record::Position).collect();
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+
+    let history = site.history();
+    for number in 0..120 {
+        let (a, b) = (any_second(&mut rng), any_second(&mut rng));
+        let after = (any_second(&mut rng), rng.random_range(0..3));
+        let query = RangeQuery {
+            device: DeviceId::new(rng.random_range(1..5)),
+            from: if number % 3 == 0 { 0 } else { a.min(b) },
+            to: if number % 4 == 0 { u32::MAX } else { a.max(b) },
+            descending: rng.random(),
+            after: rng.random_bool(0.4).then_some(after),
+            limit: rng.random_bool(0.5).then(|| rng.random_range(0..1_500)),
+        };
+        let found = read(&*history, query.clone()).await;
+        assert_eq!(keys(&found), expected(&rows, &query), "{query:?}");
+    }
+    for descending in [false, true] {
+        page_through(&*history, &rows, RangeQuery { descending, ..everything(1) }).await;
+    }
+    let reversed = RangeQuery { from: 10, to: 9, ..everything(1) };
+    assert_eq!(read(&*history, reversed).await, []);
+}
+
+fn any_second(rng: &mut StdRng) -> u32 {
+    if rng.random() {
+        BASE - rng.random_range(0..100 * 86_400)
+    } else {
+        BASE + rng.random_range(0..12_000)
+    }
+}
+
+/// Cursor by cursor, as the API does it, nothing is left out or given twice.
+async fn page_through(history: &dyn History, rows: &[PositionRecord], query: RangeQuery) {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = RangeQuery { after, limit: Some(333), ..query.clone() };
+        let page = keys(&read(history, page).await);
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        found.extend(page);
+    }
+    assert_eq!(found, expected(rows, &query));
+}
+
+pub(crate) async fn hashes_order_frames_of_one_second(site: Site) {
+    let site = site.migrated().await;
+    let hashes = [0, 1, u64::MAX / 2, u64::MAX / 2 + 1, u64::MAX - 1, u64::MAX];
+    let records: Vec<Record> = hashes.iter().rev().map(|hash| frame(1, BASE, *hash)).collect();
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    let history = site.history();
+    let ascending: Vec<u64> =
+        read(&*history, everything(1)).await.iter().map(|row| row.frame_hash).collect();
+    assert_eq!(ascending, hashes);
+    for (index, hash) in hashes.into_iter().enumerate() {
+        let behind = RangeQuery { after: Some((BASE, hash)), ..everything(1) };
+        assert_eq!(read(&*history, behind.clone()).await.len(), hashes.len() - 1 - index);
+        let before = RangeQuery { descending: true, ..behind };
+        assert_eq!(read(&*history, before).await.len(), index);
+    }
+}
+
+pub(crate) async fn the_last_position_is_found_across_days(site: Site) {
+    let site = site.migrated().await;
+    let mut without_fix = record(1, BASE, 9);
+    without_fix.position.composition = Composition(0);
+    let mut records: Vec<Record> =
+        (1..200).map(|day| frame(1, BASE - 400 * 86_400 - day * 86_400, 1)).collect();
+    records.push(Record::Position(without_fix.clone()));
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+
+    let history = site.history();
+    let last = async |not_after, with_fix| {
+        let found = history.last_position(DeviceId::new(1), not_after, with_fix).await.unwrap();
+        found.map(|row| row.position.recorded_at)
+    };
+    let newest_fix = BASE - 401 * 86_400;
+    let oldest = BASE - 599 * 86_400;
+    assert_eq!(last(u32::MAX, false).await, Some(BASE));
+    assert_eq!(last(BASE, false).await, Some(BASE));
+    assert_eq!(last(BASE - 1, false).await, Some(newest_fix));
+    assert_eq!(last(u32::MAX, true).await, Some(newest_fix));
+    assert_eq!(last(oldest, true).await, Some(oldest));
+    assert_eq!(last(oldest - 1, true).await, None);
+    assert_eq!(history.last_position(DeviceId::new(2), BASE, false).await.unwrap(), None);
+}
+
+pub(crate) async fn a_device_is_known_by_any_trace(site: Site) {
+    let site = site.migrated().await;
+    let history = site.history();
+    for device in 1..=4 {
+        assert!(!history.knows_device(DeviceId::new(device)).await.unwrap());
+    }
+    let letter = Record::DeadLetter(Box::new(letter(Some(2), BASE_MS, b"x")));
+    history.commit(&[part("w", 1, vec![frame(1, BASE, 1), letter])], "x").await.unwrap();
+    let role = LoginRole::Device(DeviceId::new(3));
+    site.database.logins().add("000003", role, BASE_MS).await.unwrap();
+    for (device, known) in [(1, true), (2, true), (3, true), (4, false)] {
+        assert_eq!(history.knows_device(DeviceId::new(device)).await.unwrap(), known, "{device}");
+    }
+}
+
+pub(crate) async fn live_entries_are_rebuilt(site: Site) {
+    let site = site.migrated().await;
+    let mut rng = StdRng::seed_from_u64(5);
+    let mut rows = Vec::new();
+    // Enough devices for two chunks, several frames each, in any order.
+    for number in 0..5_000_u32 {
+        let mut row = record(number % 1_700, BASE + rng.random_range(0..900), rng.random());
+        let status: u16 = rng.random();
+        row.position.composition = Composition(status);
+        row.received_at_ms = BASE_MS + rng.random_range(0..1_000_000);
+        rows.push(row);
+    }
+    let records = rows.iter().cloned().map(Record::Position).collect();
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+
+    let (since_ms, recorded_from) = (BASE_MS + 300_000, BASE + 200);
+    let mut model: BTreeMap<u32, LiveEntry> = BTreeMap::new();
+    for row in &rows {
+        if row.received_at_ms >= since_ms && row.position.recorded_at >= recorded_from {
+            let entry = LiveEntry::from_record(row);
+            let device = entry.device.number();
+            match model.get_mut(&device) {
+                Some(held) => held.merge(entry),
+                None => drop(model.insert(device, entry)),
+            }
+        }
+    }
+    let history = site.history();
+    let chunks: Vec<Vec<LiveEntry>> =
+        history.recent_entries(since_ms, recorded_from).try_collect().await.unwrap();
+    assert!(chunks.len() >= 2 && chunks.iter().all(|chunk| chunk.len() <= 1000));
+    let rebuilt: BTreeMap<u32, LiveEntry> =
+        chunks.into_iter().flatten().map(|entry| (entry.device.number(), entry)).collect();
+    assert_eq!(rebuilt, model);
+}
