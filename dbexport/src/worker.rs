@@ -6,10 +6,8 @@
 //! their commit, or it would stand in the way for ever. The committing lanes are
 //! the exporter's and run apart from this.
 
-use std::time::Duration;
-
 use nemeses_mqtt::{Ack, BrokerUrl, ConnectError, Message, Subscriber, SubscriberConfig};
-use nemeses_protocol::{BatchMessage, DeadLetter, Reason, Record, WorkerName};
+use nemeses_protocol::{BatchMessage, BatchMessageError, DeadLetter, Reason, Record, WorkerName};
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::history::Part;
@@ -148,12 +146,7 @@ impl Worker {
             worked = working => worked,
             () = stop.all.cancelled() => Ok(()),
         };
-        // Sends the last acknowledgements and clears the session of one that has
-        // left; under a bound of its own, since the lanes may just have ended.
-        let closing = tokio::time::timeout(CLOSE_WITHIN, self.subscriber.close());
-        if closing.await.is_err() {
-            tracing::warn!("the broker did not answer the goodbye; batches may come again");
-        }
+        self.subscriber.close_unless(&stop.all).await;
         worked
     }
 
@@ -172,23 +165,25 @@ impl Worker {
     }
 
     fn submit(&self, message: Message) {
-        let work = BatchMessage::decode(&message.payload).map(as_part).unwrap_or_else(|error| {
-            self.unreadable.inc();
+        let work = BatchMessage::decode(&message.payload)
+            .map_or_else(|error| self.bury(&message, &error), as_part);
+        let receipt = BatchReceipt { ack: message.ack, _under_way: self.under_way.token() };
+        self.exporter.submit(Submission { work, receipt });
+    }
+
+    fn bury(&self, message: &Message, error: &BatchMessageError) -> Work {
+        // The first is told, all are counted and kept: a flood is not logged.
+        if self.unreadable.inc() == 0 {
             tracing::error!(
                 topic = message.topic,
                 bytes = message.payload.len(),
                 %error,
-                "a message on /DB is no batch; it becomes dead letters"
+                "a message is no batch; it becomes dead letters (reason bad_batch), and so will others, unlogged"
             );
-            unreadable(&message.topic, &message.payload, self.clock.now_ms())
-        });
-        let receipt = BatchReceipt { ack: message.ack, _under_way: self.under_way.token() };
-        self.exporter.submit(Submission { work, receipt });
+        }
+        unreadable(&message.topic, &message.payload, self.clock.now_ms())
     }
 }
-
-/// For the last acknowledgements and the session's end.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 fn as_part(batch: BatchMessage) -> Work {
     let BatchMessage { key, tallies, records } = batch;

@@ -117,6 +117,12 @@ impl Subscriber {
         self.inbox.try_receive()
     }
 
+    /// Whether a subscriber that leaves has received and acknowledged all that
+    /// the broker held for it.
+    pub fn has_left(&self) -> bool {
+        self.inbox.has_left()
+    }
+
     /// Whether there is a connection now.
     pub fn is_connected(&self) -> bool {
         self.stats.connected.get() == 1
@@ -127,13 +133,28 @@ impl Subscriber {
         &self.stats
     }
 
-    /// Sends the acknowledgements given so far and disconnects. What is not
-    /// acknowledged stays in the session. A subscriber that has left and is
-    /// drained clears its session, trying until the broker is there.
+    /// Sends the acknowledgements given so far and disconnects, within about two
+    /// seconds. What is not acknowledged stays in the session. A subscriber that
+    /// has left clears its session, and tries until the broker is there.
     pub async fn close(mut self) {
         self.closing.cancel();
         if let Err(error) = (&mut self.driver).await {
             tracing::error!(%error, "the subscriber's task ended badly");
+        }
+    }
+
+    /// Like [`Subscriber::close`], but stops trying to clear the session when
+    /// `given_up` is cancelled.
+    pub async fn close_unless(self, given_up: &CancellationToken) {
+        if !self.has_left() {
+            return self.close().await;
+        }
+        tokio::select! {
+            biased;
+            () = self.close() => {}
+            () = given_up.cancelled() => {
+                tracing::warn!("the session could not be cleared: it goes on collecting; leave again");
+            }
         }
     }
 }

@@ -3,5 +3,7 @@
 //! worker from its subscription.
 
 mod step;
+mod worker;
 
 pub use step::{Message, Output, Policy, Reply, Step};
+pub use worker::{Worker, WorkerConfig};

@@ -58,7 +58,7 @@ impl Driver {
                 () = self.closing.cancelled() => return,
             }
         }
-        self.inbox.end();
+        self.inbox.leave();
         self.closing.cancelled().await;
         self.clear_session(&mut reconnect).await;
     }

@@ -23,6 +23,7 @@ struct State {
     messages: VecDeque<Message>,
     unpromised: usize,
     ended: bool,
+    left: bool,
 }
 
 impl Inbox {
@@ -54,6 +55,16 @@ impl Inbox {
     pub(crate) fn clear(&self) {
         let mut state = self.lock();
         state.messages.retain(|message| !message.ack.is_promised());
+    }
+
+    /// Nothing will follow, since this subscriber has left and is drained.
+    pub(crate) fn leave(&self) {
+        self.lock().left = true;
+        self.end();
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.lock().left
     }
 
     /// Nothing will follow.

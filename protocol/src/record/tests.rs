@@ -35,11 +35,14 @@ fn the_hash_is_blind_to_the_historical_bit_alone() {
 
 #[test]
 fn every_reason_has_its_own_code_and_is_found_by_it() {
-    let reasons =
-        [Reason::IdentityMismatch, Reason::TopicMismatch, Reason::Future, Reason::Refused]
-            .into_iter()
-            .chain(DecodeError::ALL.map(Reason::Decode));
-    for reason in reasons {
+    let policy = [
+        Reason::IdentityMismatch,
+        Reason::TopicMismatch,
+        Reason::Future,
+        Reason::Refused,
+        Reason::BadBatch,
+    ];
+    for reason in policy.into_iter().chain(DecodeError::ALL.map(Reason::Decode)) {
         assert_eq!(Reason::from_code(reason.code()), Some(reason));
     }
     assert_eq!(Reason::from_code("of a later version"), None);

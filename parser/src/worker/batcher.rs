@@ -1,0 +1,167 @@
+//! Which records go into which batch. Pure: no clock, no IO.
+//!
+//! Records keep their order. A batch is bounded in rows and in bytes, estimated
+//! from above; a message that does not fit goes over several batches, and its
+//! receipt is due when all of them are kept.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use nemeses_protocol::{BatchKey, BatchMessage, MAX_BATCH_ROWS, Record, Tally, WorkerName};
+
+use super::share::Share;
+
+/// The bounds of one batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Records.
+    pub(super) rows: usize,
+    /// Encoded bytes, the base included. A record that is larger alone goes alone.
+    pub(super) bytes: usize,
+}
+
+/// A closed batch and what is owed for it.
+#[derive(Debug)]
+pub(super) struct Batch<R> {
+    /// What to publish.
+    pub(super) message: BatchMessage,
+    /// A part of the receipt of every message in it.
+    pub(super) shares: Vec<Share<R>>,
+}
+
+/// Fills batches.
+#[derive(Debug)]
+pub(super) struct Batcher<R> {
+    worker: WorkerName,
+    run: u64,
+    next_sequence: u64,
+    limits: Limits,
+    open: Open<R>,
+    full: VecDeque<Batch<R>>,
+}
+
+#[derive(Debug)]
+struct Open<R> {
+    since: Option<Instant>,
+    records: Vec<Record>,
+    tallies: Vec<Tally>,
+    bytes: usize,
+    shares: Vec<Share<R>>,
+}
+
+impl<R> Default for Open<R> {
+    fn default() -> Self {
+        Self {
+            since: None,
+            records: Vec::new(),
+            tallies: Vec::new(),
+            bytes: BatchMessage::BASE_LEN_ESTIMATE,
+            shares: Vec::new(),
+        }
+    }
+}
+
+impl<R> Batcher<R> {
+    /// Numbers batches from 1 under this worker and run.
+    pub(super) fn new(worker: WorkerName, run: u64, limits: Limits) -> Self {
+        Self { worker, run, next_sequence: 1, limits, open: Open::default(), full: VecDeque::new() }
+    }
+
+    /// Adds what one message brought. Returns the receipt at once when it
+    /// brought nothing.
+    pub(super) fn take(
+        &mut self,
+        records: Vec<Record>,
+        pings: u32,
+        received_at_ms: u64,
+        now: Instant,
+        receipt: R,
+    ) -> Option<R> {
+        let share = Share::of(receipt);
+        let mut joined = false;
+        for record in records {
+            let bytes = record.encoded_len_estimate();
+            if !self.fits(bytes) {
+                self.close();
+                joined = false;
+            }
+            self.join(&mut joined, &share, now);
+            self.open.bytes += bytes;
+            self.open.records.push(record);
+        }
+        if pings > 0 {
+            let minute = u32::try_from(received_at_ms / 60_000).unwrap_or(u32::MAX);
+            if !self.open.count(minute, pings) {
+                self.close();
+                joined = false;
+                self.open.tallies.push(Tally { minute, pings });
+            }
+            self.join(&mut joined, &share, now);
+        }
+        // Full by rows: need not wait for the next record to find out.
+        if self.open.records.len() >= self.limits.rows {
+            self.close();
+        }
+        share.kept()
+    }
+
+    /// When the batch that is being filled was begun; `None` while it is empty.
+    pub(super) const fn opened(&self) -> Option<Instant> {
+        self.open.since
+    }
+
+    /// Whether a closed batch waits.
+    pub(super) fn has_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
+    /// The oldest closed batch.
+    pub(super) fn next_full(&mut self) -> Option<Batch<R>> {
+        self.full.pop_front()
+    }
+
+    /// Closes the batch that is being filled, unless it is empty.
+    pub(super) fn close(&mut self) {
+        if self.open.since.is_none() {
+            return;
+        }
+        let Open { records, tallies, shares, .. } = std::mem::take(&mut self.open);
+        let key =
+            BatchKey { worker: self.worker.clone(), run: self.run, sequence: self.next_sequence };
+        self.next_sequence += 1;
+        self.full.push_back(Batch { message: BatchMessage { key, tallies, records }, shares });
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        self.open.records.is_empty()
+            || self.open.records.len() < self.limits.rows
+                && self.open.bytes + bytes <= self.limits.bytes
+    }
+
+    /// Notes that the message has a part in the open batch, once.
+    fn join(&mut self, joined: &mut bool, share: &Share<R>, now: Instant) {
+        self.open.since.get_or_insert(now);
+        if !std::mem::replace(joined, true) {
+            self.open.shares.push(share.another());
+        }
+    }
+}
+
+impl<R> Open<R> {
+    /// Counts pings; false when there is no room for another minute.
+    fn count(&mut self, minute: u32, pings: u32) -> bool {
+        let room = self.tallies.len() < MAX_BATCH_ROWS;
+        match self.tallies.iter_mut().find(|tally| tally.minute == minute) {
+            Some(tally) => match tally.pings.checked_add(pings) {
+                Some(sum) => tally.pings = sum,
+                None => return false,
+            },
+            None if room => self.tallies.push(Tally { minute, pings }),
+            None => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The loop that moves messages: decode, answer, batch, hand over, acknowledge.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use nemeses_mqtt::{Ack, Message, Publisher, Subscriber};
+use nemeses_protocol::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Speaker};
+use nemeses_runtime::{Clock, Outage, Registry, Stop};
+use nemeses_store::live::LiveWriter;
+use tokio::task::JoinSet;
+
+use super::WorkerConfig;
+use super::batcher::{Batch, Batcher, Limits};
+use super::handover::Handover;
+use super::replies::Replies;
+use super::share::Share;
+use super::stats::Stats;
+use crate::step::{self, Output, Step};
+
+/// Messages that are decoded in one go before anything else gets a turn.
+const TAKE_AT_ONCE: usize = 200;
+
+/// What messages pass through.
+pub(super) struct Line {
+    step: Step,
+    live: LiveWriter,
+    clock: Clock,
+    batcher: Batcher<Ack>,
+    handover: Arc<Handover>,
+    lanes: usize,
+    flush_after: Duration,
+    replies: Replies,
+    stats: Stats,
+    underway: JoinSet<()>,
+}
+
+impl Line {
+    pub(super) fn new(
+        config: WorkerConfig,
+        publisher: Publisher,
+        live: LiveWriter,
+        clock: Clock,
+        registry: &mut Registry,
+    ) -> Self {
+        let counters = Stats::default();
+        counters.register(registry);
+        let topics = config.policy.topics.clone();
+        let limits = Limits {
+            rows: config.max_rows.clamp(1, MAX_BATCH_ROWS),
+            bytes: config.max_bytes.min(MAX_BATCH_BYTES),
+        };
+        let handover = Handover {
+            publisher: publisher.clone(),
+            topic: topics.db.clone(),
+            retry: config.retry,
+            outage: Outage::new(),
+            stats: counters.clone(),
+        };
+        Self {
+            replies: Replies::new(publisher, topics, counters.clone()),
+            step: Step::new(config.policy),
+            live,
+            clock,
+            batcher: Batcher::new(config.name, rand::random(), limits),
+            handover: Arc::new(handover),
+            lanes: config.lanes.max(1),
+            flush_after: config.flush_after,
+            stats: counters,
+            underway: JoinSet::new(),
+        }
+    }
+
+    /// Works until it is asked to stop or has left.
+    pub(super) async fn work(
+        &mut self,
+        subscriber: &mut Subscriber,
+        stop: &Stop,
+    ) -> anyhow::Result<()> {
+        loop {
+            self.dispatch(Instant::now());
+            // While all lanes are busy, the batch grows; a full one that waits
+            // for a lane stops the intake, and so the broker.
+            let due = self.batcher.opened().map(|opened| opened + self.flush_after);
+            let has_room = self.underway.len() < self.lanes;
+            tokio::select! {
+                () = stop.intake.cancelled() => return Ok(()),
+                Some(ended) = self.underway.join_next() => ended.context("a hand-over")?,
+                () = sleep_until(due), if due.is_some() && has_room => {}
+                message = subscriber.receive(), if !self.batcher.has_full() => match message {
+                    Some(message) => self.take_what_is_there(message, subscriber),
+                    None if subscriber.has_left() => return Ok(()),
+                    None => anyhow::bail!("the connection to the broker ended for good"),
+                },
+            }
+        }
+    }
+
+    /// Hands over everything that was taken.
+    pub(super) async fn drain(&mut self) -> anyhow::Result<()> {
+        self.batcher.close();
+        loop {
+            self.dispatch(Instant::now());
+            match self.underway.join_next().await {
+                Some(ended) => ended.context("a hand-over")?,
+                None => break,
+            }
+        }
+        self.replies.drain().await;
+        Ok(())
+    }
+
+    /// Starts the batches that are full or due, while lanes are free.
+    fn dispatch(&mut self, now: Instant) {
+        while self.underway.len() < self.lanes {
+            let due = self.batcher.opened().is_some_and(|opened| now >= opened + self.flush_after);
+            if due && !self.batcher.has_full() {
+                self.batcher.close();
+            }
+            let Some(batch) = self.batcher.next_full() else { return };
+            self.underway.spawn(hand_over(Arc::clone(&self.handover), batch, self.live.clone()));
+        }
+    }
+
+    fn take_what_is_there(&mut self, first: Message, subscriber: &mut Subscriber) {
+        let mut out = Output::default();
+        let mut next = Some(first);
+        let mut taken = 0;
+        while let Some(message) = next.take() {
+            self.take(message, &mut out);
+            taken += 1;
+            if taken < TAKE_AT_ONCE && !self.batcher.has_full() {
+                next = subscriber.try_receive();
+            }
+        }
+        self.live.offer(out.live);
+    }
+
+    fn take(&mut self, message: Message, out: &mut Output) {
+        let received_at_ms = self.clock.now_ms();
+        let frames = step::Message {
+            topic: &message.topic,
+            payload: &message.payload,
+            received_at_ms,
+            speaker: Speaker::Any,
+        };
+        self.step.take(&frames, out);
+        self.stats.took(out);
+        for reply in out.replies.drain(..) {
+            self.replies.send(reply);
+        }
+        let records = std::mem::take(&mut out.records);
+        let pings = std::mem::take(&mut out.pings);
+        let nothing =
+            self.batcher.take(records, pings, received_at_ms, Instant::now(), message.ack);
+        // No record and no ping: there is nothing to wait for.
+        if let Some(ack) = nothing {
+            ack.done();
+        }
+    }
+}
+
+/// Acknowledges what `/DB` and the live store have taken. Given up on the way,
+/// nothing is acknowledged.
+async fn hand_over(handover: Arc<Handover>, batch: Batch<Ack>, live: LiveWriter) {
+    let Batch { message, shares } = batch;
+    tokio::join!(handover.until_taken(&message), live.flushed());
+    for ack in shares.into_iter().filter_map(Share::kept) {
+        ack.done();
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}
