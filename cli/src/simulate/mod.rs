@@ -2,17 +2,40 @@
 //! measuring, and for tests that must know which frames were acknowledged.
 //!
 //! What a device sends is a pure function of seed, device and simulated time
-//! (`route`, `trip`, `device`); when it is sent is decided by `pace`; `session`
+//! (`world`, `device`); when it is sent is decided by `pace`; `session`
 //! holds what is unacknowledged and what comes again after a loss, without IO;
 //! `connection` is the IO around it.
 
+mod connection;
+mod device;
+mod journal;
+mod pace;
+mod report;
+mod session;
+mod tally;
+mod world;
+
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args};
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::Clock;
+use rumqttc::QoS;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
+use self::connection::{Connection, Plan};
+use self::device::{Device, Schedule};
+use self::journal::Journal;
+use self::pace::Pace;
+use self::tally::Tally;
+use self::world::World;
 use crate::args::LinkArgs;
-use crate::config::value;
+use crate::config::{MqttUrl, mqtt_url, value};
+use crate::tools::print;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -242,7 +265,163 @@ pub(crate) struct SimulateArgs {
     pub(crate) json: bool,
 }
 
-/// Runs the simulation.
-pub(crate) async fn run(_args: SimulateArgs) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+/// Connections when each tracker has its own.
+const MOST_OWN_CONNECTIONS: u32 = 10_000;
+
+/// Simulates until the duration is over or Ctrl-C, and shows what was counted.
+///
+/// # Errors
+/// Wrong settings, a broker that refuses the login, or a file that cannot be
+/// written.
+pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
+    let plan = Arc::new(plan(&args)?);
+    let mut connections = JoinSet::new();
+    for connection in connections_of(&args, &plan)? {
+        connections.spawn(connection.run());
+    }
+    let report =
+        tokio::spawn(report::show_progress(Arc::clone(&plan), connections.len(), args.duration));
+    let ending = Arc::clone(&plan);
+    let end = tokio::spawn(async move {
+        tokio::select! {
+            () = asked_to_end() => {}
+            () = run_time_over(args.duration) => {}
+            () = ending.stop.cancelled() => {}
+        }
+        ending.stop.cancel();
+    });
+    let outcome = finished(&mut connections, &plan.stop).await;
+    let took = plan.begun.elapsed();
+    plan.stop.cancel();
+    end.await?;
+    report.await?;
+    for journal in [&plan.acknowledged, &plan.sent].into_iter().flatten() {
+        journal.flush()?;
+    }
+    outcome?;
+    let counts = plan.tally.read();
+    if args.json {
+        return print(&format!("{}\n", counts.as_json(took)));
+    }
+    print(&counts.as_text(took))
 }
+
+/// Waits for all connections; the first that fails ends the others.
+async fn finished(
+    connections: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut outcome = Ok(());
+    while let Some(ended) = connections.join_next().await {
+        let ended = ended.map_err(anyhow::Error::from).flatten();
+        if ended.is_err() {
+            stop.cancel();
+            outcome = outcome.and(ended);
+        }
+    }
+    outcome
+}
+
+async fn run_time_over(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C, or the system's wish.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals the process ends the hard way.
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn plan(args: &SimulateArgs) -> anyhow::Result<Plan> {
+    let broker = mqtt_url(&args.link)?;
+    let last = args.first_device.number().checked_add(args.devices - 1);
+    anyhow::ensure!(
+        last.is_some_and(|last| last <= DeviceId::MAX_SFT9001),
+        "{} devices from {} on go beyond the last id, FFFFFF; begin earlier with --first-device, or simulate fewer with --devices",
+        args.devices,
+        args.first_device
+    );
+    let clock = Clock::system();
+    let interval_s = u32::try_from(args.interval.as_secs()).unwrap_or(u32::MAX);
+    let pace = Pace::new(args.rate, args.devices, interval_s, args.speed);
+    let start_s = match args.start {
+        Some(start_ms) => u32::try_from(start_ms / 1000).unwrap_or(u32::MAX),
+        None => pace.start_s(clock.now_s(), args.duration, args.devices, interval_s),
+    };
+    let journal = |path: &Option<PathBuf>| path.as_deref().map(Journal::create).transpose();
+    Ok(Plan {
+        login: login(args, &broker),
+        broker,
+        schedule: Schedule { start_s, interval_s, devices: args.devices },
+        pace,
+        world: World::new(args.seed),
+        qos: match args.qos {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        },
+        window: args.window,
+        hex: args.hex,
+        own_topics: args.own_topics,
+        topic_messenger: args.topic_messenger.clone(),
+        topic_ping: args.topic_ping.clone(),
+        acknowledged: journal(&args.log_acknowledged)?,
+        sent: journal(&args.log_sent)?,
+        tally: Tally::new(),
+        clock,
+        begun: Instant::now(),
+        stop: CancellationToken::new(),
+        outage_told: AtomicBool::new(false),
+    })
+}
+
+fn login(args: &SimulateArgs, broker: &MqttUrl) -> Option<(String, String)> {
+    let named = args.username.clone().map(|name| (name, args.password.clone().unwrap_or_default()));
+    let of_url =
+        || broker.login.as_ref().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
+    named.or_else(of_url)
+}
+
+/// Deals the trackers out to the connections in turn.
+fn connections_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<Connection>> {
+    let own = args.connections == 0;
+    anyhow::ensure!(
+        !own || args.devices <= MOST_OWN_CONNECTIONS,
+        "{} devices cannot have a connection each, {MOST_OWN_CONNECTIONS} at most; let them share with --connections",
+        args.devices
+    );
+    let count = if own { args.devices } else { args.connections.min(args.devices) };
+    let connection = |number: u32| {
+        let devices: Vec<(u32, Device)> = (number..args.devices)
+            .step_by(count as usize)
+            .map(|index| {
+                let id = DeviceId::new(args.first_device.number() + index);
+                (index, Device::new(args.seed, id))
+            })
+            .collect();
+        let prefix = &args.client_id_prefix;
+        let client_id = match devices.as_slice() {
+            [(_, device)] if own => format!("{prefix}-{}", device.id),
+            _ => format!("{prefix}-{number}"),
+        };
+        Connection::new(Arc::clone(plan), client_id, devices)
+    };
+    Ok((0..count).map(connection).collect())
+}
+
+#[cfg(test)]
+mod tests;
