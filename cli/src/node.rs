@@ -10,11 +10,12 @@ use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::live::LiveWriter;
+use nemeses_store::relay::open_relay;
 
 use crate::config;
 use crate::glue::{
-    DRAIN, LoginAuthenticator, Mirror, NodeIntake, asked_to_end, database, door_config,
-    keep_rebuilt, live, make_data_dir, policy, serve_api, serve_metrics,
+    DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, asked_to_end, database, door_config,
+    keep_rebuilt, listen, live, make_data_dir, policy, serve_api, serve_metrics,
 };
 
 /// This process in the books.
@@ -45,7 +46,12 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     };
     let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(database.logins()));
     let config = door_config(&settings.door, settings.topics.clone());
-    let door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry).await?;
+    let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry).await?;
+    if let Some(redis) = &settings.redis {
+        let (sender, relay) = open_relay(redis.expose())?;
+        door = door.with_relay(Arc::new(DoorRelay(sender)));
+        listen(&tasks, relay, door.handle());
+    }
     mirror.attach(door.handle());
     let mqtt = door.local_addr().context("the door has no address")?;
 

@@ -5,5 +5,6 @@
 mod error;
 pub mod history;
 pub mod live;
+pub mod relay;
 
 pub use error::StoreError;

@@ -8,7 +8,7 @@ mod server;
 mod strategies;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
@@ -16,9 +16,11 @@ use nemeses_store::StoreError;
 use nemeses_store::live::{
     Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, RedisLive, RedisOptions,
 };
+use nemeses_store::relay::{RelaySender, Relayed, open_relay};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use server::{DEADLINE, Redis};
@@ -314,4 +316,48 @@ async fn tls_is_spoken_and_checked() {
     // An unknown certificate is refused.
     let wary = RedisLive::new(&url, TTL_MS, Clock::held(NOW_MS), RedisOptions::default()).unwrap();
     wary.ping().await.unwrap_err();
+}
+
+/// Two nodes' relays on one Redis, and what the second hears.
+async fn relay_pair(
+    redis: &Redis,
+) -> (RelaySender, mpsc::UnboundedReceiver<Relayed>, CancellationToken) {
+    let stop = CancellationToken::new();
+    let (speaking, mine) = open_relay(&redis.url()).unwrap();
+    let (_, theirs) = open_relay(&redis.url()).unwrap();
+    let (told, heard) = mpsc::unbounded_channel();
+    tokio::spawn(mine.run(|_| {}, stop.clone()));
+    let deliver = move |message| drop(told.send(message));
+    tokio::spawn(theirs.run(deliver, stop.clone()));
+    (speaking, heard, stop)
+}
+
+/// Sends until one arrives: what is sent before both are connected is lost by design.
+async fn until_heard(
+    speaking: &RelaySender,
+    heard: &mut mpsc::UnboundedReceiver<Relayed>,
+    message: &Relayed,
+) {
+    let begun = Instant::now();
+    while begun.elapsed() < DEADLINE {
+        assert!(speaking.send(message.clone()));
+        let next = tokio::time::timeout(Duration::from_millis(100), heard.recv()).await;
+        if next.is_ok_and(|next| next.as_ref() == Some(message)) {
+            return;
+        }
+    }
+    panic!("nothing was heard");
+}
+
+#[tokio::test]
+async fn replies_and_commands_travel_between_nodes_and_over_a_restart() {
+    let mut redis = Redis::start();
+    let (speaking, mut heard, stop) = relay_pair(&redis).await;
+    let device = DeviceId::new(0x0A_3F73);
+    until_heard(&speaking, &mut heard, &Relayed::Command(device, b"stop".to_vec())).await;
+    until_heard(&speaking, &mut heard, &Relayed::Reply(device, vec![0, 255])).await;
+    redis.kill();
+    redis.start_again();
+    until_heard(&speaking, &mut heard, &Relayed::Command(device, b"go".to_vec())).await;
+    stop.cancel();
 }

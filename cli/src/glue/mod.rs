@@ -6,6 +6,7 @@ mod authenticate;
 mod intake;
 mod mirror;
 mod parts;
+mod relay;
 mod signals;
 
 pub(crate) use authenticate::LoginAuthenticator;
@@ -15,4 +16,5 @@ pub(crate) use parts::{
     DRAIN, database, door_config, keep_rebuilt, live, make_data_dir, policy, serve_api,
     serve_metrics,
 };
+pub(crate) use relay::{DoorRelay, listen};
 pub(crate) use signals::asked_to_end;

@@ -1,0 +1,194 @@
+//! Carries replies and commands between nodes, over Redis' publish and
+//! subscribe: a device's next node hears of them without either knowing the
+//! other. Nothing is kept on purpose: a device that is not connected anywhere
+//! gets nothing, as with any broker, and telemetry never travels this way.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::{Backoff, Outage};
+use redis::Client;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::StoreError;
+
+/// Where nodes meet.
+const CHANNEL: &str = "nemeses:relay:1";
+/// Messages that wait for Redis: 1024 of at most 64 KiB, in practice of some 50
+/// bytes. Beyond it they are dropped: late commands help nobody.
+const WAITING: usize = 1024;
+/// The largest payload carried.
+const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+/// After errors.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Something for a device that may be connected to another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relayed {
+    /// A ping's answer.
+    Reply(DeviceId, Vec<u8>),
+    /// A command.
+    Command(DeviceId, Vec<u8>),
+}
+
+impl Relayed {
+    /// Kind, device (4 bytes, big endian), payload.
+    fn encode(&self) -> Vec<u8> {
+        let (kind, device, payload) = match self {
+            Self::Reply(device, payload) => (b'r', device, payload),
+            Self::Command(device, payload) => (b'c', device, payload),
+        };
+        let mut bytes = Vec::with_capacity(5 + payload.len());
+        bytes.push(kind);
+        bytes.extend(device.number().to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&kind, rest) = bytes.split_first()?;
+        let (device, payload) = rest.split_first_chunk::<4>()?;
+        let device = DeviceId::new(u32::from_be_bytes(*device));
+        match kind {
+            b'r' => Some(Self::Reply(device, payload.to_vec())),
+            b'c' => Some(Self::Command(device, payload.to_vec())),
+            _ => None,
+        }
+    }
+
+    fn payload_len(&self) -> usize {
+        match self {
+            Self::Reply(_, payload) | Self::Command(_, payload) => payload.len(),
+        }
+    }
+}
+
+/// Hands messages over to be sent. Clones share.
+#[derive(Clone, Debug)]
+pub struct RelaySender(mpsc::Sender<Relayed>);
+
+impl RelaySender {
+    /// Sends to all nodes, this one included. Never waits; whether there was room.
+    pub fn send(&self, message: Relayed) -> bool {
+        message.payload_len() <= MAX_PAYLOAD_BYTES && self.0.try_send(message).is_ok()
+    }
+}
+
+/// The other half: run it as a tracked task.
+#[derive(Debug)]
+pub struct Relay {
+    client: Client,
+    waiting: mpsc::Receiver<Relayed>,
+}
+
+/// A relay over this Redis. Connects when it runs.
+///
+/// # Errors
+/// `Configuration` for a URL that cannot be used.
+pub fn open_relay(url: &str) -> Result<(RelaySender, Relay), StoreError> {
+    let client = Client::open(url).map_err(|error| {
+        StoreError::Configuration(format!("the Redis URL cannot be used: {error}"))
+    })?;
+    let (sender, waiting) = mpsc::channel(WAITING);
+    Ok((RelaySender(sender), Relay { client, waiting }))
+}
+
+impl Relay {
+    /// Sends what waits and delivers what comes until `stop`, over as many
+    /// connections in turn as it takes.
+    pub async fn run(mut self, deliver: impl Fn(Relayed) + Send, stop: CancellationToken) {
+        let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
+        while !stop.is_cancelled() {
+            let connected = || {
+                if let Some(down) = outage.ends() {
+                    tracing::info!(
+                        down_s = down.as_secs(),
+                        "replies and commands travel between nodes again"
+                    );
+                }
+            };
+            let carried = self.carry(&deliver, connected);
+            let Some(Err(error)) = stop.run_until_cancelled(carried).await else { return };
+            if outage.begins() {
+                tracing::warn!(%error, "replies and commands do not travel between nodes until Redis is back");
+                backoff.reset();
+            }
+            stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await;
+        }
+    }
+
+    /// Carries until the connection fails.
+    async fn carry(
+        &mut self,
+        deliver: &(impl Fn(Relayed) + Send),
+        connected: impl Fn() + Send,
+    ) -> Result<(), redis::RedisError> {
+        let mut listening = self.client.get_async_pubsub().await?;
+        listening.subscribe(CHANNEL).await?;
+        let mut speaking = self.client.get_multiplexed_async_connection().await?;
+        let mut heard = listening.into_on_message();
+        while self.waiting.try_recv().is_ok() {
+            // Came while nobody could be reached: too late now.
+        }
+        connected();
+        loop {
+            tokio::select! {
+                message = heard.next() => match message {
+                    Some(message) => {
+                        if let Some(relayed) = Relayed::decode(message.get_payload_bytes()) {
+                            deliver(relayed);
+                        }
+                    }
+                    None => return Err(closed()),
+                },
+                Some(message) = self.waiting.recv() => publish(&mut speaking, &message).await?,
+            }
+        }
+    }
+}
+
+async fn publish(
+    connection: &mut MultiplexedConnection,
+    message: &Relayed,
+) -> Result<(), redis::RedisError> {
+    redis::cmd("PUBLISH").arg(CHANNEL).arg(message.encode()).query_async(connection).await
+}
+
+fn closed() -> redis::RedisError {
+    std::io::Error::new(std::io::ErrorKind::ConnectionReset, "Redis closed the connection").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(device: u32, payload: Vec<u8>, reply: bool) {
+            let device = DeviceId::new(device);
+            let message = if reply { Relayed::Reply(device, payload) } else { Relayed::Command(device, payload) };
+            prop_assert_eq!(Relayed::decode(&message.encode()), Some(message));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            if let Some(message) = Relayed::decode(&bytes) {
+                prop_assert_eq!(message.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn beyond_the_bounds_nothing_is_taken() {
+        let (sender, _relay) = open_relay("redis://127.0.0.1:1").unwrap();
+        let message = |bytes| Relayed::Command(DeviceId::new(1), vec![0; bytes]);
+        assert!(!sender.send(message(MAX_PAYLOAD_BYTES + 1)));
+        let taken = (0..WAITING + 5).filter(|_| sender.send(message(1))).count();
+        assert_eq!(taken, WAITING);
+    }
+}
