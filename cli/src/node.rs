@@ -9,13 +9,13 @@ use nemeses_broker::{Authenticator, Door};
 use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
-use nemeses_store::live::LiveWriter;
 use nemeses_store::relay::open_relay;
 
 use crate::config;
 use crate::glue::{
     DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, asked_to_end, database, door_config,
-    keep_rebuilt, listen, live, make_data_dir, policy, serve_api, serve_metrics,
+    keep_rebuilt, listen, live, live_writer, make_data_dir, policy, run_lanes, serve_api,
+    serve_metrics,
 };
 
 /// This process in the books.
@@ -32,10 +32,10 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let database = database(&settings.database).await?;
     let live = live(settings.redis.as_ref(), settings.live_ttl, clock.clone())?;
 
-    let writer = LiveWriter::new(Arc::clone(&live), clock.clone());
-    writer.register(&mut registry);
-    let exporter = Exporter::new(exporter_config(&settings), &mut registry)
-        .with_live(writer.clone(), clock.clone());
+    let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
+    let committing = Config { flush_after: settings.flush_after, ..Config::named(WORKER) };
+    let exporter =
+        Exporter::new(committing, &mut registry).with_live(writer.clone(), clock.clone());
     let mirror = Arc::new(Mirror::new(settings.topics.db.clone()));
     let intake = NodeIntake {
         step: Step::new(policy(settings.frames, settings.topics.clone())),
@@ -58,15 +58,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let stores = Stores::new(Arc::clone(&live), &database);
     let http = serve_api(&tasks, &settings.http, stores, clock.clone()).await?;
     serve_metrics(&tasks, settings.admin_listen, registry).await?;
-    for _ in 0..exporter.config().lanes {
-        let lane = exporter.clone().run_lane(database.history(), tasks.stop());
-        tasks.spawn_rest("exporter", lane);
-    }
-    let stop = tasks.stop();
-    tasks.spawn_rest("live writer", async move {
-        writer.run(stop.all).await;
-        Ok(())
-    });
+    run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     let stop = tasks.stop();
     tasks.spawn_intake("door", async move { Ok(door.run(stop).await?) });
@@ -74,10 +66,4 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     tasks.run_until(asked_to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
-}
-
-/// SQLite writes one transaction at a time; more lanes would only wait.
-fn exporter_config(settings: &config::Node) -> Config {
-    let lanes = if settings.database.url.is_server() { 2 } else { 1 };
-    Config { lanes, flush_after: settings.flush_after, ..Config::named(WORKER) }
 }

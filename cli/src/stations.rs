@@ -1,23 +1,132 @@
 //! Stations that run alone, joined by a broker, Redis and a database.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_runtime::{Clock, Registry, Tasks};
 
-use crate::config::{Api, Broker, Exporter, Parser};
+use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::glue::{
-    DRAIN, LoginAuthenticator, asked_to_end, database, door_config, live, make_data_dir, serve_api,
-    serve_metrics,
+    DRAIN, LoginAuthenticator, asked_to_end, database, door_config, keep_rebuilt, live,
+    live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
 };
 
-pub(crate) async fn parser(_settings: Parser) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+/// `nemeses parser`: its share of the frames, from the broker to `/DB`.
+///
+/// # Errors
+/// Settings that do not work here, a broker that refuses the worker, or a
+/// connection that died for good.
+pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
+    let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
+    let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
+    let writer = live_writer(&tasks, live, clock.clone(), &mut registry);
+    let config = nemeses_parser::WorkerConfig {
+        policy: policy(settings.frames, settings.topics),
+        flush_after: settings.flush_after,
+        ..nemeses_parser::WorkerConfig::new(
+            broker_url(&settings.mqtt_url),
+            settings.worker.number.into(),
+        )
+    };
+    let name = config.name.clone();
+    let connecting = async {
+        if settings.worker.leave {
+            nemeses_parser::Worker::leave(config, writer, clock, &mut registry).await
+        } else {
+            nemeses_parser::Worker::connect(config, writer, clock, &mut registry).await
+        }
+    };
+    let Some(worker) = unless_asked_to_end(connecting).await? else { return Ok(()) };
+    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    tracing::info!(worker = name, broker = %settings.mqtt_url, "the parser is up");
+    work(&tasks, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
 
-pub(crate) async fn dbexport(_settings: Exporter) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+/// `nemeses dbexport`: its share of the batches, from `/DB` to the database.
+///
+/// # Errors
+/// Settings that do not work here, a broker that refuses the worker, or a
+/// connection that died for good.
+pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
+    let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
+    make_data_dir(&settings.data_dir)?;
+    let database = database(&settings.database).await?;
+    let number = settings.worker.number.into();
+    let url = broker_url(&settings.mqtt_url);
+    let config = nemeses_dbexport::WorkerConfig::new(url, number, settings.topics.db.clone());
+    let name = config.name.clone();
+    let committing = nemeses_dbexport::Config {
+        flush_after: settings.flush_after,
+        ..nemeses_dbexport::Config::named(name.clone())
+    };
+    let mut exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
+    if let Some(redis) = &settings.redis {
+        let live = live(Some(redis), settings.live_ttl, clock.clone())?;
+        let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
+        exporter = exporter.with_live(writer, clock.clone());
+        keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock.clone());
+    }
+    run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
+    let connecting = async {
+        if settings.worker.leave {
+            nemeses_dbexport::Worker::leave(&config, exporter, clock, &mut registry).await
+        } else {
+            nemeses_dbexport::Worker::connect(&config, exporter, clock, &mut registry).await
+        }
+    };
+    let Some(worker) = unless_asked_to_end(connecting).await? else { return Ok(()) };
+    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    tracing::info!(worker = name, broker = %settings.mqtt_url, database = %settings.database.url, "the exporter is up");
+    work(&tasks, &name, settings.worker.leave, worker.run(tasks.stop())).await
+}
+
+/// Waits for a connection; `None` when a person did not want to wait any longer.
+async fn unless_asked_to_end<T, E: Into<anyhow::Error>>(
+    connecting: impl Future<Output = Result<T, E>>,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        connected = connecting => connected.map(Some).map_err(Into::into),
+        () = asked_to_end() => Ok(None),
+    }
+}
+
+/// Runs a worker until it is asked to end, or has left for good.
+async fn work(
+    tasks: &Tasks,
+    name: &str,
+    leaving: bool,
+    worker: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<()> {
+    if !leaving {
+        tasks.spawn_intake("worker", worker);
+        return tasks.run_until(asked_to_end(), DRAIN).await;
+    }
+    let mut left = None;
+    let until = async {
+        tokio::select! {
+            outcome = worker => left = Some(outcome),
+            () = asked_to_end() => {}
+        }
+    };
+    tasks.run_until(until, DRAIN).await?;
+    match left {
+        Some(Ok(())) => {
+            tracing::info!(
+                worker = name,
+                "left for good: its share was worked off and its session is cleared"
+            );
+            Ok(())
+        }
+        Some(Err(error)) => Err(error),
+        None => anyhow::bail!("{name} was ended before it had left; run it again with --leave"),
+    }
+}
+
+fn broker_url(url: &MqttUrl) -> nemeses_mqtt::BrokerUrl {
+    let login = url.login.as_ref().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
+    nemeses_mqtt::BrokerUrl { host: url.host.clone(), port: url.port, login }
 }
 
 /// `nemeses api`: the REST API over Redis and the database.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret};
 use nemeses_broker::{DoorConfig, TlsListen};
+use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::Policy;
 use nemeses_runtime::{Clock, Registry, Tasks, serve_admin};
 use nemeses_store::history::{Database, Options, open};
-use nemeses_store::live::{LiveStore, rebuild_loop};
+use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
 use tokio::net::TcpListener;
 
 use crate::config;
@@ -46,6 +47,37 @@ pub(crate) fn live(
 ) -> anyhow::Result<Arc<dyn LiveStore>> {
     let ttl_ms = millis(ttl);
     Ok(nemeses_store::live::open(redis.map(config::RedisUrl::expose), ttl_ms, clock)?)
+}
+
+/// Starts what writes to the live store behind the line's back.
+pub(crate) fn live_writer(
+    tasks: &Tasks,
+    live: Arc<dyn LiveStore>,
+    clock: Clock,
+    registry: &mut Registry,
+) -> LiveWriter {
+    let writer = LiveWriter::new(live, clock);
+    writer.register(registry);
+    let (running, stop) = (writer.clone(), tasks.stop().all);
+    tasks.spawn_rest("live writer", async move {
+        running.run(stop).await;
+        Ok(())
+    });
+    writer
+}
+
+/// Starts the exporter's lanes. SQLite writes one transaction at a time: one.
+pub(crate) fn run_lanes<R: Receipt>(
+    tasks: &Tasks,
+    exporter: &Exporter<R>,
+    database: &Database,
+    is_server: bool,
+) {
+    let lanes = if is_server { exporter.config().lanes } else { 1 };
+    for _ in 0..lanes {
+        let lane = exporter.clone().run_lane(database.history(), tasks.stop());
+        tasks.spawn_rest("exporter", lane);
+    }
 }
 
 /// Refills the live store from the history whenever it has lost its memory.
