@@ -4,10 +4,12 @@
 //! There are no rights per device yet, so the listener must be loopback: the
 //! binary sees to that.
 
+mod accounts;
 mod auth;
 mod config;
 mod connection;
 mod input;
+mod metrics;
 mod output;
 mod problem;
 mod router;
@@ -17,6 +19,7 @@ mod serve;
 mod state;
 mod upstream;
 
+pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens};
 pub use config::ApiConfig;
 pub use problem::{Kind, Problem};

@@ -169,6 +169,17 @@ impl Problem {
     }
 }
 
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.parameter {
+            Some(name) => write!(f, "{name}: {}", self.detail),
+            None => f.write_str(&self.detail),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: String,

@@ -1,7 +1,10 @@
 //! The routes, in one table, and what holds for all of them.
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::handler::Handler as _;
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -37,29 +40,38 @@ fn table() -> [(&'static str, &'static str, MethodRouter<ApiState>); 8] {
 
 /// The API's routes over a state.
 pub fn router(state: ApiState) -> Router {
+    let answered = |path| middleware::from_fn_with_state((state.clone(), path), answer);
     let mut routes = Router::new();
     for (path, allowed, methods) in table() {
-        let methods = methods.fallback(async move |uri: Uri| not_allowed(&uri, allowed));
+        let methods = methods
+            .fallback(async move |uri: Uri| not_allowed(&uri, allowed))
+            .layer(answered(path));
         routes = routes.route(path, methods.clone()).route(&format!("{path}/"), methods);
     }
     routes
-        .fallback(not_found)
+        .fallback(not_found.layer(answered("none")))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(state.clone(), in_time))
         .with_state(state)
 }
 
-/// Bounds the time to an answer's first byte, and keeps answers, which are
-/// about one moment and one user, out of caches.
-async fn in_time(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(state.config.request_timeout, next.run(request)).await;
+/// Bounds the time to an answer's first byte, keeps answers, which are about
+/// one moment and one user, out of caches, and counts them under their path.
+async fn answer(
+    State((state, path)): State<(ApiState, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let at_most = state.config.request_timeout;
+    let answer = tokio::time::timeout(at_most, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| {
-        tracing::warn!(after = ?state.config.request_timeout, "a request to the API took too long");
+        tracing::warn!(path, ?at_most, "a request to the API took too long");
         Problem::new(Kind::Slow, "This took too long. Try again, or ask for less.").into_response()
     });
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    state.requests.answered(path, response.status(), begun.elapsed());
     response
 }
 

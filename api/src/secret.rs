@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// HS256 wants a key at least as long as its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 /// The name of the file in the data directory.
-pub const SECRET_FILE: &str = "api-secret";
+pub const SECRET_FILE: &str = "jwt-secret";
 /// A file longer than this is not ours.
 const MAX_SECRET_BYTES: u64 = 4096;
 

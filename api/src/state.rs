@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use nemeses_runtime::Clock;
+use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::{Books, Database, History, Users};
 use nemeses_store::live::LiveStore;
 
 use crate::auth::{Passwords, Tokens};
 use crate::config::ApiConfig;
+use crate::metrics::Requests;
 use crate::secret::TokenSecret;
 use crate::upstream::Upstream;
 
@@ -41,6 +42,7 @@ pub struct ApiState {
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
+    pub(crate) requests: Requests,
 }
 
 impl ApiState {
@@ -62,8 +64,14 @@ impl ApiState {
             passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
             live: Arc::new(Upstream::live(config.store_timeout)),
             history: Arc::new(Upstream::history(config.store_timeout)),
+            requests: Requests::new(),
             config: Arc::new(config),
         })
+    }
+
+    /// Adds what the API counts to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        self.requests.register(registry);
     }
 
     /// The tokens, for whoever issues one outside of a login.

@@ -1,5 +1,8 @@
 //! Registering, signing in, and what a token is good for.
 
+use std::time::Duration;
+
+use nemeses_api::ApiConfig;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -141,7 +144,8 @@ async fn the_users_id_must_be_the_tokens() {
 
 #[tokio::test]
 async fn a_storm_of_logins_is_bounded() {
-    let api = Api::start().await;
+    let patient = ApiConfig { request_timeout: Duration::from_secs(60), ..ApiConfig::default() };
+    let api = Api::start_with(patient).await;
     let login = json!({"email": "nobody@example.org", "password": PASSWORD});
     let mut storm = Vec::new();
     for _ in 0..200 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nemeses_api::{ApiConfig, Stores};
+use nemeses_api::{ApiConfig, NewAccount, Stores};
 use nemeses_protocol::{BatchKey, PositionRecord, Record, Tally, WorkerName};
 use nemeses_runtime::Clock;
 use nemeses_store::history::{Database, Options, Part, open};
@@ -75,6 +75,19 @@ async fn from_registration_to_location_and_report() {
     );
     let report = node.served.get("/api/v1/report/?device_id=0A3F73").await.ok();
     assert_eq!((&report["count"], &report["rows"][0]["direction_deg"]), (&json!(1), &json!(54.87)));
+}
+
+#[tokio::test]
+async fn an_account_made_by_the_program_signs_in() {
+    let node = Node::start().await;
+    let password = "drawn for the demonstration";
+    let account = NewAccount::new("Demo@localhost", password.to_owned(), "Demo").unwrap();
+    let user_id = node.served.state.add_account(account, true).await.unwrap();
+    assert!(node.database.users().by_id(user_id).await.unwrap().unwrap().admin);
+    let login = json!({"email": "demo@localhost", "password": password});
+    assert_eq!(node.served.post("/login", &login).await.ok()["user_id"], user_id);
+    let refused = NewAccount::new("demo@localhost", "short".to_owned(), "Demo").err().unwrap();
+    assert!(refused.to_string().starts_with("password: Must have at least 12"), "{refused}");
 }
 
 #[tokio::test]

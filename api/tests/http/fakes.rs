@@ -181,6 +181,13 @@ impl History for FakeHistory {
         let has_rows = self.rows.lock().unwrap().iter().any(|row| row.position.device == device);
         Ok(has_rows || self.known.lock().unwrap().contains(&device))
     }
+    async fn devices_after(
+        &self,
+        _: Option<DeviceId>,
+        _: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        Err(unavailable())
+    }
     fn recent_entries(
         &self,
         _: u64,

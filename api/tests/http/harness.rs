@@ -56,6 +56,7 @@ pub(crate) struct Api {
 /// A running API.
 pub(crate) struct Served {
     pub(crate) address: std::net::SocketAddr,
+    pub(crate) state: ApiState,
     pub(crate) token: String,
     pub(crate) stop: CancellationToken,
     pub(crate) task: JoinHandle<anyhow::Result<()>>,
@@ -95,9 +96,9 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, state, stop.clone()));
+        let task = tokio::spawn(serve(listener, state.clone(), stop.clone()));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { address, token, stop, task, client }
+        Self { address, state, token, stop, task, client }
     }
 
     /// A request without a token.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use nemeses_api::ApiConfig;
+use nemeses_runtime::Registry;
+use nemeses_runtime::metrics::encoding::text::encode;
 use reqwest::Method;
 use serde_json::json;
 
@@ -92,6 +94,26 @@ async fn bodies_must_be_small_json() {
     }
     let none = api.served.request(Method::POST, "/login").send().await.unwrap();
     Answer::of(none).await.is_problem(415, "unsupported-media-type", None);
+}
+
+#[tokio::test]
+async fn answers_are_counted_under_the_paths_of_the_table_only() {
+    let api = Api::start().await;
+    let mut registry = Registry::default();
+    api.served.state.register(&mut registry);
+    for path in ["/healthz", "/healthz/?x=1", "/made/up", "/made/up/too", "/login"] {
+        api.get(path).await;
+    }
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    for line in [
+        "nemeses_api_requests_total{path=\"/healthz\",status=\"2xx\"} 2",
+        "nemeses_api_requests_total{path=\"/login\",status=\"4xx\"} 1",
+        "nemeses_api_requests_total{path=\"none\",status=\"4xx\"} 2",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!text.contains("made"), "{text}");
 }
 
 #[tokio::test]

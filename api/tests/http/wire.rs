@@ -29,9 +29,9 @@ async fn rest(stream: &mut TcpStream) -> String {
 
 fn short() -> ApiConfig {
     ApiConfig {
-        head_timeout: Duration::from_millis(100),
-        body_timeout: Duration::from_millis(100),
-        write_stall: Duration::from_millis(200),
+        head_timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_millis(300),
+        write_stall: Duration::from_millis(500),
         drain: Duration::from_millis(200),
         ..ApiConfig::default()
     }
@@ -90,7 +90,7 @@ async fn a_reader_that_stops_is_cut_off() {
 #[tokio::test]
 async fn connections_beyond_the_bound_wait_for_a_place() {
     let two = ApiConfig { max_connections: NonZeroUsize::new(2).unwrap(), ..short() };
-    let api = Api::start_with(ApiConfig { head_timeout: Duration::from_millis(300), ..two }).await;
+    let api = Api::start_with(two).await;
     let _first = send(&api, b"GET").await;
     let _second = send(&api, b"GET").await;
     // Served when the deadline has ended one of the two.
@@ -99,7 +99,7 @@ async fn connections_beyond_the_bound_wait_for_a_place() {
 
 #[tokio::test]
 async fn asked_to_stop_it_finishes_what_it_began() {
-    let api = Api::start().await;
+    let api = Api::start_with(ApiConfig { drain: DEADLINE, ..ApiConfig::default() }).await;
     api.history.put((0..50_000).map(|n| record(RECORDED + n, 1)));
     let path = "/api/v1/report/?device_id=0A3F73&limit=100000";
     let mut response = api.served.signed(path).send().await.unwrap();

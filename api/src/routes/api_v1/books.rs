@@ -12,6 +12,9 @@ use crate::output::{self, time_ms};
 use crate::problem::Problem;
 use crate::state::ApiState;
 
+/// Seconds before `to` that are shown unless `from` says otherwise: the books of
+/// all time are long.
+const DEFAULT_SECONDS: u32 = 24 * 3600;
 const DEFAULT_LIMIT: u32 = 1000;
 /// A line is some 150 bytes: an answer has 1.5 MB at most.
 const MAX_LIMIT: u32 = 10_000;
@@ -24,9 +27,11 @@ struct BooksQuery {
 }
 
 impl BooksQuery {
-    fn read(mut params: Params) -> Result<Self, Problem> {
-        let from = params.take("from")?.map_or(Ok(0), |text| first_second("from", &text))?;
-        let to = params.take("to")?.map_or(Ok(u32::MAX), |text| last_second("to", &text))?;
+    fn read(mut params: Params, now_s: u32) -> Result<Self, Problem> {
+        let to = params.take("to")?.map_or(Ok(now_s), |text| last_second("to", &text))?;
+        let day_before = to.saturating_sub(DEFAULT_SECONDS);
+        let from =
+            params.take("from")?.map_or(Ok(day_before), |text| first_second("from", &text))?;
         let worker = params.take("worker")?;
         let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
         let after = params.take("cursor")?.map(|text| BooksCursor::decode(&text)).transpose()?;
@@ -80,7 +85,7 @@ pub(crate) async fn get(
     State(state): State<ApiState>,
     params: Params,
 ) -> Result<Response, Problem> {
-    let query = BooksQuery::read(params)?;
+    let query = BooksQuery::read(params, state.clock.now_s())?;
     let books = &state.stores.books;
     let totals = state.history.ask(books.totals(query.minutes)).await?;
     let after = query.after.as_ref().map(|cursor| (cursor.minute, cursor.worker.as_str()));
@@ -137,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn a_day_by_default() {
+        let minutes = |query: &str| {
+            let params = Params::of(&format!("/?{query}").parse().unwrap()).unwrap();
+            let Minutes { from, to } = BooksQuery::read(params, 864_030).unwrap().minutes;
+            (from, to)
+        };
+        assert_eq!(minutes(""), (12_960, 14_400));
+        assert_eq!(minutes("to=86430"), (0, 1440));
+        assert_eq!(minutes("to=60"), (0, 1));
+        assert_eq!(minutes("from=60"), (1, 14_400));
+    }
+
+    #[test]
     fn hostile_parameters_are_named() {
         for (query, name) in [
             ("from=x", "from"),
@@ -147,7 +165,7 @@ mod tests {
             ("device_id=0A3F73", "device_id"),
         ] {
             let params = Params::of(&format!("/?{query}").parse().unwrap()).unwrap();
-            let problem = BooksQuery::read(params).err().unwrap();
+            let problem = BooksQuery::read(params, 9).err().unwrap();
             assert_eq!(problem.at_fault(), Some(name), "{query}");
         }
     }

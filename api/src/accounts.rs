@@ -1,0 +1,50 @@
+//! Making an account: the one way, whoever asks for it.
+
+use nemeses_store::StoreError;
+use nemeses_store::history::NewUser;
+
+use crate::input;
+use crate::problem::{Kind, Problem};
+use crate::state::ApiState;
+
+/// A checked wish for an account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    pub(crate) email: String,
+    pub(crate) name: String,
+    password: String,
+}
+
+impl NewAccount {
+    /// Checks the three. The address is trimmed and put in lower case, the name trimmed.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names the field and says what is allowed.
+    pub fn new(email: &str, password: String, name: &str) -> Result<Self, Problem> {
+        let email = input::email(email)?;
+        input::check_password(&password)?;
+        let name = input::person_name(name)?;
+        Ok(Self { email, name, password })
+    }
+}
+
+impl ApiState {
+    /// Makes the account and returns its number. `admin` says that the account
+    /// may see everything once there are rights.
+    ///
+    /// # Errors
+    /// [`Kind::EmailTaken`], [`Kind::HistoryUnavailable`] or [`Kind::Busy`].
+    pub async fn add_account(&self, account: NewAccount, admin: bool) -> Result<u64, Problem> {
+        let password_hash = self.passwords.hash(account.password).await?;
+        let (email, name) = (&account.email, &account.name);
+        let user = NewUser { email, name, password_hash: &password_hash, admin };
+        let added = self.stores.users.add(user, self.clock.now_ms());
+        self.history.ask_knowing(added).await?.map_err(taken)
+    }
+}
+
+/// The only error that is left to the caller is that the address exists.
+fn taken(_: StoreError) -> Problem {
+    Problem::new(Kind::EmailTaken, "There is an account with this address. Sign in instead.")
+        .blaming("email")
+}
