@@ -39,6 +39,7 @@ impl Door {
     ///
     /// # Errors
     /// A wrong setting, an unreadable certificate, an address in use.
+    #[expect(clippy::unused_async, reason = "needs a runtime, which an async function tells")]
     pub async fn bind(
         config: DoorConfig,
         intake: Option<Arc<dyn Intake>>,
@@ -46,7 +47,7 @@ impl Door {
         registry: &mut Registry,
     ) -> Result<Self> {
         config.validate()?;
-        let listeners = Listeners::bind(&config).await?;
+        let listeners = Listeners::bind(&config)?;
         let metrics = Metrics::register(registry);
         let hub =
             Hub::new(metrics, config.max_listeners, config.max_retained, config.max_retained_bytes);
@@ -227,5 +228,25 @@ impl DoorHandle {
             frame_messages: metrics.frames_in.get(),
             acknowledged: metrics.acknowledged.get(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::NoLogins;
+
+    /// A door whose router is dead would acknowledge what reaches nobody.
+    #[tokio::test]
+    async fn the_death_of_the_router_ends_the_door_with_an_error() {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = DoorConfig { listen, ..DoorConfig::default() };
+        let mut registry = Registry::default();
+        let door = Door::bind(config, None, Arc::new(NoLogins), &mut registry).await.unwrap();
+        let handle = door.handle();
+        let running = tokio::spawn(door.run(Stop::default()));
+        handle.shared.hub.kill_router();
+        let error = running.await.unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "the door's router has died");
     }
 }

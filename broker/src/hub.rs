@@ -199,6 +199,12 @@ impl Hub {
         self.carrier.get().map_or(0, Carrier::now_ms)
     }
 
+    /// Ends the router's thread, having started it.
+    #[cfg(test)]
+    pub(crate) fn kill_router(&self) {
+        self.carrier().unwrap().kill();
+    }
+
     /// The router is started by the first who needs it.
     fn carrier(&self) -> Result<&Carrier, RouterDied> {
         if let Some(carrier) = self.carrier.get() {

@@ -94,6 +94,14 @@ impl Carrier {
         handed_over.map(|_| ()).map_err(|_| self.fail())
     }
 
+    /// Ends the router's thread by a topic that it cannot match.
+    #[cfg(test)]
+    pub(crate) fn kill(&self) {
+        let _listener = self.listen().unwrap();
+        let mut publisher = self.publisher.lock().unwrap();
+        let _ = publisher.publish("ä", "x");
+    }
+
     fn fail(&self) -> RouterDied {
         self.died.cancel();
         RouterDied

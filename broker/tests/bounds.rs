@@ -170,6 +170,49 @@ async fn subscriptions_and_listeners_have_their_bound() {
 }
 
 #[tokio::test]
+async fn acknowledgements_behind_a_commit_count_towards_the_window() {
+    let door = TestDoor::with(DoorConfig { window_per_connection: 5, ..config() }).await;
+    let mut client = Client::connect(door.address, 4, "client").await;
+    let mut listener = Client::connect(door.address, 4, "listener").await;
+    listener.subscribe("elsewhere", 0).await;
+    client.publish("/messenger", 1, 1, b"frame").await;
+    eventually("taken", || door.intake.held() == 1).await;
+    for id in 2..=50 {
+        client.publish("elsewhere", 1, id, b"x").await;
+        if id <= 5 {
+            listener.next().await;
+        }
+    }
+    // One read may go beyond the window; the connection is not read after it.
+    door.intake.commit_all();
+    for id in 1..=50 {
+        assert_eq!(client.next().await.puback(), id);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_more_than_it_takes_is_not_decoded_further() {
+    let door = TestDoor::start().await;
+    let mut publisher = Client::connect(door.address, 4, "publisher").await;
+    for id in 1..=20 {
+        publisher.publish_retained(&format!("big/{id}"), 1, id, &vec![0; 100_000]).await;
+        publisher.next().await.puback();
+    }
+    let mut client = Client::connect(door.address, 4, "client").await;
+    // Two megabytes asked for two thousand times in one packet each.
+    let mut burst = Vec::new();
+    for _ in 0..2000 {
+        burst.extend(support::frame(0x82, &[0, 9, 0, 1, b'#', 0]));
+    }
+    client.send(&burst).await;
+    for _ in 0..100 {
+        client.next().await;
+    }
+    let megabytes = resident_bytes() / 1_000_000;
+    assert!(megabytes < 200, "{megabytes} MB");
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_is_closed() {
     let config = DoorConfig { write_deadline: Duration::from_millis(300), ..config() };
     let door = TestDoor::with(config).await;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,10 @@ use crate::config::DoorConfig;
 
 /// The pause after an accept that failed for want of descriptors or memory.
 const OUT_OF_RESOURCES_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait for accept: a fleet that returns after an outage. The
+/// system bounds it by its own setting.
+const BACKLOG: u32 = 4096;
 
 /// How connections of a listener begin.
 #[derive(Clone)]
@@ -40,15 +44,15 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) async fn bind(config: &DoorConfig) -> Result<Self> {
-        let plain = Listener::bind(config.listen, Kind::Plain).await?;
+    pub(crate) fn bind(config: &DoorConfig) -> Result<Self> {
+        let plain = Listener::bind(config.listen, Kind::Plain)?;
         let mut listeners = Self { plain, tls: None, websocket: None };
         if let Some(tls) = &config.tls {
             let kind = Kind::Tls(tls::acceptor(&tls.cert_pem, &tls.key_pem)?);
-            listeners.tls = Some(Listener::bind(tls.listen, kind).await?);
+            listeners.tls = Some(Listener::bind(tls.listen, kind)?);
         }
         if let Some(address) = config.websocket {
-            listeners.websocket = Some(Listener::bind(address, Kind::WebSocket).await?);
+            listeners.websocket = Some(Listener::bind(address, Kind::WebSocket)?);
         }
         Ok(listeners)
     }
@@ -59,10 +63,9 @@ impl Listeners {
 }
 
 impl Listener {
-    async fn bind(address: SocketAddr, kind: Kind) -> Result<Self> {
-        let socket = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("the door cannot listen on {address}"))?;
+    fn bind(address: SocketAddr, kind: Kind) -> Result<Self> {
+        let socket =
+            listen(address).with_context(|| format!("the door cannot listen on {address}"))?;
         Ok(Self { socket, kind })
     }
 
@@ -102,6 +105,19 @@ impl Listener {
             }
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it: clients that are gone and asked for no keep-alive
+    // are found by the system.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The client went away between its SYN and our accept.

@@ -7,8 +7,6 @@ pub struct Reason(pub u8);
 impl Reason {
     /// All is well.
     pub const SUCCESS: Self = Self(0x00);
-    /// A client's DISCONNECT that asks for its will to be published.
-    pub const DISCONNECT_WITH_WILL: Self = Self(0x04);
     /// Accepted, nobody listens.
     pub const NO_MATCHING_SUBSCRIBERS: Self = Self(0x10);
     /// Nothing to unsubscribe.

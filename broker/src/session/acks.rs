@@ -113,6 +113,11 @@ impl Acks {
         self.owed_at_least_once
     }
 
+    /// Acknowledgements owed, those behind a commit too.
+    pub(super) fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
     /// Messages that wait for their commit.
     pub(super) const fn waiting_messages(&self) -> usize {
         self.waiting_messages

@@ -118,7 +118,9 @@ impl Connection {
         // What came together with CONNECT.
         self.process()?;
         loop {
-            let read_limit = self.read_limit();
+            // Looked at once: between two looks room may come, and nobody tells.
+            let has_room = self.shared().pool.has_room();
+            let read_limit = self.read_limit(has_room);
             let now = Instant::now();
             self.watch.update(read_limit > 0, self.wire.owed_bytes() > 0, took, now);
             self.end_if_due(now)?;
@@ -128,7 +130,7 @@ impl Connection {
                 clock.as_mut().reset(deadline.unwrap_or(now));
             }
             let event = tokio::select! {
-                event = self.next_event(read_limit, stop) => event,
+                event = self.next_event(read_limit, !has_room, stop) => event,
                 () = clock.as_mut(), if deadline.is_some() => Event::Clock,
             };
             took = matches!(event, Event::Wire(Ok(Progress::Wrote)));
@@ -136,10 +138,10 @@ impl Connection {
         }
     }
 
-    async fn next_event(&mut self, read_limit: usize, stop: &Stop) -> Event {
+    async fn next_event(&mut self, read_limit: usize, pool_full: bool, stop: &Stop) -> Event {
         let can_hear = self.can_send();
         let draining = self.draining_until.is_some();
-        let waits_for_room = read_limit == 0 && !self.shared().pool.has_room();
+        let waits_for_room = read_limit == 0 && pool_full;
         let Self { presence, wire, link, .. } = self;
         let heard = async {
             match link {
@@ -161,8 +163,12 @@ impl Connection {
         match event {
             Event::Wire(Ok(Progress::Read)) => self.process()?,
             Event::Wire(Ok(Progress::Ended) | Err(_)) => return Err(End::Gone),
-            // Room to write may be room for what was left in the mailbox.
-            Event::Wire(Ok(Progress::Wrote)) | Event::Mail => self.open_mail()?,
+            // Room to write is room for what was left in the mailbox and undecoded.
+            Event::Wire(Ok(Progress::Wrote)) => {
+                self.open_mail()?;
+                self.process()?;
+            }
+            Event::Mail => self.open_mail()?,
             Event::Heard(Ok(heard)) => self.heard(heard),
             Event::Heard(Err(RouterDied)) | Event::StopAll => return Err(End::Stopping),
             Event::StopIntake => {
@@ -176,14 +182,14 @@ impl Connection {
 
     /// How much to read now. Looked at before each read, never within one, so
     /// that everything that was read is answered.
-    fn read_limit(&self) -> usize {
+    fn read_limit(&self, has_room: bool) -> usize {
         let window = usize::from(self.shared().config.window_per_connection);
         if self.draining_until.is_some()
             || self.wire.owed_bytes() > OUT_LIMIT_BYTES
-            || self.acks.waiting_messages() >= window
+            || self.acks.waiting_messages().max(self.acks.owed()) >= window
         {
             0
-        } else if self.shared().pool.has_room() {
+        } else if has_room {
             READ_BYTES
         } else if self.acks.waiting_bytes() <= ALLOWANCE_BYTES {
             ALLOWANCE_READ_BYTES
@@ -217,11 +223,18 @@ impl Connection {
         }
     }
 
-    /// Takes all whole packets out of what was read.
+    /// Takes all whole packets out of what was read; stops at a client that asks
+    /// for more than it takes.
     fn process(&mut self) -> Result<(), End> {
+        if self.wire.unread.is_empty() || self.draining_until.is_some() {
+            return Ok(());
+        }
         let unread = std::mem::take(&mut self.wire.unread);
         let (mut turn, mut at) = (Turn::default(), 0);
         let outcome = loop {
+            if self.wire.owed_bytes() > OUT_LIMIT_BYTES {
+                break Ok(());
+            }
             let rest = &unread[at..];
             let packet = match measure(rest, self.packet_limit) {
                 Ok(Some(bytes)) if rest.len() >= bytes => &rest[..bytes],

@@ -19,6 +19,10 @@ use crate::rights::may_publish;
 use crate::rumqttd_router::Heard;
 use crate::shared::MESSAGE_OVERHEAD_BYTES;
 
+/// Messages that may wait for a client's acknowledgements, or as many as may be
+/// retained: a mailbox full, or one answer to a SUBSCRIBE.
+const MOST_BACKLOG: usize = 256;
+
 /// The frames of one socket read.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -78,7 +82,7 @@ impl Connection {
                 Ok(())
             }
             Packet::Disconnect(Disconnect { reason }) => {
-                Err(End::Left { with_will: reason == Reason::DISCONNECT_WITH_WILL })
+                Err(End::Left { with_will: reason != Reason::SUCCESS })
             }
             Packet::Connect(_) | Packet::Auth => Err(End::Refused(Reason::PROTOCOL_ERROR)),
         }
@@ -256,7 +260,11 @@ impl Connection {
     /// Sends a message, or queues it when too many are unacknowledged.
     pub(super) fn send(&mut self, queued: Queued) {
         if queued.qos > Qos::AtMostOnce && !self.outgoing.has_room() {
-            self.backlog.push_back(queued);
+            if self.backlog.len() < self.shared().config.max_retained.max(MOST_BACKLOG) {
+                self.backlog.push_back(queued);
+            } else {
+                self.shared().metrics().missed.inc();
+            }
             return;
         }
         let mut message = OutPublish {
