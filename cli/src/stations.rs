@@ -134,13 +134,13 @@ fn broker_url(url: &MqttUrl) -> nemeses_mqtt::BrokerUrl {
 /// # Errors
 /// Settings that do not work here, or a listener that died.
 pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
-    let (clock, tasks) = (Clock::system(), Tasks::new());
+    let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
     let database = database(&settings.database).await?;
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let stores = Stores::new(live, &database);
-    let http = serve_api(&tasks, &settings.http, stores, clock).await?;
-    serve_metrics(&tasks, settings.admin_listen, Registry::default()).await?;
+    let http = serve_api(&tasks, &settings.http, stores, clock, &mut registry).await?;
+    serve_metrics(&tasks, settings.admin_listen, registry).await?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked_to_end(), DRAIN).await
 }

@@ -108,11 +108,13 @@ pub(crate) async fn serve_api(
     settings: &config::Http,
     stores: Stores,
     clock: Clock,
+    registry: &mut Registry,
 ) -> anyhow::Result<SocketAddr> {
     let secret = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
     let listener = bind("http-listen", settings.listen).await?;
     let address = listener.local_addr()?;
     let state = ApiState::new(stores, &secret, clock, ApiConfig::default())?;
+    state.register(registry);
     let stop = tasks.stop().all;
     tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));
     Ok(address)
