@@ -67,6 +67,7 @@ pub fn frames(bytes: &[u8]) -> Frames<'_> {
 
 impl<'a> Frames<'a> {
     /// Takes `length` bytes off the front and says where they stood.
+    #[inline]
     fn take(&mut self, length: usize) -> (usize, &'a [u8]) {
         let (bytes, rest) = self.rest.split_at(length);
         let offset = self.offset;
@@ -85,6 +86,7 @@ impl<'a> Frames<'a> {
 impl<'a> Iterator for Frames<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
         if self.rest.is_empty() {
             return None;

@@ -4,9 +4,8 @@
 //! the lengths that its type allows: see `location_end` and `ping_end`, and the
 //! section "Where a frame ends" of `docs/protocol.md`.
 
-use nom::bytes::complete::tag;
-use nom::number::complete::{be_u16, be_u24, be_u32, u8 as byte};
-use nom::{IResult, Parser};
+use nom::combinator::verify;
+use nom::{Err, IResult, Parser};
 
 use crate::decode::Frame;
 use crate::wire::{
@@ -42,11 +41,38 @@ pub(crate) fn frame(bytes: &[u8]) -> Result<(usize, Frame<'_>), Rejected> {
     read.map_err(|reason| Rejected { device: Some(device), reason })
 }
 
-fn device_id(input: &[u8]) -> Parsed<'_, DeviceId> {
-    let (input, _) = tag(&HEADER[..]).parse(input)?;
-    be_u24.map(DeviceId::new).parse(input)
+/// A fixed number of bytes. Nom's own numbers are read byte by byte in a loop, at
+/// twice the time a frame.
+#[inline]
+fn array<const N: usize>(input: &[u8]) -> Parsed<'_, [u8; N]> {
+    let (array, rest) = input.split_first_chunk().ok_or(Err::Error(()))?;
+    Ok((rest, *array))
 }
 
+#[inline]
+fn byte(input: &[u8]) -> Parsed<'_, u8> {
+    array.map(u8::from_be_bytes).parse(input)
+}
+
+#[inline]
+fn be_u16(input: &[u8]) -> Parsed<'_, u16> {
+    array.map(u16::from_be_bytes).parse(input)
+}
+
+#[inline]
+fn be_u32(input: &[u8]) -> Parsed<'_, u32> {
+    array.map(u32::from_be_bytes).parse(input)
+}
+
+#[inline]
+fn device_id(input: &[u8]) -> Parsed<'_, DeviceId> {
+    let (input, _) = verify(array, |header: &[u8; 2]| *header == HEADER).parse(input)?;
+    array
+        .map(|[high, middle, low]| DeviceId::new(u32::from_be_bytes([0, high, middle, low])))
+        .parse(input)
+}
+
+#[inline]
 fn head(input: &[u8]) -> Parsed<'_, (DeviceId, u8)> {
     (device_id, byte).parse(input)
 }
@@ -64,22 +90,30 @@ fn rejected_head(bytes: &[u8]) -> Rejected {
 /// end, so this is also the order of preference of `docs/protocol.md`.
 #[inline]
 fn location(bytes: &[u8], device: DeviceId) -> Result<(usize, Frame<'_>), DecodeError> {
-    let candidate = |length, long| {
-        has_footer(bytes, length).then(|| {
-            let position = position(&bytes[HEAD_BYTES..length], device, long)?;
-            Ok((length, Frame::Location(position)))
-        })
-    };
-    let long = candidate(LONG_LOCATION_BYTES, true);
+    let long = location_of::<LONG_LOCATION_BYTES>(bytes, device);
     if let Some(Ok(found)) = long {
         return Ok(found);
     }
-    match (long, candidate(SHORT_LOCATION_BYTES, false)) {
+    match (long, location_of::<SHORT_LOCATION_BYTES>(bytes, device)) {
         (_, Some(Ok(found))) => Ok(found),
         (Some(Err(reason)), _) | (None, Some(Err(reason))) => Err(reason),
         _ if bytes.len() < SHORT_LOCATION_BYTES => Err(DecodeError::Truncated),
         _ => Err(DecodeError::BadFooter),
     }
+}
+
+/// The location of one of the two lengths, if a footer ends it.
+#[inline]
+fn location_of<const LENGTH: usize>(
+    bytes: &[u8],
+    device: DeviceId,
+) -> Option<Result<(usize, Frame<'_>), DecodeError>> {
+    let whole: &[u8; LENGTH] = bytes.first_chunk()?;
+    if !whole.ends_with(&FOOTER) {
+        return None;
+    }
+    let position = position(&whole[HEAD_BYTES..], device, LENGTH == LONG_LOCATION_BYTES);
+    Some(position.map(|position| (LENGTH, Frame::Location(position))))
 }
 
 #[inline]
