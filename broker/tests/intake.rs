@@ -176,3 +176,54 @@ async fn a_panic_in_the_intake_ends_one_connection() {
     client.publish("/messenger", 1, 7, b"panic").await;
     assert_eq!(client.next_or_end().await, None);
 }
+
+/// Many connections on several threads, commits in any order: every frame is
+/// acknowledged, in the order of its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_connections_are_acknowledged_each_in_its_order() {
+    const CONNECTIONS: u16 = 40;
+    const FRAMES: u16 = 1000;
+    let config = nemeses_broker::DoorConfig {
+        window_per_connection: 100,
+        held_bytes_total: 128 * 1024,
+        ..support::config()
+    };
+    let door = TestDoor::with(config).await;
+    let intake = std::sync::Arc::clone(&door.intake);
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let over = std::sync::Arc::clone(&done);
+    let committer = std::thread::spawn(move || {
+        while !over.load(std::sync::atomic::Ordering::Relaxed) {
+            intake.commit_backwards();
+            std::thread::yield_now();
+        }
+    });
+    let mut clients = Vec::new();
+    for number in 0..CONNECTIONS {
+        let address = door.address;
+        clients.push(tokio::spawn(async move {
+            let mut client = Client::connect(address, 4, &format!("client-{number}")).await;
+            let mut burst = Vec::new();
+            for id in 1..=FRAMES {
+                burst.extend(client.publish_packet("/messenger", 1, id, &[0; 33]));
+                // In pieces that are no packets.
+                if burst.len() > 3000 {
+                    client.send(&burst[..2999]).await;
+                    burst.drain(..2999);
+                }
+            }
+            client.send(&burst).await;
+            for id in 1..=FRAMES {
+                assert_eq!(client.next().await.puback(), id);
+            }
+        }));
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    committer.join().unwrap();
+    assert_eq!(door.intake.count(), usize::from(CONNECTIONS) * usize::from(FRAMES));
+    assert_eq!(door.handle.stats().held_bytes, 0);
+    door.stopped().await.unwrap();
+}
