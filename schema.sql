@@ -10,7 +10,7 @@
 -- Every accepted frame, once. bucket = recorded_at / 300 comes first in the key,
 -- so that the pages being written are those of the last minutes, whatever the
 -- size of the table; frame_hash tells frames of one second apart
--- (docs/decisions/0003-clustered-key.md).
+-- (docs/decisions/0004-clustered-key.md).
 CREATE TABLE IF NOT EXISTS positions (
     bucket         INT UNSIGNED      NOT NULL,
     device         INT UNSIGNED      NOT NULL,
@@ -79,11 +79,11 @@ CREATE TABLE IF NOT EXISTS books (
     sequence     BIGINT UNSIGNED NOT NULL,
     minute       INT UNSIGNED    NOT NULL,
     exporter     VARCHAR(64)     NOT NULL,
-    received     INT UNSIGNED    NOT NULL,
-    stored       INT UNSIGNED    NOT NULL,
-    duplicates   INT UNSIGNED    NOT NULL,
-    dead_letters INT UNSIGNED    NOT NULL,
-    pings        INT UNSIGNED    NOT NULL,
+    received     BIGINT UNSIGNED NOT NULL,
+    stored       BIGINT UNSIGNED NOT NULL,
+    duplicates   BIGINT UNSIGNED NOT NULL,
+    dead_letters BIGINT UNSIGNED NOT NULL,
+    pings        BIGINT UNSIGNED NOT NULL,
     PRIMARY KEY (worker, run, sequence, minute),
     KEY books_minute (minute)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -21,9 +21,14 @@ impl Minutes {
     /// All of time.
     pub const ALL: Self = Self { from: 0, to: u32::MAX };
 
-    /// First and last millisecond, inclusive.
+    /// First and last millisecond, inclusive. The last minute that can be
+    /// written stands for all that come after it.
     pub fn as_ms(self) -> (u64, u64) {
-        (u64::from(self.from) * 60_000, u64::from(self.to) * 60_000 + 59_999)
+        let last = match self.to {
+            u32::MAX => u64::MAX,
+            to => u64::from(to) * 60_000 + 59_999,
+        };
+        (u64::from(self.from) * 60_000, last)
     }
 }
 
@@ -165,5 +170,6 @@ mod tests {
     #[test]
     fn minutes_cover_their_last_millisecond() {
         assert_eq!(Minutes { from: 1, to: 1 }.as_ms(), (60_000, 119_999));
+        assert_eq!(Minutes::ALL.as_ms(), (0, u64::MAX));
     }
 }

@@ -138,9 +138,8 @@ mod tests {
 
     #[test]
     fn names_of_logins() {
-        for good in ["0A3F73", "gate-way_1.example@x".trim_start_matches('_'), "a"] {
-            let expected = !good.contains('_');
-            assert_eq!(valid_login_name(good), expected, "{good}");
+        for good in ["0A3F73", "gate-way_1.example@x", "a"] {
+            assert!(valid_login_name(good), "{good}");
         }
         for bad in ["", "a b", "ünder", "a/b", &"x".repeat(65)] {
             assert!(!valid_login_name(bad), "{bad}");

@@ -45,6 +45,10 @@ const NOTE: &str = "INSERT INTO schema_version (version, applied_at_ms) \
     VALUES (?, CAST(strftime('%s', 'now') AS INTEGER) * 1000) \
     ON CONFLICT (version) DO NOTHING";
 
+/// Rows between the thread that reads the file and the task that wants them; the
+/// default of 50 makes the two wait for each other. About 1 KiB each.
+const ROW_BUFFER: usize = 500;
+
 /// One database file.
 pub(super) struct File {
     writer: SqlitePool,
@@ -69,6 +73,7 @@ pub(super) fn open(path: &str, options: &Options) -> Result<Database, StoreError
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROW_BUFFER)
             .pragma("cache_size", format!("-{cache_kib}"))
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .pragma("journal_size_limit", WAL_LIMIT_BYTES.to_string())
@@ -104,21 +109,19 @@ fn from_signed(kept: i64) -> u64 {
 
 impl File {
     fn arguments(values: &[Value<'_>]) -> Result<SqliteArguments, Fault> {
-        let refused = |error: &dyn std::fmt::Display| Fault::new(Kind::Refused, error.to_string());
         let mut arguments = SqliteArguments::default();
         arguments.reserve(values.len(), values.len() * size_of::<u64>());
         for value in values {
             match *value {
-                Value::Number(number) => {
-                    arguments.add(i64::try_from(number).map_err(|error| refused(&error))?)
-                }
+                // Counts and times end long before; a time beyond is kept as the last one.
+                Value::Number(number) => arguments.add(i64::try_from(number).unwrap_or(i64::MAX)),
                 Value::Hash(hash) => arguments.add(to_signed(hash)),
                 Value::Signed(number) => arguments.add(number),
                 Value::Text(text) => arguments.add(text),
                 Value::Bytes(bytes) => arguments.add(bytes),
                 Value::NoNumber | Value::NoBytes => arguments.add(None::<i64>),
             }
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| Fault::new(Kind::Refused, error.to_string()))?;
         }
         Ok(arguments)
     }

@@ -31,6 +31,9 @@ use crate::history::{Committed, Part};
 /// MySQL takes 16 MiB a packet by default.
 const MAX_LETTER_BYTES: usize = 1024 * 1024;
 
+/// Characters of a worker's or exporter's name, as in the tables.
+const MAX_WORKER_NAME: usize = 64;
+
 const BOOKS_COLUMNS: &[&str] = &[
     "worker",
     "run",
@@ -99,14 +102,14 @@ async fn booked<S: Session>(
         let values: Vec<Value<'_>> =
             parts.iter().flat_map(|part| batch_values(&part.key)).collect();
         for row in session.rows(sql(booked_keys(parts.len())), &values).await? {
-            booked.insert((row.text(0)?, row.hash(1)?, row.need(2)?));
+            booked.insert((row.text(0)?, row.hash(1)?, row.hash(2)?));
         }
     }
     Ok(booked)
 }
 
 fn batch_values(key: &nemeses_protocol::BatchKey) -> [Value<'_>; 3] {
-    [key.worker.as_str().into(), Value::Hash(key.run), key.sequence.into()]
+    [key.worker.as_str().into(), Value::Hash(key.run), Value::Hash(key.sequence)]
 }
 
 async fn insert_days<P: Product>(
@@ -223,6 +226,7 @@ impl<P: Product> Engine<P> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
+        check_names(parts.iter().map(|part| part.key.worker.as_str()).chain([exporter]))?;
         let written = self.transact(Commit { engine: self, parts, exporter }).await?;
         self.days.learn(&written.days);
         Ok(written.committed)
@@ -240,7 +244,30 @@ impl<P: Product> Engine<P> {
     }
 }
 
+/// A name that is too long for its column would make the database refuse every
+/// row of the batch, good frames and all: that is a setting to be mended.
+fn check_names<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), Fault> {
+    let long = names.find(|name| name.chars().count() > MAX_WORKER_NAME);
+    long.map_or(Ok(()), |name| {
+        let detail = format!("the worker's name {name:?} is longer than {MAX_WORKER_NAME}");
+        Err(Fault::new(Kind::Configuration, detail))
+    })
+}
+
 async fn try_plan<S: Session>(session: &mut S, plan: &Plan<'_>) -> Result<(), Fault> {
     insert_positions(session, &plan.rows()).await?;
     insert_letters(session, plan).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_too_long_for_its_column_is_a_setting_to_mend() {
+        let (fits, long) = ("x".repeat(MAX_WORKER_NAME), "x".repeat(MAX_WORKER_NAME + 1));
+        assert_eq!(check_names([fits.as_str(), "b"].into_iter()), Ok(()));
+        let fault = check_names(["a", long.as_str()].into_iter()).unwrap_err();
+        assert_eq!(fault.kind, Kind::Configuration);
+    }
 }

@@ -76,7 +76,7 @@ pub(in crate::history) fn sort_error(
         // Io, TLS, a crashed worker, a protocol out of step: a new connection may help.
         _ => Kind::Unavailable,
     };
-    Fault::new(kind, error.to_string())
+    Fault::new(kind, format!("{endpoint}: {error}"))
 }
 
 #[cfg(test)]

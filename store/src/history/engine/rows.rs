@@ -125,7 +125,7 @@ impl<'a> LetterRow<'a> {
             Value::Bytes(&self.hash),
             self.key.worker.as_str().into(),
             Value::Hash(self.key.run),
-            self.key.sequence.into(),
+            Value::Hash(self.key.sequence),
             self.item.into(),
         ]
     }

@@ -1,6 +1,6 @@
--- The history in SQLite: the tables of schema.sql with SQLite's types. Hashes
--- (frame_hash, run) are kept with their top bit flipped, so that signed order is
--- the order of the hashes.
+-- The history in SQLite: the tables of schema.sql with SQLite's types. Numbers
+-- that use all 64 bits (frame_hash, run, sequence) are kept with their top bit
+-- flipped, so that signed order is their order.
 
 CREATE TABLE IF NOT EXISTS positions (
     bucket         INTEGER NOT NULL,
