@@ -71,6 +71,12 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Check that the books balance: every frame received is accounted for
     Audit(crate::audit::AuditArgs),
+    /// Decode kept raw bytes again: does today's decoder read them as they are stored?
+    #[command(after_help = crate::replay::EXAMPLES)]
+    Replay(crate::replay::ReplayArgs),
+    /// Give Mosquitto the same logins, through its dynamic-security plugin
+    #[command(after_help = crate::mosquitto_roles::EXAMPLES)]
+    MosquittoRoles(Box<crate::mosquitto_roles::MosquittoRolesArgs>),
 }
 
 const UP_EXAMPLES: &str = "\
@@ -429,6 +435,7 @@ pub(crate) struct FrameArgs {
 /// Topic names.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Topics")]
+#[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct TopicArgs {
     /// Frames up; a device's own topic is this/DEVICE
     #[arg(

@@ -2,6 +2,8 @@
 //! received with what became of it, and with what the tables hold. The judgement
 //! is pure; the exit code is 1 when an equation does not hold.
 
+use std::ops::RangeInclusive;
+
 use clap::Args;
 use nemeses_store::history::{Books, BooksLine, Minutes, TableCounts, Totals};
 use serde_json::{Value, json};
@@ -38,18 +40,28 @@ pub(crate) struct AuditArgs {
     output: OutputArgs,
 }
 
-/// One equation of the books.
+/// One equation of the books. While frames arrive, the left side is only known
+/// to lie between its values before and after the right side was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Equation {
     /// What it says, in words.
     says: &'static str,
-    left: u64,
+    left: RangeInclusive<u64>,
     right: u64,
 }
 
 impl Equation {
     fn holds(&self) -> bool {
-        self.left == self.right
+        self.left.contains(&self.right)
+    }
+
+    fn is_exact(&self) -> bool {
+        self.left.start() == self.left.end()
+    }
+
+    fn left_as_text(&self) -> String {
+        let (least, most) = (self.left.start(), self.left.end());
+        if self.is_exact() { least.to_string() } else { format!("{least} to {most}") }
     }
 }
 
@@ -79,58 +91,62 @@ fn minutes(from_ms: Option<u64>, to_ms: Option<u64>) -> anyhow::Result<Minutes> 
     Ok(minutes)
 }
 
+/// The books at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reading {
+    totals: Totals,
+    /// Duplicates of all of time: they are itemised without minutes.
+    duplicates_ever: u64,
+}
+
+impl Reading {
+    async fn take(books: &dyn Books, minutes: Minutes) -> anyhow::Result<Self> {
+        let ever = books.totals(Minutes::ALL).await?;
+        Ok(Self { totals: books.totals(minutes).await?, duplicates_ever: ever.duplicates })
+    }
+}
+
 /// What the books and the tables say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Findings {
-    totals: Totals,
+    /// The books before and after the tables were counted.
+    before: Reading,
+    after: Reading,
     tables: TableCounts,
-    /// Duplicates in the books of all of time: they are itemised without minutes.
-    duplicates_ever: u64,
     unbalanced: Vec<BooksLine>,
 }
 
 impl Findings {
-    /// The tables are counted between two readings of the books that agree, so
-    /// that an audit beside a running line does not mistake a commit in between
-    /// for a difference. On a line that never rests the last reading counts.
     async fn collect(books: &dyn Books, minutes: Minutes) -> anyhow::Result<Self> {
-        const READINGS: u32 = 5;
-        let mut before = (books.totals(minutes).await?, books.totals(Minutes::ALL).await?);
-        let mut reading = 1;
-        loop {
-            let tables = books.count_tables(minutes).await?;
-            let after = (books.totals(minutes).await?, books.totals(Minutes::ALL).await?);
-            if before == after || reading == READINGS {
-                let unbalanced = books.unbalanced(minutes, SHOWN_LINES).await?;
-                let (totals, ever) = after;
-                return Ok(Self { totals, tables, duplicates_ever: ever.duplicates, unbalanced });
-            }
-            before = after;
-            reading += 1;
-        }
+        let before = Reading::take(books, minutes).await?;
+        let tables = books.count_tables(minutes).await?;
+        let after = Reading::take(books, minutes).await?;
+        let unbalanced = books.unbalanced(minutes, SHOWN_LINES).await?;
+        Ok(Self { before, after, tables, unbalanced })
     }
 
     fn equations(&self) -> [Equation; 4] {
-        let Self { totals, tables, .. } = self;
+        let Self { before, after, tables, .. } = self;
+        let totals = after.totals;
         [
             Equation {
                 says: "received = stored + duplicates + pings + dead letters",
-                left: totals.received,
+                left: totals.received..=totals.received,
                 right: totals.stored + totals.duplicates + totals.pings + totals.dead_letters,
             },
             Equation {
                 says: "stored = rows in the table + rows removed",
-                left: totals.stored,
+                left: before.totals.stored..=totals.stored,
                 right: tables.positions + tables.positions_removed,
             },
             Equation {
                 says: "dead letters = letters in the table + letters removed",
-                left: totals.dead_letters,
+                left: before.totals.dead_letters..=totals.dead_letters,
                 right: tables.dead_letters + tables.letters_removed,
             },
             Equation {
                 says: "duplicates = duplicates itemised (all of time)",
-                left: self.duplicates_ever,
+                left: before.duplicates_ever..=after.duplicates_ever,
                 right: tables.duplicates_ever,
             },
         ]
@@ -146,9 +162,9 @@ impl Findings {
         let rows: Vec<Vec<String>> = equations
             .iter()
             .map(|equation| {
-                let Equation { says, left, right } = equation;
-                let verdict = verdict(equation.holds());
-                vec![(*says).to_owned(), left.to_string(), right.to_string(), verdict.to_owned()]
+                let verdict = verdict(equation.holds()).to_owned();
+                let (left, right) = (equation.left_as_text(), equation.right.to_string());
+                vec![equation.says.to_owned(), left, right, verdict]
             })
             .collect();
         let mut text = format!("{}\n\n{}", period(minutes), self.totals_as_text());
@@ -161,6 +177,11 @@ impl Findings {
                 ["worker", "minute", "received", "stored", "duplicates", "pings", "dead letters"];
             text.push_str(&columns(&headings, &rows));
         }
+        if !equations.iter().all(Equation::is_exact) {
+            text.push_str(
+                "\nFrames arrived meanwhile; for an exact check set --to to a moment some minutes ago.\n",
+            );
+        }
         text.push_str(if self.balance() {
             "\nThe books balance.\n"
         } else {
@@ -170,7 +191,7 @@ impl Findings {
     }
 
     fn totals_as_text(&self) -> String {
-        let Totals { received, stored, duplicates, dead_letters, pings } = self.totals;
+        let Totals { received, stored, duplicates, dead_letters, pings } = self.after.totals;
         let rows = [
             ("received", received),
             ("stored", stored),
@@ -191,7 +212,8 @@ impl Findings {
         let equations = equations.iter().map(|equation| {
             json!({
                 "equation": equation.says,
-                "left": equation.left,
+                "left": equation.left.end(),
+                "left_before": equation.left.start(),
                 "right": equation.right,
                 "holds": equation.holds(),
             })
@@ -200,7 +222,7 @@ impl Findings {
             "balance": self.balance(),
             "from": bounded(minutes.from != Minutes::ALL.from, from_ms),
             "to": bounded(minutes.to != Minutes::ALL.to, to_ms),
-            "totals": totals_as_json(&self.totals),
+            "totals": totals_as_json(&self.after.totals),
             "tables": {
                 "positions": self.tables.positions,
                 "positions_removed": self.tables.positions_removed,
@@ -250,14 +272,12 @@ mod tests {
     use super::*;
 
     fn balanced() -> Findings {
+        let totals =
+            Totals { received: 110, stored: 80, duplicates: 15, dead_letters: 5, pings: 10 };
+        let reading = Reading { totals, duplicates_ever: 20 };
         Findings {
-            totals: Totals {
-                received: 110,
-                stored: 80,
-                duplicates: 15,
-                dead_letters: 5,
-                pings: 10,
-            },
+            before: reading,
+            after: reading,
             tables: TableCounts {
                 positions: 70,
                 positions_removed: 10,
@@ -265,7 +285,6 @@ mod tests {
                 letters_removed: 2,
                 duplicates_ever: 20,
             },
-            duplicates_ever: 20,
             unbalanced: Vec::new(),
         }
     }
@@ -283,11 +302,11 @@ mod tests {
     #[test]
     fn each_difference_is_found() {
         let changes: [fn(&mut Findings); 6] = [
-            |found| found.totals.received += 1,
+            |found| found.after.totals.received += 1,
             |found| found.tables.positions -= 1,
             |found| found.tables.positions_removed += 1,
             |found| found.tables.dead_letters += 1,
-            |found| found.duplicates_ever -= 1,
+            |found| found.tables.duplicates_ever += 1,
             |found| {
                 let totals = Totals { received: 1, ..Totals::default() };
                 found.unbalanced.push(BooksLine { worker: "node".to_owned(), minute: 7, totals });
@@ -301,6 +320,19 @@ mod tests {
             assert!(text.contains("DO NOT BALANCE"), "{text}");
             assert_eq!(found.as_json(Minutes::ALL)["balance"], false);
         }
+    }
+
+    #[test]
+    fn frames_that_arrive_meanwhile_are_no_difference() {
+        let mut found = balanced();
+        found.after.totals.received += 7;
+        found.after.totals.stored += 7;
+        found.tables.positions += 3;
+        assert!(found.balance());
+        let text = found.as_text(Minutes::ALL);
+        assert!(text.contains("80 to 87") && text.contains("arrived meanwhile"), "{text}");
+        found.tables.positions += 5;
+        assert!(!found.balance(), "more rows than the books ever knew");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `nemeses decode`: what is in these bytes? Shows every field of every frame
 //! with its offset, and every stretch that is no frame with the reason.
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -161,11 +162,12 @@ pub(crate) fn as_text(normalised: &Normalised<'_>) -> String {
     }
     if let Some((offset, rest)) = normalised.unreadable {
         skipped += 1;
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "No hex at offset {offset} of the text, {} characters (bad_hex): \"{}\"\n\n",
             rest.len(),
             shortened(rest).escape_ascii()
-        ));
+        );
     }
     text + &format!(
         "{} bytes from {form}: frames {good}, skipped stretches {skipped}\n",

@@ -119,19 +119,4 @@ pub(crate) fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows =
-            [vec!["0A3F73".to_owned(), "yes".to_owned()], vec!["ü".to_owned(), String::new()]];
-        assert_eq!(columns(&["device", "on"], &rows), "device  on\n0A3F73  yes\nü\n");
-    }
-
-    #[test]
-    fn moments() {
-        assert_eq!(moment(1_593_637_200_000), "2020-07-01T21:00:00Z");
-        assert_eq!(moment(u64::MAX), "18446744073709551615 ms");
-    }
-}
+mod tests;
