@@ -8,6 +8,7 @@
 
 mod frames;
 mod mariadb;
+mod mosquitto;
 mod properties;
 mod proxy;
 mod site;
