@@ -125,6 +125,13 @@ pub trait History: Send + Sync {
     /// Whether any row, dead letter or login of the device exists.
     async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError>;
 
+    /// Up to `limit` devices that have rows, in order of number, behind `after`.
+    async fn devices_after(
+        &self,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StoreError>;
+
     /// Live entries of all devices heard since `since_ms` (Unix milliseconds of
     /// arrival), rebuilt from rows recorded from `recorded_from` on. Calls
     /// `each` with bounded chunks.

@@ -148,6 +148,14 @@ impl<P: Product> History for Engine<P> {
         reads::knows_device(self, device).await.map_err(|fault| fault.into_error(P::STORE))
     }
 
+    async fn devices_after(
+        &self,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        reads::devices_after(self, after, limit).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
     fn recent_entries(
         &self,
         since_ms: u64,

@@ -231,6 +231,21 @@ pub(in crate::history) async fn knows_device<P: Product>(
     rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0))
 }
 
+/// Devices from `device_days`, whose key begins with the device.
+pub(in crate::history) async fn devices_after<P: Product>(
+    engine: &Engine<P>,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<DeviceId>, Fault> {
+    const DEVICES: &str =
+        "SELECT DISTINCT device FROM device_days WHERE device >= ? ORDER BY device LIMIT ?";
+    let Some(from) = after.map_or(Some(0), |after| after.number().checked_add(1)) else {
+        return Ok(Vec::new());
+    };
+    let rows = engine.product.rows(fixed(DEVICES), &[from.into(), limit.into()]).await?;
+    rows.iter().map(|row| row.need(0).map(DeviceId::new)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,6 +58,13 @@ impl History for Told {
     async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn devices_after(
+        &self,
+        _: Option<DeviceId>,
+        _: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// The chunks, with an error after the first while failures are left.
     fn recent_entries(

@@ -36,6 +36,7 @@ macro_rules! all_cases {
             hashes_order_frames_of_one_second,
             the_last_position_is_found_across_days,
             a_device_is_known_by_any_trace,
+            devices_are_listed_in_pages,
             live_entries_are_rebuilt,
             letters_are_listed_and_shown,
             purged_letters_stay_in_the_books,

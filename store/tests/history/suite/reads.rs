@@ -9,6 +9,7 @@ use nemeses_store::live::LiveEntry;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use super::assert_balanced;
 use crate::frames::{BASE, BASE_MS, frame, letter, part, record};
 use crate::site::Site;
 
@@ -71,9 +72,17 @@ pub(crate) async fn every_field_comes_back(site: Site) {
     bare.position.composition = Composition(0);
     bare.received_at_ms = 0;
     let records = vec![Record::Position(full.clone()), Record::Position(bare.clone())];
-    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    let parts = [part("w", u64::MAX, records)];
+    site.history().commit(&parts, "x").await.unwrap();
+    assert!(site.history().commit(&parts, "x").await.unwrap()[0].repeated);
     assert_eq!(read(&*site.history(), everything(0xFFFF_FFFF)).await, [full]);
     assert_eq!(read(&*site.history(), everything(0)).await, [bare]);
+    // Times that no clock shows are kept, too, and counted.
+    let mut late = record(1, BASE, 1);
+    late.received_at_ms = u64::MAX;
+    let parts = [part("w", 2, vec![Record::Position(late)])];
+    assert_eq!(site.history().commit(&parts, "x").await.unwrap()[0].stored, 1);
+    assert_eq!(assert_balanced(&site.database).await.stored, 3);
 }
 
 /// Sparse and dense days, several devices, more rows than a page.
@@ -188,6 +197,26 @@ pub(crate) async fn a_device_is_known_by_any_trace(site: Site) {
     for (device, known) in [(1, true), (2, true), (3, true), (4, false)] {
         assert_eq!(history.knows_device(DeviceId::new(device)).await.unwrap(), known, "{device}");
     }
+}
+
+pub(crate) async fn devices_are_listed_in_pages(site: Site) {
+    let site = site.migrated().await;
+    let history = site.history();
+    assert_eq!(history.devices_after(None, 10).await.unwrap(), []);
+    // In any order, on one day or several; device 0 is a device too.
+    let rows = [7, 0, 3, 0xFF_FFFF, 3, 12].into_iter().enumerate();
+    let day = |index| BASE - 86_400 * u32::try_from(index).unwrap();
+    let rows = rows.map(|(index, device)| frame(device, day(index), 1)).collect();
+    history.commit(&[part("w", 1, rows)], "x").await.unwrap();
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = history.devices_after(after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        pages.push(page.into_iter().map(DeviceId::number).collect::<Vec<_>>());
+    }
+    assert_eq!(pages, [vec![0, 3], vec![7, 12], vec![0xFF_FFFF]]);
 }
 
 pub(crate) async fn live_entries_are_rebuilt(site: Site) {
