@@ -91,6 +91,13 @@ impl History for FakeHistory {
     async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn devices_after(
+        &self,
+        _: Option<DeviceId>,
+        _: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        Ok(Vec::new())
+    }
     fn recent_entries(
         &self,
         _: u64,
