@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Builds the program, starts a node on its embedded default with simulated
+# trackers, and prints commands to look at them. Ctrl-C stops all of it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tools/lib.sh
+. tools/lib.sh
+
+DATA=${NEMESES_DATA_DIR:-data}
+MQTT=${NEMESES_MQTT_LISTEN:-127.0.0.1:1883}
+HTTP=${NEMESES_HTTP_LISTEN:-127.0.0.1:5000}
+ADMIN=${NEMESES_ADMIN_LISTEN:-127.0.0.1:9180}
+DEVICES=${DEVICES:-50}
+EMAIL=demo@nemeses.example
+API=http://$HTTP
+DEVICE=500000 # the first that the simulator drives
+
+need_cargo
+command -v curl >/dev/null || fail "curl is missing: install it with your package manager (apt-get install curl)"
+for listen in "NEMESES_MQTT_LISTEN $MQTT" "NEMESES_HTTP_LISTEN $HTTP" "NEMESES_ADMIN_LISTEN $ADMIN"; do
+    read -r setting address <<<"$listen"
+    if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then
+        fail "something listens on $address already; stop it, or choose another address: $setting=127.0.0.1:PORT make up"
+    fi
+done
+
+echo "Building (some minutes the first time)"
+cargo build --locked --release --package nemeses
+PROGRAM=${CARGO_TARGET_DIR:-target}/release/nemeses
+mkdir -p "$DATA"
+
+# Both are asked to end like a service would be; the node commits what is in flight.
+NODE='' SIMULATOR=''
+stop() {
+    trap - EXIT INT TERM
+    [ -z "$SIMULATOR" ] || kill -TERM "$SIMULATOR" 2>/dev/null || true
+    [ -z "$SIMULATOR" ] || wait "$SIMULATOR" 2>/dev/null || true
+    [ -z "$NODE" ] || kill -TERM "$NODE" 2>/dev/null || true
+    [ -z "$NODE" ] || wait "$NODE" 2>/dev/null || true
+}
+trap stop EXIT
+trap 'echo; echo "Stopping"; exit 0' INT TERM
+
+# A terminal's Ctrl-C reaches the whole group; the order above is wanted instead.
+(
+    trap '' INT
+    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN"
+) >>"$DATA/node.log" 2>&1 &
+NODE=$!
+for _ in $(seq 100); do
+    curl -fs "$API/readyz" >/dev/null 2>&1 && break
+    kill -0 "$NODE" 2>/dev/null || { tail -n 5 "$DATA/node.log" >&2; fail "the node ended; its log is $DATA/node.log"; }
+    sleep 0.1
+done
+curl -fs "$API/readyz" >/dev/null || fail "the node is not ready after 10 s; its log is $DATA/node.log"
+
+# The demo user of an earlier start keeps its password.
+[ -s "$DATA/demo-password" ] ||
+    (umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$DATA/demo-password")
+PASSWORD=$(cat "$DATA/demo-password")
+login() {
+    curl -s "$API/login" -H 'Content-Type: application/json' \
+        -d "{\"email\":\"$EMAIL\",\"password\":\"$PASSWORD\"}" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'
+}
+TOKEN=$(login)
+if [ -z "$TOKEN" ]; then
+    curl -fsS "$API/register/user" -H 'Content-Type: application/json' \
+        -d "{\"email\":\"$EMAIL\",\"password\":\"$PASSWORD\",\"name\":\"Demo\"}" >/dev/null ||
+        fail "the demo user could not be made; if it exists with another password, choose another NEMESES_DATA_DIR"
+    TOKEN=$(login)
+fi
+
+(
+    trap '' INT
+    exec "$PROGRAM" simulate --mqtt-url "mqtt://$MQTT" --devices "$DEVICES" --interval 2s
+) >>"$DATA/simulate.log" 2>&1 &
+SIMULATOR=$!
+location() { curl -fs "$API/api/v1/location/?device_id=$DEVICE" -H "Authorization: Bearer $TOKEN"; }
+for _ in $(seq 150); do
+    location >/dev/null 2>&1 && break
+    kill -0 "$SIMULATOR" 2>/dev/null || { tail -n 5 "$DATA/simulate.log" >&2; fail "the simulator ended; its log is $DATA/simulate.log"; }
+    sleep 0.2
+done
+
+cat <<TEXT
+
+Nemeses is up, and $DEVICES simulated trackers drive.
+
+  MQTT      $MQTT    frames to /messenger, ping replies on /ping
+  REST API  $API
+  Metrics   http://$ADMIN/metrics
+  Logs      $DATA/node.log, $DATA/simulate.log
+
+Paste into another terminal:
+
+  # sign in (user $EMAIL)
+  TOKEN=\$(curl -s $API/login -H 'Content-Type: application/json' -d '{"email":"$EMAIL","password":"$PASSWORD"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+
+  # where a tracker is now; ask again to see it move
+  curl -s "$API/api/v1/location/?device_id=$DEVICE" -H "Authorization: Bearer \$TOKEN"
+
+  # where it was
+  curl -s "$API/api/v1/report/?device_id=$DEVICE&order=desc&limit=5" -H "Authorization: Bearer \$TOKEN"
+
+  # publish a frame yourself, then look at it
+  mosquitto_pub -h ${MQTT%:*} -p ${MQTT##*:} -q 1 -t /messenger -m 50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4
+  curl -s "$API/api/v1/location/?device_id=0A3F73" -H "Authorization: Bearer \$TOKEN"
+
+Now: $(location)
+
+Ctrl-C stops everything.
+TEXT
+wait -n "$NODE" "$SIMULATOR" || true
+fail "a part ended by itself; the logs are $DATA/node.log and $DATA/simulate.log"
