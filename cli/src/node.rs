@@ -13,9 +13,9 @@ use nemeses_store::relay::open_relay;
 
 use crate::config;
 use crate::glue::{
-    DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, asked_to_end, database, door_config,
-    keep_rebuilt, listen, live, live_writer, make_data_dir, policy, run_lanes, serve_api,
-    serve_metrics,
+    DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, asked_to_end,
+    database, door_config, keep_rebuilt, listen, live, live_writer, make_data_dir, policy,
+    run_lanes, serve_api, serve_metrics,
 };
 
 /// This process in the books.
@@ -46,7 +46,9 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     };
     let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(database.logins()));
     let config = door_config(&settings.door, settings.topics.clone());
-    let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry).await?;
+    let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry)
+        .await
+        .context(DOOR_ADDRESSES)?;
     if let Some(redis) = &settings.redis {
         let (sender, relay) = open_relay(redis.expose())?;
         door = door.with_relay(Arc::new(DoorRelay(sender)));

@@ -3,14 +3,15 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_runtime::{Clock, Registry, Tasks};
 
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::glue::{
-    DRAIN, LoginAuthenticator, asked_to_end, database, door_config, keep_rebuilt, live,
-    live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
+    DOOR_ADDRESSES, DRAIN, LoginAuthenticator, asked_to_end, database, door_config, keep_rebuilt,
+    live, live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
 };
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
@@ -159,7 +160,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
         Arc::new(LoginAuthenticator::new(database(&settings.database).await?.logins()))
     };
     let config = door_config(&settings.door, settings.topics);
-    let door = Door::bind(config, None, logins, &mut registry).await?;
+    let door = Door::bind(config, None, logins, &mut registry).await.context(DOOR_ADDRESSES)?;
     if let Some(mqtt) = door.local_addr() {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");
     }

@@ -6,15 +6,18 @@
 
 pub mod frames;
 mod http;
+mod line;
 pub mod load;
 mod mqtt;
 mod port;
 mod proxy;
 mod server;
+mod table;
 mod wait;
 
 pub use frames::FrameKey;
 pub use http::User;
+pub use line::{Line, SOON, Shape};
 pub use load::{Ledger, Load, Plan, Verdict};
 pub use mqtt::Mqtt;
 pub use port::Port;
@@ -23,4 +26,5 @@ pub use server::{
     Api, MariaDb, Mosquitto, Nemeses, Node, Process, Ready, Redis, RedisMemory, Signal, Spec,
     nemeses_binary, run_nemeses, workspace,
 };
+pub use table::Tables;
 pub use wait::{wait_for, wait_until};

@@ -2,6 +2,7 @@
 //! returned, and nothing is repeated or hidden, so that a test sees exactly
 //! which publish was acknowledged.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Mqtt {
     received: BytesMut,
     to_send: BytesMut,
     last_packet_id: u16,
+    /// Came in while something else was waited for.
+    publishes: VecDeque<Publish>,
 }
 
 impl Mqtt {
@@ -63,6 +66,7 @@ impl Mqtt {
             received: BytesMut::with_capacity(16 * 1024),
             to_send: BytesMut::new(),
             last_packet_id: 0,
+            publishes: VecDeque::new(),
         };
         connect.write(&mut mqtt.to_send).map_err(|error| unwritable(&error))?;
         mqtt.flush().await?;
@@ -105,8 +109,7 @@ impl Mqtt {
         Ok(())
     }
 
-    /// Publishes with QoS 1 and waits for the acknowledgement. Publishes of
-    /// others that come in meanwhile are dropped.
+    /// Publishes with QoS 1 and waits for the acknowledgement.
     ///
     /// # Errors
     /// No acknowledgement in time, or the connection is gone.
@@ -127,7 +130,7 @@ impl Mqtt {
         payloads: impl IntoIterator<Item = &'a [u8]>,
         window: usize,
     ) -> anyhow::Result<()> {
-        let mut in_flight = std::collections::VecDeque::with_capacity(window);
+        let mut in_flight = VecDeque::with_capacity(window);
         for payload in payloads {
             if in_flight.len() == window
                 && let Some(oldest) = in_flight.pop_front()
@@ -149,6 +152,7 @@ impl Mqtt {
             match self.next_within(ANSWER).await? {
                 Packet::PubAck(ack) if ack.pkid == id => return Ok(()),
                 Packet::PubAck(ack) => anyhow::bail!("PUBACK {} came before {id}", ack.pkid),
+                Packet::Publish(publish) => self.publishes.push_back(publish),
                 _ => {}
             }
         }
@@ -180,6 +184,9 @@ impl Mqtt {
     /// # Errors
     /// None in time, or the connection is gone.
     pub async fn next_publish(&mut self, within: Duration) -> anyhow::Result<Publish> {
+        if let Some(publish) = self.publishes.pop_front() {
+            return Ok(publish);
+        }
         let next = async {
             loop {
                 if let Packet::Publish(publish) = self.next().await? {

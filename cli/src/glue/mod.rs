@@ -13,7 +13,7 @@ pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use intake::NodeIntake;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
-    DRAIN, database, door_config, keep_rebuilt, live, live_writer, make_data_dir, policy,
+    DOOR_ADDRESSES, DRAIN, database, door_config, keep_rebuilt, live, live_writer, make_data_dir, policy,
     run_lanes, serve_api, serve_metrics,
 };
 pub(crate) use relay::{DoorRelay, listen};

@@ -20,6 +20,10 @@ use crate::config;
 /// second stage the process ends within twice this, below ten seconds.
 pub(crate) const DRAIN: Duration = Duration::from_millis(4500);
 
+/// Context of a door that does not start: which settings name its addresses.
+pub(crate) const DOOR_ADDRESSES: &str = "the MQTT front door does not start; its addresses are set by \
+    --mqtt-listen, --mqtt-tls-listen and --mqtt-websocket-listen";
+
 /// Makes the directory of the program's own files.
 pub(crate) fn make_data_dir(path: &std::path::Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(path).with_context(|| {

@@ -195,7 +195,8 @@ impl Connection {
         let every = self.plan.rubbish_every;
         if every > 0 && memory.sequence.is_multiple_of(every) {
             // No header in it, and unlike any other.
-            memory.rubbish.push_back(format!("rubbish {} {}", self.number, memory.sequence).into());
+            let text = format!("rubbish {} {}", self.number, memory.sequence);
+            memory.rubbish.push_back([b"\xFE\xFF", text.as_bytes()].concat());
         }
         let index = memory.sequence % self.plan.devices_per_connection;
         live(device_of(&self.plan, self.number, index), now_s(), memory.sequence)

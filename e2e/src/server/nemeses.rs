@@ -76,7 +76,8 @@ impl Node {
             .args(["--mqtt-listen", &mqtt.address().to_string()])
             .args(["--http-listen", &http.address().to_string()])
             .args(["--admin-listen", &admin.address().to_string()])
-            .args(args);
+            .args(args)
+            .survives_full_disk();
         Ok(Self { process: Process::start(spec).await?, mqtt, http, admin, folder })
     }
 
@@ -135,7 +136,7 @@ impl Nemeses {
     /// It does not start.
     pub async fn worker(role: &str, number: u16, args: &[&str]) -> anyhow::Result<Self> {
         let (folder, admin) = (tempfile::tempdir()?, Port::free()?);
-        let ready = Ready::HttpOk(format!("http://{}/readyz", admin.address()));
+        let ready = Ready::HttpOk(format!("http://{}/metrics", admin.address()));
         let spec = spec(&format!("{role}-{number}"), folder.path(), ready)?
             .args([role, "--worker", &number.to_string()])
             .args(["--admin-listen", &admin.address().to_string()])

@@ -85,6 +85,17 @@ impl Spec {
         self
     }
 
+    /// Runs the program with SIGXFSZ ignored, so that a test can limit the size
+    /// of its files and have writes fail as on a full disk.
+    #[must_use]
+    pub fn survives_full_disk(mut self) -> Self {
+        let program = std::mem::replace(&mut self.program, PathBuf::from("sh"));
+        let through_shell =
+            ["-c".into(), "trap '' XFSZ; exec \"$0\" \"$@\"".into(), program.into()];
+        self.args.splice(0..0, through_shell);
+        self
+    }
+
     fn spawn(&self) -> anyhow::Result<Child> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.program);

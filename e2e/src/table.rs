@@ -1,0 +1,139 @@
+//! The tables, read from outside: the judge does not ask the program under test.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, SqliteConnection};
+
+use crate::FrameKey;
+
+/// Where the tables are. A connection is opened for each question, since the
+/// database may have been killed in between.
+#[derive(Clone, Debug)]
+pub enum Tables {
+    /// A URL of MySQL or MariaDB.
+    MySql(String),
+    /// A file of SQLite.
+    Sqlite(PathBuf),
+}
+
+/// SQLite's integers are signed: hashes lie there with this bit turned over, so
+/// that their order is the same as in MySQL.
+const SQLITE_HASH_BIT: u64 = 1 << 63;
+const POSITIONS: &str = "SELECT device, recorded_at, CAST(frame_hash AS SIGNED) FROM positions";
+const LETTERS: &str = "SELECT reason, bytes FROM dead_letters";
+
+impl Tables {
+    /// The keys of all positions.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn positions(&self) -> anyhow::Result<Vec<FrameKey>> {
+        let turned = if matches!(self, Self::Sqlite(_)) { SQLITE_HASH_BIT } else { 0 };
+        let rows: Vec<(i64, i64, i64)> = match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                // The columns are unsigned in MySQL and signed in SQLite.
+                let columns = POSITIONS
+                    .replace("device,", "CAST(device AS SIGNED),")
+                    .replace("recorded_at,", "CAST(recorded_at AS SIGNED),");
+                sqlx::query_as(AssertSqlSafe(columns)).fetch_all(&mut connection).await?
+            }
+            Self::Sqlite(path) => {
+                let mut connection = open(path).await?;
+                let columns = POSITIONS.replace("SIGNED", "INTEGER");
+                sqlx::query_as(AssertSqlSafe(columns)).fetch_all(&mut connection).await?
+            }
+        };
+        rows.into_iter()
+            .map(|(device, recorded_at, hash)| {
+                Ok(FrameKey {
+                    device: device.try_into()?,
+                    recorded_at: recorded_at.try_into()?,
+                    frame_hash: hash.cast_unsigned() ^ turned,
+                })
+            })
+            .collect()
+    }
+
+    /// Reason and bytes of every dead letter.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn dead_letters(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        Ok(match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                sqlx::query_as(LETTERS).fetch_all(&mut connection).await?
+            }
+            Self::Sqlite(path) => sqlx::query_as(LETTERS).fetch_all(&mut open(path).await?).await?,
+        })
+    }
+
+    /// The names of all workers in the books: who received and who stored.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn workers(&self) -> anyhow::Result<Vec<String>> {
+        let names = "SELECT worker FROM books UNION SELECT exporter FROM books";
+        let names: Vec<(String,)> = match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                sqlx::query_as(names).fetch_all(&mut connection).await?
+            }
+            Self::Sqlite(path) => sqlx::query_as(names).fetch_all(&mut open(path).await?).await?,
+        };
+        Ok(names.into_iter().map(|(name,)| name).collect())
+    }
+
+    /// The bytes of every dead letter.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn dead_letter_bytes(&self) -> anyhow::Result<HashSet<Vec<u8>>> {
+        Ok(self.dead_letters().await?.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
+    /// Runs a statement, such as a trigger that refuses rows.
+    ///
+    /// # Errors
+    /// The database does not do it.
+    pub async fn execute(&self, statement: &str) -> anyhow::Result<()> {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        match self {
+            Self::MySql(url) => {
+                statement.execute(&mut MySqlConnection::connect(url).await?).await?;
+            }
+            Self::Sqlite(path) => {
+                statement.execute(&mut open(path).await?).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the database refuse every position with this odometer, for good.
+    ///
+    /// # Errors
+    /// The database does not do it.
+    pub async fn refuse_odometer(&self, odometer_m: u32) -> anyhow::Result<()> {
+        let statement = match self {
+            Self::MySql(_) => format!(
+                "CREATE TRIGGER refuse BEFORE INSERT ON positions FOR EACH ROW \
+                 IF NEW.odometer_m = {odometer_m} THEN \
+                 SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'; END IF"
+            ),
+            Self::Sqlite(_) => format!(
+                "CREATE TRIGGER refuse BEFORE INSERT ON positions WHEN NEW.odometer_m = {odometer_m} \
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+            ),
+        };
+        self.execute(&statement).await
+    }
+}
+
+async fn open(path: &std::path::Path) -> sqlx::Result<SqliteConnection> {
+    let options =
+        SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(20));
+    SqliteConnection::connect_with(&options).await
+}

@@ -1,0 +1,96 @@
+//! SIGKILL at random moments.
+
+use nemeses_e2e::{Line, Link, Process, Proxy, Shape};
+use nemeses_protocol::DeviceId;
+use rand::seq::SliceRandom as _;
+
+use super::{Scene, TTL, kills};
+
+/// What can be killed.
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Node,
+    Redis,
+    MariaDb,
+    Parser(usize),
+    Exporter(usize),
+    Api,
+    /// Told to end rather than killed, and open to devices only when a worker
+    /// is subscribed again. SIGKILL loses what it acknowledged since its last
+    /// save, and after any restart version 2.0.11 has forgotten the shared
+    /// subscriptions: those are its windows, not ours.
+    Mosquitto,
+}
+
+fn process(line: &mut Line, victim: Victim) -> &mut Process {
+    match victim {
+        Victim::Node => line.node.as_deref_mut(),
+        Victim::Redis => line.redis.as_deref_mut(),
+        Victim::MariaDb => line.mariadb.as_deref_mut(),
+        Victim::Parser(number) => line.parsers.get_mut(number).map(|parser| &mut **parser),
+        Victim::Exporter(number) => line.exporters.get_mut(number).map(|exporter| &mut **exporter),
+        Victim::Api => line.api.as_deref_mut(),
+        Victim::Mosquitto => line.mosquitto.as_deref_mut(),
+    }
+    .expect("this shape has it")
+}
+
+async fn strike(scene: &mut Scene, gate: &Proxy, victim: Victim) {
+    println!("killing {victim:?}");
+    if matches!(victim, Victim::Mosquitto) {
+        gate.set(Link::Refused).await.unwrap();
+        let mosquitto = process(&mut scene.line, victim);
+        mosquitto.stop(super::PROGRESS).await.unwrap();
+        mosquitto.start_again().await.unwrap();
+        scene.line.wait_subscribed(DeviceId::new(1)).await.unwrap();
+        gate.set(Link::Open).await.unwrap();
+    } else {
+        let process = process(&mut scene.line, victim);
+        process.kill().unwrap();
+        process.start_again().await.unwrap();
+    }
+}
+
+/// Each of `victims` is killed as often as asked, in random order; judged after
+/// every round.
+async fn every_acknowledged_frame_survives(shape: Shape, victims: &[Victim]) {
+    let line = Line::start(shape, &TTL).await.unwrap();
+    let gate = Proxy::start(line.mqtt_address()).await.unwrap();
+    let mut scene = Scene::begin_at(line, gate.port().address()).await;
+    for _ in 0..kills() {
+        let mut victims = victims.to_vec();
+        victims.shuffle(&mut rand::rng());
+        for victim in victims {
+            scene.run_on().await;
+            strike(&mut scene, &gate, victim).await;
+        }
+        scene.judge().await;
+    }
+    scene.end(&format!("{shape:?}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn embedded_node() {
+    every_acknowledged_frame_survives(Shape::Embedded, &[Victim::Node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_redis_and_database() {
+    let victims = [Victim::Node, Victim::Redis, Victim::MariaDb];
+    every_acknowledged_frame_survives(Shape::NodeOnServers, &victims).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stations_and_their_servers() {
+    let victims = [
+        Victim::Parser(0),
+        Victim::Parser(1),
+        Victim::Exporter(0),
+        Victim::Exporter(1),
+        Victim::Api,
+        Victim::Redis,
+        Victim::MariaDb,
+        Victim::Mosquitto,
+    ];
+    every_acknowledged_frame_survives(Shape::Stations, &victims).await;
+}

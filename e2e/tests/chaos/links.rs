@@ -1,0 +1,57 @@
+//! The links between the parts are cut, half closed, silent, slow, refused.
+
+use std::time::Duration;
+
+use nemeses_e2e::{Line, Link, MariaDb, Mosquitto, Proxy, Redis, RedisMemory};
+
+use super::{Scene, TTL, kills};
+
+/// Longer than a station waits for an answer that does not come.
+const FOR_A_WHILE: Duration = Duration::from_secs(4);
+
+async fn break_in_every_way(scene: &mut Scene, name: &str, link: &Proxy) {
+    for round in 0..kills() {
+        println!("breaking the link to {name}, round {round}");
+        scene.run_on().await;
+        link.cut();
+        scene.run_on().await;
+        link.half_close();
+        for broken in [Link::Silent, Link::Slow(Duration::from_millis(20)), Link::Refused] {
+            scene.run_on().await;
+            link.set(broken).await.unwrap();
+            tokio::time::sleep(FOR_A_WHILE).await;
+            link.set(Link::Open).await.unwrap();
+        }
+    }
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_node() {
+    let (redis, mariadb) =
+        tokio::try_join!(Redis::start(RedisMemory::Lost), MariaDb::start()).unwrap();
+    let to_redis = Proxy::start(redis.port().address()).await.unwrap();
+    let to_mariadb = Proxy::start(mariadb.port().address()).await.unwrap();
+    let redis_url = format!("redis://{}/0", to_redis.port().address());
+    let database_url = MariaDb::url_at(to_mariadb.port().number());
+    let line = Line::node_on(redis, mariadb, &redis_url, &database_url, &TTL).await.unwrap();
+    let mut scene = Scene::begin(line).await;
+    break_in_every_way(&mut scene, "Redis", &to_redis).await;
+    break_in_every_way(&mut scene, "MariaDB", &to_mariadb).await;
+    scene.end("links of a node").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_stations() {
+    let (mosquitto, redis, mariadb) =
+        tokio::try_join!(Mosquitto::start(), Redis::start(RedisMemory::Lost), MariaDb::start())
+            .unwrap();
+    let to_mosquitto = Proxy::start(mosquitto.port().address()).await.unwrap();
+    let mqtt_url = format!("mqtt://{}", to_mosquitto.port().address());
+    let urls = (mosquitto.url(), redis.url(), mariadb.url());
+    let urls = (&*mqtt_url, &*urls.1, &*urls.2);
+    let line = Line::stations_on(mosquitto, redis, mariadb, urls, 2, &TTL).await.unwrap();
+    let mut scene = Scene::begin(line).await;
+    break_in_every_way(&mut scene, "Mosquitto", &to_mosquitto).await;
+    scene.end("links of stations").await;
+}

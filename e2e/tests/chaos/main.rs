@@ -1,0 +1,115 @@
+//! Things are killed and cut while devices send 5 000 frames a second and
+//! remember what was acknowledged to them. After each blow: every acknowledged
+//! frame is in the table once or a dead letter, nothing else is, the live
+//! entries are the newest live frames, the books balance, memory is bounded and
+//! the log is short.
+//!
+//! Short by default, as part of `make test`; `make chaos` sets `CHAOS_KILLS` and
+//! `CHAOS_OUTAGE_S`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::print_stdout, reason = "the long run reports as it goes")]
+
+mod disk;
+mod kills;
+mod links;
+mod outages;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use nemeses_e2e::{Line, Load, Process, User};
+use rand::Rng as _;
+
+/// Between two blows at least so much is acknowledged, so that an idle run
+/// cannot pass: a second of the load.
+const LEAST_BETWEEN: u64 = 5000;
+/// Until that much is acknowledged, reconnecting and debug builds included.
+const PROGRESS: Duration = Duration::from_secs(60);
+/// Until everything sent is acknowledged after a blow.
+const SETTLE: Duration = Duration::from_secs(90);
+/// After the return, live entries equal the newest live frames within this.
+const LIVE_AGAIN: Duration = Duration::from_secs(10);
+/// No process of ours uses more, KiB. The bounds of the queues add up to less
+/// than half; the rest is the allocator's and SQLite's cache.
+const MEMORY_BOUND_KIB: u64 = 512 * 1024;
+/// A blow is told in lines, not in thousands of them.
+const LOG_LINES_A_BLOW: usize = 200;
+
+/// How often each thing is killed.
+fn kills() -> u32 {
+    figure("CHAOS_KILLS", 2)
+}
+
+/// How long a store is down.
+fn outage() -> Duration {
+    Duration::from_secs(figure("CHAOS_OUTAGE_S", 8).into())
+}
+
+fn figure(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// Long enough that no entry expires while a test runs.
+const TTL: [&str; 2] = ["--live-ttl", "60m"];
+
+/// A line under load, with the judge's user.
+struct Scene {
+    line: Line,
+    load: Load,
+    user: User,
+    blows: usize,
+}
+
+impl Scene {
+    async fn begin(line: Line) -> Self {
+        let address = line.mqtt_address();
+        Self::begin_at(line, address).await
+    }
+
+    /// Devices connect here, which leads to the line's broker.
+    async fn begin_at(line: Line, address: SocketAddr) -> Self {
+        let user = line.user().await.unwrap();
+        let load = Load::start(address, nemeses_e2e::Plan::default());
+        Self { line, load, user, blows: 0 }
+    }
+
+    /// Lets the load run for a while that is never the same.
+    async fn run_on(&mut self) {
+        self.load.resume();
+        self.load.wait_acknowledged(LEAST_BETWEEN, PROGRESS).await.unwrap();
+        let moment = rand::rng().random_range(0..300);
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        self.blows += 1;
+    }
+
+    /// Everything is back: waits for what is open, and judges.
+    async fn judge(&mut self) {
+        self.load.wait_acknowledged(LEAST_BETWEEN, PROGRESS).await.unwrap();
+        self.load.settle(SETTLE).await.unwrap();
+        self.line.judge(&self.load, &self.user, LIVE_AGAIN).await.unwrap();
+        for process in self.ours() {
+            let memory_kib = process.memory_kib().unwrap();
+            let name = &process.spec().name;
+            assert!(memory_kib < MEMORY_BOUND_KIB, "{name} uses {memory_kib} KiB");
+            let lines = process.log().unwrap().lines().count();
+            assert!(lines < LOG_LINES_A_BLOW * (self.blows + 1), "{name} logged {lines} lines");
+        }
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &Process> {
+        let node = self.line.node.iter().map(|node| &**node);
+        let workers = self.line.parsers.iter().chain(&self.line.exporters).map(|one| &**one);
+        node.chain(workers).chain(self.line.api.iter().map(|api| &**api))
+    }
+
+    async fn end(self, what: &str) {
+        let acknowledged = self.load.acknowledged();
+        let ledger = self.load.stop().await;
+        println!(
+            "{what}: {} blows, {acknowledged} acknowledged, {} sent, 0 lost",
+            self.blows,
+            ledger.frames_sent()
+        );
+    }
+}

@@ -1,0 +1,36 @@
+//! The whole line against real servers. What must hold in every shape of the
+//! line is written once and run in each.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod founding;
+mod frames;
+mod live;
+mod process;
+mod refused;
+mod scale;
+
+/// Runs `async fn scenario(line: Line)` of the surrounding module in each shape.
+macro_rules! in_every_shape {
+    ($($scenario:ident),+ $(,)?) => {
+        $(mod $scenario {
+            use nemeses_e2e::{Line, Shape};
+
+            #[tokio::test]
+            async fn embedded() {
+                super::$scenario(Line::start(Shape::Embedded, &[]).await.unwrap()).await;
+            }
+
+            #[tokio::test]
+            async fn node_on_servers() {
+                super::$scenario(Line::start(Shape::NodeOnServers, &[]).await.unwrap()).await;
+            }
+
+            #[tokio::test]
+            async fn stations() {
+                super::$scenario(Line::start(Shape::Stations, &[]).await.unwrap()).await;
+            }
+        })+
+    };
+}
+pub(crate) use in_every_shape;
