@@ -68,8 +68,9 @@ pub struct SubscriberConfig {
     /// Topic filters, `$share/{group}/{filter}` included; taken at QoS 1.
     pub filters: Vec<String>,
     /// Messages that the broker may leave unacknowledged at once, 1 to
-    /// [`MAX_RECEIVE_MAXIMUM`]. Also the bound of what waits here to be received:
-    /// as many messages, at the worst of [`Endpoint::max_packet_bytes`] each.
+    /// [`MAX_RECEIVE_MAXIMUM`]. A broker that sends more is not read from, so this
+    /// is the bound of memory: as many messages, at the worst of
+    /// [`Endpoint::max_packet_bytes`] each.
     pub receive_maximum: u16,
     /// How long the broker keeps the session of a worker that is away.
     pub session_expiry_s: u32,
@@ -90,22 +91,15 @@ impl SubscriberConfig {
         }
     }
 
-    pub(crate) fn options(&self) -> MqttOptions {
+    pub(crate) fn window(&self) -> usize {
+        usize::from(self.receive_maximum.clamp(1, MAX_RECEIVE_MAXIMUM))
+    }
+
+    pub(crate) fn properties(&self) -> ConnectProperties {
         let mut properties = ConnectProperties::new();
         properties.session_expiry_interval = Some(self.session_expiry_s);
         properties.receive_maximum = Some(self.receive_maximum.clamp(1, MAX_RECEIVE_MAXIMUM));
-        let mut options = self.endpoint.options(properties);
-        options.set_clean_start(false).set_manual_acks(true);
-        // Nothing is published here; without a limit a table of 65 535 is made.
-        options.set_outgoing_inflight_upper_limit(16);
-        options
-    }
-
-    /// Options that end the session instead of resuming it.
-    pub(crate) fn clearing_options(&self) -> MqttOptions {
-        let mut options = self.options();
-        options.set_clean_start(true).set_session_expiry_interval(Some(0));
-        options
+        properties
     }
 }
 
@@ -129,7 +123,7 @@ impl PublisherConfig {
         let mut options = self.endpoint.options(ConnectProperties::new());
         options.set_clean_start(true).set_outgoing_inflight_upper_limit(self.inflight.max(1));
         // One write a batch, then a wait for its PUBACK: Nagle would hold the
-        // last segment back. The subscriber's many small PUBACKs want it on.
+        // last segment back.
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
         options.set_network_options(network);

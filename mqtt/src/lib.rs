@@ -3,9 +3,9 @@
 //! [`Publisher`] whose `publish` returns when the broker has acknowledged.
 //!
 //! rumqttc speaks the protocol; this crate adds what it leaves to its user:
-//! acknowledgements in order, a fresh event loop for every connection, pairing
-//! of a publish with its PUBACK, and leaving a shared subscription for good. No
-//! frames, no batches and no TLS in here.
+//! acknowledgements in order, a bound that holds whatever the broker does, a fresh
+//! start for every connection, pairing of a publish with its PUBACK, and leaving a
+//! shared subscription for good. No frames, no batches and no TLS in here.
 
 mod config;
 mod leaving;
@@ -15,6 +15,7 @@ mod stats;
 mod subscriber;
 mod url;
 mod window;
+mod wire;
 
 pub use config::{
     DEFAULT_MAX_PACKET_BYTES, Endpoint, MAX_RECEIVE_MAXIMUM, PublisherConfig, SubscriberConfig,

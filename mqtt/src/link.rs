@@ -1,5 +1,5 @@
-//! One connection to the broker, from CONNECT to its end, and the wait before
-//! the next. A fresh event loop each time: what rumqttc would carry over
+//! One connection of rumqttc's event loop, from CONNECT to its end, and the wait
+//! before the next. A fresh event loop each time: what rumqttc would carry over
 //! (pending list, collision slot, buffered events) belongs to the dead one.
 
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::stats::LinkStats;
 
 /// A connection that lasted this long was a good one: the next wait is short again.
 const STABLE: Duration = Duration::from_secs(2);
-/// For TCP, CONNACK and SUBACK together.
+/// For TCP and CONNACK.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// For what was requested before a goodbye.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The broker does not want us. Repeating does not help until someone changes something.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +89,11 @@ impl Link {
                     return Ok((link, client, connack));
                 }
                 Ok(_) => {}
-                Err(error) => return Err(refusal(endpoint, &error).unwrap_or_else(|| lost(&error))),
+                Err(ConnectionError::ConnectionRefused(code)) => {
+                    let later = || End::Lost(format!("not now: {code:?}"));
+                    return Err(refusal(endpoint, code).unwrap_or_else(later));
+                }
+                Err(error) => return Err(lost(&error)),
             }
         }
     }
@@ -103,7 +107,7 @@ impl Link {
     }
 
     /// The next event while the connection is being established.
-    pub(crate) async fn handshake_event(&mut self) -> Result<Event, ConnectionError> {
+    async fn handshake_event(&mut self) -> Result<Event, ConnectionError> {
         timeout(HANDSHAKE_WITHIN, self.event_loop.poll()).await?
     }
 }
@@ -130,7 +134,7 @@ pub(crate) async fn until_closed(
     End::Closed
 }
 
-pub(crate) fn lost(error: &ConnectionError) -> End {
+fn lost(error: &ConnectionError) -> End {
     End::Lost(match error {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
             format!("the broker closed it: {reason_code:?}")
@@ -140,9 +144,8 @@ pub(crate) fn lost(error: &ConnectionError) -> End {
 }
 
 /// The codes for which waiting is no remedy.
-fn refusal(endpoint: &Endpoint, error: &ConnectionError) -> Option<End> {
+pub(crate) fn refusal(endpoint: &Endpoint, code: ConnectReturnCode) -> Option<End> {
     use ConnectReturnCode as Code;
-    let ConnectionError::ConnectionRefused(code) = error else { return None };
     let for_good = matches!(
         code,
         Code::RefusedProtocolVersion

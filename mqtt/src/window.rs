@@ -9,8 +9,8 @@ struct Slot {
     finished: bool,
 }
 
-/// The unacknowledged deliveries of one connection. The broker's receive
-/// maximum bounds it.
+/// The unacknowledged deliveries of one connection. The subscriber takes no more
+/// when [`Window::len`] reaches its receive maximum.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     slots: VecDeque<Slot>,
@@ -42,6 +42,11 @@ impl Window {
             self.slots.pop_front();
             self.first += 1;
         }
+    }
+
+    /// Deliveries that are not acknowledged.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Whether everything delivered is acknowledged.

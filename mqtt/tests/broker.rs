@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -115,6 +115,33 @@ async fn withheld_acknowledgements_hold_the_broker_back() {
         let message = receive(&mut subscriber).await;
         assert_eq!(number(&message), expected);
         message.ack.done();
+    }
+}
+
+/// Mosquitto 2.0.11 releases a whole window for each PUBACK while it has a backlog.
+#[tokio::test]
+async fn the_bound_holds_for_a_backlog_whatever_the_broker_sends() {
+    let broker = Mosquitto::start().await;
+    let mut config = subscriber(&broker.url());
+    config.receive_maximum = 10;
+    Subscriber::connect(config.clone()).await.expect("welcome").close().await;
+    let publisher = publisher(&broker.url()).await;
+    publish_all(&publisher, 0..3000).await;
+    let mut expected = 0..3000;
+    for _ in 0..3 {
+        let connecting = within("subscribed", Subscriber::connect(config.clone())).await;
+        let mut subscriber = connecting.expect("welcome");
+        let mut held = VecDeque::new();
+        for done in 0..1000 {
+            while held.len() < expected.len().min(10) {
+                held.push_back(receive(&mut subscriber).await);
+            }
+            assert!(subscriber.stats().messages.get() <= done + 10, "after {done}");
+            let message = held.pop_front().expect("one is there");
+            assert_eq!(expected.next(), Some(number(&message)));
+            message.ack.done();
+        }
+        subscriber.close().await;
     }
 }
 

@@ -49,7 +49,8 @@ pub struct WorkerConfig {
     pub flush_after: Duration,
     /// Batches on their way at once.
     pub lanes: usize,
-    /// First and longest wait before a batch that was not taken is offered again.
+    /// First and longest wait before connecting again, and before a batch that
+    /// was not taken is offered again.
     pub retry: (Duration, Duration),
 }
 
@@ -76,6 +77,7 @@ impl WorkerConfig {
         let filters = [shared(messenger), shared(&format!("{messenger}/+"))];
         let mut config = SubscriberConfig::new(self.mqtt.clone(), self.name.clone(), filters);
         config.receive_maximum = self.receive_maximum;
+        config.endpoint.retry = self.retry;
         config
     }
 }
@@ -123,7 +125,9 @@ impl Worker {
 
     async fn publisher(config: &WorkerConfig) -> Result<Publisher, ConnectError> {
         let client_id = format!("{}-out", config.name);
-        Publisher::connect(PublisherConfig::new(config.mqtt.clone(), client_id)).await
+        let mut publisher = PublisherConfig::new(config.mqtt.clone(), client_id);
+        publisher.endpoint.retry = config.retry;
+        Publisher::connect(publisher).await
     }
 
     fn new(

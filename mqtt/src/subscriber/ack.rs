@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use rumqttc::v5::AsyncClient;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Publish;
+use bytes::BytesMut;
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAck, Unsubscribe};
+use tokio::sync::Notify;
 
 use crate::leaving::{Leaving, Step};
 use crate::window::Window;
+use crate::wire::Wire;
 
 /// Proof owed to the broker for one message. [`Ack::done`] may be called in any
 /// order; the PUBACKs go out in the order of delivery. Dropped undone, the
@@ -46,25 +46,29 @@ impl Ack {
     }
 }
 
-/// The deliveries of one connection.
+/// The deliveries of one connection, and what is to be written for them.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
-    client: AsyncClient,
     /// Asked about again and again while leaving.
     filter: String,
     state: Mutex<State>,
+    /// Told when there is something to write.
+    pub(crate) attention: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     window: Window,
     leaving: Option<Leaving>,
+    /// Encoded packets. At most a PUBACK of 4 bytes for each delivery and one
+    /// UNSUBSCRIBE; dropped with the connection.
+    outgoing: BytesMut,
 }
 
 impl Deliveries {
-    pub(crate) fn new(client: AsyncClient, filter: String, leaving: Option<Leaving>) -> Self {
-        let state = Mutex::new(State { window: Window::default(), leaving });
-        Self { client, filter, state }
+    pub(crate) fn new(filter: String, leaving: Option<Leaving>) -> Self {
+        let state = State { window: Window::default(), leaving, outgoing: BytesMut::new() };
+        Self { filter, state: Mutex::new(state), attention: Notify::new() }
     }
 
     pub(crate) fn deliver(self: &Arc<Self>, packet_id: u16) -> Ack {
@@ -72,36 +76,45 @@ impl Deliveries {
         Ack(Some(Owed { deliveries: Arc::clone(self), number }))
     }
 
+    /// Hands what is to be written to the connection.
+    pub(crate) fn flush_into(&self, wire: &mut Wire) {
+        wire.send_bytes(&mut self.lock().outgoing);
+    }
+
+    /// Deliveries that are not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.lock().window.len()
+    }
+
     /// An UNSUBACK came; true when this subscriber has left and holds nothing more.
     pub(crate) fn unsubscribed(&self) -> bool {
         let mut state = self.lock();
         let (delivered, empty) = (state.window.delivered(), state.window.is_empty());
-        let Some(leaving) = &mut state.leaving else { return false };
-        let step = leaving.answered(delivered, empty);
-        self.act(step)
+        let step = state.leaving.as_mut().map(|leaving| leaving.answered(delivered, empty));
+        self.act(step, &mut state)
     }
 
     fn finish(&self, number: u64) {
-        let mut state = self.lock();
-        // Sent under the lock, so that the order on the wire is the window's.
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let before = state.outgoing.len();
         state.window.finish(number, |packet_id| {
-            // The channel has room for the whole window; it fails only when the
-            // connection is gone, and then there is nothing to acknowledge.
-            let _ = self.client.try_ack(&delivered_as(packet_id));
+            write(&Packet::PubAck(PubAck::new(packet_id, None)), &mut state.outgoing);
         });
         let (delivered, empty) = (state.window.delivered(), state.window.is_empty());
-        if let Some(leaving) = &mut state.leaving {
-            let step = leaving.acknowledged(delivered, empty);
-            self.act(step);
+        let step = state.leaving.as_mut().map(|leaving| leaving.acknowledged(delivered, empty));
+        self.act(step, state);
+        if before == 0 && !state.outgoing.is_empty() {
+            drop(guard);
+            self.attention.notify_one();
         }
     }
 
-    fn act(&self, step: Step) -> bool {
-        if step == Step::Ask {
-            // As above: room is there unless the connection is gone.
-            let _ = self.client.try_unsubscribe(self.filter.clone());
+    fn act(&self, step: Option<Step>, state: &mut State) -> bool {
+        if step == Some(Step::Ask) {
+            write(&unsubscribe(&self.filter), &mut state.outgoing);
         }
-        step == Step::Drained
+        step == Some(Step::Drained)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,9 +122,16 @@ impl Deliveries {
     }
 }
 
-/// rumqttc takes QoS and packet id from here and nothing else.
-fn delivered_as(packet_id: u16) -> Publish {
-    let mut publish = Publish::new(String::new(), QoS::AtLeastOnce, Bytes::new(), None);
-    publish.pkid = packet_id;
-    publish
+/// Packet ids need not differ: one question is open at a time, and the answers
+/// are counted, not told apart.
+pub(super) fn unsubscribe(filter: &str) -> Packet {
+    let mut unsubscribe = Unsubscribe::new(filter, None);
+    unsubscribe.pkid = 1;
+    Packet::Unsubscribe(unsubscribe)
+}
+
+fn write(packet: &Packet, out: &mut BytesMut) {
+    // Fails for a packet that is too large, and no limit is given.
+    let written = packet.write(out, None);
+    debug_assert!(written.is_ok(), "{written:?}");
 }

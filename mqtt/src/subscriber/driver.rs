@@ -4,20 +4,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::v5;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubAck, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectProperties, Filter, Packet, Publish, RetainForwardRule, SubAck, Subscribe,
+    SubscribeReasonCode,
+};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::ack::{Ack, Deliveries};
+use super::ack::{Ack, Deliveries, unsubscribe};
 use super::inbox::Inbox;
 use super::{Message, Mode};
 use crate::config::SubscriberConfig;
 use crate::leaving::Leaving;
-use crate::link::{ConnectError, End, Link, Reconnect, lost, until_closed};
+use crate::link::{ConnectError, End, GOODBYE_WITHIN, Reconnect};
 use crate::stats::LinkStats;
+use crate::wire::{Happened, Wire};
 
 pub(super) struct Driver {
     pub(super) config: SubscriberConfig,
@@ -31,8 +34,7 @@ pub(super) struct Driver {
 
 /// A connection that is ready to deliver.
 struct Session {
-    link: Link,
-    client: AsyncClient,
+    wire: Wire,
     deliveries: Arc<Deliveries>,
     drained: bool,
 }
@@ -82,69 +84,65 @@ impl Driver {
         };
         reconnect.established();
         self.tell(Ok(()));
-        let client = session.client.clone();
-        let end = until_closed(&client, &closing, self.deliver(&mut session)).await;
+        let end = self.deliver(&mut session, &closing).await;
         *drained = session.drained;
         end
     }
 
     /// Connects and sees to the subscription.
     async fn open(&mut self) -> Result<Session, End> {
-        // One PUBACK for each unacknowledged delivery, an UNSUBSCRIBE for each
-        // filter, the SUBSCRIBE, the question of leaving, the DISCONNECT.
-        let requests = usize::from(self.config.receive_maximum) + self.config.filters.len() + 3;
-        let (mut link, client, connack) =
-            Link::open(&self.config.endpoint, self.config.options(), requests).await?;
+        let endpoint = &self.config.endpoint;
+        let (mut wire, connack) = Wire::connect(endpoint, false, self.config.properties()).await?;
         let filters = self.config.filters.len();
         let leaving = (self.mode == Mode::Leave).then(|| Leaving::new(filters));
         let question = self.config.filters.first().cloned().unwrap_or_default();
-        let deliveries = Arc::new(Deliveries::new(client.clone(), question, leaving));
+        let deliveries = Arc::new(Deliveries::new(question, leaving));
         let mut drained = false;
         match self.mode {
-            Mode::Take => {
-                // Filters may have changed since an earlier run: subscribe at
-                // the first connection whatever the session holds.
-                if self.ready.is_some() || !connack.session_present {
-                    if self.ready.is_none() {
-                        tracing::warn!(
-                            client_id = self.config.endpoint.client_id,
-                            "the broker has lost our session and what it held; subscribing anew"
-                        );
-                    }
-                    self.subscribe(&mut link, &client, &deliveries).await?;
-                }
+            // Filters may have changed since an earlier run: subscribe at the
+            // first connection whatever the session holds.
+            Mode::Take if self.ready.is_some() => self.subscribe(&mut wire, &deliveries).await?,
+            Mode::Take if !connack.session_present => {
+                tracing::warn!(
+                    client_id = endpoint.client_id,
+                    "the broker has lost our session and what it held; subscribing anew"
+                );
+                self.subscribe(&mut wire, &deliveries).await?;
             }
+            // Mosquitto 2.0.11 restores sessions from its file without their shared
+            // subscriptions, and then drops what is published; repeating one that
+            // exists changes nothing.
+            Mode::Take => self.subscribe(&mut wire, &deliveries).await?,
             Mode::Leave if connack.session_present => {
                 for filter in &self.config.filters {
-                    // Room was made above.
-                    let _ = client.try_unsubscribe(filter.clone());
+                    wire.send(&unsubscribe(filter));
                 }
             }
             Mode::Leave => drained = true,
         }
-        Ok(Session { link, client, deliveries, drained })
+        Ok(Session { wire, deliveries, drained })
     }
 
-    /// Sends the subscription and hands over what comes before its answer.
-    async fn subscribe(
-        &self,
-        link: &mut Link,
-        client: &AsyncClient,
-        deliveries: &Arc<Deliveries>,
-    ) -> Result<(), End> {
+    /// Sends the subscription and waits for its answer; no longer than there is
+    /// room for what a resumed session delivers before it. Then the answer is
+    /// looked at when it comes.
+    async fn subscribe(&self, wire: &mut Wire, deliveries: &Arc<Deliveries>) -> Result<(), End> {
         let filters = self.config.filters.iter().map(|filter| {
             let mut filter = Filter::new(filter.clone(), QoS::AtLeastOnce);
             // Retained messages are none of the line's.
-            filter.retain_forward_rule = v5::mqttbytes::v5::RetainForwardRule::Never;
+            filter.retain_forward_rule = RetainForwardRule::Never;
             filter
         });
-        client.try_subscribe_many(filters).map_err(|error| End::Lost(error.to_string()))?;
-        loop {
-            match link.handshake_event().await.map_err(|error| lost(&error))? {
-                Event::Incoming(Packet::SubAck(answer)) => return self.check(&answer),
-                event => self.take(event, deliveries),
+        let mut subscribe = Subscribe::new_many(filters, None);
+        subscribe.pkid = 1;
+        wire.send(&Packet::Subscribe(subscribe));
+        while deliveries.unacknowledged() < self.config.window() {
+            match wire.answer().await? {
+                Packet::SubAck(answer) => return self.check(&answer),
+                packet => self.take(packet, deliveries)?,
             }
         }
+        Ok(())
     }
 
     fn check(&self, answer: &SubAck) -> Result<(), End> {
@@ -159,22 +157,55 @@ impl Driver {
         })
     }
 
-    /// Hands over until the connection ends.
-    async fn deliver(&self, session: &mut Session) -> End {
-        while !session.drained {
-            match session.link.event().await {
-                Ok(Event::Incoming(Packet::UnsubAck(_))) => {
-                    session.drained = session.deliveries.unsubscribed();
-                }
-                Ok(event) => self.take(event, &session.deliveries),
+    /// Hands over until the connection ends; from `closing` on for as long as
+    /// the goodbye takes. It goes out behind the acknowledgements, and the broker
+    /// closes: closing first could reset the connection, or let the next CONNECT
+    /// overtake, and the last acknowledgements would be lost unread.
+    async fn deliver(&self, session: &mut Session, closing: &CancellationToken) -> End {
+        tokio::select! {
+            end = self.pump(session) => return end,
+            () = closing.cancelled() => {}
+        }
+        session.deliveries.flush_into(&mut session.wire);
+        session.wire.send_goodbye();
+        // Nobody receives any more: what still comes stays the broker's.
+        if timeout(GOODBYE_WITHIN, session.wire.until_closed()).await.is_err() {
+            tracing::warn!("the broker did not take our goodbye in time");
+        }
+        End::Closed
+    }
+
+    async fn pump(&self, session: &mut Session) -> End {
+        let Session { wire, deliveries, drained } = session;
+        while !*drained {
+            deliveries.flush_into(wire);
+            let has_room = deliveries.unacknowledged() < self.config.window();
+            match wire.next(has_room, &deliveries.attention).await {
+                Ok(Happened::Something) => {}
+                Ok(Happened::Came(packet)) => match *packet {
+                    Packet::UnsubAck(_) => *drained = deliveries.unsubscribed(),
+                    packet => {
+                        if let Err(end) = self.take(packet, deliveries) {
+                            return end;
+                        }
+                    }
+                },
                 Err(end) => return end,
             }
         }
         End::Closed
     }
 
-    fn take(&self, event: Event, deliveries: &Arc<Deliveries>) {
-        let Event::Incoming(Packet::Publish(publish)) = event else { return };
+    fn take(&self, packet: Packet, deliveries: &Arc<Deliveries>) -> Result<(), End> {
+        let publish = match packet {
+            Packet::Publish(publish) => publish,
+            Packet::Disconnect(goodbye) => {
+                let why = format!("the broker closed it: {:?}", goodbye.reason_code);
+                return Err(End::Lost(why));
+            }
+            Packet::SubAck(answer) => return self.check(&answer),
+            _ => return Ok(()),
+        };
         self.stats.messages.inc();
         let ack = match publish.qos {
             QoS::AtMostOnce => Ack::none(),
@@ -183,26 +214,25 @@ impl Driver {
         if !self.inbox.push(message(&publish, ack)) {
             self.stats.dropped.inc();
         }
+        Ok(())
     }
 
-    /// Ends the broker's memory of this client.
+    /// Ends the broker's memory of this client: by the CONNECT itself, which
+    /// begins a new session that ends with the connection.
     async fn clear_session(&self, reconnect: &mut Reconnect) {
         loop {
-            let opened = Link::open(&self.config.endpoint, self.config.clearing_options(), 1).await;
-            let end = match opened {
-                Ok((mut link, client, _)) => {
-                    // The session ended with the CONNECT; the rest is manners.
-                    let rest = async {
-                        while link.event().await.is_ok() {}
-                        End::Closed
-                    };
-                    until_closed(&client, &self.closing, rest).await;
+            let mut properties = ConnectProperties::new();
+            properties.session_expiry_interval = Some(0);
+            match Wire::connect(&self.config.endpoint, true, properties).await {
+                Ok((mut wire, _)) => {
+                    wire.send_goodbye();
+                    // The rest is manners, whether it comes in time or not.
+                    let _ = timeout(GOODBYE_WITHIN, wire.until_closed()).await;
                     self.stats.connected.set(0);
                     return;
                 }
-                Err(end) => end,
-            };
-            tokio::time::sleep(reconnect.over(&end)).await;
+                Err(end) => tokio::time::sleep(reconnect.over(&end)).await,
+            }
         }
     }
 }
