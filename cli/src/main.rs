@@ -9,7 +9,9 @@ mod dead_letters;
 mod decode;
 mod device;
 mod glue;
+mod mosquitto_roles;
 mod node;
+mod replay;
 mod simulate;
 mod stations;
 mod tools;
@@ -76,6 +78,8 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Device(command) => device::run(command).await?,
         Command::DeadLetters(command) => dead_letters::run(command).await?,
         Command::Audit(args) => return audit::run(args).await,
+        Command::Replay(args) => return replay::run(args).await,
+        Command::MosquittoRoles(args) => return mosquitto_roles::run(*args).await,
     }
     Ok(true)
 }

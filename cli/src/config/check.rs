@@ -40,11 +40,15 @@ pub(crate) struct Wrong {
 }
 
 impl Wrong {
-    fn new(setting: &'static str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        setting: &'static str,
+        value: impl fmt::Display,
+        allowed: impl Into<String>,
+    ) -> Self {
         Self { setting, value: Some(value.to_string()), allowed: allowed.into() }
     }
 
-    fn missing(setting: &'static str, allowed: impl Into<String>) -> Self {
+    pub(crate) fn missing(setting: &'static str, allowed: impl Into<String>) -> Self {
         Self { setting, value: None, allowed: allowed.into() }
     }
 }
@@ -319,7 +323,7 @@ fn is_loopback(address: SocketAddr) -> bool {
 }
 
 /// No topic may be another, nor lie below another: `/a/+` would catch it.
-fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
+pub(crate) fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
     let all = [
         ("topic-messenger", &args.topic_messenger),
         ("topic-ping", &args.topic_ping),

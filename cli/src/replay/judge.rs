@@ -1,0 +1,101 @@
+//! Today's decoder against a stored row. Pure.
+
+use nemeses_protocol::{DecodeError, Frame, Item, Position, PositionRecord, frame_hash, frames};
+
+/// One field that today's decoder reads differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// The column's name; `frame` when the bytes are no location today.
+    pub(super) field: &'static str,
+    /// As in the table.
+    pub(super) stored: String,
+    /// As decoded now.
+    pub(super) today: String,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its raw bytes were not kept.
+    NoRaw,
+    /// As it is stored.
+    Same,
+    /// Not so.
+    Differs(Vec<Difference>),
+}
+
+/// Rows by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) same: u64,
+    pub(super) differ: u64,
+    pub(super) no_raw: u64,
+}
+
+impl Counts {
+    pub(super) fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::NoRaw => self.no_raw += 1,
+            Verdict::Same => self.same += 1,
+            Verdict::Differs(_) => self.differ += 1,
+        }
+    }
+}
+
+/// Decodes the row's raw bytes and compares.
+pub(super) fn judge(row: &PositionRecord) -> Verdict {
+    let Some(raw) = &row.raw else { return Verdict::NoRaw };
+    let differences = match location(raw) {
+        Ok(today) => differences(row, &today, frame_hash(raw)),
+        Err(today) => {
+            vec![Difference { field: "frame", stored: "location".to_owned(), today }]
+        }
+    };
+    if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
+}
+
+/// The one location that the bytes are, or what they are instead.
+fn location(raw: &[u8]) -> Result<Position, String> {
+    let mut items = frames(raw);
+    match (items.next(), items.next()) {
+        (Some(Item::Frame { frame: Frame::Location(position), .. }), None) => Ok(position),
+        (Some(Item::Frame { frame: Frame::Ping { .. }, .. }), None) => Err("ping".to_owned()),
+        (Some(Item::Skipped { reason, .. }), None) => Err(reason.code().to_owned()),
+        (None, _) => Err(DecodeError::Truncated.code().to_owned()),
+        (Some(_), Some(_)) => Err("more than one frame".to_owned()),
+    }
+}
+
+fn differences(row: &PositionRecord, today: &Position, hash: u64) -> Vec<Difference> {
+    let stored = &row.position;
+    // All fields by name: a new one does not compile until it is compared.
+    let Position {
+        device,
+        recorded_at,
+        direction_cdeg,
+        odometer_m,
+        hour_meter_min,
+        composition,
+        extension,
+        speed_kmh,
+        latitude_udeg,
+        longitude_udeg,
+    } = today;
+    let bits = |bits: u16| format!("{bits:04X}");
+    let optional = |bits: Option<u16>| bits.map_or("none".to_owned(), |bits| format!("{bits:04X}"));
+    let fields = [
+        ("device", stored.device.to_string(), device.to_string()),
+        ("recorded_at", stored.recorded_at.to_string(), recorded_at.to_string()),
+        ("frame_hash", format!("{:016X}", row.frame_hash), format!("{hash:016X}")),
+        ("direction_cdeg", stored.direction_cdeg.to_string(), direction_cdeg.to_string()),
+        ("odometer_m", stored.odometer_m.to_string(), odometer_m.to_string()),
+        ("hour_meter_min", stored.hour_meter_min.to_string(), hour_meter_min.to_string()),
+        ("composition", bits(stored.composition.0), bits(composition.0)),
+        ("extension", optional(stored.extension), optional(*extension)),
+        ("speed_kmh", stored.speed_kmh.to_string(), speed_kmh.to_string()),
+        ("latitude_udeg", stored.latitude_udeg.to_string(), latitude_udeg.to_string()),
+        ("longitude_udeg", stored.longitude_udeg.to_string(), longitude_udeg.to_string()),
+    ];
+    let differ = fields.into_iter().filter(|(_, stored, today)| stored != today);
+    differ.map(|(field, stored, today)| Difference { field, stored, today }).collect()
+}
