@@ -6,6 +6,8 @@
 //! their commit, or it would stand in the way for ever. The committing lanes are
 //! the exporter's and run apart from this.
 
+use std::time::Duration;
+
 use nemeses_mqtt::{Ack, BrokerUrl, ConnectError, Message, Subscriber, SubscriberConfig};
 use nemeses_protocol::{BatchMessage, BatchMessageError, DeadLetter, Reason, Record, WorkerName};
 use nemeses_runtime::metrics::metrics::counter::Counter;
@@ -31,6 +33,8 @@ pub struct WorkerConfig {
     /// queue. 64 of at most 1000 rows and 256 KiB: 64 000 rows, 16 MiB on the
     /// wire, a few times that decoded.
     pub receive_maximum: u16,
+    /// First and longest wait before connecting again.
+    pub retry: (Duration, Duration),
 }
 
 impl WorkerConfig {
@@ -43,6 +47,7 @@ impl WorkerConfig {
             group: "exporters".to_owned(),
             topic: topic.into(),
             receive_maximum: 64,
+            retry: (Duration::from_millis(100), Duration::from_secs(3)),
         }
     }
 
@@ -50,6 +55,7 @@ impl WorkerConfig {
         let filter = format!("$share/{}/{}", self.group, self.topic);
         let mut config = SubscriberConfig::new(self.mqtt.clone(), self.name.clone(), [filter]);
         config.receive_maximum = self.receive_maximum;
+        config.endpoint.retry = self.retry;
         config
     }
 }

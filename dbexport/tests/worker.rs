@@ -1,0 +1,360 @@
+//! The worker against a real Mosquitto and a history in memory: what is
+//! committed, and what is acknowledged when.
+
+#[path = "../../mqtt/tests/support/mod.rs"]
+mod support;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::Stream;
+use nemeses_dbexport::{BatchReceipt, Config, Exporter, Worker, WorkerConfig};
+use nemeses_mqtt::{Delivered, PublishError, Publisher, PublisherConfig};
+use nemeses_protocol::{
+    BatchKey, BatchMessage, Composition, DeadLetter, DeviceId, Position, PositionRecord, Record,
+    Tally,
+};
+use nemeses_runtime::{Clock, Registry, Stop};
+use nemeses_store::StoreError;
+use nemeses_store::history::{Committed, History, Part, PositionStream, RangeQuery};
+use nemeses_store::live::LiveEntry;
+use support::mosquitto::Mosquitto;
+use support::proxy::Proxy;
+use support::{until, within};
+use tokio::task::JoinHandle;
+
+/// A history in memory that can be down, or down after having written.
+#[derive(Default)]
+struct FakeHistory {
+    parts: Mutex<HashMap<BatchKey, Part>>,
+    down: AtomicBool,
+    doubtful: AtomicBool,
+    repeated: Mutex<u64>,
+}
+
+impl FakeHistory {
+    fn rows(&self) -> usize {
+        self.parts.lock().expect("no panic under it").values().map(|part| part.records.len()).sum()
+    }
+
+    fn batches(&self) -> usize {
+        self.parts.lock().expect("no panic under it").len()
+    }
+
+    fn repeated(&self) -> u64 {
+        *self.repeated.lock().expect("no panic under it")
+    }
+
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        let parts = self.parts.lock().expect("no panic under it");
+        let records = parts.values().flat_map(|part| &part.records);
+        records
+            .filter_map(|record| match record {
+                Record::DeadLetter(letter) => Some(letter.as_ref().clone()),
+                Record::Position(_) => None,
+            })
+            .collect()
+    }
+
+    fn pings(&self) -> u32 {
+        let parts = self.parts.lock().expect("no panic under it");
+        parts.values().flat_map(|part| &part.tallies).map(|tally| tally.pings).sum()
+    }
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable { store: "fake", detail: "down".to_owned() }
+}
+
+#[async_trait::async_trait]
+impl History for FakeHistory {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn commit(&self, parts: &[Part], _: &str) -> Result<Vec<Committed>, StoreError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(down());
+        }
+        let mut held = self.parts.lock().expect("no panic under it");
+        for part in parts {
+            if let Some(known) = held.insert(part.key.clone(), part.clone()) {
+                assert_eq!(&known, part, "a key names one batch for ever");
+                *self.repeated.lock().expect("no panic under it") += 1;
+            }
+        }
+        if self.doubtful.swap(false, Ordering::SeqCst) {
+            return Err(down());
+        }
+        Ok(vec![Committed::default(); parts.len()])
+    }
+    async fn probe(&self, _: &[Record]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn positions(&self, _: RangeQuery) -> PositionStream<'_> {
+        Box::pin(futures_util::stream::empty())
+    }
+    async fn last_position(
+        &self,
+        _: DeviceId,
+        _: u32,
+        _: bool,
+    ) -> Result<Option<PositionRecord>, StoreError> {
+        Ok(None)
+    }
+    async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn devices_after(
+        &self,
+        _: Option<DeviceId>,
+        _: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn recent_entries(
+        &self,
+        _: u64,
+        _: u32,
+    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
+        Box::pin(futures_util::stream::empty())
+    }
+}
+
+/// A worker, its exporter and lanes.
+struct Running {
+    stop: Stop,
+    worker: JoinHandle<anyhow::Result<()>>,
+    lanes: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Taking,
+    Leaving,
+}
+
+impl Running {
+    async fn start(url: &str, number: u32, history: &Arc<FakeHistory>) -> Self {
+        Self::start_as(url, number, history, Kind::Taking).await
+    }
+
+    async fn start_as(url: &str, number: u32, history: &Arc<FakeHistory>, kind: Kind) -> Self {
+        let mut registry = Registry::default();
+        let config = Config {
+            retry_first: Duration::from_millis(1),
+            retry_longest: Duration::from_millis(10),
+            ..Config::named(format!("dbexport-{number}"))
+        };
+        let exporter: Exporter<BatchReceipt> = Exporter::new(config, &mut registry);
+        let stop = Stop::default();
+        let lanes = (0..2)
+            .map(|_| {
+                let history: Arc<dyn History> = Arc::<FakeHistory>::clone(history);
+                tokio::spawn(exporter.clone().run_lane(history, stop.clone()))
+            })
+            .collect();
+        let mut config = WorkerConfig::new(url.parse().expect("a URL"), number, "/DB");
+        config.retry = (Duration::from_millis(5), Duration::from_millis(50));
+        let worker = match kind {
+            Kind::Taking => {
+                let connecting = Worker::connect(&config, exporter, Clock::system(), &mut registry);
+                within("connected", connecting).await
+            }
+            Kind::Leaving => {
+                let connecting = Worker::leave(&config, exporter, Clock::system(), &mut registry);
+                within("connected", connecting).await
+            }
+        };
+        let worker = tokio::spawn(worker.expect("welcome").run(stop.clone()));
+        Self { stop, worker, lanes }
+    }
+
+    /// Ends in good order.
+    async fn stop(self) {
+        self.stop.intake.cancel();
+        within("drained", self.worker).await.expect("no panic").expect("no error");
+        self.stop.all.cancel();
+        for lane in self.lanes {
+            within("ended", lane).await.expect("no panic").expect("no error");
+        }
+    }
+
+    /// Ends as a killed process does.
+    async fn kill(self) {
+        self.worker.abort();
+        self.worker.await.expect_err("it was running");
+        for lane in self.lanes {
+            lane.abort();
+            lane.await.expect_err("it was running");
+        }
+    }
+}
+
+fn batch(sequence: u64) -> BatchMessage {
+    let number = u32::try_from(sequence).expect("few");
+    let record = |second| {
+        Record::Position(PositionRecord {
+            position: Position {
+                device: DeviceId::new(number),
+                recorded_at: second,
+                direction_cdeg: 0,
+                odometer_m: 0,
+                hour_meter_min: 0,
+                composition: Composition(0),
+                extension: None,
+                speed_kmh: 0,
+                latitude_udeg: 0,
+                longitude_udeg: 0,
+            },
+            frame_hash: u64::from(second),
+            received_at_ms: 0,
+            raw: None,
+        })
+    };
+    BatchMessage {
+        key: BatchKey { worker: "parser-0".to_owned(), run: 1, sequence },
+        tallies: vec![Tally { minute: 1, pings: 1 }],
+        records: (0..10).map(record).collect(),
+    }
+}
+
+async fn parser(url: &str) -> Publisher {
+    let config = PublisherConfig::new(url.parse().expect("a URL"), "parser-0-out");
+    within("connected", Publisher::connect(config)).await.expect("welcome")
+}
+
+async fn send(parser: &Publisher, sequences: std::ops::RangeInclusive<u64>) {
+    let mut sending = tokio::task::JoinSet::new();
+    for sequence in sequences {
+        let parser = parser.clone();
+        sending.spawn(async move { parser.publish("/DB", batch(sequence).encode()).await });
+    }
+    within("acknowledged", async {
+        while let Some(answer) = sending.join_next().await {
+            assert_eq!(answer.expect("no panic"), Ok(Delivered));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn batches_are_committed_under_their_keys_and_acknowledged() {
+    let broker = Mosquitto::start().await;
+    let history = Arc::new(FakeHistory::default());
+    let running = Running::start(&broker.url(), 0, &history).await;
+    let parser = parser(&broker.url()).await;
+    // More than a window, and a third of it twice.
+    send(&parser, 1..=300).await;
+    send(&parser, 1..=100).await;
+    until("committed", || history.repeated() == 100).await;
+    running.stop().await;
+    assert_eq!((history.rows(), history.pings()), (3000, 300));
+    let back = Running::start(&broker.url(), 0, &history).await;
+    send(&parser, 301..=301).await;
+    until("committed", || history.batches() == 301).await;
+    back.stop().await;
+    assert_eq!(history.repeated(), 100, "nothing came again");
+}
+
+#[tokio::test]
+async fn with_the_history_down_nothing_is_acknowledged_and_nothing_lost() {
+    let broker = Mosquitto::start().await;
+    let history = Arc::new(FakeHistory::default());
+    history.down.store(true, Ordering::SeqCst);
+    let running = Running::start(&broker.url(), 0, &history).await;
+    let parser = parser(&broker.url()).await;
+    send(&parser, 1..=300).await;
+    running.kill().await;
+    assert_eq!(history.batches(), 0);
+    let running = Running::start(&broker.url(), 0, &history).await;
+    send(&parser, 301..=310).await;
+    history.doubtful.store(true, Ordering::SeqCst);
+    history.down.store(false, Ordering::SeqCst);
+    until("committed", || history.batches() == 310).await;
+    running.stop().await;
+    assert_eq!(history.rows(), 3100);
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_batch_becomes_dead_letters_and_the_rest_goes_on() {
+    let broker = Mosquitto::start().await;
+    let history = Arc::new(FakeHistory::default());
+    let running = Running::start(&broker.url(), 0, &history).await;
+    let parser = parser(&broker.url()).await;
+    send(&parser, 1..=10).await;
+    let rubbish: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
+    assert_eq!(parser.publish("/DB", rubbish.clone()).await, Ok(Delivered));
+    assert_eq!(parser.publish("/DB", Vec::new()).await, Ok(Delivered));
+    send(&parser, 11..=200).await;
+    until("committed", || history.rows() >= 2005).await;
+    running.stop().await;
+    let mut letters = history.dead_letters();
+    letters.sort_by_key(|letter| (letter.bytes.is_empty(), letter.offset));
+    assert!(letters.iter().all(|letter| letter.reason.code() == "bad_batch"));
+    assert!(letters.iter().all(|letter| letter.topic == "/DB"));
+    let kept: Vec<u8> = letters.iter().flat_map(|letter| letter.bytes.clone()).collect();
+    assert_eq!((letters.len(), kept == rubbish), (5, true), "100 000 bytes in four, and nothing");
+    // They were acknowledged: nothing comes again.
+    let back = Running::start(&broker.url(), 0, &history).await;
+    send(&parser, 201..=201).await;
+    until("committed", || history.rows() >= 2015).await;
+    back.stop().await;
+    assert_eq!(history.rows(), 2015);
+}
+
+#[tokio::test]
+async fn cut_links_and_kills_lose_nothing() {
+    let broker = Mosquitto::start().await;
+    let proxy = Proxy::to(broker.port()).await;
+    let history = Arc::new(FakeHistory::default());
+    let parser = parser(&broker.url()).await;
+    let mut workers = Vec::new();
+    for number in 0..2 {
+        workers.push(Running::start(&proxy.url(), number, &history).await);
+    }
+    for round in 0..20_u64 {
+        send(&parser, round * 100 + 1..=(round + 1) * 100).await;
+        until("progress", || history.batches() as u64 > round * 100).await;
+        if round % 2 == 0 {
+            proxy.cut();
+        } else {
+            let number = u32::from(round % 4 == 3);
+            workers.remove(0).kill().await;
+            workers.push(Running::start(&proxy.url(), number, &history).await);
+        }
+    }
+    until("committed", || history.batches() == 2000).await;
+    for running in workers {
+        running.stop().await;
+    }
+    assert_eq!((history.rows(), history.pings()), (20_000, 2000));
+    println!("{} repetitions", history.repeated());
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_works_off_its_share_and_is_gone() {
+    let broker = Mosquitto::start().await;
+    let history = Arc::new(FakeHistory::default());
+    let parser = parser(&broker.url()).await;
+    for number in 0..2 {
+        Running::start(&broker.url(), number, &history).await.stop().await;
+    }
+    send(&parser, 1..=1000).await;
+    for number in 0..2 {
+        let leaving = Running::start_as(&broker.url(), number, &history, Kind::Leaving).await;
+        within("left", leaving.worker).await.expect("no panic").expect("no error");
+        leaving.stop.all.cancel();
+    }
+    assert_eq!((history.batches(), history.repeated()), (1000, 0));
+    let nobody = parser.publish("/DB", batch(1).encode()).await;
+    assert_eq!(nobody, Err(PublishError::NoSubscriber));
+}
