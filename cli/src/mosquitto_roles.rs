@@ -121,7 +121,7 @@ pub(crate) async fn run(args: MosquittoRolesArgs) -> anyhow::Result<bool> {
 }
 
 fn check(args: &MosquittoRolesArgs) -> Result<(), Wrong> {
-    match (&args.write, args.apply) {
+    let checked = match (&args.write, args.apply) {
         (None, false) => {
             Err(Wrong::missing("write", "say --write PATH for a file or --apply for a broker"))
         }
@@ -136,7 +136,8 @@ fn check(args: &MosquittoRolesArgs) -> Result<(), Wrong> {
             "it is for --apply; the file takes secrets from the database",
         )),
         _ => Ok(()),
-    }
+    };
+    checked.map_err(|wrong| wrong.of("mosquitto-roles"))
 }
 
 fn read_secrets(path: &Path) -> anyhow::Result<BTreeMap<String, Secret>> {

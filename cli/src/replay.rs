@@ -76,7 +76,9 @@ fn period(from_ms: Option<u64>, to_ms: Option<u64>) -> Result<(u32, u32), Wrong>
     let from = from_ms.map_or(0, |ms| whole(ms.div_ceil(1000)));
     let to = to_ms.map_or(u32::MAX, |ms| whole(ms / 1000));
     if from > to {
-        return Err(Wrong::new("from", from, format!("it is later than to, which is {to}")));
+        return Err(
+            Wrong::new("from", from, format!("it is later than to, which is {to}")).of("replay")
+        );
     }
     Ok((from, to))
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nemeses_protocol::Topics;
 
+use super::file::variable_of;
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
 use super::url::without_password;
 use super::value::AdminListen;
@@ -31,6 +32,8 @@ const JWT_SECRET_FILE: &str = "jwt-secret";
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
+    /// The one command whose setting it is; `None` for a shared one.
+    command: Option<&'static str>,
     /// The setting's flag without dashes.
     setting: &'static str,
     /// What it was set to, fit to be printed; `None` when it is missing.
@@ -45,25 +48,31 @@ impl Wrong {
         value: impl fmt::Display,
         allowed: impl Into<String>,
     ) -> Self {
-        Self { setting, value: Some(value.to_string()), allowed: allowed.into() }
+        Self { command: None, setting, value: Some(value.to_string()), allowed: allowed.into() }
     }
 
     pub(crate) fn missing(setting: &'static str, allowed: impl Into<String>) -> Self {
-        Self { setting, value: None, allowed: allowed.into() }
+        Self { command: None, setting, value: None, allowed: allowed.into() }
+    }
+
+    /// Says that it is a setting of this command alone.
+    pub(crate) fn of(self, command: &'static str) -> Self {
+        Self { command: Some(command), ..self }
     }
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, value, allowed } = self;
+        let Self { command, setting, value, allowed } = self;
         match value {
             Some(value) => write!(f, "{setting} cannot be '{value}': {allowed}")?,
             None => write!(f, "{setting} is missing: {allowed}")?,
         }
-        let variable = setting.to_uppercase().replace('-', "_");
+        let variable = variable_of(*command, setting);
+        let table = command.map_or(String::new(), |command| format!("[{command}] of "));
         write!(
             f,
-            "\n(set it by --{setting}, by NEMESES_{variable}, or as {setting} in the file that --config names)"
+            "\n(set it by --{setting}, by {variable}, or as {setting} in {table}the file that --config names)"
         )
     }
 }
