@@ -31,6 +31,12 @@ impl User {
         Ok(Self { client, base: base.to_owned(), token })
     }
 
+    /// The same user with the same token at another instance.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// Asks for a path; returns status and body (`Null` if it is no JSON).
     ///
     /// # Errors

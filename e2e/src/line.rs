@@ -165,6 +165,14 @@ impl Line {
         node.or_else(|| self.api.as_ref().map(Api::url)).expect("every shape has an API")
     }
 
+    /// For `--database-url`.
+    pub fn database_url(&self) -> String {
+        match &self.tables {
+            Tables::MySql(url) => url.clone(),
+            Tables::Sqlite(path) => format!("sqlite:{}", path.display()),
+        }
+    }
+
     /// Waits until a worker is subscribed to what devices publish: until then
     /// Mosquitto acknowledges frames and drops them, as its answer in MQTT 5 says
     /// (0x10). Asks with a ping of `device`.
@@ -224,10 +232,7 @@ impl Line {
     /// # Errors
     /// They do not.
     pub async fn audit(&self) -> anyhow::Result<()> {
-        let url = match &self.tables {
-            Tables::MySql(url) => url.clone(),
-            Tables::Sqlite(path) => format!("sqlite:{}", path.display()),
-        };
+        let url = self.database_url();
         let audit = run_nemeses(["audit", "--database-url", &url]).await?;
         anyhow::ensure!(
             audit.status.success(),

@@ -87,6 +87,22 @@ impl Tables {
         Ok(names.into_iter().map(|(name,)| name).collect())
     }
 
+    /// How many dead letters there are.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn count_dead_letters(&self) -> anyhow::Result<u64> {
+        let count = "SELECT COUNT(*) FROM dead_letters";
+        let (count,): (i64,) = match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                sqlx::query_as(count).fetch_one(&mut connection).await?
+            }
+            Self::Sqlite(path) => sqlx::query_as(count).fetch_one(&mut open(path).await?).await?,
+        };
+        Ok(count.try_into()?)
+    }
+
     /// The bytes of every dead letter.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ impl Connection {
             Sent::Frames(frames) => {
                 let mut ledger = self.shared.ledger();
                 for frame in &frames {
-                    ledger.acknowledged(frame);
+                    ledger.note_acknowledged(frame);
                 }
                 frames.len()
             }

@@ -69,7 +69,7 @@ impl Ledger {
         self.rubbish.entry(bytes.to_vec()).or_default();
     }
 
-    pub(super) fn acknowledged(&mut self, position: &Position) {
+    pub(super) fn note_acknowledged(&mut self, position: &Position) {
         let fate = self.frames.entry(key(position)).or_default();
         fate.acknowledged = true;
         fate.acknowledged_live |= !position.composition.historical();
@@ -82,6 +82,12 @@ impl Ledger {
     /// Frames sent.
     pub fn frames_sent(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Frames acknowledged.
+    pub fn acknowledged(&self) -> HashSet<FrameKey> {
+        let acknowledged = self.frames.iter().filter(|(_, fate)| fate.acknowledged);
+        acknowledged.map(|(key, _)| *key).collect()
     }
 
     /// Compares with the rows of the table and the bytes of the dead letters.
@@ -141,9 +147,9 @@ mod tests {
         for sequence in 1..=4 {
             ledger.sending(&frame(sequence));
         }
-        ledger.acknowledged(&frame(1));
-        ledger.acknowledged(&frame(2));
-        ledger.acknowledged(&historical(frame(3)));
+        ledger.note_acknowledged(&frame(1));
+        ledger.note_acknowledged(&frame(2));
+        ledger.note_acknowledged(&historical(frame(3)));
         ledger.sending_rubbish(b"x");
         ledger.acknowledged_rubbish(b"x");
         ledger.sending_rubbish(b"never acknowledged");

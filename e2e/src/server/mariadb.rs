@@ -69,7 +69,8 @@ impl MariaDb {
                 format!("--port={}", port.number()),
             ])
             .args(SETTINGS)
-            .args(is_root().then_some("--user=root"));
+            .args(is_root().then_some("--user=root"))
+            .survives_full_disk();
         Ok(Self { process: Process::start(spec).await?, port, _folder: folder })
     }
 

@@ -1,27 +1,23 @@
-//! The disk is full: simulated by a limit on the size of the node's files, since
+//! The disk is full: simulated by a limit on the size of a process's files, since
 //! a file system of our own would want root.
 
 use std::process::Command;
 use std::time::Duration;
 
-use nemeses_e2e::{Line, Node, Shape, wait_until};
+use nemeses_e2e::{Line, Process, Shape, wait_until};
 
 use super::{PROGRESS, Scene, TTL};
 
-fn limit_files(node: &Node, bytes: &str) {
-    let pid = node.pid().unwrap().to_string();
+/// No file of the process can grow beyond this; `unlimited` gives it room again.
+fn limit_files(process: &Process, bytes: &str) {
+    let pid = process.pid().unwrap().to_string();
     let limit = format!("--fsize={bytes}:");
     let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap();
     assert!(status.success(), "prlimit ended with {status}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn full_under_sqlite() {
-    let mut scene = Scene::begin(Line::start(Shape::Embedded, &TTL).await.unwrap()).await;
-    scene.run_on().await;
-    let node = scene.line.node.as_ref().unwrap();
-    limit_files(node, "65536");
-    // What was under way is acknowledged; then the disk is full and nothing is.
+/// What was under way is acknowledged; then the disk is full and nothing is.
+async fn wait_full(scene: &Scene) {
     let mut before = scene.load.acknowledged();
     wait_until(PROGRESS, "nothing more is acknowledged", async || {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -30,8 +26,35 @@ async fn full_under_sqlite() {
     })
     .await
     .unwrap();
-    limit_files(scene.line.node.as_ref().unwrap(), "unlimited");
-    assert!(scene.line.node.as_mut().unwrap().is_running(), "the node waits for space");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_under_sqlite() {
+    let mut scene = Scene::begin(Line::start(Shape::Embedded, &TTL).await.unwrap()).await;
+    scene.run_on().await;
+    limit_files(scene.line.node.as_ref().unwrap(), "65536");
+    wait_full(&scene).await;
+    let node = scene.line.node.as_mut().unwrap();
+    assert!(node.is_running(), "the node waits for room");
+    limit_files(node, "unlimited");
     scene.judge().await;
-    scene.end("disk full").await;
+    scene.end("disk full under SQLite").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_under_the_database() {
+    let mut scene = Scene::begin(Line::start(Shape::NodeOnServers, &TTL).await.unwrap()).await;
+    scene.run_on().await;
+    limit_files(scene.line.mariadb.as_ref().unwrap(), "1048576");
+    wait_full(&scene).await;
+    let (node, mariadb) = (scene.line.node.as_mut().unwrap(), scene.line.mariadb.as_mut().unwrap());
+    assert!(node.is_running(), "the node waits for room");
+    println!("MariaDB without room still runs: {}", mariadb.is_running());
+    if mariadb.is_running() {
+        limit_files(mariadb, "unlimited");
+    } else {
+        mariadb.start_again().await.unwrap();
+    }
+    scene.judge().await;
+    scene.end("disk full under MariaDB").await;
 }

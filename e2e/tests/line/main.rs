@@ -6,6 +6,7 @@
 mod founding;
 mod frames;
 mod live;
+mod logins;
 mod process;
 mod refused;
 mod scale;
