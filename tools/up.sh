@@ -13,7 +13,7 @@ ADMIN=${NEMESES_ADMIN_LISTEN:-127.0.0.1:9180}
 DEVICES=${DEVICES:-50}
 EMAIL=demo@nemeses.example
 API=http://$HTTP
-DEVICE=500000 # the first that the simulator drives
+DEVICE=500000 # the simulator's first
 
 need_cargo
 command -v curl >/dev/null || fail "curl is missing: install it with your package manager (apt-get install curl)"
@@ -75,9 +75,13 @@ fi
     exec "$PROGRAM" simulate --mqtt-url "mqtt://$MQTT" --devices "$DEVICES" --interval 2s
 ) >>"$DATA/simulate.log" 2>&1 &
 SIMULATOR=$!
-location() { curl -fs "$API/api/v1/location/?device_id=$DEVICE" -H "Authorization: Bearer $TOKEN"; }
+location() { curl -fs "$API/api/v1/location/?device_id=$1" -H "Authorization: Bearer $TOKEN"; }
+is_moving() { location "$1" 2>/dev/null | grep -q '"speed_kmh":[1-9]'; }
+# One that moves is worth looking at; after half a minute any will do.
 for _ in $(seq 150); do
-    location >/dev/null 2>&1 && break
+    for number in $(seq 0 7); do
+        is_moving "50000$number" && DEVICE=50000$number && break 2
+    done
     kill -0 "$SIMULATOR" 2>/dev/null || { tail -n 5 "$DATA/simulate.log" >&2; fail "the simulator ended; its log is $DATA/simulate.log"; }
     sleep 0.2
 done
@@ -106,7 +110,7 @@ Paste into another terminal:
   mosquitto_pub -h ${MQTT%:*} -p ${MQTT##*:} -q 1 -t /messenger -m 50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4
   curl -s "$API/api/v1/location/?device_id=0A3F73" -H "Authorization: Bearer \$TOKEN"
 
-Now: $(location)
+Now: $(location "$DEVICE" || echo 'not heard of yet')
 
 Ctrl-C stops everything.
 TEXT
