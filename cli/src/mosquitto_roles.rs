@@ -186,6 +186,12 @@ async fn apply(
     let plan = plan(wanted, &present, Secrets::Plain(known));
     if !dry_run {
         let all = plan.steps.len();
+        if all > TOLD_EVERY {
+            tracing::info!(
+                all,
+                "many changes: the broker writes its file after each; --write and a restart is faster"
+            );
+        }
         let told = |done: usize| {
             if done.is_multiple_of(TOLD_EVERY) && done < all {
                 tracing::info!(done, all, "changes made");
