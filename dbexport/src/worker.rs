@@ -47,7 +47,7 @@ impl WorkerConfig {
             group: "exporters".to_owned(),
             topic: topic.into(),
             receive_maximum: 64,
-            retry: (Duration::from_millis(100), Duration::from_secs(3)),
+            retry: (Duration::from_millis(50), Duration::from_secs(1)),
         }
     }
 

@@ -40,7 +40,9 @@ impl Endpoint {
             client_id: client_id.into(),
             max_packet_bytes: DEFAULT_MAX_PACKET_BYTES,
             keep_alive: Duration::from_secs(5),
-            retry: (Duration::from_millis(50), Duration::from_secs(5)),
+            // Short: a broker that restarted drops what is published until its
+            // subscribers are back (see the subscriber's driver).
+            retry: (Duration::from_millis(50), Duration::from_secs(1)),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use nemeses_runtime::{Backoff, Outage};
-use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectReturnCode, Packet};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectReturnCode, DisconnectReasonCode, Packet};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -137,10 +137,20 @@ pub(crate) async fn until_closed(
 fn lost(error: &ConnectionError) -> End {
     End::Lost(match error {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
-            format!("the broker closed it: {reason_code:?}")
+            goodbye_in_words(*reason_code)
         }
         other => other.to_string(),
     })
+}
+
+/// A broker's DISCONNECT.
+pub(crate) fn goodbye_in_words(reason: DisconnectReasonCode) -> String {
+    match reason {
+        DisconnectReasonCode::SessionTakenOver => {
+            "another client connected under this id; each worker needs its own".to_owned()
+        }
+        other => format!("the broker closed it: {other:?}"),
+    }
 }
 
 /// The codes for which waiting is no remedy.

@@ -274,6 +274,45 @@ async fn a_stopped_broker_is_waited_for_and_what_it_saved_comes() {
     }
 }
 
+/// Mosquitto 2.0.11 restores a session without its shared subscriptions.
+#[tokio::test]
+async fn a_restarted_broker_is_subscribed_to_again_though_it_kept_the_session() {
+    let mut broker = Mosquitto::start().await;
+    let mut subscriber = subscribe(&broker.url()).await;
+    let publisher = publisher(&broker.url()).await;
+    publish_all(&publisher, 0..1).await;
+    broker.stop();
+    until("noticed", || !subscriber.is_connected()).await;
+    broker.run().await;
+    until("connected again", || subscriber.is_connected()).await;
+    publish_all(&publisher, 1..2).await;
+    for expected in 0..2 {
+        let message = receive(&mut subscriber).await;
+        assert_eq!(number(&message), expected);
+        message.ack.done();
+    }
+}
+
+#[tokio::test]
+async fn two_clients_of_one_id_do_not_lose_messages_between_them() {
+    let broker = Mosquitto::start().await;
+    let publisher = publisher(&broker.url()).await;
+    let (mut first, mut second) = (subscribe(&broker.url()).await, subscribe(&broker.url()).await);
+    publish_all(&publisher, 0..100).await;
+    let mut seen = BTreeSet::new();
+    while seen.len() < 100 {
+        let message = within("a message", async {
+            tokio::select! {
+                message = first.receive() => message,
+                message = second.receive() => message,
+            }
+        });
+        let message = message.await.expect("not ended");
+        seen.insert(number(&message));
+        message.ack.done();
+    }
+}
+
 #[tokio::test]
 async fn a_broker_that_lost_its_memory_is_subscribed_to_again() {
     let mut broker = Mosquitto::start().await;

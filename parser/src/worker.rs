@@ -67,7 +67,7 @@ impl WorkerConfig {
             max_bytes: MAX_BATCH_BYTES,
             flush_after: Duration::from_millis(5),
             lanes: 4,
-            retry: (Duration::from_millis(100), Duration::from_secs(3)),
+            retry: (Duration::from_millis(50), Duration::from_secs(1)),
         }
     }
 

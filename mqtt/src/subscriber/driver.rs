@@ -18,7 +18,7 @@ use super::inbox::Inbox;
 use super::{Message, Mode};
 use crate::config::SubscriberConfig;
 use crate::leaving::Leaving;
-use crate::link::{ConnectError, End, GOODBYE_WITHIN, Reconnect};
+use crate::link::{ConnectError, End, GOODBYE_WITHIN, Reconnect, goodbye_in_words};
 use crate::stats::LinkStats;
 use crate::wire::{Happened, Wire};
 
@@ -99,20 +99,19 @@ impl Driver {
         let deliveries = Arc::new(Deliveries::new(question, leaving));
         let mut drained = false;
         match self.mode {
-            // Filters may have changed since an earlier run: subscribe at the
-            // first connection whatever the session holds.
-            Mode::Take if self.ready.is_some() => self.subscribe(&mut wire, &deliveries).await?,
-            Mode::Take if !connack.session_present => {
-                tracing::warn!(
-                    client_id = endpoint.client_id,
-                    "the broker has lost our session and what it held; subscribing anew"
-                );
+            // At every connection, whatever the session holds: filters may have
+            // changed since an earlier run, and Mosquitto 2.0.11 restores
+            // sessions from its file without their shared subscriptions, and then
+            // drops what is published. Repeating one that exists changes nothing.
+            Mode::Take => {
+                if self.ready.is_none() && !connack.session_present {
+                    tracing::warn!(
+                        client_id = endpoint.client_id,
+                        "the broker has lost our session and what it held; subscribing anew"
+                    );
+                }
                 self.subscribe(&mut wire, &deliveries).await?;
             }
-            // Mosquitto 2.0.11 restores sessions from its file without their shared
-            // subscriptions, and then drops what is published; repeating one that
-            // exists changes nothing.
-            Mode::Take => self.subscribe(&mut wire, &deliveries).await?,
             Mode::Leave if connack.session_present => {
                 for filter in &self.config.filters {
                     wire.send(&unsubscribe(filter));
@@ -200,8 +199,7 @@ impl Driver {
         let publish = match packet {
             Packet::Publish(publish) => publish,
             Packet::Disconnect(goodbye) => {
-                let why = format!("the broker closed it: {:?}", goodbye.reason_code);
-                return Err(End::Lost(why));
+                return Err(End::Lost(goodbye_in_words(goodbye.reason_code)));
             }
             Packet::SubAck(answer) => return self.check(&answer),
             _ => return Ok(()),
