@@ -117,7 +117,10 @@ pub(crate) async fn serve_api(
     let secret = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
     let listener = bind("http-listen", settings.listen).await?;
     let address = listener.local_addr()?;
-    let state = ApiState::new(stores, &secret, clock, ApiConfig::default())?;
+    // Whoever reaches a loopback listener is on this machine already.
+    let first_is_admin = address.ip().to_canonical().is_loopback();
+    let config = ApiConfig { first_is_admin, ..ApiConfig::default() };
+    let state = ApiState::new(stores, &secret, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;
     tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));
