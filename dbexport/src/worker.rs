@@ -6,13 +6,16 @@
 //! their commit, or it would stand in the way for ever. The committing lanes are
 //! the exporter's and run apart from this.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use nemeses_mqtt::{Ack, BrokerUrl, ConnectError, Message, Subscriber, SubscriberConfig};
 use nemeses_protocol::{BatchMessage, BatchMessageError, DeadLetter, Reason, Record, WorkerName};
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::history::Part;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -65,6 +68,7 @@ impl WorkerConfig {
 pub struct BatchReceipt {
     ack: Ack,
     _under_way: TaskTrackerToken,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Receipt for BatchReceipt {
@@ -80,6 +84,10 @@ pub struct Worker {
     clock: Clock,
     unreadable: Counter,
     under_way: TaskTracker,
+    /// Batches that the exporter may hold. The broker's window is not enough: it
+    /// begins anew with each connection, while what an earlier connection brought
+    /// still waits for its commit.
+    room: Arc<Semaphore>,
 }
 
 impl Worker {
@@ -96,7 +104,7 @@ impl Worker {
         registry: &mut Registry,
     ) -> Result<Self, ConnectError> {
         let subscriber = Subscriber::connect(config.subscription()).await?;
-        Ok(Self::new(subscriber, exporter, clock, registry))
+        Ok(Self::new(config, subscriber, exporter, clock, registry))
     }
 
     /// Like [`Worker::connect`], to leave the group for good: takes no share of
@@ -112,10 +120,11 @@ impl Worker {
         registry: &mut Registry,
     ) -> Result<Self, ConnectError> {
         let subscriber = Subscriber::leave(config.subscription()).await?;
-        Ok(Self::new(subscriber, exporter, clock, registry))
+        Ok(Self::new(config, subscriber, exporter, clock, registry))
     }
 
     fn new(
+        config: &WorkerConfig,
         subscriber: Subscriber,
         exporter: Exporter<BatchReceipt>,
         clock: Clock,
@@ -128,7 +137,8 @@ impl Worker {
             unreadable.clone(),
         );
         subscriber.stats().register("in", registry);
-        Self { subscriber, exporter, clock, unreadable, under_way: TaskTracker::new() }
+        let room = Arc::new(Semaphore::new(usize::from(config.receive_maximum.max(1))));
+        Self { subscriber, exporter, clock, unreadable, under_way: TaskTracker::new(), room }
     }
 
     /// Whether the connection to the broker stands.
@@ -158,22 +168,28 @@ impl Worker {
 
     async fn work(&mut self, stop: &Stop) -> anyhow::Result<()> {
         loop {
-            let message = tokio::select! {
+            let room = Arc::clone(&self.room);
+            let next = async {
+                let room = room.acquire_owned().await.context("the room for batches")?;
+                anyhow::Ok((self.subscriber.receive().await, room))
+            };
+            let (message, room) = tokio::select! {
                 () = stop.intake.cancelled() => return Ok(()),
-                message = self.subscriber.receive() => message,
+                next = next => next?,
             };
             match message {
-                Some(message) => self.submit(message),
+                Some(message) => self.submit(message, room),
                 None if self.subscriber.has_left() => return Ok(()),
                 None => anyhow::bail!("the connection to the broker ended for good"),
             }
         }
     }
 
-    fn submit(&self, message: Message) {
+    fn submit(&self, message: Message, room: OwnedSemaphorePermit) {
         let work = BatchMessage::decode(&message.payload)
             .map_or_else(|error| self.bury(&message, &error), as_part);
-        let receipt = BatchReceipt { ack: message.ack, _under_way: self.under_way.token() };
+        let receipt =
+            BatchReceipt { ack: message.ack, _under_way: self.under_way.token(), _room: room };
         self.exporter.submit(Submission { work, receipt });
     }
 

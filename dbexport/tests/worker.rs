@@ -17,6 +17,7 @@ use nemeses_protocol::{
     BatchKey, BatchMessage, Composition, DeadLetter, DeviceId, Position, PositionRecord, Record,
     Tally,
 };
+use nemeses_runtime::metrics::encoding::text::encode;
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Committed, History, Part, PositionStream, RangeQuery};
@@ -132,6 +133,8 @@ impl History for FakeHistory {
 /// A worker, its exporter and lanes.
 struct Running {
     stop: Stop,
+    exporter: Exporter<BatchReceipt>,
+    registry: Registry,
     worker: JoinHandle<anyhow::Result<()>>,
     lanes: Vec<JoinHandle<anyhow::Result<()>>>,
 }
@@ -164,18 +167,28 @@ impl Running {
             .collect();
         let mut config = WorkerConfig::new(url.parse().expect("a URL"), number, "/DB");
         config.retry = (Duration::from_millis(5), Duration::from_millis(50));
+        let (clock, taking) = (Clock::system(), exporter.clone());
         let worker = match kind {
             Kind::Taking => {
-                let connecting = Worker::connect(&config, exporter, Clock::system(), &mut registry);
+                let connecting = Worker::connect(&config, taking, clock, &mut registry);
                 within("connected", connecting).await
             }
             Kind::Leaving => {
-                let connecting = Worker::leave(&config, exporter, Clock::system(), &mut registry);
+                let connecting = Worker::leave(&config, taking, clock, &mut registry);
                 within("connected", connecting).await
             }
         };
         let worker = tokio::spawn(worker.expect("welcome").run(stop.clone()));
-        Self { stop, worker, lanes }
+        Self { stop, exporter, registry, worker, lanes }
+    }
+
+    /// Messages that came from the broker, again and again as they may.
+    fn received(&self) -> u64 {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("text");
+        let value =
+            text.lines().find_map(|line| line.strip_prefix("nemeses_mqtt_in_messages_total "));
+        value.expect("a counter").parse().expect("a number")
     }
 
     /// Ends in good order.
@@ -338,6 +351,28 @@ async fn cut_links_and_kills_lose_nothing() {
     }
     assert_eq!((history.rows(), history.pings()), (20_000, 2000));
     println!("{} repetitions", history.repeated());
+}
+
+/// Each connection brings a window anew; what earlier ones brought still waits.
+#[tokio::test]
+async fn with_the_history_down_reconnecting_does_not_pile_batches_up() {
+    const WINDOW: u64 = 64;
+    let broker = Mosquitto::start().await;
+    let proxy = Proxy::to(broker.port()).await;
+    let history = Arc::new(FakeHistory::default());
+    history.down.store(true, Ordering::SeqCst);
+    let running = Running::start(&proxy.url(), 0, &history).await;
+    send(&parser(&broker.url()).await, 1..=200).await;
+    for connection in 1..=8 {
+        until("a window again", || running.received() >= connection * WINDOW).await;
+        let rows = running.exporter.queued_rows();
+        assert!(rows <= 640, "{rows} rows wait after {connection} connections");
+        proxy.cut();
+    }
+    history.down.store(false, Ordering::SeqCst);
+    until("committed", || history.batches() == 200).await;
+    running.stop().await;
+    assert_eq!(history.rows(), 2000);
 }
 
 #[tokio::test]
