@@ -113,16 +113,33 @@ CREATE TABLE IF NOT EXISTS logins (
     KEY logins_device (device)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- People with an account. The e-mail address is kept trimmed and in lower case.
+-- People with an account. The e-mail address is kept trimmed and in lower case;
+-- role is admin, operator or viewer.
 CREATE TABLE IF NOT EXISTS users (
     id            BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
     email         VARCHAR(320)     NOT NULL,
     name          VARCHAR(255)     NOT NULL,
     password_hash VARCHAR(255)     NOT NULL,
-    admin         TINYINT UNSIGNED NOT NULL,
+    role          VARCHAR(16)      NOT NULL DEFAULT 'viewer',
     created_at_ms BIGINT UNSIGNED  NOT NULL,
     PRIMARY KEY (id),
     UNIQUE KEY users_email (email)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Which devices a viewer may see; the other roles see all.
+CREATE TABLE IF NOT EXISTS user_devices (
+    user_id       BIGINT UNSIGNED NOT NULL,
+    device        INT UNSIGNED    NOT NULL,
+    granted_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (user_id, device)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- What only one can be: the row's name is taken by whoever writes it first. The
+-- first account takes first_account, and nobody ever again.
+CREATE TABLE IF NOT EXISTS claims (
+    name          VARCHAR(32)     NOT NULL,
+    claimed_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (name)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The versions of this schema that were applied.
@@ -133,5 +150,5 @@ CREATE TABLE IF NOT EXISTS schema_version (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO schema_version (version, applied_at_ms)
-VALUES (1, UNIX_TIMESTAMP() * 1000)
+VALUES (2, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE version = version;

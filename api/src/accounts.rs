@@ -1,7 +1,7 @@
 //! Making an account: the one way, whoever asks for it.
 
 use nemeses_store::StoreError;
-use nemeses_store::history::NewUser;
+use nemeses_store::history::{Added, NewUser, Role};
 
 use crate::input;
 use crate::problem::{Kind, Problem};
@@ -29,15 +29,29 @@ impl NewAccount {
 }
 
 impl ApiState {
-    /// Makes the account and returns its number. `admin` says that the account
-    /// may see everything once there are rights.
+    /// Makes the account with a role.
     ///
     /// # Errors
     /// [`Kind::EmailTaken`], [`Kind::HistoryUnavailable`] or [`Kind::Busy`].
-    pub async fn add_account(&self, account: NewAccount, admin: bool) -> Result<u64, Problem> {
+    pub async fn add_account(&self, account: NewAccount, role: Role) -> Result<Added, Problem> {
+        self.add(account, role, false).await
+    }
+
+    /// Makes the account of someone who registers: a viewer without devices, or
+    /// the admin when it is the first and the listener is loopback.
+    pub(crate) async fn register_account(&self, account: NewAccount) -> Result<Added, Problem> {
+        self.add(account, Role::Viewer, self.config.first_is_admin).await
+    }
+
+    async fn add(
+        &self,
+        account: NewAccount,
+        role: Role,
+        admin_if_first: bool,
+    ) -> Result<Added, Problem> {
         let password_hash = self.passwords.hash(account.password).await?;
         let (email, name) = (&account.email, &account.name);
-        let user = NewUser { email, name, password_hash: &password_hash, admin };
+        let user = NewUser { email, name, password_hash: &password_hash, role, admin_if_first };
         let added = self.stores.users.add(user, self.clock.now_ms());
         self.history.ask_knowing(added).await?.map_err(taken)
     }

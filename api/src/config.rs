@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Settings of the API. `Default` is what the binary starts with.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
+    /// Whether whoever registers first becomes the admin; only where nobody but
+    /// the machine's own users reaches the listener.
+    pub first_is_admin: bool,
     /// How long a token is good for.
     pub token_life: Duration,
     /// A request without an answer after this gets 503. A report that has
@@ -33,6 +36,7 @@ pub struct ApiConfig {
 impl Default for ApiConfig {
     fn default() -> Self {
         Self {
+            first_is_admin: true,
             token_life: Duration::from_secs(3600),
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(5),

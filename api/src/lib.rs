@@ -1,9 +1,9 @@
 //! The REST API: accounts and tokens, the live position of a device, its
 //! history, and the books. Reads the two stores and the accounts through their
 //! traits; what is asked and what is answered are decided in pure functions.
-//! There are no rights per device yet, so the listener must be loopback: the
-//! binary sees to that.
+//! Every access is decided in one place, by role and granted device.
 
+mod access;
 mod accounts;
 mod auth;
 mod config;
@@ -19,11 +19,12 @@ mod serve;
 mod state;
 mod upstream;
 
+pub use access::Right;
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens};
 pub use config::ApiConfig;
 pub use problem::{Kind, Problem};
-pub use router::router;
+pub use router::{Declared, declared_routes, router};
 pub use secret::{
     MIN_SECRET_BYTES, SECRET_FILE, SecretError, SecretSource, TokenSecret, secret_source,
 };

@@ -30,6 +30,8 @@ pub enum Kind {
     Unauthorized,
     /// E-mail address or password is wrong.
     WrongCredentials,
+    /// The account's role does not allow it.
+    Forbidden,
     /// `X-User-Id` is not the token's user.
     WrongUser,
     /// The address has an account already.
@@ -80,6 +82,7 @@ impl Kind {
             Self::WrongCredentials => {
                 ("wrong-credentials", StatusCode::UNAUTHORIZED, "Wrong e-mail address or password")
             }
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
             Self::WrongUser => ("wrong-user", StatusCode::FORBIDDEN, "Another user's token"),
             Self::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The address is taken"),
             Self::UnknownDevice => ("unknown-device", StatusCode::NOT_FOUND, "Unknown device"),

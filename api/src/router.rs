@@ -10,6 +10,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 
+use crate::access::{Principal, Right};
+use crate::auth;
 use crate::problem::{Kind, Problem};
 use crate::routes::{api_v1, healthz, login, readyz, register_user};
 use crate::state::ApiState;
@@ -21,29 +23,64 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 
-/// Every path with what it allows. Each works with and without a slash at the end.
-fn table() -> [(&'static str, &'static str, MethodRouter<ApiState>); 8] {
-    [
+/// A path with its methods, and the right that all of them ask for.
+struct Route {
+    path: &'static str,
+    allowed: &'static str,
+    right: Right,
+    methods: MethodRouter<ApiState>,
+}
+
+const fn route(
+    path: &'static str,
+    allowed: &'static str,
+    right: Right,
+    methods: MethodRouter<ApiState>,
+) -> Route {
+    Route { path, allowed, right, methods }
+}
+
+/// Every route. Each works with and without a slash at the end.
+fn table() -> Vec<Route> {
+    vec![
         // For orchestrators: alive, and ready to serve.
-        ("/healthz", GET, get(healthz::get)),
-        ("/readyz", GET, get(readyz::get)),
+        route("/healthz", GET, Right::Open, get(healthz::get)),
+        route("/readyz", GET, Right::Open, get(readyz::get)),
         // Accounts and tokens.
-        ("/register/user", POST, post(register_user::post)),
-        ("/login", POST, post(login::post)),
+        route("/register/user", POST, Right::Open, post(register_user::post)),
+        route("/login", POST, Right::Open, post(login::post)),
         // For those who signed in.
-        ("/api/v1/location", GET, get(api_v1::location::get)),
-        ("/api/v1/report", GET, get(api_v1::report::get)),
-        ("/api/v1/books", GET, get(api_v1::books::get)),
-        ("/api/v1/lookup", GET, get(api_v1::lookup::get)),
+        route("/api/v1/location", GET, Right::Devices, get(api_v1::location::get)),
+        route("/api/v1/report", GET, Right::Devices, get(api_v1::report::get)),
+        route("/api/v1/books", GET, Right::Books, get(api_v1::books::get)),
+        route("/api/v1/lookup", GET, Right::Books, get(api_v1::lookup::get)),
     ]
+}
+
+/// What the route table says of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Without a slash at its end.
+    pub path: &'static str,
+    /// Its methods, as in the header `Allow`.
+    pub allowed: &'static str,
+    /// What a request for it needs.
+    pub right: Right,
+}
+
+/// What the route table says, for tests and documents.
+pub fn declared_routes() -> Vec<Declared> {
+    let declared = |Route { path, allowed, right, .. }| Declared { path, allowed, right };
+    table().into_iter().map(declared).collect()
 }
 
 /// The API's routes over a state.
 pub fn router(state: ApiState) -> Router {
     let answered = |path| middleware::from_fn_with_state((state.clone(), path), answer);
     let mut routes = Router::new();
-    for (path, allowed, methods) in table() {
+    for Route { path, allowed, right, methods } in table() {
         let methods = methods
+            .route_layer(middleware::from_fn_with_state((state.clone(), right), authorize))
             .fallback(async move |uri: Uri| not_allowed(&uri, allowed))
             .layer(answered(path));
         routes = routes.route(path, methods.clone()).route(&format!("{path}/"), methods);
@@ -73,6 +110,21 @@ async fn answer(
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     state.requests.answered(path, response.status(), begun.elapsed());
     response
+}
+
+/// Lets a request through to its handler if its sender has the route's right.
+async fn authorize(
+    State((state, right)): State<(ApiState, Right)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let principal = match right {
+        Right::Open => Principal::Anyone,
+        _ => auth::principal(&state, request.headers()).await?,
+    };
+    principal.must(right)?;
+    request.extensions_mut().insert(principal);
+    Ok(next.run(request).await)
 }
 
 async fn not_found() -> Problem {

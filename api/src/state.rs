@@ -6,7 +6,7 @@ use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::{Books, Database, History, Users};
 use nemeses_store::live::LiveStore;
 
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::config::ApiConfig;
 use crate::metrics::Requests;
 use crate::secret::TokenSecret;
@@ -39,6 +39,7 @@ pub struct ApiState {
     pub(crate) clock: Clock,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) passwords: Arc<Passwords>,
+    pub(crate) known_access: Arc<KnownAccess>,
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
@@ -61,6 +62,7 @@ impl ApiState {
             stores,
             clock,
             tokens: Arc::new(Tokens::new(secret, config.token_life)),
+            known_access: Arc::default(),
             passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
             live: Arc::new(Upstream::live(config.store_timeout)),
             history: Arc::new(Upstream::history(config.store_timeout)),

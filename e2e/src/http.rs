@@ -6,6 +6,9 @@ use rand::Rng as _;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+/// Every user's.
+const PASSWORD: &str = "correct horse battery staple";
+
 /// A registered user with a token.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -15,17 +18,25 @@ pub struct User {
 }
 
 impl User {
-    /// Registers a user with a name of its own at the API and logs in.
+    /// Registers a user with an address of its own, which it returns.
     ///
     /// # Errors
     /// The API refuses or does not answer.
-    pub async fn register(base: &str) -> anyhow::Result<Self> {
+    pub async fn register(base: &str) -> anyhow::Result<String> {
         let client = reqwest::Client::new();
         let email = format!("user{}@example.com", rand::rng().random::<u64>());
-        let password = "correct horse battery staple";
-        let registration = json!({ "email": email, "password": password, "name": "A User" });
+        let registration = json!({ "email": email, "password": PASSWORD, "name": "A User" });
         post(&client, &format!("{base}/register/user"), &registration).await?;
-        let login = json!({ "email": email, "password": password });
+        Ok(email)
+    }
+
+    /// Signs a registered user in.
+    ///
+    /// # Errors
+    /// The API refuses or does not answer.
+    pub async fn sign_in(base: &str, email: &str) -> anyhow::Result<Self> {
+        let client = reqwest::Client::new();
+        let login = json!({ "email": email, "password": PASSWORD });
         let answer = post(&client, &format!("{base}/login"), &login).await?;
         let token = answer["token"].as_str().context("the login's answer has no token")?.to_owned();
         Ok(Self { client, base: base.to_owned(), token })

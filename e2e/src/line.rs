@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nemeses_protocol::DeviceId;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::table::Tables;
 use crate::{
@@ -47,6 +48,8 @@ pub struct Line {
     /// The database.
     pub mariadb: Option<MariaDb>,
     tables: Tables,
+    /// The first user's address, once there is one.
+    user: OnceCell<String>,
 }
 
 impl Line {
@@ -143,7 +146,8 @@ impl Line {
         tables: Tables,
     ) -> Self {
         let (parsers, exporters, api) = (Vec::new(), Vec::new(), None);
-        Self { node, parsers, exporters, api, mosquitto, redis, mariadb, tables }
+        let user = OnceCell::new();
+        Self { node, parsers, exporters, api, mosquitto, redis, mariadb, tables, user }
     }
 
     /// Where devices connect.
@@ -206,12 +210,14 @@ impl Line {
         Mqtt::connect(self.mqtt_address(), client_id).await
     }
 
-    /// A registered user of the REST API.
+    /// The line's first user, who is its admin and sees every device, signed in anew.
     ///
     /// # Errors
     /// The API does not answer or refuses.
     pub async fn user(&self) -> anyhow::Result<User> {
-        User::register(&self.api_url()).await
+        let base = self.api_url();
+        let email = self.user.get_or_try_init(|| User::register(&base)).await?;
+        User::sign_in(&base, email).await
     }
 
     /// Waits until the table holds exactly so many positions.

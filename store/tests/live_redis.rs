@@ -319,7 +319,7 @@ async fn tls_is_spoken_and_checked() {
 }
 
 /// Two nodes' relays on one Redis, and what the second hears.
-async fn relay_pair(
+fn relay_pair(
     redis: &Redis,
 ) -> (RelaySender, mpsc::UnboundedReceiver<Relayed>, CancellationToken) {
     let stop = CancellationToken::new();
@@ -352,7 +352,7 @@ async fn until_heard(
 #[tokio::test]
 async fn replies_and_commands_travel_between_nodes_and_over_a_restart() {
     let mut redis = Redis::start();
-    let (speaking, mut heard, stop) = relay_pair(&redis).await;
+    let (speaking, mut heard, stop) = relay_pair(&redis);
     let device = DeviceId::new(0x0A_3F73);
     until_heard(&speaking, &mut heard, &Relayed::Command(device, b"stop".to_vec())).await;
     until_heard(&speaking, &mut heard, &Relayed::Reply(device, vec![0, 255])).await;

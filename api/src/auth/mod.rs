@@ -1,9 +1,11 @@
 //! Who is asking: passwords, tokens, and what a request must bear.
 
+mod known;
 mod passwords;
 mod signed_in;
 mod tokens;
 
+pub(crate) use known::KnownAccess;
 pub(crate) use passwords::Passwords;
-pub(crate) use signed_in::SignedIn;
+pub(crate) use signed_in::principal;
 pub use tokens::{Accepted, Tokens};

@@ -1,31 +1,41 @@
 //! What a request to a protected route must bear: `Authorization: Bearer` with a
 //! good token, and if `X-User-Id` is sent, the same user in it.
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::tokens::{Refused, Tokens};
+use crate::access::Principal;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
-/// The user behind a request. Taking it as an argument protects a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SignedIn {
-    pub(crate) user_id: u64,
-}
-
-impl FromRequestParts<ApiState> for SignedIn {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
-        check(&parts.headers, &state.tokens, state.clock.now_ms() / 1000)
+/// Who is behind a request with a token, with what the database says they may do.
+pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, Problem> {
+    let now_ms = state.clock.now_ms();
+    let user_id = check(headers, &state.tokens, now_ms / 1000)?;
+    if let Some(access) = state.known_access.fresh(user_id, now_ms) {
+        return Ok(Principal::User(access));
+    }
+    match state.history.ask(state.stores.users.access(user_id)).await {
+        Ok(access) => {
+            let access = access.map(Arc::new);
+            state.known_access.put(user_id, access.as_ref(), now_ms);
+            access.map(Principal::User).ok_or_else(|| {
+                Problem::new(Kind::Unauthorized, "The account of this token is gone.")
+            })
+        }
+        Err(problem) if problem.kind() == Kind::HistoryUnavailable => {
+            state.known_access.last(user_id, now_ms).map(Principal::User).ok_or(problem)
+        }
+        Err(problem) => Err(problem),
     }
 }
 
-fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<SignedIn, Problem> {
+/// The user of a good token.
+fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<u64, Problem> {
     let refuse = |detail: &'static str| Problem::new(Kind::Unauthorized, detail);
     let mut sent = headers.get_all(header::AUTHORIZATION).iter();
     let value = sent.next().ok_or_else(|| {
@@ -45,7 +55,7 @@ fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<SignedIn, P
     for user_id in headers.get_all(USER_ID) {
         same_user(user_id, accepted.user_id)?;
     }
-    Ok(SignedIn { user_id: accepted.user_id })
+    Ok(accepted.user_id)
 }
 
 /// The token of `Bearer TOKEN`; the scheme's name in any case (RFC 9110, section 11.1).
@@ -84,7 +94,6 @@ mod tests {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
         check(&map, &tokens(), NOW)
-            .map(|user| user.user_id)
             .map_err(|problem| (problem.kind(), problem.at_fault().map(str::to_owned)))
     }
 

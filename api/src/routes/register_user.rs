@@ -1,5 +1,5 @@
-//! `POST /register/user`: makes an account. Open to whoever reaches the
-//! listener, which is loopback until there are rights.
+//! `POST /register/user`: makes an account that sees no device until one is
+//! granted; the first one, on loopback, is the admin's.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,8 +18,10 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let account = wanted(fields)?;
     let (email, name) = (account.email.clone(), account.name.clone());
-    let user_id = state.add_account(account, false).await?;
-    let answer = output::json(&json!({"user_id": user_id, "email": email, "name": name}))?;
+    let made = state.register_account(account).await?;
+    let answer = output::json(&json!({
+        "user_id": made.id, "email": email, "name": name, "role": made.role.name(),
+    }))?;
     Ok((StatusCode::CREATED, answer).into_response())
 }
 

@@ -21,7 +21,10 @@ async fn registers_signs_in_and_asks() {
     let made = api.served.post("/register/user", &ana()).await;
     assert_eq!(made.status, 201, "{made:?}");
     let made: Value = serde_json::from_str(&made.text).unwrap();
-    assert_eq!(made, json!({"user_id": 1, "email": "ana@example.org", "name": "Ana Maria"}));
+    assert_eq!(
+        made,
+        json!({"user_id": 1, "email": "ana@example.org", "name": "Ana Maria", "role": "admin"})
+    );
 
     for path in ["/login", "/login/"] {
         let login = json!({"email": "ANA@example.ORG", "password": PASSWORD});

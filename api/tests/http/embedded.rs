@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nemeses_api::{ApiConfig, NewAccount, Stores};
 use nemeses_protocol::{BatchKey, PositionRecord, Record, Tally, WorkerName};
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Database, Options, Part, open};
+use nemeses_store::history::{Database, Options, Part, Role, open};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use serde_json::{Value, json};
 
@@ -34,6 +34,14 @@ impl Node {
         Self { live, database, clock, served, _dir: dir }
     }
 
+    /// Makes an admin and asks as that one from now on.
+    async fn signed_in(mut self) -> Self {
+        let account = NewAccount::new("admin@localhost", "a password of hers".into(), "A").unwrap();
+        let made = self.served.state.add_account(account, Role::Admin).await.unwrap();
+        self.served.token = self.served.token_of(made.id);
+        self
+    }
+
     async fn commit(&self, sequence: u64, rows: Vec<PositionRecord>) {
         let worker = WorkerName::from("node-0");
         let key = BatchKey { worker, run: 1, sequence };
@@ -46,7 +54,7 @@ impl Node {
 
 #[tokio::test]
 async fn from_registration_to_location_and_report() {
-    let node = Node::start().await;
+    let mut node = Node::start().await;
     let founding = record(RECORDED, 1);
     node.commit(1, vec![founding.clone()]).await;
     node.live.merge(&[LiveEntry::from_record(&founding)], NOW_MS).await.unwrap();
@@ -58,6 +66,7 @@ async fn from_registration_to_location_and_report() {
     let login = json!({"email": "Ana@example.org", "password": "correct horse battery staple"});
     let signed_in = node.served.post("/login", &login).await.ok();
     assert!(signed_in["user_id"].is_u64());
+    node.served.token = signed_in["token"].as_str().unwrap().to_owned();
 
     let path = "/api/v1/location/?device_id=0A3F73";
     let online = node.served.get(path).await.ok();
@@ -82,8 +91,9 @@ async fn an_account_made_by_the_program_signs_in() {
     let node = Node::start().await;
     let password = "drawn for the demonstration";
     let account = NewAccount::new("Demo@localhost", password.to_owned(), "Demo").unwrap();
-    let user_id = node.served.state.add_account(account, true).await.unwrap();
-    assert!(node.database.users().by_id(user_id).await.unwrap().unwrap().admin);
+    let made = node.served.state.add_account(account, Role::Operator).await.unwrap();
+    let (user_id, role) = (made.id, Role::Operator);
+    assert_eq!(node.database.users().by_id(user_id).await.unwrap().unwrap().role, role);
     let login = json!({"email": "demo@localhost", "password": password});
     assert_eq!(node.served.post("/login", &login).await.ok()["user_id"], user_id);
     let refused = NewAccount::new("demo@localhost", "short".to_owned(), "Demo").err().unwrap();
@@ -93,7 +103,7 @@ async fn an_account_made_by_the_program_signs_in() {
 #[tokio::test]
 async fn ten_thousand_rows_page_by_page() {
     const ROWS: u32 = 10_000;
-    let node = Node::start().await;
+    let node = Node::start().await.signed_in().await;
     // Hashes on both sides of the middle: their order has to be the same in SQL and in cursors.
     let row = |n: u32| {
         let hash = u64::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -134,7 +144,7 @@ async fn ten_thousand_rows_page_by_page() {
 
 #[tokio::test]
 async fn books_and_look_up() {
-    let node = Node::start().await;
+    let node = Node::start().await.signed_in().await;
     node.commit(1, vec![record(RECORDED, 1), record(RECORDED + 1, 2)]).await;
     node.commit(2, vec![record(RECORDED, 1)]).await;
     let books = node.served.get("/api/v1/books").await.ok();

@@ -10,8 +10,8 @@ use futures_util::{Stream, StreamExt as _, stream};
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Books, BooksLine, Committed, Found, History, LookUp, Minutes, NewUser, Part, PositionStream,
-    RangeQuery, TableCounts, Totals, User, Users, email_key,
+    Access, Added, Books, BooksLine, Committed, Found, History, LookUp, Minutes, NewUser, Part,
+    PositionStream, RangeQuery, Role, TableCounts, Totals, User, Users, email_key,
 };
 use nemeses_store::live::{LiveEntry, LiveStore};
 
@@ -200,17 +200,26 @@ impl History for FakeHistory {
 pub(crate) struct FakeUsers {
     database: Arc<FakeHistory>,
     users: Mutex<Vec<User>>,
+    access: Mutex<HashMap<u64, Access>>,
 }
 
 impl FakeUsers {
     pub(crate) fn new(database: Arc<FakeHistory>) -> Self {
-        Self { database, users: Mutex::default() }
+        Self { database, users: Mutex::default(), access: Mutex::default() }
+    }
+    /// What the user of this number may do; there need be no account.
+    pub(crate) fn set_access(&self, id: u64, role: Role, devices: &[DeviceId]) {
+        let access = Access { role, devices: devices.to_vec() };
+        self.access.lock().unwrap().insert(id, access);
+    }
+    pub(crate) fn forget(&self, id: u64) {
+        self.access.lock().unwrap().remove(&id);
     }
 }
 
 #[async_trait]
 impl Users for FakeUsers {
-    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<u64, StoreError> {
+    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<Added, StoreError> {
         self.database.switch.check().await?;
         let email = email_key(user.email);
         let mut users = self.users.lock().unwrap();
@@ -218,15 +227,17 @@ impl Users for FakeUsers {
             return Err(StoreError::Exists(email));
         }
         let id = users.len() as u64 + 1;
+        let role = if users.is_empty() && user.admin_if_first { Role::Admin } else { user.role };
+        self.set_access(id, role, &[]);
         users.push(User {
             id,
             email,
             name: user.name.to_owned(),
             password_hash: user.password_hash.to_owned(),
-            admin: user.admin,
+            role,
             created_at_ms: now_ms,
         });
-        Ok(id)
+        Ok(Added { id, role })
     }
     async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.database.switch.check().await?;
@@ -236,8 +247,24 @@ impl Users for FakeUsers {
     async fn by_id(&self, id: u64) -> Result<Option<User>, StoreError> {
         Ok(self.users.lock().unwrap().iter().find(|user| user.id == id).cloned())
     }
-    async fn set_admin(&self, _: &str, _: bool) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn access(&self, id: u64) -> Result<Option<Access>, StoreError> {
+        self.database.switch.check().await?;
+        Ok(self.access.lock().unwrap().get(&id).cloned())
+    }
+    async fn list(&self, _: u64, _: u32) -> Result<Vec<User>, StoreError> {
+        Err(unavailable())
+    }
+    async fn set_role(&self, _: &str, _: Role) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
+    async fn grants(&self, _: u64) -> Result<Vec<DeviceId>, StoreError> {
+        Err(unavailable())
+    }
+    async fn grant(&self, _: u64, _: DeviceId, _: u64) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
+    async fn revoke(&self, _: u64, _: DeviceId) -> Result<bool, StoreError> {
+        Err(unavailable())
     }
 }
 

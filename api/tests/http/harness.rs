@@ -6,6 +6,7 @@ use std::time::Duration;
 use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, serve};
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 use nemeses_runtime::Clock;
+use nemeses_store::history::Role;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -49,6 +50,7 @@ pub(crate) struct Api {
     pub(crate) live: Arc<FakeLive>,
     pub(crate) history: Arc<FakeHistory>,
     pub(crate) books: Arc<FakeBooks>,
+    pub(crate) users: Arc<FakeUsers>,
     pub(crate) clock: Clock,
     pub(crate) served: Served,
 }
@@ -71,15 +73,17 @@ impl Api {
     pub(crate) async fn start_with(config: ApiConfig) -> Self {
         let (live, history) = (Arc::new(FakeLive::default()), Arc::new(FakeHistory::default()));
         let books = Arc::new(FakeBooks::default());
+        let users = Arc::new(FakeUsers::new(Arc::clone(&history)));
+        users.set_access(USER_ID, Role::Admin, &[]);
         let clock = Clock::held(NOW_MS);
         let stores = Stores {
             live: live.clone(),
             history: history.clone(),
-            users: Arc::new(FakeUsers::new(Arc::clone(&history))),
+            users: users.clone(),
             books: books.clone(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
-        Self { live, history, books, clock, served }
+        Self { live, history, books, users, clock, served }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -99,6 +103,17 @@ impl Served {
         let task = tokio::spawn(serve(listener, state.clone(), stop.clone()));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
         Self { address, state, token, stop, task, client }
+    }
+
+    /// A token of another user.
+    pub(crate) fn token_of(&self, user_id: u64) -> String {
+        self.state.tokens().issue(user_id, NOW_MS / 1000).unwrap()
+    }
+
+    /// A GET with another user's token.
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
+        let request = self.request(Method::GET, path).bearer_auth(token);
+        Answer::of(request.send().await.unwrap()).await
     }
 
     /// A request without a token.

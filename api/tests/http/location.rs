@@ -14,7 +14,12 @@ const PATH: &str = "/api/v1/location/?device_id=0A3F73";
 async fn online_as_the_founding_example_says() {
     let api = Api::start().await;
     api.live.put(LiveEntry::from_record(&record(RECORDED, 1)));
-    // The live entry says all: history may be down.
+    // The live entry says all: history may be down, once the user is known.
+    api.get("/api/v1/location/?device_id=FFFFFF").await.is_problem(
+        404,
+        "unknown-device",
+        Some("device_id"),
+    );
     api.history.switch.off();
     let expected = json!({
         "device_id": "0A3F73", "status": "online", "message": null,

@@ -10,4 +10,5 @@ mod harness;
 mod location;
 mod refusals;
 mod report;
+mod rights;
 mod wire;

@@ -62,9 +62,10 @@ async fn pings_are_answered_in_the_form_of_the_question(line: Line) {
         assert_eq!(reply.topic, "/ping/222222");
         assert_eq!(reply.payload.to_ascii_uppercase(), answer.to_ascii_uppercase());
     }
+    // The first user of a line sees every device.
+    let user = line.user().await.unwrap();
     wait_for(SOON, "the pings are in the books", async || {
         line.audit().await?;
-        let user = line.user().await?;
         let location = user.location(DEVICE).await?;
         anyhow::ensure!(location["status"] == "online", "{location}");
         Ok(())

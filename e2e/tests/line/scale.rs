@@ -75,7 +75,8 @@ async fn two_nodes_on_one_redis_and_one_database_are_one() {
     assert_eq!(line.tables().positions().await.unwrap().len(), frames.len());
     line.audit().await.unwrap();
     // A user of one node sees what the other took, and is the same user there.
-    let user = User::register(&other.api_url()).await.unwrap();
+    let email = User::register(&other.api_url()).await.unwrap();
+    let user = User::sign_in(&other.api_url(), &email).await.unwrap();
     assert_eq!(user.report(DEVICE, "&limit=1000").await.unwrap().len(), frames.len());
     assert_eq!(user.at(&line.api_url()).location(DEVICE).await.unwrap()["status"], "online");
     // A reply to a ping here is heard by who listens there.

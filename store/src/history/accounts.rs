@@ -1,9 +1,45 @@
-//! The people who use the API. Passwords are hashed by the caller (argon2id, on
-//! the blocking pool); only the finished hash string is kept here.
+//! The people who use the API, what they may do, and which devices they may see.
+//! Passwords are hashed by the caller (argon2id, on the blocking pool); only the
+//! finished hash string is kept here.
 
 use async_trait::async_trait;
+use nemeses_protocol::DeviceId;
 
 use crate::StoreError;
+
+/// Devices that can be granted to one person: 40 KB in memory for each who is
+/// signed in. Whoever needs more is an operator.
+pub const MAX_GRANTS: u32 = 10_000;
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Sees every device.
+    Operator,
+    /// Sees the devices that were granted.
+    Viewer,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Admin, Self::Operator, Self::Viewer];
+
+    /// The role's stable name, as in the table, in JSON and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// The role of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
 
 /// A person with an account.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,8 +52,8 @@ pub struct User {
     pub name: String,
     /// PHC string of the password, as the caller made it.
     pub password_hash: String,
-    /// May see the books and every device.
-    pub admin: bool,
+    /// What the person may do.
+    pub role: Role,
     /// Unix milliseconds.
     pub created_at_ms: u64,
 }
@@ -28,7 +64,7 @@ impl std::fmt::Debug for User {
         f.debug_struct("User")
             .field("id", &self.id)
             .field("email", &self.email)
-            .field("admin", &self.admin)
+            .field("role", &self.role)
             .finish_non_exhaustive()
     }
 }
@@ -42,8 +78,28 @@ pub struct NewUser<'a> {
     pub name: &'a str,
     /// PHC string of the password.
     pub password_hash: &'a str,
-    /// May see the books and every device.
-    pub admin: bool,
+    /// What the person may do.
+    pub role: Role,
+    /// Makes it an admin instead if the database never had an account before.
+    pub admin_if_first: bool,
+}
+
+/// An account that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// Its number.
+    pub id: u64,
+    /// Its role.
+    pub role: Role,
+}
+
+/// What a person may do now, as far as a request needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The role.
+    pub role: Role,
+    /// Devices granted to a viewer, in order; empty for the other roles, who see all.
+    pub devices: Vec<DeviceId>,
 }
 
 /// The form in which addresses are kept and compared.
@@ -54,11 +110,12 @@ pub fn email_key(email: &str) -> String {
 /// The accounts.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Makes an account and returns its number.
+    /// Makes an account. Of several that are made at once in an empty database,
+    /// one is the first.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when the address is taken.
-    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<u64, StoreError>;
+    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<Added, StoreError>;
 
     /// The account of an address, in whatever case it is written.
     async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
@@ -66,8 +123,26 @@ pub trait Users: Send + Sync {
     /// The account of a number.
     async fn by_id(&self, id: u64) -> Result<Option<User>, StoreError>;
 
-    /// Grants or takes away the admin's rights; `false` when there is no such account.
-    async fn set_admin(&self, email: &str, admin: bool) -> Result<bool, StoreError>;
+    /// Up to `limit` accounts in order of number, behind the number `after` (0 for all).
+    async fn list(&self, after: u64, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// Changes the role; `false` when there is no such account.
+    async fn set_role(&self, email: &str, role: Role) -> Result<bool, StoreError>;
+
+    /// What the person may do now; `None` when there is no such account.
+    async fn access(&self, id: u64) -> Result<Option<Access>, StoreError>;
+
+    /// The devices granted to a person, in order.
+    async fn grants(&self, id: u64) -> Result<Vec<DeviceId>, StoreError>;
+
+    /// Lets a person see a device; `false` when it was granted already.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the person has [`MAX_GRANTS`] devices.
+    async fn grant(&self, id: u64, device: DeviceId, now_ms: u64) -> Result<bool, StoreError>;
+
+    /// Takes a device away again; `false` when it was not granted.
+    async fn revoke(&self, id: u64, device: DeviceId) -> Result<bool, StoreError>;
 }
 
 #[cfg(test)]
@@ -80,13 +155,23 @@ mod tests {
     }
 
     #[test]
+    fn roles_are_read_back_from_their_names() {
+        for role in Role::ALL {
+            assert_eq!(Role::from_name(role.name()), Some(role));
+        }
+        for bad in ["", "Admin", "root", "1"] {
+            assert_eq!(Role::from_name(bad), None);
+        }
+    }
+
+    #[test]
     fn the_password_hash_does_not_show() {
         let user = User {
             id: 1,
             email: "a@b.c".into(),
             name: "Ana".into(),
             password_hash: "$argon2id$secret".into(),
-            admin: false,
+            role: Role::Viewer,
             created_at_ms: 0,
         };
         assert!(!format!("{user:?}").contains("argon2id"));

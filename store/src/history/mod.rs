@@ -26,7 +26,7 @@ use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, Tally};
 use crate::StoreError;
 use crate::live::LiveEntry;
 
-pub use accounts::{NewUser, User, Users, email_key};
+pub use accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,

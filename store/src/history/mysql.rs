@@ -106,8 +106,9 @@ adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_i
 impl Product for Arc<Server> {
     const STORE: &'static str = "MySQL";
     const DIALECT: Dialect = Dialect::MySql;
-    const MIGRATIONS: &'static [Migration] =
-        &[Migration { version: 1, sql: include_str!("../../../schema.sql") }];
+    const FRESH: Migration = Migration { version: 2, sql: include_str!("../../../schema.sql") };
+    const UPGRADES: &'static [Migration] =
+        &[Migration { version: 2, sql: include_str!("mysql/upgrade_2.sql") }];
 
     type Row = MySqlRow;
     type Session = ServerSession;
@@ -118,7 +119,7 @@ impl Product for Arc<Server> {
 
     /// On a connection of its own, which is closed at the end and with it the lock.
     /// MySQL commits each CREATE at once, so an interrupted migration is repeated:
-    /// its statements must bear that (`IF NOT EXISTS`).
+    /// its statements must bear that (`IF NOT EXISTS`, or a look before).
     async fn migrate(&self) -> Result<(), Fault> {
         let fault = |error: sqlx::Error| self.fault(&error);
         let mut connection = self.pool.acquire().await.map_err(fault)?.detach();
@@ -135,7 +136,7 @@ impl Product for Arc<Server> {
             Err(error) if self.fault(&error).kind == Kind::Schema => 0,
             Err(error) => return Err(self.fault(&error)),
         };
-        for migration in pending(Self::MIGRATIONS, version) {
+        for migration in pending(&Self::FRESH, Self::UPGRADES, version) {
             for statement in statements(migration.sql) {
                 sqlx::raw_sql(sql(statement)).execute(&mut connection).await.map_err(fault)?;
             }

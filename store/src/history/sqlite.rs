@@ -145,8 +145,9 @@ fn drawn_id(done: &SqliteQueryResult) -> u64 {
 impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
-    const MIGRATIONS: &'static [Migration] =
-        &[Migration { version: 1, sql: include_str!("sqlite/schema.sql") }];
+    const FRESH: Migration = Migration { version: 2, sql: include_str!("sqlite/schema.sql") };
+    const UPGRADES: &'static [Migration] =
+        &[Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") }];
 
     type Row = SqliteRow;
     type Session = FileSession;
@@ -164,7 +165,7 @@ impl Product for Arc<File> {
             Err(fault) if fault.kind == Kind::Schema => 0,
             Err(fault) => return Err(fault),
         };
-        for migration in pending(Self::MIGRATIONS, version) {
+        for migration in pending(&Self::FRESH, Self::UPGRADES, version) {
             for statement in statements(migration.sql) {
                 session.execute(sql(statement), &[]).await?;
             }

@@ -72,6 +72,20 @@ impl Site {
         }
     }
 
+    /// Reads one column of texts behind the store's back.
+    pub(crate) async fn texts(&self, sql: &'static str) -> Vec<String> {
+        match self.product {
+            Product::MariaDb => {
+                let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+            }
+            Product::Sqlite => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+            }
+        }
+    }
+
     /// From now on the database refuses rows with this speed for good.
     pub(crate) async fn refuse_speed_255(&self) {
         self.run(match self.product {

@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use nemeses_protocol::DeviceId;
 
-use crate::auth::SignedIn;
+use crate::access::{Principal, unknown_device};
 use crate::input::Params;
 use crate::output::{self, Need, Past};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// Frames recorded later than this beyond their arrival are dead letters, so
@@ -15,12 +15,13 @@ use crate::state::ApiState;
 const FUTURE_SECONDS: u32 = 24 * 3600;
 
 pub(crate) async fn get(
-    _user: SignedIn,
+    principal: Principal,
     State(state): State<ApiState>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let device = params.device("device_id")?;
     params.finish()?;
+    principal.must_see(device)?;
 
     let entries = state.live.ask(state.stores.live.get(&[device])).await?;
     let live = entries.into_iter().next().flatten();
@@ -28,8 +29,7 @@ pub(crate) async fn get(
     let location = output::decide(device, live.as_ref(), &past, state.clock.now_ms());
     match location {
         Some(location) => output::json(&location),
-        None => Err(Problem::new(Kind::UnknownDevice, format!("Nothing is known of {device}."))
-            .blaming("device_id")),
+        None => Err(unknown_device(device)),
     }
 }
 

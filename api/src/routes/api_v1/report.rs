@@ -16,18 +16,19 @@ use nemeses_protocol::DeviceId;
 use self::pages::{Page, Pages};
 use self::query::ReportQuery;
 use self::write::Writer;
-use crate::auth::SignedIn;
+use crate::access::{Principal, unknown_device};
 use crate::input::Params;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::state::ApiState;
 
 pub(crate) async fn get(
-    _user: SignedIn,
+    principal: Principal,
     State(state): State<ApiState>,
     params: Params,
 ) -> Result<Response, Problem> {
     let query = ReportQuery::read(params)?;
     let device = query.range.device;
+    principal.must_see(device)?;
     let mut pages = Pages::new(state.clone(), query.range.clone(), query.limit);
     // The first chunk is read before the status is sent, so that a store that
     // is down is a 503 and not a broken answer.
@@ -70,6 +71,5 @@ async fn must_exist(state: &ApiState, device: DeviceId) -> Result<(), Problem> {
     if kept || state.live.ask(state.stores.live.get(&[device])).await?.iter().any(Option::is_some) {
         return Ok(());
     }
-    let detail = format!("Nothing is known of {device}.");
-    Err(Problem::new(Kind::UnknownDevice, detail).blaming("device_id"))
+    Err(unknown_device(device))
 }

@@ -1,6 +1,7 @@
-//! The accounts, in SQL.
+//! The accounts and their grants, in SQL.
 
 use async_trait::async_trait;
+use nemeses_protocol::DeviceId;
 
 use super::Engine;
 use super::fault::{Fault, Kind};
@@ -8,28 +9,31 @@ use super::seam::{Product, Session, fixed};
 use super::value::{Fields, Value};
 use super::work::{Execute, Work};
 use crate::StoreError;
-use crate::history::accounts::{NewUser, User, Users, email_key};
+use crate::history::accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 
+/// Succeeds once in the life of a database. Another transaction that claims it
+/// meanwhile waits here for the outcome.
+const CLAIM_FIRST: &str = "INSERT INTO claims (name, claimed_at_ms) VALUES ('first_account', ?)";
 const ADD: &str =
-    "INSERT INTO users (email, name, password_hash, admin, created_at_ms) VALUES (?, ?, ?, ?, ?)";
+    "INSERT INTO users (email, name, password_hash, role, created_at_ms) VALUES (?, ?, ?, ?, ?)";
 const BY_EMAIL: &str =
-    "SELECT id, email, name, password_hash, admin, created_at_ms FROM users WHERE email = ?";
+    "SELECT id, email, name, password_hash, role, created_at_ms FROM users WHERE email = ?";
 const BY_ID: &str =
-    "SELECT id, email, name, password_hash, admin, created_at_ms FROM users WHERE id = ?";
-const SET_ADMIN: &str = "UPDATE users SET admin = ? WHERE email = ?";
+    "SELECT id, email, name, password_hash, role, created_at_ms FROM users WHERE id = ?";
+const LIST: &str = "SELECT id, email, name, password_hash, role, created_at_ms FROM users \
+    WHERE id > ? ORDER BY id LIMIT ?";
+const SET_ROLE: &str = "UPDATE users SET role = ? WHERE email = ?";
+const ROLE: &str = "SELECT role FROM users WHERE id = ?";
+const GRANTS: &str = "SELECT device FROM user_devices WHERE user_id = ? ORDER BY device LIMIT ?";
+const COUNT_GRANTS: &str = "SELECT COUNT(*) FROM user_devices WHERE user_id = ?";
+const GRANT: &str = "INSERT INTO user_devices (user_id, device, granted_at_ms) VALUES (?, ?, ?)";
+const REVOKE: &str = "DELETE FROM user_devices WHERE user_id = ? AND device = ?";
 
 #[async_trait]
 impl<P: Product> Users for Engine<P> {
-    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<u64, StoreError> {
+    async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<Added, StoreError> {
         let email = email_key(user.email);
-        let values: [Value<'_>; 5] = [
-            email.as_str().into(),
-            user.name.into(),
-            user.password_hash.into(),
-            user.admin.into(),
-            now_ms.into(),
-        ];
-        let added = self.transact(Add { values: &values }).await;
+        let added = self.transact(Add { user, email: &email, now_ms }).await;
         added.map_err(|fault| match fault.kind {
             Kind::Taken => StoreError::Exists(format!("an account of {email}")),
             _ => fault.into_error(P::STORE),
@@ -38,25 +42,68 @@ impl<P: Product> Users for Engine<P> {
 
     async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let email = email_key(email);
-        self.user(BY_EMAIL, email.as_str().into()).await
+        Ok(self.users(BY_EMAIL, &[email.as_str().into()]).await?.pop())
     }
 
     async fn by_id(&self, id: u64) -> Result<Option<User>, StoreError> {
-        self.user(BY_ID, id.into()).await
+        Ok(self.users(BY_ID, &[id.into()]).await?.pop())
     }
 
-    async fn set_admin(&self, email: &str, admin: bool) -> Result<bool, StoreError> {
+    async fn list(&self, after: u64, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.users(LIST, &[after.into(), limit.into()]).await
+    }
+
+    async fn set_role(&self, email: &str, role: Role) -> Result<bool, StoreError> {
         let email = email_key(email);
-        let values = [admin.into(), email.as_str().into()];
-        self.update(SET_ADMIN, &values).await
+        self.update(SET_ROLE, &[role.name().into(), email.as_str().into()]).await
+    }
+
+    async fn access(&self, id: u64) -> Result<Option<Access>, StoreError> {
+        self.read_access(id).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn grants(&self, id: u64) -> Result<Vec<DeviceId>, StoreError> {
+        self.read_grants(id).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn grant(&self, id: u64, device: DeviceId, now_ms: u64) -> Result<bool, StoreError> {
+        match self.transact(Grant { id, device, now_ms }).await {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.kind == Kind::Taken => Ok(false),
+            Err(fault) => Err(fault.into_error(P::STORE)),
+        }
+    }
+
+    async fn revoke(&self, id: u64, device: DeviceId) -> Result<bool, StoreError> {
+        self.update(REVOKE, &[id.into(), device.into()]).await
     }
 }
 
 impl<P: Product> Engine<P> {
-    async fn user(&self, text: &'static str, value: Value<'_>) -> Result<Option<User>, StoreError> {
-        let rows = self.product.rows(fixed(text), &[value]).await;
-        rows.and_then(|rows| rows.first().map(user_of).transpose())
+    async fn users(
+        &self,
+        text: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<User>, StoreError> {
+        let rows = self.product.rows(fixed(text), values).await;
+        rows.and_then(|rows| rows.iter().map(user_of).collect())
             .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn read_access(&self, id: u64) -> Result<Option<Access>, Fault> {
+        let rows = self.product.rows(fixed(ROLE), &[id.into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let role = role_of(row, 0)?;
+        let devices = match role {
+            Role::Viewer => self.read_grants(id).await?,
+            Role::Admin | Role::Operator => Vec::new(),
+        };
+        Ok(Some(Access { role, devices }))
+    }
+
+    async fn read_grants(&self, id: u64) -> Result<Vec<DeviceId>, Fault> {
+        let rows = self.product.rows(fixed(GRANTS), &[id.into(), MAX_GRANTS.into()]).await?;
+        rows.iter().map(|row| row.need(0).map(DeviceId::new)).collect()
     }
 
     /// Runs one statement in a transaction of its own; says whether it found a row.
@@ -70,17 +117,58 @@ impl<P: Product> Engine<P> {
     }
 }
 
-/// Inserts an account and tells its number.
+/// Inserts an account; the first of a database may become its admin.
 struct Add<'a> {
-    values: &'a [Value<'a>],
+    user: NewUser<'a>,
+    email: &'a str,
+    now_ms: u64,
 }
 
 #[async_trait]
 impl<P: Product> Work<P> for Add<'_> {
-    type Output = u64;
+    type Output = Added;
 
-    async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
-        session.insert(fixed(ADD), self.values).await
+    async fn run(&self, session: &mut P::Session) -> Result<Added, Fault> {
+        let first = match session.execute(fixed(CLAIM_FIRST), &[self.now_ms.into()]).await {
+            Ok(_) => true,
+            Err(fault) if fault.kind == Kind::Taken => false,
+            Err(fault) => return Err(fault),
+        };
+        let NewUser { name, password_hash, role, admin_if_first, .. } = self.user;
+        let role = if first && admin_if_first { Role::Admin } else { role };
+        let values = [
+            self.email.into(),
+            name.into(),
+            password_hash.into(),
+            role.name().into(),
+            self.now_ms.into(),
+        ];
+        let id = session.insert(fixed(ADD), &values).await?;
+        Ok(Added { id, role })
+    }
+}
+
+/// Adds a grant unless there are too many.
+struct Grant {
+    id: u64,
+    device: DeviceId,
+    now_ms: u64,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Grant {
+    type Output = ();
+
+    async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
+        let values = [self.id.into(), self.device.into(), self.now_ms.into()];
+        session.execute(fixed(GRANT), &values).await?;
+        let rows = session.rows(fixed(COUNT_GRANTS), &[self.id.into()]).await?;
+        let granted: u64 = rows.first().map_or(Ok(0), |row| row.need(0))?;
+        if granted > MAX_GRANTS.into() {
+            let detail = format!("more than {MAX_GRANTS} devices for one account");
+            return Err(Fault::new(Kind::Refused, detail));
+        }
+        Ok(())
     }
 }
 
@@ -90,7 +178,12 @@ fn user_of(row: &impl Fields) -> Result<User, Fault> {
         email: row.text(1)?,
         name: row.text(2)?,
         password_hash: row.text(3)?,
-        admin: row.need::<u64>(4)? != 0,
+        role: role_of(row, 4)?,
         created_at_ms: row.need(5)?,
     })
+}
+
+fn role_of(row: &impl Fields, column: usize) -> Result<Role, Fault> {
+    let name = row.text(column)?;
+    Role::from_name(&name).ok_or_else(|| Fault::column(column, &format!("is no role: {name}")))
 }

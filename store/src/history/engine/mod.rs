@@ -77,9 +77,15 @@ pub(super) fn version_of(rows: &[impl Fields]) -> Result<u32, Fault> {
     rows.first().map_or(Ok(None), |row| row.maybe(0)).map(Option::unwrap_or_default)
 }
 
-/// The migrations still to run from a version on.
-pub(super) fn pending(migrations: &[Migration], version: u32) -> impl Iterator<Item = &Migration> {
-    migrations.iter().filter(move |migration| migration.version > version)
+/// The migrations still to run from a version on; 0 is an empty database.
+pub(super) fn pending<'a>(
+    fresh: &'a Migration,
+    upgrades: &'a [Migration],
+    version: u32,
+) -> impl Iterator<Item = &'a Migration> {
+    let whole = (version == 0).then_some(fresh);
+    let steps = if version == 0 { &[] } else { upgrades };
+    whole.into_iter().chain(steps.iter().filter(move |step| step.version > version))
 }
 
 /// Whether a schema of this version will do; if not, what to do.
@@ -104,7 +110,7 @@ fn judge_version(found: u32, needed: u32, store: &str) -> Result<(), StoreError>
 impl<P: Product> History for Engine<P> {
     async fn migrate(&self) -> Result<(), StoreError> {
         let found = self.schema_version().await.map_err(|fault| fault.into_error(P::STORE))?;
-        let needed = newest(P::MIGRATIONS);
+        let needed = P::FRESH.version;
         if found > needed {
             return judge_version(found, needed, P::STORE);
         }
@@ -113,7 +119,7 @@ impl<P: Product> History for Engine<P> {
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let found = self.schema_version().await.map_err(|fault| fault.into_error(P::STORE))?;
-        judge_version(found, newest(P::MIGRATIONS), P::STORE)
+        judge_version(found, P::FRESH.version, P::STORE)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -165,10 +171,6 @@ impl<P: Product> History for Engine<P> {
     }
 }
 
-fn newest(migrations: &[Migration]) -> u32 {
-    migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,9 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn only_later_migrations_are_pending() {
-        let all = [1, 2, 3].map(|version| Migration { version, sql: "" });
-        let versions: Vec<u32> = pending(&all, 1).map(|migration| migration.version).collect();
-        assert_eq!(versions, [2, 3]);
+    fn an_empty_database_gets_all_at_once_and_an_older_one_what_it_lacks() {
+        let fresh = Migration { version: 4, sql: "" };
+        let upgrades = [2, 3, 4].map(|version| Migration { version, sql: "" });
+        let from = |version| {
+            pending(&fresh, &upgrades, version).map(|step| step.version).collect::<Vec<_>>()
+        };
+        assert_eq!(from(0), [4]);
+        assert_eq!(from(1), [2, 3, 4]);
+        assert_eq!(from(3), [4]);
+        assert_eq!(from(4), [0; 0]);
     }
 }

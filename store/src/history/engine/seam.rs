@@ -17,7 +17,8 @@ pub(in crate::history) enum Dialect {
     Sqlite,
 }
 
-/// A schema version and the statements that lead to it from the one before.
+/// A schema version and the statements that lead to it, from nothing or from the
+/// version before.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::history) struct Migration {
     pub(in crate::history) version: u32,
@@ -52,8 +53,10 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     /// For a person: "MySQL", "SQLite".
     const STORE: &'static str;
     const DIALECT: Dialect;
-    /// All versions of the schema, in order.
-    const MIGRATIONS: &'static [Migration];
+    /// The newest version of the schema, for an empty database.
+    const FRESH: Migration;
+    /// How an older database gets there, in order.
+    const UPGRADES: &'static [Migration];
 
     type Row: Fields + Send + Sync;
     type Session: Session<Row = Self::Row>;

@@ -95,9 +95,21 @@ CREATE TABLE IF NOT EXISTS users (
     email         TEXT    NOT NULL UNIQUE,
     name          TEXT    NOT NULL,
     password_hash TEXT    NOT NULL,
-    admin         INTEGER NOT NULL,
-    created_at_ms INTEGER NOT NULL
+    created_at_ms INTEGER NOT NULL,
+    role          TEXT    NOT NULL DEFAULT 'viewer'
 );
+
+CREATE TABLE IF NOT EXISTS user_devices (
+    user_id       INTEGER NOT NULL,
+    device        INTEGER NOT NULL,
+    granted_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (user_id, device)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS claims (
+    name          TEXT    NOT NULL PRIMARY KEY,
+    claimed_at_ms INTEGER NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS schema_version (
     version       INTEGER NOT NULL PRIMARY KEY,

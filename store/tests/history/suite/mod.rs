@@ -43,10 +43,14 @@ macro_rules! all_cases {
             a_resolved_letter_becomes_a_row_once,
             logins_live_their_life,
             accounts_live_their_life,
+            devices_are_granted_and_taken_away,
+            grants_have_a_bound,
+            of_accounts_made_at_once_one_is_the_first,
             a_frame_is_looked_up,
             books_are_read_by_worker_and_minute,
             migrations_may_start_together,
             a_schema_that_does_not_fit_is_named,
+            an_older_schema_becomes_the_same_and_nobody_gains_rights,
         }
     };
 }

@@ -1,9 +1,10 @@
 //! The schema: made from nothing by several at once, checked, refused.
 
 use nemeses_store::StoreError;
+use nemeses_store::history::{NewUser, Role};
 
 use crate::frames::{BASE, frame, part};
-use crate::site::Site;
+use crate::site::{Product, Site};
 
 pub(crate) async fn migrations_may_start_together(site: Site) {
     let mut tasks = Vec::new();
@@ -38,4 +39,88 @@ pub(crate) async fn a_schema_that_does_not_fit_is_named(site: Site) {
     site.run("INSERT INTO schema_version (version, applied_at_ms) VALUES (999, 0)").await;
     assert!(message(history.check_schema().await).contains("newer"));
     assert!(message(history.migrate().await).contains("newer"));
+}
+
+/// What version 1 made: three accounts, one of them an admin.
+const OLD_USERS: &str = "INSERT INTO users (email, name, password_hash, admin, created_at_ms) \
+    VALUES ('admin@example.org', 'A', '$1$', 1, 5), ('b@example.org', 'B', '$2$', 0, 6), \
+    ('c@example.org', 'C', '$3$', 0, 7)";
+
+/// Every column of the tables, as text.
+async fn columns(site: &Site) -> Vec<String> {
+    let mut columns = site
+        .texts(match site.product {
+            Product::MariaDb => {
+                "SELECT CONCAT_WS(' ', table_name, column_name, column_type, is_nullable, \
+                 column_default, column_key, collation_name) FROM information_schema.columns \
+                 WHERE table_schema = DATABASE()"
+            }
+            Product::Sqlite => {
+                "SELECT m.name || ' ' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' \
+                 || c.pk || ' ' || COALESCE(c.dflt_value, '') \
+                 FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+            }
+        })
+        .await;
+    columns.sort_unstable();
+    columns
+}
+
+pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(site: Site) {
+    site.history().migrate().await.unwrap();
+    let fresh = columns(&site).await;
+    assert!(fresh.len() > 50, "{fresh:?}");
+    site.run(match site.product {
+        Product::MariaDb => {
+            "DROP TABLE positions, device_days, duplicates, dead_letters, books, removals, \
+             logins, users, user_devices, claims, schema_version"
+        }
+        Product::Sqlite => {
+            "DROP TABLE positions; DROP TABLE device_days; DROP TABLE duplicates; \
+             DROP TABLE dead_letters; DROP TABLE books; DROP TABLE removals; DROP TABLE logins; \
+             DROP TABLE users; DROP TABLE user_devices; DROP TABLE claims; \
+             DROP TABLE schema_version"
+        }
+    })
+    .await;
+    site.run(match site.product {
+        Product::MariaDb => include_str!("../version_1/mysql.sql"),
+        Product::Sqlite => include_str!("../version_1/sqlite.sql"),
+    })
+    .await;
+    site.run(OLD_USERS).await;
+
+    let database = site.another().await;
+    let refused = database.history().check_schema().await.unwrap_err();
+    assert!(refused.to_string().contains("nemeses migrate"), "{refused}");
+    database.history().migrate().await.unwrap();
+    database.history().check_schema().await.unwrap();
+    assert_eq!(columns(&site).await, fresh);
+    if site.product == Product::MariaDb {
+        // MySQL commits each statement of it: an interrupted upgrade runs again.
+        site.run("DELETE FROM schema_version WHERE version > 1").await;
+        database.history().migrate().await.unwrap();
+        assert_eq!(columns(&site).await, fresh);
+    }
+
+    let users = database.users();
+    let old = users.list(0, 10).await.unwrap();
+    let roles: Vec<_> = old.iter().map(|user| (user.email.as_str(), user.role)).collect();
+    let expected = [
+        ("admin@example.org", Role::Admin),
+        ("b@example.org", Role::Viewer),
+        ("c@example.org", Role::Viewer),
+    ];
+    assert_eq!(roles, expected);
+    assert_eq!((old[2].id, old[2].password_hash.as_str(), old[2].created_at_ms), (3, "$3$", 7));
+    // Whoever registers now is not the first.
+    let new = NewUser {
+        email: "d@example.org",
+        name: "D",
+        password_hash: "$4$",
+        role: Role::Viewer,
+        admin_if_first: true,
+    };
+    let new = users.add(new, 8).await.unwrap();
+    assert_eq!((new.id, new.role), (4, Role::Viewer));
 }

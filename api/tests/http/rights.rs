@@ -1,0 +1,172 @@
+//! Who may do what, over HTTP: every route asks for the right it declares.
+
+use nemeses_api::{NewAccount, Right, declared_routes};
+use nemeses_protocol::DeviceId;
+use nemeses_store::history::Role;
+use nemeses_store::live::LiveEntry;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Api, DEVICE, NOW_MS, RECORDED, record};
+
+const OTHER: DeviceId = DeviceId::new(0x0A_3F74);
+/// Users of the tests below, next to the harness's admin.
+const OPERATOR: u64 = 8;
+const VIEWER: u64 = 9;
+/// Longer than what users may do is remembered.
+const A_WHILE_MS: u64 = 10_000;
+
+/// An API with a device that has a position, and one user of each role.
+async fn with_users() -> Api {
+    let api = Api::start().await;
+    api.users.set_access(OPERATOR, Role::Operator, &[]);
+    api.users.set_access(VIEWER, Role::Viewer, &[]);
+    api.history.put([record(RECORDED, 1)]);
+    api.live.put(LiveEntry::from_record(&record(RECORDED, 1)));
+    api
+}
+
+/// A good request for a path.
+fn query(path: &str) -> String {
+    match path {
+        "/api/v1/lookup" => format!("{path}?device_id={DEVICE}&recorded_at={RECORDED}"),
+        "/api/v1/location" | "/api/v1/report" => format!("{path}?device_id={DEVICE}"),
+        _ => path.to_owned(),
+    }
+}
+
+#[test]
+fn what_is_open_is_listed_here() {
+    let declared = declared_routes();
+    let open: Vec<_> = declared.iter().filter(|route| route.right == Right::Open).collect();
+    let open: Vec<_> = open.iter().map(|route| route.path).collect();
+    assert_eq!(open, ["/healthz", "/readyz", "/register/user", "/login"]);
+}
+
+#[tokio::test]
+async fn every_route_asks_for_the_right_it_declares() {
+    let api = with_users().await;
+    let (admin, operator, viewer) =
+        (api.served.token.clone(), api.served.token_of(OPERATOR), api.served.token_of(VIEWER));
+    for route in declared_routes() {
+        let method = if route.allowed == "POST" { Method::POST } else { Method::GET };
+        for path in [route.path.to_owned(), format!("{}/", route.path)] {
+            let stranger = api.served.request(method.clone(), &path).send().await.unwrap();
+            let stranger = Answer::of(stranger).await;
+            if route.right == Right::Open {
+                assert_ne!(stranger.status, 401, "{path}");
+                continue;
+            }
+            stranger.is_problem(401, "unauthorized", None);
+        }
+        if route.right == Right::Open {
+            continue;
+        }
+        let path = query(route.path);
+        api.served.get_as(&admin, &path).await.ok();
+        let (by_operator, by_viewer) =
+            (api.served.get_as(&operator, &path).await, api.served.get_as(&viewer, &path).await);
+        match route.right {
+            Right::Books => {
+                by_operator.is_problem(403, "forbidden", None);
+                by_viewer.is_problem(403, "forbidden", None);
+            }
+            Right::Devices => {
+                by_operator.ok();
+                by_viewer.is_problem(404, "unknown-device", Some("device_id"));
+            }
+            Right::Open | Right::See(_) => panic!("{route:?} declares no right of a route"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_what_was_granted_and_cannot_tell_the_rest_from_nothing() {
+    let api = with_users().await;
+    api.history.know(OTHER);
+    api.users.set_access(VIEWER, Role::Viewer, &[DEVICE]);
+    let viewer = api.served.token_of(VIEWER);
+    let stranger = "FFFFFF";
+    for path in ["/api/v1/location/", "/api/v1/report/"] {
+        let of = |device: &str| format!("{path}?device_id={device}");
+        api.served.get_as(&viewer, &of("0A3F73")).await.ok();
+        let hidden = api.served.get_as(&viewer, &of("0A3F74")).await;
+        let unknown = api.served.get_as(&viewer, &of(stranger)).await;
+        hidden.is_problem(404, "unknown-device", Some("device_id"));
+        assert_eq!(hidden.text.replace("0A3F74", stranger), unknown.text);
+        let names =
+            |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!((hidden.status, names(&hidden)), (unknown.status, names(&unknown)));
+        // An operator gets the very same words for a device that nobody knows.
+        let operator = api.served.get_as(&api.served.token_of(OPERATOR), &of(stranger)).await;
+        assert_eq!(operator.text, unknown.text);
+    }
+    // Nor by an outage: what is hidden is hidden before a store is asked.
+    api.live.switch.off();
+    api.served.get_as(&viewer, "/api/v1/location/?device_id=0A3F74").await.is_problem(
+        404,
+        "unknown-device",
+        Some("device_id"),
+    );
+    api.served.get_as(&viewer, "/api/v1/location/?device_id=0A3F73").await.is_problem(
+        503,
+        "live-unavailable",
+        None,
+    );
+}
+
+#[tokio::test]
+async fn a_change_of_rights_is_seen_within_seconds() {
+    let api = with_users().await;
+    let viewer = api.served.token_of(VIEWER);
+    let path = "/api/v1/location/?device_id=0A3F73";
+    assert_eq!(api.served.get_as(&viewer, path).await.status, 404);
+    api.users.set_access(VIEWER, Role::Viewer, &[DEVICE]);
+    api.clock.set(NOW_MS + A_WHILE_MS);
+    api.served.get_as(&viewer, path).await.ok();
+    api.users.set_access(VIEWER, Role::Viewer, &[OTHER]);
+    api.clock.set(NOW_MS + 2 * A_WHILE_MS);
+    assert_eq!(api.served.get_as(&viewer, path).await.status, 404);
+    api.users.forget(VIEWER);
+    api.clock.set(NOW_MS + 3 * A_WHILE_MS);
+    api.served.get_as(&viewer, path).await.is_problem(401, "unauthorized", None);
+}
+
+#[tokio::test]
+async fn rights_outlive_a_short_outage_of_the_database_and_not_a_long_one() {
+    let api = with_users().await;
+    let path = "/api/v1/location/?device_id=0A3F73";
+    api.get(path).await.ok();
+    api.history.switch.off();
+    api.clock.set(NOW_MS + A_WHILE_MS);
+    api.get(path).await.ok();
+    let unseen = api.served.get_as(&api.served.token_of(OPERATOR), path).await;
+    unseen.is_problem(503, "history-unavailable", None);
+    api.clock.set(NOW_MS + 300_000);
+    api.get(path).await.is_problem(503, "history-unavailable", None);
+}
+
+#[tokio::test]
+async fn the_first_to_register_is_the_admin_and_only_the_first() {
+    let api = Api::start().await;
+    let register = async |email: &str| -> Value {
+        let account = json!({"email": email, "password": "correct horse battery", "name": "N"});
+        let made = api.served.post("/register/user", &account).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        serde_json::from_str(&made.text).unwrap()
+    };
+    assert_eq!(register("first@example.org").await["role"], "admin");
+    assert_eq!(register("second@example.org").await["role"], "viewer");
+}
+
+#[tokio::test]
+async fn beyond_loopback_nobody_becomes_admin_by_registering() {
+    let config = nemeses_api::ApiConfig { first_is_admin: false, ..Default::default() };
+    let api = Api::start_with(config).await;
+    let account = json!({"email": "a@b.c", "password": "correct horse battery", "name": "N"});
+    let made = api.served.post("/register/user", &account).await;
+    assert!(made.text.contains("\"viewer\""), "{made:?}");
+    let account = NewAccount::new("b@b.c", "correct horse battery".into(), "N").unwrap();
+    let made = api.served.state.add_account(account, Role::Admin).await.unwrap();
+    assert_eq!(made.role, Role::Admin);
+}
