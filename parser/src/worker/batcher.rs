@@ -14,7 +14,7 @@ use super::share::Share;
 /// The bounds of one batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Records.
+    /// Records, and messages that have a part in it.
     pub(super) rows: usize,
     /// Encoded bytes, the base included. A record that is larger alone goes alone.
     pub(super) bytes: usize,
@@ -98,8 +98,10 @@ impl<R> Batcher<R> {
             }
             self.join(&mut joined, &share, now);
         }
-        // Full by rows: need not wait for the next record to find out.
-        if self.open.records.len() >= self.limits.rows {
+        // Full: need not wait for the next record to find out. Messages count too,
+        // or pings alone, which bring no rows, would gather without a bound.
+        let (rows, messages) = (self.open.records.len(), self.open.shares.len());
+        if rows >= self.limits.rows || messages >= self.limits.rows {
             self.close();
         }
         share.kept()

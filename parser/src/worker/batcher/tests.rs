@@ -129,6 +129,7 @@ proptest! {
             let message = &batch.message;
             prop_assert_eq!(message.key.sequence, index as u64 + 1);
             prop_assert!(message.records.len() <= rows);
+            prop_assert!(batch.shares.len() <= rows);
             prop_assert!(message.encoded_len() <= bytes || message.records.len() == 1);
             prop_assert!(message.encoded_len() <= MAX_BATCH_BYTES);
             prop_assert!(!message.records.is_empty() || !message.tallies.is_empty());
