@@ -200,7 +200,7 @@ fn bury(
     out: &mut Output,
 ) {
     let letter = DeadLetter {
-        topic: message.topic.to_owned(),
+        topic: kept_topic(message.topic),
         offset: u32::try_from(offset).unwrap_or(u32::MAX),
         reason,
         device,
@@ -209,6 +209,15 @@ fn bury(
     };
     let pieces = letter.split().into_iter();
     out.records.extend(pieces.map(|piece| Record::DeadLetter(Box::new(piece))));
+}
+
+/// A dead letter keeps so much of its topic. Ours are shorter; a longer one comes
+/// from a broker without rights, where one message of rubbish with a topic of
+/// 64 KiB would else take its thousands of stretches times that.
+const KEPT_TOPIC_BYTES: usize = 256;
+
+fn kept_topic(topic: &str) -> String {
+    topic[..topic.floor_char_boundary(KEPT_TOPIC_BYTES)].to_owned()
 }
 
 #[cfg(test)]

@@ -120,6 +120,15 @@ fn an_empty_and_an_oversized_payload_are_dead_letters() {
 }
 
 #[test]
+fn a_long_topic_is_kept_in_part() {
+    let topic = format!("/messenger/{}", "\u{e9}".repeat(30_000));
+    let out = take_as(&topic, b"rubbish", NOW_MS, Speaker::Any);
+    let Record::DeadLetter(letter) = &out.records[0] else { panic!("{out:?}") };
+    assert!(letter.topic.len() <= 256 && topic.starts_with(&letter.topic));
+    assert!(letter.topic.len() > 250);
+}
+
+#[test]
 fn raw_bytes_are_kept_when_asked_for() {
     let step = Step::new(Policy { keep_raw: true, ..Policy::default() });
     let mut out = Output::default();
