@@ -26,7 +26,8 @@ impl DeviceId {
 /// Six upper-case hex digits (`0A3F73`), eight beyond 24 bits.
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:06X}", self.0)
+        let digits = if self.0 > Self::MAX_SFT9001 { 8 } else { 6 };
+        write!(f, "{:0digits$X}", self.0)
     }
 }
 
@@ -74,7 +75,8 @@ mod tests {
         assert_eq!(DeviceId::new(671_603).to_string(), "0A3F73");
         assert_eq!(DeviceId::new(0).to_string(), "000000");
         assert_eq!(DeviceId::new(DeviceId::MAX_SFT9001).to_string(), "FFFFFF");
-        assert_eq!(DeviceId::new(DeviceId::MAX_SFT9001 + 1).to_string(), "1000000");
+        assert_eq!(DeviceId::new(DeviceId::MAX_SFT9001 + 1).to_string(), "01000000");
+        assert_eq!(DeviceId::new(0x0200_0040).to_string(), "02000040");
         assert_eq!(alloc::format!("{:?}", DeviceId::new(1)), "DeviceId(000001)");
     }
 
