@@ -14,13 +14,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// The router tells of every link that comes and goes, some of it as an error: a
+/// line for each client that a stranger opens. The door watches it itself.
+const QUIET: &str = "rumqttd=off";
+
 /// Starts logging. `filter` is in the syntax of tracing's `EnvFilter`, for
-/// example `info` or `info,nemeses_broker=debug`.
+/// example `info` or `info,nemeses_broker=debug`. The router under the door
+/// is silent unless it is named (`rumqttd`).
 ///
 /// # Errors
 /// A filter that cannot be read, or logging that was started already.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
+    let filter = EnvFilter::try_new(quieted(filter))
         .map_err(|error| anyhow::anyhow!("log filter '{filter}' cannot be read: {error}; write for example info or info,nemeses_broker=debug"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -31,4 +36,26 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging could not start: {error}"))
+}
+
+fn quieted(filter: &str) -> String {
+    if filter.contains("rumqttd") { filter.to_owned() } else { format!("{QUIET},{filter}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_router_is_silent_unless_it_is_named() {
+        for (filter, in_force) in [
+            ("info", "rumqttd=off,info"),
+            ("info,nemeses_broker=debug", "nemeses_broker=debug,rumqttd=off,info"),
+            ("info,rumqttd=debug", "rumqttd=debug,info"),
+            ("", "rumqttd=off"),
+        ] {
+            let read = EnvFilter::try_new(quieted(filter)).unwrap();
+            assert_eq!(read.to_string(), in_force, "{filter:?}");
+        }
+    }
 }
