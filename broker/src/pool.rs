@@ -2,13 +2,19 @@
 //!
 //! Connections look for room before they read, not after, so that everything
 //! that was read is answered. The bound is therefore the limit plus one read a
-//! runtime thread, plus each connection's own small allowance.
+//! runtime thread, plus an allowance: beyond the limit each connection may have a
+//! little more, and all that ever came together so much, since what a connection
+//! left waits for its commit also when the connection has ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
 use tokio::sync::Notify;
+
+/// What a connection may have waiting while the room of all is taken: some forty
+/// pings or frames, an hour and a half of a tracker that waits for its PUBACKs.
+pub(crate) const ALLOWANCE_BYTES: usize = 4096;
 
 /// The gauge that shows how much is taken.
 pub(crate) type Shown = Gauge<u64, AtomicU64>;
@@ -32,6 +38,13 @@ impl Pool {
 
     pub(crate) fn has_room(&self) -> bool {
         self.taken() < self.0.limit
+    }
+
+    /// Whether the allowances of so many connections beyond the limit are not yet
+    /// used up.
+    pub(crate) fn has_allowance(&self, connections: usize) -> bool {
+        let allowances = connections.saturating_mul(ALLOWANCE_BYTES);
+        self.taken() < self.0.limit.saturating_add(allowances)
     }
 
     pub(crate) fn taken(&self) -> usize {
@@ -88,6 +101,10 @@ mod tests {
         assert!(pool.has_room());
         let second = pool.take(6);
         assert!(!pool.has_room());
+        let third = pool.take(ALLOWANCE_BYTES);
+        assert!(!pool.has_allowance(1) && pool.has_allowance(2));
+        drop(third);
+        assert!(pool.has_allowance(1));
         let waiting = tokio::spawn({
             let pool = pool.clone();
             async move { pool.room().await }

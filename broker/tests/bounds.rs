@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use nemeses_broker::DoorConfig;
-use support::{Client, Options, PING, TestDoor, config, eventually};
+use support::{Client, Options, PING, TestDoor, config, connect_packet, eventually};
 
 #[tokio::test]
 async fn beyond_its_window_a_connection_is_not_read_and_not_blamed_for_silence() {
@@ -106,6 +106,66 @@ async fn while_the_room_of_all_is_taken_trackers_still_get_their_replies() {
         assert_eq!(flood.next().await.puback(), id);
     }
     eventually("given back", || door.handle.stats().held_bytes == 0).await;
+}
+
+/// A bulk sender has taken the room of all.
+async fn full(config: DoorConfig) -> (TestDoor, Client) {
+    let door = TestDoor::with(DoorConfig { held_bytes_total: 64 * 1024, ..config }).await;
+    let mut bulk = Client::connect(door.address, 4, "bulk").await;
+    for id in 1..=66 {
+        bulk.publish("/messenger", 1, id, &[0; 1000]).await;
+    }
+    eventually("full", || door.handle.stats().held_bytes > 64 * 1024).await;
+    (door, bulk)
+}
+
+/// What a connection leaves behind waits on. So each would leave its allowance,
+/// again and again for as long as the database is down.
+#[tokio::test]
+async fn while_the_room_of_all_is_taken_reconnecting_takes_no_more_of_it() {
+    const CONNECTIONS: usize = 8;
+    let (door, _bulk) = full(DoorConfig { max_connections: CONNECTIONS, ..config() }).await;
+    let before = door.handle.stats().held_bytes;
+    for _ in 0..20 {
+        let mut client = Client::open(door.address).await;
+        // In one write, so that the frames come together with CONNECT.
+        let mut burst = connect_packet(&Client::options(4, "again"));
+        for id in 1..=20 {
+            burst.extend(client.publish_packet("/messenger", 1, id, &[0; 100]));
+        }
+        client.send(&burst).await;
+        assert_eq!(client.next().await.first, 0x20);
+        // The next takes over; who is not read is not seen to go.
+        eventually("alone", || door.handle.stats().connections <= 2).await;
+    }
+    let more = door.handle.stats().held_bytes - before;
+    // The allowance of all, and one burst of 20 messages of 100 + 96 bytes beyond.
+    assert!(more > 0 && more <= CONNECTIONS * 4096 + 20 * 196, "{more} bytes more");
+}
+
+#[tokio::test]
+async fn who_waited_with_nothing_to_say_may_not_say_much_when_the_room_is_taken() {
+    let door = TestDoor::with(DoorConfig { held_bytes_total: 64 * 1024, ..config() }).await;
+    let mut quiet = Client::connect(door.address, 4, "quiet").await;
+    quiet.ping().await;
+    let mut bulk = Client::connect(door.address, 4, "bulk").await;
+    for id in 1..=2 {
+        bulk.publish("/messenger", 1, id, &vec![0; 60 * 1024]).await;
+    }
+    eventually("full", || door.handle.stats().held_bytes > 64 * 1024).await;
+    let before = door.handle.stats().held_bytes;
+    let mut burst = Vec::new();
+    for id in 1..=50 {
+        burst.extend(quiet.publish_packet("/messenger", 1, id, &[0; 1000]));
+    }
+    quiet.send(&burst).await;
+    eventually("taken", || door.handle.stats().held_bytes - before > 4096).await;
+    let more = door.handle.stats().held_bytes - before;
+    assert!(more <= 2 * (4096 + 2048), "{more} bytes more");
+    door.intake.commit_at_once(true);
+    for id in 1..=50 {
+        assert_eq!(quiet.next().await.puback(), id);
+    }
 }
 
 #[tokio::test]

@@ -54,8 +54,18 @@ impl Wire {
     /// Writes what there is to write and reads at most `read_limit` bytes,
     /// whichever is possible first. Cancel-safe.
     pub(crate) async fn progress(&mut self, read_limit: usize) -> io::Result<Progress> {
+        self.progress_within(|| read_limit).await
+    }
+
+    /// The same with a limit that is asked for when there is something to read; it
+    /// may change meanwhile, but neither become 0 nor cease to be.
+    pub(crate) async fn progress_within(
+        &mut self,
+        read_limit: impl Fn() -> usize,
+    ) -> io::Result<Progress> {
         poll_fn(|cx| {
             let wrote = self.poll_out(cx)?;
+            let read_limit = read_limit();
             if read_limit > 0
                 && let Poll::Ready(read) = self.poll_in(cx, read_limit)
             {

@@ -21,15 +21,13 @@ use super::watch::Watch;
 use crate::message::Message;
 use crate::net::{Progress, READ_BYTES, Wire};
 use crate::packet::{ConnAck, Protocol, Reason, connack, decode, disconnect, measure};
+use crate::pool::ALLOWANCE_BYTES;
 use crate::rumqttd_router::{Heard, Listener, RouterDied};
 use crate::shared::Shared;
 
 /// A connection that owes its client more than this is not read, nor given more.
 pub(super) const OUT_LIMIT_BYTES: usize = 256 * 1024;
-/// What a connection may have waiting while the room of all is taken: some forty
-/// pings or frames, an hour and a half of a tracker that waits for its PUBACKs.
-const ALLOWANCE_BYTES: usize = 4096;
-/// How much of it may come in one read.
+/// How much of its allowance may come in one read.
 const ALLOWANCE_READ_BYTES: usize = 2048;
 
 /// One client's connection.
@@ -48,6 +46,8 @@ pub(super) struct Connection {
     /// The last topic published on, what it means and whether that is allowed.
     pub(super) last_topic: Option<(Arc<str>, TopicName, bool)>,
     packet_limit: usize,
+    /// Whether what came together with CONNECT was looked at.
+    begun: bool,
     will: Option<Box<Message>>,
     watch: Watch,
     /// Set when the door closes: until then it waits for commits.
@@ -83,6 +83,7 @@ impl Connection {
             client_packet_limit: admitted.client_packet_limit,
             last_topic: None,
             packet_limit,
+            begun: false,
             will: admitted.will.map(Box::new),
             watch: Watch::new(keep_alive_s, shared.config.write_deadline, now),
             draining_until: None,
@@ -115,7 +116,6 @@ impl Connection {
     async fn serve(&mut self, stop: &Stop) -> Result<std::convert::Infallible, End> {
         let mut clock = pin!(sleep_until(Instant::now()));
         let mut took = false;
-        // What came together with CONNECT.
         self.process()?;
         loop {
             // Looked at once: between two looks room may come, and nobody tells.
@@ -143,6 +143,12 @@ impl Connection {
         let draining = self.draining_until.is_some();
         let waits_for_room = read_limit == 0 && pool_full;
         let Self { presence, wire, link, .. } = self;
+        let pool = &presence.shared.pool;
+        // The wait may be long, and the room gone when something comes.
+        let limit_now = || match read_limit {
+            limit if pool.has_room() => limit,
+            limit => limit.min(ALLOWANCE_READ_BYTES),
+        };
         let heard = async {
             match link {
                 Some(link) if can_hear && !draining => link.next().await,
@@ -150,10 +156,10 @@ impl Connection {
             }
         };
         tokio::select! {
-            progress = wire.progress(read_limit) => Event::Wire(progress),
+            progress = wire.progress_within(limit_now) => Event::Wire(progress),
             () = presence.mailbox.rung() => Event::Mail,
             heard = heard => Event::Heard(heard),
-            () = presence.shared.pool.room(), if waits_for_room && !draining => Event::Room,
+            () = pool.room(), if waits_for_room && !draining => Event::Room,
             () = stop.intake.cancelled(), if !draining => Event::StopIntake,
             () = stop.all.cancelled() => Event::StopAll,
         }
@@ -161,7 +167,7 @@ impl Connection {
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Wire(Ok(Progress::Read)) => self.process()?,
+            Event::Wire(Ok(Progress::Read)) | Event::Room => self.process()?,
             Event::Wire(Ok(Progress::Ended) | Err(_)) => return Err(End::Gone),
             // Room to write is room for what was left in the mailbox and undecoded.
             Event::Wire(Ok(Progress::Wrote)) => {
@@ -175,7 +181,7 @@ impl Connection {
                 let wait = self.shared().config.drain_deadline;
                 self.draining_until = Some(Instant::now() + wait);
             }
-            Event::Room | Event::Clock => {}
+            Event::Clock => {}
         }
         Ok(())
     }
@@ -191,11 +197,16 @@ impl Connection {
             0
         } else if has_room {
             READ_BYTES
-        } else if self.acks.waiting_bytes() <= ALLOWANCE_BYTES {
+        } else if self.has_allowance() {
             ALLOWANCE_READ_BYTES
         } else {
             0
         }
+    }
+
+    fn has_allowance(&self) -> bool {
+        let Shared { pool, config, .. } = &**self.shared();
+        self.acks.waiting_bytes() <= ALLOWANCE_BYTES && pool.has_allowance(config.max_connections)
     }
 
     /// Whether the client can be given more.
@@ -227,6 +238,11 @@ impl Connection {
     /// for more than it takes.
     fn process(&mut self) -> Result<(), End> {
         if self.wire.unread.is_empty() || self.draining_until.is_some() {
+            return Ok(());
+        }
+        // CONNECT was read without asking for room for what comes behind it.
+        self.begun = self.begun || self.read_limit(self.shared().pool.has_room()) > 0;
+        if !self.begun {
             return Ok(());
         }
         let unread = std::mem::take(&mut self.wire.unread);
