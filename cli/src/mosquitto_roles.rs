@@ -38,9 +38,9 @@ Examples:
       Before the broker starts. Mosquitto keeps the file in memory: restart it afterwards.
   nemeses mosquitto-roles --apply --mqtt-url mqtt://admin:PASSWORD@127.0.0.1:1883
       A running broker: roles, rights, disabled and removed logins, at once.
-  nemeses device add 0A3F73 --json >> new-secrets
-  nemeses mosquitto-roles --apply --secrets new-secrets --mqtt-url mqtt://admin:PASSWORD@127.0.0.1:1883
-      New logins in a running broker. Delete the file of secrets afterwards.
+  nemeses device add 0A3F73 | nemeses mosquitto-roles --apply --secrets - \\
+          --mqtt-url mqtt://admin:PASSWORD@127.0.0.1:1883
+      A new login in a running broker. To keep its secret, put `tee FILE |` in between.
 
 Ends with code 1 when a login is left that is not in order. docs/mosquitto.md has it all.";
 
@@ -69,8 +69,8 @@ pub(crate) struct MosquittoRolesArgs {
         value_name = "true|false"
     )]
     apply: bool,
-    /// For --apply: secrets in the clear, as `nemeses device add` and `rotate`
-    /// print them, or lines of NAME SECRET
+    /// For --apply: a file of secrets in the clear, as `nemeses device add` and
+    /// `rotate` print them, or lines of NAME SECRET; - reads standard input
     #[arg(long, env = "NEMESES_MOSQUITTO_ROLES_SECRETS", value_name = "PATH")]
     secrets: Option<PathBuf>,
     /// Only show what would be changed
@@ -142,7 +142,12 @@ fn check(args: &MosquittoRolesArgs) -> Result<(), Wrong> {
 
 fn read_secrets(path: &Path) -> anyhow::Result<BTreeMap<String, Secret>> {
     let what = || format!("the secrets in {} cannot be read", path.display());
-    let text = std::fs::read_to_string(path).with_context(what)?;
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.with_context(what)?;
     secrets::read(&text).map_err(anyhow::Error::msg).with_context(what)
 }
 

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use super::plan::{Key, Step};
+use super::present::ENCODED_SECRET;
 use super::wanted::{DEFAULT_ACCESS, Right, Rights};
 
 /// The file holds hashes of secrets: for its owner alone.
@@ -106,6 +107,8 @@ fn set_secret(client: &mut Map<String, Value>, key: &Key, mark: &str) {
         ("salt", json!(secret.salt)),
         ("iterations", json!(secret.iterations)),
     ];
+    // It would go before the others in Mosquitto 2.1.
+    client.remove(ENCODED_SECRET);
     client.extend(fields.map(|(name, value)| (name.to_owned(), value)));
 }
 

@@ -14,6 +14,9 @@ use super::wanted::{DEFAULT_ACCESS, ROLE_PREFIX, Right, Rights};
 /// is how a rotated secret is noticed. A salt needs no hiding.
 const MARK: &str = "nemeses secret ";
 
+/// Where Mosquitto 2.1 keeps a secret, all in one.
+pub(super) const ENCODED_SECRET: &str = "encoded_password";
+
 /// The mark of a secret.
 pub(super) fn mark_of(secret: &SecretHash) -> String {
     format!("{MARK}{}", secret.salt)
@@ -142,12 +145,24 @@ fn held(client: &Value) -> anyhow::Result<Held> {
     })
 }
 
+/// In Mosquitto 2.1's spelling, which goes first there, or in 2.0's, which 2.1
+/// reads too.
 fn secret(client: &Value) -> Option<SecretHash> {
+    if let Some(encoded) = client.get(ENCODED_SECRET) {
+        return encoded_secret(encoded.as_str()?);
+    }
     Some(SecretHash {
         salt: text(client, "salt").ok()?.to_owned(),
         hash: text(client, "password").ok()?.to_owned(),
         iterations: u32::try_from(client.get("iterations")?.as_u64()?).ok()?,
     })
+}
+
+/// `$7$ITERATIONS$SALT$HASH`: type 7 is PBKDF2-HMAC-SHA512.
+fn encoded_secret(text: &str) -> Option<SecretHash> {
+    let mut parts = text.strip_prefix("$7$")?.split('$').map(ToOwned::to_owned);
+    let (iterations, salt, hash) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?);
+    Some(SecretHash { salt, iterations, hash })
 }
 
 fn right(acl: &Value) -> anyhow::Result<Right> {
@@ -219,6 +234,20 @@ mod tests {
         assert_eq!(present.roles["admin"].len(), 1);
         assert_eq!(present.defaults.len(), 2);
         assert_eq!(Present::of_file(&json!({})).unwrap(), Present::default());
+    }
+
+    #[test]
+    fn a_secret_is_read_as_2_0_and_as_2_1_spell_it() {
+        let (salt, hash) = ("c2FsdA==".to_owned(), "aGFzaA==".to_owned());
+        let expected = Some(SecretHash { salt, iterations: 101, hash });
+        let old = json!({ "salt": "c2FsdA==", "password": "aGFzaA==", "iterations": 101 });
+        assert_eq!(secret(&old), expected);
+        let mut new = json!({ "encoded_password": "$7$101$c2FsdA==$aGFzaA==" });
+        assert_eq!(secret(&new), expected);
+        for other in ["$8$x", "$7$x$c2FsdA==$aGFzaA==", "$7$101$c2FsdA==", ""] {
+            new["encoded_password"] = json!(other);
+            assert_eq!(secret(&new), None, "{other}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
+use nemeses_store::history::{LoginRole, SecretHash};
 use proptest::prelude::*;
 
 use super::super::plan::{Plan, Secrets, Why, plan};
 use super::super::present::Present;
-use super::super::testing::{Logins, before_and_after, broker, wanted};
+use super::super::testing::{Logins, before_and_after, broker, login_with_secret, wanted};
 use super::*;
 
 fn bring_into_line(file: &mut Value, logins: &Logins) -> Plan {
@@ -69,6 +70,29 @@ fn a_client_lent_a_role_of_ours_keeps_what_it_has() {
     let mut file = broker();
     bring_into_line(&mut file, &Vec::new());
     assert_eq!(client(&file, "lent"), client(&broker(), "lent"));
+}
+
+/// Mosquitto 2.1 reads our spelling of a secret and writes its own, which goes first.
+#[test]
+fn a_secret_in_the_spelling_of_2_1_is_known_and_replaced() {
+    let role = LoginRole::Worker;
+    let mut logins = vec![login_with_secret("w", role)];
+    let mut file = broker();
+    bring_into_line(&mut file, &logins);
+    let made = file["clients"].as_array_mut().unwrap().last_mut().unwrap();
+    let made = made.as_object_mut().unwrap();
+    let SecretHash { salt, iterations, hash } = &logins[0].0.secret;
+    for key in ["salt", "password", "iterations"] {
+        made.remove(key).unwrap();
+    }
+    made.insert("encoded_password".to_owned(), json!(format!("$7${iterations}${salt}${hash}")));
+    assert_eq!(bring_into_line(&mut file, &logins).steps, []);
+
+    logins[0] = login_with_secret("w", role);
+    bring_into_line(&mut file, &logins);
+    let held = client(&file, "w").unwrap();
+    assert_eq!(held.get("encoded_password"), None);
+    assert_eq!(held["password"], logins[0].0.secret.hash.as_str());
 }
 
 #[test]
