@@ -1,8 +1,9 @@
 //! Making an account: the one way, whoever asks for it.
 
 use nemeses_store::StoreError;
-use nemeses_store::history::{Added, NewUser, Role};
+use nemeses_store::history::{Added, NewUser, Role, Users};
 
+use crate::auth::hash_password;
 use crate::input;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
@@ -25,6 +26,28 @@ impl NewAccount {
         input::check_password(&password)?;
         let name = input::person_name(name)?;
         Ok(Self { email, name, password })
+    }
+
+    /// The address, as it is kept.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// Makes the account without a running API: for tools.
+    ///
+    /// # Errors
+    /// The address is taken, or what the database reports.
+    pub async fn keep_in(
+        self,
+        users: &dyn Users,
+        role: Role,
+        now_ms: u64,
+    ) -> anyhow::Result<Added> {
+        let password_hash = hash_password(self.password).await?;
+        let (email, name) = (&self.email, &self.name);
+        let user =
+            NewUser { email, name, password_hash: &password_hash, role, admin_if_first: false };
+        Ok(users.add(user, now_ms).await?)
     }
 }
 

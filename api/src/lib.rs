@@ -21,7 +21,7 @@ mod upstream;
 
 pub use access::Right;
 pub use accounts::NewAccount;
-pub use auth::{Accepted, Tokens};
+pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use config::ApiConfig;
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, router};

@@ -13,6 +13,7 @@ use crate::config::value;
 use crate::dead_letters::DeadLettersCommand;
 use crate::device::DeviceCommand;
 use crate::simulate::SimulateArgs;
+use crate::user::UserCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +67,9 @@ pub(crate) enum Command {
     /// Logins of trackers: add, list, disable, enable, rotate
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Accounts of the REST API: add, list, role, grant, revoke, reset
+    #[command(subcommand)]
+    User(UserCommand),
     /// Bytes that were no good frames: list, show, retry, purge
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),

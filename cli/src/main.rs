@@ -15,6 +15,7 @@ mod replay;
 mod simulate;
 mod stations;
 mod tools;
+mod user;
 
 use std::process::ExitCode;
 
@@ -76,6 +77,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Decode(args) => return decode::run(&args),
         Command::Migrate(args) => tools::migrate(&args.database).await?,
         Command::Device(command) => device::run(command).await?,
+        Command::User(command) => user::run(command).await?,
         Command::DeadLetters(command) => dead_letters::run(command).await?,
         Command::Audit(args) => return audit::run(args).await,
         Command::Replay(args) => return replay::run(args).await,

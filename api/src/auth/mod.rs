@@ -7,5 +7,6 @@ mod tokens;
 
 pub(crate) use known::KnownAccess;
 pub(crate) use passwords::Passwords;
+pub use passwords::{draw_password, hash_password};
 pub(crate) use signed_in::principal;
 pub use tokens::{Accepted, Tokens};

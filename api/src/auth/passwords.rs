@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use argon2::password_hash::{PasswordHash, SaltString};
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 
 use crate::problem::{Kind, Problem};
@@ -15,6 +17,28 @@ use crate::problem::{Kind, Problem};
 const MAX_WAITING: usize = 64;
 /// Bytes of salt, as RFC 9106 recommends.
 const SALT_BYTES: usize = 16;
+
+/// Bytes of a password drawn for someone: 144 bits, 24 characters.
+const DRAWN_BYTES: usize = 18;
+
+/// Draws a password from the system's randomness.
+///
+/// # Errors
+/// The system has none.
+pub fn draw_password() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; DRAWN_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The PHC string of a password, made on the blocking pool without a queue
+/// before it: for tools, which hash one.
+///
+/// # Errors
+/// The system has no randomness.
+pub async fn hash_password(password: String) -> anyhow::Result<String> {
+    tokio::task::spawn_blocking(move || hash(&password)).await?
+}
 
 /// Hashes and compares. Parameters are argon2's own defaults, which are those
 /// of the OWASP cheat sheet: 19 MiB, two passes, one lane.
@@ -120,6 +144,15 @@ mod tests {
         assert!(right.unwrap());
         let wrong = passwords.matches("correct horse battery ".into(), Some(hash)).await;
         assert!(!wrong.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_drawn_password_is_long_and_new_and_signs_in() {
+        let (one, two) = (draw_password().unwrap(), draw_password().unwrap());
+        assert_eq!(one.len(), 24);
+        assert_ne!(one, two);
+        let hash = hash_password(one.clone()).await.unwrap();
+        assert!(passwords(1).matches(one, Some(hash)).await.unwrap());
     }
 
     #[tokio::test]

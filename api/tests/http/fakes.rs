@@ -257,6 +257,9 @@ impl Users for FakeUsers {
     async fn set_role(&self, _: &str, _: Role) -> Result<bool, StoreError> {
         Err(unavailable())
     }
+    async fn set_password(&self, _: u64, _: &str) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
     async fn grants(&self, _: u64) -> Result<Vec<DeviceId>, StoreError> {
         Err(unavailable())
     }

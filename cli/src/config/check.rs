@@ -271,7 +271,7 @@ fn http(args: &args::HttpArgs, database: &DatabaseUrl, data_dir: &Path) -> Resul
     only_loopback(
         "http-listen",
         args.http_listen,
-        "every user sees every device until rights exist, so only loopback (127.0.0.1, [::1]) is allowed for now",
+        "anyone who reaches it may register and passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed for now; put a proxy with TLS in front",
     )?;
     Ok(Http { listen: args.http_listen, jwt_secret: jwt_secret(args, database, data_dir)? })
 }

@@ -129,6 +129,9 @@ pub trait Users: Send + Sync {
     /// Changes the role; `false` when there is no such account.
     async fn set_role(&self, email: &str, role: Role) -> Result<bool, StoreError>;
 
+    /// Changes the password; `false` when there is no such account.
+    async fn set_password(&self, id: u64, password_hash: &str) -> Result<bool, StoreError>;
+
     /// What the person may do now; `None` when there is no such account.
     async fn access(&self, id: u64) -> Result<Option<Access>, StoreError>;
 

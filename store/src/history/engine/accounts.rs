@@ -23,6 +23,7 @@ const BY_ID: &str =
 const LIST: &str = "SELECT id, email, name, password_hash, role, created_at_ms FROM users \
     WHERE id > ? ORDER BY id LIMIT ?";
 const SET_ROLE: &str = "UPDATE users SET role = ? WHERE email = ?";
+const SET_PASSWORD: &str = "UPDATE users SET password_hash = ? WHERE id = ?";
 const ROLE: &str = "SELECT role FROM users WHERE id = ?";
 const GRANTS: &str = "SELECT device FROM user_devices WHERE user_id = ? ORDER BY device LIMIT ?";
 const COUNT_GRANTS: &str = "SELECT COUNT(*) FROM user_devices WHERE user_id = ?";
@@ -56,6 +57,10 @@ impl<P: Product> Users for Engine<P> {
     async fn set_role(&self, email: &str, role: Role) -> Result<bool, StoreError> {
         let email = email_key(email);
         self.update(SET_ROLE, &[role.name().into(), email.as_str().into()]).await
+    }
+
+    async fn set_password(&self, id: u64, password_hash: &str) -> Result<bool, StoreError> {
+        self.update(SET_PASSWORD, &[password_hash.into(), id.into()]).await
     }
 
     async fn access(&self, id: u64) -> Result<Option<Access>, StoreError> {

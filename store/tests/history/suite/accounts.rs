@@ -48,6 +48,11 @@ pub(crate) async fn accounts_live_their_life(site: Site) {
     }
     assert!(!users.set_role("nobody@example.org", Role::Admin).await.unwrap());
     assert_eq!(users.access(ana.id + 1_000).await.unwrap(), None);
+
+    assert!(users.set_password(ana.id, "$new$").await.unwrap());
+    assert!(!users.set_password(ana.id + 1_000, "$new$").await.unwrap());
+    assert_eq!(users.by_id(ana.id).await.unwrap().unwrap().password_hash, "$new$");
+    assert_eq!(users.by_id(other.id).await.unwrap().unwrap().password_hash, "$h$");
 }
 
 pub(crate) async fn devices_are_granted_and_taken_away(site: Site) {
