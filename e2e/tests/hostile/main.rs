@@ -100,11 +100,11 @@ impl Sent {
 
 /// Sends so many messages over several connections, with random bytes at the
 /// door and a client that means well beside them.
-async fn wave(line: &Line, number: u64, messages: u64) -> Sent {
+async fn wave(line: &Line, number: u32, messages: u64) -> Sent {
     let done = CancellationToken::new();
     let hostile = async {
         let _served_until = done.drop_guard_ref();
-        hostile(line.mqtt_address(), number, messages).await
+        hostile(line.mqtt_address(), number.into(), messages).await
     };
     let (mut sent, honest_frames) = tokio::join!(hostile, honest::serve_me(line, number, &done));
     sent.honest_frames = honest_frames.unwrap();

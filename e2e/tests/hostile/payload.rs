@@ -5,10 +5,8 @@ use nemeses_protocol::{DeviceId, Item, MAX_DEAD_LETTER_BYTES, frames as stretche
 use rand::rngs::SmallRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 
-/// The step takes no larger payload apart (`Policy::max_payload_bytes`).
-const OVERSIZED_BYTES: usize = 256 * 1024;
-/// Below the packet limit of a client with all rights (512 KiB).
-const HUGEST_BYTES: usize = 300 * 1024;
+/// Below the packet limit of a node (256 KiB).
+const HUGEST_BYTES: usize = 250 * 1024;
 
 /// A source of payloads; the same seed, the same payloads.
 pub(crate) struct Payloads(SmallRng);
@@ -46,7 +44,7 @@ impl Payloads {
     }
 
     fn huge(&mut self) -> Vec<u8> {
-        let length = OVERSIZED_BYTES / 4 + self.below(HUGEST_BYTES - OVERSIZED_BYTES / 4);
+        let length = 1 + self.below(HUGEST_BYTES);
         self.bytes(length)
     }
 
@@ -104,9 +102,6 @@ impl Payloads {
 pub(crate) fn items(payload: &[u8]) -> u64 {
     if payload.is_empty() {
         return 1;
-    }
-    if payload.len() > OVERSIZED_BYTES {
-        return letters(payload);
     }
     let read = normalise(payload);
     let stretches = stretches(&read.bytes).map(|item| match item {
