@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long form of the chaos suite: the same tests as in `make test`, with more
-# kills and longer outages. CHAOS_KILLS, CHAOS_OUTAGE_S and
-# CHAOS_MESSAGES override its figures.
+# kills, longer outages and more rubbish. CHAOS_KILLS, CHAOS_OUTAGE_S and
+# HOSTILE_MESSAGES override its figures.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/lib.sh
@@ -12,10 +12,10 @@ need_cargo
 tools/setup.sh
 export CHAOS_KILLS=${CHAOS_KILLS:-20}
 export CHAOS_OUTAGE_S=${CHAOS_OUTAGE_S:-300}
-export CHAOS_MESSAGES=${CHAOS_MESSAGES:-10000000}
-echo "chaos: $CHAOS_KILLS kills of each kind, outages of $CHAOS_OUTAGE_S s, $CHAOS_MESSAGES messages of rubbish"
+export HOSTILE_MESSAGES=${HOSTILE_MESSAGES:-10000000}
+echo "chaos: $CHAOS_KILLS kills of each kind, outages of $CHAOS_OUTAGE_S s, $HOSTILE_MESSAGES messages of rubbish"
 cargo build --locked --package nemeses
 if cargo nextest --version >/dev/null 2>&1; then
     exec cargo nextest run --locked --package nemeses-e2e --profile chaos --no-capture
 fi
-exec cargo test --locked --package nemeses-e2e --test chaos -- --test-threads=1 --nocapture
+exec cargo test --locked --package nemeses-e2e --test chaos --test hostile -- --test-threads=1 --nocapture

@@ -10,7 +10,7 @@ use super::{Scene, TTL, kills};
 const FOR_A_WHILE: Duration = Duration::from_secs(4);
 
 async fn break_in_every_way(scene: &mut Scene, name: &str, link: &Proxy) {
-    for round in 0..kills() {
+    for round in 0..kills().div_ceil(2) {
         println!("breaking the link to {name}, round {round}");
         scene.run_on().await;
         link.cut();
@@ -47,11 +47,16 @@ async fn of_stations() {
         tokio::try_join!(Mosquitto::start(), Redis::start(RedisMemory::Lost), MariaDb::start())
             .unwrap();
     let to_mosquitto = Proxy::start(mosquitto.port().address()).await.unwrap();
+    let to_redis = Proxy::start(redis.port().address()).await.unwrap();
+    let to_mariadb = Proxy::start(mariadb.port().address()).await.unwrap();
     let mqtt_url = format!("mqtt://{}", to_mosquitto.port().address());
-    let urls = (mosquitto.url(), redis.url(), mariadb.url());
-    let urls = (&*mqtt_url, &*urls.1, &*urls.2);
+    let redis_url = format!("redis://{}/0", to_redis.port().address());
+    let database_url = MariaDb::url_at(to_mariadb.port().number());
+    let urls = (&*mqtt_url, &*redis_url, &*database_url);
     let line = Line::stations_on(mosquitto, redis, mariadb, urls, 2, &TTL).await.unwrap();
     let mut scene = Scene::begin(line).await;
     break_in_every_way(&mut scene, "Mosquitto", &to_mosquitto).await;
+    break_in_every_way(&mut scene, "Redis", &to_redis).await;
+    break_in_every_way(&mut scene, "MariaDB", &to_mariadb).await;
     scene.end("links of stations").await;
 }

@@ -4,14 +4,13 @@
 //! entries are the newest live frames, the books balance, memory is bounded and
 //! the log is short.
 //!
-//! Short by default, as part of `make test`; `make chaos` sets `CHAOS_KILLS`,
-//! `CHAOS_OUTAGE_S` and `CHAOS_MESSAGES`.
+//! Short by default, as part of `make test`; `make chaos` sets `CHAOS_KILLS` and
+//! `CHAOS_OUTAGE_S`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 #![expect(clippy::print_stdout, reason = "the long run reports as it goes")]
 
 mod disk;
-mod hostile;
 mod kills;
 mod links;
 mod mosquitto;
