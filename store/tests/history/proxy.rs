@@ -15,7 +15,7 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::frames::{BASE, frame, part};
+use crate::frames::{BASE, BASE_MS, frame, letter, part};
 use crate::mariadb::Server;
 use crate::suite::assert_balanced;
 
@@ -136,7 +136,54 @@ pub(crate) async fn failed_cases(server: &Server) -> Vec<&'static str> {
     if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
         failed.push("links_cut_at_any_moment_lose_and_double_nothing");
     }
+    let case = a_connection_to_what_became_a_replica_is_not_used_again(server);
+    if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
+        failed.push("a_connection_to_what_became_a_replica_is_not_used_again");
+    }
+    let case = many_letters_fit_a_server_of_small_packets(server);
+    if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
+        failed.push("many_letters_fit_a_server_of_small_packets");
+    }
     failed
+}
+
+/// After a failover the old connections lead to a server that answers everything
+/// and refuses to write.
+async fn a_connection_to_what_became_a_replica_is_not_used_again(server: &Server) {
+    let site = server.site("failover").await.migrated().await;
+    let one = Options { max_connections: 1, ..Options::default() };
+    let history = open(&site.url, one).await.unwrap().history();
+    history.commit(&[part("w", 1, vec![frame(1, BASE, 1)])], "x").await.unwrap();
+    site.run("CREATE TABLE failover AS SELECT CONNECTION_ID() AS id").await;
+    site.run(
+        "CREATE TRIGGER read_only BEFORE INSERT ON positions FOR EACH ROW \
+         IF CONNECTION_ID() < (SELECT id FROM failover) THEN \
+         SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290, MESSAGE_TEXT = 'read-only'; END IF",
+    )
+    .await;
+    let second = [part("w", 2, vec![frame(1, BASE + 1, 1)])];
+    let error = history.commit(&second, "x").await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    history.commit(&second, "x").await.unwrap();
+    assert_eq!(assert_balanced(&site.database).await.stored, 2);
+}
+
+/// The smallest `max_allowed_packet` in use is 1 MiB. Fifty letters of a little
+/// less together, or with topics as long as MQTT allows, must get in.
+async fn many_letters_fit_a_server_of_small_packets(server: &Server) {
+    let site = server.site("small_packets").await.migrated().await;
+    site.run("SET GLOBAL max_allowed_packet = 1048576").await;
+    let through = site.another().await;
+    let letters = |topic: usize, bytes: usize| -> Vec<Record> {
+        let mut letter = letter(Some(1), BASE_MS, &vec![0x50; bytes]);
+        letter.topic = "t".repeat(topic);
+        vec![Record::DeadLetter(Box::new(letter)); 50]
+    };
+    let parts = [part("w", 1, letters(10, 20_900)), part("w", 2, letters(65_535, 32 * 1024))];
+    let outcome = through.history().commit(&parts, "x").await;
+    site.run("SET GLOBAL max_allowed_packet = 16777216").await;
+    assert_eq!(outcome.unwrap().iter().map(|part| part.dead_letters).sum::<u64>(), 100);
+    assert_balanced(&site.database).await;
 }
 
 async fn a_doubtful_commit_counts_once(

@@ -27,9 +27,11 @@ use nemeses_protocol::{BatchKey, Record};
 use crate::history::books::Totals;
 use crate::history::{Committed, Part};
 
-/// A statement of several dead letters holds at most this many of their bytes;
-/// MySQL takes 16 MiB a packet by default.
-const MAX_LETTER_BYTES: usize = 1024 * 1024;
+/// A statement of several dead letters holds at most this many bytes of them and
+/// of their topics. One letter alone has up to 96 KiB; so a server that takes
+/// packets of 1 MiB (`max_allowed_packet`, the smallest default in use) takes all,
+/// and no batch stands before it for ever.
+const MAX_LETTER_BYTES: usize = 512 * 1024;
 
 /// Characters of a worker's or exporter's name, as in the tables.
 const MAX_WORKER_NAME: usize = 64;
@@ -165,7 +167,8 @@ pub(in crate::history) async fn insert_letters<S: Session>(
     plan: &Plan<'_>,
 ) -> Result<(), Fault> {
     for letters in rungs(&plan.letters, NARROW) {
-        let bytes: usize = letters.iter().map(|row| row.letter.bytes.len()).sum();
+        let bytes: usize =
+            letters.iter().map(|row| row.letter.bytes.len() + row.letter.topic.len()).sum();
         let at_once = if bytes > MAX_LETTER_BYTES { 1 } else { letters.len() };
         for letters in letters.chunks(at_once) {
             let values: Vec<Value<'_>> = letters.iter().flat_map(LetterRow::values).collect();

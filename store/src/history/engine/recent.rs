@@ -3,13 +3,15 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::stream;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use nemeses_protocol::DeviceId;
+use tokio::time::timeout;
 
 use super::Engine;
-use super::fault::Fault;
+use super::fault::{Fault, Kind};
 use super::rows::{bucket_of, position_of};
 use super::seam::{Product, sql};
 use super::sql::SELECT_POSITIONS;
@@ -18,6 +20,10 @@ use crate::live::LiveEntry;
 
 /// Entries handed on at once.
 const CHUNK: usize = 1000;
+/// A server that says nothing for so long, before the first row or between two,
+/// is gone. A link that died without a word would hold the rebuild for ever, and
+/// with it the claim that keeps others from rebuilding.
+const ROW_WITHIN: Duration = Duration::from_secs(60);
 
 type Entries<'a> = Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + 'a>>;
 
@@ -46,7 +52,7 @@ async fn join_rows<P: Product>(
     let values = [bucket_of(recorded_from).into(), recorded_from.into(), since_ms.into()];
     let mut rows = engine.product.stream(sql(text), &values);
     let mut entries: HashMap<DeviceId, LiveEntry> = HashMap::new();
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = next_row(&mut rows, ROW_WITHIN).await? {
         let entry = LiveEntry::from_record(&position_of(&row)?);
         match entries.entry(entry.device) {
             std::collections::hash_map::Entry::Occupied(mut held) => held.get_mut().merge(entry),
@@ -56,4 +62,27 @@ async fn join_rows<P: Product>(
         }
     }
     Ok(entries)
+}
+
+/// The next row, if it comes in time.
+async fn next_row<R>(
+    rows: &mut (impl Stream<Item = Result<R, Fault>> + Unpin),
+    within: Duration,
+) -> Result<Option<R>, Fault> {
+    timeout(within, rows.try_next())
+        .await
+        .unwrap_or_else(|_| Err(Fault::new(Kind::Unavailable, format!("no row within {within:?}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_between_rows_is_given_up() {
+        let mut rows = stream::iter([Ok(1)]).chain(stream::pending()).boxed();
+        assert_eq!(next_row(&mut rows, ROW_WITHIN).await, Ok(Some(1)));
+        let silence = next_row(&mut rows, Duration::from_millis(1)).await;
+        assert_eq!(silence.unwrap_err().kind, Kind::Unavailable);
+    }
 }

@@ -64,6 +64,11 @@ impl<P: Product> Engine<P> {
                 session.commit().await?;
                 Ok(value)
             }
+            // Dropped, the session closes its connection. A server that did not
+            // answer in time would not answer ROLLBACK either; and one that became
+            // a replica would answer it, keep the connection in use and refuse
+            // every write to come, while another leads to the new primary.
+            Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
             Err(fault) => {
                 // What went wrong first is what counts; a session that cannot be
                 // rolled back closes its connection.
