@@ -70,6 +70,9 @@ if [ -z "$TOKEN" ]; then
     TOKEN=$(login)
 fi
 
+# An account from before there were roles sees nothing until it is given one.
+"$PROGRAM" user role "$EMAIL" admin --data-dir "$DATA" >/dev/null
+
 (
     trap '' INT
     exec "$PROGRAM" simulate --mqtt-url "mqtt://$MQTT" --devices "$DEVICES" --interval 2s

@@ -9,6 +9,8 @@ pub struct ApiConfig {
     /// Whether whoever registers first becomes the admin; only where nobody but
     /// the machine's own users reaches the listener.
     pub first_is_admin: bool,
+    /// Whether people may make accounts themselves.
+    pub registration_open: bool,
     /// How long a token is good for.
     pub token_life: Duration,
     /// A request without an answer after this gets 503. A report that has
@@ -37,6 +39,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             first_is_admin: true,
+            registration_open: true,
             token_life: Duration::from_secs(3600),
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(5),

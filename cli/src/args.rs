@@ -317,6 +317,10 @@ pub(crate) struct HttpArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) http_listen: std::net::SocketAddr,
+    /// Whether people may make accounts themselves; closed, only `nemeses user add`
+    /// makes them
+    #[arg(long, env = "NEMESES_REGISTRATION", default_value = "open")]
+    pub(crate) registration: Registration,
     /// What users' tokens are signed with, 32 characters at least. Without it
     /// one is drawn once and kept in the data directory; with a database server
     /// it must be given, as all instances must share it. Prefer the variable or
@@ -326,6 +330,15 @@ pub(crate) struct HttpArgs {
     /// A file that holds the secret
     #[arg(long, env = "NEMESES_JWT_SECRET_FILE", value_name = "PATH")]
     pub(crate) jwt_secret_file: Option<PathBuf>,
+}
+
+/// Whether people may make accounts themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Registration {
+    /// Whoever reaches the API may register
+    Open,
+    /// Nobody may
+    Closed,
 }
 
 /// The live store.

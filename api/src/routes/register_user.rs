@@ -9,13 +9,16 @@ use serde_json::json;
 use crate::accounts::NewAccount;
 use crate::input::Fields;
 use crate::output;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
     fields: Fields,
 ) -> Result<Response, Problem> {
+    if !state.config.registration_open {
+        return Err(closed());
+    }
     let account = wanted(fields)?;
     let (email, name) = (account.email.clone(), account.name.clone());
     let made = state.register_account(account).await?;
@@ -23,6 +26,12 @@ pub(crate) async fn post(
         "user_id": made.id, "email": email, "name": name, "role": made.role.name(),
     }))?;
     Ok((StatusCode::CREATED, answer).into_response())
+}
+
+/// The same for every address, taken or not.
+fn closed() -> Problem {
+    let detail = "People cannot register here. Ask an administrator of this server for an account.";
+    Problem::new(Kind::Forbidden, detail)
 }
 
 fn wanted(mut fields: Fields) -> Result<NewAccount, Problem> {

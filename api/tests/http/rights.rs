@@ -170,3 +170,23 @@ async fn beyond_loopback_nobody_becomes_admin_by_registering() {
     let made = api.served.state.add_account(account, Role::Admin).await.unwrap();
     assert_eq!(made.role, Role::Admin);
 }
+
+#[tokio::test]
+async fn where_registration_is_closed_nobody_registers_and_nothing_is_told() {
+    let config = nemeses_api::ApiConfig { registration_open: false, ..Default::default() };
+    let api = Api::start_with(config).await;
+    let account = NewAccount::new("known@b.c", "correct horse battery".into(), "N").unwrap();
+    api.served.state.add_account(account, Role::Viewer).await.unwrap();
+    let mut answers = Vec::new();
+    for email in ["known@b.c", "unknown@b.c", "no address"] {
+        let body = json!({"email": email, "password": "correct horse battery", "name": "N"});
+        let answer = api.served.post("/register/user", &body).await;
+        answer.is_problem(403, "forbidden", None);
+        answers.push(answer.text);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+    let login = json!({"email": "known@b.c", "password": "correct horse battery"});
+    api.served.post("/login", &login).await.ok();
+    assert_eq!(api.served.post("/register/user", &json!({})).await.status, 403);
+}

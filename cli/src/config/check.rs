@@ -273,7 +273,11 @@ fn http(args: &args::HttpArgs, database: &DatabaseUrl, data_dir: &Path) -> Resul
         args.http_listen,
         "anyone who reaches it may register and passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed for now; put a proxy with TLS in front",
     )?;
-    Ok(Http { listen: args.http_listen, jwt_secret: jwt_secret(args, database, data_dir)? })
+    Ok(Http {
+        listen: args.http_listen,
+        registration_open: args.registration == args::Registration::Open,
+        jwt_secret: jwt_secret(args, database, data_dir)?,
+    })
 }
 
 fn jwt_secret(

@@ -156,6 +156,8 @@ pub(crate) struct Tls {
 pub(crate) struct Http {
     /// Where; loopback.
     pub(crate) listen: SocketAddr,
+    /// Whether people may make accounts themselves.
+    pub(crate) registration_open: bool,
     /// What tokens are signed with; see [`JwtSecret::load`].
     pub(crate) jwt_secret: JwtSecret,
 }

@@ -119,7 +119,8 @@ pub(crate) async fn serve_api(
     let address = listener.local_addr()?;
     // Whoever reaches a loopback listener is on this machine already.
     let first_is_admin = address.ip().to_canonical().is_loopback();
-    let config = ApiConfig { first_is_admin, ..ApiConfig::default() };
+    let registration_open = settings.registration_open;
+    let config = ApiConfig { first_is_admin, registration_open, ..ApiConfig::default() };
     let state = ApiState::new(stores, &secret, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;
