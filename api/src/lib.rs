@@ -12,6 +12,7 @@ mod input;
 mod metrics;
 mod output;
 mod problem;
+mod reports;
 mod router;
 mod routes;
 mod secret;

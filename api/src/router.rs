@@ -52,6 +52,10 @@ fn table() -> Vec<Route> {
         // For those who signed in.
         route("/api/v1/location", GET, Right::Devices, get(api_v1::location::get)),
         route("/api/v1/report", GET, Right::Devices, get(api_v1::report::get)),
+        route("/api/v1/report/events", GET, Right::Devices, get(api_v1::report::events::get)),
+        route("/api/v1/report/stops", GET, Right::Devices, get(api_v1::report::stops::get)),
+        route("/api/v1/report/summary", GET, Right::Devices, get(api_v1::report::summary::get)),
+        route("/api/v1/report/trips", GET, Right::Devices, get(api_v1::report::trips::get)),
         route("/api/v1/books", GET, Right::Books, get(api_v1::books::get)),
         route("/api/v1/lookup", GET, Right::Books, get(api_v1::lookup::get)),
     ]

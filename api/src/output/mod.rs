@@ -3,10 +3,12 @@
 mod location;
 mod number;
 mod row;
+mod sums;
 
 pub(crate) use location::{Need, Past, decide, needs};
 pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::Row;
+pub(crate) use sums::{Here, Sums};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

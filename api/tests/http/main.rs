@@ -4,6 +4,7 @@
 
 mod accounts;
 mod books;
+mod computed;
 mod embedded;
 mod fakes;
 mod harness;

@@ -1,8 +1,15 @@
 //! `GET /api/v1/report/`: the frames of a device in time order, streamed. Memory
 //! is bounded by one chunk of rows a request, however long the report.
 
+pub(crate) mod events;
+mod found;
 mod pages;
 mod query;
+mod scan;
+mod span;
+pub(crate) mod stops;
+pub(crate) mod summary;
+pub(crate) mod trips;
 mod write;
 
 use axum::body::Body;

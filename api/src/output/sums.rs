@@ -1,0 +1,86 @@
+//! Sums of a trip, a day or a range, and places.
+
+use serde::Serialize;
+
+use super::number::degrees;
+use crate::reports::{Place, Source, Tally};
+
+/// A place.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Here {
+    latitude: f64,
+    longitude: f64,
+}
+
+impl From<Place> for Here {
+    fn from(place: Place) -> Self {
+        Self { latitude: degrees(place.latitude_udeg), longitude: degrees(place.longitude_udeg) }
+    }
+}
+
+/// What adds up along a stretch of rows, as it is shown.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Sums {
+    distance_m: u64,
+    distance_from: Source,
+    moving_s: u64,
+    idle_s: u64,
+    engine_s: u64,
+    silent_s: u64,
+    max_speed_kmh: Option<u8>,
+    mean_speed_kmh: Option<f64>,
+    odometer_start_m: u32,
+    odometer_end_m: u32,
+    hour_meter_start_min: u32,
+    hour_meter_end_min: u32,
+}
+
+impl Sums {
+    pub(crate) fn new(tally: &Tally, metres: f64, source: Source) -> Self {
+        Self {
+            distance_m: whole(metres),
+            distance_from: source,
+            moving_s: tally.moving_s,
+            idle_s: tally.idle_s,
+            engine_s: tally.engine_s,
+            silent_s: tally.silent_s,
+            max_speed_kmh: tally.max_speed_kmh,
+            mean_speed_kmh: mean_kmh(metres, tally.moving_s),
+            odometer_start_m: tally.first.odometer_m,
+            odometer_end_m: tally.last.odometer_m,
+            hour_meter_start_min: tally.first.hour_meter_min,
+            hour_meter_end_min: tally.last.hour_meter_min,
+        }
+    }
+}
+
+impl From<&Tally> for Sums {
+    fn from(tally: &Tally) -> Self {
+        Self::new(tally, tally.distance.metres(), tally.distance.source())
+    }
+}
+
+/// Whole metres of a distance, which is never negative.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at zero")]
+fn whole(metres: f64) -> u64 {
+    metres.round() as u64
+}
+
+/// km/h while moving, to a tenth.
+#[expect(clippy::cast_precision_loss, reason = "seconds of a century are below 2^53")]
+fn mean_kmh(metres: f64, moving_s: u64) -> Option<f64> {
+    (moving_s > 0).then(|| (metres * 36.0 / moving_s as f64).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded() {
+        assert_eq!((whole(0.4), whole(0.5), whole(-1.0), whole(1e6)), (0, 1, 0, 1_000_000));
+        assert_eq!(mean_kmh(6000.0, 300), Some(72.0));
+        assert_eq!(mean_kmh(1000.0, 333), Some(10.8));
+        assert_eq!(mean_kmh(1000.0, 0), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! Events: what changed at a row, and episodes over several.
+
+use nemeses_protocol::Position;
+
+use super::distance::Odometer;
+use super::leg::{Leg, Point, Walker};
+use super::{Finder, Settings};
+
+/// What is worth an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventLimits {
+    /// Faster than this is overspeed; `None` for no such events.
+    pub(crate) speed_kmh: Option<u32>,
+    /// Silence for longer than this is a stretch offline.
+    pub(crate) offline_s: u32,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    IgnitionOn,
+    IgnitionOff,
+    /// All rows with a fix from the first to the last were too fast.
+    Overspeed {
+        peak_kmh: u8,
+    },
+    /// From the last row before the silence to the first one after it.
+    Offline,
+    /// By so many metres.
+    OdometerJump(i64),
+}
+
+/// One event. Those of a moment have equal ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) what: What,
+    pub(crate) first: Point,
+    /// For an open stretch offline the same as `first`.
+    pub(crate) last: Point,
+    pub(crate) start_known: bool,
+    /// It had not ended with the last row read.
+    pub(crate) open: bool,
+}
+
+impl Event {
+    fn moment(what: What, point: Point) -> Self {
+        Self { what, first: point, last: point, start_known: true, open: false }
+    }
+
+    fn between(what: What, leg: &Leg) -> Self {
+        Self { first: leg.from, ..Self::moment(what, leg.to) }
+    }
+}
+
+/// Finds events in rows in time order. Holds a few hundred bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    limits: EventLimits,
+    gap_s: u32,
+    walker: Walker,
+    last: Option<Point>,
+    overspeed: Option<Event>,
+    /// Whether an overspeed that begins from here on begins there.
+    certain: bool,
+    from_the_first: bool,
+}
+
+impl Events {
+    pub(crate) fn new(settings: Settings, limits: EventLimits, from_the_first: bool) -> Self {
+        Self {
+            limits,
+            gap_s: settings.gap_s,
+            walker: Walker::new(settings),
+            last: None,
+            overspeed: None,
+            certain: from_the_first,
+            from_the_first,
+        }
+    }
+
+    fn between(&self, leg: &Leg, out: &mut Vec<Event>) {
+        if leg.seconds() > self.limits.offline_s {
+            out.push(Event::between(What::Offline, leg));
+        }
+        match (leg.from.ignition, leg.to.ignition) {
+            (false, true) => out.push(Event::moment(What::IgnitionOn, leg.to)),
+            (true, false) => out.push(Event::moment(What::IgnitionOff, leg.to)),
+            _ => {}
+        }
+        if let Odometer::Jumped(metres) = leg.odometer {
+            out.push(Event::moment(What::OdometerJump(metres), leg.to));
+        }
+    }
+
+    fn speed(&mut self, point: Point, kmh: u8, limit: u32, out: &mut Vec<Event>) {
+        if u32::from(kmh) <= limit {
+            self.end_overspeed(out);
+            self.certain = true;
+            return;
+        }
+        let begun = Event::moment(What::Overspeed { peak_kmh: kmh }, point);
+        let begun = Event { start_known: self.certain, ..begun };
+        let event = self.overspeed.get_or_insert(begun);
+        event.last = point;
+        if let What::Overspeed { peak_kmh } = &mut event.what {
+            *peak_kmh = kmh.max(*peak_kmh);
+        }
+    }
+
+    fn end_overspeed(&mut self, out: &mut Vec<Event>) {
+        out.extend(self.overspeed.take());
+    }
+}
+
+/// Events come out in the order in which they end.
+impl Finder for Events {
+    type Found = Event;
+
+    fn push(&mut self, position: &Position, out: &mut Vec<Event>) {
+        let (point, leg) = self.walker.step(position);
+        self.last = Some(point);
+        if let Some(leg) = leg {
+            if leg.seconds() > self.gap_s {
+                self.end_overspeed(out);
+                self.certain = true;
+            }
+            self.between(&leg, out);
+        }
+        if let (Some(limit), Some(kmh)) = (self.limits.speed_kmh, point.speed_kmh) {
+            self.speed(point, kmh, limit, out);
+        } else {
+            self.certain |= self.limits.speed_kmh.is_none();
+        }
+    }
+
+    fn is_certain(&self) -> bool {
+        let known = self.overspeed.map_or(self.certain, |event| event.start_known);
+        known && (self.last.is_some() || self.from_the_first)
+    }
+
+    fn pending_since(&self) -> Option<u32> {
+        self.overspeed.map(|event| event.first.at)
+    }
+
+    fn finish(mut self, silent_until: u32, out: &mut Vec<Event>) {
+        let silence = |last: Point| silent_until.saturating_sub(last.at);
+        let stale = self.last.is_some_and(|last| silence(last) > self.gap_s);
+        out.extend(self.overspeed.take().map(|event| Event { open: !stale, ..event }));
+        if let Some(last) = self.last.filter(|last| silence(*last) > self.limits.offline_s) {
+            out.push(Event { open: true, ..Event::moment(What::Offline, last) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::PositionRecord;
+    use proptest::prelude::*;
+
+    use super::super::road::{FIX, ON, Road, START};
+    use super::*;
+
+    const LIMITS: EventLimits = EventLimits { speed_kmh: Some(80), offline_s: 600 };
+
+    fn events(rows: &[PositionRecord], first: bool, until: u32) -> Vec<Event> {
+        let mut events = Events::new(Settings::default(), LIMITS, first);
+        let mut out = Vec::new();
+        for row in rows {
+            events.push(&row.position, &mut out);
+        }
+        events.finish(until, &mut out);
+        out
+    }
+
+    fn seen(event: &Event) -> (What, u32, u32, bool, bool) {
+        let &Event { what, first, last, start_known, open } = event;
+        (what, first.at - START, last.at - START, start_known, open)
+    }
+
+    fn of(road: &Road) -> Vec<(What, u32, u32, bool, bool)> {
+        events(road.rows(), true, 0).iter().map(seen).collect()
+    }
+
+    #[test]
+    fn ignition_where_it_changes() {
+        let road = Road::new(FIX).go(60, 0, 0).with(FIX | ON).times(3, 60, 0, 0);
+        let road = road.with(FIX).times(2, 60, 0, 0);
+        let expected =
+            [(What::IgnitionOn, 120, 120, true, false), (What::IgnitionOff, 300, 300, true, false)];
+        assert_eq!(of(&road), expected);
+    }
+
+    #[test]
+    fn one_overspeed_an_episode() {
+        let road = Road::new(FIX | ON).go(10, 200, 80).go(10, 230, 81).go(10, 300, 130);
+        // Without a fix the speed means nothing: the episode neither ends nor grows.
+        let road = road.with(ON).go(10, 0, 0).with(FIX | ON).go(10, 230, 85).go(10, 200, 80);
+        let road = road.go(10, 240, 82).go(10, 100, 30).go(10, 300, 90);
+        let over = |peak_kmh, from, to, open| (What::Overspeed { peak_kmh }, from, to, true, open);
+        let expected = [over(130, 20, 50, false), over(82, 70, 70, false), over(90, 90, 90, true)];
+        assert_eq!(of(&road), expected);
+    }
+
+    #[test]
+    fn silence() {
+        let road = Road::new(FIX | ON).go(600, 0, 0).go(601, 0, 0).with(FIX).go(5000, 0, 90);
+        let expected = [
+            (What::Offline, 600, 1201, true, false),
+            (What::Offline, 1201, 6201, true, false),
+            (What::IgnitionOff, 6201, 6201, true, false),
+            (What::Overspeed { peak_kmh: 90 }, 6201, 6201, true, false),
+            (What::Offline, 6201, 6201, true, true),
+        ];
+        let found = events(road.rows(), true, START + 6201 + 3601);
+        assert_eq!(found.iter().map(seen).collect::<Vec<_>>(), expected);
+        assert_eq!(of(&road).len(), 4, "nobody waited");
+    }
+
+    #[test]
+    fn odometers_that_jump() {
+        let road = Road::new(FIX | ON).odometer(9000).go(10, 100, 36).go(10, 100, 36).odometer(40);
+        let road = road.go(10, 100, 36).plus_odometer(3000).go(10, 100, 36);
+        let found: Vec<_> = of(&road).into_iter().map(|event| (event.0, event.1)).collect();
+        assert_eq!(found, [(What::OdometerJump(-9060), 20), (What::OdometerJump(3100), 30)]);
+    }
+
+    proptest! {
+        /// Reading may begin anywhere: what is said to be certain is the truth,
+        /// and once certain nothing is missing.
+        #[test]
+        fn the_same_wherever_reading_begins(
+            rows in prop::collection::vec((1..2000_u32, 60..100_u8, any::<bool>(), prop::bool::weighted(0.8)), 1..60),
+            at in 0..60_usize,
+        ) {
+            let mut road = Road::new(FIX).odometer(7);
+            for (seconds, kmh, on, fix) in rows {
+                let bits = if on { ON } else { 0 } | if fix { FIX } else { 0 };
+                road = road.with(bits).go(seconds, i64::from(seconds), kmh);
+            }
+            let at = at.min(road.rows().len());
+            let (mut whole, mut part) = (Events::new(Settings::default(), LIMITS, true), Events::new(Settings::default(), LIMITS, false));
+            let (mut of_whole, mut of_part, mut begun) = (Vec::new(), Vec::new(), false);
+            for (n, row) in road.rows().iter().enumerate() {
+                whole.push(&row.position, &mut of_whole);
+                if n < at { continue; }
+                part.push(&row.position, &mut of_part);
+                if !begun {
+                    of_whole.clear();
+                    of_part.clear();
+                    begun = part.is_certain();
+                }
+            }
+            if begun {
+                whole.finish(0, &mut of_whole);
+                part.finish(0, &mut of_part);
+                prop_assert_eq!(of_part.iter().map(seen).collect::<Vec<_>>(), of_whole.iter().map(seen).collect::<Vec<_>>());
+            }
+        }
+    }
+}
