@@ -23,7 +23,7 @@ const CHUNK: usize = 1000;
 /// A server that says nothing for so long, before the first row or between two,
 /// is gone. A link that died without a word would hold the rebuild for ever, and
 /// with it the claim that keeps others from rebuilding.
-const ROW_WITHIN: Duration = Duration::from_secs(60);
+const ROW_WITHIN: Duration = Duration::from_mins(1);
 
 type Entries<'a> = Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + 'a>>;
 
