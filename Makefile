@@ -24,8 +24,8 @@ fmt: ## Format the code
 chaos: ## The long form of the suite that kills and cuts things (hours)
 	@tools/chaos.sh
 
-bench: ## Benchmarks
-	@cargo bench --workspace --benches
+bench: ## Measure against the parts it is made of; writes docs/benchmarks.md
+	@tools/bench.sh
 
-fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs a nightly toolchain
+fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs cargo-fuzz
 	@tools/fuzz.sh

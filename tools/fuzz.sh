@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a bounded time. The sanitizer that cargo-fuzz uses
-# needs a nightly toolchain; the corpora are replayed on stable by `make test`.
+# Runs every fuzz target for FUZZ_SECONDS (60). New inputs go to target/fuzz/corpus,
+# beside the committed corpora, which `make test` replays without any of this.
+# With a nightly toolchain and FUZZ_SANITIZER=address under the address sanitizer;
+# otherwise without one, which the stable toolchain can do too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/lib.sh
@@ -8,18 +10,34 @@ cd "$(dirname "$0")/.."
 
 need_cargo
 seconds=${FUZZ_SECONDS:-60}
+sanitizer=${FUZZ_SANITIZER:-none}
+root=$PWD
 cargo fuzz --version >/dev/null 2>&1 ||
     fail "cargo-fuzz is missing: cargo install --locked cargo-fuzz (the corpora are replayed by make test without it)"
-cargo +nightly --version >/dev/null 2>&1 ||
-    fail "fuzzing needs a nightly toolchain: rustup toolchain install nightly (the corpora are replayed by make test without it)"
+have c++ || fail "a C++ compiler is missing: apt-get install g++ (libFuzzer is written in C++)"
+
+toolchain=()
+if cargo +nightly --version >/dev/null 2>&1; then
+    toolchain=(+nightly)
+elif [ "$sanitizer" = none ]; then
+    # libFuzzer's instrumentation is an unstable flag of a stable compiler.
+    export RUSTC_BOOTSTRAP=1
+else
+    fail "FUZZ_SANITIZER=$sanitizer needs a nightly toolchain: rustup toolchain install nightly"
+fi
 
 found=0
-for folder in fuzz */fuzz; do
+for folder in */fuzz; do
     [ -f "$folder/Cargo.toml" ] || continue
-    for target in $(cd "$(dirname "$folder")" && cargo +nightly fuzz list); do
+    crate=$(dirname "$folder")
+    for target in $(cd "$crate" && cargo "${toolchain[@]}" fuzz list); do
         found=1
-        echo "== $folder: $target for $seconds s"
-        (cd "$(dirname "$folder")" && cargo +nightly fuzz run "$target" -- -max_total_time="$seconds")
+        grown=$root/target/fuzz/corpus/$crate-$target
+        mkdir -p "$grown"
+        echo "== $crate: $target for $seconds s"
+        (cd "$crate" && cargo "${toolchain[@]}" fuzz run --sanitizer "$sanitizer" \
+            --target-dir "$root/target/fuzz" "$target" "$grown" "fuzz/corpus/$target" -- \
+            -max_total_time="$seconds" -max_len=1024 -print_final_stats=1)
     done
 done
 [ "$found" -eq 1 ] || fail "no fuzz target found"

@@ -7,6 +7,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Registry, Stop};
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -217,6 +218,12 @@ impl DoorHandle {
     pub fn command(&self, device: DeviceId, payload: impl Into<Bytes>) -> bool {
         let call = crate::hub::Call::Command(device);
         self.shared.hub.call(call, &payload.into(), Qos::AtLeastOnce) > 0
+    }
+
+    /// Serves a client of this process until it ends, without a socket and
+    /// whether or not the door runs. A panic in it is not caught.
+    pub async fn serve_in_process(&self, stream: DuplexStream, stop: &Stop) {
+        session::serve_in_process(&self.shared, stream, stop).await;
     }
 
     /// How the door stands.

@@ -1,10 +1,10 @@
-//! One type for the three ways a connection comes in.
+//! One type for the ways a connection comes in.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -15,6 +15,8 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     WebSocket(Box<WebSocket>),
+    /// A client in this process.
+    InProcess(DuplexStream),
 }
 
 impl AsyncRead for Stream {
@@ -27,6 +29,7 @@ impl AsyncRead for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buffer),
             Self::WebSocket(socket) => Pin::new(socket.as_mut()).poll_read(cx, buffer),
+            Self::InProcess(pipe) => Pin::new(pipe).poll_read(cx, buffer),
         }
     }
 }
@@ -41,6 +44,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, bytes),
             Self::WebSocket(socket) => Pin::new(socket.as_mut()).poll_write(cx, bytes),
+            Self::InProcess(pipe) => Pin::new(pipe).poll_write(cx, bytes),
         }
     }
 
@@ -49,6 +53,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
             Self::WebSocket(socket) => Pin::new(socket.as_mut()).poll_flush(cx),
+            Self::InProcess(pipe) => Pin::new(pipe).poll_flush(cx),
         }
     }
 
@@ -57,6 +62,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
             Self::WebSocket(socket) => Pin::new(socket.as_mut()).poll_shutdown(cx),
+            Self::InProcess(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
     }
 }

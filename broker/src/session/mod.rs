@@ -17,9 +17,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use nemeses_runtime::Stop;
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 
-use crate::net::{Kind, Wire};
+use crate::net::{Kind, Stream, Wire};
 use crate::shared::Shared;
 
 /// Serves a connection until it ends. A panic ends the connection, not the door.
@@ -62,6 +63,19 @@ async fn from_first_to_last(
     let Some((wire, admitted)) = Box::pin(come_in(shared, tcp, peer, kind, stop)).await else {
         return;
     };
+    stay(shared, wire, admitted, stop).await;
+}
+
+/// Serves a client of this process, without a socket. A panic is its caller's.
+pub(crate) async fn serve_in_process(shared: &Arc<Shared>, stream: DuplexStream, stop: &Stop) {
+    let (wire, peer) =
+        (Wire::new(Stream::InProcess(stream)), SocketAddr::from(([127, 0, 0, 1], 0)));
+    if let Some((wire, admitted)) = be_greeted(shared, wire, peer, stop).await {
+        stay(shared, wire, admitted, stop).await;
+    }
+}
+
+async fn stay(shared: &Arc<Shared>, wire: Wire, admitted: greeting::Admitted, stop: &Stop) {
     let mut connection = connection::Connection::new(shared, wire, admitted);
     let end = connection.run(stop).await;
     shared.metrics().ended(end.label());
@@ -75,7 +89,16 @@ async fn come_in(
     kind: Kind,
     stop: &Stop,
 ) -> Option<(Wire, greeting::Admitted)> {
-    let mut wire = shake_hands(shared, tcp, kind, stop).await?;
+    let wire = shake_hands(shared, tcp, kind, stop).await?;
+    be_greeted(shared, wire, peer, stop).await
+}
+
+async fn be_greeted(
+    shared: &Arc<Shared>,
+    mut wire: Wire,
+    peer: SocketAddr,
+    stop: &Stop,
+) -> Option<(Wire, greeting::Admitted)> {
     let greeting = greeting::greet(shared, &mut wire, peer);
     let greeted = tokio::select! {
         () = stop.intake.cancelled() => return None,
