@@ -18,7 +18,7 @@ pub(super) fn store_error(error: &RedisError, answer_within: Duration) -> StoreE
     if error.is_timeout() {
         return unavailable(format!("no answer within {} ms", answer_within.as_millis()));
     }
-    match (error.kind(), error.code()) {
+    match (error.kind(), code(error).as_deref()) {
         (ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm), _)
         | (_, Some("NOAUTH" | "WRONGPASS")) => StoreError::Configuration(format!(
             "Redis refuses the login or lacks a right for it ({error}); check user and password in the Redis URL"
@@ -36,6 +36,12 @@ pub(super) fn store_error(error: &RedisError, answer_within: Duration) -> StoreE
         }
         _ => unavailable(error.to_string()),
     }
+}
+
+/// The server's own code, also of the first refusal of a pipeline.
+fn code(error: &RedisError) -> Option<String> {
+    let alone = || error.code().map(str::to_owned);
+    alone().or_else(|| Some(error.clone().into_server_errors()?.first()?.1.code().to_owned()))
 }
 
 /// Whether another connection may fare better: this one is cut, silent, or
