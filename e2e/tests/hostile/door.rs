@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 /// Connections open at a time.
 const AT_A_TIME: u64 = 8;
 /// The door has ended a connection whose other end is closed.
-const ENDED: Duration = Duration::from_secs(60);
+const ENDED: Duration = Duration::from_mins(1);
 
 /// CONNECT at level 4 and 5, clean, keep-alive 60 s, client id "noise".
 const CONNECT: [&[u8]; 2] = [

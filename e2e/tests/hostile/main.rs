@@ -34,7 +34,7 @@ const GROWTH_BOUND_KIB: u64 = 128 * 1024;
 /// The log tells of random bytes in lines, not in thousands of them.
 const LOG_LINES: usize = 200;
 /// The audit reads every table from end to end: more for more rows.
-const AUDIT: Duration = Duration::from_secs(120);
+const AUDIT: Duration = Duration::from_mins(2);
 
 fn messages() -> u64 {
     std::env::var("HOSTILE_MESSAGES").map_or(100_000, |value| value.parse().unwrap())

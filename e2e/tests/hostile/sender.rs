@@ -16,7 +16,7 @@ const BURST: u64 = 200;
 /// Unacknowledged at most: below the door's window of 1000.
 const WINDOW: u64 = 800;
 /// Until a next acknowledgement; a commit takes a fraction of it.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 pub(crate) struct Sender {
     mqtt: Mqtt,
