@@ -52,9 +52,9 @@ pub struct Receipt(Option<Owed>);
 #[derive(Debug)]
 enum Owed {
     /// To a connection.
-    Connection { mailbox: Arc<Mailbox>, batch: u64, _room: Room },
+    Connection { mailbox: Arc<Mailbox>, batch: u64, room: Room },
     /// To nobody any more (a will); the room is given back all the same.
-    Nobody { _room: Room },
+    Nobody { room: Room },
     /// To whoever made the receipt.
     Waiter(tokio::sync::oneshot::Sender<()>),
 }
@@ -68,11 +68,20 @@ impl Receipt {
     }
 
     pub(crate) fn for_connection(mailbox: Arc<Mailbox>, batch: u64, room: Room) -> Self {
-        Self(Some(Owed::Connection { mailbox, batch, _room: room }))
+        Self(Some(Owed::Connection { mailbox, batch, room }))
     }
 
     pub(crate) fn for_nobody(room: Room) -> Self {
-        Self(Some(Owed::Nobody { _room: room }))
+        Self(Some(Owed::Nobody { room }))
+    }
+
+    /// What was made of the messages takes `bytes` of memory until it is kept.
+    /// The door counted their own bytes; rubbish decodes to many times that, and
+    /// the door's bound must hold for what is really held.
+    pub fn weighs(&mut self, bytes: usize) {
+        if let Some(Owed::Connection { room, .. } | Owed::Nobody { room }) = &mut self.0 {
+            room.grow_to(bytes);
+        }
     }
 
     /// Everything handed over with this receipt is durable.
@@ -117,6 +126,18 @@ mod tests {
         let resolved = mailbox.empty(true).resolved;
         let expected = [Resolved { batch: 1, kept: true }, Resolved { batch: 2, kept: false }];
         assert_eq!(resolved, expected);
+        assert_eq!(pool.taken(), 0);
+    }
+
+    #[test]
+    fn a_receipt_takes_the_room_of_what_its_messages_became() {
+        let pool = Pool::new(100, crate::pool::Shown::default());
+        let mut receipt = Receipt::for_connection(Arc::new(Mailbox::default()), 1, pool.take(10));
+        receipt.weighs(5);
+        assert_eq!(pool.taken(), 10);
+        receipt.weighs(150);
+        assert!(!pool.has_room());
+        receipt.kept();
         assert_eq!(pool.taken(), 0);
     }
 

@@ -78,6 +78,16 @@ pub(crate) struct Room {
     bytes: usize,
 }
 
+impl Room {
+    /// Takes more until it is `bytes`; what is taken already stays.
+    pub(crate) fn grow_to(&mut self, bytes: usize) {
+        let more = bytes.saturating_sub(self.bytes);
+        self.pool.0.taken.fetch_add(more, Ordering::AcqRel);
+        self.pool.0.shown.inc_by(u64::try_from(more).unwrap_or(0));
+        self.bytes += more;
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         let inner = &self.pool.0;
@@ -93,6 +103,18 @@ impl Drop for Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_grows_and_never_shrinks() {
+        let pool = Pool::new(10, Shown::default());
+        let mut room = pool.take(4);
+        room.grow_to(2);
+        assert_eq!(pool.taken(), 4);
+        room.grow_to(12);
+        assert_eq!((pool.taken(), pool.has_room()), (12, false));
+        drop(room);
+        assert_eq!(pool.taken(), 0);
+    }
 
     #[tokio::test]
     async fn room_comes_back_when_it_is_dropped() {

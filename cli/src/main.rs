@@ -18,6 +18,7 @@ mod tools;
 mod user;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nemeses_runtime::logs;
 
@@ -25,6 +26,9 @@ use args::{Cli, Command, CommonArgs, LogFormat};
 use config::Wrong;
 use config::file::{Refusal, command_line};
 
+/// What may still hang on the blocking pool at the end (a look-up of a name) is
+/// not waited for any longer.
+const LEFTOVERS: Duration = Duration::from_millis(500);
 /// Wrong settings, as clap has it.
 const WRONG_SETTINGS: u8 = 2;
 
@@ -44,7 +48,11 @@ fn start(cli: Cli) -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(cli.command)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(run(cli.command));
+            runtime.shutdown_timeout(LEFTOVERS);
+            outcome
+        });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -13,9 +13,9 @@ use nemeses_store::relay::open_relay;
 
 use crate::config;
 use crate::glue::{
-    DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, asked_to_end,
-    database, door_config, keep_rebuilt, listen, live, live_writer, make_data_dir, policy,
-    run_lanes, serve_api, serve_metrics,
+    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, database,
+    door_config, keep_rebuilt, listen, live, live_writer, make_data_dir, policy, run_lanes,
+    serve_api, serve_metrics,
 };
 
 /// This process in the books.
@@ -27,9 +27,10 @@ const WORKER: &str = "node";
 /// Settings that do not work here (an address in use, a database that refuses),
 /// or the station that died.
 pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
+    let asked = Asked::listen()?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
-    let database = database(&settings.database).await?;
+    let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(settings.redis.as_ref(), settings.live_ttl, clock.clone())?;
 
     let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
@@ -65,7 +66,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let stop = tasks.stop();
     tasks.spawn_intake("door", async move { Ok(door.run(stop).await?) });
     tracing::info!(%mqtt, %http, database = %settings.database.url, "the node is up");
-    tasks.run_until(asked_to_end(), DRAIN).await?;
+    tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
 }

@@ -10,8 +10,8 @@ use nemeses_runtime::{Clock, Registry, Tasks};
 
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::glue::{
-    DOOR_ADDRESSES, DRAIN, LoginAuthenticator, asked_to_end, database, door_config, keep_rebuilt,
-    live, live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
+    Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, database, door_config, keep_rebuilt, live,
+    live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
 };
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
@@ -20,6 +20,7 @@ use crate::glue::{
 /// Settings that do not work here, a broker that refuses the worker, or a
 /// connection that died for good.
 pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
+    let asked = Asked::listen()?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let writer = live_writer(&tasks, live, clock.clone(), &mut registry);
@@ -39,10 +40,10 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
             nemeses_parser::Worker::connect(config, writer, clock, &mut registry).await
         }
     };
-    let Some(worker) = unless_asked_to_end(connecting).await? else { return Ok(()) };
+    let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
     serve_metrics(&tasks, settings.admin_listen, registry).await?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, "the parser is up");
-    work(&tasks, &name, settings.worker.leave, worker.run(tasks.stop())).await
+    work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
 
 /// `nemeses dbexport`: its share of the batches, from `/DB` to the database.
@@ -51,9 +52,10 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
 /// Settings that do not work here, a broker that refuses the worker, or a
 /// connection that died for good.
 pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
+    let asked = Asked::listen()?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
-    let database = database(&settings.database).await?;
+    let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let number = settings.worker.number.into();
     let url = broker_url(&settings.mqtt_url);
     let config = nemeses_dbexport::WorkerConfig::new(url, number, settings.topics.db.clone());
@@ -77,38 +79,29 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
             nemeses_dbexport::Worker::connect(&config, exporter, clock, &mut registry).await
         }
     };
-    let Some(worker) = unless_asked_to_end(connecting).await? else { return Ok(()) };
+    let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
     serve_metrics(&tasks, settings.admin_listen, registry).await?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, database = %settings.database.url, "the exporter is up");
-    work(&tasks, &name, settings.worker.leave, worker.run(tasks.stop())).await
-}
-
-/// Waits for a connection; `None` when a person did not want to wait any longer.
-async fn unless_asked_to_end<T, E: Into<anyhow::Error>>(
-    connecting: impl Future<Output = Result<T, E>>,
-) -> anyhow::Result<Option<T>> {
-    tokio::select! {
-        connected = connecting => connected.map(Some).map_err(Into::into),
-        () = asked_to_end() => Ok(None),
-    }
+    work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
 
 /// Runs a worker until it is asked to end, or has left for good.
 async fn work(
     tasks: &Tasks,
+    asked: &Asked,
     name: &str,
     leaving: bool,
     worker: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> anyhow::Result<()> {
     if !leaving {
         tasks.spawn_intake("worker", worker);
-        return tasks.run_until(asked_to_end(), DRAIN).await;
+        return tasks.run_until(asked.to_end(), DRAIN).await;
     }
     let mut left = None;
     let until = async {
         tokio::select! {
             outcome = worker => left = Some(outcome),
-            () = asked_to_end() => {}
+            () = asked.to_end() => {}
         }
     };
     tasks.run_until(until, DRAIN).await?;
@@ -135,15 +128,16 @@ fn broker_url(url: &MqttUrl) -> nemeses_mqtt::BrokerUrl {
 /// # Errors
 /// Settings that do not work here, or a listener that died.
 pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
+    let asked = Asked::listen()?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
-    let database = database(&settings.database).await?;
+    let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let stores = Stores::new(live, &database);
     let http = serve_api(&tasks, &settings.http, stores, clock, &mut registry).await?;
     serve_metrics(&tasks, settings.admin_listen, registry).await?;
     tracing::info!(%http, "the API is up");
-    tasks.run_until(asked_to_end(), DRAIN).await
+    tasks.run_until(asked.to_end(), DRAIN).await
 }
 
 /// `nemeses broker`: the door without the rest. A PUBACK only means that the
@@ -152,12 +146,14 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
 /// # Errors
 /// Settings that do not work here, or the router that died.
 pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
+    let asked = Asked::listen()?;
     let (tasks, mut registry) = (Tasks::new(), Registry::default());
     let logins: Arc<dyn Authenticator> = if settings.door.anonymous {
         Arc::new(NoLogins)
     } else {
         make_data_dir(&settings.data_dir)?;
-        Arc::new(LoginAuthenticator::new(database(&settings.database).await?.logins()))
+        let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
+        Arc::new(LoginAuthenticator::new(database.logins()))
     };
     let config = door_config(&settings.door, settings.topics);
     let door = Door::bind(config, None, logins, &mut registry).await.context(DOOR_ADDRESSES)?;
@@ -167,5 +163,5 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     serve_metrics(&tasks, settings.admin_listen, registry).await?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", async move { Ok(door.run(stop).await?) });
-    tasks.run_until(asked_to_end(), DRAIN).await
+    tasks.run_until(asked.to_end(), DRAIN).await
 }

@@ -4,11 +4,13 @@ mod location;
 mod number;
 mod row;
 mod sums;
+mod text;
 
 pub(crate) use location::{Need, Past, decide, needs};
 pub(crate) use number::{time_ms, time_s};
-pub(crate) use row::Row;
+pub(crate) use row::{Feature, Row};
 pub(crate) use sums::{Here, Sums};
+pub(crate) use text::{CSV_HEAD, csv_row, gpx_point, kml_point, xml};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

@@ -41,3 +41,27 @@ impl From<&PositionRecord> for Row {
         }
     }
 }
+
+/// A row as a feature of GeoJSON (RFC 7946). Without a fix the place is stale:
+/// the feature has none then.
+#[derive(Debug, Serialize)]
+pub(crate) struct Feature {
+    r#type: &'static str,
+    geometry: Option<Geometry>,
+    properties: Row,
+}
+
+#[derive(Debug, Serialize)]
+struct Geometry {
+    r#type: &'static str,
+    coordinates: [f64; 2],
+}
+
+impl From<&PositionRecord> for Feature {
+    fn from(record: &PositionRecord) -> Self {
+        let properties = Row::from(record);
+        let coordinates = [properties.longitude, properties.latitude];
+        let geometry = Geometry { r#type: "Point", coordinates };
+        Self { r#type: "Feature", geometry: properties.gps_fix.then_some(geometry), properties }
+    }
+}

@@ -7,6 +7,7 @@ mod books;
 mod computed;
 mod embedded;
 mod fakes;
+mod formats;
 mod harness;
 mod location;
 mod refusals;

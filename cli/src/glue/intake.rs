@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nemeses_broker::{Intake, IntakeMessage, Receipt, Reply, Speaker};
 use nemeses_dbexport::{Exporter, Submission, Work};
 use nemeses_parser::{Message, Output, Step};
-use nemeses_protocol::Tally;
+use nemeses_protocol::{DeadLetter, Record, Tally};
 use nemeses_runtime::Clock;
 use nemeses_store::live::LiveWriter;
 
@@ -42,7 +42,12 @@ pub(crate) struct NodeIntake {
 }
 
 impl Intake for NodeIntake {
-    fn take(&self, speaker: &Speaker, messages: &[IntakeMessage], receipt: Receipt) -> Vec<Reply> {
+    fn take(
+        &self,
+        speaker: &Speaker,
+        messages: &[IntakeMessage],
+        mut receipt: Receipt,
+    ) -> Vec<Reply> {
         let received_at_ms = self.clock.now_ms();
         let mut out = Output::default();
         for message in messages {
@@ -54,6 +59,7 @@ impl Intake for NodeIntake {
             };
             self.step.take(&message, &mut out);
         }
+        receipt.weighs(out.records.iter().map(held_bytes).sum());
         let tallies = tallies(out.pings, received_at_ms);
         let receipt = DoorReceipt { receipt, mirrored: self.mirror.prepare(&out, &tallies) };
         self.live.offer(out.live);
@@ -63,6 +69,19 @@ impl Intake for NodeIntake {
             |reply: nemeses_parser::Reply| Reply { device: reply.device, payload: reply.payload };
         out.replies.into_iter().map(reply).collect()
     }
+}
+
+/// Memory of a record that waits for its commit, allocations included.
+fn held_bytes(record: &Record) -> usize {
+    /// What an allocation costs beside its bytes, roughly.
+    const ALLOCATION: usize = 16;
+    let behind = match record {
+        Record::Position(record) => record.raw.as_ref().map_or(0, |raw| raw.len() + ALLOCATION),
+        Record::DeadLetter(letter) => {
+            size_of::<DeadLetter>() + letter.topic.len() + letter.bytes.len() + 3 * ALLOCATION
+        }
+    };
+    size_of::<Record>() + behind
 }
 
 fn tallies(pings: u32, received_at_ms: u64) -> Vec<Tally> {

@@ -17,4 +17,4 @@ pub(crate) use parts::{
     policy, run_lanes, serve_api, serve_metrics,
 };
 pub(crate) use relay::{DoorRelay, listen};
-pub(crate) use signals::asked_to_end;
+pub(crate) use signals::Asked;

@@ -9,16 +9,20 @@ use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret};
 use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::Policy;
-use nemeses_runtime::{Clock, Registry, Tasks, serve_admin};
+use nemeses_runtime::{Backoff, Clock, Outage, Registry, Tasks, serve_admin};
 use nemeses_store::history::{Database, Options, open};
 use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
 use tokio::net::TcpListener;
 
 use crate::config;
+use crate::glue::Asked;
 
 /// What is in flight at a stop is given this long to be committed. With the
 /// second stage the process ends within twice this, below ten seconds.
 pub(crate) const DRAIN: Duration = Duration::from_millis(4500);
+
+/// Between attempts to reach a database at start.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
 /// Context of a door that does not start: which settings name its addresses.
 pub(crate) const DOOR_ADDRESSES: &str = "the MQTT front door does not start; its addresses are set by \
@@ -31,16 +35,41 @@ pub(crate) fn make_data_dir(path: &std::path::Path) -> anyhow::Result<()> {
     })
 }
 
-/// Opens the database and sees to its tables.
-pub(crate) async fn database(settings: &config::Database) -> anyhow::Result<Database> {
+/// Opens the database and sees to its tables, waiting for a server that is not
+/// there yet. `None` when a person did not want to wait any longer.
+pub(crate) async fn database(
+    settings: &config::Database,
+    asked: &Asked,
+) -> anyhow::Result<Option<Database>> {
     let options = Options { max_connections: settings.connections, ..Options::default() };
     let database = open(settings.url.expose(), options).await?;
     let history = database.history();
-    if settings.migrate {
-        history.migrate().await.context("the tables could not be created or upgraded")?;
+    let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
+    loop {
+        let ready = async {
+            if settings.migrate {
+                history.migrate().await?;
+            }
+            history.check_schema().await
+        };
+        match asked.unless_asked(ready).await {
+            None => return Ok(None),
+            Some(Ok(())) => break,
+            Some(Err(error)) if error.is_transient() => {
+                if outage.begins() {
+                    tracing::warn!(%error, "waiting for the database; nothing is served before it is there");
+                }
+            }
+            Some(Err(error)) => return Err(error.into()),
+        }
+        if asked.unless_asked(tokio::time::sleep(backoff.wait())).await.is_none() {
+            return Ok(None);
+        }
     }
-    history.check_schema().await?;
-    Ok(database)
+    if outage.ends().is_some() {
+        tracing::info!("the database is there");
+    }
+    Ok(Some(database))
 }
 
 /// Opens the live store.

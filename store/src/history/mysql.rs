@@ -25,10 +25,15 @@ use super::open::{Database, Options};
 use crate::StoreError;
 
 /// How long a transaction waits for a row that another one writes; the server's
-/// own 50 s would outlast the caller's patience.
+/// own 50 s would outlast the caller's patience. And how long the server keeps a
+/// connection that says nothing: when the link dies in silence, its locks would
+/// else stand in the way of the repeated batch for hours.
 const SESSION_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SET SESSION innodb_lock_wait_timeout = 10; \
+    SET SESSION wait_timeout = 60; \
     SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+/// A connection that nobody used is closed before the server does it.
+const IDLE: Duration = Duration::from_secs(45);
 /// One migration at a time for each database; waits up to a minute for another's.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.', MD5(DATABASE())), 60)";
 
@@ -63,6 +68,7 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
     let pool = MySqlPoolOptions::new()
         .max_connections(options.max_connections.max(1))
         .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(IDLE)
         .after_connect(|connection, _| {
             Box::pin(
                 async move { connection.execute(sqlx::raw_sql(SESSION_SETUP)).await.map(drop) },

@@ -2,6 +2,7 @@
 //! is bounded by one chunk of rows a request, however long the report.
 
 pub(crate) mod events;
+mod format;
 mod found;
 mod pages;
 mod query;
@@ -14,12 +15,13 @@ mod write;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use nemeses_protocol::DeviceId;
 
+use self::format::Format;
 use self::pages::{Page, Pages};
 use self::query::ReportQuery;
 use self::write::Writer;
@@ -31,9 +33,10 @@ use crate::state::ApiState;
 pub(crate) async fn get(
     principal: Principal,
     State(state): State<ApiState>,
+    headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let query = ReportQuery::read(params)?;
+    let query = ReportQuery::read(params, Format::accepted(&headers))?;
     let device = query.range.device;
     principal.must_see(device)?;
     let mut pages = Pages::new(state.clone(), query.range.clone(), query.limit);
@@ -45,7 +48,9 @@ pub(crate) async fn get(
     }
     let writer = Writer::new(&query);
     let head = [(header::CONTENT_TYPE, query.format.content_type())];
-    Ok((head, Body::from_stream(chunks(pages, first, writer))).into_response())
+    let name = query.format.disposition(device).map(|name| [(header::CONTENT_DISPOSITION, name)]);
+    let body = Body::from_stream(chunks(pages, first, writer));
+    Ok((head, name.map(AppendHeaders), body).into_response())
 }
 
 /// The chunks of the body. A store that fails on the way breaks the connection

@@ -2,7 +2,7 @@
 
 use nemeses_store::history::RangeQuery;
 
-use super::write::Format;
+use super::format::{FORMATS, Format};
 use crate::input::{Params, ReportCursor, first_second, last_second};
 use crate::problem::Problem;
 
@@ -20,17 +20,14 @@ pub(super) struct ReportQuery {
 }
 
 impl ReportQuery {
-    pub(super) fn read(mut params: Params) -> Result<Self, Problem> {
+    /// `accepted` is the form if the parameters name none.
+    pub(super) fn read(mut params: Params, accepted: Format) -> Result<Self, Problem> {
         let device = params.device("device_id")?;
         let from = params.take("from")?.map_or(Ok(0), |text| first_second("from", &text))?;
         let to = params.take("to")?.map_or(Ok(u32::MAX), |text| last_second("to", &text))?;
-        let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
         let descending = params.choice("order", &[("asc", false), ("desc", true)], false)?;
-        let format = params.choice(
-            "format",
-            &[("json", Format::Json), ("ndjson", Format::Ndjson)],
-            Format::Json,
-        )?;
+        let format = params.choice("format", &FORMATS, accepted)?;
+        let limit = limit(&mut params, format)?;
         let cursor = params.take("cursor")?;
         params.finish()?;
         if from > to {
@@ -41,8 +38,22 @@ impl ReportQuery {
             .transpose()?
             .map(|cursor| (cursor.recorded_at, cursor.frame_hash));
         let range = RangeQuery { device, from, to, descending, after, limit: None };
-        Ok(Self { range, limit: limit.into(), format })
+        Ok(Self { range, limit, format })
     }
+}
+
+/// Rows at most. A form that cannot say that it was cut is always whole.
+fn limit(params: &mut Params, format: Format) -> Result<u64, Problem> {
+    if !format.is_whole() {
+        return params.count("limit", DEFAULT_LIMIT, MAX_LIMIT).map(u64::from);
+    }
+    for name in ["limit", "cursor"] {
+        if params.take(name)?.is_some() {
+            let detail = "csv, gpx and kml hold the whole range: choose from and to instead.";
+            return Err(Problem::parameter(name, detail));
+        }
+    }
+    Ok(u64::MAX)
 }
 
 #[cfg(test)]
@@ -52,7 +63,8 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<ReportQuery, Problem> {
-        ReportQuery::read(Params::of(&format!("/?{query}").parse().unwrap()).unwrap())
+        let params = Params::of(&format!("/?{query}").parse().unwrap()).unwrap();
+        ReportQuery::read(params, Format::Json)
     }
 
     #[test]
@@ -101,6 +113,8 @@ mod tests {
             ("device_id=0A3F73&limit=1;DROP", "limit"),
             ("device_id=0A3F73&order=up", "order"),
             ("device_id=0A3F73&format=xml", "format"),
+            ("device_id=0A3F73&format=csv&limit=5", "limit"),
+            ("device_id=0A3F73&format=kml&cursor=AQ", "cursor"),
             ("device_id=0A3F73&cursor=..%2F..", "cursor"),
             ("device_id=0A3F73&cursor=AQAAAAAH", "cursor"),
             ("device_id=0A3F73&form=1", "form"),

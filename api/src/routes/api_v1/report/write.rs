@@ -1,29 +1,12 @@
-//! Writes a report chunk by chunk, as one JSON object or a row a line.
+//! Writes a report chunk by chunk, in one of its forms.
 
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, PositionRecord};
 use serde_json::json;
 
+use super::format::Format;
 use super::pages::Page;
 use super::query::ReportQuery;
-use crate::output::{Row, time_s};
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    /// One object with all rows.
-    Json,
-    /// One row a line; when rows are left, a last line with the cursor.
-    Ndjson,
-}
-
-impl Format {
-    pub(super) const fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
-}
+use crate::output::{CSV_HEAD, Feature, Row, csv_row, gpx_point, kml_point, time_s, xml};
 
 /// What has been written so far.
 pub(super) struct Writer {
@@ -58,43 +41,75 @@ impl Writer {
     pub(super) fn page(&mut self, page: &Page) -> serde_json::Result<Vec<u8>> {
         let mut out = Vec::with_capacity((page.rows.len() + 1) * ROW_BYTES);
         if !std::mem::replace(&mut self.begun, true) {
-            self.head(&mut out);
+            out.extend(self.head().bytes());
         }
         for record in &page.rows {
-            if self.format == Format::Json && self.rows > 0 {
-                out.push(b',');
-            }
+            self.row(&mut out, record)?;
             self.rows += 1;
-            serde_json::to_writer(&mut out, &Row::from(record))?;
-            if self.format == Format::Ndjson {
-                out.push(b'\n');
-            }
         }
         if page.last {
-            self.tail(&mut out, page.next_cursor.as_deref());
+            out.extend(self.tail(page.next_cursor.as_deref()).bytes());
         }
         Ok(out)
     }
 
-    /// Ids, times and cursors need no escaping.
-    fn head(&self, out: &mut Vec<u8>) {
-        if self.format == Format::Json {
-            let (device, order) = (self.device, self.order);
-            let (from, to) = (time_s(self.from), time_s(self.to));
-            out.extend(format!(r#"{{"device_id":"{device}","from":"{from}","to":"{to}","order":"{order}","rows":["#).bytes());
+    fn row(&self, out: &mut Vec<u8>, record: &PositionRecord) -> serde_json::Result<()> {
+        if self.rows > 0 && matches!(self.format, Format::Json | Format::GeoJson) {
+            out.push(b',');
+        }
+        match self.format {
+            Format::Json => serde_json::to_writer(&mut *out, &Row::from(record))?,
+            Format::Ndjson => {
+                serde_json::to_writer(&mut *out, &Row::from(record))?;
+                out.push(b'\n');
+            }
+            Format::GeoJson => serde_json::to_writer(&mut *out, &Feature::from(record))?,
+            Format::Csv => out.extend(csv_row(record).bytes()),
+            Format::Gpx => out.extend(gpx_point(record).bytes()),
+            Format::Kml => out.extend(kml_point(record).bytes()),
+        }
+        Ok(())
+    }
+
+    /// Ids, times and cursors need no escaping in JSON.
+    fn head(&self) -> String {
+        let (device, order) = (self.device, self.order);
+        let (from, to) = (time_s(self.from), time_s(self.to));
+        let name = xml(&device.to_string());
+        match self.format {
+            Format::Json => format!(
+                r#"{{"device_id":"{device}","from":"{from}","to":"{to}","order":"{order}","rows":["#
+            ),
+            Format::Ndjson => String::new(),
+            Format::Csv => CSV_HEAD.to_owned(),
+            Format::GeoJson => format!(
+                r#"{{"type":"FeatureCollection","device_id":"{device}","from":"{from}","to":"{to}","order":"{order}","features":["#
+            ),
+            Format::Gpx => format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+                 <gpx version=\"1.1\" creator=\"Nemeses\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n\
+                 <trk><name>{name}</name><trkseg>\n"
+            ),
+            Format::Kml => format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+                 <kml xmlns=\"http://www.opengis.net/kml/2.2\">\n\
+                 <Document><name>{name}</name>\n"
+            ),
         }
     }
 
-    fn tail(&self, out: &mut Vec<u8>, next_cursor: Option<&str>) {
-        match (self.format, next_cursor) {
-            (Format::Json, next) => {
-                let (count, next) = (self.rows, json!(next));
-                out.extend(format!(r#"],"count":{count},"next_cursor":{next}}}"#).bytes());
+    /// Says whether rows are left, where something can be; see [`Format::is_whole`].
+    fn tail(&self, next_cursor: Option<&str>) -> String {
+        let (count, next) = (self.rows, json!(next_cursor));
+        match self.format {
+            Format::Json | Format::GeoJson => {
+                format!(r#"],"count":{count},"next_cursor":{next}}}"#)
             }
-            (Format::Ndjson, Some(next)) => {
-                out.extend(format!("{{\"next_cursor\":\"{next}\"}}\n").bytes());
-            }
-            (Format::Ndjson, None) => {}
+            Format::Ndjson => next_cursor
+                .map_or(String::new(), |next| format!("{{\"next_cursor\":\"{next}\"}}\n")),
+            Format::Csv => String::new(),
+            Format::Gpx => "</trkseg></trk>\n</gpx>\n".to_owned(),
+            Format::Kml => "</Document>\n</kml>\n".to_owned(),
         }
     }
 }

@@ -1,0 +1,122 @@
+//! A row of a report as text in formats that other programs read. Everything in
+//! a row is a number, a time or hex digits, so escaping matters only where a
+//! format has signs of its own; [`xml`] and [`csv_field`] are used all the same.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use nemeses_protocol::PositionRecord;
+
+use super::number::{degrees, direction, time_ms, time_s};
+
+/// The columns of a CSV file, in the order of the JSON fields.
+pub(crate) const CSV_HEAD: &str = "device_id,recorded_at,received_at,latitude,longitude,speed_kmh,\
+    direction_deg,odometer_m,hour_meter_min,ignition,gps_fix,historical\r\n";
+
+/// One record of RFC 4180.
+pub(crate) fn csv_row(record: &PositionRecord) -> String {
+    let position = &record.position;
+    let bits = position.composition;
+    format!(
+        "{},{},{},{},{},{},{},{},{},{},{},{}\r\n",
+        csv_field(&position.device.to_string()),
+        time_s(position.recorded_at),
+        time_ms(record.received_at_ms),
+        degrees(position.latitude_udeg),
+        degrees(position.longitude_udeg),
+        position.speed_kmh,
+        direction(position.direction_cdeg),
+        position.odometer_m,
+        position.hour_meter_min,
+        bits.ignition(),
+        bits.gps_fix(),
+        bits.historical(),
+    )
+}
+
+/// A field of RFC 4180, quoted if it must be. What a spreadsheet would take for
+/// a formula gets an apostrophe in front.
+pub(crate) fn csv_field(text: &str) -> Cow<'_, str> {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if !formula && !text.contains(['"', ',', '\r', '\n']) {
+        return Cow::Borrowed(text);
+    }
+    let apostrophe = if formula { "'" } else { "" };
+    Cow::Owned(format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")))
+}
+
+/// A track point of GPX 1.1; nothing for a row without a fix, whose place is stale.
+pub(crate) fn gpx_point(record: &PositionRecord) -> String {
+    let position = &record.position;
+    if !position.composition.gps_fix() {
+        return String::new();
+    }
+    format!(
+        "<trkpt lat=\"{}\" lon=\"{}\"><time>{}</time></trkpt>\n",
+        degrees(position.latitude_udeg),
+        degrees(position.longitude_udeg),
+        time_s(position.recorded_at),
+    )
+}
+
+/// A point with its time in KML 2.2; nothing for a row without a fix.
+pub(crate) fn kml_point(record: &PositionRecord) -> String {
+    let position = &record.position;
+    if !position.composition.gps_fix() {
+        return String::new();
+    }
+    format!(
+        "<Placemark><TimeStamp><when>{}</when></TimeStamp>\
+         <Point><coordinates>{},{}</coordinates></Point></Placemark>\n",
+        time_s(position.recorded_at),
+        degrees(position.longitude_udeg),
+        degrees(position.latitude_udeg),
+    )
+}
+
+/// Text of an XML element or attribute. Characters that XML 1.0 cannot carry
+/// become a question mark.
+pub(crate) fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            '\t' | '\n' | '\r' => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => out.push('?'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_fields() {
+        for (text, field) in [
+            ("0A3F73", "0A3F73"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("=HYPERLINK(1)", "\"'=HYPERLINK(1)\""),
+            ("@x", "\"'@x\""),
+            ("", ""),
+        ] {
+            assert_eq!(csv_field(text), field);
+        }
+    }
+
+    #[test]
+    fn xml_text() {
+        assert_eq!(xml("a<b>&\"c'"), "a&lt;b&gt;&amp;&quot;c&apos;");
+        assert_eq!(xml("ü\n\u{0}\u{FFFE}"), "ü&#10;??");
+    }
+}
