@@ -64,7 +64,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     let stop = tasks.stop();
-    tasks.spawn_intake("door", async move { Ok(door.run(stop).await?) });
+    tasks.spawn_intake("door", door.run(stop));
     tracing::info!(%mqtt, %http, database = %settings.database.url, "the node is up");
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");

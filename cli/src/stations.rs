@@ -162,6 +162,6 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     }
     serve_metrics(&tasks, settings.admin_listen, registry).await?;
     let stop = tasks.stop();
-    tasks.spawn_intake("door", async move { Ok(door.run(stop).await?) });
+    tasks.spawn_intake("door", door.run(stop));
     tasks.run_until(asked.to_end(), DRAIN).await
 }
