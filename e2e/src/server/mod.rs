@@ -18,12 +18,12 @@ pub use process::{Process, Signal, Spec};
 pub use ready::Ready;
 pub use redis::{Redis, RedisMemory};
 
-/// Cargo's target folder, found from the running test.
+/// Cargo's target folder, found from the running program: Cargo marks it.
 fn target_folder() -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    // {target}/{profile}/deps/{test}
-    let folder = test.ancestors().nth(3).context("the test runs outside a target folder")?;
-    Ok(folder.to_owned())
+    let program = std::env::current_exe()?;
+    let mut folders = program.ancestors().skip(1);
+    let folder = folders.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    Ok(folder.context("the program runs outside a target folder")?.to_owned())
 }
 
 /// The top of the workspace.
