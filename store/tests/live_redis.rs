@@ -319,9 +319,7 @@ async fn tls_is_spoken_and_checked() {
 }
 
 /// Two nodes' relays on one Redis, and what the second hears.
-fn relay_pair(
-    redis: &Redis,
-) -> (RelaySender, mpsc::UnboundedReceiver<Relayed>, CancellationToken) {
+fn relay_pair(redis: &Redis) -> (RelaySender, mpsc::UnboundedReceiver<Relayed>, CancellationToken) {
     let stop = CancellationToken::new();
     let (speaking, mine) = open_relay(&redis.url()).unwrap();
     let (_, theirs) = open_relay(&redis.url()).unwrap();
