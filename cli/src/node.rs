@@ -13,9 +13,9 @@ use nemeses_store::relay::open_relay;
 
 use crate::config;
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, database,
-    door_config, keep_rebuilt, listen, live, live_writer, make_data_dir, policy, run_lanes,
-    serve_api, serve_metrics,
+    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, bind_metrics,
+    database, door_config, keep_rebuilt, listen, live, live_writer, make_data_dir, policy,
+    run_lanes, serve_api, serve_metrics,
 };
 
 /// This process in the books.
@@ -28,6 +28,7 @@ const WORKER: &str = "node";
 /// or the station that died.
 pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let asked = Asked::listen()?;
+    let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
@@ -60,7 +61,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
 
     let stores = Stores::new(Arc::clone(&live), &database);
     let http = serve_api(&tasks, &settings.http, stores, clock.clone(), &mut registry).await?;
-    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    serve_metrics(&tasks, metrics, registry)?;
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     let stop = tasks.stop();

@@ -10,8 +10,8 @@ use nemeses_runtime::{Clock, Registry, Tasks};
 
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, database, door_config, keep_rebuilt, live,
-    live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
+    Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, bind_metrics, database, door_config,
+    keep_rebuilt, live, live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
 };
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
@@ -21,6 +21,7 @@ use crate::glue::{
 /// connection that died for good.
 pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let asked = Asked::listen()?;
+    let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let writer = live_writer(&tasks, live, clock.clone(), &mut registry);
@@ -41,7 +42,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    serve_metrics(&tasks, metrics, registry)?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, "the parser is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -53,6 +54,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
 /// connection that died for good.
 pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     let asked = Asked::listen()?;
+    let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
@@ -80,7 +82,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    serve_metrics(&tasks, metrics, registry)?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, database = %settings.database.url, "the exporter is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -129,13 +131,14 @@ fn broker_url(url: &MqttUrl) -> nemeses_mqtt::BrokerUrl {
 /// Settings that do not work here, or a listener that died.
 pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     let asked = Asked::listen()?;
+    let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let stores = Stores::new(live, &database);
     let http = serve_api(&tasks, &settings.http, stores, clock, &mut registry).await?;
-    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    serve_metrics(&tasks, metrics, registry)?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
 }
@@ -147,6 +150,7 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
 /// Settings that do not work here, or the router that died.
 pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     let asked = Asked::listen()?;
+    let metrics = bind_metrics(settings.admin_listen).await?;
     let (tasks, mut registry) = (Tasks::new(), Registry::default());
     let logins: Arc<dyn Authenticator> = if settings.door.anonymous {
         Arc::new(NoLogins)
@@ -160,7 +164,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     if let Some(mqtt) = door.local_addr() {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");
     }
-    serve_metrics(&tasks, settings.admin_listen, registry).await?;
+    serve_metrics(&tasks, metrics, registry)?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));
     tasks.run_until(asked.to_end(), DRAIN).await

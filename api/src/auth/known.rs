@@ -38,6 +38,11 @@ impl KnownAccess {
         good.then(|| Arc::clone(&known.access))
     }
 
+    /// Whether there is anything to fall back to.
+    pub(crate) fn remembers(&self, user_id: u64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&user_id)
+    }
+
     /// What will do after the database did not answer. It is not asked again at
     /// once, so that the next requests need not wait for it too.
     pub(crate) fn last(&self, user_id: u64, now_ms: u64) -> Option<Arc<Access>> {

@@ -2,6 +2,7 @@
 //! good token, and if `X-User-Id` is sent, the same user in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -10,6 +11,9 @@ use crate::access::Principal;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
+/// How long a request waits for the database when it was answered before: live
+/// positions must stay quick while the history is down.
+const PATIENCE: Duration = Duration::from_millis(500);
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
 /// Who is behind a request with a token, with what the database says they may do.
@@ -19,7 +23,14 @@ pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<P
     if let Some(access) = state.known_access.fresh(user_id, now_ms) {
         return Ok(Principal::User(access));
     }
-    match state.history.ask(state.stores.users.access(user_id)).await {
+    let asking = state.history.ask(state.stores.users.access(user_id));
+    let answer = if state.known_access.remembers(user_id) {
+        let gave_up = |_| Err(Problem::new(Kind::HistoryUnavailable, "Rights cannot be read now."));
+        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(gave_up)
+    } else {
+        asking.await
+    };
+    match answer {
         Ok(access) => {
             let access = access.map(Arc::new);
             state.known_access.put(user_id, access.as_ref(), now_ms);
@@ -28,6 +39,8 @@ pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<P
             })
         }
         Err(problem) if problem.kind() == Kind::HistoryUnavailable => {
+            // By the time now: the wait must not have used the answer's freshness up.
+            let now_ms = state.clock.now_ms();
             state.known_access.last(user_id, now_ms).map(Principal::User).ok_or(problem)
         }
         Err(problem) => Err(problem),
@@ -76,8 +89,6 @@ fn same_user(sent: &HeaderValue, user_id: u64) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::secret::TokenSecret;
 

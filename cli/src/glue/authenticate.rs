@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use moka::sync::Cache;
@@ -13,14 +13,25 @@ use nemeses_store::history::logins::{Login as StoredLogin, LoginRole, Logins};
 /// How long a login that was read is believed: a disabled device is turned away
 /// at its next CONNECT after this.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
+/// A secret that does not fit what was read longer ago than this is checked against
+/// the store once more, so that a new, rotated or enabled login works at once and
+/// guessing does not become a load on the database.
+const DOUBTED_AFTER: Duration = Duration::from_millis(500);
 /// Names remembered, known and unknown: 20 000 of some 500 bytes are 10 MB.
 const REMEMBERED: u64 = 20_000;
 
 /// Checks names and secrets against the identity store.
 pub(crate) struct LoginAuthenticator {
     logins: Arc<dyn Logins>,
-    read: Cache<String, Option<Arc<StoredLogin>>>,
+    read: Cache<String, Read>,
     outage: Outage,
+}
+
+/// What the store said of a name, and when.
+#[derive(Clone)]
+struct Read {
+    login: Option<Arc<StoredLogin>>,
+    at: Instant,
 }
 
 impl LoginAuthenticator {
@@ -30,9 +41,12 @@ impl LoginAuthenticator {
         Self { logins, read, outage: Outage::new() }
     }
 
-    async fn find(&self, name: &str) -> Result<Option<Arc<StoredLogin>>, Refusal> {
-        if let Some(found) = self.read.get(name) {
-            return Ok(found);
+    async fn find(&self, name: &str, secret: &[u8]) -> Result<Option<Arc<StoredLogin>>, Refusal> {
+        if let Some(read) = self.read.get(name) {
+            let admitted = read.login.as_ref().is_some_and(|login| login.admits(secret));
+            if admitted || read.at.elapsed() < DOUBTED_AFTER {
+                return Ok(read.login);
+            }
         }
         match self.logins.find(name).await {
             Ok(found) => {
@@ -40,7 +54,8 @@ impl LoginAuthenticator {
                     tracing::info!("logins can be checked again");
                 }
                 let found = found.map(Arc::new);
-                self.read.insert(name.to_owned(), found.clone());
+                let read = Read { login: found.clone(), at: Instant::now() };
+                self.read.insert(name.to_owned(), read);
                 Ok(found)
             }
             Err(error) => {
@@ -65,7 +80,7 @@ impl Authenticator for LoginAuthenticator {
         let (Some(name), Some(secret)) = (username, password) else {
             return Err(Refusal::BadCredentials);
         };
-        let Some(login) = self.find(name).await? else {
+        let Some(login) = self.find(name, secret).await? else {
             return Err(Refusal::BadCredentials);
         };
         if !login.secret.verify(secret) {

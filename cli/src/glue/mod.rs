@@ -13,8 +13,8 @@ pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use intake::NodeIntake;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
-    DOOR_ADDRESSES, DRAIN, database, door_config, keep_rebuilt, live, live_writer, make_data_dir,
-    policy, run_lanes, serve_api, serve_metrics,
+    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, keep_rebuilt, live, live_writer,
+    make_data_dir, policy, run_lanes, serve_api, serve_metrics,
 };
 pub(crate) use relay::{DoorRelay, listen};
 pub(crate) use signals::Asked;

@@ -1,6 +1,7 @@
 //! The parts that several roles are built from, each from its checked settings.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +29,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 pub(crate) const DOOR_ADDRESSES: &str = "the MQTT front door does not start; its addresses are set by \
     --mqtt-listen, --mqtt-tls-listen and --mqtt-websocket-listen";
 
-/// Makes the directory of the program's own files.
+/// Makes the directory of the program's own files, for its owner alone: they hold
+/// hashes of passwords and everyone's positions.
 pub(crate) fn make_data_dir(path: &std::path::Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).with_context(|| {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
         format!("data-dir {} cannot be made; choose another with --data-dir", path.display())
     })
 }
@@ -157,15 +159,26 @@ pub(crate) async fn serve_api(
     Ok(address)
 }
 
+/// Binds the listener of the metrics, when there is to be one. Comes before a
+/// worker connects: a second one of the same name must fail before it takes the
+/// first one's session.
+pub(crate) async fn bind_metrics(
+    listen: Option<SocketAddr>,
+) -> anyhow::Result<Option<TcpListener>> {
+    match listen {
+        Some(address) => bind("admin-listen", address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Serves the metrics until the second stage of a stop, when a listener is set.
 /// Call it last: what registers later is not served.
-pub(crate) async fn serve_metrics(
+pub(crate) fn serve_metrics(
     tasks: &Tasks,
-    listen: Option<SocketAddr>,
+    listener: Option<TcpListener>,
     registry: Registry,
 ) -> anyhow::Result<()> {
-    if let Some(address) = listen {
-        let listener = bind("admin-listen", address).await?;
+    if let Some(listener) = listener {
         tracing::info!(address = %listener.local_addr()?, "metrics are served on /metrics");
         tasks.spawn_rest("admin", serve_admin(listener, Arc::new(registry), tasks.stop().all));
     }
