@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Parser(ParserArgs),
     /// Run an exporter: batches from `/DB` to the database
     Dbexport(ExporterArgs),
-    /// Run the REST API and the web page
+    /// Run the REST API
     Api(ApiArgs),
     /// Send frames of trackers that drive around, to try things out or to measure
     #[command(after_help = crate::simulate::EXAMPLES)]
@@ -86,7 +86,7 @@ pub(crate) enum Command {
 const UP_EXAMPLES: &str = "\
 Examples:
   nemeses up
-      Listens on 127.0.0.1 only: MQTT on 1883, REST API and page on 5000, metrics on 9180.
+      Listens on 127.0.0.1 only: MQTT on 1883, REST API on 5000, metrics on 9180.
       Rows go to data/nemeses.db.
   nemeses up --redis-url redis://127.0.0.1:6379 \\
              --database-url mysql://nemeses:PASSWORD@127.0.0.1:3306/nemeses \\
@@ -304,11 +304,11 @@ pub(crate) struct DoorArgs {
     pub(crate) max_packet_bytes: u32,
 }
 
-/// REST API and page.
+/// REST API.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub(crate) struct HttpArgs {
-    /// Where the REST API and the page are served (loopback only, for now)
+    /// Where the REST API is served (loopback only, for now)
     #[arg(
         long,
         env = "NEMESES_HTTP_LISTEN",

@@ -35,9 +35,17 @@ pub(crate) struct OutputArgs {
 /// Opens the database for a tool, whose tables must be there in this version.
 ///
 /// # Errors
-/// Wrong settings, a database that does not answer or has other tables.
+/// Wrong settings, a database that is not there, does not answer or has other
+/// tables.
 pub(crate) async fn open_database(args: &DatabaseArgs) -> anyhow::Result<Database> {
     let url = database(args)?;
+    // Opening would make the file: in a wrong directory that helps nobody.
+    if let Some(path) = url.file().filter(|path| matches!(path.try_exists(), Ok(false))) {
+        anyhow::bail!(
+            "there is no database at {}; say where with --data-dir or --database-url, or make it with `nemeses migrate`",
+            path.display()
+        );
+    }
     let database = open_url(&url).await?;
     let checked = database.history().check_schema().await;
     checked.with_context(|| format!("the database {url} cannot be used"))?;

@@ -6,6 +6,8 @@
 //! named after a command (`[simulate]`) holds that command's own settings and
 //! may give its shared settings another value.
 
+mod unknown;
+
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -174,50 +176,25 @@ fn with_defaults(command: Command, top: Option<&str>, file: &File) -> Command {
 fn check(command: &Command, file: &File) -> Result<(), String> {
     let known = settings(command);
     for (key, value) in &file.shared {
-        let shared = || known.iter().filter(|setting| setting.shared);
-        let setting = shared()
-            .find(|setting| setting.name == key)
-            .ok_or_else(|| unknown(key, shared().map(|setting| setting.name)))?;
+        let setting = known
+            .iter()
+            .find(|setting| setting.shared && setting.name == key)
+            .ok_or_else(|| unknown::key(key, None, &known))?;
         check_value(key, setting.arg, value)?;
     }
     for (table, values) in &file.tables {
         let of_table = || known.iter().filter(|setting| setting.command == Some(table));
         if of_table().next().is_none() {
-            let commands = known.iter().filter_map(|setting| setting.command);
-            return Err(unknown(table, commands));
+            return Err(unknown::table(table, &known));
         }
         for (key, value) in values {
             let setting = of_table()
                 .find(|setting| setting.name == key)
-                .ok_or_else(|| unknown(key, of_table().map(|setting| setting.name)))?;
+                .ok_or_else(|| unknown::key(key, Some(table), &known))?;
             check_value(&format!("{table}.{key}"), setting.arg, value)?;
         }
     }
     Ok(())
-}
-
-fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let wanted = key.to_lowercase().replace('_', "-");
-    match known.min_by_key(|name| distance(&wanted, name)) {
-        Some(nearest) => format!("there is no setting '{key}'; the nearest is '{nearest}'"),
-        None => format!("there is no setting '{key}'"),
-    }
-}
-
-/// Least number of characters to insert, delete or replace (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, letter) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[right.len()]
 }
 
 /// Reads the value as the flag would.
@@ -333,7 +310,25 @@ mod tests {
             ("live_ttl = '5m'", vec!["'live_ttl'", "nearest is 'live-ttl'"]),
             ("[simulat]\nseed = 1", vec!["'simulat'", "nearest is 'simulate'"]),
             ("[parser]\nwroker = 1", vec!["'wroker'", "nearest is 'worker'"]),
-            ("devices = 3", vec!["'devices'"]),
+            (
+                "devices = 3",
+                vec!["'devices' is a setting of simulate: write it in the table [simulate]"],
+            ),
+            (
+                "[up]\ndevices = 3",
+                vec![
+                    "'devices' is a setting of simulate, not of up: write it in the table [simulate]",
+                ],
+            ),
+            (
+                "[simulate]\nmqtt-listen = 'x'",
+                vec!["'mqtt-listen' is a setting of up, broker, not of simulate: write it above"],
+            ),
+            (
+                "[up]\nlog-format = 'json'",
+                vec!["of all commands, not of up: write it above the first table"],
+            ),
+            ("[up]\nzzz = 1", vec!["there is no setting 'zzz' in the table [up]"]),
             ("live-ttl = '300'", vec!["live-ttl cannot be '300'", "from 1s to 30days"]),
             ("window = 70000", vec!["window cannot be '70000'", "1..=65535"]),
             ("log-format = 'xml'", vec!["log-format cannot be 'xml'", "human, json"]),
@@ -345,6 +340,14 @@ mod tests {
             for part in parts {
                 assert!(error.contains(part), "{file}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn no_name_is_suggested_that_is_far_off() {
+        for file in ["colour = 1", "[up]\nzzz = 1", "[colour]\nseed = 1"] {
+            let error = with_file(file, &["up"]).unwrap_err();
+            assert!(!error.contains("nearest"), "{error}");
         }
     }
 
@@ -363,12 +366,5 @@ mod tests {
         assert!(error.contains("n.toml: the file cannot be read"), "{error}");
         std::fs::write(&path, "max-connections = 12").unwrap();
         assert_eq!(up(command_line(line).unwrap()).door.max_connections, 12);
-    }
-
-    #[test]
-    fn distances() {
-        for (left, right, expected) in [("", "ab", 2), ("kitten", "sitting", 3), ("a", "a", 0)] {
-            assert_eq!(distance(left, right), expected);
-        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Node {
     pub(crate) data_dir: PathBuf,
     /// The MQTT front door.
     pub(crate) door: Door,
-    /// REST API and page.
+    /// REST API.
     pub(crate) http: Http,
     /// Redis; `None` keeps live entries in memory.
     pub(crate) redis: Option<RedisUrl>,
@@ -109,7 +109,7 @@ pub(crate) struct Exporter {
 pub(crate) struct Api {
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
-    /// REST API and page.
+    /// REST API.
     pub(crate) http: Http,
     /// The live store.
     pub(crate) redis: RedisUrl,
@@ -151,7 +151,7 @@ pub(crate) struct Tls {
     pub(crate) key: PathBuf,
 }
 
-/// REST API and page.
+/// REST API.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     /// Where; loopback.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, CommandFactory as _};
 
-use super::file::{Setting, settings};
+use super::file::{Setting, command_line, settings};
 use crate::args::Cli;
 
 const BEGIN: &str =
@@ -20,6 +20,7 @@ fn path_of(name: &str) -> PathBuf {
 }
 
 /// Settings in order of declaration, each once, with the commands that have it.
+/// Shared settings come first: in TOML a top-level key stands before all tables.
 fn collected<'a>(all: &[Setting<'a>]) -> Vec<(Setting<'a>, Vec<&'a str>)> {
     let mut order: Vec<(Setting<'_>, Vec<&str>)> = Vec::new();
     let mut places = BTreeMap::new();
@@ -33,6 +34,7 @@ fn collected<'a>(all: &[Setting<'a>]) -> Vec<(Setting<'a>, Vec<&'a str>)> {
             order[place].1.push(command);
         }
     }
+    order.sort_by_key(|(setting, _)| !setting.shared);
     order
 }
 
@@ -87,10 +89,9 @@ fn example() -> String {
         .to_owned();
     let mut table = None;
     for (setting, _) in collected(&all) {
-        let own = if setting.shared { None } else { setting.command };
-        if own != table {
-            let _ = write!(text, "\n[{}]\n", own.unwrap_or_default());
-            table = own;
+        if let Some(own) = setting.command.filter(|own| !setting.shared && table != Some(*own)) {
+            let _ = write!(text, "\n[{own}]\n");
+            table = Some(own);
         }
         let shown = default_of(setting.arg).unwrap_or_else(|| {
             let names = setting.arg.get_value_names().unwrap_or_default();
@@ -130,6 +131,30 @@ fn the_reference_document_lists_every_setting() {
 }
 
 #[test]
-fn the_example_file_lists_every_setting() {
+fn the_example_file_lists_every_setting_and_can_be_used_as_it_is() {
     agrees("nemeses.example.toml", &example());
+    let path = path_of("nemeses.example.toml");
+    let read: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+    assert!(read.values().all(|value| value.as_table().is_some_and(toml::Table::is_empty)));
+    let line = ["nemeses".as_ref(), "up".as_ref(), "--config".as_ref(), path.as_os_str()];
+    command_line(line).unwrap();
+}
+
+#[test]
+fn every_setting_of_the_example_can_be_uncommented_where_it_stands() {
+    let command = Cli::command();
+    let all = settings(&command);
+    let collected = collected(&all);
+    let mut live = example();
+    for (setting, _) in &collected {
+        live = live.replace(&format!("\n# {} = ", setting.name), &format!("\n{} = ", setting.name));
+    }
+    let read: toml::Table = live.parse().unwrap();
+    for (setting, _) in collected {
+        let place = match setting.command.filter(|_| !setting.shared) {
+            Some(command) => read[command].as_table().unwrap(),
+            None => &read,
+        };
+        assert!(place.contains_key(setting.name), "{}", setting.name);
+    }
 }

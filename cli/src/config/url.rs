@@ -204,6 +204,12 @@ impl DatabaseUrl {
         server_part(&self.0).is_some()
     }
 
+    /// The file that holds the rows; `None` for a server.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        let path = self.0.strip_prefix("sqlite:")?;
+        Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
+    }
+
     /// The URL with its password, for the client.
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -230,6 +236,17 @@ impl fmt::Debug for DatabaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_databases() {
+        for (url, file) in [
+            ("sqlite:a/b.db", Some("a/b.db")),
+            ("sqlite:///a/b.db", Some("/a/b.db")),
+            ("mysql://u:p@h/d", None),
+        ] {
+            assert_eq!(DatabaseUrl::parse(url).unwrap().file(), file.map(Path::new), "{url}");
+        }
+    }
 
     #[test]
     fn brokers() {

@@ -25,15 +25,16 @@ pub(super) struct Summary {
     remains: u64,
     still_dead: u64,
     not_theirs: u64,
+    wrong_topic: u64,
     gone: u64,
 }
 
 impl Summary {
     pub(super) fn as_text(&self) -> String {
-        let Self { resolved, stored, duplicates, pings, remains, still_dead, not_theirs, gone } =
-            self;
+        let Self { resolved, stored, duplicates, pings, remains, .. } = self;
+        let Self { still_dead, not_theirs, wrong_topic, gone, .. } = self;
         format!(
-            "resolved             {resolved}\n  rows stored        {stored}\n  rows there already {duplicates}\n  pings              {pings}\n  new dead letters   {remains}\nstill no good frame  {still_dead}\nleft: wrong identity {not_theirs}\nnot there            {gone}\n"
+            "resolved             {resolved}\n  rows stored        {stored}\n  rows there already {duplicates}\n  pings              {pings}\n  new dead letters   {remains}\nstill no good frame  {still_dead}\nleft: wrong identity {not_theirs}\nleft: wrong topic    {wrong_topic}\nnot there            {gone}\n"
         )
     }
 
@@ -46,6 +47,7 @@ impl Summary {
             "new_dead_letters": self.remains,
             "still_dead": self.still_dead,
             "wrong_identity": self.not_theirs,
+            "wrong_topic": self.wrong_topic,
             "not_there": self.gone,
         })
     }
@@ -60,6 +62,8 @@ enum Judgement {
     StillDead,
     /// It was refused for who sent it, not for what it is: a decoder cannot mend that.
     NotTheirs,
+    /// A good frame on the topic of another device: a decoder cannot mend that either.
+    WrongTopic,
 }
 
 fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
@@ -76,7 +80,10 @@ fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
     step.take(&message, &mut output);
     let good = output.records.iter().any(|record| matches!(record, Record::Position(_)));
     if !good && output.pings == 0 {
-        return Judgement::StillDead;
+        let wrong_topic = output.records.iter().any(|record| {
+            matches!(record, Record::DeadLetter(letter) if letter.reason == Reason::TopicMismatch)
+        });
+        return if wrong_topic { Judgement::WrongTopic } else { Judgement::StillDead };
     }
     Judgement::Resolve { records: output.records, pings: output.pings }
 }
@@ -125,6 +132,7 @@ impl Retrier {
         match judge(&letter, &self.step) {
             Judgement::StillDead => self.summary.still_dead += 1,
             Judgement::NotTheirs => self.summary.not_theirs += 1,
+            Judgement::WrongTopic => self.summary.wrong_topic += 1,
             Judgement::Resolve { records, pings } => {
                 let part = self.part(&letter, records, pings);
                 let resolved = self.letters.resolve(id, &part, WORKER).await;
@@ -157,6 +165,7 @@ mod tests {
     use super::*;
 
     const FRAME: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
+    const PING: &str = "50F70A3F730150494E4773C4";
 
     fn letter(reason: &str, topic: &str, bytes: &str) -> StoredLetter {
         StoredLetter {
@@ -182,7 +191,7 @@ mod tests {
             panic!("not resolved");
         };
         assert_eq!((records.len(), pings), (1, 0));
-        let ping = letter("unknown_type", "/messenger", "50F70A3F730150494E4773C4");
+        let ping = letter("unknown_type", "/messenger", PING);
         assert_eq!(judge(&ping, &step), Judgement::Resolve { records: vec![], pings: 1 });
     }
 
@@ -191,10 +200,20 @@ mod tests {
         let step = Step::default();
         for (reason, topic, bytes, expected) in [
             ("bad_header", "/messenger", "FFFFFF", Judgement::StillDead),
-            ("topic_mismatch", "/messenger/0A3F74", FRAME, Judgement::StillDead),
+            ("topic_mismatch", "/messenger/0A3F74", FRAME, Judgement::WrongTopic),
+            ("topic_mismatch", "/messenger/0A3F74", PING, Judgement::WrongTopic),
+            ("topic_mismatch", "/messenger/0A3F74", "FFFFFF", Judgement::StillDead),
             ("identity_mismatch", "/messenger", FRAME, Judgement::NotTheirs),
         ] {
             assert_eq!(judge(&letter(reason, topic, bytes), &step), expected, "{reason}");
         }
+    }
+    #[test]
+    fn the_summary_tells_a_wrong_topic_from_rubbish() {
+        let summary = Summary { wrong_topic: 3, ..Summary::default() };
+        let text = summary.as_text();
+        assert!(text.contains("still no good frame  0\n"), "{text}");
+        assert!(text.contains("left: wrong topic    3\n"), "{text}");
+        assert_eq!(summary.as_json()["wrong_topic"], 3);
     }
 }

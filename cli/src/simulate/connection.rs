@@ -365,6 +365,7 @@ async fn listen(plan: &Plan, life: &Life, events: &mut EventLoop, connected: &mu
             Event::Incoming(Incoming::ConnAck(_)) => {
                 *connected = true;
                 plan.tally.connected.fetch_add(1, Relaxed);
+                plan.tally.made.fetch_add(1, Relaxed);
                 if plan.outage_told.swap(false, Relaxed) {
                     tracing::info!(broker = %plan.broker, "connected again");
                 }

@@ -271,8 +271,8 @@ const MOST_OWN_CONNECTIONS: u32 = 10_000;
 /// Simulates until the duration is over or Ctrl-C, and shows what was counted.
 ///
 /// # Errors
-/// Wrong settings, a broker that refuses the login, or a file that cannot be
-/// written.
+/// Wrong settings, a broker that refuses the login, a file that cannot be
+/// written; after showing the counts, that none of it reached a broker.
 pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     let plan = Arc::new(plan(&args)?);
     let mut connections = JoinSet::new();
@@ -301,9 +301,14 @@ pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     outcome?;
     let counts = plan.tally.read();
     if args.json {
-        return print(&format!("{}\n", counts.as_json(took)));
+        print(&format!("{}\n", counts.as_json(took)))?;
+    } else {
+        print(&counts.as_text(took))?;
     }
-    print(&counts.as_text(took))
+    match counts.failure(plan.qos != QoS::AtMostOnce) {
+        Some(why) => anyhow::bail!("{}: {why}", plan.broker),
+        None => Ok(()),
+    }
 }
 
 /// Waits for all connections; the first that fails ends the others.

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub(super) struct Tally {
     /// Connections that stand now.
     pub(super) connected: AtomicU64,
+    /// Connections that ever stood.
+    pub(super) made: AtomicU64,
     /// Connections lost.
     pub(super) lost: AtomicU64,
     /// Frames sent for the first time, pings left out.
@@ -38,6 +40,7 @@ impl Tally {
     pub(super) fn new() -> Self {
         Self {
             connected: AtomicU64::new(0),
+            made: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             messages: AtomicU64::new(0),
@@ -60,6 +63,7 @@ impl Tally {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
         Counts {
             connected: read(&self.connected),
+            made: read(&self.made),
             lost: read(&self.lost),
             sent: read(&self.sent),
             messages: read(&self.messages),
@@ -78,6 +82,7 @@ impl Tally {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Counts {
     pub(super) connected: u64,
+    pub(super) made: u64,
     pub(super) lost: u64,
     pub(super) sent: u64,
     pub(super) messages: u64,
@@ -91,6 +96,16 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Why a simulation with these counts is a failure, if it is one. Where
+    /// nothing is acknowledged (QoS 0), a connection is all that can be asked.
+    pub(super) fn failure(&self, acknowledges: bool) -> Option<&'static str> {
+        if self.made == 0 {
+            return Some("there was never a connection");
+        }
+        let in_vain = acknowledges && self.sent > 0 && self.acknowledged == 0;
+        in_vain.then_some("no frame was ever acknowledged")
+    }
+
     pub(super) fn as_text(&self, took: Duration) -> String {
         let wait = |wait: Option<Duration>| wait.map_or("-".to_owned(), short);
         format!(
@@ -236,6 +251,21 @@ mod tests {
         assert!((50..65).contains(&median.as_millis()), "{median:?}");
         let late = waits.quantile(0.99).unwrap();
         assert!((99..125).contains(&late.as_millis()), "{late:?}");
+    }
+
+    #[test]
+    fn a_simulation_that_reached_nobody_failed() {
+        for (made, sent, acknowledged, acknowledges, fails) in [
+            (0, 0, 0, true, true),
+            (0, 0, 0, false, true),
+            (1, 0, 0, true, false),
+            (1, 5, 0, true, true),
+            (1, 5, 0, false, false),
+            (1, 5, 1, true, false),
+        ] {
+            let counts = Counts { made, sent, acknowledged, ..Counts::default() };
+            assert_eq!(counts.failure(acknowledges).is_some(), fails, "{counts:?}");
+        }
     }
 
     #[test]

@@ -211,6 +211,20 @@ async fn without_a_broker_it_waits_and_ends_when_asked() {
     assert_eq!((counts.acknowledged, counts.connected), (0, 0));
 }
 
+#[tokio::test]
+async fn a_run_that_reached_nobody_is_a_failure() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let alone = format!("--mqtt-url mqtt://127.0.0.1:{port} --devices 2 --duration 1s");
+    for line in [alone.clone(), format!("{alone} --json --qos 0")] {
+        let error = run(arguments(&line)).await.unwrap_err().to_string();
+        assert!(error.ends_with("there was never a connection"), "{error}");
+    }
+    let broker = Mosquitto::start();
+    let line =
+        format!("--mqtt-url mqtt://127.0.0.1:{} --devices 2 --rate 100 --duration 1s", broker.port);
+    run(arguments(&line)).await.unwrap();
+}
+
 #[test]
 fn trackers_are_dealt_out_and_ids_checked() {
     let shared = arguments("--devices 10 --connections 3");

@@ -71,8 +71,31 @@ impl Place {
 async fn a_database_without_tables_is_refused_with_what_to_do() {
     let place = Place(tempfile::tempdir().unwrap());
     std::fs::create_dir(place.0.path().join("data")).unwrap();
+    std::fs::write(place.0.path().join("data/nemeses.db"), "").unwrap();
     let error = format!("{:#}", place.run("device list").await.unwrap_err());
-    assert!(error.contains("nemeses migrate"), "{error}");
+    assert!(error.contains("cannot be used") && error.contains("nemeses migrate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_not_made_by_looking() {
+    let place = Place(tempfile::tempdir().unwrap());
+    let file = place.0.path().join("data/nemeses.db");
+    std::fs::create_dir(place.0.path().join("data")).unwrap();
+    let expected = format!(
+        "there is no database at {}; say where with --data-dir or --database-url, or make it with `nemeses migrate`",
+        file.display()
+    );
+    for line in [
+        "user list",
+        "user add ana@example.org",
+        "device list",
+        "device add 0A3F73",
+        "audit",
+        "dead-letters list",
+    ] {
+        assert_eq!(format!("{:#}", place.run(line).await.unwrap_err()), expected, "{line}");
+        assert!(!file.exists(), "{line}");
+    }
 }
 
 #[tokio::test]
