@@ -150,5 +150,5 @@ CREATE TABLE IF NOT EXISTS schema_version (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO schema_version (version, applied_at_ms)
-VALUES (2, UNIX_TIMESTAMP() * 1000)
+VALUES (3, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE version = version;

@@ -14,8 +14,8 @@ use nemeses_store::relay::open_relay;
 use crate::config;
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, bind_metrics,
-    database, door_config, keep_rebuilt, listen, live, live_writer, make_data_dir, policy,
-    run_lanes, serve_api, serve_metrics,
+    database, door_config, keep_rebuilt, listen, live, live_writer, lock_data_dir, make_data_dir,
+    policy, run_lanes, serve_api, serve_metrics,
 };
 
 /// This process in the books.
@@ -31,6 +31,8 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
+    let own_database = !settings.database.url.is_server();
+    let _lock = own_database.then(|| lock_data_dir(&settings.data_dir)).transpose()?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(settings.redis.as_ref(), settings.live_ttl, clock.clone())?;
 

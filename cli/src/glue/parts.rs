@@ -37,6 +37,29 @@ pub(crate) fn make_data_dir(path: &std::path::Path) -> anyhow::Result<()> {
     })
 }
 
+/// Keeps a second node away from this one's data directory: two nodes on one SQLite
+/// file would each know only half of the fleet. Held as long as the value lives,
+/// and by the system given back when the process ends in whatever way.
+pub(crate) fn lock_data_dir(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    let name = path.join("node.lock");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .with_context(|| format!("{} cannot be opened", name.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => anyhow::bail!(
+            "another node runs on {}; stop it, or choose another directory with --data-dir",
+            path.display()
+        ),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", name.display()))
+        }
+    }
+}
+
 /// Opens the database and sees to its tables, waiting for a server that is not
 /// there yet. `None` when a person did not want to wait any longer.
 pub(crate) async fn database(
@@ -218,4 +241,20 @@ pub(crate) fn policy(settings: config::Frames, topics: nemeses_protocol::Topics)
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_node_is_kept_away_until_the_first_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock_data_dir(folder.path()).unwrap();
+        let refusal = lock_data_dir(folder.path()).unwrap_err().to_string();
+        assert!(refusal.starts_with("another node runs on"), "{refusal}");
+        assert!(refusal.contains("--data-dir"), "{refusal}");
+        drop(first);
+        lock_data_dir(folder.path()).unwrap();
+    }
 }

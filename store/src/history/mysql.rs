@@ -97,6 +97,13 @@ impl Server {
         Ok(arguments)
     }
 
+    async fn connection(
+        &self,
+        pool: &MySqlPool,
+    ) -> Result<sqlx::pool::PoolConnection<MySql>, Fault> {
+        pool.acquire().await.map_err(|error| self.fault(&error))
+    }
+
     fn fault(&self, error: &sqlx::Error) -> Fault {
         sort_error(error, &self.endpoint, |error| {
             error.try_downcast_ref::<MySqlDatabaseError>().map_or(Kind::Unavailable, |error| {
@@ -112,9 +119,11 @@ adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_i
 impl Product for Arc<Server> {
     const STORE: &'static str = "MySQL";
     const DIALECT: Dialect = Dialect::MySql;
-    const FRESH: Migration = Migration { version: 2, sql: include_str!("../../../schema.sql") };
-    const UPGRADES: &'static [Migration] =
-        &[Migration { version: 2, sql: include_str!("mysql/upgrade_2.sql") }];
+    const FRESH: Migration = Migration { version: 3, sql: include_str!("../../../schema.sql") };
+    const UPGRADES: &'static [Migration] = &[
+        Migration { version: 2, sql: include_str!("mysql/upgrade_2.sql") },
+        Migration { version: 3, sql: include_str!("mysql/upgrade_3.sql") },
+    ];
 
     type Row = MySqlRow;
     type Session = ServerSession;

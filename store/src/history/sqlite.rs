@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -29,6 +29,8 @@ use crate::StoreError;
 const TOP_BIT: u64 = 1 << 63;
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries to open a file that others are opening.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// KiB of pages held by the writer: the hot pages are the rows of the current
 /// buckets, 10 000 devices x 30 rows x 100 bytes = 30 MB, and their neighbours.
 const WRITER_CACHE_KIB: u32 = 64 * 1024;
@@ -126,12 +128,39 @@ impl File {
         Ok(arguments)
     }
 
+    /// A connection of this pool. Those that find a new file at the same moment
+    /// all switch it to WAL, and SQLite answers BUSY at once to all but one of
+    /// them: whoever waits could wait for one that waits for it.
+    async fn connection(
+        &self,
+        pool: &SqlitePool,
+    ) -> Result<sqlx::pool::PoolConnection<Sqlite>, Fault> {
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        loop {
+            match pool.acquire().await {
+                Ok(connection) => return Ok(connection),
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(error) => return Err(self.fault(&error)),
+            }
+        }
+    }
+
     fn fault(&self, error: &sqlx::Error) -> Fault {
         sort_error(error, &self.endpoint, |error| {
             let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
             sqlite_kind(code, error.message())
         })
     }
+}
+
+/// Whether another connection is in the way, for a moment.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const PRIMARY_MASK: i32 = 0xff;
+    const BUSY: i32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & PRIMARY_MASK == BUSY)
 }
 
 adapter!(File, FileSession, Sqlite, SqliteRow, drawn_id);
@@ -145,9 +174,11 @@ fn drawn_id(done: &SqliteQueryResult) -> u64 {
 impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
-    const FRESH: Migration = Migration { version: 2, sql: include_str!("sqlite/schema.sql") };
-    const UPGRADES: &'static [Migration] =
-        &[Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") }];
+    const FRESH: Migration = Migration { version: 3, sql: include_str!("sqlite/schema.sql") };
+    const UPGRADES: &'static [Migration] = &[
+        Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
+        Migration { version: 3, sql: include_str!("sqlite/upgrade_3.sql") },
+    ];
 
     type Row = SqliteRow;
     type Session = FileSession;

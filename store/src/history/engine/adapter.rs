@@ -6,9 +6,10 @@
 //! would hold the line for ever.
 
 /// Defines `$session` (a transaction on a connection of the product `$product`)
-/// and the read methods of `$product`, which has the fields `timeout` and the
-/// methods `arguments(&[Value]) -> Result<Arguments, Fault>` and
-/// `fault(&self, &sqlx::Error) -> Fault`.
+/// and the read methods of `$product`, which has the fields `timeout` and
+/// `endpoint` and the methods `arguments(&[Value]) -> Result<Arguments, Fault>`,
+/// `fault(&self, &sqlx::Error) -> Fault` and
+/// `connection(&self, &Pool) -> Result<PoolConnection, Fault>`.
 macro_rules! adapter {
     ($product:ident, $session:ident, $database:ty, $row:ty, $drawn_id:expr) => {
         /// A transaction. Closes its connection when it is dropped unfinished.
@@ -38,7 +39,7 @@ macro_rules! adapter {
                 pool: &sqlx::Pool<$database>,
                 words: &'static str,
             ) -> Result<$session, Fault> {
-                let connection = pool.acquire().await.map_err(|error| self.fault(&error))?;
+                let connection = self.connection(pool).await?;
                 let mut session =
                     $session { connection: Some(connection), product: std::sync::Arc::clone(self) };
                 session.control(words).await?;
@@ -52,7 +53,13 @@ macro_rules! adapter {
                 values: &[Value<'_>],
             ) -> Result<Vec<$row>, Fault> {
                 let query = sqlx::query_with(sql, Self::arguments(values)?);
-                self.within(query.fetch_all(pool)).await
+                let mut connection = self.connection(pool).await?;
+                let rows = self.within(query.fetch_all(&mut *connection)).await;
+                if matches!(&rows, Err(fault) if fault.kind == Kind::Unavailable) {
+                    // Its answer may still come, and belongs to nobody.
+                    connection.close_on_drop();
+                }
+                rows
             }
 
             fn stream_from<'s>(

@@ -1,0 +1,1 @@
+-- Version 3: sessions, tokens, groups and what else people need to work with devices.
