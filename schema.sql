@@ -142,6 +142,114 @@ CREATE TABLE IF NOT EXISTS claims (
     PRIMARY KEY (name)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- What people say of a device. A device without a row here is as good as any;
+-- deleting the row deletes nothing else. tags are separated by line feeds; a
+-- threshold that is NULL is the usual one.
+CREATE TABLE IF NOT EXISTS devices (
+    device        INT UNSIGNED    NOT NULL,
+    name          VARCHAR(100)    NOT NULL,
+    vehicle       VARCHAR(100)    NOT NULL,
+    tags          TEXT            NOT NULL,
+    live_ttl_s    INT UNSIGNED    NULL,
+    motion_kmh    INT UNSIGNED    NULL,
+    stop_s        INT UNSIGNED    NULL,
+    retention     VARCHAR(32)     NOT NULL DEFAULT 'default',
+    created_at_ms BIGINT UNSIGNED NOT NULL,
+    updated_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (device)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Groups of devices, and who may see all devices of one.
+CREATE TABLE IF NOT EXISTS device_groups (
+    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    name          VARCHAR(100)    NOT NULL,
+    created_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY device_groups_name (name)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS group_devices (
+    group_id    BIGINT UNSIGNED NOT NULL,
+    device      INT UNSIGNED    NOT NULL,
+    added_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (group_id, device),
+    KEY group_devices_device (device)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS user_groups (
+    user_id       BIGINT UNSIGNED NOT NULL,
+    group_id      BIGINT UNSIGNED NOT NULL,
+    granted_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (user_id, group_id),
+    KEY user_groups_group (group_id)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Days (recorded_at / 86400) of a device whose rows changed in a slot of arrival
+-- (Unix seconds / 600), written in the transaction that stores the rows: what
+-- daily has not taken in yet.
+CREATE TABLE IF NOT EXISTS daily_marks (
+    slot   INT UNSIGNED NOT NULL,
+    device INT UNSIGNED NOT NULL,
+    day    INT UNSIGNED NOT NULL,
+    PRIMARY KEY (slot, device, day),
+    KEY daily_marks_device (device, day)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Sums of a device's day (UTC). A row holds what it takes to go on where it
+-- ends; before_at is the last row before the day, from which its first leg leads.
+CREATE TABLE IF NOT EXISTS daily (
+    device              INT UNSIGNED     NOT NULL,
+    day                 INT UNSIGNED     NOT NULL,
+    row_count           BIGINT UNSIGNED  NOT NULL,
+    before_at           INT UNSIGNED     NULL,
+    before_hash         BIGINT UNSIGNED  NULL,
+    first_at            INT UNSIGNED     NOT NULL,
+    first_odometer_m    INT UNSIGNED     NOT NULL,
+    first_hour_min      INT UNSIGNED     NOT NULL,
+    last_at             INT UNSIGNED     NOT NULL,
+    last_hash           BIGINT UNSIGNED  NOT NULL,
+    last_odometer_m     INT UNSIGNED     NOT NULL,
+    last_hour_min       INT UNSIGNED     NOT NULL,
+    last_speed_kmh      TINYINT UNSIGNED NULL,
+    last_ignition       TINYINT UNSIGNED NOT NULL,
+    place_at            INT UNSIGNED     NULL,
+    place_latitude_udeg INT              NOT NULL,
+    place_longitude_udeg INT             NOT NULL,
+    odometer_sum_m      BIGINT UNSIGNED  NOT NULL,
+    gps_sum_mm          BIGINT UNSIGNED  NOT NULL,
+    unmetered_sum_mm    BIGINT UNSIGNED  NOT NULL,
+    moving_s            BIGINT UNSIGNED  NOT NULL,
+    idle_s              BIGINT UNSIGNED  NOT NULL,
+    engine_s            BIGINT UNSIGNED  NOT NULL,
+    silent_s            BIGINT UNSIGNED  NOT NULL,
+    engine_legs         BIGINT UNSIGNED  NOT NULL,
+    max_speed_kmh       TINYINT UNSIGNED NULL,
+    PRIMARY KEY (device, day)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Which row of a device is its newest, and which is its newest with a GPS fix,
+-- as of the days in daily; and the seconds between its frames, with the ignition
+-- on and off.
+CREATE TABLE IF NOT EXISTS device_last (
+    device         INT UNSIGNED    NOT NULL,
+    day            INT UNSIGNED    NOT NULL,
+    newest_at      INT UNSIGNED    NOT NULL,
+    newest_hash    BIGINT UNSIGNED NOT NULL,
+    fix_at         INT UNSIGNED    NULL,
+    fix_hash       BIGINT UNSIGNED NULL,
+    interval_on_s  INT UNSIGNED    NULL,
+    interval_off_s INT UNSIGNED    NULL,
+    PRIMARY KEY (device)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Work that one process does for all: who does it, and until when that holds.
+CREATE TABLE IF NOT EXISTS leases (
+    name     VARCHAR(32)     NOT NULL,
+    holder   VARCHAR(64)     NOT NULL,
+    until_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (name)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- The versions of this schema that were applied.
 CREATE TABLE IF NOT EXISTS schema_version (
     version       INT UNSIGNED    NOT NULL,

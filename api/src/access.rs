@@ -126,7 +126,7 @@ mod tests {
     const OTHER: DeviceId = DeviceId::new(0x0A_3F74);
 
     fn user(role: Role, devices: &[DeviceId]) -> Principal {
-        Principal::User(Arc::new(Access { role, devices: devices.to_vec() }))
+        Principal::User(Arc::new(Access { role, devices: devices.to_vec(), groups: vec![] }))
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub enum StoreError {
     /// A thing with this name exists already.
     #[error("{0} exists already")]
     Exists(String),
+    /// There is no such thing to do this to.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// A bound of ours is reached.
+    #[error("{0}")]
+    Full(String),
     /// The configuration of the store is wrong (URL, TLS, rights).
     #[error("{0}")]
     Configuration(String),

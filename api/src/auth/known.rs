@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn access() -> Arc<Access> {
-        Arc::new(Access { role: Role::Viewer, devices: vec![] })
+        Arc::new(Access { role: Role::Viewer, devices: vec![], groups: vec![] })
     }
 
     #[test]

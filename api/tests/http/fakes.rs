@@ -209,7 +209,7 @@ impl FakeUsers {
     }
     /// What the user of this number may do; there need be no account.
     pub(crate) fn set_access(&self, id: u64, role: Role, devices: &[DeviceId]) {
-        let access = Access { role, devices: devices.to_vec() };
+        let access = Access { role, devices: devices.to_vec(), groups: vec![] };
         self.access.lock().unwrap().insert(id, access);
     }
     pub(crate) fn forget(&self, id: u64) {

@@ -98,8 +98,11 @@ pub struct Added {
 pub struct Access {
     /// The role.
     pub role: Role,
-    /// Devices granted to a viewer, in order; empty for the other roles, who see all.
+    /// Devices granted to a viewer, one by one or by group, in order; empty for the
+    /// other roles, who see all.
     pub devices: Vec<DeviceId>,
+    /// Groups granted to a viewer, in order; empty for the other roles.
+    pub groups: Vec<u64>,
 }
 
 /// The form in which addresses are kept and compared.
@@ -135,7 +138,7 @@ pub trait Users: Send + Sync {
     /// What the person may do now; `None` when there is no such account.
     async fn access(&self, id: u64) -> Result<Option<Access>, StoreError>;
 
-    /// The devices granted to a person, in order.
+    /// The devices granted to a person one by one, in order.
     async fn grants(&self, id: u64) -> Result<Vec<DeviceId>, StoreError>;
 
     /// Lets a person see a device; `false` when it was granted already.

@@ -10,7 +10,9 @@
 pub mod accounts;
 pub mod books;
 pub mod dead_letters;
+pub mod devices;
 mod engine;
+pub mod groups;
 pub mod logins;
 mod mysql;
 mod open;
@@ -31,6 +33,8 @@ pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts,
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
 };
+pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
+pub use groups::{Group, Groups, MAX_GROUPS};
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
 pub use open::{Database, Options, open};
 pub use secret::{PlainSecret, SecretHash};

@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::accounts::Users;
 use super::books::Books;
 use super::dead_letters::DeadLetters;
+use super::devices::Devices;
+use super::groups::Groups;
 use super::logins::Logins;
 use super::{History, mysql, sqlite};
 use crate::StoreError;
@@ -40,6 +42,8 @@ pub struct Database {
     pub(super) logins: Arc<dyn Logins>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
     pub(super) books: Arc<dyn Books>,
+    pub(super) devices: Arc<dyn Devices>,
+    pub(super) groups: Arc<dyn Groups>,
 }
 
 impl Database {
@@ -58,6 +62,14 @@ impl Database {
     /// The dead letters.
     pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
         Arc::clone(&self.dead_letters)
+    }
+    /// The devices' profiles.
+    pub fn devices(&self) -> Arc<dyn Devices> {
+        Arc::clone(&self.devices)
+    }
+    /// The groups.
+    pub fn groups(&self) -> Arc<dyn Groups> {
+        Arc::clone(&self.groups)
     }
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {

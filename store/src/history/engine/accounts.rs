@@ -26,6 +26,11 @@ const SET_ROLE: &str = "UPDATE users SET role = ? WHERE email = ?";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = ? WHERE id = ?";
 const ROLE: &str = "SELECT role FROM users WHERE id = ?";
 const GRANTS: &str = "SELECT device FROM user_devices WHERE user_id = ? ORDER BY device LIMIT ?";
+/// What a viewer sees: devices granted one by one, and those of granted groups.
+const SEEN: &str = "SELECT device FROM user_devices WHERE user_id = ? \
+    UNION SELECT gd.device FROM user_groups ug \
+    JOIN group_devices gd ON gd.group_id = ug.group_id WHERE ug.user_id = ? \
+    ORDER BY device LIMIT ?";
 const COUNT_GRANTS: &str = "SELECT COUNT(*) FROM user_devices WHERE user_id = ?";
 const GRANT: &str = "INSERT INTO user_devices (user_id, device, granted_at_ms) VALUES (?, ?, ?)";
 const REVOKE: &str = "DELETE FROM user_devices WHERE user_id = ? AND device = ?";
@@ -99,11 +104,17 @@ impl<P: Product> Engine<P> {
         let rows = self.product.rows(fixed(ROLE), &[id.into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let role = role_of(row, 0)?;
-        let devices = match role {
-            Role::Viewer => self.read_grants(id).await?,
-            Role::Admin | Role::Operator => Vec::new(),
+        let (devices, groups) = match role {
+            Role::Viewer => (self.read_seen(id).await?, self.read_groups_of(id).await?),
+            Role::Admin | Role::Operator => (Vec::new(), Vec::new()),
         };
-        Ok(Some(Access { role, devices }))
+        Ok(Some(Access { role, devices, groups }))
+    }
+
+    async fn read_seen(&self, id: u64) -> Result<Vec<DeviceId>, Fault> {
+        let values = [id.into(), id.into(), MAX_GRANTS.into()];
+        let rows = self.product.rows(fixed(SEEN), &values).await?;
+        rows.iter().map(|row| row.need(0).map(DeviceId::new)).collect()
     }
 
     async fn read_grants(&self, id: u64) -> Result<Vec<DeviceId>, Fault> {

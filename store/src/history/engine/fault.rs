@@ -13,6 +13,10 @@ pub(in crate::history) enum Kind {
     Taken,
     /// Nothing, for these values.
     Refused,
+    /// Nothing: what is meant is not there.
+    Missing,
+    /// Nothing: a bound of ours is reached.
+    Full,
     /// Migrating.
     Schema,
     /// Another URL, other rights.
@@ -43,6 +47,8 @@ impl Fault {
                 StoreError::Unavailable { store, detail: self.detail }
             }
             Kind::Taken | Kind::Refused => StoreError::Refused { store, detail: self.detail },
+            Kind::Missing => StoreError::Missing(self.detail),
+            Kind::Full => StoreError::Full(self.detail),
             Kind::Schema => StoreError::Schema(format!(
                 "{store}: the tables are not the ones this program needs; \
                  run `nemeses migrate` ({})",

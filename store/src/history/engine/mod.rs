@@ -9,7 +9,9 @@ mod codes;
 mod commit;
 mod days;
 mod dead_letters;
+mod devices;
 mod fault;
+mod groups;
 mod insert;
 mod ladder;
 mod logins;
@@ -55,7 +57,9 @@ impl<P: Product> Engine<P> {
             users: Arc::clone(&engine) as _,
             logins: Arc::clone(&engine) as _,
             dead_letters: Arc::clone(&engine) as _,
-            books: engine,
+            books: Arc::clone(&engine) as _,
+            devices: Arc::clone(&engine) as _,
+            groups: engine,
         }
     }
 

@@ -59,6 +59,8 @@ pub(in crate::history) enum Join {
     Add,
     /// The larger.
     Larger,
+    /// The new one.
+    New,
 }
 
 impl Join {
@@ -75,6 +77,7 @@ impl Join {
         match self {
             Self::Keep => format!("{column} = {column}"),
             Self::Add => format!("{column} = {column} + {new}"),
+            Self::New => format!("{column} = {new}"),
             Self::Larger => format!("{column} = {larger}({column}, {new})"),
         }
     }

@@ -111,6 +111,100 @@ CREATE TABLE IF NOT EXISTS claims (
     claimed_at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS devices (
+    device INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    vehicle TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    live_ttl_s INTEGER,
+    motion_kmh INTEGER,
+    stop_s INTEGER,
+    retention TEXT NOT NULL DEFAULT 'default',
+    created_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (device)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS device_groups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    UNIQUE (name)
+);
+
+CREATE TABLE IF NOT EXISTS group_devices (
+    group_id INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    added_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (group_id, device)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS group_devices_device ON group_devices (device);
+
+CREATE TABLE IF NOT EXISTS user_groups (
+    user_id INTEGER NOT NULL,
+    group_id INTEGER NOT NULL,
+    granted_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (user_id, group_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS user_groups_group ON user_groups (group_id);
+
+CREATE TABLE IF NOT EXISTS daily_marks (
+    slot INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    PRIMARY KEY (slot, device, day)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS daily_marks_device ON daily_marks (device, day);
+
+CREATE TABLE IF NOT EXISTS daily (
+    device INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    row_count INTEGER NOT NULL,
+    before_at INTEGER,
+    before_hash INTEGER,
+    first_at INTEGER NOT NULL,
+    first_odometer_m INTEGER NOT NULL,
+    first_hour_min INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    last_hash INTEGER NOT NULL,
+    last_odometer_m INTEGER NOT NULL,
+    last_hour_min INTEGER NOT NULL,
+    last_speed_kmh INTEGER,
+    last_ignition INTEGER NOT NULL,
+    place_at INTEGER,
+    place_latitude_udeg INTEGER NOT NULL,
+    place_longitude_udeg INTEGER NOT NULL,
+    odometer_sum_m INTEGER NOT NULL,
+    gps_sum_mm INTEGER NOT NULL,
+    unmetered_sum_mm INTEGER NOT NULL,
+    moving_s INTEGER NOT NULL,
+    idle_s INTEGER NOT NULL,
+    engine_s INTEGER NOT NULL,
+    silent_s INTEGER NOT NULL,
+    engine_legs INTEGER NOT NULL,
+    max_speed_kmh INTEGER,
+    PRIMARY KEY (device, day)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS device_last (
+    device INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    newest_at INTEGER NOT NULL,
+    newest_hash INTEGER NOT NULL,
+    fix_at INTEGER,
+    fix_hash INTEGER,
+    interval_on_s INTEGER,
+    interval_off_s INTEGER,
+    PRIMARY KEY (device)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (name)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS schema_version (
     version       INTEGER NOT NULL PRIMARY KEY,
     applied_at_ms INTEGER NOT NULL

@@ -68,10 +68,10 @@ pub(crate) async fn devices_are_granted_and_taken_away(site: Site) {
 
     assert_eq!(users.grants(ana).await.unwrap(), [two, one]);
     let access = users.access(ana).await.unwrap().unwrap();
-    assert_eq!(access, Access { role: Role::Viewer, devices: vec![two, one] });
+    assert_eq!(access, Access { role: Role::Viewer, devices: vec![two, one], groups: vec![] });
     assert!(users.set_role("ana@example.org", Role::Operator).await.unwrap());
     let access = users.access(ana).await.unwrap().unwrap();
-    assert_eq!(access, Access { role: Role::Operator, devices: vec![] });
+    assert_eq!(access, Access { role: Role::Operator, devices: vec![], groups: vec![] });
     assert_eq!(users.grants(ana).await.unwrap(), [two, one]);
 
     assert!(users.revoke(ana, one).await.unwrap());

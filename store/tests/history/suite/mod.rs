@@ -2,6 +2,7 @@
 
 mod accounts;
 mod commits;
+mod devices;
 mod letters;
 mod logins;
 mod lookups;
@@ -10,6 +11,7 @@ mod schema;
 
 pub(crate) use accounts::*;
 pub(crate) use commits::*;
+pub(crate) use devices::*;
 pub(crate) use letters::*;
 pub(crate) use logins::*;
 pub(crate) use lookups::*;
@@ -45,6 +47,11 @@ macro_rules! all_cases {
             accounts_live_their_life,
             devices_are_granted_and_taken_away,
             grants_have_a_bound,
+            profiles_live_their_life,
+            every_device_with_a_trace_is_known,
+            groups_live_their_life,
+            a_viewer_sees_granted_devices_and_granted_groups,
+            what_a_viewer_sees_by_groups_has_a_bound,
             of_accounts_made_at_once_one_is_the_first,
             a_frame_is_looked_up,
             books_are_read_by_worker_and_minute,

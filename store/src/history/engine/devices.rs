@@ -1,0 +1,260 @@
+//! The devices' profiles, and what is known of all devices, in SQL.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use nemeses_protocol::{DeviceId, PositionRecord};
+
+use super::Engine;
+use super::fault::{Fault, Kind};
+use super::ladder::{WIDE, rungs};
+use super::rows::position_of;
+use super::seam::{Dialect, Product, Session, fixed, sql};
+use super::sql::{Join, POSITION_COLUMNS, insert, or_join, placeholders};
+use super::value::{Fields, Value};
+use super::work::Work;
+use crate::StoreError;
+use crate::history::BUCKET_SECONDS;
+use crate::history::devices::{Devices, KnownDevice, LastKnown, Profile, Rhythm};
+
+const COLUMNS: &[&str] = &[
+    "device",
+    "name",
+    "vehicle",
+    "tags",
+    "live_ttl_s",
+    "motion_kmh",
+    "stop_s",
+    "retention",
+    "created_at_ms",
+    "updated_at_ms",
+];
+const FIND: &str = "SELECT device, name, vehicle, tags, live_ttl_s, motion_kmh, stop_s, \
+    retention, created_at_ms, updated_at_ms FROM devices WHERE device = ?";
+const MOTION: &str = "SELECT motion_kmh FROM devices WHERE device = ?";
+const REMOVE: &str = "DELETE FROM devices WHERE device = ?";
+const REGISTERED: &str = "SELECT EXISTS (SELECT 1 FROM devices WHERE device = ?) \
+    OR EXISTS (SELECT 1 FROM logins WHERE device = ?) \
+    OR EXISTS (SELECT 1 FROM group_devices WHERE device = ?)";
+/// Slot 0 says: from the first row of the day on, whatever was known.
+const MARK_ALL_DAYS: &str = "INSERT INTO daily_marks (slot, device, day) \
+    SELECT 0, d.device, d.day FROM device_days d WHERE d.device = ? AND NOT EXISTS \
+    (SELECT 1 FROM daily_marks m WHERE m.slot = 0 AND m.device = d.device AND m.day = d.day)";
+const FORGET_SUMS: &str = "DELETE FROM daily WHERE device = ?";
+
+/// The devices that have rows, by jumping from one to the next: the table has a
+/// row for each of their days. MySQL does so by itself.
+const SEEN_MYSQL: &str = "SELECT device, 1 FROM device_days GROUP BY device";
+const SEEN_SQLITE: &str = "SELECT device, 1 FROM (WITH RECURSIVE seen (device) AS \
+    (SELECT MIN(device) FROM device_days UNION ALL \
+    SELECT (SELECT MIN(d.device) FROM device_days d WHERE d.device > seen.device) \
+    FROM seen WHERE seen.device IS NOT NULL) \
+    SELECT device FROM seen WHERE device IS NOT NULL)";
+
+fn known_sql(dialect: Dialect) -> String {
+    let seen = match dialect {
+        Dialect::MySql => SEEN_MYSQL,
+        Dialect::Sqlite => SEEN_SQLITE,
+    };
+    format!(
+        "SELECT k.device, COALESCE(p.name, ''), COALESCE(p.vehicle, ''), COALESCE(p.tags, ''), \
+         p.live_ttl_s, p.motion_kmh, p.stop_s, COALESCE(p.retention, ''), p.created_at_ms, \
+         p.updated_at_ms, k.has_rows, l.interval_on_s, l.interval_off_s \
+         FROM (SELECT device, MAX(has_rows) AS has_rows FROM ( \
+         SELECT device, 0 AS has_rows FROM devices \
+         UNION ALL SELECT device, 0 FROM logins WHERE device IS NOT NULL \
+         UNION ALL SELECT device, 0 FROM group_devices \
+         UNION ALL {seen}) traces GROUP BY device) k \
+         LEFT JOIN devices p ON p.device = k.device \
+         LEFT JOIN device_last l ON l.device = k.device ORDER BY k.device"
+    )
+}
+
+/// The rows that `device_last` names for so many devices, by a pair of its columns.
+fn last_sql(at: &str, hash: &str, devices: usize, dialect: Dialect) -> String {
+    let columns: Vec<String> =
+        POSITION_COLUMNS.iter().map(|column| format!("p.{column}")).collect();
+    let columns = columns.join(", ");
+    let divided = match dialect {
+        Dialect::MySql => "DIV",
+        Dialect::Sqlite => "/",
+    };
+    format!(
+        "SELECT {columns} FROM device_last l JOIN positions p \
+         ON p.bucket = l.{at} {divided} {BUCKET_SECONDS} AND p.device = l.device \
+         AND p.recorded_at = l.{at} AND p.frame_hash = l.{hash} WHERE l.device IN ({})",
+        placeholders(devices)
+    )
+}
+
+/// Those of so many devices with rows that `device_last` does not know of.
+fn stale_sql(devices: usize) -> String {
+    format!(
+        "SELECT DISTINCT m.device FROM daily_marks m LEFT JOIN device_last l \
+         ON l.device = m.device WHERE m.device IN ({}) AND (l.day IS NULL OR m.day >= l.day)",
+        placeholders(devices)
+    )
+}
+
+#[async_trait]
+impl<P: Product> Devices for Engine<P> {
+    async fn put(&self, profile: &Profile) -> Result<bool, StoreError> {
+        let tags = profile.tags.join("\n");
+        let put = self.transact(Put { profile, tags: &tags }).await;
+        put.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn find(&self, device: DeviceId) -> Result<Option<Profile>, StoreError> {
+        let rows = self.product.rows(fixed(FIND), &[device.into()]).await;
+        rows.and_then(|rows| rows.first().map(profile_of).transpose())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn remove(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let removed = self.transact(Remove { device }).await;
+        removed.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn known(&self) -> Result<Vec<KnownDevice>, StoreError> {
+        let rows = self.product.rows(sql(known_sql(P::DIALECT)), &[]).await;
+        rows.and_then(|rows| rows.iter().map(known_of).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn is_registered(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let rows = self.product.rows(fixed(REGISTERED), &[device.into(); 3]).await;
+        rows.and_then(|rows| rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0)))
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn last_known(&self, devices: &[DeviceId]) -> Result<Vec<LastKnown>, StoreError> {
+        self.read_last(devices).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+}
+
+impl<P: Product> Engine<P> {
+    async fn read_last(&self, devices: &[DeviceId]) -> Result<Vec<LastKnown>, Fault> {
+        let mut found: HashMap<DeviceId, LastKnown> = HashMap::with_capacity(devices.len());
+        for devices in rungs(devices, WIDE) {
+            let values: Vec<Value<'_>> = devices.iter().map(|device| (*device).into()).collect();
+            for record in self.read_rows_of("newest_at", "newest_hash", &values).await? {
+                let device = record.position.device;
+                found.entry(device).or_default().newest = Some(record);
+            }
+            for record in self.read_rows_of("fix_at", "fix_hash", &values).await? {
+                let device = record.position.device;
+                found.entry(device).or_default().fix = Some(record);
+            }
+            for row in self.product.rows(sql(stale_sql(values.len())), &values).await? {
+                found.entry(DeviceId::new(row.need(0)?)).or_default().stale = true;
+            }
+        }
+        Ok(devices.iter().map(|device| found.get(device).cloned().unwrap_or_default()).collect())
+    }
+
+    async fn read_rows_of(
+        &self,
+        at: &str,
+        hash: &str,
+        devices: &[Value<'_>],
+    ) -> Result<Vec<PositionRecord>, Fault> {
+        let text = last_sql(at, hash, devices.len(), P::DIALECT);
+        let rows = self.product.rows(sql(text), devices).await?;
+        rows.iter().map(position_of).collect()
+    }
+}
+
+fn profile_of(row: &impl Fields) -> Result<Profile, Fault> {
+    let tags = row.text(3)?;
+    Ok(Profile {
+        device: DeviceId::new(row.need(0)?),
+        name: row.text(1)?,
+        vehicle: row.text(2)?,
+        tags: tags.split('\n').filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
+        live_ttl_s: row.maybe(4)?,
+        motion_kmh: row.maybe(5)?,
+        stop_s: row.maybe(6)?,
+        retention: row.text(7)?,
+        created_at_ms: row.need(8)?,
+        updated_at_ms: row.need(9)?,
+    })
+}
+
+fn known_of(row: &impl Fields) -> Result<KnownDevice, Fault> {
+    Ok(KnownDevice {
+        device: DeviceId::new(row.need(0)?),
+        profile: row.number(8)?.map(|_| profile_of(row)).transpose()?,
+        has_rows: row.need::<u64>(10)? != 0,
+        rhythm: Rhythm { on_s: row.maybe(11)?, off_s: row.maybe(12)? },
+    })
+}
+
+/// What changed in the kept threshold changes the sums of all days.
+async fn compute_anew<S: Session>(session: &mut S, device: DeviceId) -> Result<(), Fault> {
+    session.execute(fixed(FORGET_SUMS), &[device.into()]).await?;
+    let marked = session.execute(fixed(MARK_ALL_DAYS), &[device.into()]).await;
+    match marked {
+        // Another transaction marked the same days meanwhile: look again.
+        Err(fault) if fault.kind == Kind::Taken => Err(Fault::new(Kind::Conflict, fault.detail)),
+        other => other.map(drop),
+    }
+}
+
+struct Put<'a> {
+    profile: &'a Profile,
+    tags: &'a str,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Put<'_> {
+    type Output = bool;
+
+    async fn run(&self, session: &mut P::Session) -> Result<bool, Fault> {
+        let profile = self.profile;
+        let device = profile.device;
+        let rows = session.rows(fixed(MOTION), &[device.into()]).await?;
+        let before: Option<Option<u32>> = rows.first().map(|row| row.maybe(0)).transpose()?;
+        let values = [
+            device.into(),
+            profile.name.as_str().into(),
+            profile.vehicle.as_str().into(),
+            self.tags.into(),
+            profile.live_ttl_s.into(),
+            profile.motion_kmh.into(),
+            profile.stop_s.into(),
+            profile.retention.as_str().into(),
+            profile.created_at_ms.into(),
+            profile.updated_at_ms.into(),
+        ];
+        let changed: Vec<(&str, Join)> = COLUMNS[1..]
+            .iter()
+            .filter(|column| **column != "created_at_ms")
+            .map(|column| (*column, Join::New))
+            .collect();
+        let text = or_join(&insert("devices", COLUMNS, 1), P::DIALECT, &COLUMNS[..1], &changed);
+        session.execute(sql(text), &values).await?;
+        if before.flatten() != profile.motion_kmh {
+            compute_anew(session, device).await?;
+        }
+        Ok(before.is_none())
+    }
+}
+
+struct Remove {
+    device: DeviceId,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Remove {
+    type Output = bool;
+
+    async fn run(&self, session: &mut P::Session) -> Result<bool, Fault> {
+        let rows = session.rows(fixed(MOTION), &[self.device.into()]).await?;
+        let before: Option<Option<u32>> = rows.first().map(|row| row.maybe(0)).transpose()?;
+        let removed = session.execute(fixed(REMOVE), &[self.device.into()]).await?;
+        if before.flatten().is_some() {
+            compute_anew(session, self.device).await?;
+        }
+        Ok(removed > 0)
+    }
+}
