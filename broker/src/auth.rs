@@ -2,6 +2,7 @@
 //! that brings a user name; what a login may do stands in [`crate::rights`].
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use nemeses_protocol::{DeviceId, Speaker};
@@ -21,6 +22,17 @@ pub trait Authenticator: Send + Sync + 'static {
         password: Option<&[u8]>,
         peer: SocketAddr,
     ) -> Result<Login, Refusal>;
+
+    /// Which of these hold no longer: removed, disabled, or with another secret
+    /// than at their CONNECT. The door asks it for the logins of all open
+    /// connections every [`crate::DoorConfig::recheck_every`] and closes those.
+    ///
+    /// # Errors
+    /// It cannot be told now: all connections stay.
+    async fn revoked(&self, open: &[OpenLogin]) -> Result<Vec<OpenLogin>, Refusal> {
+        let _ = open;
+        Ok(Vec::new())
+    }
 }
 
 /// Who a client is.
@@ -30,6 +42,18 @@ pub struct Login {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Tells this state of the login (its secret, its role) from later ones; what
+    /// the number means is the [`Authenticator`]'s.
+    pub revision: u64,
+}
+
+/// The login of an open connection, as it was at CONNECT.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpenLogin {
+    /// [`Login::name`].
+    pub name: Arc<str>,
+    /// [`Login::revision`].
+    pub revision: u64,
 }
 
 /// What kind of client a login is.

@@ -36,6 +36,9 @@ pub struct DoorConfig {
     pub held_bytes_total: usize,
     /// From accept to a CONNECT that is let in.
     pub connect_deadline: Duration,
+    /// Between two looks at the logins of open connections: one that is disabled,
+    /// removed or has another secret is closed within this and the look-up's time.
+    pub recheck_every: Duration,
     /// For a TLS or WebSocket handshake.
     pub handshake_deadline: Duration,
     /// The keep-alive given to MQTT 5 clients that ask for none or a longer one,
@@ -80,6 +83,7 @@ impl Default for DoorConfig {
             window_per_connection: 1000,
             held_bytes_total: 64 * 1024 * 1024,
             connect_deadline: Duration::from_secs(10),
+            recheck_every: Duration::from_secs(5),
             handshake_deadline: Duration::from_secs(10),
             longest_keep_alive_s: 0,
             write_deadline: Duration::from_secs(30),
@@ -127,6 +131,7 @@ impl DoorConfig {
         within("max_subscriptions", self.max_subscriptions, &(1..=65_535), "1 to 65535")?;
         for (setting, deadline) in [
             ("connect_deadline", self.connect_deadline),
+            ("recheck_every", self.recheck_every),
             ("handshake_deadline", self.handshake_deadline),
             ("write_deadline", self.write_deadline),
         ] {

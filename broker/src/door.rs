@@ -1,5 +1,6 @@
 //! The door: bound, run and held.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -96,6 +97,7 @@ impl Door {
     /// again.
     pub async fn run(self, stop: Stop) -> Result<()> {
         let router_died = self.shared.hub.router_died().clone();
+        let shared = Arc::clone(&self.shared);
         let porter = Porter {
             room: Arc::new(Semaphore::new(self.shared.config.max_connections)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
@@ -106,6 +108,7 @@ impl Door {
         let accepting = self.listeners.into_all().map(|listener| porter.accept(listener));
         let served = tokio::select! {
             _ = futures_util::future::join_all(accepting) => Ok(()),
+            never = watch_logins(&shared) => match never {},
             () = router_died.cancelled() => Err(anyhow::anyhow!("the door's router has died")),
         };
         // Whatever the cause, connections drain. `stop.all` reaches each of them.
@@ -113,6 +116,27 @@ impl Door {
         porter.connections.close();
         porter.connections.wait().await;
         served
+    }
+}
+
+/// Closes the connections of logins that were disabled, removed or changed since
+/// their CONNECT, again and again. Who cannot be asked about, stays.
+async fn watch_logins(shared: &Shared) -> Infallible {
+    loop {
+        tokio::time::sleep(shared.config.recheck_every).await;
+        let open = shared.hub.open_logins();
+        if open.is_empty() {
+            continue;
+        }
+        if let Ok(revoked) = shared.rights.revoked(&open).await
+            && !revoked.is_empty()
+        {
+            tracing::info!(
+                logins = revoked.len(),
+                "connections of logins that hold no longer are closed"
+            );
+            shared.hub.revoke(revoked);
+        }
     }
 }
 

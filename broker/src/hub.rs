@@ -1,7 +1,7 @@
 //! What connections share: who is connected, who listens to whose replies and
 //! commands, which filters anybody has, retained messages and the router.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -10,7 +10,8 @@ use bytes::Bytes;
 use nemeses_protocol::{DeviceId, topic_matches};
 use tokio_util::sync::CancellationToken;
 
-use crate::mailbox::{Delivery, Mailbox};
+use crate::auth::OpenLogin;
+use crate::mailbox::{Delivery, Dismissed, Mailbox};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::packet::{Qos, Reason};
@@ -41,9 +42,18 @@ pub(crate) struct Listening {
 /// Login and client id.
 pub(crate) type ClientKey = (Arc<str>, Arc<str>);
 
+/// A client that is connected.
+pub(crate) struct Client {
+    /// Its connection's number.
+    pub(crate) connection: u64,
+    /// The state of its login at CONNECT.
+    pub(crate) revision: u64,
+    pub(crate) mailbox: Arc<Mailbox>,
+}
+
 /// The shared state.
 pub(crate) struct Hub {
-    clients: Mutex<HashMap<ClientKey, (u64, Arc<Mailbox>)>>,
+    clients: Mutex<HashMap<ClientKey, Client>>,
     /// By call and connection, so that each goes out of the map in O(log n).
     listening: Mutex<BTreeMap<(Call, u64), Listening>>,
     /// Filters served by the router, and how many subscriptions have each.
@@ -91,18 +101,40 @@ impl Hub {
     }
 
     /// Enters a client; one with the same login and id is told to go.
-    pub(crate) fn enter(&self, key: ClientKey, connection: u64, mailbox: Arc<Mailbox>) {
-        let earlier = lock(&self.clients).insert(key, (connection, mailbox));
-        if let Some((_, earlier)) = earlier {
+    pub(crate) fn enter(&self, key: ClientKey, client: Client) {
+        let earlier = lock(&self.clients).insert(key, client);
+        if let Some(earlier) = earlier {
             self.metrics.taken_over.inc();
-            earlier.take_over();
+            earlier.mailbox.dismiss(Dismissed::TakenOver);
+        }
+    }
+
+    /// The logins of all clients, each state once; anonymous ones have none.
+    pub(crate) fn open_logins(&self) -> Vec<OpenLogin> {
+        let clients = lock(&self.clients);
+        let logins = clients.iter().filter(|((login, _), _)| !login.is_empty());
+        let open = |((login, _), client): (&ClientKey, &Client)| OpenLogin {
+            name: Arc::clone(login),
+            revision: client.revision,
+        };
+        logins.map(open).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Tells all clients of these logins to go.
+    pub(crate) fn revoke(&self, logins: Vec<OpenLogin>) {
+        let logins: BTreeSet<OpenLogin> = logins.into_iter().collect();
+        for ((login, _), client) in lock(&self.clients).iter() {
+            let open = OpenLogin { name: Arc::clone(login), revision: client.revision };
+            if logins.contains(&open) {
+                client.mailbox.dismiss(Dismissed::Revoked);
+            }
         }
     }
 
     /// A client goes, unless another has taken its place.
     pub(crate) fn leave(&self, key: &ClientKey, connection: u64) {
         let mut clients = lock(&self.clients);
-        if clients.get(key).is_some_and(|(present, _)| *present == connection) {
+        if clients.get(key).is_some_and(|present| present.connection == connection) {
             clients.remove(key);
         }
     }
@@ -232,6 +264,10 @@ mod tests {
         Hub::new(Metrics::default(), 4, 10, 1000)
     }
 
+    fn client(connection: u64, revision: u64, mailbox: &Arc<Mailbox>) -> Client {
+        Client { connection, revision, mailbox: Arc::clone(mailbox) }
+    }
+
     fn message(topic: &str, retain: bool) -> Message {
         Message {
             publisher: 0,
@@ -247,14 +283,30 @@ mod tests {
     fn the_same_client_takes_over_and_only_the_last_leaves() {
         let (hub, old, new) = (hub(), Arc::new(Mailbox::default()), Arc::new(Mailbox::default()));
         let key: ClientKey = ("login".into(), "id".into());
-        hub.enter(key.clone(), 1, Arc::clone(&old));
-        hub.enter(key.clone(), 2, Arc::clone(&new));
-        assert!(old.empty(true).taken_over);
+        hub.enter(key.clone(), client(1, 0, &old));
+        hub.enter(key.clone(), client(2, 0, &new));
+        assert_eq!(old.empty(true).dismissed, Some(Dismissed::TakenOver));
         hub.leave(&key, 1);
         assert_eq!(lock(&hub.clients).len(), 1);
         hub.leave(&key, 2);
         assert!(lock(&hub.clients).is_empty());
-        assert!(!new.empty(true).taken_over);
+        assert_eq!(new.empty(true).dismissed, None);
+    }
+
+    #[test]
+    fn only_clients_of_the_revoked_state_of_a_login_go() {
+        let hub = hub();
+        let mailboxes: [Arc<Mailbox>; 4] = std::array::from_fn(|_| Arc::default());
+        for (index, (login, revision)) in [("a", 1), ("a", 2), ("b", 1), ("", 1)].iter().enumerate()
+        {
+            let key: ClientKey = ((*login).into(), index.to_string().into());
+            hub.enter(key, client(1, *revision, &mailboxes[index]));
+        }
+        let open = |name: &str, revision| OpenLogin { name: name.into(), revision };
+        assert_eq!(hub.open_logins(), [open("a", 1), open("a", 2), open("b", 1)]);
+        hub.revoke(vec![open("a", 1)]);
+        let dismissed = mailboxes.map(|mailbox| mailbox.empty(true).dismissed.is_some());
+        assert_eq!(dismissed, [true, false, false, false]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod rumqttd_router;
 mod session;
 mod shared;
 
-pub use auth::{Authenticator, Login, NoLogins, Refusal, Role};
+pub use auth::{Authenticator, Login, NoLogins, OpenLogin, Refusal, Role};
 pub use config::{ConfigError, DoorConfig, TlsListen};
 pub use door::{Door, DoorHandle, DoorStats, Published};
 pub use intake::{Intake, IntakeMessage, Receipt, Reply};

@@ -30,12 +30,21 @@ pub(crate) struct Resolved {
     pub(crate) kept: bool,
 }
 
+/// Why a connection must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dismissed {
+    /// Another connection bears its id.
+    TakenOver,
+    /// Its login holds no longer.
+    Revoked,
+}
+
 /// Everything that waited.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
     pub(crate) resolved: Vec<Resolved>,
     pub(crate) deliveries: VecDeque<Delivery>,
-    pub(crate) taken_over: bool,
+    pub(crate) dismissed: Option<Dismissed>,
     delivery_bytes: usize,
     closed: bool,
 }
@@ -72,8 +81,9 @@ impl Mailbox {
         self.bell.notify_one();
     }
 
-    pub(crate) fn take_over(&self) {
-        self.lock().taken_over = true;
+    /// Tells the connection to end.
+    pub(crate) fn dismiss(&self, why: Dismissed) {
+        self.lock().dismissed = Some(why);
         self.bell.notify_one();
     }
 
@@ -88,7 +98,7 @@ impl Mailbox {
         let mut mail = self.lock();
         let mut taken = Mail {
             resolved: std::mem::take(&mut mail.resolved),
-            taken_over: mail.taken_over,
+            dismissed: mail.dismissed,
             ..Mail::default()
         };
         if with_deliveries {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::args::DatabaseArgs;
 use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json};
 
+/// What follows for those who are connected.
+const CLOSED_SOON: &str = "Running nodes close its open connections within seconds.";
 /// Logins read at once.
 const PAGE: u32 = 500;
 
@@ -21,12 +23,15 @@ pub(crate) enum DeviceCommand {
     Add(AddArgs),
     /// List the logins
     List(ListArgs),
-    /// Keep a login out, from its next connection on
+    /// Keep a login out; its open connections are closed within seconds
     Disable(NameArgs),
     /// Let a disabled login in again
     Enable(NameArgs),
-    /// Draw a new secret and show it, once; the old one ends
+    /// Draw a new secret and show it, once; the old one ends, and with it the
+    /// connections that are open
     Rotate(NameArgs),
+    /// Delete a login; its frames stay
+    Remove(NameArgs),
 }
 
 /// `nemeses device add`.
@@ -88,6 +93,7 @@ pub(crate) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
         DeviceCommand::Disable(args) => set_enabled(&args, false, now_ms).await,
         DeviceCommand::Enable(args) => set_enabled(&args, true, now_ms).await,
         DeviceCommand::Rotate(args) => rotate(&args, now_ms).await,
+        DeviceCommand::Remove(args) => remove(&args).await,
     }
 }
 
@@ -131,7 +137,21 @@ async fn set_enabled(args: &NameArgs, enabled: bool, now_ms: u64) -> anyhow::Res
     if args.output.json {
         return print_json(&json!({ "name": name, "enabled": enabled }));
     }
-    print(&format!("{name} is {}.\n", if enabled { "enabled" } else { "disabled" }))
+    print(&if enabled {
+        format!("{name} is enabled.\n")
+    } else {
+        format!("{name} is disabled. {CLOSED_SOON}\n")
+    })
+}
+
+async fn remove(args: &NameArgs) -> anyhow::Result<()> {
+    let logins = open_database(&args.database).await?.logins();
+    let name = known_name(logins.as_ref(), &args.name).await?;
+    anyhow::ensure!(logins.remove(&name).await?, "there is no login '{name}'");
+    if args.output.json {
+        return print_json(&json!({ "name": name, "removed": true }));
+    }
+    print(&format!("{name} is removed. {CLOSED_SOON} What it sent stays.\n"))
 }
 
 async fn rotate(args: &NameArgs, now_ms: u64) -> anyhow::Result<()> {

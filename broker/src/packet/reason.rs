@@ -49,6 +49,8 @@ impl Reason {
     pub const PACKET_TOO_LARGE: Self = Self(0x95);
     /// A limit of the door is reached.
     pub const QUOTA_EXCEEDED: Self = Self(0x97);
+    /// Closed by the operator: the login was disabled, removed or changed.
+    pub const ADMINISTRATIVE_ACTION: Self = Self(0x98);
     /// Frames could not be kept, or the will of the operator.
     pub const IMPLEMENTATION_SPECIFIC: Self = Self(0x83);
     /// `$share` is not served.

@@ -67,17 +67,17 @@ enum Event {
 impl Connection {
     /// Enters the client and welcomes it.
     pub(super) fn new(shared: &Arc<Shared>, wire: Wire, admitted: Admitted) -> Self {
-        let Admitted { number, protocol, key, role, keep_alive_s, receive_maximum, .. } = admitted;
+        let Admitted { number, protocol, key, role, revision, keep_alive_s, .. } = admitted;
         let client_id = Arc::clone(&key.1);
         let packet_limit = shared.packet_limit(role);
         let now = Instant::now();
         let mut connection = Self {
-            presence: Presence::enter(shared, number, key, role),
+            presence: Presence::enter(shared, number, key, (role, revision)),
             wire,
             protocol,
             acks: Acks::default(),
             received: BTreeSet::new(),
-            outgoing: Outgoing::new(receive_maximum),
+            outgoing: Outgoing::new(admitted.receive_maximum),
             backlog: VecDeque::new(),
             link: None,
             client_packet_limit: admitted.client_packet_limit,
@@ -285,7 +285,7 @@ impl Connection {
         for delivery in mail.deliveries {
             self.deliver(delivery);
         }
-        if mail.taken_over { Err(End::TakenOver) } else { Ok(()) }
+        mail.dismissed.map_or(Ok(()), |why| Err(End::from(why)))
     }
 
     /// Leaves, publishes the will if it is due, says goodbye and closes.

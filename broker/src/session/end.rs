@@ -1,5 +1,6 @@
 //! Why a connection ends, and what the client is told.
 
+use crate::mailbox::Dismissed;
 use crate::packet::{PacketError, Reason};
 
 /// The end of a connection.
@@ -17,6 +18,8 @@ pub(super) enum End {
     Stuck,
     /// Another connection bears its id.
     TakenOver,
+    /// Its login holds no longer.
+    Revoked,
     /// Its frames could not be kept.
     NotKept,
     /// The door closes.
@@ -31,14 +34,16 @@ impl End {
             Self::Refused(reason) => Some(reason),
             Self::Silent => Some(Reason::KEEP_ALIVE_TIMEOUT),
             Self::TakenOver => Some(Reason::SESSION_TAKEN_OVER),
+            Self::Revoked => Some(Reason::ADMINISTRATIVE_ACTION),
             Self::NotKept => Some(Reason::IMPLEMENTATION_SPECIFIC),
             Self::Stopping => Some(Reason::SERVER_SHUTTING_DOWN),
         }
     }
 
-    /// Whether the will is published.
+    /// Whether the will is published. It is published by the client's rights, and a
+    /// revoked login has none.
     pub(super) const fn publishes_will(self) -> bool {
-        !matches!(self, Self::Left { with_will: false })
+        !matches!(self, Self::Left { with_will: false } | Self::Revoked)
     }
 
     /// The word in the metric.
@@ -50,8 +55,18 @@ impl End {
             Self::Silent => "keep_alive",
             Self::Stuck => "stuck",
             Self::TakenOver => "taken_over",
+            Self::Revoked => "revoked",
             Self::NotKept => "not_kept",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl From<Dismissed> for End {
+    fn from(why: Dismissed) -> Self {
+        match why {
+            Dismissed::TakenOver => Self::TakenOver,
+            Dismissed::Revoked => Self::Revoked,
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Admitted {
     pub(super) protocol: Protocol,
     pub(super) key: ClientKey,
     pub(super) role: Role,
+    pub(super) revision: u64,
     pub(super) keep_alive_s: u16,
     pub(super) receive_maximum: u16,
     pub(super) client_packet_limit: usize,
@@ -137,6 +138,7 @@ async fn admit(
         protocol: connect.protocol,
         key: (login.name.into(), client_id.into()),
         role: login.role,
+        revision: login.revision,
         keep_alive_s,
         receive_maximum: connect.receive_maximum,
         client_packet_limit: usize::try_from(connect.maximum_packet_bytes).unwrap_or(usize::MAX),
@@ -156,7 +158,7 @@ async fn log_in(
 ) -> Result<Login, Refusal> {
     if connect.username.is_none() && connect.password.is_none() {
         return if shared.config.anonymous {
-            Ok(Login { name: String::new(), role: Role::Anonymous })
+            Ok(Login { name: String::new(), role: Role::Anonymous, revision: 0 })
         } else {
             Err(Refusal::NotAuthorized)
         };

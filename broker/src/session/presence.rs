@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::auth::Role;
-use crate::hub::{Call, ClientKey, Listening};
+use crate::hub::{Call, Client, ClientKey, Listening};
 use crate::mailbox::Mailbox;
 use crate::rights::Wanted;
 use crate::shared::Shared;
@@ -23,9 +23,15 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Enters a client; one with the same login and id is told to go.
-    pub(super) fn enter(shared: &Arc<Shared>, number: u64, key: ClientKey, role: Role) -> Self {
+    pub(super) fn enter(
+        shared: &Arc<Shared>,
+        number: u64,
+        key: ClientKey,
+        (role, revision): (Role, u64),
+    ) -> Self {
         let mailbox = Arc::new(Mailbox::default());
-        shared.hub.enter(key.clone(), number, Arc::clone(&mailbox));
+        let client = Client { connection: number, revision, mailbox: Arc::clone(&mailbox) };
+        shared.hub.enter(key.clone(), client);
         shared.metrics().accepted.inc();
         shared.metrics().connections.inc();
         let subscriptions = Subscriptions::default();

@@ -156,6 +156,6 @@ impl Authenticator for ByName {
             "gateway" => Role::Gateway,
             _ => Role::Device(name.parse().map_err(|_| Refusal::BadCredentials)?),
         };
-        Ok(Login { name: name.to_owned(), role })
+        Ok(Login { name: name.to_owned(), role, revision: 0 })
     }
 }

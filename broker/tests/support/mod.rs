@@ -11,13 +11,15 @@
 mod client;
 mod intake;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nemeses_broker::{
-    Authenticator, Door, DoorConfig, DoorHandle, Intake, Login, Refusal, Relay, Role,
+    Authenticator, Door, DoorConfig, DoorHandle, Intake, Login, OpenLogin, Refusal, Relay, Role,
 };
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Registry, Stop};
@@ -43,6 +45,7 @@ pub struct TestDoor {
     pub handle: DoorHandle,
     pub stop: Stop,
     pub intake: Arc<FakeIntake>,
+    pub logins: Arc<Logins>,
     running: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -83,7 +86,12 @@ impl TestDoor {
     ) -> Self {
         let taker = with_intake.then(|| Arc::clone(&intake) as Arc<dyn Intake>);
         let mut registry = Registry::default();
-        let mut door = Door::bind(config, taker, Arc::new(Logins), &mut registry).await.unwrap();
+        let logins = Arc::new(Logins {
+            revoked: Mutex::new(Some(HashSet::new())),
+            rechecks: AtomicU64::new(0),
+        });
+        let rights = Arc::clone(&logins) as Arc<dyn Authenticator>;
+        let mut door = Door::bind(config, taker, rights, &mut registry).await.unwrap();
         if let Some(relay) = relay {
             door = door.with_relay(relay);
         }
@@ -96,6 +104,7 @@ impl TestDoor {
             running: tokio::spawn(door.run(stop.clone())),
             stop,
             intake,
+            logins,
         }
     }
 
@@ -121,7 +130,12 @@ impl TestDoor {
 }
 
 /// The roles' names are their logins; the password is `secret`.
-struct Logins;
+pub struct Logins {
+    /// Names that hold no longer; `None` while nobody can tell.
+    pub revoked: Mutex<Option<HashSet<String>>>,
+    /// How often open connections were asked about.
+    pub rechecks: AtomicU64,
+}
 
 #[async_trait]
 impl Authenticator for Logins {
@@ -147,7 +161,14 @@ impl Authenticator for Logins {
         if password != Some(b"secret") {
             return Err(Refusal::BadCredentials);
         }
-        Ok(Login { name: username.unwrap_or_default().to_owned(), role })
+        Ok(Login { name: username.unwrap_or_default().to_owned(), role, revision: 0 })
+    }
+
+    async fn revoked(&self, open: &[OpenLogin]) -> Result<Vec<OpenLogin>, Refusal> {
+        let revoked = self.revoked.lock().unwrap();
+        self.rechecks.fetch_add(1, Ordering::Relaxed);
+        let revoked = revoked.as_ref().ok_or(Refusal::Unavailable)?;
+        Ok(open.iter().filter(|login| revoked.contains(&*login.name)).cloned().collect())
     }
 }
 

@@ -4,10 +4,13 @@
 
 mod authenticate;
 mod intake;
+mod lookup;
 mod mirror;
 mod parts;
 mod relay;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use intake::NodeIntake;

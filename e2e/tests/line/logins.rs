@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use nemeses_e2e::frames::{bytes, key, live, now_s};
 use nemeses_e2e::{Line, Mqtt, SOON, Shape, run_nemeses, wait_for};
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Position};
 use serde_json::Value;
 
 /// Runs `nemeses device ...` on the line's database and returns its answer.
@@ -40,6 +40,7 @@ async fn a_device_speaks_for_itself_only(shape: Shape) {
 
     let rotated = device_command(&line, &["rotate", "00AAAA"]).await;
     let new_secret = rotated["secret"].as_str().unwrap().to_owned();
+    is_closed(device, &own).await;
     wait_for(SOON, "the new secret is good and the old one is not", async || {
         let mut device = connect(address, "00AAAA", &new_secret).await?;
         device.publish("/messenger", &bytes(&own)).await?;
@@ -48,7 +49,9 @@ async fn a_device_speaks_for_itself_only(shape: Shape) {
     })
     .await
     .unwrap();
+    let device = connect(address, "00AAAA", &new_secret).await.unwrap();
     device_command(&line, &["disable", "00AAAA"]).await;
+    is_closed(device, &own).await;
     wait_for(SOON, "a disabled login is kept out", async || {
         let let_in = connect(address, "00AAAA", &new_secret).await.is_ok();
         anyhow::ensure!(!let_in, "it is let in");
@@ -56,7 +59,26 @@ async fn a_device_speaks_for_itself_only(shape: Shape) {
     })
     .await
     .unwrap();
+    device_command(&line, &["enable", "00AAAA"]).await;
+    let device = wait_for(SOON, "an enabled login is let in", async || {
+        connect(address, "00AAAA", &new_secret).await
+    });
+    let device = device.await.unwrap();
+    device_command(&line, &["remove", "00AAAA"]).await;
+    is_closed(device, &own).await;
+    assert_eq!(line.tables().positions().await.unwrap(), [key(&own)]);
     line.audit().await.unwrap();
+}
+
+/// A connection whose login holds no longer is closed, also while it is in use.
+async fn is_closed(mut device: Mqtt, own: &Position) {
+    wait_for(SOON, "the open connection is closed", async || {
+        let published = device.publish("/messenger", &bytes(own)).await;
+        anyhow::ensure!(published.is_err(), "it is open");
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

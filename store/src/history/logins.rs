@@ -2,6 +2,8 @@
 //! is drawn here, shown once, and kept only as a salted hash in the form that
 //! Mosquitto's dynamic-security plugin reads.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
@@ -73,6 +75,15 @@ pub struct Login {
 }
 
 impl Login {
+    /// A number that changes with the secret and the role, also when the login is
+    /// removed and made again. The same within a process only.
+    pub fn revision(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let SecretHash { salt, iterations, hash } = &self.secret;
+        (self.role, salt, iterations, hash).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// Whether the login is enabled and this is its secret. Takes the same time
     /// for every wrong secret.
     pub fn admits(&self, secret: &[u8]) -> bool {
@@ -107,6 +118,9 @@ pub trait Logins: Send + Sync {
 
     /// The login of a name.
     async fn find(&self, name: &str) -> Result<Option<Login>, StoreError>;
+
+    /// The logins of these names, as far as they exist, in any order.
+    async fn find_all(&self, names: &[&str]) -> Result<Vec<Login>, StoreError>;
 
     /// Enables or disables; `false` when there is no such login.
     async fn set_enabled(&self, name: &str, enabled: bool, now_ms: u64)

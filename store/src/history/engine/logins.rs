@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::Engine;
 use super::fault::{Fault, Kind};
-use super::seam::{Product, fixed};
+use super::ladder::rungs;
+use super::seam::{Product, fixed, sql};
+use super::sql::placeholders;
 use super::value::{Fields, Value};
 use super::work::Execute;
 use crate::StoreError;
@@ -17,6 +19,10 @@ const LIST: &str = "SELECT name, role, device, salt, iterations, hash, enabled, 
     updated_at_ms FROM logins WHERE name > ? ORDER BY name LIMIT ?";
 const FIND: &str = "SELECT name, role, device, salt, iterations, hash, enabled, created_at_ms, \
     updated_at_ms FROM logins WHERE name = ?";
+const FIND_ALL: &str = "SELECT name, role, device, salt, iterations, hash, enabled, created_at_ms, \
+    updated_at_ms FROM logins WHERE name IN";
+/// Names of one look-up.
+const NAMES: &[usize] = &[500, 100, 20, 4, 1];
 const SET_ENABLED: &str = "UPDATE logins SET enabled = ?, updated_at_ms = ? WHERE name = ?";
 const ROTATE: &str =
     "UPDATE logins SET salt = ?, iterations = ?, hash = ?, updated_at_ms = ? WHERE name = ?";
@@ -66,6 +72,19 @@ impl<P: Product> Logins for Engine<P> {
         let rows = self.product.rows(fixed(FIND), &[name.into()]).await;
         rows.and_then(|rows| rows.first().map(login_of).transpose())
             .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn find_all(&self, names: &[&str]) -> Result<Vec<Login>, StoreError> {
+        let mut found = Vec::with_capacity(names.len());
+        for names in rungs(names, NAMES) {
+            let text = format!("{FIND_ALL} ({})", placeholders(names.len()));
+            let values: Vec<Value<'_>> = names.iter().map(|name| (*name).into()).collect();
+            let rows = self.product.rows(sql(text), &values).await;
+            let logins =
+                rows.and_then(|rows| rows.iter().map(login_of).collect::<Result<Vec<_>, _>>());
+            found.extend(logins.map_err(|fault| fault.into_error(P::STORE))?);
+        }
+        Ok(found)
     }
 
     async fn set_enabled(

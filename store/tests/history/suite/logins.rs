@@ -28,6 +28,7 @@ pub(crate) async fn logins_live_their_life(site: Site) {
     assert!(!rotated.admits(first.reveal().as_bytes()));
     assert!(rotated.admits(second.reveal().as_bytes()));
     assert_ne!(rotated.secret.salt, login.secret.salt);
+    assert_ne!(rotated.revision(), login.revision());
     assert_eq!((rotated.created_at_ms, rotated.updated_at_ms), (1_000, 2_000));
 
     assert!(logins.set_enabled("0A3F73", false, 3_000).await.unwrap());
@@ -44,8 +45,28 @@ pub(crate) async fn logins_live_their_life(site: Site) {
     assert_eq!(names(None, 10).await, ["0A3F73", "gate", "ops", "parser-0"]);
     assert_eq!(names(Some("gate"), 1).await, ["ops"]);
 
+    let found = async |names: &[&str]| {
+        let mut found: Vec<String> =
+            logins.find_all(names).await.unwrap().into_iter().map(|login| login.name).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found(&[]).await, [""; 0]);
+    assert_eq!(
+        found(&["ops", "nobody", "0a3f73", "0A3F73", "gate"]).await,
+        ["0A3F73", "gate", "ops"]
+    );
+    let strangers: Vec<String> = (0..1234).map(|number| format!("x{number}")).collect();
+    let many: Vec<&str> = strangers.iter().map(String::as_str).chain(["ops"]).collect();
+    assert_eq!(found(&many).await, ["ops"]);
+    let before = logins.find("gate").await.unwrap().unwrap();
+    assert_eq!(before.revision(), logins.find("gate").await.unwrap().unwrap().revision());
+
     assert!(logins.remove("gate").await.unwrap());
     assert!(!logins.remove("gate").await.unwrap());
     assert!(!logins.set_enabled("gate", true, 5_000).await.unwrap());
     assert!(logins.rotate("gate", 5_000).await.unwrap().is_none());
+    logins.add("gate", LoginRole::Gateway, before.created_at_ms).await.unwrap();
+    let again = logins.find("gate").await.unwrap().unwrap();
+    assert_ne!(again.revision(), before.revision(), "made again, it is another login");
 }
