@@ -48,7 +48,9 @@ CREATE TABLE IF NOT EXISTS duplicates (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Bytes that did not become a row. recorded_at is known when they are a whole
--- location frame; item is the record's place in its batch.
+-- location frame; item is the record's place in its batch. bytes_group is the first
+-- four bits of bytes_hash (SHA-256): hashes alone would scatter new letters over the
+-- whole index, and a flood of rubbish would cost a page of it each.
 CREATE TABLE IF NOT EXISTS dead_letters (
     id             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
     received_at_ms BIGINT UNSIGNED NOT NULL,
@@ -59,6 +61,7 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     recorded_at    INT UNSIGNED    NULL,
     bytes          MEDIUMBLOB      NOT NULL,
     bytes_hash     BINARY(32)      NOT NULL,
+    bytes_group    TINYINT UNSIGNED NOT NULL DEFAULT 0,
     worker         VARCHAR(64)     NOT NULL,
     run            BIGINT UNSIGNED NOT NULL,
     sequence       BIGINT UNSIGNED NOT NULL,
@@ -67,7 +70,7 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     UNIQUE KEY dead_letters_item (worker, run, sequence, item),
     KEY dead_letters_device (device, recorded_at),
     KEY dead_letters_time (received_at_ms),
-    KEY dead_letters_bytes (bytes_hash)
+    KEY dead_letters_bytes (bytes_group, id, bytes_hash)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The books: what a batch brought, by minute of arrival (Unix seconds / 60),

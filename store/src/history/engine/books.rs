@@ -6,9 +6,9 @@ use futures_util::TryStreamExt as _;
 use super::Engine;
 use super::dead_letters::{EXPIRED, PURGED, RESOLVED};
 use super::fault::Fault;
-use super::rows::{SELECT_LETTERS, bucket_of, bytes_hash, letter_of, position_of};
+use super::rows::{SELECT_LETTERS, bucket_of, bytes_group, bytes_hash, letter_of, position_of};
 use super::seam::{Product, fixed, sql};
-use super::sql::SELECT_POSITIONS;
+use super::sql::{SELECT_POSITIONS, placeholders};
 use super::value::{Fields, Value};
 use crate::StoreError;
 use crate::history::books::{
@@ -118,7 +118,7 @@ impl<P: Product> Engine<P> {
         match what {
             LookUp::Bytes(bytes) => {
                 let hash = bytes_hash(bytes);
-                let letters = self.found_letters("bytes_hash = ?", &[Value::Bytes(&hash)]).await?;
+                let letters = self.letters_of(&hash).await?;
                 Ok(Found { rows: Vec::new(), letters })
             }
             LookUp::Recorded { device, recorded_at, frame_hash } => {
@@ -128,6 +128,23 @@ impl<P: Product> Engine<P> {
                 Ok(Found { rows, letters })
             }
         }
+    }
+
+    /// Letters by the hash of their bytes. Their numbers first: asked for the letters
+    /// in order at once, a server may read the table from its beginning instead of
+    /// the index.
+    async fn letters_of(&self, hash: &[u8; 32]) -> Result<Vec<StoredLetter>, Fault> {
+        const NUMBERS: &str =
+            "SELECT id FROM dead_letters WHERE bytes_group = ? AND bytes_hash = ? LIMIT ?";
+        let values = [bytes_group(hash).into(), Value::Bytes(hash), MAX_FOUND.into()];
+        let rows = self.product.rows(fixed(NUMBERS), &values).await?;
+        let numbers = rows.iter().map(|row| row.need::<u64>(0).map(Value::from));
+        let numbers: Vec<Value<'_>> = numbers.collect::<Result<_, _>>()?;
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let condition = format!("id IN ({})", placeholders(numbers.len()));
+        self.found_letters(&condition, &numbers).await
     }
 
     async fn found_letters(

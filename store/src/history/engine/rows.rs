@@ -85,6 +85,7 @@ pub(in crate::history) const LETTER_COLUMNS: &[&str] = &[
     "recorded_at",
     "bytes",
     "bytes_hash",
+    "bytes_group",
     "worker",
     "run",
     "sequence",
@@ -113,7 +114,7 @@ impl<'a> LetterRow<'a> {
     }
 
     /// In the order of `LETTER_COLUMNS`.
-    pub(in crate::history) fn values(&self) -> [Value<'_>; 12] {
+    pub(in crate::history) fn values(&self) -> [Value<'_>; 13] {
         [
             self.letter.received_at_ms.into(),
             self.letter.topic.as_str().into(),
@@ -123,6 +124,7 @@ impl<'a> LetterRow<'a> {
             self.recorded_at.into(),
             self.letter.bytes.as_slice().into(),
             Value::Bytes(&self.hash),
+            bytes_group(&self.hash).into(),
             self.key.worker.as_str().into(),
             Value::Hash(self.key.run),
             Value::Hash(self.key.sequence),
@@ -152,6 +154,14 @@ pub(in crate::history) fn bytes_hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// Which of 16 groups a hash is in: its first four bits. The index of hashes is
+/// led by the group, then by the letter's number, so that new letters are added at
+/// 16 places whatever the size of the table, and a look-up reads a sixteenth of
+/// the hashes (docs/decisions/0004-clustered-key.md).
+pub(in crate::history) const fn bytes_group(hash: &[u8; 32]) -> u8 {
+    hash[0] >> 4
+}
+
 /// The recorded second, when the bytes are one whole location frame (a frame
 /// rejected by policy or by the database rather than by the decoder).
 fn recorded_second(bytes: &[u8]) -> Option<u32> {
@@ -174,7 +184,7 @@ mod tests {
     #[test]
     fn as_many_values_as_columns() {
         assert_eq!(POSITION_COLUMNS.len(), 14);
-        assert_eq!(LETTER_COLUMNS.len(), 12);
+        assert_eq!(LETTER_COLUMNS.len(), 13);
     }
 
     #[test]

@@ -110,3 +110,26 @@ CREATE TABLE IF NOT EXISTS leases (
 
 -- All there is has to be taken in by daily; the newest days first.
 INSERT IGNORE INTO daily_marks (slot, device, day) SELECT 0, device, day FROM device_days;
+
+-- Dead letters are found by their bytes through an index that new ones do not
+-- scatter over: see schema.sql.
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
+            AND table_name = 'dead_letters' AND column_name = 'bytes_group'),
+    'DO 0',
+    'ALTER TABLE dead_letters ADD COLUMN bytes_group TINYINT UNSIGNED NOT NULL DEFAULT 0 AFTER bytes_hash');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;
+
+UPDATE dead_letters SET bytes_group = CONV(SUBSTR(HEX(bytes_hash), 1, 1), 16, 10);
+
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE()
+            AND table_name = 'dead_letters' AND index_name = 'dead_letters_bytes'
+            AND column_name = 'bytes_group'),
+    'DO 0',
+    'ALTER TABLE dead_letters DROP KEY dead_letters_bytes, ADD KEY dead_letters_bytes (bytes_group, id, bytes_hash)');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;

@@ -49,11 +49,12 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     run            INTEGER NOT NULL,
     sequence       INTEGER NOT NULL,
     item           INTEGER NOT NULL,
+    bytes_group    INTEGER NOT NULL DEFAULT 0,
     UNIQUE (worker, run, sequence, item)
 );
 CREATE INDEX IF NOT EXISTS dead_letters_device ON dead_letters (device, recorded_at);
 CREATE INDEX IF NOT EXISTS dead_letters_time ON dead_letters (received_at_ms);
-CREATE INDEX IF NOT EXISTS dead_letters_bytes ON dead_letters (bytes_hash);
+CREATE INDEX IF NOT EXISTS dead_letters_bytes ON dead_letters (bytes_group, id, bytes_hash);
 
 CREATE TABLE IF NOT EXISTS books (
     worker       TEXT    NOT NULL,

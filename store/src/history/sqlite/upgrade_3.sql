@@ -96,3 +96,11 @@ CREATE TABLE IF NOT EXISTS leases (
 
 -- All there is has to be taken in by daily; the newest days first.
 INSERT OR IGNORE INTO daily_marks (slot, device, day) SELECT 0, device, day FROM device_days;
+
+-- Dead letters are found by their bytes through an index that new ones do not
+-- scatter over: see schema.sql.
+ALTER TABLE dead_letters ADD COLUMN bytes_group INTEGER NOT NULL DEFAULT 0;
+UPDATE dead_letters
+SET bytes_group = instr('0123456789ABCDEF', substr(hex(bytes_hash), 1, 1)) - 1;
+DROP INDEX IF EXISTS dead_letters_bytes;
+CREATE INDEX dead_letters_bytes ON dead_letters (bytes_group, id, bytes_hash);
