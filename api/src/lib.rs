@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod input;
 mod metrics;
+mod openapi;
 mod output;
 mod problem;
 mod reports;
@@ -25,7 +26,7 @@ pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use config::ApiConfig;
 pub use problem::{Kind, Problem};
-pub use router::{Declared, declared_routes, router};
+pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{
     MIN_SECRET_BYTES, SECRET_FILE, SecretError, SecretSource, TokenSecret, secret_source,
 };

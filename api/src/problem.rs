@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What went wrong, as a client would tell cases apart.
@@ -117,6 +118,25 @@ impl Kind {
     pub const fn status(self) -> StatusCode {
         self.parts().1
     }
+
+    /// The title of every problem of this kind.
+    pub const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// Whether the problem names what is at fault.
+    const fn blames(self) -> bool {
+        matches!(self, Self::InvalidParameter | Self::InvalidField | Self::UnknownDevice)
+    }
+
+    /// How such a problem looks, for the API's own description.
+    pub(crate) fn example(self) -> serde_json::Value {
+        let mut problem = Problem::new(self, self.title());
+        if self.blames() {
+            problem = problem.blaming("device_id");
+        }
+        serde_json::to_value(problem.body()).unwrap_or_default()
+    }
 }
 
 /// A failure, ready to be answered.
@@ -183,28 +203,41 @@ impl std::fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A problem document (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Body<'a> {
+    /// `urn:nemeses:problem:` and the stable code: tell cases apart by it.
     r#type: String,
+    /// The same for all problems of a type.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// For people; may change.
     detail: &'a str,
+    /// The parameter, header or field of the body at fault, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    fn body(&self) -> Body<'_> {
         let (code, status, title) = self.kind.parts();
-        let body = Body {
+        Body {
             r#type: format!("urn:nemeses:problem:{code}"),
             title,
             status: status.as_u16(),
             detail: &self.detail,
             parameter: self.parameter.as_deref(),
-        };
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
         // Strings and a number: this cannot fail, and an empty body would still carry the status.
-        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));

@@ -1,91 +1,173 @@
-//! The routes, in one table, and what holds for all of them.
+//! The routes, in one table, and what holds for all of them. Each operation
+//! declares beside its handler the right that it asks for and its documentation.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::handler::Handler as _;
-use axum::http::{HeaderValue, Uri, header};
+use axum::handler::Handler;
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{self, MethodFilter, MethodRouter};
+use serde_json::Value;
 
 use crate::access::{Principal, Right};
 use crate::auth;
+use crate::openapi::{self, Doc};
 use crate::problem::{Kind, Problem};
-use crate::routes::{api_v1, healthz, login, readyz, register_user};
+use crate::routes::{api_v1, healthz, login, openapi_json, readyz, register_user};
 use crate::state::ApiState;
 
 /// Bodies carry an address, a name and a password of at most 1 KiB.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// What a path allows, for the `Allow` header of a 405.
-const GET: &str = "GET, HEAD";
-const POST: &str = "POST";
-
-/// A path with its methods, and the right that all of them ask for.
+/// A path with its operations, one a method.
 struct Route {
     path: &'static str,
-    allowed: &'static str,
-    right: Right,
-    methods: MethodRouter<ApiState>,
+    operations: Vec<Operation>,
 }
 
-const fn route(
-    path: &'static str,
-    allowed: &'static str,
+/// One method of a path: the right it asks for, its handler, its documentation.
+struct Operation {
+    method: Method,
     right: Right,
-    methods: MethodRouter<ApiState>,
-) -> Route {
-    Route { path, allowed, right, methods }
+    handler: MethodRouter<ApiState>,
+    doc: fn() -> Doc,
+}
+
+fn route<const N: usize>(path: &'static str, operations: [Operation; N]) -> Route {
+    Route { path, operations: operations.into() }
+}
+
+fn operation<H: Handler<T, ApiState>, T: 'static>(
+    method: Method,
+    filter: MethodFilter,
+    (right, handler, doc): (Right, H, fn() -> Doc),
+) -> Operation {
+    Operation { method, right, handler: routing::on(filter, handler), doc }
+}
+
+/// A GET, which answers HEAD as well.
+fn get<H: Handler<T, ApiState>, T: 'static>(
+    right: Right,
+    handler: H,
+    doc: fn() -> Doc,
+) -> Operation {
+    operation(Method::GET, MethodFilter::GET, (right, handler, doc))
+}
+
+fn post<H: Handler<T, ApiState>, T: 'static>(
+    right: Right,
+    handler: H,
+    doc: fn() -> Doc,
+) -> Operation {
+    operation(Method::POST, MethodFilter::POST, (right, handler, doc))
+}
+
+#[allow(dead_code, reason = "for the first route that replaces something")]
+fn put<H: Handler<T, ApiState>, T: 'static>(
+    right: Right,
+    handler: H,
+    doc: fn() -> Doc,
+) -> Operation {
+    operation(Method::PUT, MethodFilter::PUT, (right, handler, doc))
+}
+
+#[allow(dead_code, reason = "for the first route that changes a part of something")]
+fn patch<H: Handler<T, ApiState>, T: 'static>(
+    right: Right,
+    handler: H,
+    doc: fn() -> Doc,
+) -> Operation {
+    operation(Method::PATCH, MethodFilter::PATCH, (right, handler, doc))
+}
+
+#[allow(dead_code, reason = "for the first route that takes something away")]
+fn delete<H: Handler<T, ApiState>, T: 'static>(
+    right: Right,
+    handler: H,
+    doc: fn() -> Doc,
+) -> Operation {
+    operation(Method::DELETE, MethodFilter::DELETE, (right, handler, doc))
 }
 
 /// Every route. Each works with and without a slash at the end.
 fn table() -> Vec<Route> {
+    use api_v1::{books, location, lookup, report};
+    use report::{events, stops, summary, trips};
     vec![
         // For orchestrators: alive, and ready to serve.
-        route("/healthz", GET, Right::Open, get(healthz::get)),
-        route("/readyz", GET, Right::Open, get(readyz::get)),
+        route("/healthz", [get(Right::Open, healthz::get, healthz::doc)]),
+        route("/readyz", [get(Right::Open, readyz::get, readyz::doc)]),
+        // What the API says of itself.
+        route("/openapi.json", [get(Right::Open, openapi_json::get, openapi_json::doc)]),
         // Accounts and tokens.
-        route("/register/user", POST, Right::Open, post(register_user::post)),
-        route("/login", POST, Right::Open, post(login::post)),
+        route("/register/user", [post(Right::Open, register_user::post, register_user::doc)]),
+        route("/login", [post(Right::Open, login::post, login::doc)]),
         // For those who signed in.
-        route("/api/v1/location", GET, Right::Devices, get(api_v1::location::get)),
-        route("/api/v1/report", GET, Right::Devices, get(api_v1::report::get)),
-        route("/api/v1/report/events", GET, Right::Devices, get(api_v1::report::events::get)),
-        route("/api/v1/report/stops", GET, Right::Devices, get(api_v1::report::stops::get)),
-        route("/api/v1/report/summary", GET, Right::Devices, get(api_v1::report::summary::get)),
-        route("/api/v1/report/trips", GET, Right::Devices, get(api_v1::report::trips::get)),
-        route("/api/v1/books", GET, Right::Books, get(api_v1::books::get)),
-        route("/api/v1/lookup", GET, Right::Books, get(api_v1::lookup::get)),
+        route("/api/v1/location", [get(Right::Devices, location::get, location::doc)]),
+        route("/api/v1/report", [get(Right::Devices, report::get, report::doc)]),
+        route("/api/v1/report/events", [get(Right::Devices, events::get, events::doc)]),
+        route("/api/v1/report/stops", [get(Right::Devices, stops::get, stops::doc)]),
+        route("/api/v1/report/summary", [get(Right::Devices, summary::get, summary::doc)]),
+        route("/api/v1/report/trips", [get(Right::Devices, trips::get, trips::doc)]),
+        route("/api/v1/books", [get(Right::Books, books::get, books::doc)]),
+        route("/api/v1/lookup", [get(Right::Books, lookup::get, lookup::doc)]),
     ]
 }
 
-/// What the route table says of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the route table says of one method of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
     /// Without a slash at its end.
     pub path: &'static str,
-    /// Its methods, as in the header `Allow`.
-    pub allowed: &'static str,
+    /// The method.
+    pub method: Method,
     /// What a request for it needs.
     pub right: Right,
 }
 
 /// What the route table says, for tests and documents.
 pub fn declared_routes() -> Vec<Declared> {
-    let declared = |Route { path, allowed, right, .. }| Declared { path, allowed, right };
-    table().into_iter().map(declared).collect()
+    let of_route = |Route { path, operations }| {
+        operations.into_iter().map(move |Operation { method, right, .. }| Declared {
+            path,
+            method,
+            right,
+        })
+    };
+    table().into_iter().flat_map(of_route).collect()
+}
+
+/// The OpenAPI 3.1 document of the whole table; docs/openapi.json is a copy.
+pub fn openapi_document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let of_route = |Route { path, operations }| {
+            operations.into_iter().map(move |Operation { method, right, doc, .. }| {
+                openapi::Operation { path, method, right, doc: doc() }
+            })
+        };
+        let operations: Vec<_> = table().into_iter().flat_map(of_route).collect();
+        openapi::document(&operations)
+    });
+    &DOCUMENT
 }
 
 /// The API's routes over a state.
 pub fn router(state: ApiState) -> Router {
     let answered = |path| middleware::from_fn_with_state((state.clone(), path), answer);
     let mut routes = Router::new();
-    for Route { path, allowed, right, methods } in table() {
+    for Route { path, operations } in table() {
+        let allowed = allowed(&operations);
+        let mut methods = MethodRouter::new();
+        for Operation { right, handler, .. } in operations {
+            let authorized = middleware::from_fn_with_state((state.clone(), right), authorize);
+            methods = methods.merge(handler.route_layer(authorized));
+        }
         let methods = methods
-            .route_layer(middleware::from_fn_with_state((state.clone(), right), authorize))
-            .fallback(async move |uri: Uri| not_allowed(&uri, allowed))
+            .fallback(async move |uri: Uri| not_allowed(&uri, &allowed))
             .layer(answered(path));
         routes = routes.route(path, methods.clone()).route(&format!("{path}/"), methods);
     }
@@ -93,6 +175,15 @@ pub fn router(state: ApiState) -> Router {
         .fallback(not_found.layer(answered("none")))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state)
+}
+
+/// What a path allows, for the header `Allow`.
+fn allowed(operations: &[Operation]) -> String {
+    let words = operations.iter().map(|Operation { method, .. }| match *method {
+        Method::GET => "GET, HEAD",
+        ref other => other.as_str(),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Bounds the time to an answer's first byte, keeps answers, which are about
@@ -132,12 +223,17 @@ async fn authorize(
 }
 
 async fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "There is nothing at this path. docs/api.md lists what there is.")
+    Problem::new(
+        Kind::NotFound,
+        "There is nothing at this path. GET /openapi.json lists what there is.",
+    )
 }
 
-fn not_allowed(uri: &Uri, allowed: &'static str) -> Response {
+fn not_allowed(uri: &Uri, allowed: &str) -> Response {
     let detail = format!("{} allows {allowed}.", uri.path());
     let mut response = Problem::new(Kind::MethodNotAllowed, detail).into_response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
     response
 }

@@ -1,6 +1,7 @@
 //! What an account is made of: address, password, name.
 
 use nemeses_store::history::email_key;
+use serde_json::{Value, json};
 
 use crate::problem::Problem;
 
@@ -15,6 +16,16 @@ const MAX_EMAIL_BYTES: usize = 254;
 const MAX_LOCAL_BYTES: usize = 64;
 /// Characters of a name.
 const MAX_NAME_CHARS: usize = 100;
+
+/// The three as JSON schema, for the API's own description.
+pub(crate) fn account_fields() -> [(&'static str, Value); 3] {
+    let email = json!({"type": "string", "format": "email", "maxLength": MAX_EMAIL_BYTES});
+    let password = json!({
+        "type": "string", "minLength": MIN_PASSWORD_CHARS, "maxLength": MAX_PASSWORD_BYTES,
+    });
+    let name = json!({"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS});
+    [("email", email), ("password", password), ("name", name)]
+}
 
 /// An address in the form in which it is kept. Checked roughly: only a mail
 /// that arrives would prove it.

@@ -9,6 +9,6 @@ mod time;
 
 pub(crate) use body::Fields;
 pub(crate) use cursor::{BooksCursor, ReportCursor};
-pub(crate) use identity::{check_password, email, person_name};
+pub(crate) use identity::{account_fields, check_password, email, person_name};
 pub(crate) use params::Params;
 pub(crate) use time::{first_second, last_second, one_second};

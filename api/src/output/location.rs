@@ -3,30 +3,42 @@
 
 use nemeses_protocol::{DeviceId, Position, PositionRecord};
 use nemeses_store::live::{LiveEntry, LiveFrame};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::number::{degrees, direction, time_ms, time_s};
+use crate::openapi::{Device, Time};
 
 /// Where a device is, or was. Everything is always there; what is not known is null.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Location {
+    #[schemars(with = "Device")]
     device_id: String,
     status: Status,
+    /// For people, when the position is not a live one.
     message: Option<&'static str>,
     /// Of the newest frame, with or without a fix.
+    #[schemars(with = "Option<Time>")]
     recorded_at: Option<String>,
+    /// When that frame arrived.
+    #[schemars(with = "Option<Time>")]
     received_at: Option<String>,
     /// When any frame arrived last, pings included; only known while online.
+    #[schemars(with = "Option<Time>")]
     seen_at: Option<String>,
     /// Seconds since `recorded_at`.
     age_s: Option<u64>,
-    /// The last position with a GPS fix.
+    /// Degrees; the last position with a GPS fix.
     latitude: Option<f64>,
+    /// Degrees.
     longitude: Option<f64>,
+    /// When the frame with that position was recorded.
+    #[schemars(with = "Option<Time>")]
     position_recorded_at: Option<String>,
     /// Seconds since `position_recorded_at`.
     position_age_s: Option<u64>,
-    position_from: Option<Source>,
+    /// `history` when the live store holds no position.
+    position_from: Option<PositionSource>,
     /// Of the newest frame.
     speed_kmh: Option<u8>,
     direction_deg: Option<f64>,
@@ -36,16 +48,18 @@ pub(crate) struct Location {
     hour_meter_min: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Whether a good frame arrived within the TTL of the live store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Online,
     Offline,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Where a position comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Source {
+enum PositionSource {
     Live,
     History,
 }
@@ -127,18 +141,18 @@ pub(crate) fn decide(
 struct Seen<'a> {
     position: &'a Position,
     received_at_ms: u64,
-    source: Source,
+    source: PositionSource,
 }
 
 impl<'a> Seen<'a> {
     fn from_live(frame: &'a LiveFrame) -> Self {
         let received_at_ms = frame.received_at_ms;
-        Self { position: &frame.position, received_at_ms, source: Source::Live }
+        Self { position: &frame.position, received_at_ms, source: PositionSource::Live }
     }
 
     fn from_history(record: &'a PositionRecord) -> Self {
         let received_at_ms = record.received_at_ms;
-        Self { position: &record.position, received_at_ms, source: Source::History }
+        Self { position: &record.position, received_at_ms, source: PositionSource::History }
     }
 }
 
@@ -147,7 +161,7 @@ fn message(
     newest: Option<&Seen<'_>>,
     fix: Option<&Seen<'_>>,
 ) -> Option<&'static str> {
-    let from_history = newest.is_none_or(|seen| seen.source == Source::History);
+    let from_history = newest.is_none_or(|seen| seen.source == PositionSource::History);
     match (status, fix.is_some()) {
         (Status::Offline, true) => Some("The device is silent. This is its last known position."),
         (Status::Offline, false) => Some("The device is silent, and no position of it is known."),

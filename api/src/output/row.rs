@@ -1,24 +1,33 @@
 //! One row of a report.
 
 use nemeses_protocol::PositionRecord;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::number::{degrees, direction, time_ms, time_s};
+use crate::openapi::{Device, Time};
 
 /// A stored frame as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Row {
+    #[schemars(with = "Device")]
     device_id: String,
+    #[schemars(with = "Time")]
     recorded_at: String,
+    #[schemars(with = "Time")]
     received_at: String,
+    /// Degrees; stale without a GPS fix.
     latitude: f64,
+    /// Degrees; stale without a GPS fix.
     longitude: f64,
     speed_kmh: u8,
+    /// Clockwise from north.
     direction_deg: f64,
     odometer_m: u32,
     hour_meter_min: u32,
     ignition: bool,
     gps_fix: bool,
+    /// The device sent it later, from its memory.
     historical: bool,
 }
 
@@ -44,16 +53,21 @@ impl From<&PositionRecord> for Row {
 
 /// A row as a feature of GeoJSON (RFC 7946). Without a fix the place is stale:
 /// the feature has none then.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Feature {
+    /// Always `Feature`.
     r#type: &'static str,
     geometry: Option<Geometry>,
     properties: Row,
 }
 
-#[derive(Debug, Serialize)]
+/// A place of GeoJSON.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Point")]
 struct Geometry {
+    /// Always `Point`.
     r#type: &'static str,
+    /// Longitude, latitude.
     coordinates: [f64; 2],
 }
 
@@ -64,4 +78,24 @@ impl From<&PositionRecord> for Feature {
         let geometry = Geometry { r#type: "Point", coordinates };
         Self { r#type: "Feature", geometry: properties.gps_fix.then_some(geometry), properties }
     }
+}
+
+/// How features are put together to a report; written piece by piece, never as a whole.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct FeatureCollection {
+    /// Always `FeatureCollection`.
+    r#type: &'static str,
+    #[schemars(with = "Device")]
+    device_id: String,
+    #[schemars(with = "Time")]
+    from: String,
+    #[schemars(with = "Time")]
+    to: String,
+    /// `asc` or `desc`.
+    order: &'static str,
+    features: Vec<Feature>,
+    count: u64,
+    /// Where the next page begins; null if nothing is left.
+    next_cursor: Option<String>,
 }

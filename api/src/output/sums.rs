@@ -1,12 +1,14 @@
 //! Sums of a trip, a day or a range, and places.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::number::degrees;
 use crate::reports::{Place, Source, Tally};
 
-/// A place.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// A place, in degrees.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Place")]
 pub(crate) struct Here {
     latitude: f64,
     longitude: f64,
@@ -19,15 +21,19 @@ impl From<Place> for Here {
 }
 
 /// What adds up along a stretch of rows, as it is shown.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Sums {
     distance_m: u64,
     distance_from: Source,
     moving_s: u64,
+    /// Standing with the ignition on.
     idle_s: u64,
+    /// All time with the ignition on.
     engine_s: u64,
+    /// In gaps between rows.
     silent_s: u64,
     max_speed_kmh: Option<u8>,
+    /// While moving.
     mean_speed_kmh: Option<f64>,
     odometer_start_m: u32,
     odometer_end_m: u32,

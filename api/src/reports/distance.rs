@@ -48,7 +48,8 @@ impl Odometer {
 }
 
 /// Where a distance comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "DistanceSource")]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Source {
     /// The odometer alone.

@@ -16,6 +16,8 @@ mod zone;
 mod road;
 
 use nemeses_protocol::Position;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 pub(crate) use distance::Source;
 pub(crate) use events::{Event, EventLimits, Events, What};
@@ -47,7 +49,8 @@ pub(crate) trait Finder: Send + 'static {
 }
 
 /// What counts as moving, as a trip and as a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ReportSettings")]
 pub(crate) struct Settings {
     /// Slower than this is standing.
     pub(crate) motion_kmh: u32,

@@ -4,17 +4,24 @@
 use axum::extract::State;
 use axum::response::Response;
 use nemeses_store::history::email_key;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::input::Fields;
+use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
-#[derive(Serialize)]
+/// A login.
+#[derive(Serialize, JsonSchema)]
 struct SignedIn {
+    /// For the header `Authorization: Bearer TOKEN`.
     token: String,
+    /// Always `Bearer`.
     token_type: &'static str,
+    /// Seconds for which the token is good.
     expires_in: u64,
     user_id: u64,
 }
@@ -42,4 +49,18 @@ pub(crate) async fn post(
 
 fn wrong() -> Problem {
     Problem::new(Kind::WrongCredentials, "There is no account with this address and password.")
+}
+
+pub(crate) fn doc() -> Doc {
+    let text = json!({"type": "string"});
+    let wanted = object(&[("email", text.clone()), ("password", text)], &[]);
+    let example = json!({"email": "ana@example.org", "password": "correct horse battery staple"});
+    let signed_in =
+        json!({"token": "eyJ0eXAi...", "token_type": "Bearer", "expires_in": 3600, "user_id": 1});
+    Doc::new("login", Tag::People, "Sign in")
+        .about("A wrong password and an unknown address get the same answer after the same time.")
+        .careless()
+        .body(wanted, example)
+        .answers(Answer::json::<SignedIn>("Signed in.", signed_in))
+        .problems(&[Kind::WrongCredentials, Kind::HistoryUnavailable, Kind::Busy])
 }

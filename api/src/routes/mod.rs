@@ -3,5 +3,6 @@
 pub(crate) mod api_v1;
 pub(crate) mod healthz;
 pub(crate) mod login;
+pub(crate) mod openapi_json;
 pub(crate) mod readyz;
 pub(crate) mod register_user;

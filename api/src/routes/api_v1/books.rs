@@ -4,9 +4,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use nemeses_store::history::{BooksLine, Minutes, Totals};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::input::{BooksCursor, Params, first_second, last_second};
+use crate::openapi::{Answer, Doc, Param, Tag, Time};
 use crate::output::{self, time_ms};
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -42,7 +45,9 @@ impl BooksQuery {
     }
 }
 
-#[derive(Serialize)]
+/// What was received and what became of it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BooksSums")]
 struct Sums {
     received: u64,
     stored: u64,
@@ -60,23 +65,55 @@ impl From<&Totals> for Sums {
     }
 }
 
-#[derive(Serialize)]
+/// One worker and minute of arrival.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BooksLine")]
 struct Line<'a> {
+    #[schemars(with = "Time")]
     minute: String,
     worker: &'a str,
     #[serde(flatten)]
     sums: Sums,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BooksAnswer")]
+struct Books<'a> {
+    #[schemars(with = "Time")]
     from: String,
+    #[schemars(with = "Time")]
     to: String,
     /// Over all workers and the whole range, whatever the page.
     totals: Sums,
     lines: Vec<Line<'a>>,
     count: usize,
+    /// Where the next page begins; null if nothing is left.
     next_cursor: Option<String>,
+}
+
+pub(crate) fn doc() -> Doc {
+    let sums = json!({
+        "received": 10, "stored": 4, "duplicates": 3, "dead_letters": 2, "pings": 1, "balanced": true,
+    });
+    let mut line = sums.clone();
+    line["minute"] = "2020-07-01T21:00:00Z".into();
+    line["worker"] = "node-0".into();
+    let example = json!({
+        "from": "2020-07-01T21:00:00Z",
+        "to": "2020-07-01T21:59:59.999Z",
+        "totals": sums,
+        "lines": [line],
+        "count": 1,
+        "next_cursor": null,
+    });
+    Doc::new("getBooks", Tag::Books, "What was received and what became of it")
+        .about("By worker and minute of arrival. For admins.")
+        .takes(Param::time("from", "A day before `to` if absent; widened to whole minutes."))
+        .takes(Param::time("to", "Now if absent.").example("2020-07-01T21:59:59Z"))
+        .takes(Param::text("worker", 255, "Lines of this worker alone."))
+        .takes(Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Lines in this answer."))
+        .takes(Param::text("cursor", 256, "`next_cursor` of the page before, as it came."))
+        .answers(Answer::json::<Books<'_>>("Totals of the whole range, and lines.", example))
 }
 
 pub(crate) async fn get(
@@ -93,12 +130,12 @@ pub(crate) async fn get(
     output::json(&answer(query.minutes, query.limit, &totals, &lines))
 }
 
-fn answer<'a>(minutes: Minutes, limit: u32, totals: &Totals, lines: &'a [BooksLine]) -> Answer<'a> {
+fn answer<'a>(minutes: Minutes, limit: u32, totals: &Totals, lines: &'a [BooksLine]) -> Books<'a> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let shown = &lines[..lines.len().min(limit)];
     let more = lines.len() > limit;
     let (from_ms, to_ms) = minutes.as_ms();
-    Answer {
+    Books {
         from: time_ms(from_ms),
         to: time_ms(to_ms),
         totals: totals.into(),

@@ -6,8 +6,9 @@ use nemeses_protocol::DeviceId;
 
 use crate::access::{Principal, unknown_device};
 use crate::input::Params;
-use crate::output::{self, Need, Past};
-use crate::problem::Problem;
+use crate::openapi::{Answer, Doc, Param, Tag};
+use crate::output::{self, Location, Need, Past, example_location};
+use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
 /// Frames recorded later than this beyond their arrival are dead letters, so
@@ -31,6 +32,18 @@ pub(crate) async fn get(
         Some(location) => output::json(&location),
         None => Err(unknown_device(device)),
     }
+}
+
+pub(crate) fn doc() -> Doc {
+    let answer = Answer::json::<Location>(
+        "The newest frame, and the last position that had a GPS fix.",
+        example_location(),
+    );
+    Doc::new("getLocation", Tag::Locations, "Where a device is, or was last")
+        .about("All fields are always there; what is not known is null.")
+        .takes(Param::device("device_id", "Which device."))
+        .answers(answer)
+        .problems(&[Kind::UnknownDevice, Kind::LiveUnavailable])
 }
 
 async fn ask_history(state: &ApiState, device: DeviceId, need: Need) -> Result<Past, Problem> {

@@ -5,10 +5,13 @@ use axum::extract::State;
 use axum::response::Response;
 use nemeses_protocol::{Frame, Item, frame_hash, frames};
 use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::input::{Params, one_second};
-use crate::output::{self, Row, time_ms, time_s};
+use crate::openapi::{self, Device, Doc, Param, Tag, Time};
+use crate::output::{self, Row, example_row, time_ms, time_s};
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -70,14 +73,16 @@ fn by_frame(text: &str) -> Result<Vec<LookUp>, Problem> {
     Ok(asked)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LookupAnswer")]
 struct Answer {
+    /// `stored`, `duplicate` (stored, and it came again), `dead_letter` or `unknown`.
     outcome: &'static str,
     rows: Vec<StoredRow>,
     dead_letters: Vec<Letter>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct StoredRow {
     #[serde(flatten)]
     row: Row,
@@ -86,12 +91,17 @@ struct StoredRow {
     duplicates: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
 struct Letter {
     id: u64,
+    #[schemars(with = "Time")]
     received_at: String,
+    /// A code of docs/protocol.md.
     reason: String,
+    #[schemars(with = "Option<Device>")]
     device_id: Option<String>,
+    #[schemars(with = "Option<Time>")]
     recorded_at: Option<String>,
     topic: String,
     offset: u32,
@@ -99,6 +109,22 @@ struct Letter {
     /// Hex digits of the stretch, or of its beginning when it is long.
     bytes: String,
     worker: String,
+}
+
+pub(crate) fn doc() -> Doc {
+    let mut row = example_row();
+    row["frame_hash"] = "8d2c6f3f5b0e9a17".into();
+    row["duplicates"] = 0.into();
+    let example = json!({"outcome": "stored", "rows": [row], "dead_letters": []});
+    let frame = json!({
+        "type": "string", "pattern": "^([0-9A-Fa-f]{2})*$", "maxLength": LONGEST_FRAME_TEXT,
+    });
+    Doc::new("lookUp", Tag::Books, "What became of a frame")
+        .about("By device and recorded second, or by the frame's bytes. For admins.")
+        .takes(Param::device("device_id", "Not with `frame`.").optional())
+        .takes(Param::time("recorded_at", "A whole second; not with `frame`."))
+        .takes(Param::query("frame", frame, "The bytes as hex digits; without the other two."))
+        .answers(openapi::Answer::json::<Answer>("What is known of it.", example))
 }
 
 fn answer(found: &Found) -> Answer {

@@ -1,6 +1,7 @@
 //! `GET /api/v1/report/`: the frames of a device in time order, streamed. Memory
 //! is bounded by one chunk of rows a request, however long the report.
 
+mod described;
 pub(crate) mod events;
 mod format;
 mod found;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use nemeses_protocol::DeviceId;
 
+pub(crate) use self::described::doc;
 use self::format::Format;
 use self::pages::{Page, Pages};
 use self::query::ReportQuery;

@@ -2,12 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::found::{self, Telling};
-use super::span::Span;
+use super::span::{Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::input::Params;
+use crate::openapi::{Doc, Param, Time};
 use crate::output::Here;
 use crate::problem::Problem;
 use crate::reports::{Event, EventLimits, Events, What, Zone};
@@ -43,14 +46,52 @@ struct Told {
     limit_kmh: Option<u32>,
 }
 
-#[derive(Serialize)]
+/// How the answer is put together; written piece by piece, never as a whole.
+#[derive(JsonSchema)]
+#[schemars(rename = "EventsAnswer")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Answer {
+    #[serde(flatten)]
+    question: Question,
+    events: Vec<Happened>,
+    count: u64,
+}
+
+pub(crate) fn doc() -> Doc {
+    let overspeed = json!({
+        "event": "overspeed",
+        "start": "2020-07-01T18:10:00-03:00",
+        "end": "2020-07-01T18:11:30-03:00",
+        "duration_s": 90,
+        "start_known": true,
+        "open": false,
+        "at": {"latitude": -19.9, "longitude": -43.95},
+        "limit_kmh": 80,
+        "peak_kmh": 84,
+    });
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": FASTEST_KMH});
+    let usual = crate::reports::Settings::default().gap_s;
+    computed_doc::<Answer>("getEvents", "What happened in a range", example_answer(json!({"events": [overspeed], "count": 1})))
+        .about("Ignition on and off, overspeed, stretches offline, odometer jumps; in the order in which they end.")
+        .takes(Param::query("speed_limit_kmh", limit, "Asks for overspeed; there is none without it, nor with 255.").example(80))
+        .takes(Param::count("offline_s", usual, WEEK_S, "The silence that counts as offline; `gap_s` unless given."))
+}
+
+/// One event.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 struct Happened {
+    /// `ignition_on`, `ignition_off`, `overspeed`, `offline` or `odometer_jump`.
     event: &'static str,
+    #[schemars(with = "Time")]
     start: String,
     /// Not known of a stretch offline that is open.
+    #[schemars(with = "Option<Time>")]
     end: Option<String>,
     duration_s: Option<u32>,
+    /// False when it may have begun earlier.
     start_known: bool,
+    /// It had not ended with the last row known.
     open: bool,
     at: Option<Here>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::scan::Scan;
 use super::span::Span;
 use super::{BrokenOff, must_exist};
-use crate::problem::{Kind, Problem};
+use crate::output::unwritten;
+use crate::problem::Problem;
 use crate::reports::Finder;
 use crate::state::ApiState;
 
@@ -41,7 +42,7 @@ pub(super) async fn answer<F: Finder, T: Telling<F>>(
     telling: T,
 ) -> Result<Response, Problem> {
     let mut answer = Answer { scan: Scan::begin(state, span, make).await?, telling, count: 0 };
-    let mut first = head::<F, T>(span).into_bytes();
+    let mut first = head::<F, T>(span).map_err(|error| unwritten(&error))?.into_bytes();
     let more = answer.write(&mut first).await?;
     if answer.scan.is_empty() {
         must_exist(state, span.device).await?;
@@ -63,10 +64,10 @@ pub(super) async fn answer<F: Finder, T: Telling<F>>(
 }
 
 /// The question as an object that is left open for the list.
-fn head<F: Finder, T: Telling<F>>(span: &Span) -> String {
-    let mut text = span.echo().to_string();
+fn head<F: Finder, T: Telling<F>>(span: &Span) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string(&span.echo())?;
     text.pop();
-    text + &format!(r#","{}":["#, T::LIST)
+    Ok(text + &format!(r#","{}":["#, T::LIST))
 }
 
 impl<F: Finder, T: Telling<F>> Answer<F, T> {
@@ -81,10 +82,8 @@ impl<F: Finder, T: Telling<F>> Answer<F, T> {
                 out.push(b',');
             }
             self.count += 1;
-            serde_json::to_writer(&mut *out, &self.telling.tell(thing)).map_err(|error| {
-                tracing::error!(%error, "an answer could not be written as JSON");
-                Problem::new(Kind::Internal, "The server could not do this; its log says why.")
-            })?;
+            serde_json::to_writer(&mut *out, &self.telling.tell(thing))
+                .map_err(|error| unwritten(&error))?;
         }
         Ok(true)
     }

@@ -6,8 +6,10 @@ use super::format::{FORMATS, Format};
 use crate::input::{Params, ReportCursor, first_second, last_second};
 use crate::problem::Problem;
 
-const DEFAULT_LIMIT: u32 = 1000;
-const MAX_LIMIT: u32 = 100_000;
+pub(super) const DEFAULT_LIMIT: u32 = 1000;
+pub(super) const MAX_LIMIT: u32 = 100_000;
+/// Words for whether rows descend.
+pub(super) const ORDERS: [(&str, bool); 2] = [("asc", false), ("desc", true)];
 
 /// A checked request for a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ impl ReportQuery {
         let device = params.device("device_id")?;
         let from = params.take("from")?.map_or(Ok(0), |text| first_second("from", &text))?;
         let to = params.take("to")?.map_or(Ok(u32::MAX), |text| last_second("to", &text))?;
-        let descending = params.choice("order", &[("asc", false), ("desc", true)], false)?;
+        let descending = params.choice("order", &ORDERS, false)?;
         let format = params.choice("format", &FORMATS, accepted)?;
         let limit = limit(&mut params, format)?;
         let cursor = params.take("cursor")?;

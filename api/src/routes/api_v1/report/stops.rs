@@ -2,12 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::found::{self, Telling};
-use super::span::Span;
+use super::span::{Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::input::Params;
+use crate::openapi::{Doc, Time};
 use crate::output::Here;
 use crate::problem::Problem;
 use crate::reports::{OneKind, Segment, SegmentKind, Zone};
@@ -28,16 +31,57 @@ pub(crate) async fn get(
 
 struct Stops(Zone);
 
-#[derive(Serialize)]
+/// How the answer is put together; written piece by piece, never as a whole.
+#[derive(JsonSchema)]
+#[schemars(rename = "StopsAnswer")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Answer {
+    #[serde(flatten)]
+    question: Question,
+    stops: Vec<Stop>,
+    count: u64,
+}
+
+pub(crate) fn doc() -> Doc {
+    let stop = json!({
+        "start": "2020-07-01T18:30:00-03:00",
+        "end": "2020-07-01T19:10:00-03:00",
+        "duration_s": 2400,
+        "start_known": true,
+        "open": false,
+        "at": {"latitude": -19.854_1, "longitude": -43.999_9},
+        "idle_s": 300,
+        "engine_s": 300,
+        "silent_s": 0,
+        "odometer_m": 25_024_300,
+        "hour_meter_start_min": 36_030,
+        "hour_meter_end_min": 36_035,
+    });
+    computed_doc::<Answer>(
+        "getStops",
+        "Stops that touch a range",
+        example_answer(json!({"stops": [stop], "count": 1})),
+    )
+    .about("A stop is shown whole in every range that it touches.")
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Stop {
+    #[schemars(with = "Time")]
     start: String,
+    #[schemars(with = "Time")]
     end: String,
     duration_s: u32,
+    /// False when it may have begun earlier.
     start_known: bool,
+    /// It had not ended with the last row known.
     open: bool,
     at: Option<Here>,
+    /// With the ignition on.
     idle_s: u64,
+    /// The same.
     engine_s: u64,
+    /// In gaps between rows.
     silent_s: u64,
     odometer_m: u32,
     hour_meter_start_min: u32,

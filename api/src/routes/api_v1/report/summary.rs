@@ -2,16 +2,18 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::must_exist;
 use super::pages::Pages;
 use super::scan::{range, row_before};
-use super::span::Span;
+use super::span::{Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::input::Params;
-use crate::output::{self, Sums};
+use crate::openapi::{Doc, Time};
+use crate::output::{self, Sums, example_sums};
 use crate::problem::Problem;
 use crate::reports::{Summary, Tally, Zone, hour_meter_run_min};
 use crate::state::ApiState;
@@ -50,27 +52,53 @@ async fn add_up(state: &ApiState, span: &Span) -> Result<Summary, Problem> {
     Ok(summary)
 }
 
-#[derive(Serialize)]
+pub(crate) fn doc() -> Doc {
+    let line = |more: Value| {
+        let mut line = example_sums();
+        line["first"] = "2020-07-01T18:00:00-03:00".into();
+        line["last"] = "2020-07-01T18:30:00-03:00".into();
+        line["rows"] = 181.into();
+        line["hour_meter_run_min"] = 30.into();
+        if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
+            line.extend(more);
+        }
+        line
+    };
+    let days = [line(json!({"date": "2020-07-01"}))];
+    let example = example_answer(json!({"total": line(json!({})), "days": days, "count": 1}));
+    computed_doc::<Answer>("getSummary", "Sums over a range, and by local day", example).about(
+        "The way and the time between two rows belong to the day and range of the later one.",
+    )
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SummaryAnswer")]
 struct Answer {
     #[serde(flatten)]
-    question: Value,
+    question: Question,
     /// Of all days; `null` when nothing was recorded in the range.
     total: Option<Line>,
     days: Vec<DayLine>,
     count: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SummaryDay")]
 struct DayLine {
+    /// By the viewer's time zone.
     date: String,
     #[serde(flatten)]
     line: Line,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SummaryTotal")]
 struct Line {
-    /// When the first and the last row were recorded.
+    /// When the first row was recorded.
+    #[schemars(with = "Time")]
     first: String,
+    /// When the last row was recorded.
+    #[schemars(with = "Time")]
     last: String,
     rows: u64,
     #[serde(flatten)]

@@ -2,13 +2,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::found::{self, Telling};
-use super::span::Span;
+use super::span::{Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::input::Params;
-use crate::output::{Here, Sums};
+use crate::openapi::{Doc, Time};
+use crate::output::{Here, Sums, example_sums};
 use crate::problem::Problem;
 use crate::reports::{OneKind, Segment, SegmentKind, Zone};
 use crate::state::ApiState;
@@ -28,13 +31,47 @@ pub(crate) async fn get(
 
 struct Trips(Zone);
 
-#[derive(Serialize)]
+/// How the answer is put together; written piece by piece, never as a whole.
+#[derive(JsonSchema)]
+#[schemars(rename = "TripsAnswer")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Answer {
+    #[serde(flatten)]
+    question: Question,
+    trips: Vec<Trip>,
+    count: u64,
+}
+
+pub(crate) fn doc() -> Doc {
+    let mut trip = json!({
+        "start": "2020-07-01T18:00:00-03:00",
+        "end": "2020-07-01T18:30:00-03:00",
+        "duration_s": 1800,
+        "start_known": true,
+        "open": false,
+        "unobserved": false,
+        "from": {"latitude": -19.932_833, "longitude": -43.938_493},
+        "to": {"latitude": -19.854_1, "longitude": -43.999_9},
+    });
+    if let (Some(trip), serde_json::Value::Object(sums)) = (trip.as_object_mut(), example_sums()) {
+        trip.extend(sums);
+    }
+    computed_doc::<Answer>("getTrips", "Trips that touch a range", example_answer(json!({"trips": [trip], "count": 1})))
+        .about("A trip is shown whole in every range that it touches; to count each once, count those whose start is in the range.")
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Trip {
+    #[schemars(with = "Time")]
     start: String,
+    #[schemars(with = "Time")]
     end: String,
     duration_s: u32,
+    /// False when it may have begun earlier.
     start_known: bool,
+    /// It had not ended with the last row known.
     open: bool,
+    /// Between two places, without a row on the way.
     unobserved: bool,
     from: Option<Here>,
     to: Option<Here>,

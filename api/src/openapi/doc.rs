@@ -1,0 +1,245 @@
+//! The documentation of one operation, as a route declares it.
+
+use axum::http::Method;
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::parameter::Param;
+use crate::access::Right;
+use crate::problem::Kind;
+
+/// Chapters of the document, in the order in which they are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    /// Accounts and tokens.
+    People,
+    /// Where devices are.
+    Locations,
+    /// What they did.
+    Reports,
+    /// What became of every frame.
+    Books,
+    /// For orchestrators and programs.
+    Service,
+}
+
+impl Tag {
+    pub(super) const ALL: [Self; 5] =
+        [Self::People, Self::Locations, Self::Reports, Self::Books, Self::Service];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::People => "People and tokens",
+            Self::Locations => "Locations",
+            Self::Reports => "Reports",
+            Self::Books => "Books",
+            Self::Service => "Service",
+        }
+    }
+}
+
+/// A JSON body that is required.
+#[derive(Clone, Debug)]
+struct Body {
+    schema: Value,
+    example: Value,
+}
+
+/// The schema of an object that has these fields and no others.
+pub(crate) fn object(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+    let names: Vec<_> = required.iter().map(|(name, _)| *name).collect();
+    let fields: serde_json::Map<String, Value> = required
+        .iter()
+        .chain(optional)
+        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
+        .collect();
+    json!({
+        "type": "object",
+        "properties": fields,
+        "required": names,
+        "additionalProperties": false,
+    })
+}
+
+/// What one operation does, takes and answers. What every route of its kind takes
+/// and answers (a token, a fault, a body that is too large) is added by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Doc {
+    /// Unique; names the function in generated clients.
+    pub(super) id: &'static str,
+    tag: Tag,
+    summary: &'static str,
+    about: &'static str,
+    pub(super) parameters: Vec<Param>,
+    body: Option<Body>,
+    answers: Vec<Answer>,
+    problems: Vec<Kind>,
+    /// Takes no notice of parameters, not even of unknown ones.
+    careless: bool,
+}
+
+impl Doc {
+    /// An operation by its unique name (`getLocation`), its chapter and one line.
+    pub(crate) fn new(id: &'static str, tag: Tag, summary: &'static str) -> Self {
+        Self {
+            id,
+            tag,
+            summary,
+            about: "",
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            problems: Vec::new(),
+            careless: false,
+        }
+    }
+
+    /// The same with more than one line of text.
+    pub(crate) fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// The same with one more parameter.
+    pub(crate) fn takes(mut self, parameter: Param) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// The same with more parameters.
+    pub(crate) fn takes_all(mut self, parameters: impl IntoIterator<Item = Param>) -> Self {
+        self.parameters.extend(parameters);
+        self
+    }
+
+    /// The same with a JSON body of this schema; see [`object`].
+    pub(crate) fn body(mut self, schema: Value, example: Value) -> Self {
+        self.body = Some(Body { schema, example });
+        self
+    }
+
+    /// The same with one more good answer.
+    pub(crate) fn answers(mut self, answer: Answer) -> Self {
+        self.answers.push(answer);
+        self
+    }
+
+    /// The same with problems of its own.
+    pub(crate) fn problems(mut self, kinds: &[Kind]) -> Self {
+        self.problems.extend(kinds);
+        self
+    }
+
+    /// The same, without looking at parameters at all.
+    pub(crate) fn careless(mut self) -> Self {
+        self.careless = true;
+        self
+    }
+
+    /// Every way in which this can fail, by status.
+    fn all_problems(&self, right: Right) -> Vec<Kind> {
+        let mut kinds = self.problems.clone();
+        kinds.extend([Kind::Internal, Kind::Slow]);
+        if !self.careless {
+            kinds.push(Kind::InvalidParameter);
+        }
+        if self.body.is_some() {
+            kinds.extend([
+                Kind::MalformedBody,
+                Kind::InvalidField,
+                Kind::UnsupportedMediaType,
+                Kind::BodyTooLarge,
+                Kind::BodyTooSlow,
+            ]);
+        }
+        if right != Right::Open {
+            kinds.extend([
+                Kind::Unauthorized,
+                Kind::Forbidden,
+                Kind::WrongUser,
+                Kind::HistoryUnavailable,
+            ]);
+        }
+        kinds.sort_by_key(|kind| (kind.status().as_u16(), kind.code()));
+        kinds.dedup();
+        kinds
+    }
+
+    /// As the document has it.
+    pub(super) fn written(
+        &self,
+        method: &Method,
+        right: Right,
+        schemas: &mut SchemaGenerator,
+    ) -> Value {
+        let mut responses = serde_json::Map::new();
+        for answer in &self.answers {
+            responses.insert(answer.status.as_str().to_owned(), answer.written(schemas));
+        }
+        for of_status in self.all_problems(right).chunk_by(|one, two| one.status() == two.status())
+        {
+            let status = of_status[0].status().as_str().to_owned();
+            responses.insert(status, problem_answer(of_status));
+        }
+        let mut written = json!({
+            "operationId": self.id,
+            "tags": [self.tag.name()],
+            "summary": self.summary,
+            "responses": responses,
+            "security": security(right),
+        });
+        if !self.about.is_empty() {
+            written["description"] = self.about.into();
+        }
+        let mut parameters: Vec<Value> = self.parameters.iter().map(Param::written).collect();
+        if right != Right::Open {
+            parameters.push(json!({"$ref": "#/components/parameters/UserId"}));
+        }
+        if !parameters.is_empty() {
+            written["parameters"] = parameters.into();
+        }
+        if let Some(body) = &self.body {
+            debug_assert!(*method != Method::GET, "{} takes a body", self.id);
+            written["requestBody"] = json!({
+                "required": true,
+                "content": {"application/json": {
+                    "schema": body.schema,
+                    "example": body.example,
+                }},
+            });
+        }
+        written
+    }
+}
+
+/// Empty where nothing is asked for.
+fn security(right: Right) -> Value {
+    if right == Right::Open { json!([]) } else { json!([{"bearer": []}]) }
+}
+
+/// One status with the problems that have it.
+fn problem_answer(kinds: &[Kind]) -> Value {
+    let about: Vec<String> =
+        kinds.iter().map(|kind| format!("`{}`: {}.", kind.code(), kind.title())).collect();
+    let examples: serde_json::Map<String, Value> = kinds
+        .iter()
+        .map(|kind| (kind.code().to_owned(), json!({"value": kind.example()})))
+        .collect();
+    let mut written = json!({
+        "description": about.join(" "),
+        "content": {"application/problem+json": {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "examples": examples,
+        }},
+    });
+    let header = |about: &str| json!({"description": about, "schema": {"type": "string"}});
+    match kinds[0].status().as_u16() {
+        401 => {
+            written["headers"]["WWW-Authenticate"] = header("`Bearer`, where a token is wanted.");
+        }
+        503 => written["headers"]["Retry-After"] = header("Seconds after which to try again."),
+        _ => {}
+    }
+    written
+}
