@@ -1,13 +1,16 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up test setup lint fmt chaos bench fuzz
+.PHONY: help up web test setup lint fmt chaos bench fuzz
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 up: ## Build and start a node with simulated devices, and print commands to paste
 	@tools/up.sh
+
+web: ## Build the live page (needs Node.js with npm); the next cargo build puts it into the program
+	@tools/web.sh
 
 test: ## Everything that must hold: format, dependencies, lints, unit and end-to-end tests
 	@tools/test.sh

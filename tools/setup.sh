@@ -17,6 +17,9 @@ needed=(
     curl:curl
     jq:jq
     python3:python3
+    node:nodejs
+    npm:npm
+    chromium:chromium
 )
 
 # Servers live in sbin, which a user's PATH may lack.

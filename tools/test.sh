@@ -23,6 +23,9 @@ phase "dependencies" tools/check-deps.py
 phase "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 [ "${1:-}" = lint ] && exit 0
 
+# Before the program is built, so that what is tested has the page in it.
+phase "page" tools/web.sh test
+
 # One build for doc tests, unit tests and the binary that the end-to-end tests start.
 phase "build" cargo build --locked --workspace --all-targets
 phase "doc tests" cargo test --locked --workspace --doc --quiet

@@ -24,6 +24,11 @@ for listen in "NEMESES_MQTT_LISTEN $MQTT" "NEMESES_HTTP_LISTEN $HTTP" "NEMESES_A
     fi
 done
 
+if have npm; then
+    tools/web.sh
+else
+    echo "npm is missing: without it there is no live page, only the API (apt-get install npm)"
+fi
 echo "Building (some minutes the first time)"
 cargo build --locked --release --package nemeses
 PROGRAM=${CARGO_TARGET_DIR:-target}/release/nemeses
@@ -93,6 +98,8 @@ cat <<TEXT
 
 Nemeses is up, and $DEVICES simulated trackers drive.
 
+  Page      $API    sign in as $EMAIL
+                            with the password $PASSWORD
   MQTT      $MQTT    frames to /messenger, ping replies on /ping
   REST API  $API
   Metrics   http://$ADMIN/metrics

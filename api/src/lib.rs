@@ -12,6 +12,7 @@ mod input;
 mod metrics;
 mod openapi;
 mod output;
+mod page;
 mod problem;
 mod reports;
 mod router;

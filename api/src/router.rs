@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::access::{Principal, Right};
 use crate::auth;
 use crate::openapi::{self, Doc};
+use crate::page;
 use crate::problem::{Kind, Problem};
 use crate::routes::{api_v1, healthz, login, openapi_json, readyz, register_user};
 use crate::state::ApiState;
@@ -172,6 +173,7 @@ pub fn router(state: ApiState) -> Router {
         routes = routes.route(path, methods.clone()).route(&format!("{path}/"), methods);
     }
     routes
+        .merge(page::routes(&state))
         .fallback(not_found.layer(answered("none")))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state)

@@ -12,6 +12,7 @@ mod formats;
 mod harness;
 mod location;
 mod openapi;
+mod page;
 mod refusals;
 mod report;
 mod rights;

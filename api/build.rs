@@ -1,0 +1,59 @@
+//! Puts the built page (`web/dist`, made by `make web`) into the program. Without
+//! it the list is empty, so that a clean clone compiles with cargo alone.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let dist = here.join("../web/dist");
+    // The folder is there without a page, too; a missing path would run this every time.
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={}", dist.display());
+
+    let mut files = Vec::new();
+    if dist.join("index.html").is_file() {
+        collect(&dist, &mut files)?;
+    }
+    files.sort();
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("page.rs");
+    fs::write(out, table(&dist, &files))
+}
+
+/// Every file below a folder, without those that are only a compressed form.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.file_name().is_some_and(|name| name != ".gitignore")
+            && path.extension().is_none_or(|extension| extension != "gz")
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The source of a `&[File]`.
+fn table(dist: &Path, files: &[PathBuf]) -> String {
+    let mut source = String::from("&[\n");
+    for path in files {
+        let name = path.strip_prefix(dist).unwrap_or(path).display().to_string();
+        let compressed = PathBuf::from(format!("{}.gz", path.display()));
+        let gzip = if compressed.is_file() {
+            format!("Some(include_bytes!({:?}))", compressed.display().to_string())
+        } else {
+            String::from("None")
+        };
+        let plain = path.display().to_string();
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            source,
+            "    File {{ path: \"/{name}\", plain: include_bytes!({plain:?}), gzip: {gzip} }},"
+        );
+    }
+    source.push_str("]\n");
+    source
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds the live page into web/dist, from where api/build.rs puts it into the
+# program. Does nothing when it is up to date. `test` also checks its types and
+# runs its unit tests.
+set -euo pipefail
+cd "$(dirname "$0")/../web"
+# shellcheck source=tools/lib.sh
+. ../tools/lib.sh
+
+have npm || fail "npm is missing: install Node.js 18 or later with npm (apt-get install npm)"
+
+# The mark bears the lock file that was installed.
+mark=node_modules/.installed
+if ! cmp -s package-lock.json "$mark"; then
+    npm ci --no-audit --no-fund --loglevel=error
+    cp package-lock.json "$mark"
+fi
+if [ "${1:-}" = test ]; then
+    npm run --silent check
+    npm run --silent test
+fi
+if [ ! -e dist/index.html ] ||
+    [ -n "$(find src public tools index.html package-lock.json vite.config.ts -newer dist/index.html -print -quit)" ]; then
+    npm run --silent build
+fi

@@ -1,0 +1,60 @@
+// Starts the page: takes up a share link or an earlier session, then shows it.
+
+import { render } from "preact";
+
+import { get, onSignedOut, openShare, resume } from "./api/client";
+import { type Me, session } from "./state/app";
+import { Live, live } from "./state/live";
+import { shareToken } from "./state/route";
+import { App } from "./views/app";
+import "./styles/base.css";
+import "./styles/parts.css";
+import "./styles/views.css";
+
+const SHARE_AGAIN_MS = 3000;
+
+export async function enter(): Promise<void> {
+  const me = await get<Me>("/api/v1/me");
+  session.set({ state: "in", me });
+  begin();
+}
+
+function begin(): void {
+  live.value?.close();
+  live.set(new Live());
+}
+
+function end(): void {
+  live.value?.close();
+  live.set(null);
+  const before = session.value.state;
+  session.set(before === "share" ? { state: "bad-share" } : { state: "out", ended: before === "in" });
+}
+
+async function start(): Promise<void> {
+  const share = shareToken(location.hash);
+  try {
+    if (share !== null) {
+      const opened = await openShare(share);
+      session.set({
+        state: "share",
+        name: opened.name ?? null,
+        expiresMs: opened.expires_at ? Date.parse(opened.expires_at) : null,
+      });
+      begin();
+    } else if (await resume()) {
+      await enter();
+    } else {
+      session.set({ state: "out", ended: false });
+    }
+  } catch {
+    if (share !== null) session.set({ state: "bad-share" });
+    // The server is away: the page is there, so it comes back soon.
+    else setTimeout(() => void start(), SHARE_AGAIN_MS);
+  }
+}
+
+onSignedOut(end);
+const root = document.getElementById("app");
+if (root) render(<App enter={enter} />, root);
+void start();

@@ -1,0 +1,350 @@
+// The one owner of the map. Views tell it what to show in their own words; it
+// keeps that, so that a change of appearance can draw everything again, and sends
+// the fleet to the map's worker as what has changed, one load at a time.
+
+import type { Feature, FeatureCollection, LineString } from "geojson";
+import type { GeoJSONSource, Map as LibreMap, MapMouseEvent } from "maplibre-gl";
+
+import type { Unit } from "../state/fleet";
+import type { Camera } from "../state/route";
+import * as basemap from "./basemap";
+import type { Bounds } from "./bounds";
+import { DARK, LIGHT, type Palette } from "./colours";
+import { PIXEL_RATIO, images, markerName } from "./icons";
+import { DETAIL_ZOOM, styleOf } from "./style";
+
+export interface Shape {
+  /** [longitude, latitude] lists; `part` says how a line is drawn. */
+  lines: { part: "whole" | "ahead" | "travelled" | "silent"; points: [number, number][] }[];
+  stops: { at: [number, number]; id: string }[];
+}
+
+export interface Focus {
+  longitude: number;
+  latitude: number;
+  /** Absent: only the ring, around the device's own marker. */
+  icon?: string;
+  turn?: number;
+}
+
+export interface MapEvents {
+  device(id: string): void;
+  stop?(id: string): void;
+  camera?(camera: Camera): void;
+}
+
+/** Faster than this a device is drawn as an arrow. */
+const MOVING_KMH = 3;
+const WORLD: Camera = { zoom: 2.2, latitude: -8, longitude: -40 };
+
+export function featureOf(unit: Unit): Feature | null {
+  if (unit.latitude === null || unit.longitude === null) return null;
+  const isMoving = (unit.speedKmh ?? 0) >= MOVING_KMH && unit.status !== "offline";
+  return {
+    type: "Feature",
+    properties: {
+      id: unit.id,
+      name: unit.name,
+      status: unit.status,
+      icon: markerName(unit.status, isMoving),
+      turn: isMoving ? (unit.directionDeg ?? 0) : 0,
+      order: unit.status === "online" ? 2 : unit.status === "late" ? 1 : 0,
+    },
+    geometry: { type: "Point", coordinates: [unit.longitude, unit.latitude] },
+  };
+}
+
+const collection = (features: Feature[]): FeatureCollection => ({
+  type: "FeatureCollection",
+  features,
+});
+
+export class FleetMap {
+  private readonly fleet = new Map<string, Feature>();
+  private readonly pending = new Map<string, Feature | null>();
+  private replaced = true;
+  private sending = false;
+  private base: Partial<Record<"world" | "detail" | "labels", FeatureCollection>> = {};
+  private shape: Shape | null = null;
+  private focused: Focus | null = null;
+  private ready = false;
+  private gone = false;
+  private wantsDetail = false;
+  private movedByHand = false;
+
+  private constructor(
+    readonly map: LibreMap,
+    private events: MapEvents,
+    private dark: boolean,
+    language: string,
+  ) {
+    map.on("style.load", () => this.drawAll());
+    map.on("moveend", () => this.moved());
+    for (const name of ["dragstart", "wheel", "touchstart"] as const) {
+      map.on(name, () => (this.movedByHand = true));
+    }
+    map.on("click", (event) => this.clicked(event));
+    for (const layer of ["devices", "clusters", "stops"]) {
+      map.on("mouseenter", layer, () => (map.getCanvas().style.cursor = "pointer"));
+      map.on("mouseleave", layer, () => (map.getCanvas().style.cursor = ""));
+    }
+    void this.loadBase("world", basemap.world());
+    void this.loadBase("labels", basemap.labels(language));
+  }
+
+  static async create(
+    container: HTMLElement,
+    options: { events: MapEvents; dark: boolean; camera: Camera | null; language: string; label: string },
+  ): Promise<FleetMap> {
+    const [{ default: library }, { default: workerUrl }] = await Promise.all([
+      import("maplibre-gl/dist/maplibre-gl-csp"),
+      import("maplibre-gl/dist/maplibre-gl-csp-worker.js?url"),
+      import("maplibre-gl/dist/maplibre-gl.css"),
+    ]);
+    library.setWorkerUrl(workerUrl);
+    const camera = options.camera ?? WORLD;
+    const map = new library.Map({
+      container,
+      style: styleOf(options.dark ? DARK : LIGHT),
+      center: [camera.longitude, camera.latitude],
+      zoom: camera.zoom,
+      maxZoom: 18,
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      fadeDuration: 120,
+      renderWorldCopies: true,
+      locale: { "Map.Title": options.label },
+    });
+    map.touchZoomRotate.disableRotation();
+    map.addControl(new library.ScaleControl({ maxWidth: 90 }), "bottom-left");
+    return new FleetMap(map, options.events, options.dark, options.language);
+  }
+
+  /** Other views hear of what happens from now on. */
+  listen(events: MapEvents): void {
+    this.events = events;
+  }
+
+  destroy(): void {
+    this.gone = true;
+    this.map.remove();
+  }
+
+  get palette(): Palette {
+    return this.dark ? DARK : LIGHT;
+  }
+
+  setDark(dark: boolean): void {
+    if (dark === this.dark) return;
+    this.dark = dark;
+    this.ready = false;
+    this.map.setStyle(styleOf(this.palette), { diff: false });
+  }
+
+  /** Shows exactly these devices. */
+  setUnits(units: Iterable<Unit>): void {
+    this.fleet.clear();
+    for (const unit of units) {
+      const feature = featureOf(unit);
+      if (feature) this.fleet.set(unit.id, feature);
+    }
+    this.pending.clear();
+    this.replaced = true;
+    void this.send();
+  }
+
+  /** Shows, moves or (with `null`) takes away single devices. */
+  updateUnits(changes: Iterable<[string, Unit | null]>): void {
+    for (const [id, unit] of changes) {
+      const feature = unit && featureOf(unit);
+      if (feature) this.fleet.set(id, feature);
+      else if (!this.fleet.delete(id)) continue;
+      this.pending.set(id, feature);
+    }
+    void this.send();
+  }
+
+  setShape(shape: Shape | null): void {
+    this.shape = shape;
+    if (this.ready) this.drawShape();
+  }
+
+  setFocus(focus: Focus | null): void {
+    this.focused = focus;
+    if (this.ready) this.drawFocus();
+  }
+
+  /** Whether the fleet's own markers are drawn. */
+  showFleet(visible: boolean): void {
+    this.fleetVisible = visible;
+    if (this.ready) this.applyVisibility();
+  }
+  private fleetVisible = true;
+
+  /** Whether a person has moved the map, after which it stays where it is. */
+  get isMovedByHand(): boolean {
+    return this.movedByHand;
+  }
+
+  fit(bounds: Bounds, options: { maxZoom?: number; animate?: boolean } = {}): void {
+    const small = this.map.getContainer().clientWidth < 500;
+    this.map.fitBounds(bounds, {
+      padding: small ? 36 : 70,
+      maxZoom: options.maxZoom ?? 13,
+      animate: options.animate ?? true,
+      duration: 500,
+    });
+  }
+
+  goTo(longitude: number, latitude: number, zoom?: number): void {
+    this.map.easeTo({ center: [longitude, latitude], duration: 400, ...(zoom ? { zoom } : {}) });
+  }
+
+  /** Without movement of its own, for what follows many times a second. */
+  keepAt(longitude: number, latitude: number): void {
+    this.map.jumpTo({ center: [longitude, latitude] });
+  }
+
+  zoomBy(steps: number): void {
+    this.map.easeTo({ zoom: this.map.getZoom() + steps, duration: 200 });
+  }
+
+  private source(name: string): GeoJSONSource | undefined {
+    return this.map.getSource<GeoJSONSource>(name);
+  }
+
+  private async loadBase(
+    name: "world" | "detail" | "labels",
+    loading: Promise<FeatureCollection>,
+  ): Promise<void> {
+    try {
+      this.base[name] = await loading;
+      if (this.ready && !this.gone) this.source(name)?.setData(this.base[name]!);
+    } catch (error) {
+      // The fleet is shown on an empty sea; it is asked for again with the page.
+      console.warn(error);
+    }
+  }
+
+  private drawAll(): void {
+    this.ready = true;
+    for (const [name, image] of images(this.palette)) {
+      if (!this.map.hasImage(name)) this.map.addImage(name, image, { pixelRatio: PIXEL_RATIO });
+    }
+    for (const name of ["world", "detail", "labels"] as const) {
+      const data = this.base[name];
+      if (data) this.source(name)?.setData(data);
+    }
+    this.replaced = true;
+    this.sending = false;
+    void this.send();
+    this.drawShape();
+    this.drawFocus();
+    this.applyVisibility();
+    this.wantDetail();
+  }
+
+  /** Sends what has changed since the last load; while one runs, changes gather. */
+  private async send(): Promise<void> {
+    if (!this.ready || this.sending || this.gone) return;
+    if (!this.replaced && this.pending.size === 0) return;
+    const source = this.source("fleet");
+    if (!source) return;
+    this.sending = true;
+    try {
+      if (this.replaced) {
+        this.replaced = false;
+        this.pending.clear();
+        await source.setData(collection([...this.fleet.values()]), true);
+      } else {
+        const add: Feature[] = [];
+        const remove: string[] = [];
+        for (const [id, feature] of this.pending) {
+          if (feature) add.push(feature);
+          else remove.push(id);
+        }
+        this.pending.clear();
+        await source.updateData({ add, remove }, true);
+      }
+    } catch (error) {
+      // A load that a newer one has overtaken.
+      if (!this.gone) console.debug(error);
+    } finally {
+      this.sending = false;
+    }
+    if (this.replaced || this.pending.size > 0) requestAnimationFrame(() => void this.send());
+  }
+
+  private drawShape(): void {
+    const lines: Feature<LineString>[] = (this.shape?.lines ?? [])
+      .filter((line) => line.points.length > 1)
+      .map(({ part, points }) => ({
+        type: "Feature",
+        properties: { part },
+        geometry: { type: "LineString", coordinates: points },
+      }));
+    void this.source("route")?.setData(collection(lines));
+    const stops: Feature[] = (this.shape?.stops ?? []).map(({ at, id }) => ({
+      type: "Feature",
+      properties: { id },
+      geometry: { type: "Point", coordinates: at },
+    }));
+    void this.source("stops")?.setData(collection(stops));
+  }
+
+  private drawFocus(): void {
+    const focus = this.focused;
+    const features: Feature[] = focus
+      ? [
+          {
+            type: "Feature",
+            properties: { ...(focus.icon ? { icon: focus.icon, turn: focus.turn ?? 0 } : {}) },
+            geometry: { type: "Point", coordinates: [focus.longitude, focus.latitude] },
+          },
+        ]
+      : [];
+    void this.source("focus")?.setData(collection(features));
+  }
+
+  private applyVisibility(): void {
+    for (const layer of ["clusters", "cluster-counts", "devices", "device-names"]) {
+      this.map.setLayoutProperty(layer, "visibility", this.fleetVisible ? "visible" : "none");
+    }
+  }
+
+  private wantDetail(): void {
+    if (this.wantsDetail || this.map.getZoom() < DETAIL_ZOOM - 0.5) return;
+    this.wantsDetail = true;
+    void this.loadBase("detail", basemap.detail());
+  }
+
+  private moved(): void {
+    this.wantDetail();
+    const { lng, lat } = this.map.getCenter();
+    this.events.camera?.({ zoom: this.map.getZoom(), latitude: lat, longitude: lng });
+  }
+
+  private clicked(event: MapMouseEvent): void {
+    const near = 6;
+    const { x, y } = event.point;
+    const hits = this.map.queryRenderedFeatures(
+      [
+        [x - near, y - near],
+        [x + near, y + near],
+      ],
+      { layers: ["devices", "clusters", "stops"].filter((layer) => this.map.getLayer(layer)) },
+    );
+    const hit = hits[0];
+    if (!hit) return;
+    if (hit.layer.id === "devices") this.events.device(String(hit.properties.id));
+    else if (hit.layer.id === "stops") this.events.stop?.(String(hit.properties.id));
+    else void this.open(hit.properties.cluster_id as number, event);
+  }
+
+  private async open(cluster: number, event: MapMouseEvent): Promise<void> {
+    const zoom = await this.source("fleet")?.getClusterExpansionZoom(cluster);
+    if (zoom === undefined) return;
+    this.map.easeTo({ center: event.lngLat, zoom: Math.min(zoom + 0.3, 17), duration: 400 });
+  }
+}

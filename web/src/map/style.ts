@@ -1,0 +1,160 @@
+// The style of the map: the bundled base map below, what is ours above. Text is
+// drawn by MapLibre from the system's fonts, so no glyph is fetched.
+
+import type {
+  DataDrivenPropertyValueSpecification,
+  LayerSpecification,
+  StyleSpecification,
+} from "maplibre-gl";
+
+import type { Palette } from "./colours";
+
+const FONT = ["system-ui", "sans-serif"];
+const BOLD = ["Nemeses Bold", "system-ui", "sans-serif"];
+
+/** From this zoom the fine base map is drawn, and fetched a little before. */
+export const DETAIL_ZOOM = 4.5;
+/** From this zoom devices stand alone, however near to each other. */
+export const CLUSTER_MAX_ZOOM = 11;
+
+const empty = { type: "FeatureCollection" as const, features: [] };
+const geojson = (extra: object = {}) => ({ type: "geojson" as const, data: empty, ...extra });
+
+export function styleOf(palette: Palette): StyleSpecification {
+  return {
+    version: 8,
+    sources: {
+      world: geojson({ maxzoom: 6, tolerance: 0.2, buffer: 8 }),
+      detail: geojson({ maxzoom: 9, tolerance: 0.2, buffer: 8 }),
+      labels: geojson({ maxzoom: 9 }),
+      fleet: geojson({
+        promoteId: "id",
+        cluster: true,
+        clusterRadius: 44,
+        clusterMaxZoom: CLUSTER_MAX_ZOOM,
+        clusterProperties: { online: ["+", ["case", ["==", ["get", "status"], "online"], 1, 0]] },
+        maxzoom: 18,
+      }),
+      route: geojson({ tolerance: 0.1, maxzoom: 18 }),
+      stops: geojson(),
+      focus: geojson(),
+    },
+    layers: [...base(palette), ...route(palette), ...fleet(palette), ...focus(palette)],
+  };
+}
+
+function base(palette: Palette): LayerSpecification[] {
+  const layers: LayerSpecification[] = [
+    { id: "sea", type: "background", paint: { "background-color": palette.sea } },
+  ];
+  for (const [source, range] of [
+    ["world", { maxzoom: DETAIL_ZOOM }],
+    ["detail", { minzoom: DETAIL_ZOOM }],
+  ] as const) {
+    const of = (layer: string) => ["==", ["get", "layer"], layer] as ["==", unknown, string];
+    layers.push(
+      { id: `${source}-land`, type: "fill", source, ...range, filter: of("land") as never,
+        paint: { "fill-color": palette.land, "fill-outline-color": palette.coast } },
+      { id: `${source}-lakes`, type: "fill", source, ...range, filter: of("lakes") as never,
+        paint: { "fill-color": palette.sea, "fill-outline-color": palette.coast } },
+      { id: `${source}-states`, type: "line", source, ...range, filter: of("states") as never,
+        paint: { "line-color": palette.state, "line-width": 1 } },
+      { id: `${source}-borders`, type: "line", source, ...range, filter: of("borders") as never,
+        paint: { "line-color": palette.border, "line-width": 1.1 } },
+    );
+  }
+  const text = { "text-color": palette.text, "text-halo-color": palette.halo, "text-halo-width": 1.4 };
+  layers.push(
+    {
+      id: "places", type: "symbol", source: "labels", minzoom: 3,
+      filter: ["all", ["==", ["get", "kind"], "place"], ["<=", ["get", "from"], ["zoom"]]],
+      layout: {
+        "text-field": ["get", "name"], "text-font": FONT,
+        "text-size": ["interpolate", ["linear"], ["zoom"], 4, 10.5, 10, 13.5],
+        "symbol-sort-key": ["get", "rank"], "text-padding": 6, "text-max-width": 8,
+        "text-anchor": "top", "text-offset": [0, 0.4],
+      },
+      paint: text,
+    },
+    {
+      id: "countries", type: "symbol", source: "labels", maxzoom: 6,
+      filter: ["all", ["==", ["get", "kind"], "country"],
+        [">", ["get", "size"], ["interpolate", ["linear"], ["zoom"], 0, 16, 2, 7, 4, 2, 6, 0]]] as never,
+      layout: {
+        "text-field": ["upcase", ["get", "name"]], "text-font": FONT,
+        "text-size": ["interpolate", ["linear"], ["zoom"], 1, 9.5, 5, 13],
+        "text-letter-spacing": 0.12, "symbol-sort-key": ["get", "rank"], "text-max-width": 7,
+        "text-padding": 8,
+      },
+      paint: { ...text, "text-color": palette.country },
+    },
+  );
+  return layers;
+}
+
+function route(palette: Palette): LayerSpecification[] {
+  const line = { "line-cap": "round" as const, "line-join": "round" as const };
+  return [
+    { id: "route-casing", type: "line", source: "route", layout: line,
+      paint: { "line-color": palette.routeCasing, "line-width": 6, "line-opacity": 0.9 } },
+    { id: "route", type: "line", source: "route", layout: line,
+      filter: ["!=", ["get", "part"], "travelled"],
+      paint: { "line-color": palette.route, "line-width": 3,
+        "line-opacity": ["case", ["==", ["get", "part"], "ahead"], 0.35, 0.95] } },
+    { id: "route-silent", type: "line", source: "route", layout: line,
+      filter: ["==", ["get", "part"], "silent"],
+      paint: { "line-color": palette.routeCasing, "line-width": 1.6, "line-dasharray": [1, 2.2] } },
+    { id: "route-travelled", type: "line", source: "route", layout: line,
+      filter: ["==", ["get", "part"], "travelled"],
+      paint: { "line-color": palette.travelled, "line-width": 3.4 } },
+    { id: "stops", type: "symbol", source: "stops",
+      layout: { "icon-image": "stop", "icon-size": 0.9, "icon-allow-overlap": true } },
+  ];
+}
+
+function fleet(palette: Palette): LayerSpecification[] {
+  const alone: ["!", ["has", string]] = ["!", ["has", "point_count"]];
+  const size: DataDrivenPropertyValueSpecification<number> = [
+    "step", ["get", "point_count"], 15, 20, 18, 100, 22, 1000, 27,
+  ];
+  return [
+    { id: "clusters", type: "circle", source: "fleet", filter: ["has", "point_count"],
+      paint: {
+        "circle-color": ["case", [">", ["get", "online"], 0], palette.clusterFill, palette.status.offline],
+        "circle-radius": size, "circle-stroke-width": 4, "circle-stroke-color": palette.clusterFill,
+        "circle-stroke-opacity": 0.22,
+      } },
+    { id: "cluster-counts", type: "symbol", source: "fleet", filter: ["has", "point_count"],
+      layout: {
+        "text-field": ["get", "point_count_abbreviated"], "text-font": BOLD, "text-size": 12.5,
+        "text-allow-overlap": true, "text-ignore-placement": true,
+      },
+      paint: { "text-color": palette.clusterText } },
+    { id: "devices", type: "symbol", source: "fleet", filter: alone,
+      layout: {
+        "icon-image": ["get", "icon"], "icon-rotate": ["get", "turn"],
+        "icon-rotation-alignment": "map", "icon-allow-overlap": true, "icon-ignore-placement": true,
+        "symbol-sort-key": ["get", "order"],
+      } },
+    { id: "device-names", type: "symbol", source: "fleet", filter: alone, minzoom: 10.5,
+      layout: {
+        "text-field": ["get", "name"], "text-font": FONT, "text-size": 11.5,
+        "text-anchor": "left", "text-offset": [1.2, 0], "text-optional": true, "text-max-width": 14,
+      },
+      paint: { "text-color": palette.text, "text-halo-color": palette.halo, "text-halo-width": 1.6 } },
+  ];
+}
+
+/** One device or moment, above everything. */
+function focus(palette: Palette): LayerSpecification[] {
+  return [
+    { id: "focus-ring", type: "circle", source: "focus",
+      paint: { "circle-radius": 19, "circle-color": palette.route, "circle-opacity": 0.16,
+        "circle-stroke-width": 2, "circle-stroke-color": palette.route } },
+    { id: "focus", type: "symbol", source: "focus", filter: ["has", "icon"],
+      layout: {
+        "icon-image": ["get", "icon"], "icon-rotate": ["get", "turn"], "icon-size": 1.15,
+        "icon-rotation-alignment": "map", "icon-allow-overlap": true, "icon-ignore-placement": true,
+      } },
+  ];
+}

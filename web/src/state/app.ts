@@ -1,0 +1,89 @@
+// The few values that the whole page shares: who is signed in, which view the
+// address names, how it looks, and the map.
+
+import type { Role } from "../api/types";
+import type { FleetMap } from "../map/fleet-map";
+import { type Language, preferred, useLanguage } from "../text/language";
+import { Cell } from "./cell";
+import { type Route, formatRoute, parseRoute } from "./route";
+
+export type Session =
+  | { state: "starting" }
+  | { state: "out"; ended: boolean }
+  | { state: "in"; me: Me }
+  | { state: "share"; name: string | null; expiresMs: number | null }
+  | { state: "bad-share" };
+
+export interface Me {
+  user_id: number;
+  email: string;
+  name: string;
+  role: Role;
+}
+
+export type Theme = "auto" | "light" | "dark";
+
+const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+const stored = (name: string): string | null => localStorage.getItem(`nemeses-${name}`);
+const store = (name: string, value: string): void => localStorage.setItem(`nemeses-${name}`, value);
+
+const storedTheme = stored("theme");
+const storedLanguage = stored("language");
+
+export const session = new Cell<Session>({ state: "starting" });
+export const route = new Cell<Route>(parseRoute(location.hash));
+export const theme = new Cell<Theme>(
+  storedTheme === "light" || storedTheme === "dark" ? storedTheme : "auto",
+);
+export const dark = new Cell<boolean>(prefersDark.matches);
+export const language = new Cell<Language>(
+  storedLanguage === "pt" || storedLanguage === "en"
+    ? storedLanguage
+    : preferred(navigator.languages),
+);
+export const fleetMap = new Cell<FleetMap | null>(null);
+
+function applyTheme(): void {
+  const isDark = theme.value === "auto" ? prefersDark.matches : theme.value === "dark";
+  document.documentElement.dataset.theme = isDark ? "dark" : "light";
+  dark.set(isDark);
+}
+
+function applyLanguage(): void {
+  useLanguage(language.value);
+  document.documentElement.lang = language.value === "pt" ? "pt-BR" : "en";
+}
+
+prefersDark.addEventListener("change", applyTheme);
+theme.subscribe(() => {
+  store("theme", theme.value);
+  applyTheme();
+});
+language.subscribe(() => {
+  store("language", language.value);
+  applyLanguage();
+});
+applyTheme();
+applyLanguage();
+
+window.addEventListener("hashchange", () => route.set(parseRoute(location.hash)));
+
+/** Goes to a view; the back button leads here again. */
+export function go(next: Route): void {
+  location.hash = formatRoute(next);
+}
+
+/** Changes the view's state in place; `null` takes a value out. */
+export function tune(changes: Record<string, string | null>): void {
+  const query = { ...route.value.query };
+  for (const [name, value] of Object.entries(changes)) {
+    if (value) query[name] = value;
+    else delete query[name];
+  }
+  const next = { ...route.value, query };
+  history.replaceState(null, "", formatRoute(next));
+  route.set(next);
+}
+
+export const isAdmin = (): boolean =>
+  session.value.state === "in" && session.value.me.role === "admin";

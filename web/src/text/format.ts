@@ -1,0 +1,129 @@
+// Numbers, times and durations as people read them. Times are in the viewer's
+// zone; `utc` is what a title adds on hover.
+
+import { language, locale, t } from "./language";
+
+export const NOTHING = "–";
+
+const cache = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
+
+function number(digits: number): Intl.NumberFormat {
+  const key = `n${digits}${locale()}`;
+  let made = cache.get(key) as Intl.NumberFormat | undefined;
+  if (!made) {
+    made = new Intl.NumberFormat(locale(), {
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    });
+    cache.set(key, made);
+  }
+  return made;
+}
+
+function date(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `d${name}${locale()}`;
+  let made = cache.get(key) as Intl.DateTimeFormat | undefined;
+  if (!made) {
+    made = new Intl.DateTimeFormat(locale(), options);
+    cache.set(key, made);
+  }
+  return made;
+}
+
+export function count(value: number): string {
+  return number(0).format(value);
+}
+
+export function speed(kmh: number | null | undefined): string {
+  return kmh === null || kmh === undefined ? NOTHING : `${number(0).format(kmh)} km/h`;
+}
+
+export function distance(metres: number | null | undefined): string {
+  if (metres === null || metres === undefined) return NOTHING;
+  if (Math.abs(metres) < 1000) return `${number(0).format(metres)} m`;
+  return `${number(Math.abs(metres) < 100_000 ? 1 : 0).format(metres / 1000)} km`;
+}
+
+export function engineHours(minutes: number | null | undefined): string {
+  return minutes === null || minutes === undefined ? NOTHING : `${number(1).format(minutes / 60)} h`;
+}
+
+const POINTS = {
+  en: ["N", "NE", "E", "SE", "S", "SW", "W", "NW"],
+  pt: ["N", "NE", "L", "SE", "S", "SO", "O", "NO"],
+} as const;
+
+export function heading(degrees: number | null | undefined): string {
+  if (degrees === null || degrees === undefined) return NOTHING;
+  const point = POINTS[language()][Math.round(degrees / 45) % 8] ?? "";
+  return `${point} ${number(0).format(degrees)}°`;
+}
+
+export function coordinates(latitude: number | null, longitude: number | null): string {
+  if (latitude === null || longitude === null) return NOTHING;
+  return `${latitude.toFixed(5)}, ${longitude.toFixed(5)}`;
+}
+
+/** `45 s`, `12 min`, `3 h 05 min`, `2 d 4 h`. */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return NOTHING;
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  const minutes = Math.floor(s / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** How long ago, short: `now`, `12 s`, `5 min`, `3 h`, `4 d`. */
+export function age(ms: number | null, nowMs: number): string {
+  if (ms === null) return NOTHING;
+  const s = Math.max(0, Math.round((nowMs - ms) / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d`;
+}
+
+/** The same in a sentence. */
+export function ago(ms: number | null, nowMs: number): string {
+  if (ms === null) return t("fleet.never");
+  if (nowMs - ms < 2000) return t("ago.now");
+  const text = age(ms, nowMs);
+  return language() === "pt" ? `há ${text}` : `${text} ago`;
+}
+
+export function time(ms: number | null): string {
+  if (ms === null) return NOTHING;
+  return date("t", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
+}
+
+export function clock(ms: number): string {
+  return date("c", { hour: "2-digit", minute: "2-digit" }).format(ms);
+}
+
+export function day(ms: number): string {
+  return date("day", { weekday: "short", day: "numeric", month: "short", year: "numeric" }).format(ms);
+}
+
+export function dateTime(ms: number | null): string {
+  if (ms === null) return NOTHING;
+  return date("dt", {
+    day: "2-digit",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  }).format(ms);
+}
+
+/** For a title: the same moment in UTC, to the second. */
+export function utc(ms: number | null): string {
+  return ms === null ? "" : `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** The viewer's zone, as the reports of the API take it. */
+export function zone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+}

@@ -1,0 +1,145 @@
+// Small parts that every view is made of.
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+import { ApiError } from "../api/client";
+import type { Status } from "../api/types";
+import * as format from "../text/format";
+import type { Key } from "../text/en";
+import { t } from "../text/language";
+import { Icon } from "./icons";
+
+/** The time, renewed every so often while the page is looked at. */
+export function useNow(everyMs = 1000): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) setNow(Date.now());
+    }, everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+/** A moment in the viewer's zone, UTC on hover. */
+export function Time({
+  ms,
+  as = "dateTime",
+}: {
+  ms: number | null;
+  as?: "dateTime" | "time" | "clock" | "day";
+}): JSX.Element {
+  if (ms === null) return <span>{format.NOTHING}</span>;
+  return (
+    <time dateTime={new Date(ms).toISOString()} title={format.utc(ms)}>
+      {format[as](ms)}
+    </time>
+  );
+}
+
+/** How long ago, exact moment on hover. */
+export function Ago({ ms, short = false }: { ms: number | null; short?: boolean }): JSX.Element {
+  const now = useNow();
+  const text = short ? format.age(ms, now) : format.ago(ms, now);
+  const title = ms === null ? undefined : `${format.dateTime(ms)} · ${format.utc(ms)}`;
+  return <span title={title}>{text}</span>;
+}
+
+export function StatusDot({ status }: { status: Status }): JSX.Element {
+  return <span class={`dot dot-${status}`} aria-hidden="true" />;
+}
+
+export function StatusBadge({ status }: { status: Status }): JSX.Element {
+  return (
+    <span class={`badge badge-${status}`} title={t(`status.${status}.why` as Key)}>
+      <StatusDot status={status} />
+      {t(`status.${status}` as Key)}
+    </span>
+  );
+}
+
+export function Empty({
+  title,
+  hint,
+  children,
+}: {
+  title: string;
+  hint?: string;
+  children?: ComponentChildren;
+}): JSX.Element {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {hint && <p class="empty-hint">{hint}</p>}
+      {children}
+    </div>
+  );
+}
+
+export function Spinner({ label }: { label?: string }): JSX.Element {
+  return (
+    <div class="loading" role="status">
+      <span class="spinner" aria-hidden="true" />
+      <span>{label ?? t("common.loading")}</span>
+    </div>
+  );
+}
+
+export function Failure({ text, retry }: { text: string; retry?: () => void }): JSX.Element {
+  return (
+    <div class="failure" role="alert">
+      <Icon name="warning" />
+      <span>{text}</span>
+      {retry && (
+        <button type="button" class="button small" onClick={retry}>
+          {t("error.retry")}
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function reason(error: unknown): string {
+  if (error instanceof ApiError && error.kind === "unreachable") return t("error.unreachable");
+  return error instanceof Error ? error.message : String(error);
+}
+
+export type Loaded<T> =
+  | { state: "loading"; value: T | null }
+  | { state: "done"; value: T }
+  | { state: "failed"; value: null; error: unknown; text: string };
+
+/** Loads when `key` changes; what it was doing before is given up. */
+export function useLoad<T>(
+  key: string,
+  load: (signal: AbortSignal) => Promise<T>,
+): [Loaded<T>, () => void] {
+  const [loaded, setLoaded] = useState<Loaded<T>>({ state: "loading", value: null });
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    setLoaded((before) => ({ state: "loading", value: turn > 0 ? before.value : null }));
+    load(abort.signal).then(
+      (value) => {
+        if (!abort.signal.aborted) setLoaded({ state: "done", value });
+      },
+      (error: unknown) => {
+        if (abort.signal.aborted) return;
+        setLoaded({ state: "failed", value: null, error, text: reason(error) });
+      },
+    );
+    return () => abort.abort();
+  }, [key, turn]);
+  return [loaded, () => setTurn((before) => before + 1)];
+}
+
+/** A value that follows another after it has stood still for a while. */
+export function useSettled<T>(value: T, afterMs: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), afterMs);
+    return () => clearTimeout(timer);
+  }, [value, afterMs]);
+  return settled;
+}

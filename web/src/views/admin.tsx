@@ -1,0 +1,3 @@
+export function AdminView(_props: object) {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function DeviceView(_props: { id: string }) {
+  return null;
+}

@@ -1,0 +1,121 @@
+// Where the map lives. It is made once and fed by the live fleet; which devices
+// are on it follows the filters of the address.
+
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { boundsOf } from "../map/bounds";
+import { FleetMap } from "../map/fleet-map";
+import { dark, fleetMap, go, route, tune } from "../state/app";
+import { useCell } from "../state/cell";
+import { type Filter, type Unit, matches } from "../state/fleet";
+import { live } from "../state/live";
+import { formatCamera, parseCamera } from "../state/route";
+import { language, t } from "../text/language";
+import { Icon } from "../ui/icons";
+import { filterOf } from "./filters";
+
+function fitAll(map: FleetMap, animate: boolean): void {
+  const source = live.value;
+  if (!source) return;
+  const filter = filterOf(route.value.query);
+  const units = [...source.fleet.units.values()].filter((unit) => matches(unit, filter));
+  const box = boundsOf(units);
+  if (box) map.fit(box, { animate, maxZoom: 12 });
+}
+
+export function MapPane(): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const [missing, setMissing] = useState(false);
+  const map = useCell(fleetMap);
+  const isDark = useCell(dark);
+  const source = useCell(live);
+  const now = useCell(route);
+  const filterKey = JSON.stringify(filterOf(now.query));
+
+  useEffect(() => {
+    let made: FleetMap | null = null;
+    let gone = false;
+    void (async () => {
+      try {
+        if (!box.current) return;
+        made = await FleetMap.create(box.current, {
+          dark: dark.value,
+          camera: parseCamera(route.value.query.map),
+          language: language(),
+          label: t("map.label"),
+          events: {
+            device: (id) => go({ view: "device", device: id, query: {} }),
+            camera: (camera) => {
+              if (route.value.view === "fleet") tune({ map: formatCamera(camera) });
+            },
+          },
+        });
+        if (gone) made.destroy();
+        else fleetMap.set(made);
+      } catch (error) {
+        console.warn(error);
+        setMissing(true);
+      }
+    })();
+    return () => {
+      gone = true;
+      fleetMap.set(null);
+      made?.destroy();
+    };
+  }, []);
+
+  useEffect(() => map?.setDark(isDark), [map, isDark]);
+
+  // All devices that the filters let through, then what changes.
+  useEffect(() => {
+    if (!map || !source) return;
+    const filter = JSON.parse(filterKey) as Filter;
+    const units = source.fleet.units;
+    const shown = (unit: Unit | undefined): Unit | null =>
+      unit && matches(unit, filter) ? unit : null;
+    map.setUnits([...units.values()].filter((unit) => matches(unit, filter)));
+    return source.onChange((ids) =>
+      map.updateUnits([...ids].map((id) => [id, shown(units.get(id))])),
+    );
+  }, [map, source, filterKey]);
+
+  // The first look is at the whole fleet, unless the address says where.
+  useEffect(() => {
+    if (!map || !source) return;
+    const look = (): void => {
+      const { view, query } = route.value;
+      if (view !== "fleet" || parseCamera(query.map) || source.fleet.units.size === 0) return;
+      if (!map.isMovedByHand) fitAll(map, false);
+    };
+    look();
+    return source.loading.subscribe(look);
+  }, [map, source]);
+
+  return (
+    <section class="map" aria-label={t("map.label")}>
+      <div class="map-canvas" ref={box} />
+      {missing && <p class="map-missing">{t("map.missing")}</p>}
+      <div class="map-tools">
+        <button type="button" class="tool" aria-label={t("map.in")} onClick={() => map?.zoomBy(1)}>
+          <Icon name="plus" />
+        </button>
+        <button type="button" class="tool" aria-label={t("map.out")} onClick={() => map?.zoomBy(-1)}>
+          <Icon name="minus" />
+        </button>
+        {now.view === "fleet" && (
+          <button
+            type="button"
+            class="tool"
+            aria-label={t("fleet.fit")}
+            title={t("fleet.fit")}
+            onClick={() => map && fitAll(map, true)}
+          >
+            <Icon name="fit" />
+          </button>
+        )}
+      </div>
+      <p class="map-credit">{t("map.credit")}</p>
+    </section>
+  );
+}

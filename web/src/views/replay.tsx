@@ -1,0 +1,3 @@
+export function ReplayView(_props: object) {
+  return null;
+}

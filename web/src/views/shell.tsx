@@ -1,0 +1,159 @@
+// The frame around every view: the bar with the views and the state of the
+// connection, and the map, which stays the same while views beside it change.
+
+import type { JSX } from "preact";
+import { Suspense, lazy } from "preact/compat";
+import { useEffect } from "preact/hooks";
+
+import { isAdmin, route, session } from "../state/app";
+import { useCell } from "../state/cell";
+import { live } from "../state/live";
+import { type View, formatRoute } from "../state/route";
+import type { Key } from "../text/en";
+import * as format from "../text/format";
+import { t } from "../text/language";
+import { Spinner, useNow } from "../ui/basics";
+import { Icon, type IconName, Logo } from "../ui/icons";
+import { FleetView } from "./fleet";
+import { MapPane } from "./map-pane";
+import { Menu } from "./menu";
+
+const DeviceView = lazy(() => import("./device").then((m) => m.DeviceView));
+const ReplayView = lazy(() => import("./replay").then((m) => m.ReplayView));
+const ReportsView = lazy(() => import("./reports").then((m) => m.ReportsView));
+const SystemView = lazy(() => import("./system").then((m) => m.SystemView));
+const AdminView = lazy(() => import("./admin").then((m) => m.AdminView));
+
+const NAV: { view: View; icon: IconName; admin?: boolean }[] = [
+  { view: "fleet", icon: "fleet" },
+  { view: "replay", icon: "replay" },
+  { view: "reports", icon: "reports" },
+  { view: "system", icon: "system", admin: true },
+  { view: "admin", icon: "admin" },
+];
+
+function LiveChip(): JSX.Element | null {
+  const source = useCell(live);
+  return source && <LiveChipOf source={source} />;
+}
+
+function LiveChipOf({ source }: { source: NonNullable<typeof live.value> }): JSX.Element {
+  const connection = useCell(source.connection);
+  useCell(source.version);
+  const now = useNow();
+  const latest = source.fleet.latestMs;
+  return (
+    <div class={`chip chip-${connection}`} title={latest === null ? "" : format.utc(latest)}>
+      <span class="chip-light" aria-hidden="true" />
+      <span class="chip-state">{t(`live.${connection}`)}</span>
+      <span class="chip-age">
+        {latest === null ? t("live.none") : t("live.since", { ago: format.ago(latest, now) })}
+      </span>
+    </div>
+  );
+}
+
+/** Not at once: a reconnect of a moment is no news. */
+const STALE_AFTER_MS = 4_000;
+
+function StaleBanner(): JSX.Element | null {
+  const source = useCell(live);
+  return source && <StaleBannerOf source={source} />;
+}
+
+function StaleBannerOf({ source }: { source: NonNullable<typeof live.value> }): JSX.Element | null {
+  const connection = useCell(source.connection);
+  const now = useNow();
+  const heard = source.heardMs;
+  if (connection === "live" || heard === null || now - heard < STALE_AFTER_MS) return null;
+  return (
+    <div class="stale" role="alert">
+      <Icon name="warning" size={16} />
+      {t("live.stale", { ago: format.ago(heard, now) })}
+    </div>
+  );
+}
+
+function Nav({ current }: { current: View }): JSX.Element {
+  const shown = current === "device" ? "fleet" : current;
+  return (
+    <nav class="nav" aria-label={t("nav.main")}>
+      {NAV.filter(({ admin }) => !admin || isAdmin()).map(({ view, icon }) => (
+        <a
+          key={view}
+          href={formatRoute({ view, device: null, query: {} })}
+          aria-current={shown === view ? "page" : undefined}
+        >
+          <Icon name={icon} />
+          <span>{t(`nav.${view}` as Key)}</span>
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+const TITLES: Record<View, Key> = {
+  fleet: "nav.fleet",
+  device: "nav.fleet",
+  replay: "nav.replay",
+  reports: "nav.reports",
+  system: "nav.system",
+  admin: "nav.admin",
+};
+
+export function Shell(): JSX.Element {
+  const now = useCell(route);
+  const who = useCell(session);
+  const shared = who.state === "share";
+  const view: View = shared && now.view !== "device" ? "fleet" : now.view;
+  const hasMap = view === "fleet" || view === "device" || view === "replay";
+
+  useEffect(() => {
+    const name = now.device ? `${now.device} · ` : "";
+    document.title = `${name}${t(TITLES[view])} · Nemeses`;
+  }, [view, now.device]);
+
+  return (
+    <div class="shell">
+      <a class="skip" href="#content" onClick={(event) => {
+        event.preventDefault();
+        document.getElementById("content")?.focus();
+      }}>{t("skip")}</a>
+      <header class="bar">
+        <a class="brand" href="#/fleet" aria-label="Nemeses">
+          <Logo />
+          <span>Nemeses</span>
+        </a>
+        {shared ? (
+          <p class="shared">
+            <strong>{who.name ?? t("share.opened")}</strong>
+            <span>
+              {who.name ? t("share.opened") : ""}
+              {who.expiresMs !== null && ` ${t("share.until", { time: format.dateTime(who.expiresMs) })}`}
+            </span>
+          </p>
+        ) : (
+          <Nav current={view} />
+        )}
+        <div class="bar-end">
+          <LiveChip />
+          <Menu />
+        </div>
+      </header>
+      <StaleBanner />
+      <div class={`stage stage-${view}`}>
+        <main class={hasMap ? "panel" : "page"} id="content" tabIndex={-1}>
+          <Suspense fallback={<Spinner />}>
+            {view === "fleet" && <FleetView />}
+            {view === "device" && <DeviceView key={now.device} id={now.device!} />}
+            {view === "replay" && <ReplayView />}
+            {view === "reports" && <ReportsView />}
+            {view === "system" && <SystemView />}
+            {view === "admin" && <AdminView />}
+          </Suspense>
+        </main>
+        {hasMap && <MapPane />}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,3 @@
+export function SystemView(_props: object) {
+  return null;
+}
