@@ -72,6 +72,17 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role in a word, for logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Device(_) => "device",
+            Self::Gateway => "gateway",
+            Self::Worker => "worker",
+            Self::Operator => "operator",
+        }
+    }
+
     /// For which devices frames of this role speak.
     pub const fn speaker(self) -> Speaker {
         match self {

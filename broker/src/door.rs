@@ -106,8 +106,12 @@ impl Door {
             stop: stop.clone(),
         };
         let accepting = self.listeners.into_all().map(|listener| porter.accept(listener));
+        let accepting = async {
+            let telling = shared.metrics().tell_until(&stop.intake);
+            tokio::join!(futures_util::future::join_all(accepting), telling);
+        };
         let served = tokio::select! {
-            _ = futures_util::future::join_all(accepting) => Ok(()),
+            () = accepting => Ok(()),
             never = watch_logins(&shared) => match never {},
             () = router_died.cancelled() => Err(anyhow::anyhow!("the door's router has died")),
         };

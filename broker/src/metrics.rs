@@ -1,13 +1,20 @@
 //! What the door counts. Labels are bounded: reasons are words of this file's
 //! callers, never of clients.
 
-use nemeses_runtime::Registry;
+use std::sync::Arc;
+
 use nemeses_runtime::metrics::encoding::EncodeLabelSet;
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::family::Family;
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
+use nemeses_runtime::{Counts, Registry, Summary};
+use tokio_util::sync::CancellationToken;
 
 use crate::pool::Shown;
+
+/// Whoever opens a connection and says nothing was not refused: load balancers look
+/// whether we are there.
+pub(crate) const GONE: &str = "gone";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Why {
@@ -31,6 +38,14 @@ pub(crate) struct Metrics {
     pub(crate) undelivered: Counter,
     pub(crate) missed: Counter,
     pub(crate) held_bytes: Shown,
+    told: Arc<Told>,
+}
+
+/// What the log tells in a line a minute.
+#[derive(Debug, Default)]
+struct Told {
+    refused: Summary,
+    publish_refused: Summary,
 }
 
 impl Metrics {
@@ -52,6 +67,7 @@ impl Metrics {
             undelivered,
             missed,
             held_bytes,
+            told: _,
         } = metrics.clone();
         door.register("connections", "Clients that are let in", connections);
         door.register("accepted", "Clients that were let in", accepted);
@@ -72,6 +88,29 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Why { reason }).inc();
+        if reason != GONE {
+            self.told.refused.note(reason, 1);
+        }
+    }
+
+    /// A PUBLISH without the right, by a client of this role.
+    pub(crate) fn publish_refused(&self, role: &'static str) {
+        self.publish_refused.inc();
+        self.told.publish_refused.note(role, 1);
+    }
+
+    /// Tells the log who was refused what, in a line a minute at most.
+    pub(crate) async fn tell_until(&self, stop: &CancellationToken) {
+        let clients = |counts: &Counts| {
+            tracing::warn!(%counts, "clients were not let in (by reason; at most a line a minute)");
+        };
+        let publishes = |counts: &Counts| {
+            tracing::warn!(%counts, "messages were refused on topics without the right (by role; at most a line a minute)");
+        };
+        tokio::join!(
+            self.told.refused.tell_until(stop, clients),
+            self.told.publish_refused.tell_until(stop, publishes),
+        );
     }
 
     pub(crate) fn ended(&self, reason: &'static str) {

@@ -3,6 +3,7 @@
 //! Each lane has at most one transaction under way. What arrives meanwhile makes
 //! the next one (group commit), so batches grow with the load by themselves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::family::Family;
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
-use nemeses_runtime::{Backoff, Clock, Outage, Registry, Stop};
+use nemeses_runtime::{Backoff, Clock, Counts, Outage, Registry, Stop, Summary};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Committed, History, Part};
 use nemeses_store::live::{LiveEntry, LiveWriter};
@@ -103,6 +104,19 @@ pub struct Stats {
     repeated: Counter,
     retries: Counter,
     queued_rows: Gauge,
+    letters: Family<Why, Counter>,
+    told: Arc<Told>,
+}
+
+/// Why dead letters are such; reasons are bounded.
+type Why = [(&'static str, &'static str); 1];
+
+/// What the log tells in a line a minute.
+#[derive(Debug, Default)]
+struct Told {
+    letters: Summary,
+    /// Rows that the database refused.
+    refused: Summary,
 }
 
 impl Stats {
@@ -128,9 +142,14 @@ impl Stats {
             "Rows waiting for a commit",
             self.queued_rows.clone(),
         );
+        registry.register(
+            "nemeses_export_dead_letters",
+            "Dead letters committed, by reason",
+            self.letters.clone(),
+        );
     }
 
-    fn count(&self, committed: &[Committed]) {
+    fn count(&self, parts: &[Part], committed: &[Committed]) {
         self.commits.inc();
         let add =
             |outcome, count| self.records.get_or_create(&[("outcome", outcome)]).inc_by(count);
@@ -140,6 +159,17 @@ impl Stats {
             add("duplicate", part.duplicates);
             add("dead_letter", part.dead_letters);
             add("ping", part.pings);
+        }
+        let fresh = parts.iter().zip(committed).filter(|(_, committed)| !committed.repeated);
+        let mut letters: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for record in fresh.flat_map(|(part, _)| &part.records) {
+            if let Record::DeadLetter(letter) = record {
+                *letters.entry(letter.reason.code()).or_default() += 1;
+            }
+        }
+        for (reason, count) in letters {
+            self.letters.get_or_create(&[("reason", reason)]).inc_by(count);
+            self.told.letters.note(reason, count);
         }
     }
 }
@@ -191,6 +221,19 @@ impl<R: Receipt> Exporter<R> {
     /// Whether the history failed when it was used last.
     pub fn is_down(&self) -> bool {
         self.shared.outage.is_down()
+    }
+
+    /// Tells the log what became a dead letter and why, in a line a minute at most,
+    /// until `stop.all`. Run once.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn tell_dead_letters(self, stop: Stop) -> anyhow::Result<()> {
+        let tell = |counts: &Counts| {
+            tracing::warn!(%counts, "bytes became dead letters (by reason; at most a line a minute; see nemeses dead-letters list)");
+        };
+        self.shared.stats.told.letters.tell_until(&stop.all, tell).await;
+        Ok(())
     }
 
     /// Commits what is queued until `stop.all`, then what is still there unless
@@ -282,7 +325,7 @@ impl<R> Shared<R> {
         loop {
             let error = match history.commit(&parts, &self.config.name).await {
                 Ok(committed) => {
-                    self.stats.count(&committed);
+                    self.stats.count(&parts, &committed);
                     if let Some(down) = self.outage.ends() {
                         tracing::info!(
                             down_s = down.as_secs(),
@@ -300,6 +343,11 @@ impl<R> Shared<R> {
                 continue;
             }
             if self.outage.begins() {
+                if matches!(error, StoreError::Refused { .. }) {
+                    tracing::error!(
+                        "the database refuses a batch of which it takes each row alone"
+                    );
+                }
                 tracing::error!(%error, "the history cannot be written; nothing is acknowledged until it can, trying again");
             }
             tokio::select! {
@@ -314,7 +362,11 @@ impl<R> Shared<R> {
         match bury_refused(history, parts).await {
             Ok(0) | Err(_) => false,
             Ok(rows) => {
-                tracing::warn!(rows, error = %refusal, "rows that the database refuses became dead letters (reason refused)");
+                let told = &self.stats.told.refused;
+                told.note("rows", u64::try_from(rows).unwrap_or(u64::MAX));
+                if let Some(counts) = told.due() {
+                    tracing::warn!(%counts, error = %refusal, "the database refuses rows; they become dead letters (reason refused; at most a line a minute)");
+                }
                 true
             }
         }

@@ -1,5 +1,6 @@
 //! A row that the database refuses for good must not block the line: it is
-//! found by halving and becomes a dead letter, so that the rest can be stored.
+//! found by halving and becomes a dead letter, so that the rest can be stored. A
+//! dead letter that is refused itself is kept with less and less of it.
 
 use nemeses_protocol::{DeadLetter, Reason, Record, encode_location};
 use nemeses_store::StoreError;
@@ -8,9 +9,9 @@ use nemeses_store::history::{History, Part};
 /// The topic written on such a dead letter: the row's own is no longer known.
 const TOPIC: &str = "";
 
-/// Turns the refused positions of the parts into dead letters (reason
-/// `refused`). Says how many there were; 0 means that each row alone is
-/// acceptable, so the refusal has another cause.
+/// Turns what is refused into dead letters that are not. Says how many there were;
+/// 0 means that each row alone is acceptable, so the refusal has another cause, or
+/// that even a dead letter without bytes is refused.
 ///
 /// # Errors
 /// What the store reports when it cannot be asked.
@@ -21,13 +22,25 @@ pub(crate) async fn bury_refused(
     let mut buried = 0;
     for part in parts {
         for index in find_refused(history, &part.records).await? {
-            if let Some(letter) = as_dead_letter(&part.records[index]) {
+            if let Some(letter) = acceptable(history, &part.records[index]).await? {
                 part.records[index] = letter;
                 buried += 1;
             }
         }
     }
     Ok(buried)
+}
+
+/// The first of a record's lesser forms that is not refused.
+async fn acceptable(history: &dyn History, record: &Record) -> Result<Option<Record>, StoreError> {
+    for letter in lesser_forms(record) {
+        match history.probe(std::slice::from_ref(&letter)).await {
+            Ok(()) => return Ok(Some(letter)),
+            Err(StoreError::Refused { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Indices of the records that are refused when tried alone. Costs about
@@ -54,24 +67,33 @@ async fn find_refused(history: &dyn History, records: &[Record]) -> Result<Vec<u
     Ok(refused)
 }
 
-/// The position as a dead letter with the frame's bytes; a dead letter stays
-/// one, there is nothing further to fall back to.
-fn as_dead_letter(record: &Record) -> Option<Record> {
-    let Record::Position(record) = record else { return None };
-    let bytes = record.raw.as_ref().map_or_else(
-        || {
-            let mut bytes = Vec::new();
-            encode_location(&record.position, &mut bytes);
-            bytes
+/// A record as dead letters that say less and less: all that is known but the
+/// topic; without the device; without the bytes, which is better than nothing and
+/// than a line that stands still.
+fn lesser_forms(record: &Record) -> [Record; 3] {
+    let whole = match record {
+        Record::Position(record) => DeadLetter {
+            topic: TOPIC.to_owned(),
+            offset: 0,
+            reason: Reason::Refused,
+            device: Some(record.position.device),
+            received_at_ms: record.received_at_ms,
+            bytes: record.raw.as_ref().map_or_else(
+                || {
+                    let mut bytes = Vec::new();
+                    encode_location(&record.position, &mut bytes);
+                    bytes
+                },
+                |raw| raw.to_vec(),
+            ),
         },
-        |raw| raw.to_vec(),
-    );
-    Some(Record::DeadLetter(Box::new(DeadLetter {
-        topic: TOPIC.to_owned(),
-        offset: 0,
-        reason: Reason::Refused,
-        device: Some(record.position.device),
-        received_at_ms: record.received_at_ms,
-        bytes,
-    })))
+        Record::DeadLetter(letter) => DeadLetter {
+            topic: TOPIC.to_owned(),
+            reason: Reason::Refused,
+            ..letter.as_ref().clone()
+        },
+    };
+    let nameless = DeadLetter { device: None, ..whole.clone() };
+    let empty = DeadLetter { bytes: Vec::new(), ..nameless.clone() };
+    [whole, nameless, empty].map(|letter| Record::DeadLetter(Box::new(letter)))
 }

@@ -3,8 +3,11 @@
 //! A batch is acknowledged to the broker after its commit; until then the
 //! broker keeps it, and gives it to this worker again after a crash. What cannot
 //! be read becomes dead letters (reason `bad_batch`) and is acknowledged after
-//! their commit, or it would stand in the way for ever. The committing lanes are
-//! the exporter's and run apart from this.
+//! their commit, or it would stand in the way for ever. A batch of a later version
+//! is no rubbish but good frames: the worker ends with an error, having committed
+//! what came before, and the broker keeps the batch for an exporter that reads it
+//! (docs/decisions/0007-batches-of-a-later-version.md). The committing lanes are the
+//! exporter's and run apart from this.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,11 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{Exporter, Receipt, Submission, Work};
+
+/// What to do about a batch that a later parser wrote.
+const LATER_VERSION: &str = "a parser is newer than this exporter; the broker keeps its batches: \
+    run the newer version of the exporter under the same --worker number, and next time upgrade \
+    exporters before parsers";
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -150,13 +158,13 @@ impl Worker {
     /// has, until `stop.all` at the latest. A worker that leaves ends when it has left.
     ///
     /// # Errors
-    /// The connection's task has died.
+    /// The connection's task has died, or a batch is of a later version.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         let working = async {
-            self.work(&stop).await?;
+            let worked = self.work(&stop).await;
             self.under_way.close();
             self.under_way.wait().await;
-            anyhow::Ok(())
+            worked
         };
         let worked = tokio::select! {
             worked = working => worked,
@@ -178,19 +186,25 @@ impl Worker {
                 next = next => next?,
             };
             match message {
-                Some(message) => self.submit(message, room),
+                Some(message) => self.submit(message, room)?,
                 None if self.subscriber.has_left() => return Ok(()),
                 None => anyhow::bail!("the connection to the broker ended for good"),
             }
         }
     }
 
-    fn submit(&self, message: Message, room: OwnedSemaphorePermit) {
-        let work = BatchMessage::decode(&message.payload)
-            .map_or_else(|error| self.bury(&message, &error), as_part);
+    fn submit(&self, message: Message, room: OwnedSemaphorePermit) -> anyhow::Result<()> {
+        let work = match BatchMessage::decode(&message.payload) {
+            Ok(batch) => as_part(batch),
+            Err(error @ BatchMessageError::Version(_)) => {
+                return Err(error).context(LATER_VERSION);
+            }
+            Err(error) => self.bury(&message, &error),
+        };
         let receipt =
             BatchReceipt { ack: message.ack, _under_way: self.under_way.token(), _room: room };
         self.exporter.submit(Submission { work, receipt });
+        Ok(())
     }
 
     fn bury(&self, message: &Message, error: &BatchMessageError) -> Work {

@@ -201,6 +201,16 @@ impl Running {
         }
     }
 
+    /// The worker ends by itself; why.
+    async fn failed(self) -> String {
+        let worked = within("ended", self.worker).await.expect("no panic");
+        self.stop.all.cancel();
+        for lane in self.lanes {
+            within("ended", lane).await.expect("no panic").expect("no error");
+        }
+        format!("{:#}", worked.expect_err("it failed"))
+    }
+
     /// Ends as a killed process does.
     async fn kill(self) {
         self.worker.abort();
@@ -322,6 +332,27 @@ async fn a_message_that_is_no_batch_becomes_dead_letters_and_the_rest_goes_on() 
     until("committed", || history.rows() >= 2015).await;
     back.stop().await;
     assert_eq!(history.rows(), 2015);
+}
+
+#[tokio::test]
+async fn a_batch_of_a_later_version_is_left_to_an_exporter_that_reads_it() {
+    let broker = Mosquitto::start().await;
+    let history = Arc::new(FakeHistory::default());
+    let running = Running::start(&broker.url(), 0, &history).await;
+    let parser = parser(&broker.url()).await;
+    send(&parser, 1..=10).await;
+    let mut later = batch(11).encode();
+    assert_eq!(later[..2], [8, 1], "the version comes first");
+    later[1] = 2;
+    assert_eq!(parser.publish("/DB", later).await, Ok(Delivered));
+    let why = running.failed().await;
+    assert!(why.contains("newer than this exporter") && why.contains("version 2"), "{why}");
+    assert_eq!(history.batches(), 10, "what came before is kept");
+    assert_eq!(history.dead_letters(), []);
+    // The broker keeps it, over as many starts as it takes.
+    let again = Running::start(&broker.url(), 0, &history).await;
+    assert_eq!(again.failed().await, why);
+    assert_eq!((history.batches(), history.rows()), (10, 100));
 }
 
 #[tokio::test]

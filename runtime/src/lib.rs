@@ -6,12 +6,14 @@ mod backoff;
 mod clock;
 pub mod logs;
 mod outage;
+mod summary;
 mod tasks;
 
 pub use admin::serve_admin;
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use outage::Outage;
+pub use summary::{Counts, Summary};
 pub use tasks::{Stop, Tasks};
 
 /// The metrics library, so that all stations use the same one.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::auth::{Login, Refusal, Role};
 use crate::hub::ClientKey;
 use crate::message::Message;
+use crate::metrics::GONE;
 use crate::net::{Progress, READ_BYTES, Wire};
 use crate::packet::{
     ConnAck, Connect, Packet, PacketError, Protocol, Reason, connack, decode, measure,
@@ -104,7 +105,7 @@ async fn read_connect(shared: &Shared, wire: &mut Wire) -> Option<Vec<u8>> {
         match wire.progress(READ_BYTES).await {
             Ok(Progress::Read | Progress::Wrote) => {}
             Ok(Progress::Ended) | Err(_) => {
-                shared.metrics().refused("gone");
+                shared.metrics().refused(GONE);
                 return None;
             }
         }

@@ -102,7 +102,8 @@ impl Connection {
         let (reason, batch) = if allowed {
             self.take(topic, name, publish, turn)
         } else {
-            self.shared().metrics().publish_refused.inc();
+            let role = self.presence.role.label();
+            self.shared().metrics().publish_refused(role);
             if self.protocol == Protocol::V311 {
                 // There is no way to refuse but to close (3.1.1, 3.3.5-2).
                 return Err(End::Refused(Reason::NOT_AUTHORIZED));

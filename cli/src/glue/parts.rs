@@ -94,6 +94,10 @@ pub(crate) async fn database(
     if outage.ends().is_some() {
         tracing::info!("the database is there");
     }
+    // Whoever may not read the settings is not kept from working.
+    for weakness in history.weaknesses().await.unwrap_or_default() {
+        tracing::warn!("an acknowledgement does not mean kept: {weakness}");
+    }
     Ok(Some(database))
 }
 
@@ -136,6 +140,7 @@ pub(crate) fn run_lanes<R: Receipt>(
         let lane = exporter.clone().run_lane(database.history(), tasks.stop());
         tasks.spawn_rest("exporter", lane);
     }
+    tasks.spawn_rest("exporter's log", exporter.clone().tell_dead_letters(tasks.stop()));
 }
 
 /// Refills the live store from the history whenever it has lost its memory.

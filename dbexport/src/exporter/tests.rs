@@ -3,12 +3,15 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use futures_util::Stream;
-use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
+use nemeses_protocol::{Composition, DeadLetter, DeviceId, Position, PositionRecord, Reason};
 use nemeses_store::history::{PositionStream, RangeQuery};
 use nemeses_store::live::{LiveStore as _, MemoryLive};
 use tokio::sync::mpsc;
 
 use super::*;
+
+/// The fake refuses dead letters of this topic.
+const REFUSED_TOPIC: &str = "/refused";
 
 /// A history in memory that can be told to fail, and that refuses one device.
 #[derive(Default)]
@@ -18,12 +21,17 @@ struct FakeHistory {
     /// Fails after having written, as a connection cut during COMMIT does.
     doubtful: bool,
     refused: Option<DeviceId>,
+    /// Refuses dead letters that hold anything.
+    refuses_bytes: bool,
 }
 
 impl FakeHistory {
     fn check(&self, records: &[Record]) -> Result<(), StoreError> {
-        let refused = records.iter().any(|record| {
-            matches!(record, Record::Position(record) if Some(record.position.device) == self.refused)
+        let refused = records.iter().any(|record| match record {
+            Record::Position(record) => Some(record.position.device) == self.refused,
+            Record::DeadLetter(letter) => {
+                letter.topic == REFUSED_TOPIC || (self.refuses_bytes && !letter.bytes.is_empty())
+            }
         });
         if refused {
             return Err(StoreError::Refused { store: "fake", detail: "device".to_owned() });
@@ -214,6 +222,72 @@ async fn a_refused_row_becomes_a_dead_letter_and_the_others_are_stored() {
     assert_eq!(letters[0].reason.code(), "refused");
     assert_eq!(letters[0].device, Some(guilty));
     assert_eq!(letters[0].bytes.len(), 33);
+}
+
+fn letter(topic: &str, reason: Reason) -> Record {
+    Record::DeadLetter(Box::new(DeadLetter {
+        topic: topic.to_owned(),
+        offset: 7,
+        reason,
+        device: Some(DeviceId::new(1)),
+        received_at_ms: 60_000,
+        bytes: b"rubbish".to_vec(),
+    }))
+}
+
+/// Exports these records as one part and returns what was written.
+async fn written(history: FakeHistory, records: Vec<Record>) -> Vec<Record> {
+    let history = Arc::new(history);
+    let exporter = Exporter::new(config(), &mut Registry::default());
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let work = Work::Records { records, tallies: Vec::new() };
+    exporter.submit(Submission { work, receipt: Told(1, told) });
+    let stop = Stop::default();
+    let lane = tokio::spawn(exporter.run_lane(Arc::clone(&history) as _, stop.clone()));
+    heard.recv().await.expect("a receipt");
+    stop.all.cancel();
+    lane.await.unwrap().unwrap();
+    history.records()
+}
+
+#[tokio::test]
+async fn a_refused_dead_letter_is_kept_with_less_of_it_and_does_not_block_the_line() {
+    let records = vec![position(1, 1), letter(REFUSED_TOPIC, Reason::BadBatch), position(2, 2)];
+    let written = written(FakeHistory::default(), records).await;
+    assert_eq!((&written[0], &written[2]), (&position(1, 1), &position(2, 2)));
+    assert_eq!(written[1], letter("", Reason::Refused));
+}
+
+#[tokio::test]
+async fn a_dead_letter_whose_bytes_are_refused_is_kept_without_them() {
+    let history = FakeHistory { refuses_bytes: true, ..FakeHistory::default() };
+    let written = written(history, vec![letter("/messenger", Reason::BadBatch)]).await;
+    let [Record::DeadLetter(letter)] = written.as_slice() else { panic!("{written:?}") };
+    assert_eq!((letter.bytes.len(), letter.received_at_ms), (0, 60_000));
+}
+
+#[test]
+fn dead_letters_are_counted_by_reason_and_once() {
+    let stats = Stats::default();
+    let part = |sequence, records| Part {
+        key: BatchKey { worker: "test".to_owned(), run: 1, sequence },
+        tallies: Vec::new(),
+        records,
+    };
+    let parts = [
+        part(1, vec![letter("/a", Reason::BadBatch), position(1, 1)]),
+        part(2, vec![letter("/a", Reason::BadBatch), letter("/a", Reason::Refused)]),
+        part(3, vec![letter("/a", Reason::Refused)]),
+    ];
+    let fresh = Committed::default();
+    stats.count(&parts, &[fresh, fresh, Committed { repeated: true, ..fresh }]);
+    assert_eq!(stats.told.letters.due().unwrap().to_string(), "bad_batch 2, refused 1");
+    // A flood is told in a line a minute.
+    for _ in 0..1000 {
+        stats.count(&parts[..1], &[fresh]);
+        assert_eq!(stats.told.letters.due(), None);
+    }
+    assert_eq!(stats.told.letters.rest().unwrap().to_string(), "bad_batch 1000");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nemeses_mqtt::{PublishError, Publisher};
 use nemeses_protocol::Topics;
+use nemeses_runtime::Summary;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -30,12 +31,19 @@ pub(super) struct Replies {
     publisher: Publisher,
     topics: Arc<Topics>,
     stats: Stats,
+    failed: Arc<Summary>,
     under_way: JoinSet<()>,
 }
 
 impl Replies {
     pub(super) fn new(publisher: Publisher, topics: Topics, stats: Stats) -> Self {
-        Self { publisher, topics: Arc::new(topics), stats, under_way: JoinSet::new() }
+        Self {
+            publisher,
+            topics: Arc::new(topics),
+            stats,
+            failed: Arc::default(),
+            under_way: JoinSet::new(),
+        }
     }
 
     /// Publishes on the shared topic and on the device's own.
@@ -46,14 +54,14 @@ impl Replies {
             return;
         }
         let (publisher, topics) = (self.publisher.clone(), Arc::clone(&self.topics));
-        let stats = self.stats.clone();
+        let (stats, failed) = (self.stats.clone(), Arc::clone(&self.failed));
         self.under_way.spawn(async move {
             let payload = Bytes::from(reply.payload);
             let own_topic = topics.ping_of(reply.device);
             let both = async {
                 tokio::join!(
-                    until_sent(&publisher, &topics.ping, &payload),
-                    until_sent(&publisher, &own_topic, &payload),
+                    until_sent(&publisher, &topics.ping, &payload, &failed),
+                    until_sent(&publisher, &own_topic, &payload, &failed),
                 )
             };
             match timeout(WORTH_FOR, both).await {
@@ -73,13 +81,16 @@ impl Replies {
 
 /// Whether the broker took it. That nobody listens there is no failure: a device
 /// subscribes one of the two topics.
-async fn until_sent(publisher: &Publisher, topic: &str, payload: &Bytes) -> bool {
+async fn until_sent(publisher: &Publisher, topic: &str, payload: &Bytes, failed: &Summary) -> bool {
     loop {
         match publisher.publish(topic, payload.clone()).await {
             Ok(_) | Err(PublishError::NoSubscriber) => return true,
             Err(PublishError::ConnectionLost) => {}
             Err(error) => {
-                tracing::warn!(topic, %error, "a ping could not be answered");
+                failed.note("answers", 1);
+                if let Some(counts) = failed.due() {
+                    tracing::warn!(topic, %error, %counts, "pings could not be answered (at most a line a minute)");
+                }
                 return false;
             }
         }

@@ -99,6 +99,17 @@ pub trait History: Send + Sync {
     /// is the one this program needs.
     async fn check_schema(&self) -> Result<(), StoreError>;
 
+    /// The schema's version; 0 when there is none.
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+
+    /// Settings of the store that weaken what a commit promises, in words; none when
+    /// all is well.
+    async fn weaknesses(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;
 

@@ -19,7 +19,7 @@ use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Executor as _, 
 
 use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
-    adapter, mysql_kind, pending, sort_error, sql, statements, version_of,
+    adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
 use super::open::{Database, Options};
 use crate::StoreError;
@@ -36,6 +36,10 @@ const SESSION_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMIT
 const IDLE: Duration = Duration::from_secs(45);
 /// One migration at a time for each database; waits up to a minute for another's.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.', MD5(DATABASE())), 60)";
+
+/// The settings by which a commit is durable.
+const DURABILITY: &str = "SELECT CAST(@@innodb_flush_log_at_trx_commit AS UNSIGNED), \
+    CAST(@@log_bin AS UNSIGNED), CAST(@@sync_binlog AS UNSIGNED)";
 
 /// Notes that a migration was applied.
 const NOTE: &str = "INSERT INTO schema_version (version, applied_at_ms) \
@@ -161,6 +165,13 @@ impl Product for Arc<Server> {
         connection.close().await.map_err(fault)
     }
 
+    async fn weaknesses(&self) -> Result<Vec<String>, Fault> {
+        let rows = self.rows(fixed(DURABILITY), &[]).await?;
+        rows.first().map_or(Ok(Vec::new()), |row| {
+            Ok(weaknesses(row.need(0)?, row.need::<u64>(1)? != 0, row.need(2)?))
+        })
+    }
+
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, Fault> {
         self.rows_from(&self.pool, sql, values).await
     }
@@ -172,6 +183,25 @@ impl Product for Arc<Server> {
     ) -> BoxStream<'s, Result<MySqlRow, Fault>> {
         self.stream_from(&self.pool, sql, values)
     }
+}
+
+/// What these settings cost, in words.
+fn weaknesses(flush_log: u64, log_bin: bool, sync_binlog: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    if flush_log != 1 {
+        let dies = if flush_log == 0 { "the server or its machine" } else { "its machine" };
+        found.push(format!(
+            "innodb_flush_log_at_trx_commit is {flush_log}: when {dies} dies, up to a second of \
+             frames that were acknowledged is lost; set it to 1"
+        ));
+    }
+    if log_bin && sync_binlog != 1 {
+        found.push(format!(
+            "sync_binlog is {sync_binlog} and the binary log is on: when its machine dies, replicas \
+             and restores from the log may lack frames that were acknowledged; set it to 1"
+        ));
+    }
+    found
 }
 
 /// Columns are read by what the value is, not by its exact column type: counts
@@ -195,5 +225,21 @@ impl Fields for MySqlRow {
 
     fn bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault> {
         self.try_get_unchecked(column).map_err(|error| Fault::column(column, &error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_settings_that_break_the_promise_are_told() {
+        assert_eq!(weaknesses(1, false, 0), [""; 0]);
+        assert_eq!(weaknesses(1, true, 1), [""; 0]);
+        let binlog = weaknesses(1, true, 0);
+        assert!(binlog.len() == 1 && binlog[0].starts_with("sync_binlog is 0"), "{binlog:?}");
+        let flush = weaknesses(2, false, 0);
+        assert!(flush[0].starts_with("innodb_flush_log_at_trx_commit is 2: when its machine dies"));
+        assert_eq!(weaknesses(0, true, 100).len(), 2);
     }
 }

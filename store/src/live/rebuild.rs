@@ -38,7 +38,7 @@ pub async fn rebuild_loop(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let rebuild = Rebuild { live, history, ttl_ms, clock };
+    let rebuild = Rebuild { live, history, ttl_ms, clock, settle: SETTLE };
     stop.run_until_cancelled(rebuild.look_after()).await;
 }
 
@@ -47,13 +47,15 @@ struct Rebuild {
     history: Arc<dyn History>,
     ttl_ms: u64,
     clock: Clock,
+    settle: Duration,
 }
 
 impl Rebuild {
     async fn look_after(&self) {
         let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
+        let mut unsettled = false;
         loop {
-            let wait = match self.rebuild_if_needed().await {
+            let wait = match self.rebuild_if_needed(&mut unsettled).await {
                 Ok(()) => {
                     if let Some(lasted) = outage.ends() {
                         let seconds = lasted.as_secs();
@@ -73,17 +75,27 @@ impl Rebuild {
         }
     }
 
-    async fn rebuild_if_needed(&self) -> Result<(), StoreError> {
-        if !self.live.needs_rebuild().await? || !self.live.claim_rebuild().await? {
-            return Ok(());
+    /// `unsettled` tells that the second pass is still to come, also when it has failed.
+    async fn rebuild_if_needed(&self, unsettled: &mut bool) -> Result<(), StoreError> {
+        if self.live.needs_rebuild().await? && self.live.claim_rebuild().await? {
+            self.rebuild().await?;
+            *unsettled = true;
         }
+        if *unsettled {
+            tokio::time::sleep(self.settle).await;
+            self.refill(false).await?;
+            *unsettled = false;
+        }
+        Ok(())
+    }
+
+    async fn rebuild(&self) -> Result<(), StoreError> {
         let started = Instant::now();
         let devices = self.refill(true).await?;
         self.live.mark_rebuilt().await?;
         let took_ms = started.elapsed().as_millis();
         tracing::info!("rebuilt the live store from history: {devices} devices in {took_ms} ms");
-        tokio::time::sleep(SETTLE).await;
-        self.refill(false).await.map(|_| ())
+        Ok(())
     }
 
     /// Merges what history knows; how many entries that were.

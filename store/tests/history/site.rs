@@ -86,6 +86,22 @@ impl Site {
         }
     }
 
+    /// From now on the database refuses this device's days for good.
+    pub(crate) async fn refuse_days_of_device_2(&self) {
+        self.run(match self.product {
+            Product::MariaDb => {
+                "CREATE TRIGGER refuse BEFORE INSERT ON device_days FOR EACH ROW \
+                 IF NEW.device = 2 THEN \
+                 SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no day'; END IF"
+            }
+            Product::Sqlite => {
+                "CREATE TRIGGER refuse BEFORE INSERT ON device_days WHEN NEW.device = 2 \
+                 BEGIN SELECT RAISE(ABORT, 'no day'); END"
+            }
+        })
+        .await;
+    }
+
     /// From now on the database refuses rows with this speed for good.
     pub(crate) async fn refuse_speed_255(&self) {
         self.run(match self.product {

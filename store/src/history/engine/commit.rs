@@ -241,7 +241,7 @@ impl<P: Product> Engine<P> {
         let parts = [Part { key, tallies: Vec::new(), records: records.to_vec() }];
         let plan = plan(&parts, &HashSet::new());
         let mut session = self.product.begin().await?;
-        let outcome = try_plan(&mut session, &plan).await;
+        let outcome = try_plan::<P>(&mut session, &plan).await;
         let rolled_back = session.rollback().await;
         outcome.and(rolled_back)
     }
@@ -257,8 +257,11 @@ fn check_names<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), Fault
     })
 }
 
-async fn try_plan<S: Session>(session: &mut S, plan: &Plan<'_>) -> Result<(), Fault> {
-    insert_positions(session, &plan.rows()).await?;
+/// Everything that a commit writes of the records themselves.
+async fn try_plan<P: Product>(session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
+    let is_new = insert_positions(session, &plan.rows()).await?;
+    insert_days::<P>(session, &plan.days()).await?;
+    insert_duplicates::<P>(session, &plan.settle(&is_new).duplicates).await?;
     insert_letters(session, plan).await
 }
 

@@ -126,6 +126,14 @@ impl<P: Product> History for Engine<P> {
         judge_version(found, P::FRESH.version, P::STORE)
     }
 
+    async fn schema_version(&self) -> Result<u32, StoreError> {
+        Self::schema_version(self).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn weaknesses(&self) -> Result<Vec<String>, StoreError> {
+        self.product.weaknesses().await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let answer = self.product.rows(fixed("SELECT 1"), &[]).await;
         answer.map(drop).map_err(|fault| fault.into_error(P::STORE))

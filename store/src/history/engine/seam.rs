@@ -67,6 +67,11 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     /// Brings the schema up to date; safe when several processes do it at once.
     async fn migrate(&self) -> Result<(), Fault>;
 
+    /// Settings that weaken what a commit promises, in words.
+    async fn weaknesses(&self) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+
     /// Reads a bounded number of rows.
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;
 

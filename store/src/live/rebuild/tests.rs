@@ -139,6 +139,31 @@ async fn a_failure_in_the_middle_is_not_taken_for_the_end() {
     assert!(history.asked.lock().unwrap().len() >= 3);
 }
 
+/// A failure of the second pass is not the end of it, though the store is rebuilt.
+#[tokio::test]
+async fn the_second_pass_is_repeated_until_it_succeeds() {
+    let clock = Clock::held(NOW_MS);
+    let live = Arc::new(MemoryLive::new(TTL_MS, clock.clone()));
+    let history = Arc::new(Told { chunks: vec![vec![seen(1)], vec![seen(2)]], ..Told::default() });
+    let rebuild = Rebuild {
+        live: Arc::clone(&live) as _,
+        history: Arc::clone(&history) as _,
+        ttl_ms: TTL_MS,
+        clock,
+        settle: Duration::ZERO,
+    };
+    let mut unsettled = false;
+    assert!(live.claim_rebuild().await.unwrap());
+    rebuild.rebuild().await.unwrap();
+    unsettled |= true;
+    history.failures.store(1, Ordering::SeqCst);
+    assert!(rebuild.rebuild_if_needed(&mut unsettled).await.is_err());
+    assert!(unsettled && !live.needs_rebuild().await.unwrap());
+    rebuild.rebuild_if_needed(&mut unsettled).await.unwrap();
+    assert!(!unsettled);
+    assert_eq!(history.asked.lock().unwrap().len(), 3);
+}
+
 #[test]
 fn the_search_begins_a_quarter_of_an_hour_before_the_ttl_at_a_bucket() {
     assert_eq!(reach(1_600_000_000_000, 300_000), (1_599_999_700_000, 1_599_998_700));

@@ -197,6 +197,23 @@ pub(crate) async fn a_refused_row_is_found_and_leaves_nothing(site: Site) {
     assert_eq!(assert_balanced(&site.database).await.stored, 2);
 }
 
+/// Not only rows of positions can be refused: whatever a commit writes of a record
+/// is tried, or the line would stand still without a guilty row.
+pub(crate) async fn a_record_whose_day_is_refused_is_found(site: Site) {
+    let site = site.migrated().await;
+    site.refuse_days_of_device_2().await;
+    let history = site.history();
+    let (good, guilty) = (frame(1, BASE, 1), frame(2, BASE, 2));
+    let parts = [part("w", 1, vec![good.clone(), guilty.clone()])];
+    let refused = history.commit(&parts, "x").await;
+    assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+    assert!(matches!(history.probe(&[guilty]).await, Err(StoreError::Refused { .. })));
+    history.probe(std::slice::from_ref(&good)).await.unwrap();
+    assert_eq!(site.number("SELECT COUNT(*) FROM device_days").await, 0);
+    history.commit(&[part("w", 1, vec![good])], "x").await.unwrap();
+    assert_eq!(assert_balanced(&site.database).await.stored, 1);
+}
+
 pub(crate) async fn a_restart_remembers(site: Site) {
     let site = site.migrated().await;
     let parts = [part("w", 1, vec![frame(1, BASE, 1)])];

@@ -32,6 +32,7 @@ macro_rules! all_cases {
             the_same_batch_committed_at_once_counts_once,
             a_commit_given_up_half_way_leaves_nothing_half_done,
             a_refused_row_is_found_and_leaves_nothing,
+            a_record_whose_day_is_refused_is_found,
             a_restart_remembers,
             every_field_comes_back,
             ranges_agree_with_a_model,
@@ -56,6 +57,7 @@ macro_rules! all_cases {
             a_frame_is_looked_up,
             books_are_read_by_worker_and_minute,
             migrations_may_start_together,
+            settings_that_weaken_a_commit_are_told,
             a_schema_that_does_not_fit_is_named,
             an_older_schema_becomes_the_same_and_nobody_gains_rights,
         }

@@ -128,3 +128,15 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
     let new = users.add(new, 8).await.unwrap();
     assert_eq!((new.id, new.role), (4, Role::Viewer));
 }
+
+pub(crate) async fn settings_that_weaken_a_commit_are_told(site: Site) {
+    let site = site.migrated().await;
+    assert_eq!(site.history().weaknesses().await.unwrap(), [""; 0]);
+    if site.product == Product::MariaDb {
+        // The server's, for all its databases; no other case looks at it.
+        site.run("SET GLOBAL innodb_flush_log_at_trx_commit = 2").await;
+        let told = site.history().weaknesses().await.unwrap();
+        site.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1").await;
+        assert!(told.len() == 1 && told[0].contains("_commit is 2"), "{told:?}");
+    }
+}
