@@ -27,10 +27,20 @@ pub enum Right {
     Open,
     /// Devices, of which the handler names one and has [`Right::See`] decided.
     Devices,
+    /// Devices, of which the handler leaves out what may not be seen.
+    List,
+    /// A group, which the handler has decided by [`Right::SeeGroup`].
+    Groups,
     /// This device's positions.
     See(DeviceId),
+    /// This group's devices.
+    SeeGroup(u64),
+    /// Changing what is said of devices, and groups of them.
+    Manage,
     /// The books, and what became of any frame.
     Books,
+    /// Other people's accounts.
+    People,
 }
 
 /// The answer.
@@ -58,14 +68,18 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
         return if right == Right::Open { Allow } else { Deny(Because::NotSignedIn) };
     };
     match (right, access.role) {
-        (Right::Open | Right::Devices, _)
-        | (Right::See(_), Role::Admin | Role::Operator)
-        | (Right::Books, Role::Admin) => Allow,
+        (Right::Open | Right::Devices | Right::List | Right::Groups, _)
+        | (Right::See(_) | Right::SeeGroup(_) | Right::Manage, Role::Admin | Role::Operator)
+        | (Right::Books | Right::People, Role::Admin) => Allow,
         (Right::See(device), Role::Viewer) if access.devices.binary_search(&device).is_ok() => {
             Allow
         }
-        (Right::See(_), Role::Viewer) => Deny(Because::Hidden),
-        (Right::Books, Role::Operator | Role::Viewer) => Deny(Because::Role),
+        (Right::SeeGroup(group), Role::Viewer) if access.groups.binary_search(&group).is_ok() => {
+            Allow
+        }
+        (Right::See(_) | Right::SeeGroup(_), Role::Viewer) => Deny(Because::Hidden),
+        (Right::Manage, Role::Viewer)
+        | (Right::Books | Right::People, Role::Operator | Role::Viewer) => Deny(Because::Role),
     }
 }
 
@@ -82,11 +96,22 @@ impl Principal {
     pub(crate) fn must_see(&self, device: DeviceId) -> Result<(), Problem> {
         self.must(Right::See(device))
     }
+
+    /// Whether the device may be seen, for lists.
+    pub(crate) fn sees(&self, device: DeviceId) -> bool {
+        decide(self, Right::See(device)) == Decision::Allow
+    }
+
+    /// Whether the group may be seen, for lists.
+    pub(crate) fn sees_group(&self, group: u64) -> bool {
+        decide(self, Right::SeeGroup(group)) == Decision::Allow
+    }
 }
 
 fn denied(because: Because, right: Right) -> Problem {
     match (because, right) {
         (Because::Hidden, Right::See(device)) => unknown_device(device),
+        (Because::Hidden, Right::SeeGroup(group)) => unknown_group(group, "group_id"),
         (Because::NotSignedIn, _) => Problem::new(
             Kind::Unauthorized,
             "Send the token of POST /login in the header Authorization: Bearer TOKEN.",
@@ -102,6 +127,12 @@ fn denied(because: Because, right: Right) -> Problem {
 /// may not know of.
 pub(crate) fn unknown_device(device: DeviceId) -> Problem {
     Problem::new(Kind::UnknownDevice, format!("Nothing is known of {device}.")).blaming("device_id")
+}
+
+/// The answer for a group that is not there, and for one that the caller may not
+/// know of.
+pub(crate) fn unknown_group(group: u64, parameter: &'static str) -> Problem {
+    Problem::new(Kind::UnknownGroup, format!("There is no group {group}.")).blaming(parameter)
 }
 
 /// The router has put it there before the handler runs; without it nothing is served.
@@ -129,12 +160,17 @@ mod tests {
         Principal::User(Arc::new(Access { role, devices: devices.to_vec(), groups: vec![] }))
     }
 
+    fn in_group(principal: Principal) -> Principal {
+        let Principal::User(access) = principal else { panic!("nobody") };
+        Principal::User(Arc::new(Access { groups: vec![5, 7], ..(*access).clone() }))
+    }
+
     #[test]
     fn the_whole_table() {
         let principals = [
             Principal::Anyone,
             user(Role::Viewer, &[]),
-            user(Role::Viewer, &[DeviceId::new(1), GRANTED, DeviceId::new(0xFF_FFFF)]),
+            in_group(user(Role::Viewer, &[DeviceId::new(1), GRANTED, DeviceId::new(0xFF_FFFF)])),
             user(Role::Operator, &[]),
             user(Role::Admin, &[]),
         ];
@@ -142,9 +178,15 @@ mod tests {
         let table = [
             (Right::Open, [Allow, Allow, Allow, Allow, Allow]),
             (Right::Devices, [anyone, Allow, Allow, Allow, Allow]),
+            (Right::List, [anyone, Allow, Allow, Allow, Allow]),
+            (Right::Groups, [anyone, Allow, Allow, Allow, Allow]),
             (Right::See(GRANTED), [anyone, Deny(Hidden), Allow, Allow, Allow]),
             (Right::See(OTHER), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
+            (Right::SeeGroup(7), [anyone, Deny(Hidden), Allow, Allow, Allow]),
+            (Right::SeeGroup(8), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
+            (Right::Manage, [anyone, Deny(ByRole), Deny(ByRole), Allow, Allow]),
             (Right::Books, [anyone, Deny(ByRole), Deny(ByRole), Deny(ByRole), Allow]),
+            (Right::People, [anyone, Deny(ByRole), Deny(ByRole), Deny(ByRole), Allow]),
         ];
         for (right, decisions) in table {
             for (principal, expected) in principals.iter().zip(decisions) {

@@ -13,6 +13,8 @@ pub struct ApiConfig {
     pub registration_open: bool,
     /// How long a token is good for.
     pub token_life: Duration,
+    /// How long a device counts as there after it was heard: the live store's TTL.
+    pub live_ttl: Duration,
     /// A request without an answer after this gets 503. A report that has
     /// begun to stream is not counted; there `write_stall` holds.
     pub request_timeout: Duration,
@@ -41,6 +43,7 @@ impl Default for ApiConfig {
             first_is_admin: true,
             registration_open: true,
             token_life: Duration::from_secs(3600),
+            live_ttl: Duration::from_secs(300),
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_secs(15),

@@ -8,6 +8,7 @@ mod accounts;
 mod auth;
 mod config;
 mod connection;
+mod fleet;
 mod input;
 mod metrics;
 mod openapi;

@@ -37,6 +37,12 @@ pub enum Kind {
     WrongUser,
     /// The address has an account already.
     EmailTaken,
+    /// There is a group of this name.
+    NameTaken,
+    /// A bound of ours is reached.
+    TooMany,
+    /// No such group, or not for the caller.
+    UnknownGroup,
     /// Nobody has heard of the device.
     UnknownDevice,
     /// No such path.
@@ -86,6 +92,9 @@ impl Kind {
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
             Self::WrongUser => ("wrong-user", StatusCode::FORBIDDEN, "Another user's token"),
             Self::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The address is taken"),
+            Self::NameTaken => ("name-taken", StatusCode::CONFLICT, "The name is taken"),
+            Self::TooMany => ("too-many", StatusCode::CONFLICT, "Too many"),
+            Self::UnknownGroup => ("unknown-group", StatusCode::NOT_FOUND, "Unknown group"),
             Self::UnknownDevice => ("unknown-device", StatusCode::NOT_FOUND, "Unknown device"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "No such path"),
             Self::MethodNotAllowed => {
@@ -126,7 +135,10 @@ impl Kind {
 
     /// Whether the problem names what is at fault.
     const fn blames(self) -> bool {
-        matches!(self, Self::InvalidParameter | Self::InvalidField | Self::UnknownDevice)
+        matches!(
+            self,
+            Self::InvalidParameter | Self::InvalidField | Self::UnknownDevice | Self::UnknownGroup
+        )
     }
 
     /// How such a problem looks, for the API's own description.

@@ -67,7 +67,6 @@ fn post<H: Handler<T, ApiState>, T: 'static>(
     operation(Method::POST, MethodFilter::POST, (right, handler, doc))
 }
 
-#[allow(dead_code, reason = "for the first route that replaces something")]
 fn put<H: Handler<T, ApiState>, T: 'static>(
     right: Right,
     handler: H,
@@ -76,7 +75,6 @@ fn put<H: Handler<T, ApiState>, T: 'static>(
     operation(Method::PUT, MethodFilter::PUT, (right, handler, doc))
 }
 
-#[allow(dead_code, reason = "for the first route that changes a part of something")]
 fn patch<H: Handler<T, ApiState>, T: 'static>(
     right: Right,
     handler: H,
@@ -85,7 +83,6 @@ fn patch<H: Handler<T, ApiState>, T: 'static>(
     operation(Method::PATCH, MethodFilter::PATCH, (right, handler, doc))
 }
 
-#[allow(dead_code, reason = "for the first route that takes something away")]
 fn delete<H: Handler<T, ApiState>, T: 'static>(
     right: Right,
     handler: H,
@@ -96,7 +93,7 @@ fn delete<H: Handler<T, ApiState>, T: 'static>(
 
 /// Every route. Each works with and without a slash at the end.
 fn table() -> Vec<Route> {
-    use api_v1::{books, location, lookup, report};
+    use api_v1::{books, devices, groups, location, locations, lookup, report};
     use report::{events, stops, summary, trips};
     vec![
         // For orchestrators: alive, and ready to serve.
@@ -114,6 +111,47 @@ fn table() -> Vec<Route> {
         route("/api/v1/report/stops", [get(Right::Devices, stops::get, stops::doc)]),
         route("/api/v1/report/summary", [get(Right::Devices, summary::get, summary::doc)]),
         route("/api/v1/report/trips", [get(Right::Devices, trips::get, trips::doc)]),
+        route("/api/v1/locations", [get(Right::List, locations::get, locations::doc)]),
+        // Devices and groups of them.
+        route("/api/v1/devices", [get(Right::List, devices::list, devices::list_doc)]),
+        route(
+            "/api/v1/devices/{device_id}",
+            [
+                get(Right::Devices, devices::get, devices::get_doc),
+                put(Right::Manage, devices::put, devices::put_doc),
+                patch(Right::Manage, devices::patch, devices::patch_doc),
+                delete(Right::Manage, devices::delete, devices::delete_doc),
+            ],
+        ),
+        route(
+            "/api/v1/groups",
+            [
+                get(Right::List, groups::list, groups::list_doc),
+                post(Right::Manage, groups::post, groups::post_doc),
+            ],
+        ),
+        route(
+            "/api/v1/groups/{group_id}",
+            [
+                get(Right::Groups, groups::get, groups::get_doc),
+                patch(Right::Manage, groups::patch, groups::patch_doc),
+                delete(Right::Manage, groups::delete, groups::delete_doc),
+            ],
+        ),
+        route(
+            "/api/v1/groups/{group_id}/devices/{device_id}",
+            [
+                put(Right::Manage, groups::put_device, groups::put_device_doc),
+                delete(Right::Manage, groups::delete_device, groups::delete_device_doc),
+            ],
+        ),
+        route(
+            "/api/v1/users/{user_id}/groups/{group_id}",
+            [
+                put(Right::People, groups::grant, groups::grant_doc),
+                delete(Right::People, groups::revoke, groups::revoke_doc),
+            ],
+        ),
         route("/api/v1/books", [get(Right::Books, books::get, books::doc)]),
         route("/api/v1/lookup", [get(Right::Books, lookup::get, lookup::doc)]),
     ]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nemeses_runtime::{Clock, Registry};
-use nemeses_store::history::{Books, Database, History, Users};
+use nemeses_store::history::{Books, Database, Devices, Groups, History, Users};
 use nemeses_store::live::LiveStore;
 
 use crate::auth::{KnownAccess, Passwords, Tokens};
@@ -23,12 +23,23 @@ pub struct Stores {
     pub users: Arc<dyn Users>,
     /// The books.
     pub books: Arc<dyn Books>,
+    /// The devices' profiles.
+    pub devices: Arc<dyn Devices>,
+    /// The groups of devices.
+    pub groups: Arc<dyn Groups>,
 }
 
 impl Stores {
     /// A live store and the handles of one database.
     pub fn new(live: Arc<dyn LiveStore>, database: &Database) -> Self {
-        Self { live, history: database.history(), users: database.users(), books: database.books() }
+        Self {
+            live,
+            history: database.history(),
+            users: database.users(),
+            books: database.books(),
+            devices: database.devices(),
+            groups: database.groups(),
+        }
     }
 }
 

@@ -36,13 +36,17 @@ impl Upstream {
         self.ask_knowing(call).await?.map_err(|error| self.failed(&error))
     }
 
-    /// The same, but leaves an [`StoreError::Exists`] to the caller.
+    /// The same, but leaves to the caller what is the request's fault: something
+    /// exists, is missing, or is full.
     pub(crate) async fn ask_knowing<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<Result<T, StoreError>, Problem> {
         match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer @ (Ok(_) | Err(StoreError::Exists(_)))) => {
+            Ok(
+                answer @ (Ok(_)
+                | Err(StoreError::Exists(_) | StoreError::Missing(_) | StoreError::Full(_))),
+            ) => {
                 if let Some(down) = self.outage.ends() {
                     tracing::info!(store = self.name, ?down, "the API reaches the store again");
                 }
@@ -53,7 +57,7 @@ impl Upstream {
         }
     }
 
-    fn failed(&self, error: &StoreError) -> Problem {
+    pub(crate) fn failed(&self, error: &StoreError) -> Problem {
         if error.is_transient() {
             return self.unreachable(&error.to_string());
         }

@@ -62,7 +62,9 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let mqtt = door.local_addr().context("the door has no address")?;
 
     let stores = Stores::new(Arc::clone(&live), &database);
-    let http = serve_api(&tasks, &settings.http, stores, clock.clone(), &mut registry).await?;
+    let http =
+        serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
+            .await?;
     serve_metrics(&tasks, metrics, registry)?;
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);

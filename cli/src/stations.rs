@@ -137,7 +137,8 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let stores = Stores::new(live, &database);
-    let http = serve_api(&tasks, &settings.http, stores, clock, &mut registry).await?;
+    let http =
+        serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock, &mut registry).await?;
     serve_metrics(&tasks, metrics, registry)?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await

@@ -12,6 +12,14 @@ use crate::state::ApiState;
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 
+/// A number that a body may set, unset or leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patch {
+    Absent,
+    Null,
+    Value(u32),
+}
+
 impl FromRequest<ApiState> for Fields {
     type Rejection = Problem;
 
@@ -59,6 +67,44 @@ impl Fields {
         }
     }
 
+    /// Takes a text field that need not be there.
+    pub(crate) fn maybe_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        if self.0.contains_key(name) { self.text(name).map(Some) } else { Ok(None) }
+    }
+
+    /// Takes a list of texts that need not be there.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Problem> {
+        let refuse = || Problem::field(name, "Must be a list of texts.");
+        let text = |item| match item {
+            Value::String(text) => Ok(text),
+            _ => Err(refuse()),
+        };
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => {
+                items.into_iter().map(text).collect::<Result<_, _>>().map(Some)
+            }
+            Some(_) => Err(refuse()),
+        }
+    }
+
+    /// Takes a number from 1 to `most` that may be `null` or need not be there.
+    pub(crate) fn number(&mut self, name: &'static str, most: u32) -> Result<Patch, Problem> {
+        let refuse =
+            || Problem::field(name, format!("Must be a whole number from 1 to {most}, or null."));
+        match self.0.remove(name) {
+            None => Ok(Patch::Absent),
+            Some(Value::Null) => Ok(Patch::Null),
+            Some(Value::Number(number)) => number
+                .as_u64()
+                .and_then(|number| u32::try_from(number).ok())
+                .filter(|number| (1..=most).contains(number))
+                .map(Patch::Value)
+                .ok_or_else(refuse),
+            Some(_) => Err(refuse()),
+        }
+    }
+
     /// Refuses what nobody has taken.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
@@ -92,6 +138,25 @@ mod tests {
             );
         }
         assert!(Fields::parse(b"{\"a\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn lists_and_numbers() {
+        let body = br#"{"tags": ["a"], "n": 5, "null": null, "big": 101, "half": 0.5, "odd": [1], "t": "x"}"#;
+        let mut fields = Fields::parse(body).unwrap();
+        assert_eq!(fields.texts("tags").unwrap().unwrap(), ["a"]);
+        assert_eq!(fields.texts("tags").unwrap(), None);
+        assert_eq!(fields.maybe_text("t").unwrap().unwrap(), "x");
+        assert_eq!(fields.maybe_text("t").unwrap(), None);
+        assert_eq!(fields.number("n", 100).unwrap(), Patch::Value(5));
+        assert_eq!(fields.number("n", 100).unwrap(), Patch::Absent);
+        assert_eq!(fields.number("null", 100).unwrap(), Patch::Null);
+        for name in ["big", "half", "odd"] {
+            assert_eq!(fields.number(name, 100).unwrap_err().at_fault(), Some(name));
+        }
+        let mut odd = Fields::parse(br#"{"odd": [1], "text": "a"}"#).unwrap();
+        assert_eq!(odd.texts("odd").unwrap_err().at_fault(), Some("odd"));
+        assert_eq!(odd.texts("text").unwrap_err().at_fault(), Some("text"));
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::problem::Problem;
 const REPORT: u8 = 1;
 /// First byte of the books' cursor.
 const BOOKS: u8 = 2;
+/// First byte of the cursor of a list of devices.
+const DEVICE: u8 = 3;
+/// First byte of the cursor of a list by distance.
+const NEAR: u8 = 4;
 /// Ours are below 100 characters; longer ones are not looked at.
 const LONGEST_CURSOR: usize = 256;
 
@@ -86,6 +90,55 @@ impl BooksCursor {
     }
 }
 
+/// The last device of a page of devices.
+pub(crate) struct DeviceCursor;
+
+impl DeviceCursor {
+    pub(crate) fn encode(device: DeviceId) -> String {
+        let mut bytes = vec![DEVICE];
+        bytes.extend(device.number().to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    pub(crate) fn decode(text: &str) -> Result<DeviceId, Problem> {
+        let bytes = decode(text).and_then(|bytes| <[u8; 5]>::try_from(bytes).ok());
+        match bytes {
+            Some([DEVICE, rest @ ..]) => Ok(DeviceId::new(u32::from_be_bytes(rest))),
+            _ => Err(unreadable()),
+        }
+    }
+}
+
+/// The last device of a page by distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NearCursor {
+    pub(crate) distance_mm: u64,
+    pub(crate) device: DeviceId,
+}
+
+impl NearCursor {
+    pub(crate) fn encode(self) -> String {
+        let mut bytes = vec![NEAR];
+        bytes.extend(self.distance_mm.to_be_bytes());
+        bytes.extend(self.device.number().to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    pub(crate) fn decode(text: &str) -> Result<Self, Problem> {
+        decode(text).and_then(|bytes| Self::read(&bytes)).ok_or_else(unreadable)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (&[NEAR], rest) = bytes.split_first_chunk::<1>()? else { return None };
+        let (distance, rest) = rest.split_first_chunk()?;
+        let device = rest.try_into().ok()?;
+        Some(Self {
+            distance_mm: u64::from_be_bytes(*distance),
+            device: DeviceId::new(u32::from_be_bytes(device)),
+        })
+    }
+}
+
 fn decode(text: &str) -> Option<Vec<u8>> {
     (text.len() <= LONGEST_CURSOR).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()
 }
@@ -115,7 +168,19 @@ mod tests {
         }
 
         #[test]
+        fn cursors_of_devices_are_read_back(device: u32, distance_mm: u64) {
+            let device = DeviceId::new(device);
+            prop_assert_eq!(DeviceCursor::decode(&DeviceCursor::encode(device)), Ok(device));
+            let near = NearCursor { distance_mm, device };
+            prop_assert_eq!(NearCursor::decode(&near.encode()), Ok(near));
+            prop_assert!(NearCursor::decode(&DeviceCursor::encode(device)).is_err());
+            prop_assert!(DeviceCursor::decode(&near.encode()).is_err());
+        }
+
+        #[test]
         fn no_text_panics(text in ".{0,60}") {
+            let _ = DeviceCursor::decode(&text);
+            let _ = NearCursor::decode(&text);
             let _ = ReportCursor::decode(&text, DeviceId::new(1), false);
             let _ = BooksCursor::decode(&text);
         }

@@ -8,6 +8,18 @@ use nemeses_protocol::DeviceId;
 
 use crate::problem::Problem;
 
+pub(super) const DEVICE_ID: &str = "A device id is six hex digits, for example 0A3F73.";
+
+/// Devices named in one request.
+const MAX_DEVICES: usize = 1000;
+
+/// A number without a sign, as far as both databases count.
+pub(super) fn plain_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok()).flatten();
+    number.filter(|number| i64::try_from(*number).is_ok())
+}
+
 /// The parameters that nobody has taken yet.
 #[derive(Debug)]
 pub(crate) struct Params(Vec<(String, String)>);
@@ -43,9 +55,28 @@ impl Params {
 
     pub(crate) fn device(&mut self, name: &'static str) -> Result<DeviceId, Problem> {
         let text = self.require(name)?;
-        text.parse().map_err(|_| {
-            Problem::parameter(name, "A device id is six hex digits, for example 0A3F73.")
-        })
+        text.parse().map_err(|_| Problem::parameter(name, DEVICE_ID))
+    }
+
+    /// Devices with commas between them, each once, in order of number.
+    pub(crate) fn devices(&mut self, name: &'static str) -> Result<Option<Vec<DeviceId>>, Problem> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        let parse = |id: &str| id.trim().parse().map_err(|_| Problem::parameter(name, DEVICE_ID));
+        let mut devices = text.split(',').map(parse).collect::<Result<Vec<DeviceId>, _>>()?;
+        devices.sort_unstable();
+        devices.dedup();
+        if devices.len() > MAX_DEVICES {
+            let detail = format!("At most {MAX_DEVICES} devices; ask for a group instead.");
+            return Err(Problem::parameter(name, detail));
+        }
+        Ok(Some(devices))
+    }
+
+    /// A number that the database drew.
+    pub(crate) fn number(&mut self, name: &'static str) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        let number = plain_number(&text);
+        number.map(Some).ok_or_else(|| Problem::parameter(name, "Must be a whole number."))
     }
 
     /// A number from 1 to `most`.
@@ -135,6 +166,20 @@ mod tests {
             );
         }
         assert_eq!(blamed(params("").device("device_id")), "device_id");
+    }
+
+    #[test]
+    fn lists_of_devices() {
+        let devices = |query: &str| params(query).devices("ids");
+        assert_eq!(devices("").unwrap(), None);
+        let two = [DeviceId::new(5), DeviceId::new(0x0A_3F73)];
+        assert_eq!(devices("ids=0a3f73,%20000005,0A3F73").unwrap().unwrap(), two);
+        let many: Vec<String> = (0..1001).map(|n| format!("{n:06X}")).collect();
+        for bad in [",", "0A3F73,", "0A3F73;000005", &many.join(",")] {
+            assert_eq!(blamed(devices(&format!("ids={bad}"))), "ids", "{bad}");
+        }
+        assert_eq!(params("group=7").number("group").unwrap(), Some(7));
+        assert_eq!(blamed(params("group=-7").number("group")), "group");
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::problem::Kind;
 pub(crate) enum Tag {
     /// Accounts and tokens.
     People,
+    /// Which devices there are, and who may see them.
+    Devices,
     /// Where devices are.
     Locations,
     /// What they did.
@@ -25,12 +27,13 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 5] =
-        [Self::People, Self::Locations, Self::Reports, Self::Books, Self::Service];
+    pub(super) const ALL: [Self; 6] =
+        [Self::People, Self::Devices, Self::Locations, Self::Reports, Self::Books, Self::Service];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::People => "People and tokens",
+            Self::Devices => "Devices and groups",
             Self::Locations => "Locations",
             Self::Reports => "Reports",
             Self::Books => "Books",

@@ -29,9 +29,26 @@ impl Param {
     }
 
     /// A part of the path, such as `{id}`; always required.
-    #[allow(dead_code, reason = "for the first route with a part that varies")]
     pub(crate) fn path(name: &'static str, schema: Value, about: &'static str) -> Self {
         Self { place: "path", required: true, ..Self::query(name, schema, about) }
+    }
+
+    /// A device id in the path.
+    pub(crate) fn path_device() -> Self {
+        let schema = json!({"type": "string", "pattern": DEVICE_PATTERN});
+        Self::path("device_id", schema, "Which device.").example(EXAMPLE_DEVICE)
+    }
+
+    /// A number that the server drew, in the path.
+    pub(crate) fn path_number(name: &'static str, about: &'static str) -> Self {
+        let schema = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+        Self::path(name, schema, about).example(1)
+    }
+
+    /// Device ids with commas between them, in the query.
+    pub(crate) fn devices(name: &'static str, about: &'static str) -> Self {
+        let schema = json!({"type": "string", "maxLength": 8000});
+        Self::query(name, schema, about).example("0A3F73,0A3F74")
     }
 
     /// A header of the request.

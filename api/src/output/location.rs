@@ -48,6 +48,13 @@ pub(crate) struct Location {
     hour_meter_min: Option<u32>,
 }
 
+impl Location {
+    /// Longitude and latitude in degrees, as GeoJSON has them.
+    pub(crate) fn coordinates(&self) -> Option<[f64; 2]> {
+        Some([self.longitude?, self.latitude?])
+    }
+}
+
 /// Whether a good frame arrived within the TTL of the live store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -19,7 +19,7 @@ use nemeses_protocol::Position;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(crate) use distance::Source;
+pub(crate) use distance::{Source, haversine_m};
 pub(crate) use events::{Event, EventLimits, Events, What};
 pub(crate) use leg::Place;
 pub(crate) use one_kind::OneKind;

@@ -49,11 +49,11 @@ fn one(
             let items = value.as_array().into_iter().flatten();
             return items.into_iter().find_map(|each| fits(document, wanted, each));
         }
-        "minimum" => value.as_f64() >= wanted.as_f64(),
+        "minimum" => value.as_f64().is_none_or(|number| Some(number) >= wanted.as_f64()),
         "maximum" => value.as_f64().is_none_or(|number| Some(number) <= wanted.as_f64()),
-        "minLength" => length(value) >= wanted.as_u64(),
+        "minLength" => length(value).is_none_or(|length| Some(length) >= wanted.as_u64()),
         "maxLength" => length(value).is_none_or(|length| Some(length) <= wanted.as_u64()),
-        "minItems" => value.as_array().map(|all| all.len() as u64) >= wanted.as_u64(),
+        "minItems" => value.as_array().is_none_or(|all| Some(all.len() as u64) >= wanted.as_u64()),
         "maxItems" => value.as_array().is_none_or(|all| Some(all.len() as u64) <= wanted.as_u64()),
         "uniqueItems" => true,
         _ => SILENT.contains(&keyword),
@@ -100,7 +100,7 @@ fn what_fits_and_what_does_not() {
         "type": "object", "required": ["x"],
         "properties": {"x": {"$ref": "#/a"}, "n": {"type": ["integer", "null"], "minimum": 1}},
     });
-    for good in [r#"{"x": "ab"}"#, r#"{"x": "", "n": 1}"#] {
+    for good in [r#"{"x": "ab"}"#, r#"{"x": "", "n": 1}"#, r#"{"x": "", "n": null}"#] {
         assert_eq!(fits(&document, &schema, &serde_json::from_str(good).unwrap()), None, "{good}");
     }
     for bad in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, serve};
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 use nemeses_runtime::Clock;
-use nemeses_store::history::Role;
+use nemeses_store::history::{Database, Options, Role, open};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -45,6 +45,15 @@ pub(crate) fn record(recorded_at: u32, frame_hash: u64) -> PositionRecord {
     }
 }
 
+/// An empty database of a node's own sort.
+pub(crate) async fn embedded_database() -> (tempfile::TempDir, Database) {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("history.db").display());
+    let database = open(&url, Options::default()).await.unwrap();
+    database.history().migrate().await.unwrap();
+    (dir, database)
+}
+
 /// An API over stores that tests can fill and switch off.
 pub(crate) struct Api {
     pub(crate) live: Arc<FakeLive>,
@@ -53,6 +62,9 @@ pub(crate) struct Api {
     pub(crate) users: Arc<FakeUsers>,
     pub(crate) clock: Clock,
     pub(crate) served: Served,
+    /// What is not faked.
+    pub(crate) database: Database,
+    _dir: tempfile::TempDir,
 }
 
 /// A running API.
@@ -76,14 +88,17 @@ impl Api {
         let users = Arc::new(FakeUsers::new(Arc::clone(&history)));
         users.set_access(USER_ID, Role::Admin, &[]);
         let clock = Clock::held(NOW_MS);
+        let (dir, database) = embedded_database().await;
         let stores = Stores {
             live: live.clone(),
             history: history.clone(),
             users: users.clone(),
             books: books.clone(),
+            devices: database.devices(),
+            groups: database.groups(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
-        Self { live, history, books, users, clock, served }
+        Self { live, history, books, users, clock, served, database, _dir: dir }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -132,6 +147,14 @@ impl Served {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    }
+}
+
+impl Served {
+    /// A request with a body and the token.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = self.request(method, path).bearer_auth(&self.token).json(body);
+        Answer::of(request.send().await.unwrap()).await
     }
 }
 

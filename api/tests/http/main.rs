@@ -8,6 +8,7 @@ mod computed;
 mod embedded;
 mod fakes;
 mod fits;
+mod fleet;
 mod formats;
 mod harness;
 mod location;

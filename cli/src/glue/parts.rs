@@ -169,6 +169,7 @@ pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<T
 pub(crate) async fn serve_api(
     tasks: &Tasks,
     settings: &config::Http,
+    live_ttl: Duration,
     stores: Stores,
     clock: Clock,
     registry: &mut Registry,
@@ -179,7 +180,7 @@ pub(crate) async fn serve_api(
     // Whoever reaches a loopback listener is on this machine already.
     let first_is_admin = address.ip().to_canonical().is_loopback();
     let registration_open = settings.registration_open;
-    let config = ApiConfig { first_is_admin, registration_open, ..ApiConfig::default() };
+    let config = ApiConfig { first_is_admin, registration_open, live_ttl, ..ApiConfig::default() };
     let state = ApiState::new(stores, &secret, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;

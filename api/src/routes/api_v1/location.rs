@@ -46,7 +46,11 @@ pub(crate) fn doc() -> Doc {
         .problems(&[Kind::UnknownDevice, Kind::LiveUnavailable])
 }
 
-async fn ask_history(state: &ApiState, device: DeviceId, need: Need) -> Result<Past, Problem> {
+pub(crate) async fn ask_history(
+    state: &ApiState,
+    device: DeviceId,
+    need: Need,
+) -> Result<Past, Problem> {
     let history = &state.stores.history;
     let not_after = state.clock.now_s().saturating_add(FUTURE_SECONDS);
     let last = async |with_fix| {

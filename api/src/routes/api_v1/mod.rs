@@ -1,6 +1,11 @@
 //! Everything below `/api/v1`; all of it for those who signed in.
 
 pub(crate) mod books;
+pub(crate) mod devices;
+pub(crate) mod groups;
 pub(crate) mod location;
+pub(crate) mod locations;
 pub(crate) mod lookup;
 pub(crate) mod report;
+
+pub(crate) use location::ask_history;
