@@ -31,6 +31,8 @@ pub enum Right {
     List,
     /// A group, which the handler has decided by [`Right::SeeGroup`].
     Groups,
+    /// The live stream, from which is left out what may not be seen.
+    Stream,
     /// This device's positions.
     See(DeviceId),
     /// This group's devices.
@@ -68,7 +70,7 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
         return if right == Right::Open { Allow } else { Deny(Because::NotSignedIn) };
     };
     match (right, access.role) {
-        (Right::Open | Right::Devices | Right::List | Right::Groups, _)
+        (Right::Open | Right::Devices | Right::List | Right::Groups | Right::Stream, _)
         | (Right::See(_) | Right::SeeGroup(_) | Right::Manage, Role::Admin | Role::Operator)
         | (Right::Books | Right::People, Role::Admin) => Allow,
         (Right::See(device), Role::Viewer) if access.devices.binary_search(&device).is_ok() => {
@@ -180,6 +182,7 @@ mod tests {
             (Right::Devices, [anyone, Allow, Allow, Allow, Allow]),
             (Right::List, [anyone, Allow, Allow, Allow, Allow]),
             (Right::Groups, [anyone, Allow, Allow, Allow, Allow]),
+            (Right::Stream, [anyone, Allow, Allow, Allow, Allow]),
             (Right::See(GRANTED), [anyone, Deny(Hidden), Allow, Allow, Allow]),
             (Right::See(OTHER), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
             (Right::SeeGroup(7), [anyone, Deny(Hidden), Allow, Allow, Allow]),

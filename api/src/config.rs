@@ -31,6 +31,13 @@ pub struct ApiConfig {
     /// report streams: 512 of them are bounded by about 300 MiB. More wait in
     /// the kernel's queue.
     pub max_connections: NonZeroUsize,
+    /// Clients of the live stream at most, beside the connections above. One costs
+    /// some 60 KiB, and at worst, all of them slow at once, 2 MB of a fleet of
+    /// 10 000: 2 000 of them are bounded by 120 MiB as a rule.
+    pub max_streams: NonZeroUsize,
+    /// A client of the live stream that has not taken a text after this is let go.
+    /// At 10 000 positions/s the instance still keeps what it missed.
+    pub stream_stall: Duration,
     /// Passwords hashed at the same time, each on a core and with 19 MiB.
     pub hashing_at_once: NonZeroUsize,
     /// Requests in progress have this long to end when the API is asked to stop.
@@ -50,6 +57,8 @@ impl Default for ApiConfig {
             body_timeout: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
             max_connections: NonZeroUsize::new(512).unwrap_or(NonZeroUsize::MIN),
+            max_streams: NonZeroUsize::new(2_000).unwrap_or(NonZeroUsize::MIN),
+            stream_stall: Duration::from_secs(10),
             hashing_at_once: hashing_cores(),
             drain: Duration::from_secs(4),
         }

@@ -21,6 +21,7 @@ mod routes;
 mod secret;
 mod serve;
 mod state;
+mod stream;
 mod upstream;
 
 pub use access::Right;

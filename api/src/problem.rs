@@ -49,6 +49,8 @@ pub enum Kind {
     NotFound,
     /// The path exists, but not with this method.
     MethodNotAllowed,
+    /// The path speaks another protocol.
+    UpgradeRequired,
     /// The live store cannot be reached.
     LiveUnavailable,
     /// The history store cannot be reached.
@@ -100,6 +102,11 @@ impl Kind {
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             }
+            Self::UpgradeRequired => (
+                "upgrade-required",
+                StatusCode::UPGRADE_REQUIRED,
+                "Another protocol is spoken here",
+            ),
             Self::LiveUnavailable => (
                 "live-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -256,6 +263,9 @@ impl IntoResponse for Problem {
         set(header::CONTENT_TYPE, "application/problem+json");
         if status == StatusCode::SERVICE_UNAVAILABLE {
             set(header::RETRY_AFTER, "5");
+        }
+        if self.kind == Kind::UpgradeRequired {
+            set(header::UPGRADE, "websocket");
         }
         if self.kind == Kind::Unauthorized {
             set(header::WWW_AUTHENTICATE, "Bearer realm=\"nemeses\"");

@@ -7,19 +7,21 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
 
 use crate::access::{Principal, Right};
-use crate::auth;
+use crate::auth::{self, Accepted};
+use crate::input::Params;
 use crate::openapi::{self, Doc};
 use crate::page;
 use crate::problem::{Kind, Problem};
 use crate::routes::{api_v1, healthz, login, openapi_json, readyz, register_user};
 use crate::state::ApiState;
+use crate::stream::{Holder, redeem};
 
 /// Bodies carry an address, a name and a password of at most 1 KiB.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -93,8 +95,9 @@ fn delete<H: Handler<T, ApiState>, T: 'static>(
 
 /// Every route. Each works with and without a slash at the end.
 fn table() -> Vec<Route> {
-    use api_v1::{books, devices, groups, location, locations, lookup, report};
+    use api_v1::{books, devices, groups, location, locations, lookup, report, stream};
     use report::{events, stops, summary, trips};
+    use stream::{ticket, ws};
     vec![
         // For orchestrators: alive, and ready to serve.
         route("/healthz", [get(Right::Open, healthz::get, healthz::doc)]),
@@ -152,6 +155,11 @@ fn table() -> Vec<Route> {
                 delete(Right::People, groups::revoke, groups::revoke_doc),
             ],
         ),
+        // Live; a ticket does for the header that a browser cannot send.
+        route("/api/v1/stream", [get(Right::Stream, stream::get, stream::doc)]),
+        route("/api/v1/stream/ticket", [post(Right::Stream, ticket::post, ticket::doc)]),
+        route("/api/v1/stream/ws", [get(Right::Stream, ws::get, ws::doc)]),
+        // For admins.
         route("/api/v1/books", [get(Right::Books, books::get, books::doc)]),
         route("/api/v1/lookup", [get(Right::Books, lookup::get, lookup::doc)]),
     ]
@@ -253,13 +261,33 @@ async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let principal = match right {
-        Right::Open => Principal::Anyone,
-        _ => auth::principal(&state, request.headers()).await?,
+    let principal = if right == Right::Open {
+        Principal::Anyone
+    } else {
+        let holder = holder(&state, right, request.uri(), request.headers()).await?;
+        let principal = auth::of_user(&state, holder.user_id).await?;
+        request.extensions_mut().insert(holder);
+        principal
     };
     principal.must(right)?;
     request.extensions_mut().insert(principal);
     Ok(next.run(request).await)
+}
+
+/// Who is behind a request: by its token, or for a stream by a ticket.
+async fn holder(
+    state: &ApiState,
+    right: Right,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Holder, Problem> {
+    if right == Right::Stream
+        && let Some(ticket) = Params::of(uri)?.take("ticket")?
+    {
+        return redeem(state, &ticket).await;
+    }
+    let Accepted { user_id, expires_at } = auth::accepted(state, headers)?;
+    Ok(Holder { user_id, expires_at })
 }
 
 async fn not_found() -> Problem {

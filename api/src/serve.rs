@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nemeses_runtime::Backoff;
@@ -17,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::ApiConfig;
 use crate::connection::WriteGuard;
 use crate::router::router;
+use crate::routes::api_v1::stream::ConnectionPlace;
 use crate::state::ApiState;
 
 /// Bytes of a request's head at most; longer ones are answered 431 by the codec.
@@ -35,6 +39,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     tracing::info!(%address, "the API listens");
     let server = Server::new(&state, stop.clone());
+    server.connections.spawn(Arc::clone(&state.hub).run(state.stores.clone(), stop.clone()));
     tokio::select! {
         () = server.accept(&listener) => {}
         () = stop.cancelled() => {}
@@ -96,12 +101,18 @@ impl Server {
     }
 
     fn start(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        // Live events are small and must not wait for the answer to the one before.
+        let _slower_otherwise = stream.set_nodelay(true);
         let stream = TokioIo::new(WriteGuard::new(stream, self.config.write_stall));
-        let service = TowerToHyperService::new(self.routes.clone());
-        let connection = self.http.serve_connection(stream, service);
+        let place = ConnectionPlace::new(place);
+        let routes = TowerToHyperService::new(self.routes.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(place.clone());
+            routes.call(request)
+        });
+        let connection = self.http.serve_connection(stream, service).with_upgrades();
         let (stop, cut) = (self.stop.clone(), self.cut.clone());
         self.connections.spawn(async move {
-            let _place = place;
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -10,6 +10,7 @@ use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::config::ApiConfig;
 use crate::metrics::Requests;
 use crate::secret::TokenSecret;
+use crate::stream::{Hub, Tickets};
 use crate::upstream::Upstream;
 
 /// What the API reads and, for accounts, writes.
@@ -55,6 +56,8 @@ pub struct ApiState {
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
     pub(crate) requests: Requests,
+    pub(crate) tickets: Arc<Tickets>,
+    pub(crate) hub: Arc<Hub>,
 }
 
 impl ApiState {
@@ -69,9 +72,12 @@ impl ApiState {
         clock: Clock,
         config: ApiConfig,
     ) -> anyhow::Result<Self> {
+        let hub = Hub::new(stores.live.ttl_ms(), clock.clone(), config.max_streams.get())?;
         Ok(Self {
             stores,
             clock,
+            tickets: Arc::new(Tickets::new(secret)),
+            hub: Arc::new(hub),
             tokens: Arc::new(Tokens::new(secret, config.token_life)),
             known_access: Arc::default(),
             passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
@@ -85,6 +91,7 @@ impl ApiState {
     /// Adds what the API counts to a registry.
     pub fn register(&self, registry: &mut Registry) {
         self.requests.register(registry);
+        self.hub.counts.register(registry);
     }
 
     /// The tokens, for whoever issues one outside of a login.

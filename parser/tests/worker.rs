@@ -325,6 +325,9 @@ impl LiveStore for Down {
     async fn get(&self, _: &[DeviceId]) -> Result<Vec<Option<LiveEntry>>, StoreError> {
         Err(StoreError::Unavailable { store: "fake", detail: "down".into() })
     }
+    fn ttl_ms(&self) -> u64 {
+        60_000
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         Err(StoreError::Unavailable { store: "fake", detail: "down".into() })
     }

@@ -8,5 +8,5 @@ mod tokens;
 pub(crate) use known::KnownAccess;
 pub(crate) use passwords::Passwords;
 pub use passwords::{draw_password, hash_password};
-pub(crate) use signed_in::principal;
+pub(crate) use signed_in::{accepted, of_user};
 pub use tokens::{Accepted, Tokens};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::tokens::{Refused, Tokens};
+use super::tokens::{Accepted, Refused, Tokens};
 use crate::access::Principal;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
@@ -16,10 +16,14 @@ use crate::state::ApiState;
 const PATIENCE: Duration = Duration::from_millis(500);
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
-/// Who is behind a request with a token, with what the database says they may do.
-pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, Problem> {
+/// What the good token says that a request must bear.
+pub(crate) fn accepted(state: &ApiState, headers: &HeaderMap) -> Result<Accepted, Problem> {
+    check(headers, &state.tokens, state.clock.now_ms() / 1000)
+}
+
+/// A user with what the database says they may do.
+pub(crate) async fn of_user(state: &ApiState, user_id: u64) -> Result<Principal, Problem> {
     let now_ms = state.clock.now_ms();
-    let user_id = check(headers, &state.tokens, now_ms / 1000)?;
     if let Some(access) = state.known_access.fresh(user_id, now_ms) {
         return Ok(Principal::User(access));
     }
@@ -47,8 +51,8 @@ pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<P
     }
 }
 
-/// The user of a good token.
-fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<u64, Problem> {
+/// What a good token says.
+fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<Accepted, Problem> {
     let refuse = |detail: &'static str| Problem::new(Kind::Unauthorized, detail);
     let mut sent = headers.get_all(header::AUTHORIZATION).iter();
     let value = sent.next().ok_or_else(|| {
@@ -68,7 +72,7 @@ fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<u64, Proble
     for user_id in headers.get_all(USER_ID) {
         same_user(user_id, accepted.user_id)?;
     }
-    Ok(accepted.user_id)
+    Ok(accepted)
 }
 
 /// The token of `Bearer TOKEN`; the scheme's name in any case (RFC 9110, section 11.1).
@@ -105,6 +109,7 @@ mod tests {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
         check(&map, &tokens(), NOW)
+            .map(|accepted| accepted.user_id)
             .map_err(|problem| (problem.kind(), problem.at_fault().map(str::to_owned)))
     }
 

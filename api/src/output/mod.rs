@@ -2,7 +2,7 @@
 
 mod example;
 mod location;
-mod number;
+pub(crate) mod number;
 mod row;
 mod sums;
 mod text;

@@ -85,6 +85,9 @@ impl LiveStore for FakeLive {
         let entries = self.entries.lock().unwrap();
         Ok(devices.iter().map(|device| entries.get(device).cloned()).collect())
     }
+    fn ttl_ms(&self) -> u64 {
+        60_000
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.switch.check().await
     }

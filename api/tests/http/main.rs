@@ -17,4 +17,5 @@ mod page;
 mod refusals;
 mod report;
 mod rights;
+mod stream;
 mod wire;

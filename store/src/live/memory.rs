@@ -6,6 +6,7 @@
 //! history is what brings the fleet back after a restart.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,6 +17,8 @@ use moka::sync::Cache;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
 
+use super::once::Used;
+use super::stream::{MemoryStream, Moved, news};
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
@@ -39,6 +42,8 @@ pub struct MemoryLive {
     ttl_ms: u64,
     clock: Clock,
     rebuilt: AtomicBool,
+    stream: MemoryStream,
+    used: Mutex<Used>,
 }
 
 impl MemoryLive {
@@ -53,29 +58,34 @@ impl MemoryLive {
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(Housekeeping { ttl_ms, clock: clock.clone() })
             .build();
-        Self { entries, ttl_ms, clock, rebuilt: AtomicBool::new(false) }
+        let stream = MemoryStream::new(clock.now_ms());
+        let (rebuilt, used) = (AtomicBool::new(false), Mutex::default());
+        Self { entries, ttl_ms, clock, rebuilt, stream, used }
     }
 
-    /// Joins under the cache's lock of the key, so that writers of one device wait for each other.
-    fn merge_one(&self, offered: &LiveEntry, now_ms: u64) {
+    /// Joins under the cache's lock of the key, so that writers of one device wait
+    /// for each other. What of it is news, if anything.
+    fn merge_one(&self, offered: &LiveEntry, now_ms: u64) -> Option<LiveEntry> {
+        let mut moved = None;
         self.entries.entry_by_ref(&offered.device).and_compute_with(|held| {
             let held =
                 held.map(moka::Entry::into_value).filter(|held| held.lives_at(now_ms, self.ttl_ms));
             let mut joined = offered.clone();
-            if let Some(held) = held {
-                joined.merge(held);
+            if let Some(held) = &held {
+                joined.merge(held.clone());
             }
+            moved = news(held.as_ref(), &joined);
             Op::Put(joined)
         });
+        moved
     }
 }
 
 #[async_trait]
 impl LiveStore for MemoryLive {
     async fn merge(&self, entries: &[LiveEntry], now_ms: u64) -> Result<(), StoreError> {
-        for entry in entries.iter().filter(|entry| entry.lives_at(now_ms, self.ttl_ms)) {
-            self.merge_one(entry, now_ms);
-        }
+        let alive = entries.iter().filter(|entry| entry.lives_at(now_ms, self.ttl_ms));
+        self.stream.push(alive.filter_map(|entry| self.merge_one(entry, now_ms)).collect());
         Ok(())
     }
 
@@ -86,6 +96,25 @@ impl LiveStore for MemoryLive {
             .iter()
             .map(|device| read(device).filter(|entry| entry.lives_at(now_ms, self.ttl_ms)))
             .collect())
+    }
+
+    fn ttl_ms(&self) -> u64 {
+        self.ttl_ms
+    }
+
+    async fn moved_after(&self, id: u64) -> Result<Vec<Moved>, StoreError> {
+        Ok(self.stream.after(id).await)
+    }
+
+    async fn first_use(&self, word: &str, within_ms: u64) -> Result<bool, StoreError> {
+        let now_ms = self.clock.now_ms();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.first(word, now_ms.saturating_add(within_ms), now_ms).ok_or_else(|| {
+            StoreError::Unavailable {
+                store: "the live store",
+                detail: "too many tickets are in use".to_owned(),
+            }
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

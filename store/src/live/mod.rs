@@ -9,16 +9,19 @@
 //!
 //! `entry.rs` holds what the stores must agree on, `memory.rs` and `redis/` keep
 //! entries, `writer.rs` stands between them and the line so that a slow store
-//! never stops it, and `rebuild.rs` refills a store that lost its memory.
+//! never stops it, `rebuild.rs` refills a store that lost its memory, and
+//! `stream.rs` tells in order what moved, for those who show it live.
 
 mod entry;
 mod memory;
+mod once;
 mod open;
 mod rebuild;
 mod redis;
 #[cfg(test)]
 #[path = "../../tests/live/strategies.rs"]
 mod strategies;
+mod stream;
 mod writer;
 
 use async_trait::async_trait;
@@ -29,6 +32,7 @@ pub use memory::MemoryLive;
 pub use open::{open, open_with};
 pub use rebuild::rebuild_loop;
 pub use redis::{RedisLive, RedisOptions};
+pub use stream::Moved;
 pub use writer::{Flushed, LiveWriter, LiveWriterStats};
 
 use crate::StoreError;
@@ -43,6 +47,28 @@ pub trait LiveStore: Send + Sync {
 
     /// The unexpired entries of the devices, in their order.
     async fn get(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveEntry>>, StoreError>;
+
+    /// How long an entry lives after it was seen.
+    fn ttl_ms(&self) -> u64;
+
+    /// What moved entries forward behind the id, oldest first and bounded; an id
+    /// that is not of this stream, as 0, gets all that is kept. Waits a few
+    /// seconds for something to come, then says that nothing did. When the first
+    /// id is not the next one, those between were lost to this reader.
+    /// A store without a stream says that nothing did, always.
+    async fn moved_after(&self, _id: u64) -> Result<Vec<Moved>, StoreError> {
+        tokio::time::sleep(stream::WAIT).await;
+        Ok(Vec::new())
+    }
+
+    /// Whether nobody asked this for the word within the time, on any instance
+    /// that shares the store: what makes a ticket good once.
+    async fn first_use(&self, _word: &str, _within_ms: u64) -> Result<bool, StoreError> {
+        Err(StoreError::Unavailable {
+            store: "the live store",
+            detail: "this one cannot tell a word's first use".to_owned(),
+        })
+    }
 
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -164,6 +164,17 @@ impl LiveStore for RedisLive {
         Ok(entries)
     }
 
+    fn ttl_ms(&self) -> u64 {
+        self.ttl_ms
+    }
+
+    async fn first_use(&self, word: &str, within_ms: u64) -> Result<bool, StoreError> {
+        let mut commands = Pipeline::new();
+        commands.cmd("SET").arg(format!("once:{word}")).arg(1).arg("NX").arg("PX").arg(within_ms);
+        let (set,): (redis::Value,) = self.connection.ask(&commands).await?;
+        Ok(set != redis::Value::Nil)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let mut commands = Pipeline::new();
         commands.cmd("PING");

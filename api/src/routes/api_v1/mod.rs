@@ -7,5 +7,6 @@ pub(crate) mod location;
 pub(crate) mod locations;
 pub(crate) mod lookup;
 pub(crate) mod report;
+pub(crate) mod stream;
 
 pub(crate) use location::ask_history;

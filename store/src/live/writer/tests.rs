@@ -51,6 +51,10 @@ impl LiveStore for Breakable {
         self.memory.get(devices).await
     }
 
+    fn ttl_ms(&self) -> u64 {
+        60_000
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,0 +1,106 @@
+//! `/api/v1/stream`: live positions and changes, as server-sent events here and
+//! over a WebSocket in `ws.rs`; `ticket.rs` lets a browser in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::access::Principal;
+use crate::input::Params;
+use crate::openapi::{Answer, Doc, Tag};
+use crate::problem::{Kind, Problem};
+use crate::state::ApiState;
+use crate::stream::{Follower, Form, Holder, Turn, Wanted, parameters};
+
+pub(crate) mod ticket;
+pub(crate) mod ws;
+
+/// What a connection's place among those of short requests is: given back by a
+/// stream, which has one of its own.
+#[derive(Clone)]
+pub(crate) struct ConnectionPlace(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl ConnectionPlace {
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(Mutex::new(Some(permit))))
+    }
+
+    fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// What a stream was asked for; the ticket was taken by the router. A device that
+/// the caller may not see is answered like one that nobody knows.
+pub(crate) fn wanted(mut params: Params, caller: &Principal) -> Result<Wanted, Problem> {
+    params.take("ticket")?;
+    let wanted = Wanted::of(params)?;
+    for device in wanted.filter.devices.iter().flatten() {
+        caller.must_see(*device).map_err(|problem| problem.blaming("device_ids"))?;
+    }
+    Ok(wanted)
+}
+
+const EXAMPLE: &str = "id: 1631884800001\n\
+    data: {\"type\":\"hello\",\"id\":\"1631884800001\",\"heartbeat_s\":15,\"gap\":false}\n\n";
+
+/// What either form of the stream takes and refuses.
+fn described(id: &'static str, summary: &'static str) -> Doc {
+    Doc::new(id, Tag::Locations, summary).takes_all(parameters()).problems(&[
+        Kind::UnknownDevice,
+        Kind::LiveUnavailable,
+        Kind::Busy,
+    ])
+}
+
+pub(crate) fn doc() -> Doc {
+    let about = "One event a time, without end; docs/api.md lists their types.";
+    described("getStream", "Live positions and changes as server-sent events")
+        .about("A browser that cannot send the header brings a ticket.")
+        .answers(Answer::empty(StatusCode::OK, about).or_text("text/event-stream", EXAMPLE))
+}
+
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    caller: Principal,
+    Extension(holder): Extension<Holder>,
+    connection: Option<Extension<ConnectionPlace>>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let wanted = wanted(params, &caller)?;
+    let follower = Follower::begin(&state, holder, caller, wanted, Form::EventStream).await?;
+    if let Some(Extension(place)) = connection {
+        place.give_back();
+    }
+    let mut response = Response::new(Body::from_stream(texts(follower)));
+    let headers = response.headers_mut();
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(header::CONTENT_TYPE, "text/event-stream");
+    // Its place was given back, so nothing else is served on this connection.
+    set(header::CONNECTION, "close");
+    // Proxies that gather answers would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Text after text. The next is asked for when the one before has gone out, so
+/// the time between tells a slow reader.
+fn texts(follower: Follower) -> impl futures_util::Stream<Item = Result<String, std::io::Error>> {
+    let begun: Option<Instant> = None;
+    stream::unfold((follower, begun), |(mut follower, handed_over)| async move {
+        if follower.has_ended() {
+            return None;
+        }
+        let slow = handed_over.is_some_and(|at| at.elapsed() > follower.takes_within());
+        let turn = if slow { follower.too_slow() } else { follower.next().await };
+        let (Turn::More(text) | Turn::End(text)) = turn;
+        Some((Ok(text), (follower, Some(Instant::now()))))
+    })
+}

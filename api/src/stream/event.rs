@@ -1,0 +1,322 @@
+//! Events as clients read them: written as JSON once, for all of them. The id
+//! comes second and the status last, so that the few clients who need another one
+//! of either get it without writing the rest again.
+
+use nemeses_protocol::DeviceId;
+use nemeses_store::live::LiveEntry;
+use serde::Serialize;
+
+use super::id::EventId;
+use super::status::Status;
+use crate::fleet::Place;
+use crate::output::number::{degrees, direction, time_ms, time_s};
+
+/// What an event tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Where a device is. A later one of the device makes an earlier one needless.
+    Position,
+    /// Anything else; each is delivered.
+    Change,
+}
+
+/// One event, some 450 bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) id: EventId,
+    pub(crate) kind: Kind,
+    pub(crate) device: DeviceId,
+    /// The device's last known position.
+    pub(crate) place: Option<Place>,
+    /// When this instance learnt of it, Unix milliseconds.
+    pub(crate) at_ms: u64,
+    text: Box<str>,
+    id_at: (u16, u16),
+}
+
+#[derive(Serialize)]
+struct PositionText<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    device_id: String,
+    recorded_at: String,
+    received_at: String,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    speed_kmh: u8,
+    direction_deg: f64,
+    ignition: bool,
+    gps_fix: bool,
+    odometer_m: u32,
+    hour_meter_min: u32,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct StatusText<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    device_id: String,
+    status: &'static str,
+    at: String,
+}
+
+#[derive(Serialize)]
+struct EventText<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    device_id: String,
+    event: &'static str,
+    at: String,
+}
+
+/// How a position ends when it is new.
+const ONLINE_END: &str = "online\"}";
+
+/// Where the last position with a fix is.
+pub(crate) fn place(entry: &LiveEntry) -> Option<Place> {
+    entry.fix.as_ref().map(|fix| Place {
+        latitude_udeg: fix.position.latitude_udeg,
+        longitude_udeg: fix.position.longitude_udeg,
+    })
+}
+
+impl Event {
+    /// The newest frame of an entry, if it has one: values of that frame, and the
+    /// coordinates of the last one with a fix.
+    pub(crate) fn position(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
+        let newest = entry.newest.as_ref()?;
+        let (frame, place) = (&newest.position, place(entry));
+        let id_text = id.to_string();
+        let text = json(&PositionText {
+            r#type: "position",
+            id: &id_text,
+            device_id: entry.device.to_string(),
+            recorded_at: time_s(frame.recorded_at),
+            received_at: time_ms(newest.received_at_ms),
+            latitude: place.map(|place| degrees(place.latitude_udeg)),
+            longitude: place.map(|place| degrees(place.longitude_udeg)),
+            speed_kmh: frame.speed_kmh,
+            direction_deg: direction(frame.direction_cdeg),
+            ignition: frame.composition.ignition(),
+            gps_fix: frame.composition.gps_fix(),
+            odometer_m: frame.odometer_m,
+            hour_meter_min: frame.hour_meter_min,
+            status: Status::Online.word(),
+        });
+        let id_at = id_at("position", &id_text);
+        let (kind, device, text) = (Kind::Position, entry.device, text.into_boxed_str());
+        Some(Self { id, kind, device, place, at_ms, text, id_at })
+    }
+
+    /// A device's status has changed.
+    pub(crate) fn status(
+        id: EventId,
+        device: DeviceId,
+        place: Option<Place>,
+        status: Status,
+        at_ms: u64,
+    ) -> Self {
+        let id_text = id.to_string();
+        let text = json(&StatusText {
+            r#type: "status",
+            id: &id_text,
+            device_id: device.to_string(),
+            status: status.word(),
+            at: time_ms(at_ms),
+        });
+        let (text, id_at) = (text.into_boxed_str(), id_at("status", &id_text));
+        Self { id, kind: Kind::Change, device, place, at_ms, text, id_at }
+    }
+
+    /// The newest frame says that the engine was started or stopped.
+    pub(crate) fn ignition(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
+        let frame = &entry.newest.as_ref()?.position;
+        let on = frame.composition.ignition();
+        let id_text = id.to_string();
+        let text = json(&EventText {
+            r#type: "event",
+            id: &id_text,
+            device_id: entry.device.to_string(),
+            event: if on { "ignition_on" } else { "ignition_off" },
+            at: time_s(frame.recorded_at),
+        });
+        let (text, id_at) = (text.into_boxed_str(), id_at("event", &id_text));
+        let (kind, device, place) = (Kind::Change, entry.device, place(entry));
+        Some(Self { id, kind, device, place, at_ms, text, id_at })
+    }
+
+    /// The whole event as JSON.
+    pub(crate) fn json(&self) -> &str {
+        &self.text
+    }
+
+    /// The id as it stands in the text.
+    pub(crate) fn id_text(&self) -> &str {
+        &self.text[usize::from(self.id_at.0)..usize::from(self.id_at.1)]
+    }
+
+    /// The event as JSON under another id.
+    pub(crate) fn push_under(&self, id: &str, to: &mut String) {
+        to.push_str(&self.text[..usize::from(self.id_at.0)]);
+        to.push_str(id);
+        to.push_str(&self.text[usize::from(self.id_at.1)..]);
+    }
+
+    /// A position as JSON under another id, with the status of now.
+    pub(crate) fn push_as_it_stands(&self, id: &str, status: Status, to: &mut String) {
+        self.push_under(id, to);
+        if status != Status::Online && to.ends_with(ONLINE_END) {
+            to.truncate(to.len() - ONLINE_END.len());
+            to.push_str(status.word());
+            to.push_str("\"}");
+        }
+    }
+}
+
+/// Where the id is in a text that begins with its type and id.
+fn id_at(kind: &str, id: &str) -> (u16, u16) {
+    let begins = r#"{"type":"","id":""#.len() + kind.len();
+    // Both below 100: kinds are words and ids have at most 42 characters.
+    let end = u16::try_from(begins + id.len()).unwrap_or(u16::MAX);
+    let begins = u16::try_from(begins).unwrap_or(u16::MAX);
+    (begins, end)
+}
+
+fn json(text: &impl Serialize) -> String {
+    // Strings and numbers: this cannot fail.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// The first word of the server to a client, and the word that something is missing.
+#[derive(Serialize)]
+pub(crate) struct Hello<'a> {
+    r#type: &'static str,
+    /// What to resume from when nothing else comes.
+    id: &'a str,
+    heartbeat_s: u64,
+    gap: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// A hello as JSON; a gap comes with its reason.
+pub(crate) fn hello(id: &str, heartbeat_s: u64, gap: Option<&'static str>) -> String {
+    json(&Hello { r#type: "hello", id, heartbeat_s, gap: gap.is_some(), reason: gap })
+}
+
+/// Nothing else happened, as JSON.
+pub(crate) fn heartbeat(id: &str, at_ms: u64) -> String {
+    format!(r#"{{"type":"heartbeat","id":"{id}","at":"{}"}}"#, time_ms(at_ms))
+}
+
+/// Positions were left out, as JSON.
+pub(crate) fn thinned(dropped: u64) -> String {
+    format!(r#"{{"type":"thinned","dropped":{dropped},"reason":"slow_client"}}"#)
+}
+
+/// The last word, as JSON.
+pub(crate) fn end(reason: &str) -> String {
+    format!(r#"{{"type":"end","reason":"{reason}"}}"#)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use nemeses_protocol::{Composition, Position, PositionRecord};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub(crate) fn entry(device: u32, recorded_at: u32, bits: u16) -> LiveEntry {
+        let position = Position {
+            device: DeviceId::new(device),
+            recorded_at,
+            direction_cdeg: 5487,
+            odometer_m: 25_000_000,
+            hour_meter_min: 36_000,
+            composition: Composition(bits),
+            extension: None,
+            speed_kmh: 60,
+            latitude_udeg: -19_932_833,
+            longitude_udeg: -43_938_493,
+        };
+        let received_at_ms = u64::from(recorded_at) * 1000 + 250;
+        LiveEntry::from_record(&PositionRecord {
+            position,
+            frame_hash: u64::from(recorded_at),
+            received_at_ms,
+            raw: None,
+        })
+    }
+
+    const FIX: u16 = Composition::GPS_FIX | Composition::IGNITION;
+
+    fn read(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_contract_of_a_position() {
+        let event =
+            Event::position(EventId::at(7), &entry(0x0A_3F73, 1_593_637_200, FIX), 9).unwrap();
+        let expected = json!({
+            "type": "position", "id": "7", "device_id": "0A3F73",
+            "recorded_at": "2020-07-01T21:00:00Z", "received_at": "2020-07-01T21:00:00.250Z",
+            "latitude": -19.932_833, "longitude": -43.938_493, "speed_kmh": 60,
+            "direction_deg": 54.87, "ignition": true, "gps_fix": true,
+            "odometer_m": 25_000_000, "hour_meter_min": 36_000, "status": "online",
+        });
+        assert_eq!(read(event.json()), expected);
+        assert_eq!(event.id_text(), "7");
+        let mut other = String::new();
+        event.push_as_it_stands("12-3-0000beef", Status::Late, &mut other);
+        let other = read(&other);
+        assert_eq!((&other["id"], &other["status"]), (&json!("12-3-0000beef"), &json!("late")));
+        assert_eq!(other["hour_meter_min"], 36_000);
+    }
+
+    #[test]
+    fn without_a_fix_the_last_good_coordinates_stand() {
+        let mut held = entry(1, 100, FIX);
+        held.merge(entry(1, 200, 0));
+        let event = Event::position(EventId::at(7), &held, 9).unwrap();
+        let text = read(event.json());
+        assert_eq!((&text["gps_fix"], &text["latitude"]), (&json!(false), &json!(-19.932_833)));
+        assert_eq!(text["recorded_at"], "1970-01-01T00:03:20Z");
+        let never = Event::position(EventId::at(7), &entry(1, 200, 0), 9).unwrap();
+        assert_eq!(read(never.json())["latitude"], Value::Null);
+        assert_eq!(Event::position(EventId::at(7), &LiveEntry::seen(DeviceId::new(1), 5), 9), None);
+    }
+
+    #[test]
+    fn the_contract_of_the_rest() {
+        let id = EventId { place: 7, added: 2, instance: 0xBEEF };
+        let status = Event::status(id, DeviceId::new(0x0A_3F73), None, Status::Offline, 1_000);
+        assert_eq!(status.id_text(), "7-2-0000beef");
+        assert_eq!(
+            read(status.json()),
+            json!({"type": "status", "id": "7-2-0000beef", "device_id": "0A3F73",
+                   "status": "offline", "at": "1970-01-01T00:00:01Z"})
+        );
+        let ignition = Event::ignition(id, &entry(1, 200, FIX), 9).unwrap();
+        assert_eq!(
+            read(ignition.json()),
+            json!({"type": "event", "id": "7-2-0000beef", "device_id": "000001",
+                   "event": "ignition_on", "at": "1970-01-01T00:03:20Z"})
+        );
+        assert_eq!(
+            read(&hello("7", 15, None)),
+            json!({"type": "hello", "id": "7", "heartbeat_s": 15, "gap": false})
+        );
+        assert_eq!(read(&hello("7", 15, Some("too_old")))["reason"], "too_old");
+        assert_eq!(
+            read(&heartbeat("7", 1_000)),
+            json!({"type": "heartbeat", "id": "7", "at": "1970-01-01T00:00:01Z"})
+        );
+        assert_eq!(
+            read(&thinned(3)),
+            json!({"type": "thinned", "dropped": 3, "reason": "slow_client"})
+        );
+        assert_eq!(read(&end("revoked")), json!({"type": "end", "reason": "revoked"}));
+    }
+}

@@ -1,0 +1,263 @@
+//! What an instance knows of the devices that are heard: enough to tell a change
+//! from a repetition, to notice a silence, and to begin a client with a whole
+//! picture. Pure; time is an argument.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use nemeses_protocol::DeviceId;
+use nemeses_store::live::{LiveEntry, Moved};
+
+use super::event::{Event, place};
+use super::id::EventId;
+use super::status::{Rhythm, Status};
+use super::window::Window;
+
+/// Devices looked after: 200 000 of some 800 bytes with their last event, 160 MB;
+/// 8 MB for the founding fleet. Further ones are streamed all the same, but their
+/// silence is not noticed and they are not in a client's first picture.
+const MOST: usize = 200_000;
+
+struct Known {
+    entry: LiveEntry,
+    position: Option<Arc<Event>>,
+    rhythm: Rhythm,
+    status: Status,
+}
+
+pub(crate) struct Fleet {
+    devices: HashMap<DeviceId, Known>,
+    ttl_ms: u64,
+    most: usize,
+}
+
+/// What a client is shown first of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) event: Arc<Event>,
+    pub(crate) status: Status,
+}
+
+impl Fleet {
+    pub(crate) fn new(ttl_ms: u64) -> Self {
+        Self { devices: HashMap::new(), ttl_ms, most: MOST }
+    }
+
+    /// Takes entries in that were there before anyone looked; nothing is told.
+    pub(crate) fn learn(&mut self, entries: impl IntoIterator<Item = LiveEntry>, now_ms: u64) {
+        for entry in entries {
+            let room = self.devices.len() < self.most;
+            match self.devices.entry(entry.device) {
+                Entry::Occupied(mut known) => known.get_mut().entry.merge(entry),
+                Entry::Vacant(free) if room && entry.lives_at(now_ms, self.ttl_ms) => {
+                    // Older than anything that will come: never an id to resume from.
+                    let position = Event::position(EventId::default(), &entry, now_ms);
+                    let rhythm = Rhythm::default();
+                    let status = rhythm.status(entry.seen_at_ms, self.ttl_ms, now_ms);
+                    free.insert(Known { entry, position: position.map(Arc::new), rhythm, status });
+                }
+                Entry::Vacant(_) => {}
+            }
+        }
+    }
+
+    /// What entries that moved mean, told to the window in their order.
+    pub(crate) fn moved(&mut self, moved: Vec<Moved>, window: &mut Window, now_ms: u64) {
+        let mut events = Vec::with_capacity(moved.len());
+        for Moved { id, entry } in moved {
+            window.reached(id);
+            self.one_moved(id, entry, now_ms, window, &mut events);
+        }
+        window.push(events);
+    }
+
+    fn one_moved(
+        &mut self,
+        id: u64,
+        entry: LiveEntry,
+        now_ms: u64,
+        window: &mut Window,
+        events: &mut Vec<Arc<Event>>,
+    ) {
+        let (device, ttl_ms) = (entry.device, self.ttl_ms);
+        let Some(known) = self.devices.get_mut(&device) else {
+            let position = Event::position(EventId::at(id), &entry, now_ms).map(Arc::new);
+            events.extend(position.clone());
+            if entry.lives_at(now_ms, ttl_ms) {
+                let online = (window.added_id(), device, place(&entry), Status::Online);
+                events
+                    .push(Arc::new(Event::status(online.0, online.1, online.2, online.3, now_ms)));
+                if self.devices.len() < self.most {
+                    let (rhythm, status) = (Rhythm::default(), Status::Online);
+                    self.devices.insert(device, Known { entry, position, rhythm, status });
+                }
+            }
+            return;
+        };
+        let before = known.entry.clone();
+        known.entry.merge(entry);
+        known.rhythm.learn(known.entry.seen_at_ms.saturating_sub(before.seen_at_ms), ttl_ms);
+        let version =
+            |entry: &LiveEntry| entry.newest.as_ref().map(nemeses_store::live::LiveFrame::version);
+        let is_new = version(&known.entry) != version(&before);
+        if is_new && let Some(position) = Event::position(EventId::at(id), &known.entry, now_ms) {
+            let position = Arc::new(position);
+            known.position = Some(Arc::clone(&position));
+            events.push(position);
+            if ignition(&before).is_some_and(|was| ignition(&known.entry) != Some(was)) {
+                let switched = Event::ignition(window.added_id(), &known.entry, now_ms);
+                events.extend(switched.map(Arc::new));
+            }
+        }
+        let heard = known.rhythm.status(known.entry.seen_at_ms, ttl_ms, now_ms);
+        if heard == Status::Online && known.status != Status::Online {
+            known.status = heard;
+            let at = place(&known.entry);
+            let status = Event::status(window.added_id(), device, at, heard, now_ms);
+            events.push(Arc::new(status));
+        }
+    }
+
+    /// Looks who has fallen silent. Walks all devices: 10 000 take some 0.1 ms,
+    /// once a second.
+    pub(crate) fn sweep(&mut self, window: &mut Window, now_ms: u64) {
+        let mut events = Vec::new();
+        let ttl_ms = self.ttl_ms;
+        self.devices.retain(|device, known| {
+            let status = known.rhythm.status(known.entry.seen_at_ms, ttl_ms, now_ms);
+            if status as u8 > known.status as u8 {
+                known.status = status;
+                let at = place(&known.entry);
+                let silent = Event::status(window.added_id(), *device, at, status, now_ms);
+                events.push(Arc::new(silent));
+            }
+            status != Status::Offline
+        });
+        window.push(events);
+    }
+
+    /// Where everyone stands of whom a position is known, and who is merely heard.
+    pub(crate) fn standing(&self, window: &Window, now_ms: u64) -> Vec<Standing> {
+        let standing = |(device, known): (&DeviceId, &Known)| {
+            let heard = || {
+                let status = known.status;
+                Arc::new(Event::status(window.last(), *device, None, status, now_ms))
+            };
+            let event = known.position.clone().unwrap_or_else(heard);
+            Standing { event, status: known.status }
+        };
+        self.devices.iter().map(standing).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.devices.len()
+    }
+}
+
+fn ignition(entry: &LiveEntry) -> Option<bool> {
+    entry.newest.as_ref().map(|newest| newest.position.composition.ignition())
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::Composition;
+
+    use super::super::event::tests::entry;
+    use super::*;
+
+    const TTL_MS: u64 = 300_000;
+    const RECORDED: u32 = 1_593_637_200;
+    const RECEIVED_MS: u64 = RECORDED as u64 * 1000 + 250;
+    const ON: u16 = Composition::GPS_FIX | Composition::IGNITION;
+    const OFF: u16 = Composition::GPS_FIX;
+
+    struct Watched {
+        fleet: Fleet,
+        window: Window,
+        next: u64,
+    }
+
+    impl Watched {
+        fn new() -> Self {
+            Self { fleet: Fleet::new(TTL_MS), window: Window::new(1, 1_000), next: 1 }
+        }
+
+        fn moves(&mut self, entry: LiveEntry, now_ms: u64) -> Vec<String> {
+            let from = self.window.end();
+            let moved = Moved { id: self.next, entry };
+            self.next += 1;
+            self.fleet.moved(vec![moved], &mut self.window, now_ms);
+            self.told(from)
+        }
+
+        fn sweeps(&mut self, now_ms: u64) -> Vec<String> {
+            let from = self.window.end();
+            self.fleet.sweep(&mut self.window, now_ms);
+            self.told(from)
+        }
+
+        /// Type, and what it says.
+        fn told(&self, from: u64) -> Vec<String> {
+            let chunks = self.window.from(from).unwrap();
+            let told = chunks.iter().flat_map(|chunk| chunk.from(from)).map(|event| {
+                let text: serde_json::Value = serde_json::from_str(event.json()).unwrap();
+                let what = match text["type"].as_str().unwrap() {
+                    "position" => &text["recorded_at"],
+                    "status" => &text["status"],
+                    _ => &text["event"],
+                };
+                what.as_str().unwrap().to_owned()
+            });
+            told.collect()
+        }
+    }
+
+    #[test]
+    fn a_device_comes_is_late_is_gone_and_comes_back() {
+        let mut watched = Watched::new();
+        let (first, second) = ("2020-07-01T21:00:00Z", "2020-07-01T21:00:10Z");
+        assert_eq!(watched.moves(entry(1, RECORDED, ON), RECEIVED_MS), [first, "online"]);
+        let later = RECEIVED_MS + 10_000;
+        assert_eq!(watched.moves(entry(1, RECORDED + 10, OFF), later), [second, "ignition_off"]);
+        assert_eq!(watched.sweeps(later + 29_999), [""; 0]);
+        assert_eq!(watched.sweeps(later + 30_000), ["late"]);
+        assert_eq!(watched.sweeps(later + 31_000), [""; 0]);
+        let ping = LiveEntry::seen(DeviceId::new(1), later + 40_000);
+        assert_eq!(watched.moves(ping, later + 40_000), ["online"]);
+        assert_eq!(watched.sweeps(later + 40_000 + TTL_MS), ["offline"]);
+        assert_eq!(watched.fleet.len(), 0);
+        let back = LiveEntry::seen(DeviceId::new(1), later + 900_000);
+        assert_eq!(watched.moves(back, later + 900_000), ["online"]);
+    }
+
+    #[test]
+    fn what_was_there_before_is_not_told_and_not_forgotten() {
+        let mut watched = Watched::new();
+        let heard = LiveEntry::seen(DeviceId::new(2), RECEIVED_MS);
+        let long_gone = LiveEntry::seen(DeviceId::new(3), RECEIVED_MS - TTL_MS);
+        watched.fleet.learn([entry(1, RECORDED, ON), heard, long_gone], RECEIVED_MS);
+        assert_eq!(watched.window.end(), 0);
+        let mut standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
+        standing.sort_by_key(|standing| standing.event.device);
+        assert_eq!(standing.len(), 2);
+        assert!(standing[0].event.json().contains("\"type\":\"position\""));
+        assert!(standing[1].event.json().contains("\"status\":\"online\""));
+        // The stream of the store may begin with what is known already.
+        assert_eq!(watched.moves(entry(1, RECORDED, ON), RECEIVED_MS), [""; 0]);
+        assert_eq!(watched.sweeps(RECEIVED_MS + TTL_MS / 2), ["late", "late"]);
+        let standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
+        assert!(standing.iter().all(|standing| standing.status == Status::Late));
+    }
+
+    #[test]
+    fn devices_beyond_the_bound_are_streamed_all_the_same() {
+        let mut watched = Watched::new();
+        watched.fleet.most = 1;
+        watched.moves(entry(1, RECORDED, ON), RECEIVED_MS);
+        for _ in 0..2 {
+            assert_eq!(watched.moves(entry(2, RECORDED, ON), RECEIVED_MS).len(), 2);
+        }
+        assert_eq!(watched.fleet.len(), 1);
+    }
+}

@@ -1,0 +1,514 @@
+//! One client's way through the window: it waits for something to send, takes
+//! what passes its filter and writes it as the client reads it.
+//!
+//! Memory of a client: one text of at most [`TEXT_BYTES`] here and once more in
+//! the socket's buffer, and pointers of 32 bytes to the events that wait for a
+//! slow or paced client, at most some three a device (10 000 devices: 1 MB).
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nemeses_protocol::DeviceId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+
+use super::event::{self, Event, Kind};
+use super::hub::{Hub, News};
+use super::id::EventId;
+use super::pace::Pace;
+use super::query::{From, Wanted};
+use super::status::Status;
+use super::window::{Chunk, MISSED, Start};
+use crate::access::Principal;
+use crate::auth;
+use crate::problem::{Kind as ProblemKind, Problem};
+use crate::state::ApiState;
+
+/// One text holds at most this and one event more: 150 positions.
+const TEXT_BYTES: usize = 64 * 1024;
+/// Between two texts of a client that keeps up: what comes meanwhile travels
+/// together, at most 20 texts a second.
+const BETWEEN_TEXTS: Duration = Duration::from_millis(50);
+/// Seconds without anything sent after which a heartbeat is.
+const HEARTBEAT_S: u64 = 15;
+/// How often rights are read again.
+const RIGHTS_EVERY: Duration = Duration::from_secs(2);
+/// Events that a client may be behind before it gets only the newest of each
+/// device. A client that keeps up at 10 000 positions/s is never more than 500 behind.
+const BEHIND: u64 = 5_000;
+
+/// Whose stream it is, which is asked again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Holder {
+    pub(crate) user_id: u64,
+    /// Unix seconds.
+    pub(crate) expires_at: u64,
+}
+
+/// How a client reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A JSON array of events.
+    Array,
+    /// One event after the other, as `text/event-stream` has them.
+    EventStream,
+}
+
+/// Why the server ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Revoked,
+    SlowClient,
+    ShuttingDown,
+    Expired,
+}
+
+impl Reason {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::SlowClient => "slow_client",
+            Self::ShuttingDown => "shutting_down",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What to send next.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    More(String),
+    /// The last text.
+    End(String),
+}
+
+/// An event that waits to be written.
+enum Waiting {
+    /// As it is, with its number in the window.
+    Event(u64, Arc<Event>),
+    /// Where a device stood when the stream began.
+    Standing(Arc<Event>, Status),
+}
+
+pub(crate) struct Follower {
+    state: ApiState,
+    hub: Arc<Hub>,
+    holder: Holder,
+    caller: Principal,
+    wanted: Wanted,
+    pace: Option<Pace>,
+    news: watch::Receiver<News>,
+    gaps: u64,
+    /// The next event to look at.
+    number: u64,
+    /// Everything up to here was sent, or is not for this client.
+    id: EventId,
+    waiting: VecDeque<Waiting>,
+    text: Text,
+    sent_at: Option<Instant>,
+    heartbeat_at: Instant,
+    rights_at: Instant,
+    ended: bool,
+    _place: Place,
+}
+
+/// A client's place, counted as long as it is taken.
+struct Place {
+    hub: Arc<Hub>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.counts.clients.dec();
+    }
+}
+
+impl Follower {
+    /// Begins a stream.
+    ///
+    /// # Errors
+    /// `Busy` when there are too many already.
+    pub(crate) async fn begin(
+        state: &ApiState,
+        holder: Holder,
+        caller: Principal,
+        wanted: Wanted,
+        form: Form,
+    ) -> Result<Self, Problem> {
+        let hub = Arc::clone(&state.hub);
+        let permit = hub.place().ok_or_else(|| {
+            let most = hub.most_clients();
+            Problem::new(ProblemKind::Busy, format!("{most} streams are open here; no more are."))
+        })?;
+        hub.counts.clients.inc();
+        let place = Place { hub: Arc::clone(&hub), _permit: permit };
+        let news = hub.news();
+        let gaps = news.borrow().gaps;
+        let now = Instant::now();
+        let mut follower = Self {
+            state: state.clone(),
+            holder,
+            caller,
+            pace: wanted.period_ms.map(Pace::new),
+            wanted,
+            news,
+            gaps,
+            number: 0,
+            id: EventId::default(),
+            waiting: VecDeque::new(),
+            text: Text::new(form),
+            sent_at: None,
+            heartbeat_at: now + Duration::from_secs(HEARTBEAT_S),
+            // Spread, so that a thousand that come at once do not ask at once for ever.
+            rights_at: now + RIGHTS_EVERY.mul_f64(0.5 + f64::from(spread()) / 512.0),
+            ended: false,
+            _place: place,
+            hub,
+        };
+        follower.greet().await;
+        Ok(follower)
+    }
+
+    /// Says hello and puts in line what the client asked to begin with.
+    async fn greet(&mut self) {
+        let standing = if self.wanted.snapshot { Some(self.hub.standing().await) } else { None };
+        let start = {
+            let window = self.hub.window();
+            match (self.wanted.from, &standing) {
+                (From::Now, Some((_, start))) => *start,
+                (From::Now, None) => window.now(),
+                (From::Behind(id), _) => window.behind(id),
+                (From::PastMs(past_ms), _) => {
+                    window.since(self.hub.clock.now_ms().saturating_sub(past_ms.into()))
+                }
+                (From::Last(last), _) => window.last_of(last, |event| {
+                    event.kind == Kind::Position && self.wanted.filter.passes(&self.caller, event)
+                }),
+            }
+        };
+        let Start { number, id, gap } = start;
+        (self.number, self.id) = (number, id);
+        self.say_hello(gap);
+        let standing = standing.map(|(standing, _)| standing).unwrap_or_default();
+        let passing =
+            standing.into_iter().filter(|one| self.wanted.filter.passes(&self.caller, &one.event));
+        self.waiting = passing.map(|one| Waiting::Standing(one.event, one.status)).collect();
+    }
+
+    fn say_hello(&mut self, gap: Option<&'static str>) {
+        let id = self.id.to_string();
+        self.text.push(Some(&id), &event::hello(&id, HEARTBEAT_S, gap));
+    }
+
+    /// What to send next, when there is something. May be dropped while it waits
+    /// and called again. Not to be called after the end.
+    pub(crate) async fn next(&mut self) -> Turn {
+        loop {
+            if self.hub.closing.is_cancelled() {
+                return self.end(Reason::ShuttingDown);
+            }
+            if Instant::now() >= self.rights_at
+                && let Err(reason) = self.read_rights().await
+            {
+                return self.end(reason);
+            }
+            if let Err(reason) = self.collect() {
+                return self.end(reason);
+            }
+            if let Some(text) = self.text.take() {
+                self.sent_at = Some(Instant::now());
+                self.heartbeat_at = Instant::now() + Duration::from_secs(HEARTBEAT_S);
+                return Turn::More(text);
+            }
+            self.wait().await;
+        }
+    }
+
+    /// A text must be taken within this.
+    pub(crate) fn takes_within(&self) -> Duration {
+        self.state.config.stream_stall
+    }
+
+    /// The last text was taken too slowly, or not at all.
+    pub(crate) fn too_slow(&mut self) -> Turn {
+        self.end(Reason::SlowClient)
+    }
+
+    /// Whether the end was said.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn end(&mut self, reason: Reason) -> Turn {
+        self.ended = true;
+        self.hub.counts.ended.get_or_create(&[("reason", reason.word())]).inc();
+        self.text.push(None, &event::end(reason.word()));
+        Turn::End(self.text.take().unwrap_or_default())
+    }
+
+    /// Waits until there may be something to do, but lets what comes at once gather.
+    async fn wait(&mut self) {
+        let paced = self.pace.as_ref().and_then(Pace::due_at_ms).map(|due_ms| {
+            let wait_ms = due_ms.saturating_sub(self.hub.clock.now_ms());
+            Instant::now() + Duration::from_millis(wait_ms.max(1))
+        });
+        let wake = [Some(self.heartbeat_at), Some(self.rights_at), paced];
+        let wake = wake.into_iter().flatten().min().unwrap_or(self.heartbeat_at);
+        let (number, gaps) = (self.number, self.gaps);
+        let closing = self.hub.closing.clone();
+        let news = async {
+            // The hub outlives its clients.
+            let _ = self.news.wait_for(|news| news.end > number || news.gaps > gaps).await;
+            if let Some(sent_at) = self.sent_at {
+                tokio::time::sleep_until(sent_at + BETWEEN_TEXTS).await;
+            }
+        };
+        tokio::select! {
+            () = closing.cancelled() => {}
+            () = tokio::time::sleep_until(wake) => {}
+            () = news => {}
+        }
+    }
+
+    async fn read_rights(&mut self) -> Result<(), Reason> {
+        self.rights_at = Instant::now() + RIGHTS_EVERY;
+        if self.hub.clock.now_ms() / 1000 >= self.holder.expires_at {
+            return Err(Reason::Expired);
+        }
+        // Known for minutes while the database is down, as for any request; then over.
+        self.caller =
+            auth::of_user(&self.state, self.holder.user_id).await.map_err(|_| Reason::Revoked)?;
+        Ok(())
+    }
+
+    /// Writes what there is, as far as a text goes.
+    fn collect(&mut self) -> Result<(), Reason> {
+        let News { gaps, end } = *self.news.borrow_and_update();
+        if gaps > self.gaps {
+            self.begin_anew(gaps);
+        }
+        if end.saturating_sub(self.number) > BEHIND {
+            self.thin()?;
+        }
+        self.write_waiting();
+        if self.waiting.is_empty() && self.text.has_room() {
+            self.write_new()?;
+        }
+        self.write_due();
+        if self.text.is_empty() && Instant::now() >= self.heartbeat_at {
+            let id = self.resume_id().to_string();
+            let at_ms = self.hub.clock.now_ms();
+            self.text.push(Some(&id), &event::heartbeat(&id, at_ms));
+        }
+        Ok(())
+    }
+
+    /// A part of the store's stream was missed: the client is told where it is now.
+    fn begin_anew(&mut self, gaps: u64) {
+        self.gaps = gaps;
+        let Start { number, id, .. } = self.hub.window().all(None);
+        if number >= self.number {
+            (self.number, self.id) = (number, id);
+        }
+        self.say_hello(Some(MISSED));
+    }
+
+    fn chunks(&self) -> Result<Vec<Arc<Chunk>>, Reason> {
+        self.hub.window().from(self.number).ok_or(Reason::SlowClient)
+    }
+
+    /// Takes all that is behind, of positions only the newest of each device.
+    fn thin(&mut self) -> Result<(), Reason> {
+        let chunks = self.chunks()?;
+        let mut newest: HashMap<DeviceId, u64> = HashMap::new();
+        let mut line: VecDeque<Waiting> = std::mem::take(&mut self.waiting);
+        for chunk in &chunks {
+            for (number, event) in numbered(chunk, self.number) {
+                if self.wanted.filter.passes(&self.caller, event) {
+                    line.push_back(Waiting::Event(number, Arc::clone(event)));
+                }
+            }
+        }
+        for waiting in &line {
+            if let Waiting::Event(number, event) = waiting
+                && event.kind == Kind::Position
+            {
+                newest.insert(event.device, *number);
+            }
+        }
+        let before = line.len();
+        let newest: HashSet<u64> = newest.into_values().collect();
+        line.retain(|waiting| match waiting {
+            Waiting::Event(number, event) => {
+                event.kind != Kind::Position || newest.contains(number)
+            }
+            Waiting::Standing(..) => true,
+        });
+        let dropped = (before - line.len()) as u64;
+        self.waiting = line;
+        self.number =
+            chunks.last().map_or(self.number, |chunk| chunk.first + chunk.events.len() as u64);
+        if dropped > 0 {
+            self.hub.counts.thinned.inc_by(dropped);
+            self.text.push(None, &event::thinned(dropped));
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) {
+        while self.text.has_room()
+            && let Some(waiting) = self.waiting.pop_front()
+        {
+            match waiting {
+                Waiting::Event(number, event) => {
+                    // Rights may have been taken away since it got in line.
+                    if self.wanted.filter.passes(&self.caller, &event) {
+                        self.write(number, &event);
+                    }
+                    self.id = event.id;
+                }
+                Waiting::Standing(event, status) => {
+                    if self.wanted.filter.passes(&self.caller, &event) {
+                        let id = self.id.to_string();
+                        self.text.push_standing(&id, &event, status);
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_new(&mut self) -> Result<(), Reason> {
+        let chunks = self.chunks()?;
+        for chunk in &chunks {
+            for (number, event) in numbered(chunk, self.number) {
+                if !self.text.has_room() {
+                    return Ok(());
+                }
+                if self.wanted.filter.passes(&self.caller, event) {
+                    self.write(number, event);
+                }
+                self.number = number + 1;
+                self.id = event.id;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, number: u64, event: &Arc<Event>) {
+        let now_ms = self.hub.clock.now_ms();
+        match &mut self.pace {
+            None => self.text.push(Some(event.id_text()), event.json()),
+            Some(pace) => {
+                if event.kind == Kind::Change || pace.offer(number, event, now_ms) {
+                    self.id = event.id;
+                    let id = self.resume_id().to_string();
+                    self.text.push_under(&id, event);
+                }
+            }
+        }
+    }
+
+    /// Writes what had to wait for its time.
+    fn write_due(&mut self) {
+        let now_ms = self.hub.clock.now_ms();
+        while self.text.has_room()
+            && let Some(event) = self.pace.as_mut().and_then(|pace| pace.next_due(now_ms))
+        {
+            if self.wanted.filter.passes(&self.caller, &event) {
+                let id = self.resume_id().to_string();
+                self.text.push_under(&id, &event);
+            }
+        }
+    }
+
+    /// Behind this nothing is missing, nor waits for its time.
+    fn resume_id(&self) -> EventId {
+        let held = self.pace.as_ref().and_then(Pace::oldest_held);
+        held.map_or(self.id, |held| EventId::at(held.id.place.saturating_sub(1)))
+    }
+}
+
+/// The events from this number on, with theirs.
+fn numbered(chunk: &Chunk, from: u64) -> impl Iterator<Item = (u64, &Arc<Event>)> {
+    (from.max(chunk.first)..).zip(chunk.from(from))
+}
+
+/// 0 to 255, another one for each client.
+fn spread() -> u8 {
+    use std::sync::atomic::{AtomicU8, Ordering};
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    NEXT.fetch_add(97, Ordering::Relaxed)
+}
+
+/// What is written and not yet sent.
+struct Text {
+    form: Form,
+    written: String,
+}
+
+impl Text {
+    const fn new(form: Form) -> Self {
+        Self { form, written: String::new() }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    const fn has_room(&self) -> bool {
+        self.written.len() < TEXT_BYTES
+    }
+
+    fn push(&mut self, id: Option<&str>, json: &str) {
+        self.push_with(id, |to| to.push_str(json));
+    }
+
+    fn push_under(&mut self, id: &str, event: &Event) {
+        self.push_with(Some(id), |to| event.push_under(id, to));
+    }
+
+    fn push_standing(&mut self, id: &str, event: &Event, status: Status) {
+        self.push_with(Some(id), |to| event.push_as_it_stands(id, status, to));
+    }
+
+    fn push_with(&mut self, id: Option<&str>, json: impl FnOnce(&mut String)) {
+        match self.form {
+            Form::Array => {
+                self.written.push(if self.written.is_empty() { '[' } else { ',' });
+                json(&mut self.written);
+            }
+            Form::EventStream => {
+                if let Some(id) = id {
+                    self.written.push_str("id: ");
+                    self.written.push_str(id);
+                    self.written.push('\n');
+                }
+                self.written.push_str("data: ");
+                json(&mut self.written);
+                self.written.push_str("\n\n");
+            }
+        }
+    }
+
+    /// The whole text, if there is one.
+    fn take(&mut self) -> Option<String> {
+        if self.written.is_empty() {
+            return None;
+        }
+        if self.form == Form::Array {
+            self.written.push(']');
+        }
+        let next = String::with_capacity(self.written.len().min(TEXT_BYTES));
+        Some(std::mem::replace(&mut self.written, next))
+    }
+}
+
+#[cfg(test)]
+impl Holder {
+    pub(crate) const fn of_test(user_id: u64) -> Self {
+        Self { user_id, expires_at: u64::MAX }
+    }
+}

@@ -1,0 +1,209 @@
+//! The one follower of the store's stream in an instance, and what its clients
+//! share: the window of events, where every device stands, and the end of it all.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::{Backoff, Clock, Outage};
+use nemeses_store::StoreError;
+use nemeses_store::live::Moved;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::fleet::{Fleet, Standing};
+use super::metrics::Counts;
+use super::window::{KEPT, Start, Window};
+use crate::state::Stores;
+
+/// What moves is fetched at most this often, so that many small merges cost one
+/// read and one waking of the clients.
+const BETWEEN_READS: Duration = Duration::from_millis(20);
+/// How often silences are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// After errors of a store.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// Devices asked for at once when the fleet is learnt.
+const LEARNT_AT_ONCE: u32 = 1_000;
+
+/// What the clients of an instance share.
+pub(crate) struct Hub {
+    fleet: Mutex<Fleet>,
+    window: RwLock<Window>,
+    /// The number that the next event gets, and how many gaps there were.
+    news: watch::Sender<News>,
+    places: Arc<Semaphore>,
+    most_clients: usize,
+    /// Whether the fleet was learnt from the stores.
+    learnt: watch::Sender<bool>,
+    pub(crate) clock: Clock,
+    pub(crate) closing: CancellationToken,
+    /// Clients that a drain waits for.
+    pub(crate) clients: TaskTracker,
+    pub(crate) counts: Counts,
+}
+
+/// What clients wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) end: u64,
+    pub(crate) gaps: u64,
+}
+
+impl Hub {
+    pub(crate) fn new(ttl_ms: u64, clock: Clock, most_clients: usize) -> anyhow::Result<Self> {
+        let instance = getrandom::u32()?.max(1);
+        Ok(Self {
+            fleet: Mutex::new(Fleet::new(ttl_ms)),
+            window: RwLock::new(Window::new(instance, KEPT)),
+            news: watch::Sender::default(),
+            places: Arc::new(Semaphore::new(most_clients)),
+            most_clients,
+            learnt: watch::Sender::new(false),
+            clock,
+            closing: CancellationToken::new(),
+            clients: TaskTracker::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// A place for one more client, unless all are taken.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    pub(crate) const fn most_clients(&self) -> usize {
+        self.most_clients
+    }
+
+    pub(crate) fn news(&self) -> watch::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn window(&self) -> RwLockReadGuard<'_, Window> {
+        self.window.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where everyone stands, and the place in the window that this is true for.
+    pub(crate) async fn standing(&self) -> (Vec<Standing>, Start) {
+        let mut learnt = self.learnt.subscribe();
+        // Who comes in the first moments waits for the picture, but not for ever.
+        let _ = tokio::time::timeout(RETRY.1, learnt.wait_for(|learnt| *learnt)).await;
+        let fleet = self.fleet();
+        let window = self.window();
+        (fleet.standing(&window, self.clock.now_ms()), window.now())
+    }
+
+    fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what clients see, and wakes them; with `gap`, after something was missed.
+    fn publish(&self, gap: bool, change: impl FnOnce(&mut Fleet, &mut Window)) {
+        // In this order everywhere.
+        let mut fleet = self.fleet();
+        let mut window = self.window.write().unwrap_or_else(PoisonError::into_inner);
+        let before = window.end();
+        change(&mut fleet, &mut window);
+        let end = window.end();
+        drop(window);
+        drop(fleet);
+        if end > before || gap {
+            self.counts.events.inc_by(end - before);
+            self.news.send_modify(|news| {
+                news.end = end;
+                news.gaps += u64::from(gap);
+            });
+        }
+    }
+
+    /// Follows the stores until `stop`, then tells the clients that it is over.
+    pub(crate) async fn run(self: Arc<Self>, stores: Stores, stop: CancellationToken) {
+        let following =
+            async { tokio::join!(self.follow(&stores), self.sweep(), self.learn(&stores)) };
+        stop.run_until_cancelled(following).await;
+        self.closing.cancel();
+        self.clients.close();
+        self.clients.wait().await;
+    }
+
+    async fn follow(&self, stores: &Stores) {
+        let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
+        let mut after = 0;
+        loop {
+            match stores.live.moved_after(after).await {
+                Ok(moved) => {
+                    if let Some(lasted) = outage.ends() {
+                        tracing::info!(down_s = lasted.as_secs(), "the live stream goes on");
+                    }
+                    backoff.reset();
+                    after = self.moved(moved, after);
+                    tokio::time::sleep(BETWEEN_READS).await;
+                }
+                Err(error) => {
+                    if outage.begins() {
+                        tracing::warn!(%error, "the live stream stands still until the live store is back");
+                    }
+                    tokio::time::sleep(backoff.wait()).await;
+                }
+            }
+        }
+    }
+
+    /// Publishes what moved; up to where the stream was followed.
+    fn moved(&self, moved: Vec<Moved>, after: u64) -> u64 {
+        let (Some(first), Some(last)) = (moved.first(), moved.last()) else { return after };
+        let (before, last) = (first.id.saturating_sub(1), last.id);
+        let now_ms = self.clock.now_ms();
+        let gap = after != 0 && before != after;
+        if gap {
+            self.counts.gaps.inc();
+            tracing::warn!("a part of the live stream was missed; its clients are told");
+        }
+        self.publish(gap, |fleet, window| {
+            if before != after {
+                window.begin_behind(before);
+            }
+            fleet.moved(moved, window, now_ms);
+        });
+        last
+    }
+
+    async fn sweep(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now_ms = self.clock.now_ms();
+            self.publish(false, |fleet, window| fleet.sweep(window, now_ms));
+        }
+    }
+
+    /// Learns once what is alive already; tries until it knows.
+    async fn learn(&self, stores: &Stores) {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        while let Err(error) = self.try_to_learn(stores).await {
+            tracing::debug!(%error, "the fleet could not be learnt yet");
+            tokio::time::sleep(backoff.wait()).await;
+        }
+        self.learnt.send_replace(true);
+        std::future::pending::<()>().await;
+    }
+
+    async fn try_to_learn(&self, stores: &Stores) -> Result<(), StoreError> {
+        let mut after: Option<DeviceId> = None;
+        loop {
+            let devices = stores.history.devices_after(after, LEARNT_AT_ONCE).await?;
+            after = devices.last().copied();
+            let entries = stores.live.get(&devices).await?;
+            let now_ms = self.clock.now_ms();
+            self.fleet().learn(entries.into_iter().flatten(), now_ms);
+            if devices.len() < LEARNT_AT_ONCE as usize {
+                let devices = self.fleet().len();
+                tracing::debug!(devices, "the live stream knows who is there");
+                return Ok(());
+            }
+        }
+    }
+}

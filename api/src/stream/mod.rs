@@ -1,0 +1,27 @@
+//! The live stream: one hub an instance follows what the live store says moved,
+//! turns it into events once, and keeps the last of them; every client pulls from
+//! there at its own pace.
+//!
+//! Nothing is queued for a client, so a slow one costs the others nothing: it
+//! finds a longer stretch when it comes back, of which it gets the newest of each
+//! device, and it is let go when it falls behind what is kept. `event.rs`,
+//! `window.rs`, `fleet.rs`, `filter.rs` and `pace.rs` decide, without IO;
+//! `hub.rs` and `follower.rs` do.
+
+mod event;
+mod filter;
+mod fleet;
+mod follower;
+mod hub;
+mod id;
+mod metrics;
+mod pace;
+mod query;
+mod status;
+mod ticket;
+mod window;
+
+pub(crate) use follower::{Follower, Form, Holder, Turn};
+pub(crate) use hub::Hub;
+pub(crate) use query::{Wanted, parameters};
+pub(crate) use ticket::{TICKET_LIFE_S, Tickets, redeem};

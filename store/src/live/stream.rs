@@ -1,0 +1,198 @@
+//! What moved live entries forward, in order, for those who show them: each
+//! merge that changed an entry leaves it here, bounded, and any number of
+//! readers follow without taking anything away.
+//!
+//! Ids count entries and have no holes, so a reader knows by arithmetic whether
+//! it missed something, in either store and across the loss of its memory: a new
+//! stream begins at the time it is made, far beyond the last id of the old one.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::LiveEntry;
+
+/// Entries kept at least, when so many came: 100 s of the founding fleet of
+/// 10 000 devices, each every ten seconds. In Redis some 60 bytes each, 6 MB in
+/// all; in memory some 200, 20 MB.
+pub(super) const KEPT: usize = 100_000;
+/// Entries handed to a reader at once: 2 MB.
+pub(super) const READ_AT_ONCE: usize = 10_000;
+/// A reader that finds nothing waits this long, then is told so.
+pub(super) const WAIT: Duration = Duration::from_secs(2);
+/// Ids a millisecond, so that a stream made anew begins beyond the old one's
+/// last id as long as no more than a million entries a second came. The ids
+/// then stay exact as a double, all that Redis' scripts have, until the year 2248.
+pub(super) const IDS_A_MS: u64 = 1024;
+
+/// An entry that moved forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// One more than that of the entry that moved before.
+    pub id: u64,
+    /// The entry as it is now. Without a newest frame when none of its frames
+    /// changed: the device was only heard.
+    pub entry: LiveEntry,
+}
+
+/// What is left of `joined` for readers, given what was held before it.
+pub(super) fn news(held: Option<&LiveEntry>, joined: &LiveEntry) -> Option<LiveEntry> {
+    let Some(held) = held else { return Some(joined.clone()) };
+    if held == joined {
+        return None;
+    }
+    let same_frames = held.newest == joined.newest && held.fix == joined.fix;
+    Some(if same_frames {
+        LiveEntry::seen(joined.device, joined.seen_at_ms)
+    } else {
+        joined.clone()
+    })
+}
+
+/// The stream of a store in this process's memory.
+#[derive(Debug)]
+pub(super) struct MemoryStream {
+    ring: Mutex<Ring>,
+    last: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    kept: VecDeque<LiveEntry>,
+    most: usize,
+    /// Id of the newest.
+    last: u64,
+}
+
+impl MemoryStream {
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self::with_bound(now_ms, KEPT)
+    }
+
+    fn with_bound(now_ms: u64, most: usize) -> Self {
+        let last = now_ms.saturating_mul(IDS_A_MS);
+        let ring = Ring { kept: VecDeque::new(), most, last };
+        Self { ring: Mutex::new(ring), last: watch::Sender::new(last) }
+    }
+
+    /// Adds entries; the oldest make room.
+    pub(super) fn push(&self, entries: Vec<LiveEntry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut ring = self.ring();
+        ring.last += entries.len() as u64;
+        ring.kept.extend(entries);
+        let surplus = ring.kept.len().saturating_sub(ring.most);
+        ring.kept.drain(..surplus);
+        let last = ring.last;
+        drop(ring);
+        self.last.send_replace(last);
+    }
+
+    /// What came after the id, oldest first; waits a little for something to come.
+    pub(super) async fn after(&self, id: u64) -> Vec<Moved> {
+        let mut last = self.last.subscribe();
+        let waited = tokio::time::timeout(WAIT, last.wait_for(|last| *last != id)).await;
+        match waited {
+            Ok(Ok(_)) => self.ring().after(id),
+            // Nothing came in time. The sender lives as long as this does.
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    /// An id of another stream than this one gets all there is.
+    fn after(&self, id: u64) -> Vec<Moved> {
+        let before_first = self.last - self.kept.len() as u64;
+        let from = if (before_first..=self.last).contains(&id) { id } else { before_first };
+        // Not more than are kept, so it fits.
+        let skipped = usize::try_from(from - before_first).unwrap_or(usize::MAX);
+        let entries = self.kept.iter().skip(skipped).take(READ_AT_ONCE);
+        (from + 1..).zip(entries).map(|(id, entry)| Moved { id, entry: entry.clone() }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::DeviceId;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::live::strategies::entries;
+
+    const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
+
+    fn seen(number: u32) -> LiveEntry {
+        LiveEntry::seen(DeviceId::new(number), 1)
+    }
+
+    proptest! {
+        #[test]
+        fn news_say_what_changed(held in entries(DEVICE), offered in entries(DEVICE)) {
+            let mut joined = held.clone();
+            joined.merge(offered);
+            let news = news(Some(&held), &joined);
+            prop_assert_eq!(news.is_none(), held == joined);
+            // Whoever held the same and joins the news is as far as the store.
+            let mut follower = held;
+            if let Some(news) = news {
+                follower.merge(news);
+            }
+            prop_assert_eq!(follower, joined);
+        }
+
+        #[test]
+        fn a_reader_gets_everything_once_or_sees_the_hole(
+            pushes in proptest::collection::vec(0..20_usize, 1..30),
+            reads in proptest::collection::vec(any::<bool>(), 30),
+        ) {
+            let stream = MemoryStream::with_bound(1_000, 25);
+            let (mut pushed, mut after) = (0_u32, 1_000 * IDS_A_MS);
+            let mut got = Vec::new();
+            for (count, read) in pushes.into_iter().zip(reads) {
+                stream.push((0..count).map(|_| { pushed += 1; seen(pushed) }).collect());
+                if read {
+                    let moved = stream.ring().after(after);
+                    if let (Some(first), Some(last)) = (moved.first(), moved.last()) {
+                        prop_assert!(first.id > after);
+                        prop_assert_eq!(last.id, 1_000 * IDS_A_MS + u64::from(pushed));
+                        if first.id > after + 1 {
+                            prop_assert_eq!(moved.len(), 25);
+                        }
+                        after = last.id;
+                    }
+                    for Moved { id, entry } in moved {
+                        prop_assert_eq!(id, 1_000 * IDS_A_MS + u64::from(entry.device.number()));
+                        got.push(id);
+                    }
+                }
+            }
+            prop_assert!(got.is_sorted_by(|one, two| one < two));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_waiting_reader_is_woken_and_a_strange_id_gets_all() {
+        let stream = std::sync::Arc::new(MemoryStream::new(5));
+        let begun = 5 * IDS_A_MS;
+        let waiting = tokio::spawn({
+            let stream = std::sync::Arc::clone(&stream);
+            async move { stream.after(begun).await }
+        });
+        stream.push(vec![seen(1), seen(2)]);
+        let all: Vec<u64> = waiting.await.unwrap().iter().map(|moved| moved.id).collect();
+        assert_eq!(all, [begun + 1, begun + 2]);
+        for strange in [0, 7, begun + 3, u64::MAX] {
+            assert_eq!(stream.after(strange).await.len(), 2, "{strange}");
+        }
+        assert_eq!(stream.after(begun + 1).await, [Moved { id: begun + 2, entry: seen(2) }]);
+    }
+}
