@@ -1,10 +1,10 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench fuzz
+.PHONY: help up web test setup lint fmt chaos bench fuzz check-monitoring
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 up: ## Build and start a node with simulated devices, and print commands to paste
 	@tools/up.sh
@@ -32,3 +32,6 @@ bench: ## Measure against the parts it is made of; writes docs/benchmarks.md
 
 fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs cargo-fuzz
 	@tools/fuzz.sh
+
+check-monitoring: ## Load rules and dashboards into a real Prometheus over real stations
+	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-monitoring.py

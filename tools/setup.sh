@@ -17,9 +17,14 @@ needed=(
     curl:curl
     jq:jq
     python3:python3
+<<<<<<< HEAD
     node:nodejs
     npm:npm
     chromium:chromium
+=======
+    promtool:prometheus
+    prometheus-node-exporter:prometheus-node-exporter
+>>>>>>> be5f280 (Watching: Prometheus rules with runbooks, Grafana dashboards, Mosquitto's figures, health and man pages)
 )
 
 # Servers live in sbin, which a user's PATH may lack.

@@ -29,6 +29,7 @@ phase "page" tools/web.sh test
 # One build for doc tests, unit tests and the binary that the end-to-end tests start.
 phase "build" cargo build --locked --workspace --all-targets
 phase "doc tests" cargo test --locked --workspace --doc --quiet
+phase "monitoring: rules, dashboards, Prometheus" tools/check-monitoring.py
 printf '\n== tests (after %d s)\n' "$SECONDS"
 if cargo nextest --version >/dev/null 2>&1; then
     exec cargo nextest run --locked --workspace

@@ -81,6 +81,15 @@ pub(crate) enum Command {
     /// Give Mosquitto the same logins, through its dynamic-security plugin
     #[command(after_help = crate::mosquitto_roles::EXAMPLES)]
     MosquittoRoles(Box<crate::mosquitto_roles::MosquittoRolesArgs>),
+    /// Serve Mosquitto's own figures ($SYS) to Prometheus
+    MosquittoMetrics(crate::mosquitto_metrics::MosquittoMetricsArgs),
+    /// Ask a running station whether it is well; for health checks of containers
+    #[command(after_help = crate::health::EXAMPLES)]
+    Health(crate::health::HealthArgs),
+    /// Write the completions of a shell to standard output
+    Completions(crate::manual::CompletionsArgs),
+    /// Write the man page to standard output, or those of all commands to a folder
+    Man(crate::manual::ManArgs),
 }
 
 const UP_EXAMPLES: &str = "\
@@ -145,6 +154,8 @@ pub(crate) struct UpArgs {
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses broker`.
@@ -160,6 +171,8 @@ pub(crate) struct BrokerArgs {
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses parser`.
@@ -179,6 +192,8 @@ pub(crate) struct ParserArgs {
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses dbexport`.
@@ -200,6 +215,8 @@ pub(crate) struct ExporterArgs {
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses api`.
@@ -215,6 +232,8 @@ pub(crate) struct ApiArgs {
     pub(crate) pool: PoolArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses migrate`.
@@ -308,7 +327,7 @@ pub(crate) struct DoorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub(crate) struct HttpArgs {
-    /// Where the REST API is served (loopback only, for now)
+    /// Where the REST API is served; other than loopback only with --private-network
     #[arg(
         long,
         env = "NEMESES_HTTP_LISTEN",
@@ -496,8 +515,8 @@ pub(crate) struct TopicArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Metrics")]
 pub(crate) struct AdminArgs {
-    /// Where /metrics is served (loopback only), or off. Without it: port 9180
-    /// for up, 9181 broker, 9182 api, 18000 + worker parser, 19000 + worker dbexport
+    /// Where /metrics is served, or off; other than loopback only with
+    /// --private-network. Without it: 127.0.0.1, port 9180 for up, 9181 broker, 9182 api, 18000 + worker parser, 19000 + worker dbexport
     #[arg(
         long,
         env = "NEMESES_ADMIN_LISTEN",
@@ -505,6 +524,27 @@ pub(crate) struct AdminArgs {
         value_name = "ADDRESS:PORT|off"
     )]
     pub(crate) admin_listen: Option<value::AdminListen>,
+}
+
+/// What reaches the listeners for people and for Prometheus.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkArgs {
+    /// The network of this process is private (a container's, a pod's): let the REST
+    /// API and /metrics listen on other addresses than loopback. Only a proxy with
+    /// TLS and Prometheus may reach them there
+    #[arg(
+        long,
+        env = "NEMESES_PRIVATE_NETWORK",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    pub(crate) private_network: bool,
 }
 
 /// The broker that a station or the simulator connects to.

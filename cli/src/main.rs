@@ -9,6 +9,9 @@ mod dead_letters;
 mod decode;
 mod device;
 mod glue;
+mod health;
+mod manual;
+mod mosquitto_metrics;
 mod mosquitto_roles;
 mod node;
 mod replay;
@@ -89,6 +92,10 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::DeadLetters(command) => dead_letters::run(command).await?,
         Command::Audit(args) => return audit::run(args).await,
         Command::Replay(args) => return replay::run(args).await,
+        Command::MosquittoMetrics(args) => mosquitto_metrics::run(args).await?,
+        Command::Health(args) => return health::run(&args).await,
+        Command::Completions(args) => manual::completions(&args)?,
+        Command::Man(args) => manual::man(&args)?,
         Command::MosquittoRoles(args) => return mosquitto_roles::run(*args).await,
     }
     Ok(true)

@@ -15,7 +15,7 @@ use crate::config;
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, bind_metrics,
     database, door_config, keep_rebuilt, listen, live, live_writer, lock_data_dir, make_data_dir,
-    policy, run_lanes, serve_api, serve_metrics,
+    policy, run_lanes, serve_api, serve_metrics, watch_books,
 };
 
 /// This process in the books.
@@ -65,6 +65,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let http =
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
             .await?;
+    watch_books(&tasks, &database, clock.clone(), &mut registry);
     serve_metrics(&tasks, metrics, registry)?;
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);

@@ -12,6 +12,7 @@ use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, bind_metrics, database, door_config,
     keep_rebuilt, live, live_writer, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
+    watch_books,
 };
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
@@ -66,6 +67,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         flush_after: settings.flush_after,
         ..nemeses_dbexport::Config::named(name.clone())
     };
+    watch_books(&tasks, &database, clock.clone(), &mut registry);
     let mut exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
     if let Some(redis) = &settings.redis {
         let live = live(Some(redis), settings.live_ttl, clock.clone())?;

@@ -3,22 +3,19 @@
 //! Each lane has at most one transaction under way. What arrives meanwhile makes
 //! the next one (group commit), so batches grow with the load by themselves.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
-use nemeses_runtime::metrics::metrics::counter::Counter;
-use nemeses_runtime::metrics::metrics::family::Family;
-use nemeses_runtime::metrics::metrics::gauge::Gauge;
-use nemeses_runtime::{Backoff, Clock, Counts, Outage, Registry, Stop, Summary};
+use nemeses_runtime::{Backoff, Clock, Counts, Outage, Registry, Stop};
 use nemeses_store::StoreError;
-use nemeses_store::history::{Committed, History, Part};
+use nemeses_store::history::{History, Part};
 use nemeses_store::live::{LiveEntry, LiveWriter};
 
 use crate::queue::{Queue, Submission, Work};
 use crate::refused::bury_refused;
+use crate::stats::Stats;
 
 /// Whom to tell that something is durable. Dropped untold, it means the
 /// opposite: not acknowledged, to be sent again.
@@ -92,93 +89,10 @@ struct Late {
 /// reads the history, looks a second time after 3 s.
 const LATE_AFTER_MS: u64 = 2000;
 
-/// One label: what became of a record (`stored`, `duplicate`, `dead_letter`, `ping`).
-type Outcome = [(&'static str, &'static str); 1];
-
-/// What the exporter counts for its operators. The books in the database are
-/// the proof; these are the view.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    records: Family<Outcome, Counter>,
-    commits: Counter,
-    repeated: Counter,
-    retries: Counter,
-    queued_rows: Gauge,
-    letters: Family<Why, Counter>,
-    told: Arc<Told>,
-}
-
-/// Why dead letters are such; reasons are bounded.
-type Why = [(&'static str, &'static str); 1];
-
-/// What the log tells in a line a minute.
-#[derive(Debug, Default)]
-struct Told {
-    letters: Summary,
-    /// Rows that the database refused.
-    refused: Summary,
-}
-
-impl Stats {
-    fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "nemeses_export_records",
-            "Records committed, by outcome",
-            self.records.clone(),
-        );
-        registry.register("nemeses_export_commits", "Committed transactions", self.commits.clone());
-        registry.register(
-            "nemeses_export_repeated_batches",
-            "Batches that were in the books already",
-            self.repeated.clone(),
-        );
-        registry.register(
-            "nemeses_export_retries",
-            "Failed attempts to commit",
-            self.retries.clone(),
-        );
-        registry.register(
-            "nemeses_export_queued_rows",
-            "Rows waiting for a commit",
-            self.queued_rows.clone(),
-        );
-        registry.register(
-            "nemeses_export_dead_letters",
-            "Dead letters committed, by reason",
-            self.letters.clone(),
-        );
-    }
-
-    fn count(&self, parts: &[Part], committed: &[Committed]) {
-        self.commits.inc();
-        let add =
-            |outcome, count| self.records.get_or_create(&[("outcome", outcome)]).inc_by(count);
-        for part in committed {
-            self.repeated.inc_by(u64::from(part.repeated));
-            add("stored", part.stored);
-            add("duplicate", part.duplicates);
-            add("dead_letter", part.dead_letters);
-            add("ping", part.pings);
-        }
-        let fresh = parts.iter().zip(committed).filter(|(_, committed)| !committed.repeated);
-        let mut letters: BTreeMap<&'static str, u64> = BTreeMap::new();
-        for record in fresh.flat_map(|(part, _)| &part.records) {
-            if let Record::DeadLetter(letter) = record {
-                *letters.entry(letter.reason.code()).or_default() += 1;
-            }
-        }
-        for (reason, count) in letters {
-            self.letters.get_or_create(&[("reason", reason)]).inc_by(count);
-            self.told.letters.note(reason, count);
-        }
-    }
-}
-
 impl<R: Receipt> Exporter<R> {
     /// An exporter whose lanes do not run yet; see [`Exporter::run_lane`].
     pub fn new(config: Config, registry: &mut Registry) -> Self {
-        let stats = Stats::default();
-        stats.register(registry);
+        let stats = Stats::register(registry);
         Self {
             shared: Arc::new(Shared {
                 config,
@@ -253,6 +167,7 @@ impl<R: Receipt> Exporter<R> {
             if shared.queue.rows() < shared.config.max_rows && !stop.all.is_cancelled() {
                 tokio::time::sleep(shared.config.flush_after).await;
             }
+            let since = shared.queue.oldest().unwrap_or_else(Instant::now);
             let batch = shared.queue.take(shared.config.max_rows);
             let rows = i64::try_from(shared.queue.rows()).unwrap_or(i64::MAX);
             shared.stats.queued_rows.set(rows);
@@ -260,9 +175,12 @@ impl<R: Receipt> Exporter<R> {
                 continue;
             }
             let (parts, receipts) = shared.as_parts(batch);
-            let Some(parts) = shared.commit_until_kept(history.as_ref(), parts, &stop).await else {
+            let Some(parts) = shared.commit_until_kept(history.as_ref(), parts, since, &stop).await
+            else {
                 return Ok(());
             };
+            let rows = parts.iter().map(|part| part.records.len()).sum();
+            shared.stats.kept(since, rows, shared.queue.oldest());
             shared.offer_late(&parts);
             receipts.into_iter().for_each(Receipt::kept);
         }
@@ -319,13 +237,15 @@ impl<R> Shared<R> {
         &self,
         history: &dyn History,
         mut parts: Vec<Part>,
+        since: Instant,
         stop: &Stop,
     ) -> Option<Vec<Part>> {
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_longest);
         loop {
+            let began = Instant::now();
             let error = match history.commit(&parts, &self.config.name).await {
                 Ok(committed) => {
-                    self.stats.count(&parts, &committed);
+                    self.stats.committed(&parts, &committed, began.elapsed());
                     if let Some(down) = self.outage.ends() {
                         tracing::info!(
                             down_s = down.as_secs(),
@@ -336,7 +256,7 @@ impl<R> Shared<R> {
                 }
                 Err(error) => error,
             };
-            self.stats.retries.inc();
+            self.stats.waits(since);
             if matches!(error, StoreError::Refused { .. })
                 && self.bury(history, &mut parts, &error).await
             {

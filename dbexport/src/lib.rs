@@ -5,8 +5,9 @@
 mod exporter;
 mod queue;
 mod refused;
+mod stats;
 mod worker;
 
-pub use exporter::{Config, Exporter, Receipt, Stats};
+pub use exporter::{Config, Exporter, Receipt};
 pub use queue::{Submission, Work};
 pub use worker::{BatchReceipt, Worker, WorkerConfig};

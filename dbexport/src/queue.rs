@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use nemeses_protocol::{Record, Tally};
 use nemeses_store::history::Part;
@@ -46,6 +47,8 @@ pub struct Submission<R> {
 #[derive(Debug)]
 struct Waiting<R> {
     submissions: VecDeque<Submission<R>>,
+    /// When each of them came.
+    since: VecDeque<Instant>,
     rows: usize,
 }
 
@@ -58,7 +61,7 @@ pub(crate) struct Queue<R> {
 
 impl<R> Queue<R> {
     pub(crate) fn new() -> Self {
-        let waiting = Waiting { submissions: VecDeque::new(), rows: 0 };
+        let waiting = Waiting { submissions: VecDeque::new(), since: VecDeque::new(), rows: 0 };
         Self { waiting: Mutex::new(waiting), filled: Notify::new() }
     }
 
@@ -67,6 +70,7 @@ impl<R> Queue<R> {
             let mut waiting = self.lock();
             waiting.rows += submission.work.rows();
             waiting.submissions.push_back(submission);
+            waiting.since.push_back(Instant::now());
         }
         self.filled.notify_one();
     }
@@ -78,6 +82,11 @@ impl<R> Queue<R> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().submissions.is_empty()
+    }
+
+    /// Since when the oldest waits.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.lock().since.front().copied()
     }
 
     /// Resolves when something was pushed since the last call.
@@ -99,6 +108,7 @@ impl<R> Queue<R> {
             }
             rows += more;
             taken.extend(waiting.submissions.pop_front());
+            waiting.since.pop_front();
         }
         waiting.rows -= rows;
         if !waiting.submissions.is_empty() {
@@ -144,6 +154,8 @@ mod tests {
             for (receipt, rows) in sizes.iter().enumerate() {
                 queue.push(Submission { work: records(*rows), receipt });
             }
+            let first = queue.oldest();
+            prop_assert_eq!(first.is_none(), sizes.is_empty());
             let mut seen = Vec::new();
             while !queue.is_empty() {
                 let batch = queue.take(max_rows);
@@ -154,6 +166,7 @@ mod tests {
             }
             prop_assert_eq!(seen, (0..sizes.len()).collect::<Vec<_>>());
             prop_assert_eq!(queue.rows(), 0);
+            prop_assert!(queue.oldest().is_none());
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The admin listener: metrics for Prometheus, apart from the public API.
+//! The admin listener: metrics for Prometheus and a word of life for
+//! supervisors, apart from the public API.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Serves `/metrics` until `stop`.
+/// Serves `/metrics` and `/healthz` until `stop`. `/healthz` says that the process
+/// runs and was able to start: it has connected to what it needs.
 ///
 /// # Errors
 /// What the listener reports.
@@ -21,8 +23,9 @@ pub async fn serve_admin(
     registry: Arc<Registry>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes =
-        Router::new().route("/metrics", get(move || std::future::ready(metrics(&registry))));
+    let routes = Router::new()
+        .route("/metrics", get(move || std::future::ready(metrics(&registry))))
+        .route("/healthz", get(|| std::future::ready("ok\n")));
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await

@@ -87,14 +87,14 @@ impl TryFrom<&args::UpArgs> for Node {
         Ok(Self {
             data_dir: args.database.data_dir.clone(),
             door: door(&args.door)?,
-            http: http(&args.http, &database.url, &args.database.data_dir)?,
+            http: http(&args.http, &args.network, &database.url, &args.database.data_dir)?,
             redis: redis(&args.live)?,
             live_ttl: args.live.live_ttl,
             database,
             flush_after: args.flush.flush_after,
             frames: frames(&args.frames),
             topics: topics(&args.topics)?,
-            admin_listen: admin(&args.admin, UP_ADMIN_PORT)?,
+            admin_listen: admin(&args.admin, &args.network, UP_ADMIN_PORT)?,
         })
     }
 }
@@ -108,7 +108,7 @@ impl TryFrom<&args::BrokerArgs> for Broker {
             door: door(&args.door)?,
             database: station_database(&args.database, &args.pool)?,
             topics: topics(&args.topics)?,
-            admin_listen: admin(&args.admin, BROKER_ADMIN_PORT)?,
+            admin_listen: admin(&args.admin, &args.network, BROKER_ADMIN_PORT)?,
         })
     }
 }
@@ -125,7 +125,11 @@ impl TryFrom<&args::ParserArgs> for Parser {
             flush_after: args.flush.flush_after,
             frames: frames(&args.frames),
             topics: topics(&args.topics)?,
-            admin_listen: admin(&args.admin, PARSER_ADMIN_PORT + args.worker.worker)?,
+            admin_listen: admin(
+                &args.admin,
+                &args.network,
+                PARSER_ADMIN_PORT + args.worker.worker,
+            )?,
         })
     }
 }
@@ -143,7 +147,11 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
             database: station_database(&args.database, &args.pool)?,
             flush_after: args.flush.flush_after,
             topics: topics(&args.topics)?,
-            admin_listen: admin(&args.admin, EXPORTER_ADMIN_PORT + args.worker.worker)?,
+            admin_listen: admin(
+                &args.admin,
+                &args.network,
+                EXPORTER_ADMIN_PORT + args.worker.worker,
+            )?,
         })
     }
 }
@@ -155,11 +163,11 @@ impl TryFrom<&args::ApiArgs> for Api {
         let database = station_database(&args.database, &args.pool)?;
         Ok(Self {
             data_dir: args.database.data_dir.clone(),
-            http: http(&args.http, &database.url, &args.database.data_dir)?,
+            http: http(&args.http, &args.network, &database.url, &args.database.data_dir)?,
             redis: required_redis(&args.live)?,
             live_ttl: args.live.live_ttl,
             database,
-            admin_listen: admin(&args.admin, API_ADMIN_PORT)?,
+            admin_listen: admin(&args.admin, &args.network, API_ADMIN_PORT)?,
         })
     }
 }
@@ -267,11 +275,17 @@ fn readable(setting: &'static str, path: &Path) -> Result<(), Wrong> {
     })
 }
 
-fn http(args: &args::HttpArgs, database: &DatabaseUrl, data_dir: &Path) -> Result<Http, Wrong> {
+fn http(
+    args: &args::HttpArgs,
+    network: &args::NetworkArgs,
+    database: &DatabaseUrl,
+    data_dir: &Path,
+) -> Result<Http, Wrong> {
     only_loopback(
+        network,
         "http-listen",
         args.http_listen,
-        "anyone who reaches it may register and passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed for now; put a proxy with TLS in front",
+        "passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed; put a proxy with TLS in front, or say --private-network when only such a proxy can reach this address",
     )?;
     Ok(Http {
         listen: args.http_listen,
@@ -311,24 +325,47 @@ fn jwt_secret(
     }
 }
 
-fn admin(args: &args::AdminArgs, default_port: u16) -> Result<Option<SocketAddr>, Wrong> {
+fn admin(
+    args: &args::AdminArgs,
+    network: &args::NetworkArgs,
+    default_port: u16,
+) -> Result<Option<SocketAddr>, Wrong> {
     let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), default_port);
+    admin_address(args, network, default)
+}
+
+/// Where metrics are served, if at all.
+pub(crate) fn admin_address(
+    args: &args::AdminArgs,
+    network: &args::NetworkArgs,
+    default: SocketAddr,
+) -> Result<Option<SocketAddr>, Wrong> {
     match args.admin_listen {
         Some(AdminListen::Off) => Ok(None),
         None => Ok(Some(default)),
         Some(AdminListen::At(address)) => {
             only_loopback(
+                network,
                 "admin-listen",
                 address,
-                "metrics are served without a login, so only loopback (127.0.0.1, [::1]) is allowed, or off",
+                "metrics are served without a login, so only loopback (127.0.0.1, [::1]) is allowed, or off; say --private-network when only Prometheus can reach this address",
             )?;
             Ok(Some(address))
         }
     }
 }
 
-fn only_loopback(setting: &'static str, address: SocketAddr, why: &str) -> Result<(), Wrong> {
-    if is_loopback(address) { Ok(()) } else { Err(Wrong::new(setting, address, why)) }
+fn only_loopback(
+    network: &args::NetworkArgs,
+    setting: &'static str,
+    address: SocketAddr,
+    why: &str,
+) -> Result<(), Wrong> {
+    if network.private_network || is_loopback(address) {
+        Ok(())
+    } else {
+        Err(Wrong::new(setting, address, why))
+    }
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use nemeses_protocol::Topics;
 
-pub(crate) use check::{Wrong, database, mqtt_url, topics};
+pub(crate) use check::{Wrong, admin_address, database, mqtt_url, topics};
 pub(crate) use jwt::JwtSecret;
 pub(crate) use url::{DatabaseUrl, MqttUrl, RedisUrl, Secret};
 

@@ -3,6 +3,7 @@
 //! process; nothing here decides anything about frames.
 
 mod authenticate;
+mod books_watch;
 mod intake;
 mod lookup;
 mod mirror;
@@ -13,6 +14,7 @@ mod signals;
 mod testing;
 
 pub(crate) use authenticate::LoginAuthenticator;
+pub(crate) use books_watch::watch_books;
 pub(crate) use intake::NodeIntake;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use futures_util::Stream;
 use nemeses_protocol::{Composition, DeadLetter, DeviceId, Position, PositionRecord, Reason};
-use nemeses_store::history::{PositionStream, RangeQuery};
+use nemeses_store::history::{Committed, PositionStream, RangeQuery};
 use nemeses_store::live::{LiveStore as _, MemoryLive};
 use tokio::sync::mpsc;
 
@@ -268,7 +268,7 @@ async fn a_dead_letter_whose_bytes_are_refused_is_kept_without_them() {
 
 #[test]
 fn dead_letters_are_counted_by_reason_and_once() {
-    let stats = Stats::default();
+    let stats = Stats::register(&mut Registry::default());
     let part = |sequence, records| Part {
         key: BatchKey { worker: "test".to_owned(), run: 1, sequence },
         tallies: Vec::new(),
@@ -280,11 +280,11 @@ fn dead_letters_are_counted_by_reason_and_once() {
         part(3, vec![letter("/a", Reason::Refused)]),
     ];
     let fresh = Committed::default();
-    stats.count(&parts, &[fresh, fresh, Committed { repeated: true, ..fresh }]);
+    stats.committed(&parts, &[fresh, fresh, Committed { repeated: true, ..fresh }], Duration::ZERO);
     assert_eq!(stats.told.letters.due().unwrap().to_string(), "bad_batch 2, refused 1");
     // A flood is told in a line a minute.
     for _ in 0..1000 {
-        stats.count(&parts[..1], &[fresh]);
+        stats.committed(&parts[..1], &[fresh], Duration::ZERO);
         assert_eq!(stats.told.letters.due(), None);
     }
     assert_eq!(stats.told.letters.rest().unwrap().to_string(), "bad_batch 1000");

@@ -47,7 +47,7 @@ impl LiveWriterStats {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        let live = registry.sub_registry_with_prefix("live");
+        let live = registry.sub_registry_with_prefix("nemeses_live");
         live.register("entries_written", "Live entries written", self.written.clone());
         live.register(
             "entries_coalesced",

@@ -178,6 +178,6 @@ fn the_counters_have_names() {
     writer.register(&mut registry);
     let mut text = String::new();
     nemeses_runtime::metrics::encoding::text::encode(&mut text, &registry).unwrap();
-    assert!(text.contains("live_entries_coalesced_total 1"), "{text}");
-    assert!(text.contains("live_entries_waiting 1"), "{text}");
+    assert!(text.contains("nemeses_live_entries_coalesced_total 1"), "{text}");
+    assert!(text.contains("nemeses_live_entries_waiting 1"), "{text}");
 }

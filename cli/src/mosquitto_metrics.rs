@@ -1,0 +1,185 @@
+//! `nemeses mosquitto-metrics`: subscribes to what Mosquitto says of itself
+//! ($SYS) and serves it to Prometheus. Above all the messages that it dropped: it
+//! acknowledges those like all others, so nobody else knows.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::Args;
+use nemeses_runtime::metrics::metrics::gauge::Gauge;
+use nemeses_runtime::{Backoff, Registry, Tasks};
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{AdminArgs, LinkArgs, NetworkArgs};
+use crate::config::{MqttUrl, Wrong, admin_address, mqtt_url};
+use crate::glue::{Asked, DRAIN, bind_metrics, serve_metrics};
+
+const PORT: u16 = 9183;
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Topic below `$SYS/broker/`, name of the metric, what it says. The counters
+/// count since Mosquitto's start; it sends them every `sys_interval` seconds.
+const FIGURES: [(&str, &str, &str); 12] = [
+    ("publish/messages/dropped", "publish_messages_dropped", "Messages dropped for want of room"),
+    ("publish/messages/received", "publish_messages_received", "PUBLISH packets received"),
+    ("publish/messages/sent", "publish_messages_sent", "PUBLISH packets sent"),
+    ("store/messages/count", "stored_messages", "Messages that wait or are retained"),
+    ("store/messages/bytes", "stored_bytes", "Their bytes"),
+    ("clients/connected", "clients_connected", "Clients connected"),
+    ("clients/disconnected", "clients_disconnected", "Persistent sessions that are away"),
+    ("clients/expired", "clients_expired", "Persistent sessions given up"),
+    ("shared_subscriptions/count", "shared_subscriptions", "Shared subscriptions"),
+    ("bytes/received", "bytes_received", "Bytes received"),
+    ("bytes/sent", "bytes_sent", "Bytes sent"),
+    ("uptime", "uptime_seconds", "Seconds since its start"),
+];
+const ABOVE: &str = "$SYS/broker/";
+
+/// `nemeses mosquitto-metrics`.
+#[derive(Debug, Args)]
+pub(crate) struct MosquittoMetricsArgs {
+    #[command(flatten)]
+    link: LinkArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// Serves the figures until asked to end.
+///
+/// # Errors
+/// Wrong settings, or a listener that cannot be had.
+pub(crate) async fn run(args: MosquittoMetricsArgs) -> anyhow::Result<()> {
+    let url = mqtt_url(&args.link)?;
+    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
+    let Some(listen) = admin_address(&args.admin, &args.network, default)? else {
+        return Err(Wrong::new("admin-listen", "off", "there is nothing else to serve").into());
+    };
+    let asked = Asked::listen()?;
+    let metrics = bind_metrics(Some(listen)).await?;
+    let (tasks, mut registry) = (Tasks::new(), Registry::default());
+    let figures = Figures::register(&mut registry);
+    let (figures_url, stop) = (url.clone(), tasks.stop().intake);
+    serve_metrics(&tasks, metrics, registry)?;
+    tasks.spawn_intake("figures", async move {
+        follow(&figures_url, &figures, stop).await;
+        Ok(())
+    });
+    tracing::info!(broker = %url, "Mosquitto's figures are served");
+    tasks.run_until(asked.to_end(), DRAIN).await
+}
+
+/// What Mosquitto said last.
+struct Figures {
+    connected: Gauge,
+    values: [Gauge; FIGURES.len()],
+}
+
+impl Figures {
+    fn register(registry: &mut Registry) -> Self {
+        let mosquitto = registry.sub_registry_with_prefix("mosquitto");
+        let connected = Gauge::default();
+        mosquitto.register("connected", "1 while connected to Mosquitto", connected.clone());
+        let values = FIGURES.map(|(_, name, help)| {
+            let value: Gauge = Gauge::default();
+            mosquitto.register(name, help, value.clone());
+            value
+        });
+        Self { connected, values }
+    }
+
+    fn take(&self, topic: &str, payload: &[u8]) {
+        let place = topic
+            .strip_prefix(ABOVE)
+            .and_then(|name| FIGURES.iter().position(|(topic, ..)| *topic == name));
+        if let (Some(place), Some(value)) = (place, number(payload)) {
+            self.values[place].set(value);
+        }
+    }
+}
+
+/// `17` or, for the uptime, `17 seconds`.
+fn number(payload: &[u8]) -> Option<i64> {
+    std::str::from_utf8(payload).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+async fn follow(url: &MqttUrl, figures: &Figures, stop: CancellationToken) {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        let ended = stop.run_until_cancelled(listen(url, figures, &mut backoff)).await;
+        let was_connected = figures.connected.set(0) == 1;
+        let Some(error) = ended else { return };
+        if was_connected {
+            tracing::warn!(%error, "the connection to Mosquitto is lost; trying again");
+        } else {
+            tracing::debug!(%error, "Mosquitto cannot be reached");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Takes figures until the connection fails.
+async fn listen(url: &MqttUrl, figures: &Figures, backoff: &mut Backoff) -> anyhow::Error {
+    let (client, mut events) = connection(url);
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Incoming::ConnAck(_))) => {
+                for (topic, ..) in FIGURES {
+                    // The channel has room for all of them.
+                    let filter = format!("{ABOVE}{topic}");
+                    if let Err(error) = client.try_subscribe(filter, QoS::AtMostOnce) {
+                        return error.into();
+                    }
+                }
+                *backoff = Backoff::new(RETRY.0, RETRY.1);
+                figures.connected.set(1);
+            }
+            Ok(Event::Incoming(Incoming::Publish(message))) => {
+                figures.take(&message.topic, &message.payload);
+            }
+            Ok(_) => {}
+            Err(error) => return error.into(),
+        }
+    }
+}
+
+fn connection(url: &MqttUrl) -> (AsyncClient, EventLoop) {
+    // An empty client id: Mosquitto gives one, so that several may run.
+    let mut options = MqttOptions::new("", &url.host, url.port);
+    if let Some((user, password)) = &url.login {
+        options.set_credentials(user, password.expose());
+    }
+    AsyncClient::new(options, FIGURES.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_runtime::metrics::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_taken_by_topic_and_nothing_else_is() {
+        let mut registry = Registry::default();
+        let figures = Figures::register(&mut registry);
+        figures.take("$SYS/broker/publish/messages/dropped", b"17");
+        figures.take("$SYS/broker/uptime", b"3 seconds");
+        figures.take("$SYS/broker/clients/connected", b"many");
+        figures.take("publish/messages/dropped", b"99");
+        figures.take("$SYS/broker/other", b"99");
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for line in [
+            "mosquitto_publish_messages_dropped 17\n",
+            "mosquitto_uptime_seconds 3\n",
+            "mosquitto_clients_connected 0\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(!text.contains("99"), "{text}");
+    }
+}

@@ -1,0 +1,138 @@
+//! What the exporter counts for its operators. The books in the database are the
+//! proof; these are the view.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use nemeses_protocol::Record;
+use nemeses_runtime::metrics::metrics::counter::Counter;
+use nemeses_runtime::metrics::metrics::family::Family;
+use nemeses_runtime::metrics::metrics::gauge::Gauge;
+use nemeses_runtime::metrics::metrics::histogram::{Histogram, exponential_buckets};
+use nemeses_runtime::{Registry, Summary};
+use nemeses_store::history::{Committed, Part};
+
+/// One label: what became of a record (`stored`, `duplicate`, `dead_letter`, `ping`).
+type Outcome = [(&'static str, &'static str); 1];
+
+/// Why dead letters are such; reasons are bounded.
+type Why = [(&'static str, &'static str); 1];
+
+/// What the log tells in a line a minute.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) letters: Summary,
+    /// Rows that the database refused.
+    pub(crate) refused: Summary,
+}
+
+/// All atomic; clones share.
+#[derive(Clone, Debug)]
+pub(crate) struct Stats {
+    records: Family<Outcome, Counter>,
+    commits: Counter,
+    repeated: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) queued_rows: Gauge,
+    oldest_seconds: Gauge<f64, AtomicU64>,
+    commit_seconds: Histogram,
+    kept_seconds: Histogram,
+    commit_rows: Histogram,
+    letters: Family<Why, Counter>,
+    pub(crate) told: Arc<Told>,
+}
+
+impl Stats {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        // 1 ms to 16 s.
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 15));
+        let stats = Self {
+            records: Family::default(),
+            commits: Counter::default(),
+            repeated: Counter::default(),
+            retries: Counter::default(),
+            queued_rows: Gauge::default(),
+            oldest_seconds: Gauge::default(),
+            commit_seconds: seconds(),
+            kept_seconds: seconds(),
+            // 1 to 4096 rows; a part of a parser may go over the bound.
+            commit_rows: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
+            letters: Family::default(),
+            told: Arc::default(),
+        };
+        let export = registry.sub_registry_with_prefix("nemeses_export");
+        let Self {
+            records,
+            commits,
+            repeated,
+            retries,
+            queued_rows,
+            oldest_seconds,
+            commit_seconds,
+            kept_seconds,
+            commit_rows,
+            letters,
+            told: _,
+        } = stats.clone();
+        export.register("records", "Records committed, by outcome", records);
+        export.register("commits", "Committed transactions", commits);
+        export.register("repeated_batches", "Batches that were in the books already", repeated);
+        export.register("retries", "Failed attempts to commit", retries);
+        export.register("queued_rows", "Rows waiting for a commit", queued_rows);
+        export.register(
+            "oldest_seconds",
+            "How long the oldest work that is not yet committed waits",
+            oldest_seconds,
+        );
+        export.register("commit_seconds", "Time of a commit that succeeded", commit_seconds);
+        export.register(
+            "kept_seconds",
+            "From the intake of a transaction's oldest record to its commit",
+            kept_seconds,
+        );
+        export.register("commit_rows", "Rows of a transaction", commit_rows);
+        export.register("dead_letters", "Dead letters committed, by reason", letters);
+        stats
+    }
+
+    pub(crate) fn committed(&self, parts: &[Part], committed: &[Committed], took: Duration) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+        let add =
+            |outcome, count| self.records.get_or_create(&[("outcome", outcome)]).inc_by(count);
+        for part in committed {
+            self.repeated.inc_by(u64::from(part.repeated));
+            add("stored", part.stored);
+            add("duplicate", part.duplicates);
+            add("dead_letter", part.dead_letters);
+            add("ping", part.pings);
+        }
+        let fresh = parts.iter().zip(committed).filter(|(_, committed)| !committed.repeated);
+        let mut letters: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for record in fresh.flat_map(|(part, _)| &part.records) {
+            if let Record::DeadLetter(letter) = record {
+                *letters.entry(letter.reason.code()).or_default() += 1;
+            }
+        }
+        for (reason, count) in letters {
+            self.letters.get_or_create(&[("reason", reason)]).inc_by(count);
+            self.told.letters.note(reason, count);
+        }
+    }
+
+    /// Work that waits since then is durable; what waits still waits since `next`.
+    pub(crate) fn kept(&self, since: Instant, rows: usize, next: Option<Instant>) {
+        self.kept_seconds.observe(since.elapsed().as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "rows of one transaction, some thousands")]
+        self.commit_rows.observe(rows as f64);
+        self.oldest_seconds.set(next.map_or(0.0, |next| next.elapsed().as_secs_f64()));
+    }
+
+    /// Work that waits since then could not be committed.
+    pub(crate) fn waits(&self, since: Instant) {
+        self.retries.inc();
+        self.oldest_seconds.set(since.elapsed().as_secs_f64());
+    }
+}
