@@ -10,12 +10,14 @@ import { App } from "./views/app";
 import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/views.css";
+import "./styles/device.css";
+import "./styles/pages.css";
 
 const SHARE_AGAIN_MS = 3000;
 
 export async function enter(): Promise<void> {
-  const me = await get<Me>("/api/v1/me");
-  session.set({ state: "in", me });
+  const { user } = await get<{ user: Me }>("/api/v1/me");
+  session.set({ state: "in", me: user });
   begin();
 }
 
@@ -39,7 +41,7 @@ async function start(): Promise<void> {
       session.set({
         state: "share",
         name: opened.name ?? null,
-        expiresMs: opened.expires_at ? Date.parse(opened.expires_at) : null,
+        expiresMs: opened.share_expires_at ? Date.parse(opened.share_expires_at) : null,
       });
       begin();
     } else if (await resume()) {

@@ -30,6 +30,8 @@ let token: string | null = null;
 let renewAt = 0;
 let renewing: Promise<boolean> | null = null;
 let byCookie = false;
+/** The secret of the share link that was opened. */
+let share: string | null = null;
 const listeners = new Set<() => void>();
 
 /** Called when the session has ended and cannot be renewed. */
@@ -64,16 +66,17 @@ export async function register(email: string, password: string, name: string): P
 }
 
 /** Opens what a share link shows; nothing is kept in the browser. */
-export async function openShare(share: string): Promise<ShareOpened> {
-  const opened = await send<ShareOpened & Token>("POST", "/share/open", { token: share });
+export async function openShare(secret: string): Promise<ShareOpened> {
+  const opened = await send<ShareOpened & Token>("POST", "/share/open", { token: secret });
   keep(opened);
   byCookie = false;
+  share = secret;
   return opened;
 }
 
 export interface ShareOpened {
   name?: string | null;
-  expires_at?: string | null;
+  share_expires_at?: string | null;
 }
 
 /** Says that this browser may hold a session; the session itself is in the cookie. */
@@ -98,7 +101,8 @@ export async function signOut(): Promise<void> {
 function renew(): Promise<boolean> {
   renewing ??= (async () => {
     try {
-      keep(await send<Token>("POST", "/token/refresh", {}, { "X-Requested-With": "nemeses" }));
+      if (share !== null) keep(await send<Token>("POST", "/share/open", { token: share }));
+      else keep(await send<Token>("POST", "/token/refresh", {}, { "X-Requested-With": "nemeses" }));
       return true;
     } catch (error) {
       // A server that is away has not ended the session.
@@ -115,7 +119,7 @@ function renew(): Promise<boolean> {
 }
 
 async function authorized(): Promise<HeadersInit> {
-  if (byCookie && (token === null || Date.now() >= renewAt)) {
+  if ((byCookie || share !== null) && (token === null || Date.now() >= renewAt)) {
     try {
       if (!(await renew())) forget();
     } catch (error) {
@@ -187,7 +191,7 @@ async function ask(
     return await raw(method, path, body, headers, signal);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
-    if (!byCookie || !(await renew())) {
+    if (!(byCookie || share !== null) || !(await renew())) {
       forget();
       throw error;
     }

@@ -11,7 +11,7 @@ import * as basemap from "./basemap";
 import type { Bounds } from "./bounds";
 import { DARK, LIGHT, type Palette } from "./colours";
 import { PIXEL_RATIO, images, markerName } from "./icons";
-import { DETAIL_ZOOM, styleOf } from "./style";
+import { BASE_LAYERS, DETAIL_ZOOM, styleOf } from "./style";
 
 export interface Shape {
   /** [longitude, latitude] lists; `part` says how a line is drawn. */
@@ -220,7 +220,9 @@ export class FleetMap {
   ): Promise<void> {
     try {
       this.base[name] = await loading;
-      if (this.ready && !this.gone) this.source(name)?.setData(this.base[name]!);
+      if (!this.ready || this.gone) return;
+      this.source(name)?.setData(this.base[name]!);
+      if (name === "detail") this.retireWorld();
     } catch (error) {
       // The fleet is shown on an empty sea; it is asked for again with the page.
       console.warn(error);
@@ -236,6 +238,7 @@ export class FleetMap {
       const data = this.base[name];
       if (data) this.source(name)?.setData(data);
     }
+    if (this.base.detail) this.retireWorld();
     this.replaced = true;
     this.sending = false;
     void this.send();
@@ -243,6 +246,11 @@ export class FleetMap {
     this.drawFocus();
     this.applyVisibility();
     this.wantDetail();
+  }
+
+  /** The coarse base map stands in until the fine one is there. */
+  private retireWorld(): void {
+    for (const layer of BASE_LAYERS) this.map.setLayerZoomRange(`world-${layer}`, 0, DETAIL_ZOOM);
   }
 
   /** Sends what has changed since the last load; while one runs, changes gather. */

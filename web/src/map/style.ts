@@ -14,6 +14,8 @@ const BOLD = ["Nemeses Bold", "system-ui", "sans-serif"];
 
 /** From this zoom the fine base map is drawn, and fetched a little before. */
 export const DETAIL_ZOOM = 4.5;
+/** Of each of the two base maps, with its source's name before them. */
+export const BASE_LAYERS = ["land", "lakes", "states", "borders"] as const;
 /** From this zoom devices stand alone, however near to each other. */
 export const CLUSTER_MAX_ZOOM = 11;
 
@@ -48,10 +50,10 @@ function base(palette: Palette): LayerSpecification[] {
     { id: "sea", type: "background", paint: { "background-color": palette.sea } },
   ];
   for (const [source, range] of [
-    ["world", { maxzoom: DETAIL_ZOOM }],
+    ["world", {}],
     ["detail", { minzoom: DETAIL_ZOOM }],
   ] as const) {
-    const of = (layer: string) => ["==", ["get", "layer"], layer] as ["==", unknown, string];
+    const of = (layer: (typeof BASE_LAYERS)[number]) => ["==", ["get", "layer"], layer] as ["==", unknown, string];
     layers.push(
       { id: `${source}-land`, type: "fill", source, ...range, filter: of("land") as never,
         paint: { "fill-color": palette.land, "fill-outline-color": palette.coast } },

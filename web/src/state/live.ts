@@ -4,7 +4,7 @@
 
 import { ApiError, devices } from "../api/client";
 import { type Connection, Stream, type StreamEvent } from "../api/stream";
-import { Cell } from "./cell";
+import { Cell, useCell } from "./cell";
 import { type Fleet, emptyFleet, keepOnly, takeEvents, takePage } from "./fleet";
 
 /** Changes reach the map this often: far below what an eye takes for late. */
@@ -46,6 +46,11 @@ export class Live {
     this.abort.abort();
     this.stream.close();
     for (const timer of [this.mapTimer, this.listTimer, this.readTimer]) clearTimeout(timer);
+  }
+
+  /** Reads the list again, after something was changed by hand. */
+  refresh(): void {
+    this.readSoon(0);
   }
 
   /** Calls with the ids of devices that changed, some times a second. */
@@ -115,3 +120,12 @@ export class Live {
 
 /** There while someone is signed in. */
 export const live = new Cell<Live | null>(null);
+
+const NEVER = new Cell(0);
+
+/** The fleet's source, and a new drawing whenever its list should be drawn again. */
+export function useLive(): Live | null {
+  const source = useCell(live);
+  useCell(source?.version ?? NEVER);
+  return source;
+}

@@ -246,6 +246,7 @@ export const en = {
   "error.retry": "Try again",
   "error.unreachable": "The server does not answer.",
   "common.loading": "Loading",
+  "common.refresh": "Refresh",
   "common.close": "Close",
   "common.unknown": "unknown",
   "ago.now": "just now",

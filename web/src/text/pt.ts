@@ -248,6 +248,7 @@ export const pt: Words = {
   "error.retry": "Tentar de novo",
   "error.unreachable": "O servidor não responde.",
   "common.loading": "Carregando",
+  "common.refresh": "Atualizar",
   "common.close": "Fechar",
   "common.unknown": "desconhecido",
   "ago.now": "agora mesmo",

@@ -1,3 +1,44 @@
-export function AdminView(_props: object) {
-  return null;
+// What people manage: names of devices, groups, share links and tokens.
+
+import type { JSX } from "preact";
+
+import { route, session, tune } from "../state/app";
+import { useCell } from "../state/cell";
+import { t } from "../text/language";
+import { DevicesAdmin } from "./admin-devices";
+import { GroupsAdmin } from "./admin-groups";
+import { SharesAdmin, TokensAdmin } from "./admin-links";
+
+const TABS = ["shares", "tokens", "devices", "groups"] as const;
+type Tab = (typeof TABS)[number];
+
+export function AdminView(): JSX.Element {
+  const { query } = useCell(route);
+  const who = useCell(session);
+  const changes = who.state === "in" && who.me.role !== "viewer";
+  const tabs = TABS.filter((tab) => changes || tab === "shares" || tab === "tokens");
+  const current: Tab = tabs.find((tab) => tab === query.tab) ?? "shares";
+  return (
+    <div class="page-inner">
+      <header class="page-head">
+        <h1>{t("nav.admin")}</h1>
+        <div class="segmented" role="group" aria-label={t("nav.admin")}>
+          {tabs.map((tab) => (
+            <button
+              type="button"
+              key={tab}
+              aria-pressed={tab === current}
+              onClick={() => tune({ tab })}
+            >
+              {t(`admin.${tab}`)}
+            </button>
+          ))}
+        </div>
+      </header>
+      {current === "shares" && <SharesAdmin />}
+      {current === "tokens" && <TokensAdmin />}
+      {current === "devices" && <DevicesAdmin />}
+      {current === "groups" && <GroupsAdmin />}
+    </div>
+  );
 }

@@ -1,3 +1,184 @@
-export function DeviceView(_props: { id: string }) {
-  return null;
+// One device: what it says now, and one day of it.
+
+import type { JSX } from "preact";
+import { useEffect, useMemo } from "preact/hooks";
+
+import { location as locationOf } from "../api/client";
+import type { Location, Status } from "../api/types";
+import { fleetMap, route, tune } from "../state/app";
+import { useCell } from "../state/cell";
+import type { Unit } from "../state/fleet";
+import { useLive } from "../state/live";
+import { dayOf, formatDay, parseDay, shiftDay, startOfDay } from "../state/ranges";
+import { formatRoute } from "../state/route";
+import type { Key } from "../text/en";
+import * as format from "../text/format";
+import { t } from "../text/language";
+import { Ago, Empty, Failure, Spinner, StatusBadge, Time, useLoad } from "../ui/basics";
+import { Icon } from "../ui/icons";
+import { DeviceDay } from "./device-day";
+import { Frames } from "./frames";
+
+export function DeviceView({ id }: { id: string }): JSX.Element {
+  const source = useLive();
+  const [loaded, again] = useLoad(id, (signal) => locationOf(id, signal));
+  const known = source?.fleet.units.get(id);
+
+  return (
+    <div class="device">
+      <header class="device-head">
+        <a class="button icon-only quiet" href="#/fleet" aria-label={t("device.back")} title={t("device.back")}>
+          <Icon name="back" />
+        </a>
+        <div class="device-title">
+          <h1>{known?.name ?? id}</h1>
+          <p class="unit-sub">
+            {[known?.name !== id ? id : null, known?.vehicle, ...(known?.groups ?? [])]
+              .filter(Boolean)
+              .join(" · ")}
+          </p>
+        </div>
+        {known && <StatusBadge status={known.status} />}
+      </header>
+      {loaded.state === "loading" && <Spinner />}
+      {loaded.state === "failed" &&
+        ((loaded.error as { status?: number }).status === 404 ? (
+          <Empty title={t("device.unknown")} />
+        ) : (
+          <Failure text={loaded.text} retry={again} />
+        ))}
+      {loaded.state === "done" && (
+        <>
+          <Now location={loaded.value} unit={known} />
+          <OfDay id={id} />
+          <Frames id={id} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Card({ name, children }: { name: string; children: JSX.Element | string }): JSX.Element {
+  return (
+    <div class="fact">
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+const ms = (text: string | null): number | null => (text ? Date.parse(text) : null);
+
+/** The stream's values where it has spoken, else those that were asked for. */
+function Now({ location, unit }: { location: Location; unit: Unit | undefined }): JSX.Element {
+  const map = useCell(fleetMap);
+  const latitude = unit?.latitude ?? location.latitude;
+  const longitude = unit?.longitude ?? location.longitude;
+  const status: Status = unit?.status ?? location.status;
+  const ignition = unit?.ignition ?? location.ignition;
+  const fix = unit?.gpsFix ?? location.gps_fix;
+  const seenMs = unit?.seenMs ?? ms(location.seen_at);
+
+  useEffect(() => {
+    if (!map || latitude === null || longitude === null) return;
+    map.showFleet(true);
+    map.setFocus({ longitude, latitude });
+  }, [map, latitude, longitude]);
+  useEffect(() => () => fleetMap.value?.setFocus(null), []);
+
+  return (
+    <section aria-label={t("device.position")}>
+      <p class="why">
+        {t(`status.${status}.why` as Key)}{" "}
+        <strong>
+          <Ago ms={seenMs} />
+        </strong>
+      </p>
+      <dl class="facts">
+        <Card name={t("device.speed")}>
+          <span class="big">{format.speed(unit?.speedKmh ?? location.speed_kmh)}</span>
+        </Card>
+        <Card name={t("device.heading")}>{format.heading(unit?.directionDeg ?? location.direction_deg)}</Card>
+        <Card name={t("device.ignition")}>
+          {ignition === null ? format.NOTHING : t(ignition ? "device.ignition.on" : "device.ignition.off")}
+        </Card>
+        <Card name={t("device.odometer")}>{format.distance(unit?.odometerM ?? location.odometer_m)}</Card>
+        <Card name={t("device.hours")}>
+          {format.engineHours(unit?.hourMeterMin ?? location.hour_meter_min)}
+        </Card>
+        <Card name={t("device.fix")}>
+          {fix === null ? format.NOTHING : t(fix ? "device.fix.yes" : "device.fix.no")}
+        </Card>
+        <Card name={t("device.recorded")}>
+          <Time ms={unit?.recordedMs ?? ms(location.recorded_at)} />
+        </Card>
+        <Card name={t("device.position")}>
+          <button
+            type="button"
+            class="link mono"
+            disabled={latitude === null}
+            onClick={() =>
+              latitude !== null && longitude !== null && map?.goTo(longitude, latitude, 14)
+            }
+          >
+            {format.coordinates(latitude, longitude)}
+          </button>
+        </Card>
+      </dl>
+    </section>
+  );
+}
+
+function OfDay({ id }: { id: string }): JSX.Element {
+  const { query } = useCell(route);
+  const today = startOfDay(Date.now());
+  const day = parseDay(query.day) ?? today;
+  const range = useMemo(() => dayOf(day), [day]);
+  const show = (next: number): void => tune({ day: next >= today ? null : formatDay(next) });
+  const from = `${formatDay(day)}T00:00`;
+  return (
+    <section>
+      <div class="day-bar">
+        <button
+          type="button"
+          class="button icon-only quiet"
+          aria-label={t("device.day.prev")}
+          onClick={() => show(shiftDay(day, -1))}
+        >
+          <Icon name="back" />
+        </button>
+        <input
+          type="date"
+          aria-label={t("device.today")}
+          value={formatDay(day)}
+          max={formatDay(today)}
+          onChange={(event) => {
+            const next = parseDay(event.currentTarget.value);
+            if (next !== null) show(next);
+          }}
+        />
+        <button
+          type="button"
+          class="button icon-only quiet"
+          aria-label={t("device.day.next")}
+          disabled={day >= today}
+          onClick={() => show(shiftDay(day, 1))}
+        >
+          <Icon name="next" />
+        </button>
+        <a
+          class="button small"
+          href={formatRoute({
+            view: "replay",
+            device: id,
+            query: { from, to: `${formatDay(day)}T23:59` },
+          })}
+        >
+          <Icon name="replay" size={15} />
+          {t("device.replay")}
+        </a>
+      </div>
+      <DeviceDay key={`${id}${day}`} id={id} range={range} />
+    </section>
+  );
 }

@@ -1,0 +1,135 @@
+// A device's way through a range, by time: where it was at a moment, which parts
+// of the way were silent, and what to draw. Pure.
+
+import type { Row } from "../api/types";
+
+export interface Point {
+  ms: number;
+  longitude: number;
+  latitude: number;
+  speedKmh: number;
+  directionDeg: number;
+  ignition: boolean;
+}
+
+export interface Moment {
+  longitude: number;
+  latitude: number;
+  speedKmh: number | null;
+  directionDeg: number;
+  ignition: boolean | null;
+  /** Nothing was heard here: the place is a guess between two that are known. */
+  silent: boolean;
+}
+
+export type Line = { part: "whole" | "ahead" | "travelled" | "silent"; points: [number, number][] };
+
+/** Longer than this between two fixes is silence. */
+export const SILENT_MS = 5 * 60_000;
+
+/** The rows with a fix, in recorded order. */
+export function trackOf(rows: readonly Row[]): Point[] {
+  const points: Point[] = [];
+  for (const row of rows) {
+    if (!row.gps_fix || row.latitude === null || row.longitude === null) continue;
+    points.push({
+      ms: Date.parse(row.recorded_at),
+      longitude: row.longitude,
+      latitude: row.latitude,
+      speedKmh: row.speed_kmh,
+      directionDeg: row.direction_deg,
+      ignition: row.ignition,
+    });
+  }
+  return points;
+}
+
+/** Index of the last point at or before a moment; -1 before the first. */
+export function indexAt(track: readonly { ms: number }[], ms: number): number {
+  let low = 0;
+  let high = track.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (track[middle]!.ms <= ms) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Where it was; between two fixes on the straight line. `null` without any fix. */
+export function momentAt(track: readonly Point[], ms: number): Moment | null {
+  const index = Math.max(0, indexAt(track, ms));
+  const from = track[index];
+  if (!from) return null;
+  const to = track[index + 1];
+  if (!to || ms <= from.ms) {
+    const silent = ms - from.ms > SILENT_MS;
+    return {
+      longitude: from.longitude,
+      latitude: from.latitude,
+      speedKmh: silent ? null : from.speedKmh,
+      directionDeg: from.directionDeg,
+      ignition: silent ? null : from.ignition,
+      silent,
+    };
+  }
+  const share = (ms - from.ms) / (to.ms - from.ms);
+  const silent = to.ms - from.ms > SILENT_MS;
+  return {
+    longitude: from.longitude + (to.longitude - from.longitude) * share,
+    latitude: from.latitude + (to.latitude - from.latitude) * share,
+    speedKmh: silent ? null : Math.round(from.speedKmh + (to.speedKmh - from.speedKmh) * share),
+    directionDeg: turned(from.directionDeg, to.directionDeg, share),
+    ignition: silent ? null : from.ignition,
+    silent,
+  };
+}
+
+/** From one heading to another the short way round. */
+export function turned(from: number, to: number, share: number): number {
+  const way = ((((to - from) % 360) + 540) % 360) - 180;
+  return (from + way * share + 360) % 360;
+}
+
+const at = (point: Point): [number, number] => [point.longitude, point.latitude];
+
+/** The way as lines, cut where it was silent. */
+export function linesOf(track: readonly Point[], part: "whole" | "ahead" | "travelled"): Line[] {
+  const lines: Line[] = [];
+  let current: [number, number][] = [];
+  track.forEach((point, index) => {
+    const before = track[index - 1];
+    if (before && point.ms - before.ms > SILENT_MS) {
+      lines.push({ part, points: current });
+      lines.push({ part: "silent", points: [at(before), at(point)] });
+      current = [];
+    }
+    current.push(at(point));
+  });
+  lines.push({ part, points: current });
+  return lines.filter((line) => line.points.length > 1);
+}
+
+/** What has been travelled at a moment, and what lies ahead. */
+export function splitAt(track: readonly Point[], ms: number): Line[] {
+  const index = indexAt(track, ms);
+  const here = momentAt(track, ms);
+  if (!here || index < 0) return linesOf(track, "ahead");
+  const now = { ...track[index]!, ms, longitude: here.longitude, latitude: here.latitude };
+  return [
+    ...linesOf(track.slice(index), "ahead"),
+    ...linesOf([...track.slice(0, index + 1), now], "travelled"),
+  ];
+}
+
+/** The next moment of a replay. Stops at the end. */
+export function advance(ms: number, elapsedMs: number, rate: number, endMs: number): number {
+  return Math.min(endMs, ms + elapsedMs * rate);
+}
+
+/** At most so many values, keeping the first and last, for a chart a few hundred pixels wide. */
+export function thinned<T>(values: readonly T[], most: number): T[] {
+  if (values.length <= most) return [...values];
+  const step = (values.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, index) => values[Math.round(index * step)]!);
+}

@@ -1,0 +1,124 @@
+// One chart over time (uPlot): lines in the colours of the page, with a cursor
+// that tells where it is. The text beside it says the same to those who cannot see.
+
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+import { dark } from "../state/app";
+import { useCell } from "../state/cell";
+import { clock } from "../text/format";
+
+export interface Series {
+  label: string;
+  /** A CSS variable. */
+  colour: string;
+  fill?: boolean;
+  bars?: boolean;
+  /** Of the axis, which series of the same unit share. */
+  unit: string;
+  values: (number | null)[];
+}
+
+export interface ChartProps {
+  /** Unix seconds, ascending. */
+  times: number[];
+  series: Series[];
+  height: number;
+  label: string;
+  format: (value: number, unit: string) => string;
+  onCursor?: (ms: number | null) => void;
+  times24?: boolean;
+  dayTicks?: boolean;
+}
+
+export function Chart(props: ChartProps): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const isDark = useCell(dark);
+  const { times, series, height } = props;
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element || times.length === 0) return;
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string): string => style.getPropertyValue(name).trim();
+    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    const units = [...new Set(series.map(({ unit }) => unit))];
+    const grid = { stroke: colour("--line"), width: 1 };
+    const axis = { stroke: colour("--ink-3"), font, ticks: { show: false } };
+    const plot = new uPlot(
+      {
+        width: element.clientWidth,
+        height,
+        padding: [10, 6, 0, 0],
+        legend: { show: false },
+        cursor: { drag: { x: false, y: false }, points: { size: 7 } },
+        scales: Object.fromEntries(
+          units.map((unit) => [
+            unit,
+            {
+              range: (_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax =>
+                series.some((one) => one.unit === unit && one.fill)
+                  ? [0, Math.max(10, (max ?? 10) * 1.1)]
+                  : [min ?? 0, (max ?? 1) === min ? (min ?? 0) + 1 : (max ?? 1)],
+            },
+          ]),
+        ),
+        series: [
+          {},
+          ...series.map(({ label, colour: name, fill, bars, unit }) => ({
+            label,
+            scale: unit,
+            stroke: colour(name),
+            width: 1.6,
+            points: { show: false },
+            ...(bars ? { paths: uPlot.paths.bars!({ size: [0.72, 40], radius: 0.15 }) } : {}),
+            ...(fill || bars ? { fill: `${colour(name)}${bars ? "" : "26"}` } : {}),
+          })),
+        ],
+        axes: [
+          {
+            ...axis,
+            grid: { show: false },
+            size: 26,
+            ...(props.dayTicks
+              ? {}
+              : { values: (_: uPlot, ticks: number[]) => ticks.map((s) => clock(s * 1000)) }),
+            space: 64,
+          },
+          ...units.map((unit, index) => ({
+            ...axis,
+            scale: unit,
+            side: index === 0 ? 3 : 1,
+            grid: index === 0 ? grid : { show: false },
+            size: 54,
+            space: 34,
+            values: (_: uPlot, ticks: number[]) => ticks.map((value) => props.format(value, unit)),
+          })),
+        ],
+        hooks: {
+          setCursor: [
+            (self: uPlot) => {
+              const index = self.cursor.idx;
+              const over = index !== null && index !== undefined && (self.cursor.left ?? -1) >= 0;
+              props.onCursor?.(over ? times[index]! * 1000 : null);
+            },
+          ],
+        },
+      },
+      [times, ...series.map(({ values }) => values)],
+      element,
+    );
+    const observer = new ResizeObserver(() =>
+      plot.setSize({ width: element.clientWidth, height }),
+    );
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      plot.destroy();
+    };
+  }, [times, series, height, isDark]);
+
+  return <div class="chart" ref={box} role="img" aria-label={props.label} style={{ height: `${height}px` }} />;
+}

@@ -1,0 +1,130 @@
+// What people say of devices: a name and a vehicle.
+
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+
+import { change } from "../api/client";
+import { NO_FILTER, type Unit, shown } from "../state/fleet";
+import { useLive } from "../state/live";
+import { t } from "../text/language";
+import { Empty, Failure, StatusDot, reason } from "../ui/basics";
+
+const MOST_SHOWN = 200;
+
+export function DevicesAdmin(): JSX.Element {
+  const source = useLive();
+  const form = useRef<HTMLFormElement>(null);
+  const [text, setText] = useState("");
+  const [failed, setFailed] = useState<string | null>(null);
+  const units = source ? shown(source.fleet, { ...NO_FILTER, text }, "name") : [];
+
+  const put = async (id: string, name: string, vehicle: string): Promise<boolean> => {
+    setFailed(null);
+    try {
+      await change("PATCH", `/api/v1/devices/${id}/`, { name, vehicle });
+      source?.refresh();
+      return true;
+    } catch (error) {
+      setFailed(reason(error));
+      return false;
+    }
+  };
+  const add = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    const data = new FormData(form.current!);
+    const field = (name: string): string => String(data.get(name) ?? "").trim();
+    if (await put(field("id").toUpperCase(), field("name"), field("vehicle"))) form.current?.reset();
+  };
+
+  return (
+    <>
+      <section class="card">
+        <h2>{t("admin.device.add")}</h2>
+        <form class="form-row" ref={form} onSubmit={(event) => void add(event)}>
+          <label class="field">
+            <span>{t("admin.device.id")}</span>
+            <input name="id" class="mono" required pattern="[0-9A-Fa-f]{6}" title={t("admin.device.id.hint")} />
+          </label>
+          <label class="field grow">
+            <span>{t("admin.name")}</span>
+            <input name="name" required maxLength={100} />
+          </label>
+          <label class="field grow">
+            <span>{t("admin.vehicle")}</span>
+            <input name="vehicle" maxLength={100} />
+          </label>
+          <button type="submit" class="button primary">
+            {t("admin.add")}
+          </button>
+        </form>
+        {failed && <Failure text={failed} />}
+      </section>
+      <input
+        type="search"
+        aria-label={t("fleet.search")}
+        placeholder={t("fleet.search")}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+      {units.length === 0 && <Empty title={t("fleet.none")} />}
+      {units.length > 0 && (
+        <div class="table-scroll" tabIndex={0} role="region" aria-label={t("admin.devices")}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t("admin.device.id")}</th>
+                <th scope="col">{t("admin.name")}</th>
+                <th scope="col">{t("admin.vehicle")}</th>
+                <th scope="col">{t("admin.groups")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {units.slice(0, MOST_SHOWN).map((unit) => (
+                <Row key={unit.id} unit={unit} put={put} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Saved when a field is left, if it changed. */
+function Row(props: {
+  unit: Unit;
+  put: (id: string, name: string, vehicle: string) => Promise<boolean>;
+}): JSX.Element {
+  const { unit, put } = props;
+  const name = unit.name === unit.id ? "" : unit.name;
+  const vehicle = unit.vehicle ?? "";
+  return (
+    <tr>
+      <td>
+        <span class="with-dot">
+          <StatusDot status={unit.status} />
+          <a class="mono" href={`#/device/${unit.id}`}>
+            {unit.id}
+          </a>
+        </span>
+      </td>
+      <td>
+        <input
+          aria-label={`${t("admin.name")} ${unit.id}`}
+          defaultValue={name}
+          maxLength={100}
+          onChange={(event) => void put(unit.id, event.currentTarget.value, vehicle)}
+        />
+      </td>
+      <td>
+        <input
+          aria-label={`${t("admin.vehicle")} ${unit.id}`}
+          defaultValue={vehicle}
+          maxLength={100}
+          onChange={(event) => void put(unit.id, name, event.currentTarget.value)}
+        />
+      </td>
+      <td>{unit.groups.join(", ")}</td>
+    </tr>
+  );
+}

@@ -1,0 +1,248 @@
+// A day of a device: its way on the map, charts whose cursor moves along it,
+// trips and stops, events, and files to take away.
+
+import type { JSX } from "preact";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+
+import { download } from "../api/client";
+import { type Happening, type Range, type Stop, type Trip, events, rows, stops, trips } from "../api/history";
+import type { Row } from "../api/types";
+import { boundsOf } from "../map/bounds";
+import { markerName } from "../map/icons";
+import { fleetMap } from "../state/app";
+import { useCell } from "../state/cell";
+import { linesOf, momentAt, thinned, trackOf } from "../state/track";
+import type { Key } from "../text/en";
+import * as format from "../text/format";
+import { t } from "../text/language";
+import { Empty, Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { Chart, type Series } from "../ui/chart";
+import { Icon } from "../ui/icons";
+
+interface Day {
+  rows: Row[];
+  trips: Trip[];
+  stops: Stop[];
+  events: Happening[];
+}
+
+/** Points of a chart: twice what the panel has pixels. */
+const CHART_POINTS = 900;
+const FORMATS = ["csv", "gpx", "kml", "geojson", "ndjson", "json"] as const;
+
+export function DeviceDay({ id, range }: { id: string; range: Range }): JSX.Element {
+  const [loaded, again] = useLoad<Day>(`${id}${range.fromMs}`, async (signal) => {
+    const zone = format.zone();
+    const [dayRows, dayTrips, dayStops, dayEvents] = await Promise.all([
+      rows(id, range, signal),
+      trips(id, range, zone, signal),
+      stops(id, range, zone, signal),
+      events(id, range, zone, signal),
+    ]);
+    return { rows: dayRows, trips: dayTrips, stops: dayStops, events: dayEvents };
+  });
+  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
+  if (!loaded.value) return <Spinner />;
+  if (loaded.value.rows.length === 0) return <Empty title={t("device.norows")} />;
+  return <DayOf id={id} range={range} day={loaded.value} />;
+}
+
+function DayOf({ id, range, day }: { id: string; range: Range; day: Day }): JSX.Element {
+  const map = useCell(fleetMap);
+  const track = useMemo(() => trackOf(day.rows), [day]);
+
+  useEffect(() => {
+    if (!map) return;
+    map.setShape({
+      lines: linesOf(track, "whole"),
+      stops: day.stops.flatMap((stop) =>
+        stop.at ? [{ id: stop.start, at: [stop.at.longitude, stop.at.latitude] as [number, number] }] : [],
+      ),
+    });
+    const box = boundsOf(track);
+    if (box) map.fit(box, { maxZoom: 15 });
+    return () => fleetMap.value?.setShape(null);
+  }, [map, track]);
+
+  const onCursor = useCallback(
+    (cursorMs: number | null) => {
+      const moment = cursorMs === null ? null : momentAt(track, cursorMs);
+      if (moment) {
+        map?.setFocus({ ...moment, icon: markerName("online", true), turn: moment.directionDeg });
+      }
+    },
+    [map, track],
+  );
+
+  return (
+    <>
+      <Charts rows={day.rows} onCursor={onCursor} />
+      <h2>{t("device.trips")}</h2>
+      <Timeline trips={day.trips} stops={day.stops} />
+      <h2>{t("device.events")}</h2>
+      <Events events={day.events} />
+      <h2>{t("device.export")}</h2>
+      <Export id={id} range={range} />
+    </>
+  );
+}
+
+function Charts({ rows, onCursor }: { rows: Row[]; onCursor: (ms: number | null) => void }): JSX.Element {
+  const [moment, setMoment] = useState<Row | null>(null);
+  const [times, series, byTime] = useMemo(() => {
+    const some = thinned(rows, CHART_POINTS);
+    const seconds = some.map((row) => Date.parse(row.recorded_at) / 1000);
+    const made: Series[] = [
+      {
+        label: t("device.speed"),
+        colour: "--accent",
+        fill: true,
+        unit: "km/h",
+        values: some.map((row) => (row.gps_fix ? row.speed_kmh : null)),
+      },
+      {
+        label: t("device.odometer"),
+        colour: "--late-dot",
+        unit: "km",
+        values: some.map((row) => row.odometer_m / 1000),
+      },
+    ];
+    return [seconds, made, new Map(some.map((row, index) => [seconds[index]! * 1000, row]))];
+  }, [rows]);
+  return (
+    <figure class="figure">
+      <figcaption>
+        <span class="key key-speed">{t("device.speed")}</span>
+        <span class="key key-odometer">{t("device.odometer")}</span>
+        <span class="figure-now">
+          {moment && (
+            <>
+              <Time ms={Date.parse(moment.recorded_at)} as="time" /> · {format.speed(moment.speed_kmh)} ·{" "}
+              {format.distance(moment.odometer_m)}
+            </>
+          )}
+        </span>
+      </figcaption>
+      <Chart
+        times={times}
+        series={series}
+        height={168}
+        label={`${t("device.speed")}, ${t("device.odometer")}`}
+        format={(value, unit) => (unit === "km" ? format.count(Math.round(value)) : String(value))}
+        onCursor={(cursorMs) => {
+          setMoment(cursorMs === null ? null : (byTime.get(cursorMs) ?? null));
+          onCursor(cursorMs);
+        }}
+      />
+    </figure>
+  );
+}
+
+type Entry = { kind: "trip"; at: number; trip: Trip } | { kind: "stop"; at: number; stop: Stop };
+
+function Timeline({ trips: all, stops: stands }: { trips: Trip[]; stops: Stop[] }): JSX.Element {
+  const map = useCell(fleetMap);
+  const entries: Entry[] = [
+    ...all.map((trip): Entry => ({ kind: "trip", at: Date.parse(trip.start), trip })),
+    ...stands.map((stop): Entry => ({ kind: "stop", at: Date.parse(stop.start), stop })),
+  ].sort((a, b) => a.at - b.at);
+  if (entries.length === 0) return <p class="none">{t("trips.none")}</p>;
+  return (
+    <ol class="timeline">
+      {entries.map((entry) => {
+        const one = entry.kind === "trip" ? entry.trip : entry.stop;
+        const place = entry.kind === "trip" ? entry.trip.from : entry.stop.at;
+        return (
+          <li key={`${entry.kind}${one.start}`} class={`timeline-${entry.kind}`}>
+            <button
+              type="button"
+              disabled={!place}
+              onClick={() => place && map?.goTo(place.longitude, place.latitude, 14)}
+            >
+              <span class="timeline-when">
+                <Time ms={Date.parse(one.start)} as="clock" />
+                <span>
+                  {one.open ? t("trip.ongoing") : <Time ms={Date.parse(one.end)} as="clock" />}
+                </span>
+              </span>
+              <span class="timeline-what">
+                <strong>{t(`trip.${entry.kind}` as Key)}</strong>
+                <span class="unit-sub">
+                  {format.duration(one.duration_s)}
+                  {entry.kind === "trip" && ` · ${format.speed(entry.trip.max_speed_kmh)}`}
+                  {entry.kind === "trip" && entry.trip.unobserved && ` · ${t("trip.unobserved")}`}
+                  {entry.kind === "stop" && entry.stop.idle_s > 0 &&
+                    ` · ${t("col.idle")} ${format.duration(entry.stop.idle_s)}`}
+                </span>
+              </span>
+              {entry.kind === "trip" && (
+                <span class="timeline-far">{format.distance(entry.trip.distance_m)}</span>
+              )}
+            </button>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+export function eventDetail(event: Happening): string {
+  if (event.peak_kmh !== undefined) return format.speed(event.peak_kmh);
+  if (event.jump_m !== undefined) return format.distance(event.jump_m);
+  return event.duration_s ? format.duration(event.duration_s) : event.open ? t("trip.ongoing") : "";
+}
+
+function Events({ events: all }: { events: Happening[] }): JSX.Element {
+  const [most, setMost] = useState(12);
+  if (all.length === 0) return <p class="none">{t("event.none")}</p>;
+  return (
+    <>
+      <ul class="events">
+        {all.slice(0, most).map((event, index) => (
+          <li key={index}>
+            <Time ms={Date.parse(event.start)} as="time" />
+            <span>{t(`event.${event.event}` as Key)}</span>
+            <span class="unit-sub">{eventDetail(event)}</span>
+          </li>
+        ))}
+      </ul>
+      {all.length > most && (
+        <button type="button" class="button small" onClick={() => setMost(most + 50)}>
+          {t("device.more")}
+        </button>
+      )}
+    </>
+  );
+}
+
+export function Export({ id, range }: { id: string; range: Range }): JSX.Element {
+  const [failed, setFailed] = useState<string | null>(null);
+  const save = async (name: string): Promise<void> => {
+    setFailed(null);
+    const query = {
+      device_id: id,
+      from: Math.floor(range.fromMs / 1000),
+      to: Math.floor(range.toMs / 1000),
+      format: name,
+      ...(name === "json" || name === "ndjson" || name === "geojson" ? { limit: 100_000 } : {}),
+    };
+    try {
+      await download("/api/v1/report/", query, `positions-${id}.${name}`);
+    } catch (error) {
+      setFailed(reason(error));
+    }
+  };
+  return (
+    <>
+      <div class="exports">
+        {FORMATS.map((name) => (
+          <button type="button" class="button small" key={name} onClick={() => void save(name)}>
+            <Icon name="download" size={14} />
+            {name === "geojson" ? "GeoJSON" : name.toUpperCase()}
+          </button>
+        ))}
+      </div>
+      {failed && <Failure text={failed} />}
+    </>
+  );
+}

@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+
+import type { Row } from "../../src/api/types";
+import {
+  SILENT_MS,
+  advance,
+  indexAt,
+  linesOf,
+  momentAt,
+  splitAt,
+  thinned,
+  trackOf,
+  turned,
+} from "../../src/state/track";
+
+const T0 = Date.parse("2026-07-01T12:00:00Z");
+
+function row(afterS: number, longitude: number, more: Partial<Row> = {}): Row {
+  const at = new Date(T0 + afterS * 1000).toISOString();
+  return {
+    device_id: "0A3F73",
+    recorded_at: at,
+    received_at: at,
+    latitude: -19,
+    longitude,
+    speed_kmh: 40,
+    direction_deg: 90,
+    odometer_m: 0,
+    hour_meter_min: 0,
+    ignition: true,
+    gps_fix: true,
+    historical: false,
+    ...more,
+  };
+}
+
+describe("a track", () => {
+  it("is made of rows with a fix", () => {
+    const track = trackOf([row(0, -43), row(10, 0, { gps_fix: false }), row(20, -42)]);
+    expect(track.map((point) => point.longitude)).toEqual([-43, -42]);
+  });
+
+  it("says where the device was, between fixes too", () => {
+    const track = trackOf([row(0, -43), row(10, -42, { speed_kmh: 60 })]);
+    expect(momentAt(track, T0 + 5000)).toMatchObject({ longitude: -42.5, speedKmh: 50, silent: false });
+    expect(momentAt(track, T0 - 5000)).toMatchObject({ longitude: -43 });
+    expect(momentAt(track, T0 + 60_000)).toMatchObject({ longitude: -42, silent: false });
+    expect(momentAt([], T0)).toBeNull();
+  });
+
+  it("knows no speed where it was silent", () => {
+    const track = trackOf([row(0, -43), row(SILENT_MS / 1000 + 1, -42)]);
+    expect(momentAt(track, T0 + 60_000)).toMatchObject({ silent: true, speedKmh: null });
+    expect(linesOf(track, "whole")).toEqual([{ part: "silent", points: [[-43, -19], [-42, -19]] }]);
+  });
+
+  it("is cut where it is now", () => {
+    const track = trackOf([row(0, -43), row(10, -42), row(20, -41)]);
+    const lines = splitAt(track, T0 + 15_000);
+    expect(lines.find((line) => line.part === "travelled")?.points).toEqual([
+      [-43, -19], [-42, -19], [-41.5, -19],
+    ]);
+    expect(lines.find((line) => line.part === "ahead")?.points).toEqual([[-42, -19], [-41, -19]]);
+  });
+
+  it("is found by time", () => {
+    const track = [{ ms: 10 }, { ms: 20 }, { ms: 20 }, { ms: 30 }];
+    expect([5, 10, 15, 20, 99].map((ms) => indexAt(track, ms))).toEqual([-1, 0, 0, 2, 3]);
+  });
+});
+
+describe("replaying", () => {
+  it("goes by time, not by point, and ends", () => {
+    expect(advance(0, 16, 600, 1_000_000)).toBe(9600);
+    expect(advance(999_000, 16, 600, 1_000_000)).toBe(1_000_000);
+  });
+
+  it("turns the short way round", () => {
+    expect(turned(350, 10, 0.5)).toBe(0);
+    expect(turned(10, 350, 0.5)).toBe(0);
+    expect(turned(0, 90, 0.5)).toBe(45);
+  });
+});
+
+describe("thinning", () => {
+  it("keeps both ends and the order", () => {
+    const values = Array.from({ length: 1000 }, (_, index) => index);
+    const some = thinned(values, 10);
+    expect(some).toHaveLength(10);
+    expect([some[0], some[9]]).toEqual([0, 999]);
+    expect([...some].sort((a, b) => a - b)).toEqual(some);
+    expect(thinned([1, 2], 10)).toEqual([1, 2]);
+  });
+});
