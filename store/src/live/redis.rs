@@ -17,13 +17,16 @@ use redis::{Client, ErrorKind, Pipeline, ServerErrorKind, TlsCertificates};
 
 use self::connection::{Connection, Fault};
 use self::loss::Claim;
+use self::reader::Reader;
 use super::entry::coalesce;
+use super::stream::{IDS_A_MS, KEPT, Moved};
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
 mod connection;
 mod fault;
 mod loss;
+mod reader;
 mod value;
 
 /// Distinct hash tags: a few dozen, so that a batch of 1000 has some twenty keys a tag.
@@ -56,6 +59,7 @@ pub struct RedisLive {
     ttl_ms: u64,
     clock: Clock,
     claim: Mutex<Option<Claim>>,
+    reader: Reader,
 }
 
 impl RedisLive {
@@ -77,6 +81,7 @@ impl RedisLive {
         };
         let client = client.map_err(|error| fault::store_error(&error, options.answer_within))?;
         Ok(Self {
+            reader: Reader::new(client.clone(), options.answer_within),
             connection: Connection::new(client, options.answer_within),
             script: redis::Script::new(include_str!("redis/merge.lua")),
             ttl_ms: ttl_ms.min(value::LATEST_MS),
@@ -108,11 +113,13 @@ impl RedisLive {
         now_ms: u64,
     ) -> Pipeline {
         for call in entries.chunks(KEYS_A_CALL) {
-            let command = commands.cmd("EVALSHA").arg(self.script.get_hash()).arg(call.len());
+            let command = commands.cmd("EVALSHA").arg(self.script.get_hash());
+            command.arg(call.len() + 2).arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY);
             for entry in call {
                 command.arg(key(entry.device));
             }
             command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms);
+            command.arg(KEPT).arg(now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS));
             for entry in call {
                 command.arg(value::encode(entry));
             }
@@ -166,6 +173,10 @@ impl LiveStore for RedisLive {
 
     fn ttl_ms(&self) -> u64 {
         self.ttl_ms
+    }
+
+    async fn moved_after(&self, id: u64) -> Result<Vec<Moved>, StoreError> {
+        self.reader.after(id, self.clock.now_ms()).await
     }
 
     async fn first_use(&self, word: &str, within_ms: u64) -> Result<bool, StoreError> {

@@ -21,7 +21,8 @@ pub(super) const KEPT: usize = 100_000;
 /// Entries handed to a reader at once: 2 MB.
 pub(super) const READ_AT_ONCE: usize = 10_000;
 /// A reader that finds nothing waits this long, then is told so.
-pub(super) const WAIT: Duration = Duration::from_secs(2);
+pub(super) const WAIT: Duration = Duration::from_millis(WAIT_MS);
+pub(super) const WAIT_MS: u64 = 2_000;
 /// Ids a millisecond, so that a stream made anew begins beyond the old one's
 /// last id as long as no more than a million entries a second came. The ids
 /// then stay exact as a double, all that Redis' scripts have, until the year 2248.
