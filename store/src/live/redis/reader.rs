@@ -77,7 +77,7 @@ impl Reader {
         id: u64,
         now_ms: u64,
     ) -> Result<(MultiplexedConnection, Vec<Moved>), RedisError> {
-        let beyond = now_ms.saturating_mul(IDS_A_MS).max(id);
+        let beyond = now_ms.saturating_mul(IDS_A_MS).max(id.saturating_add(1));
         let mut ask = redis::cmd("EVAL");
         ask.arg(FOLLOW).arg(1).arg(COUNTER_KEY).arg(id).arg(beyond);
         let known: bool = ask.query_async(&mut connection).await?;
