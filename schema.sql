@@ -124,6 +124,7 @@ CREATE TABLE IF NOT EXISTS users (
     name          VARCHAR(255)     NOT NULL,
     password_hash VARCHAR(255)     NOT NULL,
     role          VARCHAR(16)      NOT NULL DEFAULT 'viewer',
+    disabled      TINYINT UNSIGNED NOT NULL DEFAULT 0,
     created_at_ms BIGINT UNSIGNED  NOT NULL,
     PRIMARY KEY (id),
     UNIQUE KEY users_email (email)
@@ -251,6 +252,49 @@ CREATE TABLE IF NOT EXISTS leases (
     holder   VARCHAR(64)     NOT NULL,
     until_ms BIGINT UNSIGNED NOT NULL,
     PRIMARY KEY (name)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Who is signed in: a row for each session, none once it has ended. A refresh
+-- token is the family's 128 random bits and 256 of its own; kept is SHA-256 of
+-- both, of the token before, and what the one was made from the other with.
+CREATE TABLE IF NOT EXISTS sessions (
+    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    user_id       BIGINT UNSIGNED NOT NULL,
+    family_hash   VARBINARY(32)   NOT NULL,
+    secret_hash   VARBINARY(32)   NOT NULL,
+    previous_hash VARBINARY(32)   NULL,
+    nonce         VARBINARY(32)   NULL,
+    created_at_ms BIGINT UNSIGNED NOT NULL,
+    used_at_ms    BIGINT UNSIGNED NOT NULL,
+    expires_at_ms BIGINT UNSIGNED NOT NULL,
+    user_agent    VARCHAR(255)    NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY sessions_family (family_hash),
+    KEY sessions_user (user_id)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- What people hand out: kind is token or share (a link, of whose secret the
+-- SHA-256 is kept). Devices are hex ids and scopes are words, with commas.
+CREATE TABLE IF NOT EXISTS scoped_tokens (
+    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    user_id       BIGINT UNSIGNED NOT NULL,
+    kind          VARCHAR(16)     NOT NULL,
+    name          VARCHAR(255)    NOT NULL,
+    devices       VARCHAR(1024)   NOT NULL,
+    scopes        VARCHAR(64)     NOT NULL,
+    secret_hash   VARBINARY(32)   NULL,
+    created_at_ms BIGINT UNSIGNED NOT NULL,
+    expires_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY scoped_tokens_secret (secret_hash),
+    KEY scoped_tokens_user (user_id)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Tokens that make the first account an admin's; none once there is one.
+CREATE TABLE IF NOT EXISTS setup_tokens (
+    secret_hash   VARBINARY(32)   NOT NULL,
+    offered_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (secret_hash)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The versions of this schema that were applied.

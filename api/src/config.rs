@@ -11,10 +11,14 @@ pub struct ApiConfig {
     pub first_is_admin: bool,
     /// Whether people may make accounts themselves.
     pub registration_open: bool,
-    /// How long a token is good for.
+    /// How long an access token is good for.
     pub token_life: Duration,
     /// How long a device counts as there after it was heard: the live store's TTL.
     pub live_ttl: Duration,
+    /// How long a session goes on after its refresh token was used last.
+    pub refresh_life: Duration,
+    /// Whether browsers reach the API by https, so that the cookie is for https only.
+    pub https: bool,
     /// A request without an answer after this gets 503. A report that has
     /// begun to stream is not counted; there `write_stall` holds.
     pub request_timeout: Duration,
@@ -49,8 +53,10 @@ impl Default for ApiConfig {
         Self {
             first_is_admin: true,
             registration_open: true,
-            token_life: Duration::from_secs(3600),
             live_ttl: Duration::from_secs(300),
+            token_life: Duration::from_secs(900),
+            refresh_life: Duration::from_secs(30 * 86_400),
+            https: false,
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_secs(15),

@@ -24,14 +24,15 @@ mod state;
 mod stream;
 mod upstream;
 
-pub use access::Right;
+pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use config::ApiConfig;
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{
-    MIN_SECRET_BYTES, SECRET_FILE, SecretError, SecretSource, TokenSecret, secret_source,
+    MIN_SECRET_BYTES, SECRET_FILE, SecretError, SecretSource, TokenSecret, TokenSecrets,
+    secret_source,
 };
 pub use serve::serve;
 pub use state::{ApiState, Stores};

@@ -31,7 +31,13 @@ pub enum Kind {
     Unauthorized,
     /// E-mail address or password is wrong.
     WrongCredentials,
-    /// The account's role does not allow it.
+    /// The refresh token is unknown, was used before, or has expired.
+    WrongRefreshToken,
+    /// The share link is unknown, was revoked, or has expired.
+    WrongShare,
+    /// Too many attempts from one address.
+    TooManyAttempts,
+    /// The account's role or the token's purpose does not allow it.
     Forbidden,
     /// `X-User-Id` is not the token's user.
     WrongUser,
@@ -45,6 +51,8 @@ pub enum Kind {
     UnknownGroup,
     /// Nobody has heard of the device.
     UnknownDevice,
+    /// The caller has nothing of this number.
+    UnknownId,
     /// No such path.
     NotFound,
     /// The path exists, but not with this method.
@@ -91,6 +99,13 @@ impl Kind {
             Self::WrongCredentials => {
                 ("wrong-credentials", StatusCode::UNAUTHORIZED, "Wrong e-mail address or password")
             }
+            Self::WrongRefreshToken => {
+                ("wrong-refresh-token", StatusCode::UNAUTHORIZED, "The session is over")
+            }
+            Self::WrongShare => ("wrong-share", StatusCode::UNAUTHORIZED, "The link is not good"),
+            Self::TooManyAttempts => {
+                ("too-many-attempts", StatusCode::TOO_MANY_REQUESTS, "Too many attempts")
+            }
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
             Self::WrongUser => ("wrong-user", StatusCode::FORBIDDEN, "Another user's token"),
             Self::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The address is taken"),
@@ -98,6 +113,7 @@ impl Kind {
             Self::TooMany => ("too-many", StatusCode::CONFLICT, "Too many"),
             Self::UnknownGroup => ("unknown-group", StatusCode::NOT_FOUND, "Unknown group"),
             Self::UnknownDevice => ("unknown-device", StatusCode::NOT_FOUND, "Unknown device"),
+            Self::UnknownId => ("unknown-id", StatusCode::NOT_FOUND, "Unknown number"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "No such path"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -144,7 +160,11 @@ impl Kind {
     const fn blames(self) -> bool {
         matches!(
             self,
-            Self::InvalidParameter | Self::InvalidField | Self::UnknownDevice | Self::UnknownGroup
+            Self::InvalidParameter
+                | Self::InvalidField
+                | Self::UnknownDevice
+                | Self::UnknownGroup
+                | Self::UnknownId
         )
     }
 
@@ -164,6 +184,13 @@ pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
     parameter: Option<Cow<'static, str>>,
+    retry_after_s: Option<u64>,
+}
+
+/// A fault of ours: logged here, told without its cause.
+pub(crate) fn fault(error: &(impl std::fmt::Display + ?Sized)) -> Problem {
+    tracing::error!(%error, "a request to the API failed");
+    Problem::new(Kind::Internal, "The server could not do this; its log says why.")
 }
 
 /// Names in an answer are cut here, so that a hostile name does not come back whole.
@@ -172,7 +199,8 @@ const LONGEST_NAME: usize = 64;
 impl Problem {
     /// A problem that no parameter is to blame for.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), parameter: None }
+        let retry_after_s = (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
+        Self { kind, detail: detail.into(), parameter: None, retry_after_s }
     }
 
     /// A query parameter or header is at fault.
@@ -261,14 +289,14 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
         set(header::CONTENT_TYPE, "application/problem+json");
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            set(header::RETRY_AFTER, "5");
-        }
         if self.kind == Kind::UpgradeRequired {
             set(header::UPGRADE, "websocket");
         }
         if self.kind == Kind::Unauthorized {
             set(header::WWW_AUTHENTICATE, "Bearer realm=\"nemeses\"");
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

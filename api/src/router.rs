@@ -19,7 +19,9 @@ use crate::input::Params;
 use crate::openapi::{self, Doc};
 use crate::page;
 use crate::problem::{Kind, Problem};
-use crate::routes::{api_v1, healthz, login, openapi_json, readyz, register_user};
+use crate::routes::{
+    api_v1, healthz, login, logout, openapi_json, readyz, register_user, share_open, token_refresh,
+};
 use crate::state::ApiState;
 use crate::stream::{Holder, redeem};
 
@@ -95,7 +97,10 @@ fn delete<H: Handler<T, ApiState>, T: 'static>(
 
 /// Every route. Each works with and without a slash at the end.
 fn table() -> Vec<Route> {
-    use api_v1::{books, devices, groups, location, locations, lookup, report, stream};
+    use api_v1::{
+        books, devices, groups, location, locations, lookup, me, report, sessions, shares, stream,
+        tokens,
+    };
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -107,6 +112,39 @@ fn table() -> Vec<Route> {
         // Accounts and tokens.
         route("/register/user", [post(Right::Open, register_user::post, register_user::doc)]),
         route("/login", [post(Right::Open, login::post, login::doc)]),
+        route("/token/refresh", [post(Right::Open, token_refresh::post, token_refresh::doc)]),
+        route("/logout", [post(Right::Open, logout::post, logout::doc)]),
+        route("/token/logout", [post(Right::Open, logout::post, logout::doc_in_token)]),
+        route("/share/open", [post(Right::Open, share_open::post, share_open::doc)]),
+        // People and what they hand out.
+        route("/api/v1/me", [get(Right::SignedIn, me::get, me::doc)]),
+        route("/api/v1/sessions", [get(Right::Own, sessions::get, sessions::doc)]),
+        route(
+            "/api/v1/sessions/{session_id}",
+            [delete(Right::Own, sessions::delete, sessions::doc_of_delete)],
+        ),
+        route(
+            "/api/v1/tokens",
+            [
+                get(Right::Own, tokens::get, tokens::doc),
+                post(Right::Own, tokens::post, tokens::doc_of_post),
+            ],
+        ),
+        route(
+            "/api/v1/tokens/{token_id}",
+            [delete(Right::Own, tokens::delete, tokens::doc_of_delete)],
+        ),
+        route(
+            "/api/v1/shares",
+            [
+                get(Right::Own, shares::get, shares::doc),
+                post(Right::Own, shares::post, shares::doc_of_post),
+            ],
+        ),
+        route(
+            "/api/v1/shares/{share_id}",
+            [delete(Right::Own, shares::delete, shares::doc_of_delete)],
+        ),
         // For those who signed in.
         route("/api/v1/location", [get(Right::Devices, location::get, location::doc)]),
         route("/api/v1/report", [get(Right::Devices, report::get, report::doc)]),
@@ -251,6 +289,7 @@ async fn answer(
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     state.requests.answered(path, response.status(), begun.elapsed());
     response
 }
@@ -265,9 +304,9 @@ async fn authorize(
         Principal::Anyone
     } else {
         let holder = holder(&state, right, request.uri(), request.headers()).await?;
-        let principal = auth::of_user(&state, holder.user_id).await?;
+        let standing = state.standing(holder.user_id, holder.credential).await?;
         request.extensions_mut().insert(holder);
-        principal
+        Principal::User(standing)
     };
     principal.must(right)?;
     request.extensions_mut().insert(principal);
@@ -286,8 +325,8 @@ async fn holder(
     {
         return redeem(state, &ticket).await;
     }
-    let Accepted { user_id, expires_at } = auth::accepted(state, headers)?;
-    Ok(Holder { user_id, expires_at })
+    let Accepted { user_id, credential, expires_at } = auth::bearer_of(state, headers)?;
+    Ok(Holder { user_id, credential, expires_at })
 }
 
 async fn not_found() -> Problem {

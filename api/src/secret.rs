@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
 /// HS256 wants a key at least as long as its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -72,6 +73,29 @@ impl TokenSecret {
     /// The key's bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The name by which tokens say that they are signed with it (`kid`): 64 bits
+    /// of a hash, which tell it from others and nothing else.
+    pub(crate) fn id(&self) -> String {
+        let hash = Sha256::new().chain_update("nemeses kid ").chain_update(&self.0).finalize();
+        hex::encode(&hash[..8])
+    }
+}
+
+/// The secret that signs, and the one before it, which still checks, so that a
+/// change signs nobody out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSecrets {
+    /// Signs and checks.
+    pub current: TokenSecret,
+    /// Only checks.
+    pub previous: Option<TokenSecret>,
+}
+
+impl From<TokenSecret> for TokenSecrets {
+    fn from(current: TokenSecret) -> Self {
+        Self { current, previous: None }
     }
 }
 
@@ -260,5 +284,7 @@ mod tests {
     fn the_secret_does_not_show() {
         let secret = TokenSecret::from_text(GOOD).unwrap();
         assert_eq!(format!("{secret:?}"), "TokenSecret(..)");
+        assert_eq!(secret.id().len(), 16);
+        assert_ne!(secret.id(), TokenSecret::from_text(&GOOD.replace('0', "x")).unwrap().id());
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use nemeses_runtime::{Clock, Registry};
-use nemeses_store::history::{Books, Database, Devices, Groups, History, Users};
+use nemeses_store::history::{
+    Books, Database, Devices, Groups, History, ScopedTokens, Sessions, Users,
+};
 use nemeses_store::live::LiveStore;
 
 use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::config::ApiConfig;
 use crate::metrics::Requests;
-use crate::secret::TokenSecret;
+use crate::secret::TokenSecrets;
 use crate::stream::{Hub, Tickets};
 use crate::upstream::Upstream;
 
@@ -28,6 +30,10 @@ pub struct Stores {
     pub devices: Arc<dyn Devices>,
     /// The groups of devices.
     pub groups: Arc<dyn Groups>,
+    /// Who is signed in.
+    pub sessions: Arc<dyn Sessions>,
+    /// What people have handed out.
+    pub tokens: Arc<dyn ScopedTokens>,
 }
 
 impl Stores {
@@ -40,6 +46,8 @@ impl Stores {
             books: database.books(),
             devices: database.devices(),
             groups: database.groups(),
+            sessions: database.sessions(),
+            tokens: database.tokens(),
         }
     }
 }
@@ -68,7 +76,7 @@ impl ApiState {
     /// When the system has no randomness.
     pub fn new(
         stores: Stores,
-        secret: &TokenSecret,
+        secrets: &TokenSecrets,
         clock: Clock,
         config: ApiConfig,
     ) -> anyhow::Result<Self> {
@@ -76,9 +84,9 @@ impl ApiState {
         Ok(Self {
             stores,
             clock,
-            tickets: Arc::new(Tickets::new(secret)),
+            tickets: Arc::new(Tickets::new(&secrets.current)),
             hub: Arc::new(hub),
-            tokens: Arc::new(Tokens::new(secret, config.token_life)),
+            tokens: Arc::new(Tokens::new(secrets)),
             known_access: Arc::default(),
             passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
             live: Arc::new(Upstream::live(config.store_timeout)),

@@ -351,6 +351,7 @@ mod tests {
             name: "A".into(),
             password_hash: String::new(),
             role,
+            disabled: false,
             created_at_ms: 0,
         };
         let devices = ["000005".to_owned(), "0A3F73".to_owned()];

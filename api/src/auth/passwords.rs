@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, fault};
 
 /// Requests that may wait for a turn. At 30 ms a password and one at a time the
 /// last of 64 waits 2 s; whoever comes after them is told to come back.
@@ -62,10 +62,7 @@ impl Passwords {
     /// The PHC string of a password.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
         let made = self.in_turn(move || hash(&password)).await?;
-        made.map_err(|error| {
-            tracing::error!(%error, "a password could not be hashed");
-            fault()
-        })
+        made.map_err(|error| fault(&error))
     }
 
     /// Whether the password is the one of the hash. Without a hash the answer is
@@ -92,20 +89,14 @@ impl Passwords {
                 "Too many people are signing in at the moment. Try again soon.",
             )
         })?;
-        let turn = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| fault())?;
+        let turn =
+            Arc::clone(&self.hashing).acquire_owned().await.map_err(|error| fault(&error))?;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work()
         });
-        done.await.map_err(|error| {
-            tracing::error!(%error, "password hashing ended early");
-            fault()
-        })
+        done.await.map_err(|error| fault(&error))
     }
-}
-
-fn fault() -> Problem {
-    Problem::new(Kind::Internal, "The server could not do this; its log says why.")
 }
 
 fn hash(password: &str) -> anyhow::Result<String> {

@@ -5,50 +5,105 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use nemeses_store::StoreError;
+use nemeses_store::history::TokenKind;
 
 use super::tokens::{Accepted, Refused, Tokens};
-use crate::access::Principal;
+use crate::access::{Credential, Principal, SignedIn};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
+use crate::state::{ApiState, Stores};
 
 /// How long a request waits for the database when it was answered before: live
 /// positions must stay quick while the history is down.
 const PATIENCE: Duration = Duration::from_millis(500);
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
-/// What the good token says that a request must bear.
-pub(crate) fn accepted(state: &ApiState, headers: &HeaderMap) -> Result<Accepted, Problem> {
+/// Who is behind a request with a token, with what the database says they may do.
+pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, Problem> {
+    let Accepted { user_id, credential, .. } = bearer_of(state, headers)?;
+    state.standing(user_id, credential).await.map(Principal::User)
+}
+
+/// What the token in a request's header stands for, if it does.
+pub(crate) fn bearer_of(state: &ApiState, headers: &HeaderMap) -> Result<Accepted, Problem> {
     check(headers, &state.tokens, state.clock.now_ms() / 1000)
 }
 
-/// A user with what the database says they may do.
-pub(crate) async fn of_user(state: &ApiState, user_id: u64) -> Result<Principal, Problem> {
-    let now_ms = state.clock.now_ms();
-    if let Some(access) = state.known_access.fresh(user_id, now_ms) {
-        return Ok(Principal::User(access));
+impl ApiState {
+    /// What may be done with this credential of the user now, as known for at most
+    /// 2 s. Whoever serves somebody for longer than a request (a stream) asks again
+    /// at least that often and ends when this is refused.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthorized`] when it was revoked or has expired, or the account is
+    /// gone or disabled; [`Kind::HistoryUnavailable`] when nobody can tell.
+    pub async fn standing(
+        &self,
+        user_id: u64,
+        credential: Credential,
+    ) -> Result<Arc<SignedIn>, Problem> {
+        let now_ms = self.clock.now_ms();
+        if let Some(known) = self.known_access.fresh(credential, now_ms) {
+            return of_user(known, user_id);
+        }
+        let asking = self.history.ask(self.read_standing(user_id, credential, now_ms));
+        let answer = if self.known_access.remembers(credential) {
+            let gave_up =
+                |_| Err(Problem::new(Kind::HistoryUnavailable, "Rights cannot be read now."));
+            tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(gave_up)
+        } else {
+            asking.await
+        };
+        match answer {
+            Ok(standing) => {
+                let standing = standing.map(Arc::new);
+                self.known_access.put(credential, standing.as_ref(), now_ms);
+                of_user(standing.ok_or_else(|| over(credential))?, user_id)
+            }
+            Err(problem) if problem.kind() == Kind::HistoryUnavailable => {
+                // By the time now: the wait must not have used the answer's freshness up.
+                let now_ms = self.clock.now_ms();
+                of_user(self.known_access.last(credential, now_ms).ok_or(problem)?, user_id)
+            }
+            Err(problem) => Err(problem),
+        }
     }
-    let asking = state.history.ask(state.stores.users.access(user_id));
-    let answer = if state.known_access.remembers(user_id) {
-        let gave_up = |_| Err(Problem::new(Kind::HistoryUnavailable, "Rights cannot be read now."));
-        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(gave_up)
-    } else {
-        asking.await
+
+    async fn read_standing(
+        &self,
+        user_id: u64,
+        credential: Credential,
+        now_ms: u64,
+    ) -> Result<Option<SignedIn>, StoreError> {
+        let Stores { users, sessions, tokens, .. } = &self.stores;
+        let kind = match credential {
+            Credential::Session(id) => {
+                let (goes_on, access) =
+                    tokio::try_join!(sessions.goes_on(id, user_id, now_ms), users.access(user_id))?;
+                let access = access.filter(|_| goes_on);
+                return Ok(access.map(|access| SignedIn::by_session(user_id, id, access)));
+            }
+            Credential::Token(id) => (id, TokenKind::Token),
+            Credential::Share(id) => (id, TokenKind::Share),
+        };
+        let (token, access) = tokio::try_join!(tokens.get(kind.0, now_ms), users.access(user_id))?;
+        let token = token.filter(|token| (token.user_id, token.kind) == (user_id, kind.1));
+        Ok(token.zip(access).map(|(token, access)| SignedIn::by_token(token, access)))
+    }
+}
+
+/// A credential is one user's; a token that says otherwise is none of ours.
+fn of_user(standing: Arc<SignedIn>, user_id: u64) -> Result<Arc<SignedIn>, Problem> {
+    if standing.user_id == user_id { Ok(standing) } else { Err(over(standing.credential)) }
+}
+
+fn over(credential: Credential) -> Problem {
+    let detail = match credential {
+        Credential::Session(_) => "The session is over, or its account. Sign in again.",
+        Credential::Token(_) => "The token was revoked or has expired.",
+        Credential::Share(_) => "The link was revoked or has expired.",
     };
-    match answer {
-        Ok(access) => {
-            let access = access.map(Arc::new);
-            state.known_access.put(user_id, access.as_ref(), now_ms);
-            access.map(Principal::User).ok_or_else(|| {
-                Problem::new(Kind::Unauthorized, "The account of this token is gone.")
-            })
-        }
-        Err(problem) if problem.kind() == Kind::HistoryUnavailable => {
-            // By the time now: the wait must not have used the answer's freshness up.
-            let now_ms = state.clock.now_ms();
-            state.known_access.last(user_id, now_ms).map(Principal::User).ok_or(problem)
-        }
-        Err(problem) => Err(problem),
-    }
+    Problem::new(Kind::Unauthorized, detail)
 }
 
 /// What a good token says.
@@ -65,7 +120,7 @@ fn check(headers: &HeaderMap, tokens: &Tokens, now_s: u64) -> Result<Accepted, P
         bearer(value).ok_or_else(|| refuse("The header Authorization must read: Bearer TOKEN."))?;
     let accepted = tokens.accept(token, now_s).map_err(|refused| {
         refuse(match refused {
-            Refused::Expired => "The token has expired. Sign in again.",
+            Refused::Expired => "The token has expired. Refresh it, or sign in again.",
             Refused::Invalid => "The token is not valid. Sign in again.",
         })
     })?;
@@ -99,8 +154,11 @@ mod tests {
     const NOW: u64 = 1_600_000_000;
 
     fn tokens() -> Tokens {
-        let secret = TokenSecret::from_text(&"s".repeat(32)).unwrap();
-        Tokens::new(&secret, Duration::from_secs(3600))
+        Tokens::new(&TokenSecret::from_text(&"s".repeat(32)).unwrap().into())
+    }
+
+    fn issued(now_s: u64) -> String {
+        tokens().issue(7, Credential::Session(1), now_s, now_s + 900).unwrap()
     }
 
     fn asked(headers: &[(&'static str, &str)]) -> Result<u64, (Kind, Option<String>)> {
@@ -115,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_good_token_signs_in() {
-        let token = tokens().issue(7, NOW).unwrap();
+        let token = issued(NOW);
         for value in [format!("Bearer {token}"), format!("bearer  {token} ")] {
             assert_eq!(asked(&[("authorization", &value)]), Ok(7));
             assert_eq!(asked(&[("authorization", &value), ("x-user-id", "7")]), Ok(7));
@@ -124,7 +182,7 @@ mod tests {
 
     #[test]
     fn another_users_id_is_refused() {
-        let value = format!("Bearer {}", tokens().issue(7, NOW).unwrap());
+        let value = format!("Bearer {}", issued(NOW));
         let refused = Err((Kind::WrongUser, Some("X-User-Id".to_owned())));
         for user_id in ["8", "", "-7", "7,8", "seven", "99999999999999999999999"] {
             let headers = [("authorization", value.as_str()), ("x-user-id", user_id)];
@@ -136,8 +194,8 @@ mod tests {
 
     #[test]
     fn anything_else_does_not_sign_in() {
-        let token = tokens().issue(7, NOW).unwrap();
-        let expired = format!("Bearer {}", tokens().issue(7, NOW - 3600).unwrap());
+        let token = issued(NOW);
+        let expired = format!("Bearer {}", issued(NOW - 900));
         let good = format!("Bearer {token}");
         let cases: [&[(&'static str, &str)]; 8] = [
             &[],

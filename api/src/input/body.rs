@@ -1,5 +1,7 @@
 //! A JSON body: one object with a few text fields.
 
+use std::ops::RangeInclusive;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,7 +11,7 @@ use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
 /// The fields that nobody has taken yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Fields(Map<String, Value>);
 
 /// A number that a body may set, unset or leave.
@@ -25,21 +27,46 @@ impl FromRequest<ApiState> for Fields {
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            let detail = "Send the body as JSON, with the header Content-Type: application/json.";
-            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+            return Err(not_json());
         }
-        let body = Bytes::from_request(request, state);
-        let body = tokio::time::timeout(state.config.body_timeout, body)
-            .await
-            .map_err(|_| Problem::new(Kind::BodyTooSlow, "The body did not arrive in time."))?
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    Problem::new(Kind::BodyTooLarge, "The body may have 16 KiB at most.")
-                }
-                _ => Problem::new(Kind::MalformedBody, "The body ended early."),
-            })?;
-        Self::parse(&body)
+        Self::parse(&body_of(request, state).await?)
     }
+}
+
+/// The fields of a body that may be left out.
+#[derive(Debug)]
+pub(crate) struct MaybeFields(pub(crate) Fields);
+
+impl FromRequest<ApiState> for MaybeFields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let json = is_json(request.headers());
+        let body = body_of(request, state).await?;
+        match (body.is_empty(), json) {
+            (true, _) => Ok(Self(Fields::default())),
+            (false, true) => Fields::parse(&body).map(Self),
+            (false, false) => Err(not_json()),
+        }
+    }
+}
+
+async fn body_of(request: Request, state: &ApiState) -> Result<Bytes, Problem> {
+    let body = Bytes::from_request(request, state);
+    tokio::time::timeout(state.config.body_timeout, body)
+        .await
+        .map_err(|_| Problem::new(Kind::BodyTooSlow, "The body did not arrive in time."))?
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(Kind::BodyTooLarge, "The body may have 16 KiB at most.")
+            }
+            _ => Problem::new(Kind::MalformedBody, "The body ended early."),
+        })
+}
+
+fn not_json() -> Problem {
+    let detail = "Send the body as JSON, with the header Content-Type: application/json.";
+    Problem::new(Kind::UnsupportedMediaType, detail)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -49,7 +76,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 impl Fields {
-    fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         let malformed = |detail| Problem::new(Kind::MalformedBody, detail);
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
@@ -60,16 +87,51 @@ impl Fields {
 
     /// Takes a text field.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<String, Problem> {
+        self.maybe_text(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// Takes a text field that may be left out.
+    pub(crate) fn maybe_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.0.remove(name) {
-            Some(Value::String(text)) => Ok(text),
+            Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Problem::field(name, "Must be a text.")),
-            None => Err(Problem::field(name, "Missing.")),
+            None => Ok(None),
         }
     }
 
-    /// Takes a text field that need not be there.
-    pub(crate) fn maybe_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
-        if self.0.contains_key(name) { self.text(name).map(Some) } else { Ok(None) }
+    /// Takes a field that is true or false, or left out.
+    pub(crate) fn maybe_flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
+        match self.0.remove(name) {
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => Err(Problem::field(name, "Must be true or false.")),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a whole number of a range, or nothing.
+    pub(crate) fn maybe_number(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Problem> {
+        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        value.as_u64().filter(|number| range.contains(number)).map(Some).ok_or_else(|| {
+            let (least, most) = range.into_inner();
+            Problem::field(name, format!("Must be a whole number from {least} to {most}."))
+        })
+    }
+
+    /// Takes a list of 1 to `most` texts.
+    pub(crate) fn some_texts(
+        &mut self,
+        name: &'static str,
+        most: usize,
+    ) -> Result<Vec<String>, Problem> {
+        let texts = self.texts(name)?.ok_or_else(|| missing(name))?;
+        if (1..=most).contains(&texts.len()) {
+            return Ok(texts);
+        }
+        Err(Problem::field(name, format!("Must be a list of 1 to {most} texts.")))
     }
 
     /// Takes a list of texts that need not be there.
@@ -112,6 +174,10 @@ impl Fields {
             Some((name, _)) => Err(Problem::field(name, "There is no such field here.")),
         }
     }
+}
+
+fn missing(name: &'static str) -> Problem {
+    Problem::field(name, "Missing.")
 }
 
 #[cfg(test)]
@@ -157,6 +223,29 @@ mod tests {
         let mut odd = Fields::parse(br#"{"odd": [1], "text": "a"}"#).unwrap();
         assert_eq!(odd.texts("odd").unwrap_err().at_fault(), Some("odd"));
         assert_eq!(odd.texts("text").unwrap_err().at_fault(), Some("text"));
+    }
+
+    #[test]
+    fn fields_of_other_kinds() {
+        let mut fields = Fields::parse(
+            br#"{"yes": true, "n": 7, "far": 8, "list": ["a", "b"], "odd": ["a", 1], "none": [], "t": 1}"#,
+        )
+        .unwrap();
+        assert_eq!(fields.maybe_flag("yes").unwrap(), Some(true));
+        assert_eq!(fields.maybe_flag("no").unwrap(), None);
+        assert_eq!(fields.maybe_flag("t").unwrap_err().at_fault(), Some("t"));
+        assert_eq!(fields.maybe_number("n", 1..=7).unwrap(), Some(7));
+        assert_eq!(fields.maybe_number("m", 1..=7).unwrap(), None);
+        assert_eq!(fields.maybe_number("far", 1..=7).unwrap_err().at_fault(), Some("far"));
+        assert_eq!(fields.some_texts("list", 2).unwrap(), ["a", "b"]);
+        for bad in ["odd", "none", "absent"] {
+            assert_eq!(fields.some_texts(bad, 2).unwrap_err().at_fault(), Some(bad));
+        }
+        let mut fields = Fields::parse(br#"{"list": ["a", "b", "c"], "n": -1, "f": 1.5}"#).unwrap();
+        assert_eq!(fields.some_texts("list", 2).unwrap_err().at_fault(), Some("list"));
+        for bad in ["n", "f"] {
+            assert_eq!(fields.maybe_number(bad, 0..=7).unwrap_err().at_fault(), Some(bad));
+        }
     }
 
     #[test]

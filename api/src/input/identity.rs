@@ -59,7 +59,7 @@ pub(crate) fn check_password(password: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A person's name, trimmed.
+/// A person's name, or what a person calls a token or a link, trimmed.
 pub(crate) fn person_name(text: &str) -> Result<String, Problem> {
     let name = text.trim();
     let length = name.chars().count();

@@ -6,7 +6,7 @@ use nemeses_protocol::DeviceId;
 use serde::de::DeserializeOwned;
 
 use super::params::{DEVICE_ID, plain_number};
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// The parts as texts: a `String`, or a tuple of them.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ pub(crate) fn device(name: &'static str, text: &str) -> Result<DeviceId, Problem
 /// A number that the database drew.
 pub(crate) fn number(name: &'static str, text: &str) -> Result<u64, Problem> {
     plain_number(text).ok_or_else(|| Problem::parameter(name, "Must be a whole number."))
+}
+
+/// The answer for a number that is nobody's, and for one that is somebody else's.
+pub(crate) fn unknown_id(name: &'static str) -> Problem {
+    Problem::new(Kind::UnknownId, "There is nothing of this number.").blaming(name)
 }
 
 #[cfg(test)]

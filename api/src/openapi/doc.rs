@@ -42,9 +42,10 @@ impl Tag {
     }
 }
 
-/// A JSON body that is required.
+/// A JSON body.
 #[derive(Clone, Debug)]
 struct Body {
+    required: bool,
     schema: Value,
     example: Value,
 }
@@ -118,7 +119,13 @@ impl Doc {
 
     /// The same with a JSON body of this schema; see [`object`].
     pub(crate) fn body(mut self, schema: Value, example: Value) -> Self {
-        self.body = Some(Body { schema, example });
+        self.body = Some(Body { required: true, schema, example });
+        self
+    }
+
+    /// The same with a JSON body that may be left out.
+    pub(crate) fn maybe_body(mut self, schema: Value, example: Value) -> Self {
+        self.body = Some(Body { required: false, schema, example });
         self
     }
 
@@ -205,7 +212,7 @@ impl Doc {
         if let Some(body) = &self.body {
             debug_assert!(*method != Method::GET, "{} takes a body", self.id);
             written["requestBody"] = json!({
-                "required": true,
+                "required": body.required,
                 "content": {"application/json": {
                     "schema": body.schema,
                     "example": body.example,

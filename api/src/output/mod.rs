@@ -18,16 +18,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, fault};
 
 /// A JSON answer.
 pub(crate) fn json(value: &impl Serialize) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(value).map_err(|error| unwritten(&error))?;
+    let body = serde_json::to_vec(value).map_err(|error| fault(&error))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
-}
-
-/// JSON that cannot be written, which would be a fault of ours.
-pub(crate) fn unwritten(error: &serde_json::Error) -> Problem {
-    tracing::error!(%error, "an answer could not be written as JSON");
-    Problem::new(Kind::Internal, "The server could not do this; its log says why.")
 }

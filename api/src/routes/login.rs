@@ -1,22 +1,24 @@
-//! `POST /login`: a token for an address and its password. An unknown address
-//! takes as long and gets the same answer as a wrong password.
+//! `POST /login`: a session for an address and its password. An unknown address
+//! and a disabled account take as long and get the same answer as a wrong password.
 
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use nemeses_store::history::email_key;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::auth::{Carrier, Signed, cookie};
 use crate::input::Fields;
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
-/// A login.
+/// A session, begun or gone on with.
 #[derive(Serialize, JsonSchema)]
-struct SignedIn {
+pub(crate) struct SignedIn {
     /// For the header `Authorization: Bearer TOKEN`.
     token: String,
     /// Always `Bearer`.
@@ -24,43 +26,86 @@ struct SignedIn {
     /// Seconds for which the token is good.
     expires_in: u64,
     user_id: u64,
+    /// Good once, for `POST /token/refresh`; missing where a cookie holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// Seconds for which the refresh token is good.
+    refresh_expires_in: u64,
 }
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
+    headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let email = email_key(&fields.text("email")?);
     let password = fields.text("password")?;
+    let by_cookie = fields.maybe_flag("cookie")?.unwrap_or(false);
     fields.finish()?;
 
     let user = state.history.ask(state.stores.users.by_email(&email)).await?;
+    let enabled = user.as_ref().is_some_and(|user| !user.disabled);
     let (user_id, hash) = user.map(|user| (user.id, user.password_hash)).unzip();
     let matches = state.passwords.matches(password, hash).await?;
-    let user_id = user_id.filter(|_| matches).ok_or_else(wrong)?;
+    let user_id = user_id.filter(|_| matches && enabled).ok_or_else(wrong)?;
 
-    let token = state.tokens.issue(user_id, state.clock.now_ms() / 1000).map_err(|error| {
-        tracing::error!(%error, "a token could not be signed");
-        Problem::new(Kind::Internal, "The server could not do this; its log says why.")
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let signed = state.begin_session(user_id, agent.unwrap_or_default()).await?;
+    answer(&state, signed, if by_cookie { Carrier::Cookie } else { Carrier::Body })
+}
+
+/// Hands out both tokens, the refresh token the way it is to travel.
+pub(crate) fn answer(
+    state: &ApiState,
+    signed: Signed,
+    carrier: Carrier,
+) -> Result<Response, Problem> {
+    let Signed { user_id, token, expires_in, refresh, refresh_expires_in } = signed;
+    let (in_body, in_cookie) = match carrier {
+        Carrier::Body => (Some(refresh.text()), None),
+        Carrier::Cookie => {
+            let cookie = cookie(&refresh.text(), refresh_expires_in, state.config.https)?;
+            (None, Some(cookie))
+        }
+    };
+    let mut response = output::json(&SignedIn {
+        token,
+        token_type: "Bearer",
+        expires_in,
+        user_id,
+        refresh_token: in_body,
+        refresh_expires_in,
     })?;
-    let expires_in = state.tokens.life_s();
-    output::json(&SignedIn { token, token_type: "Bearer", expires_in, user_id })
+    response.headers_mut().extend(in_cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    Ok(response)
 }
 
 fn wrong() -> Problem {
     Problem::new(Kind::WrongCredentials, "There is no account with this address and password.")
 }
 
+/// How it looks, for the API's own description.
+pub(crate) fn example() -> Value {
+    json!({
+        "token": "eyJ0eXAi...", "token_type": "Bearer", "expires_in": 900, "user_id": 1,
+        "refresh_token": "WxGm0q...", "refresh_expires_in": 2_592_000,
+    })
+}
+
 pub(crate) fn doc() -> Doc {
     let text = json!({"type": "string"});
-    let wanted = object(&[("email", text.clone()), ("password", text)], &[]);
-    let example = json!({"email": "ana@example.org", "password": "correct horse battery staple"});
-    let signed_in =
-        json!({"token": "eyJ0eXAi...", "token_type": "Bearer", "expires_in": 3600, "user_id": 1});
+    let cookie = json!({
+        "type": "boolean", "default": false,
+        "description": "The refresh token is to be in a cookie that scripts cannot read.",
+    });
+    let wanted = object(&[("email", text.clone()), ("password", text)], &[("cookie", cookie)]);
+    let wish = json!({"email": "ana@example.org", "password": "correct horse battery staple"});
+    let answer = Answer::json::<SignedIn>("Signed in.", example())
+        .header("Set-Cookie", "`nemeses_refresh`, when a cookie was asked for.");
     Doc::new("login", Tag::People, "Sign in")
-        .about("A wrong password and an unknown address get the same answer after the same time.")
+        .about("A wrong password, an unknown address and a disabled account get the same answer after the same time.")
         .careless()
-        .body(wanted, example)
-        .answers(Answer::json::<SignedIn>("Signed in.", signed_in))
+        .body(wanted, wish)
+        .answers(answer)
         .problems(&[Kind::WrongCredentials, Kind::HistoryUnavailable, Kind::Busy])
 }

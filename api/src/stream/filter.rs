@@ -36,6 +36,7 @@ mod tests {
     use super::super::id::EventId;
     use super::super::status::Status;
     use super::*;
+    use crate::access::SignedIn;
     use crate::fleet::Place;
 
     fn event(device: u32, place: Option<Place>) -> Event {
@@ -44,7 +45,8 @@ mod tests {
 
     fn caller(role: Role, devices: &[u32]) -> Principal {
         let devices = devices.iter().copied().map(DeviceId::new).collect();
-        Principal::User(Arc::new(Access { role, devices, groups: Vec::new() }))
+        let access = Access { role, devices, groups: Vec::new() };
+        Principal::User(Arc::new(SignedIn::by_session(7, 1, access)))
     }
 
     proptest! {

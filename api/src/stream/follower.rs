@@ -21,8 +21,7 @@ use super::pace::Pace;
 use super::query::{From, Wanted};
 use super::status::Status;
 use super::window::{Chunk, MISSED, Start};
-use crate::access::Principal;
-use crate::auth;
+use crate::access::{Credential, Principal};
 use crate::problem::{Kind as ProblemKind, Problem};
 use crate::state::ApiState;
 
@@ -43,6 +42,8 @@ const BEHIND: u64 = 5_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder {
     pub(crate) user_id: u64,
+    /// What the token or ticket stands for.
+    pub(crate) credential: Credential,
     /// Unix seconds.
     pub(crate) expires_at: u64,
 }
@@ -279,8 +280,9 @@ impl Follower {
             return Err(Reason::Expired);
         }
         // Known for minutes while the database is down, as for any request; then over.
-        self.caller =
-            auth::of_user(&self.state, self.holder.user_id).await.map_err(|_| Reason::Revoked)?;
+        let Holder { user_id, credential, .. } = self.holder;
+        let standing = self.state.standing(user_id, credential).await;
+        self.caller = Principal::User(standing.map_err(|_| Reason::Revoked)?);
         Ok(())
     }
 
@@ -509,6 +511,7 @@ impl Text {
 #[cfg(test)]
 impl Holder {
     pub(crate) const fn of_test(user_id: u64) -> Self {
-        Self { user_id, expires_at: u64::MAX }
+        let credential = Credential::Session(1);
+        Self { user_id, credential, expires_at: u64::MAX }
     }
 }

@@ -99,9 +99,8 @@ pub(crate) async fn redeem(state: &ApiState, ticket: &str) -> Result<Holder, Pro
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::access::Credential;
     use crate::auth::Tokens;
 
     const NOW: u64 = 1_600_000_000;
@@ -126,9 +125,9 @@ mod tests {
 
     #[test]
     fn a_token_is_no_ticket_and_a_ticket_no_token() {
-        let (tickets, tokens) =
-            (Tickets::new(&secret('a')), Tokens::new(&secret('a'), Duration::from_secs(3600)));
-        assert_eq!(tickets.read(&tokens.issue(7, NOW).unwrap(), NOW), None);
+        let (tickets, tokens) = (Tickets::new(&secret('a')), Tokens::new(&secret('a').into()));
+        let token = tokens.issue(7, Credential::Session(1), NOW, NOW + 900).unwrap();
+        assert_eq!(tickets.read(&token, NOW), None);
         let ticket = tickets.issue(&Holder::of_test(7), NOW).unwrap();
         assert!(tokens.accept(&ticket, NOW).is_err());
     }

@@ -32,7 +32,7 @@ async fn registers_signs_in_and_asks() {
         assert_eq!(signed_in["user_id"], 1);
         assert_eq!(
             (&signed_in["token_type"], &signed_in["expires_in"]),
-            (&json!("Bearer"), &json!(3600))
+            (&json!("Bearer"), &json!(900))
         );
         let token = signed_in["token"].as_str().unwrap();
         let asked = api.served.request(Method::GET, "/api/v1/location/?device_id=0A3F73");

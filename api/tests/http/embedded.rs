@@ -37,8 +37,10 @@ impl Node {
     /// Makes an admin and asks as that one from now on.
     async fn signed_in(mut self) -> Self {
         let account = NewAccount::new("admin@localhost", "a password of hers".into(), "A").unwrap();
-        let made = self.served.state.add_account(account, Role::Admin).await.unwrap();
-        self.served.token = self.served.token_of(made.id);
+        self.served.state.add_account(account, Role::Admin).await.unwrap();
+        let login = json!({"email": "admin@localhost", "password": "a password of hers"});
+        let signed_in = self.served.post("/login", &login).await.ok();
+        signed_in["token"].as_str().unwrap().clone_into(&mut self.served.token);
         self
     }
 

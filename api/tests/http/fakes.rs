@@ -10,8 +10,9 @@ use futures_util::{Stream, StreamExt as _, stream};
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Access, Added, Books, BooksLine, Committed, Found, History, LookUp, Minutes, NewUser, Part,
-    PositionStream, RangeQuery, Role, TableCounts, Totals, User, Users, email_key,
+    Access, Added, Books, BooksLine, Committed, Digest, Found, History, LookUp, Minutes,
+    NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role, Rotation, ScopedToken,
+    ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User, Users, email_key,
 };
 use nemeses_store::live::{LiveEntry, LiveStore};
 
@@ -238,9 +239,25 @@ impl Users for FakeUsers {
             name: user.name.to_owned(),
             password_hash: user.password_hash.to_owned(),
             role,
+            disabled: false,
             created_at_ms: now_ms,
         });
         Ok(Added { id, role })
+    }
+    async fn add_first(
+        &self,
+        _: NewUser<'_>,
+        _: &Digest,
+        _: u64,
+        _: u64,
+    ) -> Result<Option<Added>, StoreError> {
+        Err(unavailable())
+    }
+    async fn offer_setup(&self, _: &Digest, _: u64) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
+    async fn set_disabled(&self, _: u64, _: bool) -> Result<bool, StoreError> {
+        Err(unavailable())
     }
     async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.database.switch.check().await?;
@@ -271,6 +288,57 @@ impl Users for FakeUsers {
     }
     async fn revoke(&self, _: u64, _: DeviceId) -> Result<bool, StoreError> {
         Err(unavailable())
+    }
+}
+
+/// Everyone has one session, which has the user's number and goes on for ever. What
+/// sessions and tokens do is tested over the real database.
+pub(crate) struct FakeSessions;
+
+#[async_trait]
+impl Sessions for FakeSessions {
+    async fn begin(&self, session: NewSession<'_>, _: u64) -> Result<u64, StoreError> {
+        Ok(session.user_id)
+    }
+    async fn by_family(&self, _: &Digest) -> Result<Option<Session>, StoreError> {
+        Ok(None)
+    }
+    async fn rotate(&self, _: u64, _: Rotation<'_>, _: u64) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
+    async fn goes_on(&self, id: u64, user_id: u64, _: u64) -> Result<bool, StoreError> {
+        Ok(id == user_id)
+    }
+    async fn of_user(&self, _: u64, _: u64) -> Result<Vec<Session>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn end(&self, _: u64, _: u64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    async fn end_others(&self, _: u64, _: Option<u64>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Nobody has any.
+pub(crate) struct FakeTokens;
+
+#[async_trait]
+impl ScopedTokens for FakeTokens {
+    async fn add(&self, _: NewToken<'_>, _: u64) -> Result<u64, StoreError> {
+        Err(unavailable())
+    }
+    async fn get(&self, _: u64, _: u64) -> Result<Option<ScopedToken>, StoreError> {
+        Ok(None)
+    }
+    async fn by_secret(&self, _: &Digest, _: u64) -> Result<Option<ScopedToken>, StoreError> {
+        Ok(None)
+    }
+    async fn of_user(&self, _: u64, _: TokenKind, _: u64) -> Result<Vec<ScopedToken>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn revoke(&self, _: u64, _: u64, _: TokenKind) -> Result<bool, StoreError> {
+        Ok(false)
     }
 }
 

@@ -10,6 +10,7 @@ use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::fakes::FakeSessions;
 use crate::harness::{NOW_MS, RECORDED, Served, embedded_database, record};
 
 const TTL_MS: u64 = 300_000;
@@ -42,7 +43,8 @@ impl Fleet {
         let (dir, database) = embedded_database().await;
         let clock = Clock::held(NOW_MS);
         let live = Arc::new(MemoryLive::new(TTL_MS, clock.clone()));
-        let stores = Stores::new(live.clone(), &database);
+        let sessions = Arc::new(FakeSessions);
+        let stores = Stores { sessions, ..Stores::new(live.clone(), &database) };
         let mut served = Served::start(stores, clock.clone(), ApiConfig::default()).await;
         let admin = Self::user(&database, "admin@localhost", Role::Admin).await;
         served.token = served.token_of(admin);

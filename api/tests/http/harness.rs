@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, serve};
+use nemeses_api::{ApiConfig, ApiState, Credential, Stores, TokenSecret, serve};
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 use nemeses_runtime::Clock;
 use nemeses_store::history::{Database, Options, Role, open};
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::fakes::{FakeBooks, FakeHistory, FakeLive, FakeUsers};
+use crate::fakes::{FakeBooks, FakeHistory, FakeLive, FakeSessions, FakeTokens, FakeUsers};
 
 /// 2020-07-01T21:00:00Z, when the founding example was recorded.
 pub(crate) const RECORDED: u32 = 1_593_637_200;
@@ -96,6 +96,8 @@ impl Api {
             books: books.clone(),
             devices: database.devices(),
             groups: database.groups(),
+            sessions: Arc::new(FakeSessions),
+            tokens: Arc::new(FakeTokens),
         };
         let served = Served::start(stores, clock.clone(), config).await;
         Self { live, history, books, users, clock, served, database, _dir: dir }
@@ -109,9 +111,8 @@ impl Api {
 impl Served {
     pub(crate) async fn start(stores: Stores, clock: Clock, config: ApiConfig) -> Self {
         let secret = TokenSecret::from_text(SECRET).unwrap();
-        let now_s = clock.now_ms() / 1000;
-        let state = ApiState::new(stores, &secret, clock, config).unwrap();
-        let token = state.tokens().issue(USER_ID, now_s).unwrap();
+        let state = ApiState::new(stores, &secret.into(), clock, config).unwrap();
+        let token = token_of(&state, USER_ID, USER_ID);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -120,9 +121,9 @@ impl Served {
         Self { address, state, token, stop, task, client }
     }
 
-    /// A token of another user.
+    /// A token of another user's session that the database need not have.
     pub(crate) fn token_of(&self, user_id: u64) -> String {
-        self.state.tokens().issue(user_id, NOW_MS / 1000).unwrap()
+        token_of(&self.state, user_id, user_id)
     }
 
     /// A GET with another user's token.
@@ -145,6 +146,18 @@ impl Served {
         Answer::of(self.signed(path).send().await.unwrap()).await
     }
 
+    /// A request with a body and another user's token.
+    pub(crate) async fn send_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let request = self.request(method, path).bearer_auth(token).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
     }
@@ -156,6 +169,11 @@ impl Served {
         let request = self.request(method, path).bearer_auth(&self.token).json(body);
         Answer::of(request.send().await.unwrap()).await
     }
+}
+
+fn token_of(state: &ApiState, user_id: u64, session: u64) -> String {
+    let now_s = NOW_MS / 1000;
+    state.tokens().issue(user_id, Credential::Session(session), now_s, now_s + 900).unwrap()
 }
 
 /// A whole answer.

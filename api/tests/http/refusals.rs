@@ -32,7 +32,6 @@ async fn healthy_whatever_the_stores_and_ready_only_with_both() {
 async fn other_paths_are_not_found() {
     let api = Api::start().await;
     for path in [
-        "/",
         "/api",
         "/api/v1/",
         "/api/v1/location/0A3F73",

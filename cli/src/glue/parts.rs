@@ -181,7 +181,7 @@ pub(crate) async fn serve_api(
     let first_is_admin = address.ip().to_canonical().is_loopback();
     let registration_open = settings.registration_open;
     let config = ApiConfig { first_is_admin, registration_open, live_ttl, ..ApiConfig::default() };
-    let state = ApiState::new(stores, &secret, clock, config)?;
+    let state = ApiState::new(stores, &secret.into(), clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;
     tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));

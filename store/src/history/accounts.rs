@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
+use super::sessions::Digest;
 use crate::StoreError;
 
 /// Devices that can be granted to one person: 40 KB in memory for each who is
@@ -54,6 +55,8 @@ pub struct User {
     pub password_hash: String,
     /// What the person may do.
     pub role: Role,
+    /// May do nothing until enabled again, whatever the role.
+    pub disabled: bool,
     /// Unix milliseconds.
     pub created_at_ms: u64,
 }
@@ -120,6 +123,21 @@ pub trait Users: Send + Sync {
     /// [`StoreError::Exists`] when the address is taken.
     async fn add(&self, user: NewUser<'_>, now_ms: u64) -> Result<Added, StoreError>;
 
+    /// Makes the first account with a set-up token that was offered since
+    /// `offered_since_ms`. `None` when there is no such token, or there was an
+    /// account before. All tokens end with the first account.
+    async fn add_first(
+        &self,
+        user: NewUser<'_>,
+        setup: &Digest,
+        offered_since_ms: u64,
+        now_ms: u64,
+    ) -> Result<Option<Added>, StoreError>;
+
+    /// Keeps a set-up token; `false`, and nothing is kept, when there was an
+    /// account before.
+    async fn offer_setup(&self, setup: &Digest, now_ms: u64) -> Result<bool, StoreError>;
+
     /// The account of an address, in whatever case it is written.
     async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
 
@@ -132,10 +150,14 @@ pub trait Users: Send + Sync {
     /// Changes the role; `false` when there is no such account.
     async fn set_role(&self, email: &str, role: Role) -> Result<bool, StoreError>;
 
+    /// Disables or enables; `false` when there is no such account.
+    async fn set_disabled(&self, id: u64, disabled: bool) -> Result<bool, StoreError>;
+
     /// Changes the password; `false` when there is no such account.
     async fn set_password(&self, id: u64, password_hash: &str) -> Result<bool, StoreError>;
 
-    /// What the person may do now; `None` when there is no such account.
+    /// What the person may do now; `None` when there is no such account or it is
+    /// disabled.
     async fn access(&self, id: u64) -> Result<Option<Access>, StoreError>;
 
     /// The devices granted to a person one by one, in order.
@@ -178,6 +200,7 @@ mod tests {
             name: "Ana".into(),
             password_hash: "$argon2id$secret".into(),
             role: Role::Viewer,
+            disabled: false,
             created_at_ms: 0,
         };
         assert!(!format!("{user:?}").contains("argon2id"));

@@ -17,7 +17,9 @@ pub mod logins;
 mod mysql;
 mod open;
 mod secret;
+pub mod sessions;
 mod sqlite;
+pub mod tokens;
 
 use std::pin::Pin;
 
@@ -38,6 +40,12 @@ pub use groups::{Group, Groups, MAX_GROUPS};
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
 pub use open::{Database, Options, open};
 pub use secret::{PlainSecret, SecretHash};
+pub use sessions::{
+    Digest, MAX_SESSIONS, MAX_USER_AGENT, NewSession, Previous, Rotation, Session, Sessions,
+};
+pub use tokens::{
+    MAX_TOKEN_DEVICES, NewToken, Scope, ScopedToken, ScopedTokens, Scopes, TokenKind,
+};
 
 /// Seconds of recorded time in one bucket of the clustered key.
 pub const BUCKET_SECONDS: u32 = 300;

@@ -9,6 +9,8 @@ use super::dead_letters::DeadLetters;
 use super::devices::Devices;
 use super::groups::Groups;
 use super::logins::Logins;
+use super::sessions::Sessions;
+use super::tokens::ScopedTokens;
 use super::{History, mysql, sqlite};
 use crate::StoreError;
 
@@ -44,6 +46,8 @@ pub struct Database {
     pub(super) books: Arc<dyn Books>,
     pub(super) devices: Arc<dyn Devices>,
     pub(super) groups: Arc<dyn Groups>,
+    pub(super) sessions: Arc<dyn Sessions>,
+    pub(super) tokens: Arc<dyn ScopedTokens>,
 }
 
 impl Database {
@@ -74,6 +78,14 @@ impl Database {
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {
         Arc::clone(&self.books)
+    }
+    /// Who is signed in.
+    pub fn sessions(&self) -> Arc<dyn Sessions> {
+        Arc::clone(&self.sessions)
+    }
+    /// The scoped tokens and share links.
+    pub fn tokens(&self) -> Arc<dyn ScopedTokens> {
+        Arc::clone(&self.tokens)
     }
 }
 

@@ -16,7 +16,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::client::{Events, Socket, ticket};
-use crate::fakes::{FakeBooks, FakeHistory, FakeUsers};
+use crate::fakes::{FakeBooks, FakeHistory, FakeSessions, FakeTokens, FakeUsers};
 use crate::harness::{
     Answer, DEVICE, NOW_MS, RECORDED, Served, USER_ID, embedded_database, record,
 };
@@ -52,6 +52,8 @@ impl Site {
             books: Arc::new(FakeBooks::default()),
             devices: database.devices(),
             groups: database.groups(),
+            sessions: Arc::new(FakeSessions),
+            tokens: Arc::new(FakeTokens),
         };
         let served = Served::start(stores, clock.clone(), config).await;
         Self { live, users, clock, served, _dir: dir }

@@ -10,21 +10,29 @@ use super::value::{Fields, Value};
 use super::work::{Execute, Work};
 use crate::StoreError;
 use crate::history::accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_key};
+use crate::history::sessions::Digest;
 
 /// Succeeds once in the life of a database. Another transaction that claims it
 /// meanwhile waits here for the outcome.
 const CLAIM_FIRST: &str = "INSERT INTO claims (name, claimed_at_ms) VALUES ('first_account', ?)";
+const CLAIMED_FIRST: &str = "SELECT claimed_at_ms FROM claims WHERE name = 'first_account'";
+const OFFER_SETUP: &str = "INSERT INTO setup_tokens (secret_hash, offered_at_ms) VALUES (?, ?)";
+const TAKE_SETUP: &str = "DELETE FROM setup_tokens WHERE secret_hash = ? AND offered_at_ms >= ?";
+const FORGET_SETUP: &str = "DELETE FROM setup_tokens";
+const FORGET_OLD_SETUP: &str = "DELETE FROM setup_tokens WHERE offered_at_ms < ?";
+/// How long the row of an unused set-up token stays; longer than one is good for.
+const SETUP_KEPT_MS: u64 = 30 * 86_400_000;
 const ADD: &str =
     "INSERT INTO users (email, name, password_hash, role, created_at_ms) VALUES (?, ?, ?, ?, ?)";
-const BY_EMAIL: &str =
-    "SELECT id, email, name, password_hash, role, created_at_ms FROM users WHERE email = ?";
+const BY_EMAIL: &str = "SELECT id, email, name, password_hash, role, disabled, created_at_ms FROM users WHERE email = ?";
 const BY_ID: &str =
-    "SELECT id, email, name, password_hash, role, created_at_ms FROM users WHERE id = ?";
-const LIST: &str = "SELECT id, email, name, password_hash, role, created_at_ms FROM users \
+    "SELECT id, email, name, password_hash, role, disabled, created_at_ms FROM users WHERE id = ?";
+const LIST: &str = "SELECT id, email, name, password_hash, role, disabled, created_at_ms FROM users \
     WHERE id > ? ORDER BY id LIMIT ?";
 const SET_ROLE: &str = "UPDATE users SET role = ? WHERE email = ?";
+const SET_DISABLED: &str = "UPDATE users SET disabled = ? WHERE id = ?";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = ? WHERE id = ?";
-const ROLE: &str = "SELECT role FROM users WHERE id = ?";
+const ROLE: &str = "SELECT role FROM users WHERE id = ? AND disabled = 0";
 const GRANTS: &str = "SELECT device FROM user_devices WHERE user_id = ? ORDER BY device LIMIT ?";
 /// What a viewer sees: devices granted one by one, and those of granted groups.
 const SEEN: &str = "SELECT device FROM user_devices WHERE user_id = ? \
@@ -46,6 +54,24 @@ impl<P: Product> Users for Engine<P> {
         })
     }
 
+    async fn add_first(
+        &self,
+        user: NewUser<'_>,
+        setup: &Digest,
+        offered_since_ms: u64,
+        now_ms: u64,
+    ) -> Result<Option<Added>, StoreError> {
+        let email = email_key(user.email);
+        let add = Add { user, email: &email, now_ms };
+        let added = self.transact(AddFirst { add, setup, offered_since_ms }).await;
+        added.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn offer_setup(&self, setup: &Digest, now_ms: u64) -> Result<bool, StoreError> {
+        let offered = self.transact(OfferSetup { setup, now_ms }).await;
+        offered.map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let email = email_key(email);
         Ok(self.users(BY_EMAIL, &[email.as_str().into()]).await?.pop())
@@ -62,6 +88,10 @@ impl<P: Product> Users for Engine<P> {
     async fn set_role(&self, email: &str, role: Role) -> Result<bool, StoreError> {
         let email = email_key(email);
         self.update(SET_ROLE, &[role.name().into(), email.as_str().into()]).await
+    }
+
+    async fn set_disabled(&self, id: u64, disabled: bool) -> Result<bool, StoreError> {
+        self.update(SET_DISABLED, &[disabled.into(), id.into()]).await
     }
 
     async fn set_password(&self, id: u64, password_hash: &str) -> Result<bool, StoreError> {
@@ -145,13 +175,18 @@ impl<P: Product> Work<P> for Add<'_> {
     type Output = Added;
 
     async fn run(&self, session: &mut P::Session) -> Result<Added, Fault> {
-        let first = match session.execute(fixed(CLAIM_FIRST), &[self.now_ms.into()]).await {
-            Ok(_) => true,
-            Err(fault) if fault.kind == Kind::Taken => false,
-            Err(fault) => return Err(fault),
-        };
-        let NewUser { name, password_hash, role, admin_if_first, .. } = self.user;
-        let role = if first && admin_if_first { Role::Admin } else { role };
+        let first = claim_first(session, self.now_ms).await?;
+        if first {
+            session.execute(fixed(FORGET_SETUP), &[]).await?;
+        }
+        let admin = first && self.user.admin_if_first;
+        self.insert(session, if admin { Role::Admin } else { self.user.role }).await
+    }
+}
+
+impl Add<'_> {
+    async fn insert(&self, session: &mut impl Session, role: Role) -> Result<Added, Fault> {
+        let NewUser { name, password_hash, .. } = self.user;
         let values = [
             self.email.into(),
             name.into(),
@@ -161,6 +196,60 @@ impl<P: Product> Work<P> for Add<'_> {
         ];
         let id = session.insert(fixed(ADD), &values).await?;
         Ok(Added { id, role })
+    }
+}
+
+/// Whether this transaction makes the first account.
+async fn claim_first(session: &mut impl Session, now_ms: u64) -> Result<bool, Fault> {
+    match session.execute(fixed(CLAIM_FIRST), &[now_ms.into()]).await {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.kind == Kind::Taken => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Inserts the first account for whoever has a set-up token.
+struct AddFirst<'a> {
+    add: Add<'a>,
+    setup: &'a Digest,
+    offered_since_ms: u64,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for AddFirst<'_> {
+    type Output = Option<Added>;
+
+    async fn run(&self, session: &mut P::Session) -> Result<Option<Added>, Fault> {
+        let taken = [self.setup.as_slice().into(), self.offered_since_ms.into()];
+        if session.execute(fixed(TAKE_SETUP), &taken).await? == 0
+            || !claim_first(session, self.add.now_ms).await?
+        {
+            return Ok(None);
+        }
+        session.execute(fixed(FORGET_SETUP), &[]).await?;
+        self.add.insert(session, self.add.user.role).await.map(Some)
+    }
+}
+
+/// Keeps a set-up token unless the first account was made.
+struct OfferSetup<'a> {
+    setup: &'a Digest,
+    now_ms: u64,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for OfferSetup<'_> {
+    type Output = bool;
+
+    async fn run(&self, session: &mut P::Session) -> Result<bool, Fault> {
+        if !session.rows(fixed(CLAIMED_FIRST), &[]).await?.is_empty() {
+            return Ok(false);
+        }
+        let old = self.now_ms.saturating_sub(SETUP_KEPT_MS);
+        session.execute(fixed(FORGET_OLD_SETUP), &[old.into()]).await?;
+        let values = [self.setup.as_slice().into(), self.now_ms.into()];
+        session.execute(fixed(OFFER_SETUP), &values).await?;
+        Ok(true)
     }
 }
 
@@ -195,7 +284,8 @@ fn user_of(row: &impl Fields) -> Result<User, Fault> {
         name: row.text(2)?,
         password_hash: row.text(3)?,
         role: role_of(row, 4)?,
-        created_at_ms: row.need(5)?,
+        disabled: row.need::<u8>(5)? != 0,
+        created_at_ms: row.need(6)?,
     })
 }
 

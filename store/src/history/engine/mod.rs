@@ -20,7 +20,9 @@ mod reads;
 mod recent;
 mod rows;
 mod seam;
+mod sessions;
 mod sql;
+mod tokens;
 mod value;
 mod work;
 
@@ -57,6 +59,8 @@ impl<P: Product> Engine<P> {
             users: Arc::clone(&engine) as _,
             logins: Arc::clone(&engine) as _,
             dead_letters: Arc::clone(&engine) as _,
+            sessions: Arc::clone(&engine) as _,
+            tokens: Arc::clone(&engine) as _,
             books: Arc::clone(&engine) as _,
             devices: Arc::clone(&engine) as _,
             groups: engine,

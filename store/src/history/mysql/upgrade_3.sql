@@ -133,3 +133,49 @@ SET @change = IF(
 PREPARE nemeses_change FROM @change;
 EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
+
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
+            AND table_name = 'users' AND column_name = 'disabled'),
+    'DO 0',
+    'ALTER TABLE users ADD COLUMN disabled TINYINT UNSIGNED NOT NULL DEFAULT 0 AFTER role');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;
+
+CREATE TABLE IF NOT EXISTS sessions (
+    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    user_id       BIGINT UNSIGNED NOT NULL,
+    family_hash   VARBINARY(32)   NOT NULL,
+    secret_hash   VARBINARY(32)   NOT NULL,
+    previous_hash VARBINARY(32)   NULL,
+    nonce         VARBINARY(32)   NULL,
+    created_at_ms BIGINT UNSIGNED NOT NULL,
+    used_at_ms    BIGINT UNSIGNED NOT NULL,
+    expires_at_ms BIGINT UNSIGNED NOT NULL,
+    user_agent    VARCHAR(255)    NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY sessions_family (family_hash),
+    KEY sessions_user (user_id)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS scoped_tokens (
+    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    user_id       BIGINT UNSIGNED NOT NULL,
+    kind          VARCHAR(16)     NOT NULL,
+    name          VARCHAR(255)    NOT NULL,
+    devices       VARCHAR(1024)   NOT NULL,
+    scopes        VARCHAR(64)     NOT NULL,
+    secret_hash   VARBINARY(32)   NULL,
+    created_at_ms BIGINT UNSIGNED NOT NULL,
+    expires_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY scoped_tokens_secret (secret_hash),
+    KEY scoped_tokens_user (user_id)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS setup_tokens (
+    secret_hash   VARBINARY(32)   NOT NULL,
+    offered_at_ms BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (secret_hash)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

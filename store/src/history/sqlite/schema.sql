@@ -97,7 +97,8 @@ CREATE TABLE IF NOT EXISTS users (
     name          TEXT    NOT NULL,
     password_hash TEXT    NOT NULL,
     created_at_ms INTEGER NOT NULL,
-    role          TEXT    NOT NULL DEFAULT 'viewer'
+    role          TEXT    NOT NULL DEFAULT 'viewer',
+    disabled      INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE IF NOT EXISTS user_devices (
@@ -204,6 +205,38 @@ CREATE TABLE IF NOT EXISTS leases (
     holder TEXT NOT NULL,
     until_ms INTEGER NOT NULL,
     PRIMARY KEY (name)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS sessions (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id       INTEGER NOT NULL,
+    family_hash   BLOB    NOT NULL UNIQUE,
+    secret_hash   BLOB    NOT NULL,
+    previous_hash BLOB,
+    nonce         BLOB,
+    created_at_ms INTEGER NOT NULL,
+    used_at_ms    INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    user_agent    TEXT    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sessions_user ON sessions (user_id);
+
+CREATE TABLE IF NOT EXISTS scoped_tokens (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id       INTEGER NOT NULL,
+    kind          TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
+    devices       TEXT    NOT NULL,
+    scopes        TEXT    NOT NULL,
+    secret_hash   BLOB UNIQUE,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS scoped_tokens_user ON scoped_tokens (user_id);
+
+CREATE TABLE IF NOT EXISTS setup_tokens (
+    secret_hash   BLOB    NOT NULL PRIMARY KEY,
+    offered_at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS schema_version (

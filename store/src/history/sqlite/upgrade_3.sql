@@ -104,3 +104,37 @@ UPDATE dead_letters
 SET bytes_group = instr('0123456789ABCDEF', substr(hex(bytes_hash), 1, 1)) - 1;
 DROP INDEX IF EXISTS dead_letters_bytes;
 CREATE INDEX dead_letters_bytes ON dead_letters (bytes_group, id, bytes_hash);
+
+ALTER TABLE users ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE IF NOT EXISTS sessions (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id       INTEGER NOT NULL,
+    family_hash   BLOB    NOT NULL UNIQUE,
+    secret_hash   BLOB    NOT NULL,
+    previous_hash BLOB,
+    nonce         BLOB,
+    created_at_ms INTEGER NOT NULL,
+    used_at_ms    INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    user_agent    TEXT    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sessions_user ON sessions (user_id);
+
+CREATE TABLE IF NOT EXISTS scoped_tokens (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id       INTEGER NOT NULL,
+    kind          TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
+    devices       TEXT    NOT NULL,
+    scopes        TEXT    NOT NULL,
+    secret_hash   BLOB UNIQUE,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS scoped_tokens_user ON scoped_tokens (user_id);
+
+CREATE TABLE IF NOT EXISTS setup_tokens (
+    secret_hash   BLOB    NOT NULL PRIMARY KEY,
+    offered_at_ms INTEGER NOT NULL
+) WITHOUT ROWID;

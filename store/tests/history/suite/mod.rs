@@ -8,6 +8,7 @@ mod logins;
 mod lookups;
 mod reads;
 mod schema;
+mod sessions;
 
 pub(crate) use accounts::*;
 pub(crate) use commits::*;
@@ -17,6 +18,7 @@ pub(crate) use logins::*;
 pub(crate) use lookups::*;
 pub(crate) use reads::*;
 pub(crate) use schema::*;
+pub(crate) use sessions::*;
 
 use nemeses_store::history::{Database, Minutes, Totals};
 
@@ -54,6 +56,13 @@ macro_rules! all_cases {
             a_viewer_sees_granted_devices_and_granted_groups,
             what_a_viewer_sees_by_groups_has_a_bound,
             of_accounts_made_at_once_one_is_the_first,
+            sessions_live_their_life,
+            a_person_has_so_many_sessions,
+            of_rotations_at_once_one_counts,
+            tokens_and_links_live_their_life,
+            a_set_up_token_makes_the_first_account_only,
+            any_first_account_ends_the_set_up_tokens,
+            a_disabled_account_may_nothing,
             a_frame_is_looked_up,
             books_are_read_by_worker_and_minute,
             migrations_may_start_together,

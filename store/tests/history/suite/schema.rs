@@ -73,13 +73,14 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
     site.run(match site.product {
         Product::MariaDb => {
             "DROP TABLE positions, device_days, duplicates, dead_letters, books, removals, \
-             logins, users, user_devices, claims, devices, device_groups, group_devices, user_groups, \
-             daily_marks, daily, device_last, leases, schema_version"
+             logins, users, user_devices, claims, devices, device_groups, group_devices, sessions, scoped_tokens, setup_tokens, \
+             user_groups, daily_marks, daily, device_last, leases, schema_version"
         }
         Product::Sqlite => {
             "DROP TABLE positions; DROP TABLE device_days; DROP TABLE duplicates; \
              DROP TABLE dead_letters; DROP TABLE books; DROP TABLE removals; DROP TABLE logins; \
              DROP TABLE users; DROP TABLE user_devices; DROP TABLE claims; \
+             DROP TABLE sessions; DROP TABLE scoped_tokens; DROP TABLE setup_tokens; \
              DROP TABLE devices; DROP TABLE device_groups; DROP TABLE group_devices; \
              DROP TABLE user_groups; DROP TABLE daily_marks; DROP TABLE daily; \
              DROP TABLE device_last; DROP TABLE leases; \

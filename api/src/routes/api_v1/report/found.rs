@@ -11,8 +11,7 @@ use serde::Serialize;
 use super::scan::Scan;
 use super::span::Span;
 use super::{BrokenOff, must_exist};
-use crate::output::unwritten;
-use crate::problem::Problem;
+use crate::problem::{Problem, fault};
 use crate::reports::Finder;
 use crate::state::ApiState;
 
@@ -42,7 +41,7 @@ pub(super) async fn answer<F: Finder, T: Telling<F>>(
     telling: T,
 ) -> Result<Response, Problem> {
     let mut answer = Answer { scan: Scan::begin(state, span, make).await?, telling, count: 0 };
-    let mut first = head::<F, T>(span).map_err(|error| unwritten(&error))?.into_bytes();
+    let mut first = head::<F, T>(span).map_err(|error| fault(&error))?.into_bytes();
     let more = answer.write(&mut first).await?;
     if answer.scan.is_empty() {
         must_exist(state, span.device).await?;
@@ -83,7 +82,7 @@ impl<F: Finder, T: Telling<F>> Answer<F, T> {
             }
             self.count += 1;
             serde_json::to_writer(&mut *out, &self.telling.tell(thing))
-                .map_err(|error| unwritten(&error))?;
+                .map_err(|error| fault(&error))?;
         }
         Ok(true)
     }

@@ -1,0 +1,138 @@
+//! `GET` and `POST /api/v1/shares/`: links for people without an account, to look
+//! at a few devices until a moment. `DELETE /api/v1/shares/{share_id}`: revokes one.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nemeses_store::history::{ScopedToken, Scopes, TokenKind};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::tokens::{Wish, list, revoke, wish_fields};
+use crate::access::Principal;
+use crate::auth::{digest, draw};
+use crate::input::{Fields, Params, Segments};
+use crate::openapi::{Answer, Doc, Param, Tag, object};
+use crate::output::{self, time_ms};
+use crate::problem::{Kind, Problem, fault};
+use crate::state::ApiState;
+
+/// A day.
+const DEFAULT_LIFE_S: u64 = 86_400;
+
+/// The caller's links.
+#[derive(Serialize, JsonSchema)]
+struct ListedShares {
+    shares: Vec<ListedShare>,
+}
+
+/// A share link.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Share")]
+struct ListedShare {
+    share_id: u64,
+    name: String,
+    device_ids: Vec<String>,
+    created_at: String,
+    expires_at: String,
+}
+
+/// A link that was just made.
+#[derive(Serialize, JsonSchema)]
+struct NewShare {
+    #[serde(flatten)]
+    about: ListedShare,
+    /// To be put behind the server's address. Its secret is not kept and cannot be
+    /// shown again.
+    url: String,
+}
+
+impl From<ScopedToken> for ListedShare {
+    fn from(token: ScopedToken) -> Self {
+        Self {
+            share_id: token.id,
+            name: token.name,
+            device_ids: token.devices.iter().map(ToString::to_string).collect(),
+            created_at: time_ms(token.created_at_ms),
+            expires_at: time_ms(token.expires_at_ms),
+        }
+    }
+}
+
+pub(crate) async fn get(
+    principal: Principal,
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let shares = list(&principal, &state, params, TokenKind::Share).await?;
+    output::json(&ListedShares { shares: shares.into_iter().map(Into::into).collect() })
+}
+
+pub(crate) async fn post(
+    principal: Principal,
+    State(state): State<ApiState>,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let wish = Wish::take(&principal, fields, DEFAULT_LIFE_S)?;
+    let secret: [u8; 32] = draw().map_err(|error| fault(&error))?;
+    let hash = digest(&secret);
+    let kept = wish.keep(&state, TokenKind::Share, Scopes::LOOK, Some(&hash)).await?;
+    // In the fragment, which browsers send to no server.
+    let url = format!("/#share={}", URL_SAFE_NO_PAD.encode(secret));
+    let answer = output::json(&NewShare { about: kept.into(), url })?;
+    Ok((StatusCode::CREATED, answer).into_response())
+}
+
+pub(crate) async fn delete(
+    principal: Principal,
+    State(state): State<ApiState>,
+    Segments(path): Segments<String>,
+) -> Result<StatusCode, Problem> {
+    revoke(&principal, &state, ("share_id", &path), TokenKind::Share).await
+}
+
+fn example() -> Value {
+    json!({
+        "share_id": 4, "name": "for the customer", "device_ids": ["0A3F73"],
+        "created_at": "2020-07-01T21:00:00Z", "expires_at": "2020-07-02T21:00:00Z",
+    })
+}
+
+pub(crate) fn doc() -> Doc {
+    let answer = Answer::json::<ListedShares>("The newest first.", json!({"shares": [example()]}));
+    Doc::new("getShares", Tag::People, "Your share links").answers(answer)
+}
+
+pub(crate) fn doc_of_post() -> Doc {
+    let [name, devices, life] = wish_fields(DEFAULT_LIFE_S);
+    let mut made = example();
+    made["url"] = json!("/#share=bX9n...");
+    Doc::new("makeShare", Tag::People, "Make a share link")
+        .about(
+            "To look at some devices that you see, without an account, until a moment. It \
+             never shows more than you see.",
+        )
+        .careless()
+        .body(
+            object(&[name, devices], &[life]),
+            json!({"name": "for the customer", "device_ids": ["0A3F73"]}),
+        )
+        .answers(
+            Answer::json::<NewShare>("The link, shown once.", made).status(StatusCode::CREATED),
+        )
+        .problems(&[Kind::UnknownDevice, Kind::TooMany])
+}
+
+pub(crate) fn doc_of_delete() -> Doc {
+    Doc::new("revokeShare", Tag::People, "Revoke a share link")
+        .careless()
+        .takes(Param::path_number("share_id", "The link's number."))
+        .answers(Answer::empty(
+            StatusCode::NO_CONTENT,
+            "It is good no more, everywhere within 2 s.",
+        ))
+        .problems(&[Kind::UnknownId])
+}

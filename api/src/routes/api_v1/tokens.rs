@@ -1,0 +1,297 @@
+//! `GET` and `POST /api/v1/tokens/`: tokens for programs, for a few devices and
+//! purposes and until a moment. `DELETE /api/v1/tokens/{token_id}`: revokes one.
+
+use std::ops::RangeInclusive;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use nemeses_protocol::DeviceId;
+use nemeses_store::history::{MAX_TOKEN_DEVICES, NewToken, Scope, ScopedToken, Scopes, TokenKind};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::access::{Credential, Principal};
+use crate::input::{Fields, Params, Segments, number, person_name, unknown_id};
+use crate::openapi::{Answer, Doc, Param, Tag, object};
+use crate::output::{self, time_ms};
+use crate::problem::{Kind, Problem, fault};
+use crate::state::ApiState;
+
+/// Tokens, and links, of one person at most: some 200 KB of rows.
+const MAX_TOKENS: usize = 200;
+/// Seconds that a token or a link may be good for: a minute to a year.
+const LIFE_S: RangeInclusive<u64> = 60..=365 * 86_400;
+/// 30 days.
+const DEFAULT_LIFE_S: u64 = 30 * 86_400;
+
+/// The caller's tokens.
+#[derive(Serialize, JsonSchema)]
+struct ListedTokens {
+    tokens: Vec<ListedToken>,
+}
+
+/// A token for a program.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ScopedToken")]
+struct ListedToken {
+    token_id: u64,
+    name: String,
+    device_ids: Vec<String>,
+    /// `read`, `stream`, `command`.
+    scopes: Vec<&'static str>,
+    created_at: String,
+    expires_at: String,
+}
+
+/// A token that was just made.
+#[derive(Serialize, JsonSchema)]
+struct NewScopedToken {
+    #[serde(flatten)]
+    about: ListedToken,
+    /// The token itself, which is not kept and cannot be shown again.
+    token: String,
+}
+
+pub(crate) async fn get(
+    principal: Principal,
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let tokens = list(&principal, &state, params, TokenKind::Token).await?;
+    output::json(&ListedTokens { tokens: tokens.into_iter().map(Into::into).collect() })
+}
+
+pub(crate) async fn post(
+    principal: Principal,
+    State(state): State<ApiState>,
+    mut fields: Fields,
+) -> Result<Response, Problem> {
+    let scopes = scopes(&fields.some_texts("scopes", Scope::ALL.len())?)?;
+    let wish = Wish::take(&principal, fields, DEFAULT_LIFE_S)?;
+    let kept = wish.keep(&state, TokenKind::Token, scopes, None).await?;
+    let times = (kept.created_at_ms / 1000, kept.expires_at_ms / 1000);
+    let credential = Credential::Token(kept.id);
+    let token = state
+        .tokens
+        .issue_scoped(kept.user_id, credential, times, &kept.devices, kept.scopes)
+        .map_err(|error| fault(&error))?;
+    let answer = output::json(&NewScopedToken { about: kept.into(), token })?;
+    Ok((StatusCode::CREATED, answer).into_response())
+}
+
+pub(crate) async fn delete(
+    principal: Principal,
+    State(state): State<ApiState>,
+    Segments(path): Segments<String>,
+) -> Result<StatusCode, Problem> {
+    revoke(&principal, &state, ("token_id", &path), TokenKind::Token).await
+}
+
+/// What the caller made of this kind.
+pub(super) async fn list(
+    principal: &Principal,
+    state: &ApiState,
+    params: Params,
+    kind: TokenKind,
+) -> Result<Vec<ScopedToken>, Problem> {
+    params.finish()?;
+    let (user_id, _) = principal.person()?;
+    let now_ms = state.clock.now_ms();
+    state.history.ask(state.stores.tokens.of_user(user_id, kind, now_ms)).await
+}
+
+/// Revokes one that the caller made.
+pub(super) async fn revoke(
+    principal: &Principal,
+    state: &ApiState,
+    (name, text): (&'static str, &str),
+    kind: TokenKind,
+) -> Result<StatusCode, Problem> {
+    let (user_id, _) = principal.person()?;
+    let id = number(name, text)?;
+    let revoked = state.history.ask(state.stores.tokens.revoke(id, user_id, kind)).await?;
+    state.known_access.forget(user_id);
+    if revoked { Ok(StatusCode::NO_CONTENT) } else { Err(unknown_id(name)) }
+}
+
+impl From<ScopedToken> for ListedToken {
+    fn from(token: ScopedToken) -> Self {
+        Self {
+            token_id: token.id,
+            name: token.name,
+            device_ids: token.devices.iter().map(ToString::to_string).collect(),
+            scopes: token.scopes.names(),
+            created_at: time_ms(token.created_at_ms),
+            expires_at: time_ms(token.expires_at_ms),
+        }
+    }
+}
+
+/// A checked wish for a token or link.
+pub(super) struct Wish {
+    user_id: u64,
+    name: String,
+    devices: Vec<DeviceId>,
+    life_s: u64,
+}
+
+impl Wish {
+    /// Takes the fields that both kinds have, and refuses others. Every device
+    /// must be one that the caller sees.
+    pub(super) fn take(
+        principal: &Principal,
+        mut fields: Fields,
+        default_life_s: u64,
+    ) -> Result<Self, Problem> {
+        let (user_id, _) = principal.person()?;
+        let name = person_name(&fields.text("name")?)?;
+        let devices = devices(&fields.some_texts("device_ids", MAX_TOKEN_DEVICES)?)?;
+        let life_s = fields.maybe_number("expires_in", LIFE_S)?.unwrap_or(default_life_s);
+        fields.finish()?;
+        for device in &devices {
+            let seen = principal.must_see(*device);
+            seen.map_err(|problem| problem.blaming("device_ids"))?;
+        }
+        Ok(Self { user_id, name, devices, life_s })
+    }
+
+    pub(super) async fn keep(
+        self,
+        state: &ApiState,
+        kind: TokenKind,
+        scopes: Scopes,
+        secret: Option<&[u8; 32]>,
+    ) -> Result<ScopedToken, Problem> {
+        let Self { user_id, name, devices, life_s } = self;
+        let tokens = &state.stores.tokens;
+        let now_ms = state.clock.now_ms();
+        let there = state.history.ask(tokens.of_user(user_id, kind, now_ms)).await?.len();
+        if there >= MAX_TOKENS {
+            let detail = format!("You have {MAX_TOKENS} of these; revoke one first.");
+            return Err(Problem::new(Kind::TooMany, detail));
+        }
+        // To the second, as tokens tell it.
+        let expires_at_ms = (now_ms / 1000 + life_s) * 1000;
+        let new = NewToken {
+            user_id,
+            kind,
+            name: &name,
+            devices: &devices,
+            scopes,
+            secret,
+            expires_at_ms,
+        };
+        let id = state.history.ask(tokens.add(new, now_ms)).await?;
+        let created_at_ms = now_ms;
+        Ok(ScopedToken { id, user_id, kind, name, devices, scopes, created_at_ms, expires_at_ms })
+    }
+}
+
+fn scopes(names: &[String]) -> Result<Scopes, Problem> {
+    let wrong = || Problem::field("scopes", "A scope is read, stream or command.");
+    names.iter().map(|name| Scope::from_name(name).ok_or_else(wrong)).collect()
+}
+
+/// In order, each once.
+fn devices(ids: &[String]) -> Result<Vec<DeviceId>, Problem> {
+    let wrong =
+        |_| Problem::field("device_ids", "A device id is six hex digits, for example 0A3F73.");
+    let mut devices =
+        ids.iter().map(|id| id.parse().map_err(wrong)).collect::<Result<Vec<DeviceId>, _>>()?;
+    devices.sort_unstable();
+    devices.dedup();
+    Ok(devices)
+}
+
+/// The fields that tokens and links have, for the API's own description.
+pub(super) fn wish_fields(default_life_s: u64) -> [(&'static str, Value); 3] {
+    let device = json!({"type": "string", "pattern": "^[0-9A-Fa-f]{6}$"});
+    let (least, most) = LIFE_S.into_inner();
+    [
+        ("name", json!({"type": "string", "minLength": 1, "maxLength": 100})),
+        (
+            "device_ids",
+            json!({"type": "array", "items": device, "minItems": 1, "maxItems": MAX_TOKEN_DEVICES}),
+        ),
+        (
+            "expires_in",
+            json!({
+                "type": "integer", "minimum": least, "maximum": most, "default": default_life_s,
+                "description": "Seconds.",
+            }),
+        ),
+    ]
+}
+
+fn example() -> Value {
+    json!({
+        "token_id": 3, "name": "plotter", "device_ids": ["0A3F73"], "scopes": ["read"],
+        "created_at": "2020-07-01T21:00:00Z", "expires_at": "2020-07-31T21:00:00Z",
+    })
+}
+
+pub(crate) fn doc() -> Doc {
+    let answer = Answer::json::<ListedTokens>("The newest first.", json!({"tokens": [example()]}));
+    Doc::new("getTokens", Tag::People, "Your tokens for programs").answers(answer)
+}
+
+pub(crate) fn doc_of_post() -> Doc {
+    let [name, devices, life] = wish_fields(DEFAULT_LIFE_S);
+    let names = Scope::ALL.map(Scope::name);
+    let scopes = json!({
+        "type": "array", "items": {"type": "string", "enum": names},
+        "minItems": 1, "maxItems": names.len(),
+    });
+    let mut made = example();
+    made["token"] = json!("eyJ0eXAi...");
+    Doc::new("makeToken", Tag::People, "Make a token for a program")
+        .about(
+            "For some devices that you see, some purposes, and until a moment. It never sees \
+             more than you do.",
+        )
+        .careless()
+        .body(
+            object(&[name, devices, ("scopes", scopes)], &[life]),
+            json!({"name": "plotter", "device_ids": ["0A3F73"], "scopes": ["read"]}),
+        )
+        .answers(
+            Answer::json::<NewScopedToken>("The token, shown once.", made)
+                .status(StatusCode::CREATED),
+        )
+        .problems(&[Kind::UnknownDevice, Kind::TooMany])
+}
+
+pub(crate) fn doc_of_delete() -> Doc {
+    Doc::new("revokeToken", Tag::People, "Revoke a token")
+        .careless()
+        .takes(Param::path_number("token_id", "The token's number."))
+        .answers(Answer::empty(
+            StatusCode::NO_CONTENT,
+            "It is good no more, everywhere within 2 s.",
+        ))
+        .problems(&[Kind::UnknownId])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_in_order_and_each_once() {
+        let ids =
+            |ids: &[&str]| devices(&ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        let sorted = [DeviceId::new(5), DeviceId::new(0x0A_3F73)];
+        assert_eq!(ids(&["0A3F73", "000005", "0a3f73"]).unwrap(), sorted);
+        assert_eq!(ids(&["0A3F73", "5"]).unwrap_err().at_fault(), Some("device_ids"));
+    }
+
+    #[test]
+    fn scopes_are_words() {
+        let names =
+            |names: &[&str]| scopes(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["stream", "read"]).unwrap(), Scopes::LOOK);
+        assert_eq!(names(&["admin"]).unwrap_err().at_fault(), Some("scopes"));
+    }
+}

@@ -1,0 +1,210 @@
+//! Scoped tokens and share links: for their devices and purposes, never more than
+//! their maker, and gone when revoked.
+
+use nemeses_protocol::DeviceId;
+use nemeses_store::history::Role;
+use nemeses_store::live::{LiveEntry, LiveStore as _};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{NOW_MS, RECORDED, record};
+use crate::site::{REMEMBERED_MS, Site, text};
+
+/// Devices that the viewer sees, and one that only others see.
+const SEEN: &str = "0A3F73";
+const SEEN_TOO: &str = "0A3F75";
+const HIDDEN: &str = "0A3F74";
+
+async fn site() -> Site {
+    let site = Site::start().await;
+    let users = site.database.users();
+    let viewer = users.by_email("viewer@b.c").await.unwrap().unwrap().id;
+    for device in [SEEN, SEEN_TOO] {
+        users.grant(viewer, device.parse().unwrap(), 1).await.unwrap();
+    }
+    let entries = [SEEN, SEEN_TOO, HIDDEN].map(|device| {
+        let mut record = record(RECORDED, 1);
+        record.position.device = device.parse::<DeviceId>().unwrap();
+        LiveEntry::from_record(&record)
+    });
+    site.live.merge(&entries, NOW_MS).await.unwrap();
+    site
+}
+
+fn location(device: &str) -> String {
+    format!("/api/v1/location/?device_id={device}")
+}
+
+async fn made(site: &Site, by: &str, path: &str, body: &Value) -> Value {
+    let made = site.one.send_as(by, Method::POST, path, body).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    serde_json::from_str(&made.text).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_for_its_devices_and_scopes() {
+    let site = site().await;
+    let viewer = site.token("viewer").await;
+    let body = json!({
+        "name": "plotter", "device_ids": [SEEN, "0a3f73"], "scopes": ["read"], "expires_in": 3600,
+    });
+    let made = made(&site, &viewer, "/api/v1/tokens/", &body).await;
+    assert_eq!((&made["device_ids"], &made["scopes"]), (&json!([SEEN]), &json!(["read"])));
+    let token = text(&made, "token");
+    for at in [&site.one, &site.two] {
+        at.get_as(&token, &location(SEEN)).await.ok();
+        for device in [SEEN_TOO, HIDDEN, "FFFFFF"] {
+            at.get_as(&token, &location(device)).await.is_problem(
+                404,
+                "unknown-device",
+                Some("device_id"),
+            );
+        }
+    }
+    let me = site.one.get_as(&token, "/api/v1/me").await.ok();
+    assert_eq!((&me["kind"], &me["devices"]["device_ids"]), (&json!("token"), &json!([SEEN])));
+    for path in ["/api/v1/sessions", "/api/v1/tokens", "/api/v1/shares", "/api/v1/books"] {
+        site.one.get_as(&token, path).await.is_problem(403, "forbidden", None);
+    }
+    let no_reading = json!({"name": "s", "device_ids": [SEEN], "scopes": ["stream"]});
+    let no_reading = self::made(&site, &viewer, "/api/v1/tokens", &no_reading).await;
+    let refused = site.one.get_as(&text(&no_reading, "token"), &location(SEEN)).await;
+    refused.is_problem(403, "forbidden", None);
+
+    site.later(3_600_000);
+    site.one.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+}
+
+#[tokio::test]
+async fn a_token_never_sees_more_than_its_maker() {
+    let site = site().await;
+    let admin = site.token("admin").await;
+    let body = json!({"name": "all", "device_ids": [SEEN, HIDDEN], "scopes": ["read"]});
+    let token = text(&made(&site, &admin, "/api/v1/tokens", &body).await, "token");
+    site.one.get_as(&token, &location(HIDDEN)).await.ok();
+    let users = site.database.users();
+    let id = users.by_email("admin@b.c").await.unwrap().unwrap().id;
+    users.set_role("admin@b.c", Role::Viewer).await.unwrap();
+    users.grant(id, SEEN.parse().unwrap(), 1).await.unwrap();
+    site.later(REMEMBERED_MS);
+    site.one.get_as(&token, &location(SEEN)).await.ok();
+    assert_eq!(site.one.get_as(&token, &location(HIDDEN)).await.status, 404);
+    users.set_disabled(id, true).await.unwrap();
+    site.later(REMEMBERED_MS);
+    site.one.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_everywhere() {
+    let site = site().await;
+    let (viewer, operator) = (site.token("viewer").await, site.token("operator").await);
+    let body = json!({"name": "t", "device_ids": [SEEN], "scopes": ["read", "stream"]});
+    let made = made(&site, &viewer, "/api/v1/tokens", &body).await;
+    let token = text(&made, "token");
+    site.two.get_as(&token, &location(SEEN)).await.ok();
+    let listed = site.two.get_as(&viewer, "/api/v1/tokens").await.ok();
+    assert_eq!(listed["tokens"][0]["token_id"], made["token_id"]);
+    assert_eq!(listed["tokens"][0].get("token"), None);
+    assert_eq!(site.one.get_as(&operator, "/api/v1/tokens").await.ok()["tokens"], json!([]));
+
+    let path = format!("/api/v1/tokens/{}", made["token_id"]);
+    let others = site.one.send_as(&operator, Method::DELETE, &path, &json!({})).await;
+    others.is_problem(404, "unknown-id", Some("token_id"));
+    // A link has numbers of its own.
+    let as_share = path.replace("tokens", "shares");
+    assert_eq!(site.one.send_as(&viewer, Method::DELETE, &as_share, &json!({})).await.status, 404);
+    assert_eq!(site.one.send_as(&viewer, Method::DELETE, &path, &json!({})).await.status, 204);
+    site.one.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+    site.later(REMEMBERED_MS);
+    site.two.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+}
+
+#[tokio::test]
+async fn a_link_shows_its_devices_and_nothing_of_its_maker() {
+    let site = site().await;
+    let viewer = site.token("viewer").await;
+    let body = json!({"name": "for the customer", "device_ids": [SEEN]});
+    let link = made(&site, &viewer, "/api/v1/shares/", &body).await;
+    let secret = link["url"].as_str().unwrap().strip_prefix("/#share=").unwrap();
+    let open = async |token: &str| site.two.post("/share/open", &json!({ "token": token })).await;
+    let answer = open(secret).await;
+    assert_eq!(answer.headers["referrer-policy"], "no-referrer");
+    let opened = answer.ok();
+    assert_eq!(opened["device_ids"], json!([SEEN]));
+    assert_eq!(
+        (&opened["scopes"], &opened["expires_in"]),
+        (&json!(["read", "stream"]), &json!(900))
+    );
+    let token = text(&opened, "token");
+    site.one.get_as(&token, &location(SEEN)).await.ok();
+    assert_eq!(site.one.get_as(&token, &location(SEEN_TOO)).await.status, 404);
+    let me = site.one.get_as(&token, "/api/v1/me").await.ok();
+    assert_eq!((&me["kind"], &me["user"]), (&json!("share"), &json!(null)));
+    site.one.get_as(&token, "/api/v1/sessions").await.is_problem(403, "forbidden", None);
+    for bad in ["", "x", &secret[1..], &"A".repeat(43)] {
+        open(bad).await.is_problem(401, "wrong-share", None);
+    }
+    let listed = site.one.get_as(&viewer, "/api/v1/shares").await.ok();
+    assert_eq!(listed["shares"][0].get("url"), None);
+
+    let path = format!("/api/v1/shares/{}", link["share_id"]);
+    assert_eq!(site.one.send_as(&viewer, Method::DELETE, &path, &json!({})).await.status, 204);
+    site.later(REMEMBERED_MS);
+    site.two.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+    open(secret).await.is_problem(401, "wrong-share", None);
+}
+
+#[tokio::test]
+async fn a_link_expires_and_its_token_with_it() {
+    let site = site().await;
+    let viewer = site.token("viewer").await;
+    let body = json!({"name": "n", "device_ids": [SEEN], "expires_in": 300});
+    let link = made(&site, &viewer, "/api/v1/shares", &body).await;
+    let secret =
+        json!({ "token": link["url"].as_str().unwrap().strip_prefix("/#share=").unwrap() });
+    let opened = site.one.post("/share/open", &secret).await.ok();
+    assert_eq!(opened["expires_in"], 300);
+    site.later(300_000);
+    let token = text(&opened, "token");
+    site.one.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+    site.one.post("/share/open", &secret).await.is_problem(401, "wrong-share", None);
+    let viewer = site.token("viewer").await;
+    let listed = site.one.get_as(&viewer, "/api/v1/shares").await.ok();
+    assert_eq!(listed["shares"], json!([]));
+}
+
+#[tokio::test]
+async fn wishes_are_checked_and_named() {
+    let site = site().await;
+    let viewer = site.token("viewer").await;
+    let good = json!({"name": "n", "device_ids": [SEEN], "scopes": ["read"], "expires_in": 60});
+    for (field, value) in [
+        ("name", json!("")),
+        ("device_ids", json!([])),
+        ("device_ids", json!(["5"])),
+        ("device_ids", json!(vec![SEEN; 101])),
+        ("device_ids", json!(SEEN)),
+        ("scopes", json!([])),
+        ("scopes", json!(["admin"])),
+        ("expires_in", json!(59)),
+        ("expires_in", json!(365 * 86_400 + 1)),
+        ("expires_in", json!("60")),
+        ("more", json!(1)),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        let answer = site.one.send_as(&viewer, Method::POST, "/api/v1/tokens", &body).await;
+        answer.is_problem(422, "invalid-field", Some(field));
+    }
+    let mut hidden = good.clone();
+    for device in [HIDDEN, "FFFFFF"] {
+        hidden["device_ids"] = json!([SEEN, device]);
+        let answer = site.one.send_as(&viewer, Method::POST, "/api/v1/tokens", &hidden).await;
+        answer.is_problem(404, "unknown-device", Some("device_ids"));
+    }
+    for _ in 0..200 {
+        made(&site, &viewer, "/api/v1/tokens", &good).await;
+    }
+    let answer = site.one.send_as(&viewer, Method::POST, "/api/v1/tokens", &good).await;
+    answer.is_problem(409, "too-many", None);
+}
