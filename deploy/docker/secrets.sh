@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Draws the passwords that compose.yaml needs, into secrets/ beside it. What is there
+# already stays.
+set -euo pipefail
+cd "$(dirname "$0")"
+umask 077
+mkdir -p secrets
+draw() { [ -s "secrets/$1" ] || head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"secrets/$1"; }
+draw database_password
+draw grafana_password
+draw jwt_secret
+cat >secrets/stations.env <<TEXT
+NEMESES_DATABASE_URL=mysql://nemeses:$(cat secrets/database_password)@mariadb:3306/nemeses
+NEMESES_REDIS_URL=redis://redis:6379
+NEMESES_MQTT_URL=mqtt://mosquitto:1883
+NEMESES_JWT_SECRET=$(cat secrets/jwt_secret)
+TEXT
+echo "secrets/ is complete; Grafana's admin password is in secrets/grafana_password"
