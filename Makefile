@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench fuzz check-monitoring
+.PHONY: help up web test setup lint fmt chaos bench fuzz check-monitoring check-accounts check-backup check-deploy deb cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -35,3 +35,18 @@ fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs cargo-fu
 
 check-monitoring: ## Load rules and dashboards into a real Prometheus over real stations
 	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-monitoring.py
+
+check-accounts: ## The accounts of deploy/accounts on a real MariaDB and a real Redis
+	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-accounts.py
+
+check-backup: ## Back up and restore under load, as docs/operations.md says
+	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-backup.py
+
+check-deploy: ## Docker, compose, systemd, Kubernetes and AWS files, as far as they can be checked offline
+	@tools/check-deploy.sh
+
+deb: ## A Debian package (needs cargo-deb), installed into a folder and started
+	@tools/deb.sh
+
+cluster-test: ## Three nodes behind HAProxy under load: one is lost, all are restarted in turn
+	@tools/setup.sh && cargo build --locked --package nemeses && tools/cluster-test.py

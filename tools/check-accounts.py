@@ -119,10 +119,10 @@ def check_stations(site, database_port, redis_port):
     for port in (http, node_http):
         site.wait("the stations are ready", lambda port=port: get(f"http://127.0.0.1:{port}/readyz"))
     site.run("mosquitto_pub", "-h", "127.0.0.1", "-p", mqtt, "-q", "1", "-t", "/messenger", "-m", FRAME)
-    person = ["-H", "Content-Type: application/json", "-d",
-              '{"email": "a@example.org", "password": "correct horse battery", "name": "A"}']
-    site.run("curl", "-fsS", f"{base}/register/user", *person)
-    token = site.run("curl", "-fsS", f"{base}/login", *person).stdout.split('"token":"')[1].split('"')[0]
+    login = '{"email": "a@example.org", "password": "correct horse battery"}'
+    as_json = ["-H", "Content-Type: application/json", "-d"]
+    site.run("curl", "-fsS", f"{base}/register/user", *as_json, login[:-1] + ', "name": "A"}')
+    token = site.run("curl", "-fsS", f"{base}/login", *as_json, login).stdout.split('"token":"')[1].split('"')[0]
     for path in ("location", "report"):
         def answered(path=path):
             done = site.run("curl", "-fsS", "-H", f"Authorization: Bearer {token}",

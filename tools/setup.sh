@@ -23,6 +23,7 @@ needed=(
     chromium:chromium
 =======
     promtool:prometheus
+    sqlite3:sqlite3
     prometheus-node-exporter:prometheus-node-exporter
 >>>>>>> be5f280 (Watching: Prometheus rules with runbooks, Grafana dashboards, Mosquitto's figures, health and man pages)
 )

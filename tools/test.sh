@@ -30,6 +30,8 @@ phase "page" tools/web.sh test
 phase "build" cargo build --locked --workspace --all-targets
 phase "doc tests" cargo test --locked --workspace --doc --quiet
 phase "monitoring: rules, dashboards, Prometheus" tools/check-monitoring.py
+phase "accounts of the stores" tools/check-accounts.py
+phase "back-up and restore" tools/check-backup.py
 printf '\n== tests (after %d s)\n' "$SECONDS"
 if cargo nextest --version >/dev/null 2>&1; then
     exec cargo nextest run --locked --workspace
