@@ -572,7 +572,7 @@ pub(crate) struct WorkerArgs {
         long,
         env = "NEMESES_WORKER",
         default_value_t = 0,
-        value_parser = clap::value_parser!(u16).range(0..=999),
+        value_parser = value::worker,
         value_name = "NUMBER"
     )]
     pub(crate) worker: u16,

@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Reason};
 use nemeses_store::history::{
     Database, DeadLetters, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
 };
@@ -136,12 +136,22 @@ pub(crate) struct PurgeArgs {
     output: OutputArgs,
 }
 
-/// A reason's code, known or of a later version.
+/// The code of a reason that there is.
 fn reason_code(text: &str) -> Result<String, String> {
-    let fits =
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    fits.then(|| text.to_owned())
-        .ok_or_else(|| "write a reason's code, for example bad_footer or future".to_owned())
+    Reason::from_code(text).map(|reason| reason.code().to_owned()).ok_or_else(|| {
+        let known: Vec<&str> = Reason::all().map(Reason::code).collect();
+        format!("there is no such reason; write one of {}", known.join(", "))
+    })
+}
+
+/// An error when some numbers are no letter's, after the others were served.
+fn all_there(missing: &[u64]) -> anyhow::Result<()> {
+    let numbers: Vec<String> = missing.iter().map(u64::to_string).collect();
+    match numbers.as_slice() {
+        [] => Ok(()),
+        [one] => anyhow::bail!("there is no dead letter {one}"),
+        _ => anyhow::bail!("there are no dead letters {}", numbers.join(", ")),
+    }
 }
 
 impl FilterArgs {
@@ -214,11 +224,28 @@ async fn retry(args: &RetryArgs) -> anyhow::Result<()> {
     if args.ids.is_empty() {
         retry_all(&mut retrier, &database, args.filter.filter()).await?;
     }
+    let missing = missing(database.dead_letters().as_ref(), &args.ids).await?;
     for &id in &args.ids {
         retrier.retry(id).await?;
     }
     let summary = retrier.summary();
-    if args.output.json { print_json(&summary.as_json()) } else { print(&summary.as_text()) }
+    if args.output.json {
+        print_json(&summary.as_json())?;
+    } else {
+        print(&summary.as_text())?;
+    }
+    all_there(&missing)
+}
+
+/// Those of the numbers that are no letter's.
+async fn missing(letters: &dyn DeadLetters, ids: &[u64]) -> anyhow::Result<Vec<u64>> {
+    let mut missing = Vec::new();
+    for &id in ids {
+        if letters.get(id).await?.is_none() {
+            missing.push(id);
+        }
+    }
+    Ok(missing)
 }
 
 /// Newest first, page by page; letters that come meanwhile have larger numbers
@@ -241,11 +268,14 @@ async fn retry_all(
 
 async fn purge(args: &PurgeArgs) -> anyhow::Result<()> {
     let letters = open_database(&args.database).await?.dead_letters();
+    let missing = missing(letters.as_ref(), &args.ids).await?;
     let purged = purge_from(letters.as_ref(), &args.ids, args.before).await?;
     if args.output.json {
-        return print_json(&json!({ "purged": purged }));
+        print_json(&json!({ "purged": purged, "not_there": missing }))?;
+    } else {
+        print(&format!("{purged} dead letters thrown away.\n"))?;
     }
-    print(&format!("{purged} dead letters thrown away.\n"))
+    all_there(&missing)
 }
 
 /// Both when both are given.
@@ -300,11 +330,12 @@ mod tests {
 
     #[test]
     fn reasons_are_codes() {
-        for code in ["bad_footer", "future", "something_of_a_later_version"] {
+        for code in ["bad_footer", "future", "bad_batch"] {
             assert_eq!(reason_code(code).as_deref(), Ok(code));
         }
-        for text in ["", "Bad Footer", "x'; --"] {
-            assert!(reason_code(text).is_err(), "{text}");
+        for text in ["", "Bad Footer", "bad_foter"] {
+            let refusal = reason_code(text).unwrap_err();
+            assert!(refusal.contains("bad_footer") && refusal.contains("future"), "{refusal}");
         }
     }
 

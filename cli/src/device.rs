@@ -101,7 +101,29 @@ async fn add(args: &AddArgs, now_ms: u64) -> anyhow::Result<()> {
     let (name, role) = login_of(&args.name, args.role)?;
     let logins = open_database(&args.database).await?.logins();
     let secret = logins.add(&name, role, now_ms).await?;
-    show_secret(&name, &secret, args.output)
+    show_secret(&name, &secret, args.output)?;
+    if args.output.json { Ok(()) } else { print(&format!("# {}\n", hint(&name, role))) }
+}
+
+/// How the login is used; behind a `#`, which whoever reads the secret skips.
+fn hint(name: &str, role: LoginRole) -> String {
+    let publish =
+        |what: &str| format!("mosquitto_pub -h HOST -p 1883 -u {name} -P PASSWORD -q 1 {what}");
+    match role {
+        LoginRole::Device(device) => format!(
+            "A ping as this device: {}",
+            publish(&format!("-t /messenger/{device} -m 50F7{device}0150494E4773C4"))
+        ),
+        LoginRole::Gateway => {
+            format!("Frames of any device: {}", publish("-t /messenger -f FILE"))
+        }
+        LoginRole::Worker => {
+            format!("A station: nemeses parser --mqtt-url mqtt://{name}:PASSWORD@HOST:1883 ...")
+        }
+        LoginRole::Operator => {
+            format!("A command: {}", publish("-t /command/DEVICE -m TEXT"))
+        }
+    }
 }
 
 /// A device's login bears its id in the one canonical spelling.
@@ -214,7 +236,23 @@ fn login_as_json(login: &Login) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use nemeses_protocol::{Frame, Item};
+
     use super::*;
+
+    #[test]
+    fn a_hint_can_be_used_as_it_is() {
+        let device = DeviceId::new(0x0A_3F73);
+        let shown = hint("0A3F73", LoginRole::Device(device));
+        assert!(shown.contains("-u 0A3F73 -P PASSWORD") && shown.contains("-t /messenger/0A3F73"));
+        let payload = shown.rsplit(' ').next().unwrap();
+        let bytes = nemeses_protocol::normalise(payload.as_bytes());
+        let items: Vec<_> = nemeses_protocol::frames(&bytes.bytes).collect();
+        assert!(
+            matches!(items.as_slice(), [Item::Frame { frame: Frame::Ping { device: of, .. }, .. }] if *of == device),
+            "{items:?}"
+        );
+    }
 
     #[test]
     fn a_devices_login_is_its_id_in_capitals() {

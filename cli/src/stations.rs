@@ -138,6 +138,9 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     make_data_dir(&settings.data_dir)?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
+    if let Some(Err(error)) = asked.unless_asked(live.ping()).await {
+        tracing::warn!(%error, "live positions are not served until Redis answers; the rest is");
+    }
     let stores = Stores::new(live, &database);
     let http =
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock, &mut registry).await?;

@@ -71,9 +71,27 @@ pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
         })?;
     }
     let database = open_url(&url).await?;
-    let migrated = database.history().migrate().await;
-    migrated.with_context(|| format!("the tables in {url} cannot be brought up to date"))?;
-    print(&format!("The tables in {url} are up to date.\n"))
+    let history = database.history();
+    let migrated = async {
+        let before = history.schema_version().await?;
+        history.migrate().await?;
+        Ok::<_, nemeses_store::StoreError>((before, history.schema_version().await?))
+    };
+    let migrated = migrated.await;
+    let (before, now) =
+        migrated.with_context(|| format!("the tables in {url} cannot be brought up to date"))?;
+    print(&what_was_done(&url.to_string(), before, now))
+}
+
+/// What a migration did, in a line.
+fn what_was_done(url: &str, before: u32, now: u32) -> String {
+    match before {
+        0 => format!("The tables in {url} were made, schema version {now}.\n"),
+        _ if before == now => {
+            format!("The tables in {url} were up to date, schema version {now}.\n")
+        }
+        _ => format!("The tables in {url} were upgraded from schema version {before} to {now}.\n"),
+    }
 }
 
 /// Writes to standard output. A reader that went away (`| head`) is no error.

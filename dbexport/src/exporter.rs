@@ -248,7 +248,7 @@ impl<R> Shared<R> {
                     self.stats.committed(&parts, &committed, began.elapsed());
                     if let Some(down) = self.outage.ends() {
                         tracing::info!(
-                            down_s = down.as_secs(),
+                            after = ?Duration::from_millis(millis(down)),
                             "the history is back; committing again"
                         );
                     }
@@ -291,6 +291,11 @@ impl<R> Shared<R> {
             }
         }
     }
+}
+
+/// Whole milliseconds, fit for a line of the log.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn add_tallies(held: &mut Vec<Tally>, more: &[Tally]) {

@@ -116,8 +116,8 @@ impl Reason {
         }
     }
 
-    /// The reason of a code; `None` for a code this version does not know.
-    pub fn from_code(code: &str) -> Option<Self> {
+    /// All reasons that this version knows.
+    pub fn all() -> impl Iterator<Item = Self> {
         let policy = [
             Self::IdentityMismatch,
             Self::TopicMismatch,
@@ -125,10 +125,12 @@ impl Reason {
             Self::Refused,
             Self::BadBatch,
         ];
-        policy
-            .into_iter()
-            .chain(DecodeError::ALL.into_iter().map(Self::Decode))
-            .find(|reason| reason.code() == code)
+        policy.into_iter().chain(DecodeError::ALL.into_iter().map(Self::Decode))
+    }
+
+    /// The reason of a code; `None` for a code this version does not know.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.code() == code)
     }
 }
 

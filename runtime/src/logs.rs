@@ -16,11 +16,14 @@ pub enum LogFormat {
 
 /// The router tells of every link that comes and goes, some of it as an error: a
 /// line for each client that a stranger opens. The door watches it itself.
-const QUIET: &str = "rumqttd=off";
+const ROUTER: &str = "rumqttd=off";
+/// The database's library tells of each connection that it lost or could not make.
+/// We tell of the outage.
+const DATABASE: &str = "sqlx=error";
 
 /// Starts logging. `filter` is in the syntax of tracing's `EnvFilter`, for
 /// example `info` or `info,nemeses_broker=debug`. The router under the door
-/// is silent unless it is named (`rumqttd`).
+/// is silent unless it is named (`rumqttd`), and so is `sqlx` but for errors.
 ///
 /// # Errors
 /// A filter that cannot be read, or logging that was started already.
@@ -39,7 +42,10 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
 }
 
 fn quieted(filter: &str) -> String {
-    if filter.contains("rumqttd") { filter.to_owned() } else { format!("{QUIET},{filter}") }
+    let unnamed = [("rumqttd", ROUTER), ("sqlx", DATABASE)];
+    let quiet = unnamed.into_iter().filter(|(name, _)| !filter.contains(name));
+    let words = quiet.map(|(_, quiet)| quiet).chain([filter]);
+    words.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -47,12 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_router_is_silent_unless_it_is_named() {
+    fn libraries_are_silent_unless_they_are_named() {
         for (filter, in_force) in [
-            ("info", "rumqttd=off,info"),
-            ("info,nemeses_broker=debug", "nemeses_broker=debug,rumqttd=off,info"),
-            ("info,rumqttd=debug", "rumqttd=debug,info"),
-            ("", "rumqttd=off"),
+            ("info", "rumqttd=off,sqlx=error,info"),
+            ("info,nemeses_broker=debug", "nemeses_broker=debug,rumqttd=off,sqlx=error,info"),
+            ("info,rumqttd=debug", "rumqttd=debug,sqlx=error,info"),
+            ("debug,sqlx=info", "rumqttd=off,sqlx=info,debug"),
+            ("", "rumqttd=off,sqlx=error"),
         ] {
             let read = EnvFilter::try_new(quieted(filter)).unwrap();
             assert_eq!(read.to_string(), in_force, "{filter:?}");

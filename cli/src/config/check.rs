@@ -372,6 +372,18 @@ fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
+/// Whether a topic has the name that it has when nobody says anything.
+fn is_default(setting: &str, topic: &str) -> bool {
+    let Topics { messenger, ping, db, command } = Topics::default();
+    let named = match setting {
+        "topic-messenger" => messenger,
+        "topic-ping" => ping,
+        "topic-db" => db,
+        _ => command,
+    };
+    named == topic
+}
+
 /// No topic may be another, nor lie below another: `/a/+` would catch it.
 pub(crate) fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
     let all = [
@@ -380,7 +392,10 @@ pub(crate) fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
         ("topic-db", &args.topic_db),
         ("topic-command", &args.topic_command),
     ];
-    for (setting, topic) in all {
+    // Of two that meet, the one that was set is to blame and not the default.
+    let (defaults, set): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(setting, topic)| is_default(setting, topic));
+    for (setting, topic) in set.into_iter().chain(defaults) {
         for (other_setting, other) in all {
             let below = topic.strip_prefix(other.as_str());
             if setting != other_setting

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
 
+use super::variable;
 use crate::args::Cli;
 
 /// Why there are no settings.
@@ -24,6 +25,8 @@ use crate::args::Cli;
 pub(crate) enum Refusal {
     /// Flags or variables; also the texts of `--help` and `--version`.
     Line(clap::Error),
+    /// A variable, in words.
+    Variable(String),
     /// The file.
     File(PathBuf, String),
 }
@@ -32,6 +35,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(error) => error.fmt(f),
+            Self::Variable(why) => f.write_str(why),
             Self::File(path, why) => write!(f, "in {}: {why}", path.display()),
         }
     }
@@ -44,14 +48,24 @@ where
     I::Item: Into<OsString> + Clone,
 {
     let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
-    let mut matches = Cli::command().try_get_matches_from(&line).map_err(Refusal::Line)?;
+    let refused = |error| refused(error, &line);
+    let mut matches = Cli::command().try_get_matches_from(&line).map_err(refused)?;
     if let Some(path) = matches.get_one::<PathBuf>("config").cloned() {
         let command = read(&path)
             .and_then(|file| apply(Cli::command(), &file))
             .map_err(|why| Refusal::File(path, why))?;
-        matches = command.try_get_matches_from(&line).map_err(Refusal::Line)?;
+        matches = command.try_get_matches_from(&line).map_err(refused)?;
     }
     Cli::from_arg_matches(&matches).map_err(Refusal::Line)
+}
+
+fn refused(error: clap::Error, line: &[OsString]) -> Refusal {
+    let command = Cli::command();
+    let environment = |name: &str| std::env::var(name).ok();
+    match variable::refusal(&error, &settings(&command), line, environment) {
+        Some(why) => Refusal::Variable(why),
+        None => Refusal::Line(error),
+    }
 }
 
 fn read(path: &Path) -> Result<File, String> {
@@ -206,7 +220,7 @@ fn check_value(key: &str, arg: &Arg, value: &str) -> Result<(), String> {
     Err(format!("{key} cannot be '{value}': {}", reason(&error)))
 }
 
-fn reason(error: &clap::Error) -> String {
+pub(super) fn reason(error: &clap::Error) -> String {
     match (error.get(ContextKind::ValidValue), error.source()) {
         (Some(ContextValue::Strings(values)), _) if !values.is_empty() => {
             format!("write one of {}", values.join(", "))

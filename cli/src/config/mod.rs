@@ -9,6 +9,7 @@ mod jwt;
 mod reference;
 pub(crate) mod url;
 pub(crate) mod value;
+mod variable;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -63,6 +63,13 @@ pub(crate) fn future_limit(text: &str) -> Result<Duration, String> {
     duration_within(text, Duration::from_secs(60), 3650 * DAY)
 }
 
+/// The number of a station among its equals.
+pub(crate) fn worker(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|number| *number <= 999).ok_or_else(|| {
+        "write a number from 0 to 999: the first parser is 0, the second 1".to_owned()
+    })
+}
+
 /// How long a simulation runs.
 pub(crate) fn run_time(text: &str) -> Result<Duration, String> {
     duration_within(text, Duration::from_millis(1), 3650 * DAY)

@@ -118,7 +118,9 @@ async fn logins_from_the_first_day_to_the_last() {
     let rotated = logins.find("0A3F73").await.unwrap().unwrap();
     assert!(rotated.enabled && rotated.secret != first.secret);
 
-    for command in ["disable", "enable", "rotate"] {
+    place.run("device remove depot").await.unwrap();
+    assert_eq!(logins.find("depot").await.unwrap(), None);
+    for command in ["disable", "enable", "rotate", "remove"] {
         let error = place.run(&format!("device {command} nobody")).await.unwrap_err().to_string();
         assert_eq!(error, "there is no login 'nobody'");
     }
@@ -155,8 +157,25 @@ async fn dead_letters_are_retried_and_purged_and_the_books_still_balance() {
     assert!(place.letters_left().await.is_empty());
     assert!(place.run("audit").await.unwrap());
 
-    assert!(place.run("dead-letters show 99999").await.is_err());
+    for line in ["show 99999", "retry 99999", "purge 99999"] {
+        let error = place.run(&format!("dead-letters {line}")).await.unwrap_err().to_string();
+        assert_eq!(error, "there is no dead letter 99999", "{line}");
+    }
+    let error = place.run("dead-letters purge 99999 99998 --json").await.unwrap_err().to_string();
+    assert_eq!(error, "there are no dead letters 99999, 99998");
+    assert!(place.run("dead-letters list --reason bad_foter").await.is_err());
     assert!(place.run("dead-letters purge").await.is_err(), "purge wants to be told what");
+}
+
+#[test]
+fn a_migration_says_what_it_did() {
+    for (before, said) in [
+        (0, "were made, schema version 3."),
+        (1, "were upgraded from schema version 1 to 3."),
+        (3, "were up to date, schema version 3."),
+    ] {
+        assert_eq!(what_was_done("X", before, 3), format!("The tables in X {said}\n"));
+    }
 }
 
 #[test]
