@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Bytes that were no good frames: list, show, retry, purge
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Take away what was kept long enough, or show what there is and would go
+    #[command(after_help = crate::retention::EXAMPLES)]
+    Retention(crate::retention::RetentionArgs),
     /// Check that the books balance: every frame received is accounted for
     Audit(crate::audit::AuditArgs),
     /// Decode kept raw bytes again: does today's decoder read them as they are stored?
@@ -149,6 +152,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) flush: FlushArgs,
     #[command(flatten)]
+    pub(crate) keep: KeepArgs,
+    #[command(flatten)]
     pub(crate) frames: FrameArgs,
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
@@ -211,6 +216,8 @@ pub(crate) struct ExporterArgs {
     pub(crate) pool: PoolArgs,
     #[command(flatten)]
     pub(crate) flush: FlushArgs,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
@@ -422,6 +429,52 @@ pub(crate) struct PoolArgs {
     /// Short for --migrate=false: refuse to start with tables of another version
     #[arg(long, action = ArgAction::SetTrue, overrides_with = "migrate")]
     pub(crate) no_migrate: bool,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Retention")]
+#[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
+pub(crate) struct KeepArgs {
+    /// How long positions are kept, by the device's clock: a duration such as 90days,
+    /// or forever. MySQL lets go of whole weeks, so up to a week longer
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_POSITIONS",
+        default_value = "forever",
+        value_parser = value::keep,
+        value_name = "DURATION|forever"
+    )]
+    pub(crate) keep_positions: value::Keep,
+    /// How long dead letters are kept after their arrival
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_DEAD_LETTERS",
+        default_value = "forever",
+        value_parser = value::keep,
+        value_name = "DURATION|forever"
+    )]
+    pub(crate) keep_dead_letters: value::Keep,
+    /// How long the books are kept batch by batch; later their lines are joined
+    /// into one a worker and day, and no figure is lost
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_BOOKS",
+        default_value = "forever",
+        value_parser = value::keep,
+        value_name = "DURATION|forever"
+    )]
+    pub(crate) keep_books: value::Keep,
+}
+
+impl From<KeepArgs> for nemeses_dbexport::retention::Keep {
+    fn from(args: KeepArgs) -> Self {
+        Self {
+            positions: args.keep_positions.period(),
+            dead_letters: args.keep_dead_letters.period(),
+            books: args.keep_books.period(),
+        }
+    }
 }
 
 /// Batching.

@@ -15,6 +15,7 @@ mod mosquitto_metrics;
 mod mosquitto_roles;
 mod node;
 mod replay;
+mod retention;
 mod simulate;
 mod stations;
 mod tools;
@@ -90,6 +91,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Device(command) => device::run(command).await?,
         Command::User(command) => user::run(command).await?,
         Command::DeadLetters(command) => dead_letters::run(command).await?,
+        Command::Retention(args) => retention::run(args).await?,
         Command::Audit(args) => return audit::run(args).await,
         Command::Replay(args) => return replay::run(args).await,
         Command::MosquittoMetrics(args) => mosquitto_metrics::run(args).await?,

@@ -5,6 +5,7 @@
 mod exporter;
 mod queue;
 mod refused;
+pub mod retention;
 mod stats;
 mod worker;
 

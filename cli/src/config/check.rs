@@ -92,6 +92,7 @@ impl TryFrom<&args::UpArgs> for Node {
             live_ttl: args.live.live_ttl,
             database,
             flush_after: args.flush.flush_after,
+            keep: args.keep.into(),
             frames: frames(&args.frames),
             topics: topics(&args.topics)?,
             admin_listen: admin(&args.admin, &args.network, UP_ADMIN_PORT)?,
@@ -146,6 +147,7 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
             live_ttl: args.live.live_ttl,
             database: station_database(&args.database, &args.pool)?,
             flush_after: args.flush.flush_after,
+            keep: args.keep.into(),
             topics: topics(&args.topics)?,
             admin_listen: admin(
                 &args.admin,

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 
 pub(crate) use check::{Wrong, admin_address, database, mqtt_url, topics};
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) database: Database,
     /// How long a frame waits for others to be committed with.
     pub(crate) flush_after: Duration,
+    /// How long things are kept.
+    pub(crate) keep: Keep,
     /// What is done with frames.
     pub(crate) frames: Frames,
     /// Topic names.
@@ -99,6 +102,8 @@ pub(crate) struct Exporter {
     pub(crate) database: Database,
     /// How long a record waits for others to be committed with.
     pub(crate) flush_after: Duration,
+    /// How long things are kept.
+    pub(crate) keep: Keep,
     /// Topic names.
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.

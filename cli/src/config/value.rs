@@ -85,6 +85,35 @@ pub(crate) fn frame_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long something is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Nothing is ever taken away.
+    ForEver,
+    /// At least this long.
+    For(Duration),
+}
+
+impl Keep {
+    /// `None` is for ever.
+    pub(crate) fn period(self) -> Option<Duration> {
+        match self {
+            Self::ForEver => None,
+            Self::For(period) => Some(period),
+        }
+    }
+}
+
+/// `forever`, or a duration; not so short that what is on its way would be lost.
+pub(crate) fn keep(text: &str) -> Result<Keep, String> {
+    if text == "forever" {
+        return Ok(Keep::ForEver);
+    }
+    duration_within(text, 2 * DAY, Duration::from_secs(100 * 31_557_600))
+        .map(Keep::For)
+        .map_err(|allowed| format!("{allowed}, or forever"))
+}
+
 /// The name of a topic that others are built below.
 pub(crate) fn topic(text: &str) -> Result<String, String> {
     const LONGEST: usize = 128;
@@ -146,6 +175,15 @@ mod tests {
             assert!(live_ttl(text).unwrap_err().contains("from 1s to 30days"), "{text}");
         }
         assert!(frame_interval("1500ms").unwrap_err().contains("whole seconds"));
+    }
+
+    #[test]
+    fn periods() {
+        assert_eq!(keep("forever"), Ok(Keep::ForEver));
+        assert_eq!(keep("90days").map(Keep::period), Ok(Some(90 * DAY)));
+        for text in ["", "0", "1day", "never"] {
+            assert!(keep(text).unwrap_err().contains("or forever"), "{text}");
+        }
     }
 
     #[test]

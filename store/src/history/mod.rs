@@ -16,6 +16,7 @@ pub mod groups;
 pub mod logins;
 mod mysql;
 mod open;
+pub mod retention;
 mod secret;
 pub mod sessions;
 mod sqlite;
@@ -39,6 +40,7 @@ pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, R
 pub use groups::{Group, Groups, MAX_GROUPS};
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
 pub use open::{Database, Options, open};
+pub use retention::{Retention, Step, Survey};
 pub use secret::{PlainSecret, SecretHash};
 pub use sessions::{
     Digest, MAX_SESSIONS, MAX_USER_AGENT, NewSession, Previous, Rotation, Session, Sessions,

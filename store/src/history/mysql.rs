@@ -5,6 +5,9 @@
 //! server's `innodb_flush_log_at_trx_commit`: 1 (its default) keeps the promise
 //! through a power cut.
 
+mod layout;
+mod partitions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use super::engine::{
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
 use super::open::{Database, Options};
+use super::retention::{Step, Survey};
 use crate::StoreError;
 
 /// How long a transaction waits for a row that another one writes; the server's
@@ -170,6 +174,18 @@ impl Product for Arc<Server> {
         rows.first().map_or(Ok(Vec::new()), |row| {
             Ok(weaknesses(row.need(0)?, row.need::<u64>(1)? != 0, row.need(2)?))
         })
+    }
+
+    async fn sizes(&self) -> Result<Survey, Fault> {
+        partitions::sizes(self).await
+    }
+
+    async fn prepare(&self, now: u32, until: u32) -> Result<u32, Fault> {
+        partitions::prepare(self, now, until).await
+    }
+
+    async fn expire(&self, before: u32) -> Result<Step, Fault> {
+        partitions::expire(self, before).await
     }
 
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, Fault> {

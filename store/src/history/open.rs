@@ -9,6 +9,7 @@ use super::dead_letters::DeadLetters;
 use super::devices::Devices;
 use super::groups::Groups;
 use super::logins::Logins;
+use super::retention::Retention;
 use super::sessions::Sessions;
 use super::tokens::ScopedTokens;
 use super::{History, mysql, sqlite};
@@ -48,6 +49,7 @@ pub struct Database {
     pub(super) groups: Arc<dyn Groups>,
     pub(super) sessions: Arc<dyn Sessions>,
     pub(super) tokens: Arc<dyn ScopedTokens>,
+    pub(super) retention: Arc<dyn Retention>,
 }
 
 impl Database {
@@ -86,6 +88,10 @@ impl Database {
     /// The scoped tokens and share links.
     pub fn tokens(&self) -> Arc<dyn ScopedTokens> {
         Arc::clone(&self.tokens)
+    }
+    /// How things leave.
+    pub fn retention(&self) -> Arc<dyn Retention> {
+        Arc::clone(&self.retention)
     }
 }
 

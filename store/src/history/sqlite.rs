@@ -5,6 +5,8 @@
 //! SQLite has no unsigned 64-bit integer: hashes are kept with their top bit
 //! flipped, so that signed order is the order of the hashes.
 
+mod expire;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use super::engine::{
     adapter, fixed, pending, sort_error, sql, sqlite_kind, statements, version_of,
 };
 use super::open::{Database, Options};
+use super::retention::{Step, Survey};
 use crate::StoreError;
 
 /// Flips the bit that is the sign of an i64.
@@ -203,6 +206,21 @@ impl Product for Arc<File> {
             session.execute(fixed(NOTE), &[migration.version.into()]).await?;
         }
         session.commit().await
+    }
+
+    async fn sizes(&self) -> Result<Survey, Fault> {
+        expire::sizes(self).await
+    }
+
+    async fn prepare(&self, _now: u32, _until: u32) -> Result<u32, Fault> {
+        Ok(0)
+    }
+
+    async fn expire(&self, before: u32) -> Result<Step, Fault> {
+        let mut session = self.begin().await?;
+        let step = expire::step(&mut session, before).await?;
+        session.commit().await?;
+        Ok(step)
     }
 
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<SqliteRow>, Fault> {

@@ -86,7 +86,7 @@ impl<P: Product> Engine<P> {
         rows.try_next().await
     }
 
-    async fn count(&self, text: &str, values: &[Value<'_>]) -> Result<u64, Fault> {
+    pub(super) async fn count(&self, text: &str, values: &[Value<'_>]) -> Result<u64, Fault> {
         let row = self.only_row(text.to_owned(), values).await?;
         row.map_or(Ok(0), |row| Ok(row.maybe(0)?.unwrap_or_default()))
     }

@@ -36,7 +36,7 @@ const MAX_LETTER_BYTES: usize = 512 * 1024;
 /// Characters of a worker's or exporter's name, as in the tables.
 const MAX_WORKER_NAME: usize = 64;
 
-const BOOKS_COLUMNS: &[&str] = &[
+pub(super) const BOOKS_COLUMNS: &[&str] = &[
     "worker",
     "run",
     "sequence",

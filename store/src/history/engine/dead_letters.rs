@@ -81,16 +81,21 @@ impl<P: Product> DeadLetters for Engine<P> {
 
 impl<P: Product> Engine<P> {
     async fn purge_before(&self, before_ms: u64) -> Result<u64, Fault> {
-        let values = [before_ms.into(), PURGED_AT_ONCE.into()];
         let mut purged = 0;
         loop {
-            let purge = PurgeFound { text: fixed(OLD_ONES), values: &values };
-            let (found, removed) = self.transact(purge).await?;
+            let (found, removed) = self.purge_some(before_ms).await?;
             purged += removed;
             if found == 0 {
                 return Ok(purged);
             }
         }
+    }
+
+    /// Purges some of the letters that arrived before this; tells how many it
+    /// found, and how many of these nobody else removed first.
+    pub(super) async fn purge_some(&self, before_ms: u64) -> Result<(usize, u64), Fault> {
+        let values = [before_ms.into(), PURGED_AT_ONCE.into()];
+        self.transact(PurgeFound { text: fixed(OLD_ONES), values: &values }).await
     }
 
     async fn purge_ids(&self, ids: &[u64]) -> Result<u64, Fault> {

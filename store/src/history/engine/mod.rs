@@ -18,6 +18,7 @@ mod logins;
 mod plan;
 mod reads;
 mod recent;
+mod retention;
 mod rows;
 mod seam;
 mod sessions;
@@ -39,9 +40,11 @@ use crate::live::LiveEntry;
 
 pub(super) use adapter::adapter;
 pub(super) use codes::{mysql_kind, sqlite_kind};
+pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
+pub(super) use sql::{Join, insert, or_join};
 pub(super) use value::{Fields, Value};
 
 /// A product with what the shared code remembers about it.
@@ -63,7 +66,8 @@ impl<P: Product> Engine<P> {
             tokens: Arc::clone(&engine) as _,
             books: Arc::clone(&engine) as _,
             devices: Arc::clone(&engine) as _,
-            groups: engine,
+            groups: Arc::clone(&engine) as _,
+            retention: engine,
         }
     }
 

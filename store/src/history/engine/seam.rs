@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
 use super::value::{Fields, Value};
+use crate::history::retention::{Step, Survey};
 
 /// The words that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,15 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     async fn weaknesses(&self) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
+
+    /// Rows, bytes and partitions of the positions.
+    async fn sizes(&self) -> Result<Survey, Fault>;
+
+    /// Makes partitions up to a bucket, where there are any; tells how many.
+    async fn prepare(&self, now: u32, until: u32) -> Result<u32, Fault>;
+
+    /// Takes some of the positions before a bucket away and books them.
+    async fn expire(&self, before: u32) -> Result<Step, Fault>;
 
     /// Reads a bounded number of rows.
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;

@@ -153,22 +153,29 @@ pub(crate) async fn a_commit_given_up_half_way_leaves_nothing_half_done(site: Si
     let started = Instant::now();
     site.history().commit(&batch(1), "x").await.unwrap();
     // The first one is the slowest: within its time lie all moments of the others.
-    let longest = started.elapsed();
+    // How much slower depends on the machine, so the patience shrinks with each
+    // commit that was quicker.
+    let mut longest = started.elapsed();
     let mut rng = StdRng::seed_from_u64(11);
     let mut given_up = 0;
-    for sequence in 2..=40 {
+    let mut sequence = 1;
+    while sequence < 40 || given_up < 10 {
+        sequence += 1;
         let parts = batch(sequence);
         let patience = longest.mul_f64(rng.random_range(0.0..1.0));
         let first = tokio::time::timeout(patience, site.history().commit(&parts, "x")).await;
         let again = site.history().commit(&parts, "x").await.unwrap();
         match first {
-            Ok(committed) => assert!(!committed.unwrap()[0].repeated && again[0].repeated),
+            Ok(committed) => {
+                assert!(!committed.unwrap()[0].repeated && again[0].repeated);
+                longest = longest.mul_f64(0.97);
+            }
             Err(_) => given_up += 1,
         }
     }
-    assert!(given_up > 0, "no commit was given up");
     let totals = assert_balanced(&site.database).await;
-    assert_eq!((totals.received, totals.stored, totals.duplicates), (8_000, 8_000, 0));
+    let sent = sequence * 200;
+    assert_eq!((totals.received, totals.stored, totals.duplicates), (sent, sent, 0));
 }
 
 pub(crate) async fn a_refused_row_is_found_and_leaves_nothing(site: Site) {

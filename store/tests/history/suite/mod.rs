@@ -7,6 +7,7 @@ mod letters;
 mod logins;
 mod lookups;
 mod reads;
+mod retention;
 mod schema;
 mod sessions;
 
@@ -17,6 +18,7 @@ pub(crate) use letters::*;
 pub(crate) use logins::*;
 pub(crate) use lookups::*;
 pub(crate) use reads::*;
+pub(crate) use retention::*;
 pub(crate) use schema::*;
 pub(crate) use sessions::*;
 
@@ -65,6 +67,9 @@ macro_rules! all_cases {
             a_disabled_account_may_nothing,
             a_frame_is_looked_up,
             books_are_read_by_worker_and_minute,
+            what_is_too_old_leaves_and_stays_in_the_books,
+            late_rows_of_a_week_that_is_gone_are_kept_until_the_next_run,
+            letters_and_books_have_periods_of_their_own,
             migrations_may_start_together,
             settings_that_weaken_a_commit_are_told,
             a_schema_that_does_not_fit_is_named,

@@ -1,0 +1,259 @@
+//! `nemeses retention`: takes away what was kept long enough, or shows what there
+//! is, what would go, and how the disk will fill.
+
+use clap::{ArgAction, Args};
+use nemeses_dbexport::retention::{Keep, Limits, Removed, run_once};
+use nemeses_runtime::Clock;
+use nemeses_store::history::{Database, LetterFilter, Minutes, Survey};
+use serde_json::{Value, json};
+
+use crate::args::{DatabaseArgs, KeepArgs};
+use crate::tools::{OutputArgs, moment, open_database, print, print_json};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nemeses retention --dry-run --keep-positions 90days
+      How much there is, how much of it is older, and how large it will become.
+  nemeses retention --keep-positions 90days --keep-dead-letters 30days --keep-books 400days
+      Takes away what is older. `up` and `dbexport` do the same once an hour when
+      they are started with these settings.";
+
+const DAY_MS: u64 = 86_400_000;
+/// The forecast's rate is that of so many days up to now.
+const RATE_DAYS: u64 = 7;
+
+/// `nemeses retention`.
+#[derive(Debug, Args)]
+pub(crate) struct RetentionArgs {
+    #[command(flatten)]
+    keep: KeepArgs,
+    /// Take nothing away; show what there is and what would go
+    #[arg(long, env = "NEMESES_RETENTION_DRY_RUN", action = ArgAction::SetTrue)]
+    dry_run: bool,
+    /// Give a large table without partitions its partitions first (MySQL). The
+    /// server copies the table for that, and nothing can be written meanwhile
+    #[arg(long, env = "NEMESES_RETENTION_CONVERT", action = ArgAction::SetTrue)]
+    convert: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Takes away what was kept long enough, or shows it.
+///
+/// # Errors
+/// Wrong settings, or what the database reports.
+pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
+    let keep = Keep::from(args.keep);
+    anyhow::ensure!(
+        args.dry_run || !keep.is_for_ever(),
+        "everything is kept for ever; say how long with --keep-positions, --keep-dead-letters or --keep-books, or look with --dry-run"
+    );
+    let database = open_database(&args.database).await?;
+    let now_ms = Clock::system().now_ms();
+    let limits = keep.limits(now_ms);
+    if args.dry_run {
+        let outlook = Outlook::take(&database, keep, limits, now_ms).await?;
+        return if args.output.json {
+            print_json(&outlook.as_json())
+        } else {
+            print(&outlook.as_text())
+        };
+    }
+    let retention = database.retention();
+    let removed = run_once(retention.as_ref(), limits, now_ms, args.convert).await?;
+    anyhow::ensure!(
+        !removed.needs_partitions,
+        "old positions stay: their table is large and has no partitions; --convert makes them (the server copies the table, nothing is written meanwhile)"
+    );
+    if args.output.json {
+        print_json(&removed_as_json(&removed))
+    } else {
+        print(&removed_as_text(&removed))
+    }
+}
+
+fn removed_as_text(removed: &Removed) -> String {
+    let mut lines = vec![format!(
+        "{} positions and {} dead letters are gone; {} lines of the books became part of their day's.",
+        removed.positions, removed.dead_letters, removed.books
+    )];
+    if removed.partitions_made > 0 {
+        lines.push(format!("{} partitions were made.", removed.partitions_made));
+    }
+    if removed.busy {
+        lines.push("Another process is taking positions away; they were left to it.".to_owned());
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn removed_as_json(removed: &Removed) -> Value {
+    json!({
+        "positions": removed.positions,
+        "dead_letters": removed.dead_letters,
+        "books_folded": removed.books,
+        "partitions_made": removed.partitions_made,
+        "busy": removed.busy,
+    })
+}
+
+/// What there is and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Outlook {
+    keep: Keep,
+    limits: Limits,
+    there: Survey,
+    /// Rows in the table: the server's estimate, or counted.
+    rows: u64,
+    /// Rows stored in the last days, a day.
+    rows_a_day: u64,
+    /// Whether any dead letter is older than its period.
+    old_letters: bool,
+}
+
+impl Outlook {
+    async fn take(
+        database: &Database,
+        keep: Keep,
+        limits: Limits,
+        now_ms: u64,
+    ) -> anyhow::Result<Self> {
+        let there = database.retention().survey(limits.positions_before.unwrap_or(0)).await?;
+        let minute = |ms: u64| u32::try_from(ms / 60_000).unwrap_or(u32::MAX);
+        let recent =
+            Minutes { from: minute(now_ms.saturating_sub(RATE_DAYS * DAY_MS)), to: u32::MAX };
+        let books = database.books();
+        let recent = books.totals(recent).await?;
+        let rows = match there.rows {
+            Some(rows) => rows,
+            None => books.count_tables(Minutes::ALL).await?.positions,
+        };
+        let old_letters = match limits.letters_before_ms {
+            Some(before_ms) => {
+                let filter = LetterFilter {
+                    to_ms: Some(before_ms.saturating_sub(1)),
+                    limit: Some(1),
+                    ..LetterFilter::default()
+                };
+                !database.dead_letters().list(&filter).await?.is_empty()
+            }
+            None => false,
+        };
+        Ok(Self { keep, limits, there, rows, rows_a_day: recent.stored / RATE_DAYS, old_letters })
+    }
+
+    /// Bytes of one row, its share of keys and pages included.
+    fn bytes_a_row(&self) -> u64 {
+        self.there.bytes.checked_div(self.rows).unwrap_or_default()
+    }
+
+    /// How large the positions become once as much leaves as comes; `None` when
+    /// they grow for ever.
+    fn final_bytes(&self) -> Option<u64> {
+        let days = self.keep.positions?.as_secs().div_ceil(86_400);
+        // MySQL lets go of whole weeks.
+        let days = if self.there.partitions.is_some() { days + 7 } else { days };
+        Some(days.saturating_mul(self.rows_a_day).saturating_mul(self.bytes_a_row()))
+    }
+
+    fn as_text(&self) -> String {
+        let seconds = |second: u32| moment(u64::from(second) * 1000);
+        let there = &self.there;
+        let mut lines = vec![
+            ("positions", format!("about {} rows, {}", self.rows, size(there.bytes))),
+            ("oldest", there.oldest.map_or("none".to_owned(), seconds)),
+        ];
+        if let Some(partitions) = there.partitions {
+            lines.push(("partitions", partitions.to_string()));
+        }
+        lines.push(match self.limits.positions_before {
+            Some(before) => {
+                ("to go", format!("{} rows recorded before {}", there.expired, seconds(before)))
+            }
+            None => ("to go", "none: positions are kept for ever".to_owned()),
+        });
+        if let Some(before_ms) = self.limits.letters_before_ms {
+            let answer = if self.old_letters { "those before" } else { "none before" };
+            lines.push(("dead letters", format!("{answer} {}", moment(before_ms))));
+        }
+        let a_day = self.rows_a_day.saturating_mul(self.bytes_a_row());
+        lines.push((
+            "growth",
+            format!("{} rows, {} a day (last {RATE_DAYS} days)", self.rows_a_day, size(a_day)),
+        ));
+        lines.push(match self.final_bytes() {
+            Some(bytes) => ("will be", format!("{} once as much leaves as comes", size(bytes))),
+            None => ("will be", format!("{} more in a year", size(a_day.saturating_mul(365)))),
+        });
+        lines.iter().fold(String::new(), |text, (name, what)| text + &format!("{name:<14}{what}\n"))
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "rows": self.rows,
+            "bytes": self.there.bytes,
+            "oldest": self.there.oldest.map(|second| moment(u64::from(second) * 1000)),
+            "partitions": self.there.partitions,
+            "rows_to_go": self.limits.positions_before.map(|_| self.there.expired),
+            "rows_a_day": self.rows_a_day,
+            "bytes_a_row": self.bytes_a_row(),
+            "final_bytes": self.final_bytes(),
+        })
+    }
+}
+
+/// Bytes for people: `1.5 GiB`.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn outlook(keep_days: Option<u64>, partitions: Option<u32>) -> Outlook {
+        let positions = keep_days.map(|days| Duration::from_secs(days * 86_400));
+        let keep = Keep { positions, ..Keep::default() };
+        Outlook {
+            keep,
+            limits: keep.limits(1_800_000_000_000),
+            there: Survey { bytes: 100_000, partitions, expired: 7, ..Survey::default() },
+            rows: 1000,
+            rows_a_day: 50,
+            old_letters: false,
+        }
+    }
+
+    #[test]
+    fn the_forecast_is_rows_a_day_times_days_times_bytes() {
+        assert_eq!(outlook(Some(10), None).final_bytes(), Some(10 * 50 * 100));
+        assert_eq!(outlook(Some(10), Some(3)).final_bytes(), Some(17 * 50 * 100));
+        assert_eq!(outlook(None, None).final_bytes(), None);
+        let empty = Outlook { rows: 0, ..outlook(Some(10), None) };
+        assert_eq!(empty.final_bytes(), Some(0));
+    }
+
+    #[test]
+    fn people_read_what_will_happen() {
+        let text = outlook(Some(10), Some(3)).as_text();
+        assert!(text.contains("7 rows recorded before 2027-01-05T08:00:00Z"), "{text}");
+        assert!(text.contains("once as much leaves as comes"), "{text}");
+        assert!(outlook(None, None).as_text().contains("kept for ever"));
+        assert_eq!(
+            (size(12), size(1536), size(5 << 30)),
+            ("12 B".into(), "1.5 KiB".into(), "5.0 GiB".into())
+        );
+    }
+}

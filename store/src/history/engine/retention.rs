@@ -1,0 +1,117 @@
+//! Retention that the products share: surveys, dead letters, the books. How
+//! positions leave is the product's own.
+
+use async_trait::async_trait;
+
+use super::Engine;
+use super::commit::BOOKS_COLUMNS;
+use super::fault::{Fault, Kind};
+use super::seam::{Product, Session, fixed, sql};
+use super::sql::{Join, insert, or_join};
+use super::value::{Fields as _, Value};
+use super::work::Work;
+use crate::StoreError;
+use crate::history::BUCKET_SECONDS;
+use crate::history::retention::{Retention, Step, Survey, bucket_at};
+
+/// Minutes of a day.
+const DAY_MINUTES: u32 = 1440;
+/// The run of a line that stands for a whole day: no process draws it.
+const FOLDED_RUN: u64 = 0;
+
+const OLDEST: &str = "SELECT MIN(bucket) FROM positions";
+const EXPIRED_ROWS: &str = "SELECT COUNT(*) FROM positions WHERE bucket < ?";
+const OLDEST_MINUTE: &str = "SELECT MIN(minute) FROM books WHERE minute < ? AND run <> ?";
+const MINUTE_BY_WORKER: &str = "SELECT worker, CAST(SUM(received) AS UNSIGNED), \
+    CAST(SUM(stored) AS UNSIGNED), CAST(SUM(duplicates) AS UNSIGNED), \
+    CAST(SUM(dead_letters) AS UNSIGNED), CAST(SUM(pings) AS UNSIGNED), COUNT(*) \
+    FROM books WHERE minute = ? AND run <> ? GROUP BY worker";
+const DELETE_MINUTE: &str = "DELETE FROM books WHERE minute = ? AND run <> ?";
+
+#[async_trait]
+impl<P: Product> Retention for Engine<P> {
+    async fn survey(&self, before: u32) -> Result<Survey, StoreError> {
+        self.surveyed(before).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn prepare(&self, now: u32, until: u32) -> Result<u32, StoreError> {
+        let made = self.product.prepare(bucket_at(now), bucket_at(until)).await;
+        made.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn expire_positions(&self, before: u32) -> Result<Step, StoreError> {
+        let step = self.product.expire(bucket_at(before)).await;
+        step.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn expire_letters(&self, before_ms: u64) -> Result<Step, StoreError> {
+        let step = self.purge_some(before_ms).await;
+        let (found, removed) = step.map_err(|fault| fault.into_error(P::STORE))?;
+        Ok(Step { removed, more: found > 0, busy: false })
+    }
+
+    async fn fold_books(&self, before_minute: u32) -> Result<Step, StoreError> {
+        let folded = self.transact(Fold { before_minute }).await;
+        let removed = folded.map_err(|fault| fault.into_error(P::STORE))?;
+        Ok(Step { removed, more: removed > 0, busy: false })
+    }
+}
+
+impl<P: Product> Engine<P> {
+    async fn surveyed(&self, before: u32) -> Result<Survey, Fault> {
+        let oldest = self.product.rows(fixed(OLDEST), &[]).await?;
+        let oldest: Option<u32> = oldest.first().map_or(Ok(None), |row| row.maybe(0))?;
+        let sizes = self.product.sizes().await?;
+        Ok(Survey {
+            oldest: oldest.map(|bucket| bucket.saturating_mul(BUCKET_SECONDS)),
+            expired: self.count(EXPIRED_ROWS, &[bucket_at(before).into()]).await?,
+            ..sizes
+        })
+    }
+}
+
+/// Joins the oldest minute of the books into its day; tells how many lines that took.
+struct Fold {
+    before_minute: u32,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Fold {
+    type Output = u64;
+
+    async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
+        let oldest = [self.before_minute.into(), Value::Hash(FOLDED_RUN)];
+        let oldest = session.rows(fixed(OLDEST_MINUTE), &oldest).await?;
+        let Some(minute) = oldest.first().map_or(Ok(None), |row| row.maybe::<u32>(0))? else {
+            return Ok(0);
+        };
+        let of_minute = [minute.into(), Value::Hash(FOLDED_RUN)];
+        let lines = session.rows(fixed(MINUTE_BY_WORKER), &of_minute).await?;
+        let day = minute / DAY_MINUTES;
+        let sums = &BOOKS_COLUMNS[5..];
+        let joins: Vec<(&str, Join)> = sums.iter().map(|&column| (column, Join::Add)).collect();
+        let text =
+            or_join(&insert("books", BOOKS_COLUMNS, 1), P::DIALECT, &BOOKS_COLUMNS[..4], &joins);
+        let removed = session.execute(fixed(DELETE_MINUTE), &of_minute).await?;
+        let mut summed = 0;
+        for line in &lines {
+            let worker = line.text(0)?;
+            let mut values: Vec<Value<'_>> = vec![
+                worker.as_str().into(),
+                Value::Hash(FOLDED_RUN),
+                Value::Hash(day.into()),
+                (day * DAY_MINUTES).into(),
+                "".into(),
+            ];
+            for column in 1..=sums.len() {
+                values.push(line.maybe::<u64>(column)?.unwrap_or_default().into());
+            }
+            session.execute(sql(text.clone()), &values).await?;
+            summed += line.need::<u64>(1 + sums.len())?;
+        }
+        if summed != removed {
+            return Err(Fault::new(Kind::Conflict, "a batch was booked between sum and deletion"));
+        }
+        Ok(removed)
+    }
+}

@@ -1,0 +1,215 @@
+//! How positions leave a server: a week's partition at once, never row by row.
+//!
+//! A week is first exchanged against an empty table, which is instant and leaves
+//! nothing behind that a late row could be lost with. Then the rows set aside
+//! are counted into `removals` and their table is dropped. Each step can be
+//! interrupted: the next run finds the table set aside, and a note that tells
+//! whether it was counted.
+
+use std::sync::Arc;
+
+use sqlx::Connection as _;
+use sqlx::mysql::MySqlConnection;
+
+use super::super::BUCKET_SECONDS;
+use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed, sql};
+use super::super::retention::{Step, Survey};
+use super::Server;
+use super::layout::{PAST, Partition, REST, definition, expired_week, weeks_to_make};
+
+/// One at a time for each database; nobody waits.
+const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())), 0)";
+/// Said before the connection closes, which the server notices when it pleases.
+const UNLOCK: &str = "SELECT RELEASE_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())))";
+const PARTITIONS: &str = "SELECT partition_name, CAST(partition_description AS CHAR) \
+    FROM information_schema.partitions WHERE table_schema = DATABASE() \
+    AND table_name = 'positions' AND partition_name IS NOT NULL ORDER BY partition_ordinal_position";
+const OLDEST: &str = "SELECT MIN(bucket) FROM positions";
+const SET_ASIDE: &str = "SELECT COUNT(*) FROM information_schema.tables \
+    WHERE table_schema = DATABASE() AND table_name = 'positions_expired'";
+const COUNTED: &str = "SELECT COUNT(*) FROM claims WHERE name = 'positions_expired'";
+const NOTE_COUNTED: &str = "INSERT INTO claims (name, claimed_at_ms) VALUES ('positions_expired', UNIX_TIMESTAMP() * 1000)";
+const FORGET_NOTE: &str = "DELETE FROM claims WHERE name = 'positions_expired'";
+const DROP: &str = "DROP TABLE positions_expired";
+const COUNT: &str = "SELECT COUNT(*) FROM positions_expired";
+/// Days that lie wholly before a bucket (288 a day).
+const DELETE_DAYS: &str = "DELETE FROM device_days WHERE day < ? DIV 288";
+
+/// A connection of its own that alone may change partitions; closing it gives the
+/// right back.
+struct Alone<'a> {
+    server: &'a Server,
+    connection: MySqlConnection,
+}
+
+impl<'a> Alone<'a> {
+    /// `None` while another process has the right.
+    async fn take(server: &'a Server) -> Result<Option<Self>, Fault> {
+        let connection = server.connection(&server.pool).await?.detach();
+        let mut alone = Self { server, connection };
+        let locked = alone.number(LOCK).await?;
+        Ok((locked == Some(1)).then_some(alone))
+    }
+
+    fn fault(&self, error: &sqlx::Error) -> Fault {
+        self.server.fault(error)
+    }
+
+    /// Runs a statement, for as long as it takes.
+    async fn run(&mut self, text: String) -> Result<u64, Fault> {
+        let done = sqlx::raw_sql(sql(text)).execute(&mut self.connection).await;
+        done.map(|done| done.rows_affected()).map_err(|error| self.fault(&error))
+    }
+
+    async fn number(&mut self, text: &'static str) -> Result<Option<u64>, Fault> {
+        let row = sqlx::query(text).fetch_one(&mut self.connection).await;
+        row.map_err(|error| self.fault(&error))?.number(0)
+    }
+
+    async fn partitions(&mut self) -> Result<Vec<Partition>, Fault> {
+        let rows = sqlx::query(PARTITIONS).fetch_all(&mut self.connection).await;
+        let rows = rows.map_err(|error| self.fault(&error))?;
+        rows.iter()
+            .map(|row| {
+                let below = row.text(1)?;
+                Ok(Partition { name: row.text(0)?, below: below.parse().ok() })
+            })
+            .collect()
+    }
+
+    /// Sets a partition's rows aside. Its late rows stay where reports find them.
+    async fn set_aside(&mut self, name: &str) -> Result<u64, Fault> {
+        self.run("CREATE TABLE positions_expired LIKE positions".to_owned()).await?;
+        self.run("ALTER TABLE positions_expired REMOVE PARTITIONING".to_owned()).await?;
+        let exchange =
+            format!("ALTER TABLE positions EXCHANGE PARTITION {name} WITH TABLE positions_expired");
+        self.run(exchange).await?;
+        self.settle().await
+    }
+
+    /// Counts and drops what was set aside, if anything is; tells how many rows.
+    async fn settle(&mut self) -> Result<u64, Fault> {
+        let is_there = self.number(SET_ASIDE).await? > Some(0);
+        let mut removed = 0;
+        if is_there {
+            if self.number(COUNTED).await? == Some(0) {
+                removed = self.number(COUNT).await?.unwrap_or_default();
+                self.run("START TRANSACTION".to_owned()).await?;
+                self.run(format!(
+                    "INSERT INTO removals (kind, minute, removed) \
+                     SELECT '{EXPIRED}', received_at_ms DIV 60000, COUNT(*) FROM positions_expired \
+                     GROUP BY 2 ON DUPLICATE KEY UPDATE removed = removed + VALUES(removed)"
+                ))
+                .await?;
+                self.run(NOTE_COUNTED.to_owned()).await?;
+                self.run("COMMIT".to_owned()).await?;
+            }
+            self.run(DROP.to_owned()).await?;
+        }
+        self.run(FORGET_NOTE.to_owned()).await?;
+        Ok(removed)
+    }
+
+    async fn close(mut self) -> Result<(), Fault> {
+        self.number(UNLOCK).await?;
+        let server = self.server;
+        self.connection.close().await.map_err(|error| server.fault(&error))
+    }
+}
+
+/// Makes the weeks up to a bucket.
+pub(super) async fn prepare(server: &Arc<Server>, now: u32, until: u32) -> Result<u32, Fault> {
+    let Some(mut alone) = Alone::take(server).await? else { return Ok(0) };
+    let present = alone.partitions().await?;
+    let oldest = alone.number(OLDEST).await?;
+    let oldest = oldest.and_then(|bucket| u32::try_from(bucket).ok()).map_or(now, |b| b.min(now));
+    let made = weeks_to_make(&present, oldest, until, week_name);
+    if !made.is_empty() {
+        let parts = definition(&made);
+        let change = if present.is_empty() {
+            format!("ALTER TABLE positions PARTITION BY RANGE (bucket) ({parts})")
+        } else {
+            format!("ALTER TABLE positions REORGANIZE PARTITION {REST} INTO ({parts})")
+        };
+        alone.run(change).await?;
+    }
+    alone.close().await?;
+    // One of them is the rest, which was there before.
+    Ok(u32::try_from(made.len().saturating_sub(1)).unwrap_or(u32::MAX))
+}
+
+/// Takes the oldest week before a bucket away, or what came late for those before it.
+pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fault> {
+    let Some(mut alone) = Alone::take(server).await? else {
+        return Ok(Step { busy: true, ..Step::default() });
+    };
+    let mut removed = alone.settle().await?;
+    let present = alone.partitions().await?;
+    let week = expired_week(&present, before).cloned();
+    if let Some(Partition { name, below: Some(below) }) = &week {
+        removed += alone.set_aside(name).await?;
+        let past = Partition { name: PAST.to_owned(), below: Some(*below) };
+        let parts = definition(&[past]);
+        alone
+            .run(format!(
+                "ALTER TABLE positions REORGANIZE PARTITION {PAST}, {name} INTO ({parts})"
+            ))
+            .await?;
+    } else {
+        if late_rows(&mut alone, &present, before).await? {
+            removed += alone.set_aside(PAST).await?;
+        }
+        let forget = sqlx::query(DELETE_DAYS).bind(before).execute(&mut alone.connection).await;
+        forget.map_err(|error| alone.fault(&error))?;
+    }
+    alone.close().await?;
+    Ok(Step { removed, more: week.is_some(), busy: false })
+}
+
+/// Whether rows lie in the partition of the past, all of which is before a bucket.
+async fn late_rows(
+    alone: &mut Alone<'_>,
+    present: &[Partition],
+    before: u32,
+) -> Result<bool, Fault> {
+    let past = present.iter().find(|partition| partition.name == PAST);
+    let is_past = |past: &Partition| past.below.is_some_and(|below| below <= before);
+    if !past.is_some_and(is_past) {
+        return Ok(false);
+    }
+    let text = "SELECT EXISTS (SELECT 1 FROM positions PARTITION (past))";
+    Ok(alone.number(text).await? == Some(1))
+}
+
+/// Rows (estimated), bytes and partitions, from the server's own books.
+pub(super) async fn sizes(server: &Arc<Server>) -> Result<Survey, Fault> {
+    const SIZES: &str = "SELECT CAST(SUM(table_rows) AS UNSIGNED), \
+        CAST(SUM(data_length + index_length) AS UNSIGNED), COUNT(partition_name) \
+        FROM information_schema.partitions \
+        WHERE table_schema = DATABASE() AND table_name = 'positions'";
+    let rows = server.rows(fixed(SIZES), &[]).await?;
+    let row = rows.first().ok_or_else(|| Fault::new(Kind::Schema, "no table positions"))?;
+    Ok(Survey {
+        rows: Some(row.maybe(0)?.unwrap_or_default()),
+        bytes: row.maybe(1)?.unwrap_or_default(),
+        partitions: Some(row.need(2)?),
+        ..Survey::default()
+    })
+}
+
+/// `w20261116`: the Monday on which the week begins.
+fn week_name(bucket: u32) -> String {
+    let second = i64::from(bucket) * i64::from(BUCKET_SECONDS);
+    let moment = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.strftime("w%Y%m%d").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_week_is_named_by_its_monday() {
+        assert_eq!(week_name(1_794_787_200 / BUCKET_SECONDS), "w20261116");
+    }
+}

@@ -1,0 +1,68 @@
+//! What is kept for how long, and what was let go.
+//!
+//! Rows leave by whole partitions on MySQL and in small transactions on SQLite;
+//! what leaves is booked by the minute of its arrival, so that the books go on
+//! balancing. All methods may be called by several processes at once.
+
+use async_trait::async_trait;
+
+use super::BUCKET_SECONDS;
+use crate::StoreError;
+
+/// What one step took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Rows that are gone from their table.
+    pub removed: u64,
+    /// Whether more may be left to take.
+    pub more: bool,
+    /// Another process is at it: nothing was done.
+    pub busy: bool,
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Recorded second of the oldest bucket with a row; `None` in an empty table.
+    pub oldest: Option<u32>,
+    /// Rows recorded before the moment asked for, whole buckets only.
+    pub expired: u64,
+    /// Rows of positions by the server's estimate; `None` on SQLite, which would
+    /// have to count.
+    pub rows: Option<u64>,
+    /// Bytes that the positions take on disk, their keys included; on SQLite
+    /// those of the whole file.
+    pub bytes: u64,
+    /// Partitions of the table; `None` on SQLite, which has none.
+    pub partitions: Option<u32>,
+}
+
+/// How things leave.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Looks at the positions, and counts those recorded before `before` (Unix
+    /// seconds). Reads all of these.
+    async fn survey(&self, before: u32) -> Result<Survey, StoreError>;
+
+    /// Makes room for rows recorded up to `until` (Unix seconds): partitions on
+    /// MySQL, nothing on SQLite. `now` tells where to begin on a table that has
+    /// none. Says how many were made.
+    async fn prepare(&self, now: u32, until: u32) -> Result<u32, StoreError>;
+
+    /// Takes some of the positions recorded before `before` (Unix seconds) away:
+    /// a partition when all of it is older on MySQL, a few thousand rows on SQLite.
+    async fn expire_positions(&self, before: u32) -> Result<Step, StoreError>;
+
+    /// Takes some of the dead letters that arrived before this (Unix milliseconds) away.
+    async fn expire_letters(&self, before_ms: u64) -> Result<Step, StoreError>;
+
+    /// Joins the oldest minute of the books before this one (Unix seconds / 60)
+    /// into one line a worker and day. No figure is lost; the keys of the batches
+    /// are, so choose a time after which no batch is delivered again.
+    async fn fold_books(&self, before_minute: u32) -> Result<Step, StoreError>;
+}
+
+/// The first bucket that is not wholly before this recorded second.
+pub(super) fn bucket_at(second: u32) -> u32 {
+    second / BUCKET_SECONDS
+}
