@@ -17,8 +17,8 @@ fn main() -> io::Result<()> {
         collect(&dist, &mut files)?;
     }
     files.sort();
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("page.rs");
-    fs::write(out, table(&dist, &files))
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(out.join("page.rs"), table(&dist, &files, &out)?)
 }
 
 /// Every file below a folder, without those that are only a compressed form.
@@ -36,18 +36,23 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The source of a `&[File]`.
-fn table(dist: &Path, files: &[PathBuf]) -> String {
+/// The source of a `&[File]`. The files are copied beside it, so that a page that is
+/// built again while the compiler runs does not take them away.
+fn table(dist: &Path, files: &[PathBuf], out: &Path) -> io::Result<String> {
     let mut source = String::from("&[\n");
-    for path in files {
+    for (index, path) in files.iter().enumerate() {
         let name = path.strip_prefix(dist).unwrap_or(path).display().to_string();
+        let plain = out.join(format!("page-{index}"));
+        fs::copy(path, &plain)?;
         let compressed = PathBuf::from(format!("{}.gz", path.display()));
         let gzip = if compressed.is_file() {
-            format!("Some(include_bytes!({:?}))", compressed.display().to_string())
+            let copy = out.join(format!("page-{index}.gz"));
+            fs::copy(compressed, &copy)?;
+            format!("Some(include_bytes!({:?}))", copy.display().to_string())
         } else {
             String::from("None")
         };
-        let plain = path.display().to_string();
+        let plain = plain.display().to_string();
         // Writing to a String does not fail.
         let _ = writeln!(
             source,
@@ -55,5 +60,5 @@ fn table(dist: &Path, files: &[PathBuf]) -> String {
         );
     }
     source.push_str("]\n");
-    source
+    Ok(source)
 }

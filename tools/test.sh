@@ -28,6 +28,7 @@ phase "page" tools/web.sh test
 
 # One build for doc tests, unit tests and the binary that the end-to-end tests start.
 phase "build" cargo build --locked --workspace --all-targets
+phase "page in a browser" tools/web.sh flows
 phase "doc tests" cargo test --locked --workspace --doc --quiet
 phase "monitoring: rules, dashboards, Prometheus" tools/check-monitoring.py
 phase "accounts of the stores" tools/check-accounts.py

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the live page into web/dist, from where api/build.rs puts it into the
-# program. Does nothing when it is up to date. `test` also checks its types and
-# runs its unit tests.
+# program. Does nothing when it is up to date. `test` also checks its types and runs
+# its unit tests; `flows` visits it in Chromium, served by the program as it was
+# built last.
 set -euo pipefail
 cd "$(dirname "$0")/../web"
 # shellcheck source=tools/lib.sh
@@ -18,6 +19,9 @@ fi
 if [ "${1:-}" = test ]; then
     npm run --silent check
     npm run --silent test
+fi
+if [ "${1:-}" = flows ]; then
+    exec npm run --silent flows
 fi
 if [ ! -e dist/index.html ] ||
     [ -n "$(find src public tools index.html package-lock.json vite.config.ts -newer dist/index.html -print -quit)" ]; then

@@ -2,8 +2,8 @@
 
 import { render } from "preact";
 
-import { get, onSignedOut, openShare, resume } from "./api/client";
-import { type Me, session } from "./state/app";
+import { onSignedOut, openShare, resume, whoAmI } from "./api/client";
+import { session } from "./state/app";
 import { Live, live } from "./state/live";
 import { shareToken } from "./state/route";
 import { App } from "./views/app";
@@ -16,8 +16,7 @@ import "./styles/pages.css";
 const SHARE_AGAIN_MS = 3000;
 
 export async function enter(): Promise<void> {
-  const { user } = await get<{ user: Me }>("/api/v1/me");
-  session.set({ state: "in", me: user });
+  session.set({ state: "in", me: await whoAmI() });
   begin();
 }
 

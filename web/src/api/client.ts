@@ -2,7 +2,7 @@
 // refresh token is a cookie that scripts cannot read), renews it before it runs
 // out, and turns every problem document into an `ApiError`.
 
-import type { DevicePage, Location } from "./types";
+import type { DevicePage, Location, Me } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -57,8 +57,14 @@ function forget(): void {
 
 export async function signIn(email: string, password: string): Promise<void> {
   keep(await send<Token>("POST", "/login", { email, password, cookie: true }));
+  share = null;
   byCookie = true;
   localStorage.setItem(SIGNED_IN, "1");
+}
+
+/** The account of the session. */
+export async function whoAmI(): Promise<Me> {
+  return (await get<{ user: Me }>("/api/v1/me")).user;
 }
 
 export async function register(email: string, password: string, name: string): Promise<void> {

@@ -68,3 +68,11 @@ export interface Place {
   latitude: number;
   longitude: number;
 }
+
+/** Who is signed in. */
+export interface Me {
+  user_id: number;
+  email: string;
+  name: string;
+  role: Role;
+}

@@ -1,7 +1,7 @@
 // The few values that the whole page shares: who is signed in, which view the
 // address names, how it looks, and the map.
 
-import type { Role } from "../api/types";
+import type { Me } from "../api/types";
 import type { FleetMap } from "../map/fleet-map";
 import { type Language, preferred, useLanguage } from "../text/language";
 import { Cell } from "./cell";
@@ -13,13 +13,6 @@ export type Session =
   | { state: "in"; me: Me }
   | { state: "share"; name: string | null; expiresMs: number | null }
   | { state: "bad-share" };
-
-export interface Me {
-  user_id: number;
-  email: string;
-  name: string;
-  role: Role;
-}
 
 export type Theme = "auto" | "light" | "dark";
 
