@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(new URL(".", import.meta.url).pathname, "../../..");
-const PROGRAM = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "debug/nemeses");
+const PROGRAM = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "debug/nemeses");
 const READY_WITHIN_MS = 30_000;
 const ENDS_WITHIN_MS = 15_000;
 
