@@ -17,15 +17,12 @@ needed=(
     curl:curl
     jq:jq
     python3:python3
-<<<<<<< HEAD
     node:nodejs
     npm:npm
     chromium:chromium
-=======
     promtool:prometheus
     sqlite3:sqlite3
     prometheus-node-exporter:prometheus-node-exporter
->>>>>>> be5f280 (Watching: Prometheus rules with runbooks, Grafana dashboards, Mosquitto's figures, health and man pages)
 )
 
 # Servers live in sbin, which a user's PATH may lack.
