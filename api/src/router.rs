@@ -97,12 +97,14 @@ fn delete<H: Handler<T, ApiState>, T: 'static>(
 
 /// Every route. Each works with and without a slash at the end.
 fn table() -> Vec<Route> {
-    use api_v1::{
-        books, devices, groups, location, locations, lookup, me, report, sessions, shares, stream,
-        tokens,
-    };
-    use report::{events, stops, summary, trips};
-    use stream::{ticket, ws};
+    let mut routes = of_the_service();
+    routes.extend(of_people());
+    routes.extend(of_devices());
+    routes
+}
+
+/// Health, and ways to a token.
+fn of_the_service() -> Vec<Route> {
     vec![
         // For orchestrators: alive, and ready to serve.
         route("/healthz", [get(Right::Open, healthz::get, healthz::doc)]),
@@ -116,8 +118,16 @@ fn table() -> Vec<Route> {
         route("/logout", [post(Right::Open, logout::post, logout::doc)]),
         route("/token/logout", [post(Right::Open, logout::post, logout::doc_in_token)]),
         route("/share/open", [post(Right::Open, share_open::post, share_open::doc)]),
+    ]
+}
+
+/// People, what they hand out, and other people's accounts.
+fn of_people() -> Vec<Route> {
+    use api_v1::{me, password, sessions, shares, tokens, users};
+    vec![
         // People and what they hand out.
         route("/api/v1/me", [get(Right::SignedIn, me::get, me::doc)]),
+        route("/api/v1/me/password", [post(Right::Own, password::post, password::doc)]),
         route("/api/v1/sessions", [get(Right::Own, sessions::get, sessions::doc)]),
         route(
             "/api/v1/sessions/{session_id}",
@@ -145,6 +155,35 @@ fn table() -> Vec<Route> {
             "/api/v1/shares/{share_id}",
             [delete(Right::Own, shares::delete, shares::doc_of_delete)],
         ),
+        // For admins.
+        route(
+            "/api/v1/users",
+            [
+                get(Right::People, users::get, users::get_doc),
+                post(Right::People, users::post, users::post_doc),
+            ],
+        ),
+        route("/api/v1/users/{user_id}", [patch(Right::People, users::patch, users::patch_doc)]),
+        route(
+            "/api/v1/users/{user_id}/reset",
+            [post(Right::People, users::reset, users::reset_doc)],
+        ),
+        route(
+            "/api/v1/users/{user_id}/devices/{device_id}",
+            [
+                put(Right::People, users::grant, users::grant_doc),
+                delete(Right::People, users::revoke, users::revoke_doc),
+            ],
+        ),
+    ]
+}
+
+/// Devices, the stream, the books.
+fn of_devices() -> Vec<Route> {
+    use api_v1::{books, devices, groups, location, locations, lookup, report, stream};
+    use report::{events, stops, summary, trips};
+    use stream::{ticket, ws};
+    vec![
         // For those who signed in.
         route("/api/v1/location", [get(Right::Devices, location::get, location::doc)]),
         route("/api/v1/report", [get(Right::Devices, report::get, report::doc)]),

@@ -356,6 +356,10 @@ pub(crate) struct HttpArgs {
     /// A file that holds the secret
     #[arg(long, env = "NEMESES_JWT_SECRET_FILE", value_name = "PATH")]
     pub(crate) jwt_secret_file: Option<PathBuf>,
+    /// A file that holds the secret before this one: tokens signed with it stay
+    /// good, so that changing the secret signs nobody out
+    #[arg(long, env = "NEMESES_JWT_PREVIOUS_SECRET_FILE", value_name = "PATH")]
+    pub(crate) jwt_previous_secret_file: Option<PathBuf>,
 }
 
 /// Whether people may make accounts themselves.

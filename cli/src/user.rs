@@ -28,8 +28,12 @@ pub(crate) enum UserCommand {
     Grant(DevicesArgs),
     /// Take devices away from a viewer again
     Revoke(DevicesArgs),
-    /// Draw a new password and show it, once; the old one ends
+    /// Draw a new password and show it, once; the old one ends, and all sessions
     Reset(EmailArgs),
+    /// Keep an account out until it is enabled again; its sessions end
+    Disable(EmailArgs),
+    /// Let a disabled account in again
+    Enable(EmailArgs),
 }
 
 /// `nemeses user add`.
@@ -85,7 +89,7 @@ pub(crate) struct DevicesArgs {
     output: OutputArgs,
 }
 
-/// `nemeses user reset`.
+/// `nemeses user reset`, `disable` and `enable`.
 #[derive(Debug, Args)]
 pub(crate) struct EmailArgs {
     /// The account's e-mail address
@@ -130,6 +134,8 @@ pub(crate) async fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Grant(args) => grant(&args, now_ms).await,
         UserCommand::Revoke(args) => revoke(&args).await,
         UserCommand::Reset(args) => reset(&args).await,
+        UserCommand::Disable(args) => set_disabled(&args, true).await,
+        UserCommand::Enable(args) => set_disabled(&args, false).await,
     }
 }
 
@@ -144,12 +150,29 @@ async fn add(args: &AddArgs, now_ms: u64) -> anyhow::Result<()> {
 }
 
 async fn reset(args: &EmailArgs) -> anyhow::Result<()> {
-    let users = open_database(&args.database).await?.users();
+    let database = open_database(&args.database).await?;
+    let users = database.users();
     let user = known(users.as_ref(), &args.email).await?;
     let password = draw_password()?;
     let hash = hash_password(password.clone()).await?;
     anyhow::ensure!(users.set_password(user.id, &hash).await?, nobody(&args.email));
+    database.sessions().end_others(user.id, None).await?;
     show_password(&user.email, user.role, &password, args.output)
+}
+
+async fn set_disabled(args: &EmailArgs, disabled: bool) -> anyhow::Result<()> {
+    let database = open_database(&args.database).await?;
+    let users = database.users();
+    let user = known(users.as_ref(), &args.email).await?;
+    anyhow::ensure!(users.set_disabled(user.id, disabled).await?, nobody(&args.email));
+    if disabled {
+        database.sessions().end_others(user.id, None).await?;
+    }
+    if args.output.json {
+        return print_json(&json!({ "email": user.email, "disabled": disabled }));
+    }
+    let now = if disabled { "disabled" } else { "enabled" };
+    print(&format!("{} is {now}; running instances follow within 2 s.\n", user.email))
 }
 
 fn show_password(
@@ -265,7 +288,7 @@ fn user_as_row((user, granted): &(User, usize)) -> Vec<String> {
         user.id.to_string(),
         user.email.clone(),
         user.name.clone(),
-        user.role.name().to_owned(),
+        format!("{}{}", user.role.name(), if user.disabled { ", disabled" } else { "" }),
         devices,
         moment(user.created_at_ms),
     ]
@@ -277,6 +300,7 @@ fn user_as_json((user, granted): &(User, usize)) -> Value {
         "email": user.email,
         "name": user.name,
         "role": user.role.name(),
+        "disabled": user.disabled,
         "granted_devices": granted,
         "created_at": moment(user.created_at_ms),
     })
@@ -332,12 +356,16 @@ mod tests {
         assert_eq!(users.grants(ana.id).await.unwrap(), granted[1..]);
         line("role ana@example.org operator").await.unwrap();
         line("reset ana@example.org").await.unwrap();
+        line("disable ana@example.org").await.unwrap();
+        assert_eq!(users.access(ana.id).await.unwrap(), None);
+        line("enable ana@example.org --json").await.unwrap();
+        assert!(users.access(ana.id).await.unwrap().is_some());
         line("list").await.unwrap();
         line("list --json").await.unwrap();
         let changed = users.by_id(ana.id).await.unwrap().unwrap();
         assert_eq!(changed.role, Role::Operator);
         assert_ne!(changed.password_hash, ana.password_hash);
-        for unknown in ["grant x@y.z 0A3F73", "role x@y.z admin", "reset x@y.z"] {
+        for unknown in ["grant x@y.z 0A3F73", "role x@y.z admin", "reset x@y.z", "disable x@y.z"] {
             let error = line(unknown).await.unwrap_err();
             assert_eq!(error.to_string(), "there is no account of 'x@y.z'");
         }

@@ -117,6 +117,13 @@ impl ApiState {
         Ok(ended)
     }
 
+    /// Ends every session of the user.
+    pub(crate) async fn end_all_sessions(&self, user_id: u64) -> Result<(), Problem> {
+        self.history.ask(self.stores.sessions.end_others(user_id, None)).await?;
+        self.known_access.forget(user_id);
+        Ok(())
+    }
+
     /// Ends the session of a refresh token; one that is good no more ends nothing.
     pub(crate) async fn end_session_of(&self, token: &RefreshToken) -> Result<(), Problem> {
         if let Some(Session { id, user_id, .. }) = self.session_of(token).await? {

@@ -15,6 +15,7 @@ mod harness;
 mod location;
 mod openapi;
 mod page;
+mod people;
 mod refusals;
 mod report;
 mod rights;

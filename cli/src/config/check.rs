@@ -293,6 +293,14 @@ fn http(
         listen: args.http_listen,
         registration_open: args.registration == args::Registration::Open,
         jwt_secret: jwt_secret(args, database, data_dir)?,
+        jwt_previous_secret: previous_secret(args)?,
+    })
+}
+
+fn previous_secret(args: &args::HttpArgs) -> Result<Option<Secret>, Wrong> {
+    let Some(path) = &args.jwt_previous_secret_file else { return Ok(None) };
+    read_secret(path).map(Some).map_err(|error| {
+        Wrong::new("jwt-previous-secret-file", path.display(), format!("{error:#}"))
     })
 }
 

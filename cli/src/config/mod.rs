@@ -166,6 +166,8 @@ pub(crate) struct Http {
     pub(crate) registration_open: bool,
     /// What tokens are signed with; see [`JwtSecret::load`].
     pub(crate) jwt_secret: JwtSecret,
+    /// What they were signed with before.
+    pub(crate) jwt_previous_secret: Option<Secret>,
 }
 
 /// The database of a station.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret};
+use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, TokenSecrets};
 use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::retention::{Keep, run_schedule};
 use nemeses_dbexport::{Exporter, Receipt};
@@ -187,14 +187,17 @@ pub(crate) async fn serve_api(
     clock: Clock,
     registry: &mut Registry,
 ) -> anyhow::Result<SocketAddr> {
-    let secret = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
+    let current = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
+    let previous = settings.jwt_previous_secret.as_ref();
+    let previous = previous.map(|secret| TokenSecret::from_text(secret.expose())).transpose()?;
+    let secrets = TokenSecrets { current, previous };
     let listener = bind("http-listen", settings.listen).await?;
     let address = listener.local_addr()?;
     // Whoever reaches a loopback listener is on this machine already.
     let first_is_admin = address.ip().to_canonical().is_loopback();
     let registration_open = settings.registration_open;
     let config = ApiConfig { first_is_admin, registration_open, live_ttl, ..ApiConfig::default() };
-    let state = ApiState::new(stores, &secret.into(), clock, config)?;
+    let state = ApiState::new(stores, &secrets, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;
     tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));

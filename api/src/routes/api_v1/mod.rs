@@ -7,10 +7,12 @@ pub(crate) mod location;
 pub(crate) mod locations;
 pub(crate) mod lookup;
 pub(crate) mod me;
+pub(crate) mod password;
 pub(crate) mod report;
 pub(crate) mod sessions;
 pub(crate) mod shares;
 pub(crate) mod stream;
 pub(crate) mod tokens;
+pub(crate) mod users;
 
 pub(crate) use location::ask_history;

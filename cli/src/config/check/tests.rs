@@ -87,6 +87,10 @@ fn refusals_name_the_setting_the_value_and_what_is_allowed() {
         ("--database-url mysql://u:p@h/db", ["jwt-secret is missing", "same secret"]),
         ("--jwt-secret short", ["jwt-secret cannot be '(not shown)'", "32 at least"]),
         ("--jwt-secret-file /none/s", ["jwt-secret-file cannot be '/none/s'", "cannot be read"]),
+        (
+            "--jwt-previous-secret-file /none/s",
+            ["jwt-previous-secret-file cannot be '/none/s'", "cannot be read"],
+        ),
         ("--topic-ping /messenger", ["topic-ping", "lie apart"]),
         ("--topic-db /messenger/db", ["topic-db cannot be '/messenger/db'", "topic-messenger"]),
     ] {
