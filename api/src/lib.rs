@@ -8,6 +8,7 @@ mod accounts;
 mod auth;
 mod config;
 mod connection;
+mod daily;
 mod fleet;
 mod input;
 mod metrics;
@@ -28,6 +29,7 @@ pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use config::ApiConfig;
+pub use daily::keep_daily;
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{

@@ -180,7 +180,7 @@ fn of_people() -> Vec<Route> {
 
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
-    use api_v1::{books, devices, groups, location, locations, lookup, report, stream};
+    use api_v1::{books, devices, fleet, groups, location, locations, lookup, report, stream};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -232,6 +232,7 @@ fn of_devices() -> Vec<Route> {
                 delete(Right::People, groups::revoke, groups::revoke_doc),
             ],
         ),
+        route("/api/v1/fleet/summary", [get(Right::List, fleet::summary, fleet::doc)]),
         // Live; a ticket does for the header that a browser cannot send.
         route("/api/v1/stream", [get(Right::Stream, stream::get, stream::doc)]),
         route("/api/v1/stream/ticket", [post(Right::Stream, ticket::post, ticket::doc)]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::{
-    Books, Database, Devices, Groups, History, ScopedTokens, Sessions, Users,
+    Books, Daily, Database, Devices, Groups, History, ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 
@@ -34,6 +34,8 @@ pub struct Stores {
     pub sessions: Arc<dyn Sessions>,
     /// What people have handed out.
     pub tokens: Arc<dyn ScopedTokens>,
+    /// The sums of days.
+    pub daily: Arc<dyn Daily>,
 }
 
 impl Stores {
@@ -48,6 +50,7 @@ impl Stores {
             groups: database.groups(),
             sessions: database.sessions(),
             tokens: database.tokens(),
+            daily: database.daily(),
         }
     }
 }

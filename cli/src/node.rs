@@ -14,8 +14,8 @@ use nemeses_store::relay::open_relay;
 use crate::config;
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, bind_metrics,
-    database, door_config, keep_rebuilt, keep_small, listen, live, live_writer, lock_data_dir,
-    make_data_dir, policy, run_lanes, serve_api, serve_metrics, watch_books,
+    database, door_config, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer,
+    lock_data_dir, make_data_dir, policy, run_lanes, serve_api, serve_metrics, watch_books,
 };
 
 /// This process in the books.
@@ -69,6 +69,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     serve_metrics(&tasks, metrics, registry)?;
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_small(&tasks, &database, settings.keep, clock.clone());
+    keep_sums(&tasks, &database, clock.clone());
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));

@@ -11,8 +11,8 @@ use nemeses_runtime::{Clock, Registry, Tasks};
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, bind_metrics, database, door_config,
-    keep_rebuilt, keep_small, live, live_writer, make_data_dir, policy, run_lanes, serve_api,
-    serve_metrics, watch_books,
+    keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, policy, run_lanes,
+    serve_api, serve_metrics, watch_books,
 };
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
@@ -77,6 +77,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     }
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_small(&tasks, &database, settings.keep, clock.clone());
+    keep_sums(&tasks, &database, clock.clone());
     let connecting = async {
         if settings.worker.leave {
             nemeses_dbexport::Worker::leave(&config, exporter, clock, &mut registry).await

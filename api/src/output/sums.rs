@@ -68,7 +68,7 @@ impl From<&Tally> for Sums {
 
 /// Whole metres of a distance, which is never negative.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at zero")]
-fn whole(metres: f64) -> u64 {
+pub(crate) fn whole(metres: f64) -> u64 {
     metres.round() as u64
 }
 

@@ -82,6 +82,16 @@ impl Distance {
         }
     }
 
+    /// What it is made of: metres of the odometer, of GPS, and of GPS alone.
+    pub(crate) fn parts(&self) -> (u64, f64, f64) {
+        (self.odometer_m, self.gps_m, self.unmetered_m)
+    }
+
+    /// The distance of these parts.
+    pub(crate) fn from_parts(odometer_m: u64, gps_m: f64, unmetered_m: f64) -> Self {
+        Self { odometer_m, gps_m, unmetered_m }
+    }
+
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.odometer_m += other.odometer_m;
         self.gps_m += other.gps_m;

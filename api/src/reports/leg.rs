@@ -144,6 +144,11 @@ impl Walker {
         Self { settings, last: None }
     }
 
+    /// Goes on behind a row.
+    pub(crate) fn behind(settings: Settings, last: Point) -> Self {
+        Self { settings, last: Some(last) }
+    }
+
     /// The next row, in time order, and the leg that leads to it.
     pub(crate) fn step(&mut self, position: &Position) -> (Point, Option<Leg>) {
         let point = Point::new(position, self.last.and_then(|last| last.place));

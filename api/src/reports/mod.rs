@@ -19,10 +19,12 @@ use nemeses_protocol::Position;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub(crate) use distance::{Source, haversine_m};
+pub(crate) use distance::{Distance, Source, haversine_m};
 pub(crate) use events::{Event, EventLimits, Events, What};
-pub(crate) use leg::Place;
+pub(crate) use leg::{Place, Point, Walker};
 pub(crate) use one_kind::OneKind;
+#[cfg(test)]
+pub(crate) use road::Road;
 pub(crate) use segments::{Segment, SegmentKind, Segments};
 pub(crate) use summary::{Summary, hour_meter_run_min};
 pub(crate) use tally::Tally;

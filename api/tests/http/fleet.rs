@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, WorkerName};
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Database, LoginRole, NewUser, Part, Role};
+use nemeses_store::history::{Database, LoginRole, NewUser, Options, Part, Role, open};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) struct Fleet {
     pub(crate) clock: Clock,
     pub(crate) served: Served,
     sequence: std::sync::atomic::AtomicU64,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 pub(crate) fn device(number: u32) -> DeviceId {
@@ -48,7 +48,7 @@ impl Fleet {
         let mut served = Served::start(stores, clock.clone(), ApiConfig::default()).await;
         let admin = Self::user(&database, "admin@localhost", Role::Admin).await;
         served.token = served.token_of(admin);
-        Self { live, database, clock, served, sequence: 1.into(), _dir: dir }
+        Self { live, database, clock, served, sequence: 1.into(), dir }
     }
 
     pub(crate) async fn user(database: &Database, email: &str, role: Role) -> u64 {
@@ -57,11 +57,21 @@ impl Fleet {
     }
 
     pub(crate) async fn commit(&self, rows: Vec<PositionRecord>) {
+        self.commit_to(&self.database, rows).await;
+    }
+
+    /// Another process's handles on the same database.
+    pub(crate) async fn another(&self) -> Database {
+        let url = format!("sqlite:{}", self.dir.path().join("history.db").display());
+        open(&url, Options::default()).await.unwrap()
+    }
+
+    pub(crate) async fn commit_to(&self, database: &Database, rows: Vec<PositionRecord>) {
         let sequence = self.sequence.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let key = BatchKey { worker: WorkerName::from("node-0"), run: 1, sequence };
         let records = rows.into_iter().map(Record::Position).collect();
         let part = Part { key, tallies: vec![], records };
-        self.database.history().commit(&[part], "node-0").await.unwrap();
+        database.history().commit(&[part], "node-0").await.unwrap();
     }
 
     /// Stored, and seen so many seconds ago.

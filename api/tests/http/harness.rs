@@ -98,6 +98,7 @@ impl Api {
             groups: database.groups(),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
+            daily: database.daily(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
         Self { live, history, books, users, clock, served, database, _dir: dir }

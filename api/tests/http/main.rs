@@ -5,6 +5,7 @@
 mod accounts;
 mod books;
 mod computed;
+mod daily;
 mod embedded;
 mod fakes;
 mod fits;

@@ -39,9 +39,11 @@ fn query(path: &str) -> String {
         "/api/v1/shares",
     ];
     match path {
-        "/api/v1/books" | "/api/v1/devices" | "/api/v1/groups" | "/api/v1/locations" => {
-            path.to_owned()
-        }
+        "/api/v1/books"
+        | "/api/v1/fleet/summary"
+        | "/api/v1/devices"
+        | "/api/v1/groups"
+        | "/api/v1/locations" => path.to_owned(),
         _ if path.contains('{') => path
             .replace("{device_id}", "0A3F73")
             .replace("{group_id}", "1")

@@ -171,6 +171,17 @@ pub(crate) fn keep_small(tasks: &Tasks, database: &Database, keep: Keep, clock: 
     });
 }
 
+/// Keeps the sums of days up, if no other process of this database does.
+pub(crate) fn keep_sums(tasks: &Tasks, database: &Database, clock: Clock) {
+    let (database, stop) = (database.clone(), tasks.stop().all);
+    // The process's number and the moment: two that share a database differ.
+    let holder = format!("{}-{}", std::process::id(), clock.now_ms());
+    tasks.spawn_rest("daily sums", async move {
+        nemeses_api::keep_daily(database, holder, clock, stop).await;
+        Ok(())
+    });
+}
+
 /// Binds a listener; the message names the setting to change.
 pub(crate) async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {

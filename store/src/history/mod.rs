@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod books;
+pub mod daily;
 pub mod dead_letters;
 pub mod devices;
 mod engine;
@@ -33,6 +34,7 @@ use crate::live::LiveEntry;
 
 pub use accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
+pub use daily::{Daily, DayMark, DaySums, DoneDay, LastFix, SLOT_SECONDS};
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::accounts::Users;
 use super::books::Books;
+use super::daily::Daily;
 use super::dead_letters::DeadLetters;
 use super::devices::Devices;
 use super::groups::Groups;
@@ -50,6 +51,7 @@ pub struct Database {
     pub(super) sessions: Arc<dyn Sessions>,
     pub(super) tokens: Arc<dyn ScopedTokens>,
     pub(super) retention: Arc<dyn Retention>,
+    pub(super) daily: Arc<dyn Daily>,
 }
 
 impl Database {
@@ -76,6 +78,10 @@ impl Database {
     /// The groups.
     pub fn groups(&self) -> Arc<dyn Groups> {
         Arc::clone(&self.groups)
+    }
+    /// The sums of days.
+    pub fn daily(&self) -> Arc<dyn Daily> {
+        Arc::clone(&self.daily)
     }
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {

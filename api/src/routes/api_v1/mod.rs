@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod devices;
+pub(crate) mod fleet;
 pub(crate) mod groups;
 pub(crate) mod location;
 pub(crate) mod locations;

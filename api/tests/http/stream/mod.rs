@@ -54,6 +54,7 @@ impl Site {
             groups: database.groups(),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
+            daily: database.daily(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
         Self { live, users, clock, served, _dir: dir }

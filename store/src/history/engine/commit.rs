@@ -16,6 +16,7 @@ use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
 use super::insert::insert_positions;
 use super::ladder::{NARROW, WIDE, rungs};
+use super::marks::{Marks, insert_marks};
 use super::plan::{BooksRow, DuplicateRow, Plan, plan};
 use super::rows::{LETTER_COLUMNS, LetterRow};
 use super::seam::{Product, Session, sql};
@@ -50,9 +51,11 @@ pub(super) const BOOKS_COLUMNS: &[&str] = &[
 ];
 
 /// What was written, and which days are certain once it is committed.
+#[derive(Default)]
 pub(in crate::history) struct Written {
     pub(in crate::history) committed: Vec<Committed>,
     pub(in crate::history) days: Vec<DeviceDay>,
+    pub(in crate::history) marks: Marks,
 }
 
 /// Writes the parts that are not in the books yet.
@@ -81,17 +84,20 @@ pub(in crate::history) async fn write_parts<P: Product>(
     let booked = booked(session, parts).await?;
     let plan = plan(parts, &booked);
     if plan.is_empty() {
-        return Ok(Written { committed: plan.settle(&[]).committed, days: Vec::new() });
+        return Ok(Written { committed: plan.settle(&[]).committed, ..Written::default() });
     }
     let rows = plan.rows();
     let is_new = insert_positions(session, &rows).await?;
     let days = engine.days.unknown(&plan.days());
     insert_days::<P>(session, &days).await?;
+    let marks = engine.marks.missing(&plan.days());
+    insert_marks::<P>(session, &marks).await?;
     let settled = plan.settle(&is_new);
     insert_duplicates::<P>(session, &settled.duplicates).await?;
     insert_letters(session, &plan).await?;
     insert_books(session, &settled.books, exporter).await?;
-    Ok(Written { committed: settled.committed, days })
+    marks.still_open()?;
+    Ok(Written { committed: settled.committed, days, marks })
 }
 
 /// Which of the parts' keys are in the books.
@@ -232,6 +238,7 @@ impl<P: Product> Engine<P> {
         check_names(parts.iter().map(|part| part.key.worker.as_str()).chain([exporter]))?;
         let written = self.transact(Commit { engine: self, parts, exporter }).await?;
         self.days.learn(&written.days);
+        self.marks.learn(&written.marks);
         Ok(written.committed)
     }
 

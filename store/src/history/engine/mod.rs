@@ -7,6 +7,7 @@ mod adapter;
 mod books;
 mod codes;
 mod commit;
+mod daily;
 mod days;
 mod dead_letters;
 mod devices;
@@ -15,6 +16,7 @@ mod groups;
 mod insert;
 mod ladder;
 mod logins;
+mod marks;
 mod plan;
 mod reads;
 mod recent;
@@ -51,12 +53,17 @@ pub(super) use value::{Fields, Value};
 pub(super) struct Engine<P> {
     product: P,
     days: days::KnownDays,
+    marks: marks::KnownMarks,
 }
 
 impl<P: Product> Engine<P> {
     /// The handles of a database.
     pub(super) fn database(product: P) -> Database {
-        let engine = Arc::new(Self { product, days: days::KnownDays::default() });
+        let engine = Arc::new(Self {
+            product,
+            days: days::KnownDays::default(),
+            marks: marks::KnownMarks::default(),
+        });
         Database {
             history: Arc::clone(&engine) as _,
             users: Arc::clone(&engine) as _,
@@ -67,7 +74,8 @@ impl<P: Product> Engine<P> {
             books: Arc::clone(&engine) as _,
             devices: Arc::clone(&engine) as _,
             groups: Arc::clone(&engine) as _,
-            retention: engine,
+            retention: Arc::clone(&engine) as _,
+            daily: engine,
         }
     }
 

@@ -131,14 +131,14 @@ impl Cursor {
 }
 
 /// First and last second of a day.
-fn seconds_of(day: u32) -> (u32, u32) {
+pub(super) fn seconds_of(day: u32) -> (u32, u32) {
     let first = day.saturating_mul(DAY_SECONDS);
     (first, first.saturating_add(DAY_SECONDS - 1))
 }
 
 /// The buckets of a stretch within one day, the last repeated up to the next
 /// rung, so that statements come in few lengths. Empty only if the stretch is.
-fn padded_buckets(from: u32, to: u32) -> Vec<u32> {
+pub(super) fn padded_buckets(from: u32, to: u32) -> Vec<u32> {
     let mut buckets: Vec<u32> = (bucket_of(from)..=bucket_of(to)).collect();
     let rung = BUCKET_RUNGS.into_iter().find(|rung| *rung >= buckets.len()).unwrap_or(DAY_BUCKETS);
     let last = bucket_of(to);

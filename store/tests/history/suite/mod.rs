@@ -2,6 +2,7 @@
 
 mod accounts;
 mod commits;
+mod daily;
 mod devices;
 mod letters;
 mod logins;
@@ -13,6 +14,7 @@ mod sessions;
 
 pub(crate) use accounts::*;
 pub(crate) use commits::*;
+pub(crate) use daily::*;
 pub(crate) use devices::*;
 pub(crate) use letters::*;
 pub(crate) use logins::*;
@@ -55,6 +57,9 @@ macro_rules! all_cases {
             profiles_live_their_life,
             every_device_with_a_trace_is_known,
             groups_live_their_life,
+            days_are_marked_with_the_rows_and_taken_once,
+            the_last_rows_are_noted_with_the_sums,
+            a_lease_has_one_holder,
             a_viewer_sees_granted_devices_and_granted_groups,
             what_a_viewer_sees_by_groups_has_a_bound,
             of_accounts_made_at_once_one_is_the_first,

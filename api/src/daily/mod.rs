@@ -1,0 +1,10 @@
+//! The daily table: sums of each device's day (UTC), kept up beside the rows by
+//! the same pure parts that the summary report is made of, so that a month of a
+//! fleet is answered at once. `day.rs` adds up, `keeper.rs` does so for the days
+//! that commits have marked; the route is `routes/api_v1/fleet.rs`.
+
+mod day;
+mod keeper;
+
+pub(crate) use day::tally_of;
+pub use keeper::keep_daily;

@@ -1,0 +1,378 @@
+//! `GET /api/v1/fleet/summary`: sums of many devices over many days, from the
+//! daily table. Says as of when it holds and what is not in it yet.
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::extract::State;
+use axum::response::Response;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use nemeses_protocol::DeviceId;
+use nemeses_store::history::{DaySums, SLOT_SECONDS};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::devices::must_see_group;
+use crate::access::{Principal, unknown_device};
+use crate::daily::tally_of;
+use crate::fleet::{Filter, Member, keep, members};
+use crate::input::Params;
+use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
+use crate::output::{self, Sums, example_sums, time_s};
+use crate::problem::{Kind, Problem};
+use crate::reports::{Source, Tally, hour_meter_run_min};
+use crate::state::ApiState;
+
+const DAY_S: u32 = 86_400;
+/// Days shown unless `from` says otherwise.
+const USUAL_DAYS: u32 = 30;
+/// Days of one request: 10 000 devices have 3.7 million rows of 150 bytes a year,
+/// of which some thousand devices' are held at a time.
+const MAX_DAYS: u32 = 366;
+/// Devices whose days are read at a time: 1000 x 366 x 200 bytes are 73 MB at worst.
+const DEVICES_AT_ONCE: usize = 1000;
+
+struct Query {
+    from_day: u32,
+    to_day: u32,
+    devices: Option<Vec<DeviceId>>,
+    group: Option<u64>,
+}
+
+impl Query {
+    fn read(mut params: Params, now_s: u32) -> Result<Self, Problem> {
+        let day = |name, text: String| day_of(name, &text);
+        let to_day = params.take("to")?.map_or(Ok(now_s / DAY_S), |text| day("to", text))?;
+        let usual = to_day.saturating_sub(USUAL_DAYS - 1);
+        let from_day = params.take("from")?.map_or(Ok(usual), |text| day("from", text))?;
+        let (devices, group) = (params.devices("device_ids")?, params.number("group")?);
+        params.finish()?;
+        if from_day > to_day {
+            return Err(Problem::parameter("from", "The range ends before it begins."));
+        }
+        if to_day - from_day >= MAX_DAYS {
+            return Err(Problem::parameter("from", format!("At most {MAX_DAYS} days.")));
+        }
+        Ok(Self { from_day, to_day, devices, group })
+    }
+}
+
+/// The day of `2020-07-01`.
+fn day_of(name: &'static str, text: &str) -> Result<u32, Problem> {
+    let expected = "Must be a day from 1970-01-01 to 2106-02-07, written as 2020-07-01.";
+    let refuse = || Problem::parameter(name, expected);
+    let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date: Date = plain.then(|| text.parse().ok()).flatten().ok_or_else(refuse)?;
+    let days = date.since(epoch()).map_err(|_| refuse())?.get_days();
+    u32::try_from(days).ok().filter(|day| *day <= u32::MAX / DAY_S).ok_or_else(refuse)
+}
+
+const fn epoch() -> Date {
+    jiff::civil::date(1970, 1, 1)
+}
+
+fn date_of(day: u32) -> String {
+    let date = epoch().checked_add(i64::from(day).days());
+    date.map_or_else(|_| day.to_string(), |date| date.to_string())
+}
+
+/// Sums of one device or of all, over days or of one.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FleetSums")]
+struct Total {
+    /// How many devices have rows.
+    devices: usize,
+    rows: u64,
+    distance_m: u64,
+    moving_s: u64,
+    idle_s: u64,
+    engine_s: u64,
+    silent_s: u64,
+    max_speed_kmh: Option<u8>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FleetDay")]
+struct DayLine {
+    /// The day in UTC.
+    date: String,
+    #[serde(flatten)]
+    total: Total,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FleetDevice")]
+struct DeviceLine {
+    #[schemars(with = "Device")]
+    device_id: String,
+    /// Of its profile; empty where there is none.
+    name: String,
+    /// How many days have rows.
+    days: usize,
+    #[schemars(with = "Time")]
+    first: String,
+    #[schemars(with = "Time")]
+    last: String,
+    rows: u64,
+    #[serde(flatten)]
+    sums: Sums,
+    /// Minutes by the hour meter; `null` if it was set in between.
+    hour_meter_run_min: Option<u32>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FleetSummary")]
+struct Fleet {
+    from: String,
+    to: String,
+    /// In which days are counted: UTC.
+    tz: &'static str,
+    /// What arrived before is in the sums, but for the days that are pending.
+    #[schemars(with = "Time")]
+    as_of: String,
+    /// Days of these devices that have rows which are not in the sums yet.
+    pending: usize,
+    total: Total,
+    /// Days with rows.
+    days: Vec<DayLine>,
+    /// Devices with rows, in order of id.
+    devices: Vec<DeviceLine>,
+    count: usize,
+}
+
+pub(crate) async fn summary(
+    principal: Principal,
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let query = Query::read(params, state.clock.now_s())?;
+    if let Some(group) = query.group {
+        must_see_group(&state, &principal, group).await?;
+    }
+    let wanted = wanted(&state, &principal, &query).await?;
+    let daily = &state.stores.daily;
+    // Looked at first: what is added up meanwhile is then said to be pending, not lost.
+    let pending = state.history.ask(daily.pending(query.from_day, query.to_day)).await?;
+    let oldest = state.history.ask(daily.oldest_slot()).await?;
+    let ids: Vec<DeviceId> = wanted.iter().map(|member| member.known.device).collect();
+    let mut adding = Adding::default();
+    for devices in ids.chunks(DEVICES_AT_ONCE) {
+        let sums = daily.sums(devices, query.from_day, query.to_day);
+        adding.add(&state.history.ask(sums).await?);
+    }
+    let is_wanted = |(device, _): &&(DeviceId, u32)| ids.binary_search(device).is_ok();
+    let now_s = state.clock.now_s();
+    let as_of = oldest.map_or(now_s, |slot| slot.saturating_mul(SLOT_SECONDS).min(now_s));
+    let devices = adding.lines(&wanted);
+    output::json(&Fleet {
+        from: date_of(query.from_day),
+        to: date_of(query.to_day),
+        tz: "UTC",
+        as_of: time_s(as_of),
+        pending: pending.iter().filter(is_wanted).count(),
+        total: adding.total(),
+        days: adding.days(),
+        count: devices.len(),
+        devices,
+    })
+}
+
+async fn wanted(
+    state: &ApiState,
+    principal: &Principal,
+    query: &Query,
+) -> Result<Vec<Member>, Problem> {
+    let mut known = members(state, principal).await?;
+    for &device in query.devices.iter().flatten() {
+        let found = known.binary_search_by_key(&device, |member| member.known.device);
+        if !principal.sees(device) || found.is_err() {
+            return Err(unknown_device(device).blaming("device_ids"));
+        }
+    }
+    let ids = query.devices.as_ref().map(|devices| devices.iter().copied().collect());
+    let filter = Filter { ids, group: query.group, ..Filter::default() };
+    known.retain(|member| keep(&filter, member));
+    Ok(known)
+}
+
+/// A device or a day on its way.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    count: usize,
+    rows: u64,
+    metres: f64,
+    moving_s: u64,
+    idle_s: u64,
+    engine_s: u64,
+    silent_s: u64,
+    max_speed_kmh: Option<u8>,
+}
+
+impl Sum {
+    fn add(&mut self, tally: &Tally) {
+        self.count += 1;
+        self.rows += tally.rows;
+        self.metres += tally.distance.metres();
+        self.moving_s += tally.moving_s;
+        self.idle_s += tally.idle_s;
+        self.engine_s += tally.engine_s;
+        self.silent_s += tally.silent_s;
+        self.max_speed_kmh = self.max_speed_kmh.max(tally.max_speed_kmh);
+    }
+
+    fn told(&self, devices: usize) -> Total {
+        Total {
+            devices,
+            rows: self.rows,
+            distance_m: output::whole_metres(self.metres),
+            moving_s: self.moving_s,
+            idle_s: self.idle_s,
+            engine_s: self.engine_s,
+            silent_s: self.silent_s,
+            max_speed_kmh: self.max_speed_kmh,
+        }
+    }
+}
+
+/// Days and devices on their way.
+#[derive(Default)]
+struct Adding {
+    all: Sum,
+    days: BTreeMap<u32, Sum>,
+    devices: Vec<(u32, OneDevice)>,
+}
+
+struct OneDevice {
+    tally: Tally,
+    metres: f64,
+    source: Option<Source>,
+    days: usize,
+}
+
+impl Adding {
+    /// Sums by device and day, in this order.
+    fn add(&mut self, sums: &[DaySums]) {
+        for day in sums {
+            let tally = tally_of(day);
+            self.all.add(&tally);
+            self.days.entry(day.day).or_default().add(&tally);
+            let (metres, source) = (tally.distance.metres(), tally.distance.source());
+            let source = (metres > 0.0).then_some(source);
+            match self.devices.last_mut().filter(|(device, _)| *device == day.device) {
+                None => {
+                    self.devices.push((day.device, OneDevice { tally, metres, source, days: 1 }));
+                }
+                Some((_, one)) => {
+                    let rows = one.tally.rows + tally.rows;
+                    one.tally.absorb(&tally);
+                    one.tally.rows = rows;
+                    one.metres += metres;
+                    one.days += 1;
+                    one.source = match (one.source, source) {
+                        (Some(held), Some(new)) if held != new => Some(Source::Both),
+                        (held, new) => held.or(new),
+                    };
+                }
+            }
+        }
+    }
+
+    fn total(&self) -> Total {
+        self.all.told(self.devices.len())
+    }
+
+    fn days(&self) -> Vec<DayLine> {
+        let line =
+            |(day, sum): (&u32, &Sum)| DayLine { date: date_of(*day), total: sum.told(sum.count) };
+        self.days.iter().map(line).collect()
+    }
+
+    fn lines(&self, members: &[Member]) -> Vec<DeviceLine> {
+        let names: HashMap<u32, &str> = members
+            .iter()
+            .filter_map(|member| Some((member.known.device, member.known.profile.as_ref()?)))
+            .map(|(device, profile)| (device.number(), profile.name.as_str()))
+            .collect();
+        let line = |(device, one): &(u32, OneDevice)| DeviceLine {
+            device_id: DeviceId::new(*device).to_string(),
+            name: names.get(device).copied().unwrap_or_default().to_owned(),
+            days: one.days,
+            first: time_s(one.tally.first.at),
+            last: time_s(one.tally.last.at),
+            rows: one.tally.rows,
+            sums: Sums::new(&one.tally, one.metres, one.source.unwrap_or(Source::Gps)),
+            hour_meter_run_min: hour_meter_run_min(&one.tally),
+        };
+        self.devices.iter().map(line).collect()
+    }
+}
+
+fn example() -> Value {
+    let total = json!({
+        "devices": 1, "rows": 8640, "distance_m": 240_000, "moving_s": 12_000, "idle_s": 900,
+        "engine_s": 12_900, "silent_s": 0, "max_speed_kmh": 91,
+    });
+    let mut day = total.clone();
+    day["date"] = "2020-07-01".into();
+    let mut device = example_sums();
+    device["device_id"] = "0A3F73".into();
+    device["name"] = "Truck 7".into();
+    device["days"] = 1.into();
+    device["first"] = "2020-07-01T00:00:00Z".into();
+    device["last"] = "2020-07-01T23:59:50Z".into();
+    device["rows"] = 8640.into();
+    device["hour_meter_run_min"] = 215.into();
+    json!({
+        "from": "2020-07-01", "to": "2020-07-01", "tz": "UTC", "as_of": "2020-07-01T21:00:00Z",
+        "pending": 1, "total": total, "days": [day], "devices": [device], "count": 1,
+    })
+}
+
+pub(crate) fn doc() -> Doc {
+    let date = || json!({"type": "string", "format": "date"});
+    let group = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+    Doc::new("getFleetSummary", Tag::Reports, "Sums of many devices over many days")
+        .about("By day in UTC, at most 366 days. `as_of` and `pending` say what is not in the sums yet.")
+        .takes(Param::query("from", date(), "The first day; 29 days before `to` if absent.").example("2020-06-02"))
+        .takes(Param::query("to", date(), "The last day; today if absent.").example("2020-07-01"))
+        .takes(Param::devices("device_ids", "These, at most 1000."))
+        .takes(Param::query("group", group, "The devices of this group."))
+        .answers(Answer::json::<Fleet>("Sums of all, by day and by device.", example()))
+        .problems(&[Kind::UnknownDevice, Kind::UnknownGroup])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Query, Problem> {
+        Query::read(Params::of(&format!("/?{query}").parse().unwrap()).unwrap(), 1_593_637_260)
+    }
+
+    #[test]
+    fn days_are_days() {
+        let query = read("").unwrap();
+        assert_eq!(
+            (date_of(query.from_day), date_of(query.to_day)),
+            ("2020-06-02".into(), "2020-07-01".into())
+        );
+        let query = read("from=1970-01-01&to=1970-12-31").unwrap();
+        assert_eq!((query.from_day, query.to_day), (0, 364));
+        assert_eq!(date_of(u32::MAX / DAY_S), "2106-02-07");
+        for (query, name) in [
+            ("from=x", "from"),
+            ("from=1969-12-31", "from"),
+            ("to=2106-02-08", "to"),
+            ("to=2020-02-30", "to"),
+            ("from=2020-07-02&to=2020-07-01", "from"),
+            ("from=2020-01-01&to=2021-01-01", "from"),
+            ("from=2020-07-01T00:00:00Z", "from"),
+            ("group=a", "group"),
+            ("device_ids=1", "device_ids"),
+            ("tz=UTC", "tz"),
+        ] {
+            assert_eq!(read(query).err().unwrap().at_fault(), Some(name), "{query}");
+        }
+    }
+}
