@@ -17,6 +17,7 @@ use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 use nemeses_runtime::Clock;
 use nemeses_store::history::{Options, Role};
 use nemeses_store::live::LiveEntry;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -113,14 +114,17 @@ async fn main() {
     let live = nemeses_store::live::open(redis.as_deref(), TTL_MS, clock.clone()).unwrap();
     let secret = TokenSecret::from_text("a secret of at least thirty-two bytes").unwrap();
     let stores = Stores::new(Arc::clone(&live), &database);
-    let state = ApiState::new(stores, &secret, clock.clone(), ApiConfig::default()).unwrap();
+    let state = ApiState::new(stores, &secret.into(), clock.clone(), ApiConfig::default()).unwrap();
     let account = NewAccount::new("a@localhost", "a password of hers".into(), "A").unwrap();
-    let user = state.add_account(account, Role::Admin).await.unwrap();
-    let token = state.tokens().issue(user.id, clock.now_ms() / 1000).unwrap();
+    state.add_account(account, Role::Admin).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let server = tokio::spawn(serve(listener, state, stop.clone()));
+    let login = json!({"email": "a@localhost", "password": "a password of hers"});
+    let login = reqwest::Client::new().post(format!("http://{address}/login")).json(&login);
+    let signed_in: Value = login.send().await.unwrap().json().await.unwrap();
+    let token = signed_in["token"].as_str().unwrap().to_owned();
 
     let positions = rate * seconds;
     let measured = Arc::new(Measured {

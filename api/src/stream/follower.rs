@@ -21,7 +21,7 @@ use super::pace::Pace;
 use super::query::{From, Wanted};
 use super::status::Status;
 use super::window::{Chunk, MISSED, Start};
-use crate::access::{Credential, Principal};
+use crate::access::{Credential, Principal, Right};
 use crate::problem::{Kind as ProblemKind, Problem};
 use crate::state::ApiState;
 
@@ -283,7 +283,7 @@ impl Follower {
         let Holder { user_id, credential, .. } = self.holder;
         let standing = self.state.standing(user_id, credential).await;
         self.caller = Principal::User(standing.map_err(|_| Reason::Revoked)?);
-        Ok(())
+        self.caller.must(Right::Stream).map_err(|_| Reason::Revoked)
     }
 
     /// Writes what there is, as far as a text goes.
