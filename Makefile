@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench fuzz check-monitoring check-accounts check-backup check-deploy deb cluster-test
+.PHONY: help up web test setup lint fmt chaos bench fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,3 +50,6 @@ deb: ## A Debian package (needs cargo-deb), installed into a folder and started
 
 cluster-test: ## Three nodes behind HAProxy under load: one is lost, all are restarted in turn
 	@tools/setup.sh && cargo build --locked --package nemeses && tools/cluster-test.py
+
+fuzz-api: ## Hold a node against its OpenAPI document at length (API_EXAMPLES a route, 500 by default)
+	@tools/fuzz-api.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers and clients that the tests start themselves, if they are
-# missing. Installs nothing else and starts no system service.
+# missing, and the API checker into the build folder. Starts no system service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/lib.sh
@@ -25,6 +25,23 @@ needed=(
     prometheus-node-exporter:prometheus-node-exporter
 )
 
+# Holds a running node against its OpenAPI document; for tests only, in the build folder.
+schemathesis=4.32.5
+target=${CARGO_TARGET_DIR:-target}
+checker=$target/api-check
+install_checker() {
+    [ -e "$checker/schemathesis-$schemathesis" ] && return
+    echo "installing schemathesis $schemathesis into $checker"
+    mkdir -p "$target"
+    # Cargo marks only a folder that it makes itself; tests find it by the mark.
+    [ -e "$target/CACHEDIR.TAG" ] ||
+        printf 'Signature: 8a477f597d28d172789f06886806bc55\n' >"$target/CACHEDIR.TAG"
+    rm -rf "$checker"
+    python3 -m venv "$checker"
+    "$checker/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis"
+    touch "$checker/schemathesis-$schemathesis"
+}
+
 # Servers live in sbin, which a user's PATH may lack.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -32,7 +49,11 @@ missing=()
 for pair in "${needed[@]}"; do
     have "${pair%%:*}" || missing+=("${pair##*:}")
 done
-[ "${#missing[@]}" -eq 0 ] && exit 0
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [ "${#missing[@]}" -eq 0 ]; then
+    install_checker
+    exit 0
+fi
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
 
 have apt-get || fail "missing: ${missing[*]} (Debian's names); install them with your package manager"
@@ -55,3 +76,4 @@ echo "installing ${missing[*]}"
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+install_checker

@@ -12,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::http::current_request_id;
+
 /// What went wrong, as a client would tell cases apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -265,6 +267,9 @@ pub(crate) struct Body<'a> {
     /// The parameter, header or field of the body at fault, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    /// As in the header `X-Request-Id`, and in the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl Problem {
@@ -276,6 +281,7 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             parameter: self.parameter.as_deref(),
+            request_id: current_request_id(),
         }
     }
 }

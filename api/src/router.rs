@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use crate::access::{Principal, Right};
 use crate::auth::{self, Accepted};
+use crate::docs;
+use crate::http;
 use crate::input::Params;
 use crate::openapi::{self, Doc};
 use crate::page;
@@ -298,8 +300,10 @@ pub fn router(state: ApiState) -> Router {
     }
     routes
         .merge(page::routes(&state))
+        .merge(docs::routes())
         .fallback(not_found.layer(answered("none")))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(http::everywhere))
         .with_state(state)
 }
 
@@ -328,8 +332,6 @@ async fn answer(
     });
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     state.requests.answered(path, response.status(), begun.elapsed());
     response
 }

@@ -42,6 +42,11 @@ impl User {
         Ok(Self { client, base: base.to_owned(), token })
     }
 
+    /// The token, for programs that make requests of their own.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The same user with the same token at another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {

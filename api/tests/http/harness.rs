@@ -135,7 +135,9 @@ impl Served {
 
     /// A request without a token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.address))
+        // One id for all: answers can be compared as they are.
+        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        request.header("X-Request-Id", "of-a-test")
     }
 
     /// A GET with a token, not yet sent.

@@ -13,6 +13,7 @@ mod fleet;
 mod formats;
 mod handed_out;
 mod harness;
+mod hygiene;
 mod location;
 mod openapi;
 mod page;

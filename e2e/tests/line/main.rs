@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod described;
+mod documented;
 mod founding;
 mod frames;
 mod live;

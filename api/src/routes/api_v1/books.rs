@@ -17,6 +17,8 @@ use crate::state::ApiState;
 /// Seconds before `to` that are shown unless `from` says otherwise: the books of
 /// all time are long.
 const DEFAULT_SECONDS: u32 = 24 * 3600;
+/// Characters of a worker's name at most, as the column has it.
+const LONGEST_WORKER: usize = 64;
 const DEFAULT_LIMIT: u32 = 1000;
 /// A line is some 150 bytes: an answer has 1.5 MB at most.
 const MAX_LIMIT: u32 = 10_000;
@@ -34,7 +36,7 @@ impl BooksQuery {
         let day_before = to.saturating_sub(DEFAULT_SECONDS);
         let from =
             params.take("from")?.map_or(Ok(day_before), |text| first_second("from", &text))?;
-        let worker = params.take("worker")?;
+        let worker = worker(&mut params)?;
         let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
         let after = params.take("cursor")?.map(|text| BooksCursor::decode(&text)).transpose()?;
         params.finish()?;
@@ -43,6 +45,14 @@ impl BooksQuery {
         }
         Ok(Self { minutes: Minutes { from: from / 60, to: to / 60 }, worker, after, limit })
     }
+}
+
+fn worker(params: &mut Params) -> Result<Option<String>, Problem> {
+    let worker = params.take("worker")?;
+    if worker.as_ref().is_some_and(|name| name.chars().count() > LONGEST_WORKER) {
+        return Err(Problem::parameter("worker", "A worker's name has at most 64 characters."));
+    }
+    Ok(worker)
 }
 
 /// What was received and what became of it.
@@ -110,7 +120,7 @@ pub(crate) fn doc() -> Doc {
         .about("By worker and minute of arrival. For admins.")
         .takes(Param::time("from", "A day before `to` if absent; widened to whole minutes."))
         .takes(Param::time("to", "Now if absent.").example("2020-07-01T21:59:59Z"))
-        .takes(Param::text("worker", 255, "Lines of this worker alone."))
+        .takes(Param::text("worker", LONGEST_WORKER, "Lines of this worker alone."))
         .takes(Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Lines in this answer."))
         .takes(Param::text("cursor", 256, "`next_cursor` of the page before, as it came."))
         .answers(Answer::json::<Books<'_>>("Totals of the whole range, and lines.", example))
@@ -196,6 +206,7 @@ mod tests {
             ("to=-1", "to"),
             ("from=2&to=1", "from"),
             ("limit=10001", "limit"),
+            (&format!("worker={}", "x".repeat(65)), "worker"),
             ("cursor=x", "cursor"),
             ("device_id=0A3F73", "device_id"),
         ] {

@@ -1,0 +1,42 @@
+//! What holds for every answer, whoever wrote it: an id of the request, headers
+//! that keep browsers from guessing and framing, and compression.
+
+mod gzip;
+mod request_id;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+
+pub(crate) use request_id::{RequestId, current_request_id};
+
+/// For answers that are no page: nothing may be loaded, nobody may frame them.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The outermost layer.
+pub(crate) async fn everywhere(request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers().get(REQUEST_ID));
+    let gzip = gzip::is_wanted(request.method(), request.headers());
+    let span = tracing::info_span!("request", id = id.as_str());
+    let value = id.to_header();
+    let response = id.during(next.run(request).instrument(span)).await;
+    let mut response = if gzip { gzip::compressed(response) } else { response };
+    harden(response.headers_mut());
+    response.headers_mut().insert(REQUEST_ID, value);
+    response
+}
+
+/// Headers that a page may have set to something of its own.
+fn harden(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, NOTHING),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

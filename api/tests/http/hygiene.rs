@@ -1,0 +1,89 @@
+//! What holds for every answer: ids of requests, headers for browsers, compression,
+//! and the page that shows the API.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::harness::{Answer, Api, RECORDED, record};
+
+#[tokio::test]
+async fn a_request_is_found_again_by_its_id() {
+    let api = Api::start().await;
+    let ask = async |id: &str| {
+        let url = format!("http://{}/nowhere", api.served.address);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Answer::of(client.get(url).header("X-Request-Id", id).send().await.unwrap()).await
+    };
+    let answer = ask("my-own.id_7").await;
+    answer.is_problem(404, "not-found", None);
+    let body: Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!(
+        (&answer.headers["x-request-id"], &body["request_id"]),
+        (&"my-own.id_7".parse().unwrap(), &"my-own.id_7".into())
+    );
+    let replaced = ask("not a sane one").await;
+    let id = replaced.headers["x-request-id"].to_str().unwrap();
+    assert!(id.len() == 16 && replaced.text.contains(id), "{replaced:?}");
+}
+
+#[tokio::test]
+async fn browsers_are_told_neither_to_guess_nor_to_frame() {
+    let api = Api::start().await;
+    for path in ["/healthz", "/nowhere", "/docs", "/", "/api/v1/location?device_id=x"] {
+        let answer = api.get(path).await;
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+        ] {
+            assert_eq!(
+                answer.headers.get_all(name).iter().collect::<Vec<_>>(),
+                [value],
+                "{path} {name}"
+            );
+        }
+        let policies: Vec<_> = answer.headers.get_all("content-security-policy").iter().collect();
+        assert_eq!(policies.len(), 1, "{path}");
+        let policy = policies[0].to_str().unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_for_those_who_ask() {
+    let api = Api::start().await;
+    api.history.put((0..3000).map(|n| record(RECORDED + n, 1)));
+    let path = "/api/v1/report?device_id=0A3F73&limit=3000";
+    let plain = api.get(path).await;
+    assert!(!plain.headers.contains_key("content-encoding"));
+    let request = api.served.signed(path).header("Accept-Encoding", "gzip");
+    let packed = request.send().await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert_eq!(packed.headers()["vary"], "Accept-Encoding");
+    let packed = packed.bytes().await.unwrap();
+    assert!(packed.len() * 5 < plain.text.len(), "{} of {}", packed.len(), plain.text.len());
+    let head = api.served.request(Method::HEAD, path).bearer_auth(&api.served.token);
+    let head = head.header("Accept-Encoding", "gzip").send().await.unwrap();
+    assert!(head.status().is_success() && !head.headers().contains_key("content-encoding"));
+}
+
+#[tokio::test]
+async fn the_page_that_shows_the_api_needs_nobody_else() {
+    let api = Api::start().await;
+    for (path, kind) in [
+        ("/docs", "text/html"),
+        ("/docs/", "text/html"),
+        ("/docs/docs.css", "text/css"),
+        ("/docs/docs.js", "text/javascript"),
+    ] {
+        let answer = Answer::of(api.served.request(Method::GET, path).send().await.unwrap()).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.content_type.starts_with(kind), "{path}");
+        assert!(!answer.text.contains("://") && !answer.text.contains("innerHTML"), "{path}");
+        let policy = answer.headers["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(!policy.contains("unsafe") && policy.contains("script-src 'self'"), "{path}");
+    }
+}

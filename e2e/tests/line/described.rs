@@ -1,0 +1,64 @@
+//! The API is what it says it is: Schemathesis makes requests up from the served
+//! OpenAPI document, good ones and bad ones, and looks for answers of 5xx, for
+//! answers that the document does not know, and for doors that open without a
+//! token. `tools/setup.sh` installs it.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use nemeses_e2e::frames::FOUNDING_FRAME;
+use nemeses_e2e::{Line, Shape};
+use tokio::process::Command;
+
+/// Requests made up for each operation, besides those at the bounds of each
+/// parameter; `make fuzz-api` has more. 20 are some seconds for twenty routes.
+const EXAMPLES: &str = "20";
+
+/// Left out are those that ask for order between requests, and those that want a
+/// request accepted when, and only when, it fits the schemas: they cannot say that a
+/// range must not end before it begins, or that an empty parameter counts as none.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+    response_headers_conformance,response_schema_conformance,\
+    missing_required_header,unsupported_method,allow_header_conformance,ignored_auth";
+
+/// Streams never end by themselves; their own tests look at them.
+const STREAMS: &str = "^/api/v1/stream(/ws)?$";
+
+fn schemathesis() -> anyhow::Result<PathBuf> {
+    let target = nemeses_e2e::nemeses_binary()?;
+    let target = target.parent().and_then(|profile| profile.parent());
+    let program = target.context("a target folder")?.join("api-check/bin/st");
+    anyhow::ensure!(
+        program.is_file(),
+        "{} is missing: make setup (or tools/setup.sh) installs it",
+        program.display()
+    );
+    Ok(program)
+}
+
+#[tokio::test]
+async fn schemathesis_finds_no_fault_and_nothing_undocumented() {
+    let line = Line::start(Shape::Embedded, &[]).await.unwrap();
+    let user = line.user().await.unwrap();
+    let mut tracker = line.device("tracker").await.unwrap();
+    tracker.publish("/messenger", FOUNDING_FRAME.as_bytes()).await.unwrap();
+    line.wait_rows(1).await.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let examples = std::env::var("NEMESES_API_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
+    let found = Command::new(schemathesis().unwrap())
+        .current_dir(folder.path())
+        .args(["run", &format!("{}/openapi.json", line.api_url()), "--no-color"])
+        .args(["--header", &format!("Authorization: Bearer {}", user.token())])
+        .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing"])
+        .args(["--exclude-path-regex", STREAMS])
+        .args(["--max-examples", &examples, "--generation-deterministic"])
+        .args(["--request-timeout", "20", "--continue-on-failure"])
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert!(found.status.success(), "{said}\n{}", String::from_utf8_lossy(&found.stderr));
+    assert!(said.contains(" generated, "), "it tested nothing?\n{said}");
+}
