@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb cluster-test
+.PHONY: help up web test setup lint fmt chaos bench fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -44,9 +44,6 @@ check-backup: ## Back up and restore under load, as docs/operations.md says
 
 check-deploy: ## Docker, compose, systemd, Kubernetes and AWS files, as far as they can be checked offline
 	@tools/check-deploy.sh
-
-deb: ## A Debian package (needs cargo-deb), installed into a folder and started
-	@tools/deb.sh
 
 cluster-test: ## Three nodes behind HAProxy under load: one is lost, all are restarted in turn
 	@tools/setup.sh && cargo build --locked --package nemeses && tools/cluster-test.py

@@ -22,6 +22,7 @@ needed=(
     chromium:chromium
     promtool:prometheus
     sqlite3:sqlite3
+    haproxy:haproxy
     prometheus-node-exporter:prometheus-node-exporter
 )
 
