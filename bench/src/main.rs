@@ -3,6 +3,7 @@
 //! Asserts nothing; people read `docs/benchmarks.md`.
 
 mod cases;
+mod http;
 mod load;
 mod machine;
 mod mqtt;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::cases::{Effort, ceilings, idle, latency, node, stations};
+use crate::cases::{Effort, api, ceilings, idle, latency, node, stations};
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
 use crate::stats::percentile_ms;
@@ -121,6 +122,9 @@ async fn measure(
     }
     if wanted("puback") {
         latency::puback(effort, &mut report).await?;
+    }
+    if wanted("api") {
+        api::reading(effort, &mut report).await?;
     }
     if wanted("idle") {
         idle::node(&mut report).await?;

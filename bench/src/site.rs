@@ -77,8 +77,17 @@ pub(crate) fn part(worker: &str, batch: u32, recorded_from: u32) -> Part {
 
 fn record(number: u32, recorded_from: u32) -> Record {
     let recorded_at = recorded_from + number / DEVICES * EVERY_S;
+    frame(number % DEVICES, recorded_at, number)
+}
+
+/// A row a minute of the device behind the load's.
+pub(crate) fn day_of_one_device(rows: u32, recorded_from: u32) -> Vec<Record> {
+    (0..rows).map(|minute| frame(DEVICES, recorded_from + minute * 60, minute)).collect()
+}
+
+fn frame(device: u32, recorded_at: u32, number: u32) -> Record {
     let position = Position {
-        device: DeviceId::new(number % DEVICES),
+        device: DeviceId::new(device),
         recorded_at,
         direction_cdeg: 5_487,
         odometer_m: 25_000_000,

@@ -485,8 +485,8 @@ impl From<KeepArgs> for nemeses_dbexport::retention::Keep {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Frames")]
 pub(crate) struct FlushArgs {
-    /// How long a frame waits for others to be written with. Longer saves work,
-    /// shorter acknowledges sooner
+    /// How long a frame waits for others to be written with, unless nothing came
+    /// before it. Longer saves work, shorter acknowledges sooner
     #[arg(
         long,
         env = "NEMESES_FLUSH_AFTER",

@@ -1,7 +1,8 @@
 //! The committing lanes: fill, commit, acknowledge; repeat until it holds.
 //!
 //! Each lane has at most one transaction under way. What arrives meanwhile makes
-//! the next one (group commit), so batches grow with the load by themselves.
+//! the next one (group commit), so batches grow with the load by themselves. When
+//! to begin one is decided in `pace.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use nemeses_store::StoreError;
 use nemeses_store::history::{History, Part};
 use nemeses_store::live::{LiveEntry, LiveWriter};
 
+use crate::pace::{LARGE_SHARE, Pace};
 use crate::queue::{Queue, Submission, Work};
 use crate::refused::bury_refused;
 use crate::stats::Stats;
@@ -35,8 +37,9 @@ pub struct Config {
     pub lanes: usize,
     /// Rows that make a full batch.
     pub max_rows: usize,
-    /// How long a batch that is not full waits for company. Keeps a quiet
-    /// system from committing each frame alone, at this price in latency.
+    /// How far apart small batches begin. What comes after a quiet time is
+    /// committed at once; what comes sooner waits for company, at most so long,
+    /// rather than being committed frame by frame.
     pub flush_after: Duration,
     /// First wait after a failed commit; doubles from there.
     pub retry_first: Duration,
@@ -74,6 +77,7 @@ struct Shared<R> {
     config: Config,
     queue: Queue<R>,
     sequence: AtomicU64,
+    pace: Pace,
     outage: Outage,
     stats: Stats,
     late: Option<Late>,
@@ -93,11 +97,13 @@ impl<R: Receipt> Exporter<R> {
     /// An exporter whose lanes do not run yet; see [`Exporter::run_lane`].
     pub fn new(config: Config, registry: &mut Registry) -> Self {
         let stats = Stats::register(registry);
+        let pace = Pace::new(config.flush_after);
         Self {
             shared: Arc::new(Shared {
+                queue: Queue::new(config.max_rows / LARGE_SHARE, config.max_rows),
                 config,
-                queue: Queue::new(),
                 sequence: AtomicU64::new(0),
+                pace,
                 outage: Outage::new(),
                 stats,
                 late: None,
@@ -158,25 +164,19 @@ impl<R: Receipt> Exporter<R> {
     pub async fn run_lane(self, history: Arc<dyn History>, stop: Stop) -> anyhow::Result<()> {
         let shared = &self.shared;
         loop {
-            if shared.queue.is_empty() {
-                tokio::select! {
-                    () = shared.queue.filled() => {}
-                    () = stop.all.cancelled() => return Ok(()),
-                }
-            }
-            if shared.queue.rows() < shared.config.max_rows && !stop.all.is_cancelled() {
-                tokio::time::sleep(shared.config.flush_after).await;
-            }
+            let Some(alone) = shared.pace.turn(&shared.queue, &stop).await else {
+                return Ok(());
+            };
             let since = shared.queue.oldest().unwrap_or_else(Instant::now);
-            let batch = shared.queue.take(shared.config.max_rows);
+            let batch = shared.queue.take();
             let rows = i64::try_from(shared.queue.rows()).unwrap_or(i64::MAX);
             shared.stats.queued_rows.set(rows);
             if batch.is_empty() {
                 continue;
             }
             let (parts, receipts) = shared.as_parts(batch);
-            let Some(parts) = shared.commit_until_kept(history.as_ref(), parts, since, &stop).await
-            else {
+            let commit = shared.commit_until_kept(history.as_ref(), parts, since, &stop);
+            let Some(parts) = alone.during(commit).await else {
                 return Ok(());
             };
             let rows = parts.iter().map(|part| part.records.len()).sum();

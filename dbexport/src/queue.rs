@@ -57,22 +57,48 @@ struct Waiting<R> {
 pub(crate) struct Queue<R> {
     waiting: Mutex<Waiting<R>>,
     filled: Notify,
+    large: Mark,
+    full: Mark,
+}
+
+/// So many rows, and who waits for them.
+#[derive(Debug)]
+struct Mark {
+    rows: usize,
+    reached: Notify,
+}
+
+impl Mark {
+    fn at(rows: usize) -> Self {
+        Self { rows, reached: Notify::new() }
+    }
+
+    fn look(&self, before: usize, now: usize) {
+        if before < self.rows && now >= self.rows {
+            self.reached.notify_one();
+        }
+    }
 }
 
 impl<R> Queue<R> {
-    pub(crate) fn new() -> Self {
-        let waiting = Waiting { submissions: VecDeque::new(), since: VecDeque::new(), rows: 0 };
-        Self { waiting: Mutex::new(waiting), filled: Notify::new() }
+    /// A full batch has `full` rows; `large` are worth a commit.
+    pub(crate) fn new(large: usize, full: usize) -> Self {
+        let waiting =
+            Mutex::new(Waiting { submissions: VecDeque::new(), since: VecDeque::new(), rows: 0 });
+        Self { waiting, filled: Notify::new(), large: Mark::at(large), full: Mark::at(full) }
     }
 
     pub(crate) fn push(&self, submission: Submission<R>) {
-        {
-            let mut waiting = self.lock();
-            waiting.rows += submission.work.rows();
-            waiting.submissions.push_back(submission);
-            waiting.since.push_back(Instant::now());
-        }
+        let mut waiting = self.lock();
+        let before = waiting.rows;
+        waiting.rows += submission.work.rows();
+        waiting.submissions.push_back(submission);
+        waiting.since.push_back(Instant::now());
+        let rows = waiting.rows;
+        drop(waiting);
         self.filled.notify_one();
+        self.large.look(before, rows);
+        self.full.look(before, rows);
     }
 
     /// Rows that wait.
@@ -89,21 +115,41 @@ impl<R> Queue<R> {
         self.lock().since.front().copied()
     }
 
+    /// Whether there is a full batch.
+    pub(crate) fn is_full(&self) -> bool {
+        self.rows() >= self.full.rows
+    }
+
+    /// Whether what waits is worth a commit.
+    pub(crate) fn is_large(&self) -> bool {
+        self.rows() >= self.large.rows
+    }
+
+    /// Resolves when [`Queue::is_full`] became true since the last call.
+    pub(crate) async fn full(&self) {
+        self.full.reached.notified().await;
+    }
+
+    /// Resolves when [`Queue::is_large`] became true since the last call.
+    pub(crate) async fn large(&self) {
+        self.large.reached.notified().await;
+    }
+
     /// Resolves when something was pushed since the last call.
     pub(crate) async fn filled(&self) {
         self.filled.notified().await;
     }
 
-    /// Takes submissions from the front until they hold `max_rows` rows or none
-    /// is left. The first is taken whatever its size. Wakes another lane when
+    /// Takes submissions from the front until they make a full batch or none is
+    /// left. The first is taken whatever its size. Wakes another lane when
     /// something is left.
-    pub(crate) fn take(&self, max_rows: usize) -> Vec<Submission<R>> {
+    pub(crate) fn take(&self) -> Vec<Submission<R>> {
         let mut waiting = self.lock();
         let mut taken = Vec::new();
         let mut rows = 0;
         while let Some(next) = waiting.submissions.front() {
             let more = next.work.rows();
-            if !taken.is_empty() && rows + more > max_rows {
+            if !taken.is_empty() && rows + more > self.full.rows {
                 break;
             }
             rows += more;
@@ -114,6 +160,7 @@ impl<R> Queue<R> {
         if !waiting.submissions.is_empty() {
             self.filled.notify_one();
         }
+        self.full.look(0, waiting.rows);
         taken
     }
 
@@ -150,7 +197,7 @@ mod tests {
             sizes in proptest::collection::vec(0_usize..50, 0..60),
             max_rows in 1_usize..100,
         ) {
-            let queue = Queue::new();
+            let queue = Queue::new(1, max_rows);
             for (receipt, rows) in sizes.iter().enumerate() {
                 queue.push(Submission { work: records(*rows), receipt });
             }
@@ -158,7 +205,7 @@ mod tests {
             prop_assert_eq!(first.is_none(), sizes.is_empty());
             let mut seen = Vec::new();
             while !queue.is_empty() {
-                let batch = queue.take(max_rows);
+                let batch = queue.take();
                 let rows: usize = batch.iter().map(|submission| submission.work.rows()).sum();
                 prop_assert!(batch.len() == 1 || rows <= max_rows);
                 prop_assert!(!batch.is_empty());

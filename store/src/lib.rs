@@ -3,6 +3,7 @@
 //! Traits and pure decisions apart from the products that implement them.
 
 mod error;
+mod hash;
 pub mod history;
 pub mod live;
 pub mod relay;

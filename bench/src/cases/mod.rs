@@ -1,5 +1,6 @@
 //! What is measured, a file each.
 
+pub(crate) mod api;
 pub(crate) mod ceilings;
 pub(crate) mod idle;
 pub(crate) mod latency;

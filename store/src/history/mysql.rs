@@ -38,6 +38,8 @@ const SESSION_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMIT
     SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
 /// A connection that nobody used is closed before the server does it.
 const IDLE: Duration = Duration::from_secs(45);
+/// A connection that was used so recently is taken to be good.
+const FRESH: Duration = Duration::from_secs(1);
 /// One migration at a time for each database; waits up to a minute for another's.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.', MD5(DATABASE())), 60)";
 
@@ -77,6 +79,16 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
         .max_connections(options.max_connections.max(1))
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(IDLE)
+        // A look at each connection before its use would be a round trip a commit.
+        .test_before_acquire(false)
+        .before_acquire(|connection, use_before| {
+            Box::pin(async move {
+                if use_before.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(
                 async move { connection.execute(sqlx::raw_sql(SESSION_SETUP)).await.map(drop) },

@@ -22,14 +22,12 @@ use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqlStr};
 
 use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
-    adapter, fixed, pending, sort_error, sql, sqlite_kind, statements, version_of,
+    adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements, version_of,
 };
 use super::open::{Database, Options};
 use super::retention::{Step, Survey};
 use crate::StoreError;
 
-/// Flips the bit that is the sign of an i64.
-const TOP_BIT: u64 = 1 << 63;
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two tries to open a file that others are opening.
@@ -79,6 +77,7 @@ pub(super) fn open(path: &str, options: &Options) -> Result<Database, StoreError
             .foreign_keys(false)
             .busy_timeout(BUSY_TIMEOUT)
             .row_buffer_size(ROW_BUFFER)
+            .pragma("temp_store", "MEMORY")
             .pragma("cache_size", format!("-{cache_kib}"))
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .pragma("journal_size_limit", WAL_LIMIT_BYTES.to_string())
@@ -102,14 +101,9 @@ pub(super) fn open(path: &str, options: &Options) -> Result<Database, StoreError
     Ok(Engine::database(Arc::new(file)))
 }
 
-/// A hash as SQLite orders it.
-fn to_signed(hash: u64) -> i64 {
-    (hash ^ TOP_BIT).cast_signed()
-}
-
-/// A hash as it was.
-fn from_signed(kept: i64) -> u64 {
-    kept.cast_unsigned() ^ TOP_BIT
+/// A hash as it was before [`signed_hash`].
+const fn from_signed(kept: i64) -> u64 {
+    signed_hash(kept.cast_unsigned()).cast_unsigned()
 }
 
 impl File {
@@ -120,7 +114,7 @@ impl File {
             match *value {
                 // Counts and times end long before; a time beyond is kept as the last one.
                 Value::Number(number) => arguments.add(i64::try_from(number).unwrap_or(i64::MAX)),
-                Value::Hash(hash) => arguments.add(to_signed(hash)),
+                Value::Hash(hash) => arguments.add(signed_hash(hash)),
                 Value::Signed(number) => arguments.add(number),
                 Value::Text(text) => arguments.add(text),
                 Value::Bytes(bytes) => arguments.add(bytes),
@@ -273,14 +267,14 @@ mod tests {
     proptest! {
         #[test]
         fn hashes_keep_their_order_and_come_back(a: u64, b: u64) {
-            prop_assert_eq!(from_signed(to_signed(a)), a);
-            prop_assert_eq!(to_signed(a).cmp(&to_signed(b)), a.cmp(&b));
+            prop_assert_eq!(from_signed(signed_hash(a)), a);
+            prop_assert_eq!(signed_hash(a).cmp(&signed_hash(b)), a.cmp(&b));
         }
     }
 
     #[test]
     fn the_extremes_of_the_hash() {
-        assert_eq!(to_signed(0), i64::MIN);
-        assert_eq!(to_signed(u64::MAX), i64::MAX);
+        assert_eq!(signed_hash(0), i64::MIN);
+        assert_eq!(signed_hash(u64::MAX), i64::MAX);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use nemeses_protocol::{DeviceId, PositionRecord};
 
+use crate::hash::NumberHash;
+
 /// A live frame with what orders it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveFrame {
@@ -92,18 +94,17 @@ fn merge_frame(held: &mut Option<LiveFrame>, offered: Option<LiveFrame>) {
 /// One entry a device, those that are past their time left out: what a store
 /// has to write of a batch, in no particular order.
 pub(super) fn coalesce(entries: &[LiveEntry], now_ms: u64, ttl_ms: u64) -> Vec<LiveEntry> {
-    let mut newest: HashMap<DeviceId, LiveEntry> = HashMap::with_capacity(entries.len());
+    let mut newest: Vec<LiveEntry> = Vec::with_capacity(entries.len());
+    let mut places: HashMap<DeviceId, usize, NumberHash> =
+        HashMap::with_capacity_and_hasher(entries.len(), NumberHash::default());
     for entry in entries.iter().filter(|entry| entry.lives_at(now_ms, ttl_ms)) {
-        match newest.entry(entry.device) {
-            std::collections::hash_map::Entry::Occupied(mut held) => {
-                held.get_mut().merge(entry.clone());
-            }
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(entry.clone());
-            }
+        let place = *places.entry(entry.device).or_insert(newest.len());
+        match newest.get_mut(place) {
+            Some(held) => held.merge(entry.clone()),
+            None => newest.push(entry.clone()),
         }
     }
-    newest.into_values().collect()
+    newest
 }
 
 #[cfg(test)]

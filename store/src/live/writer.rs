@@ -1,12 +1,14 @@
 //! Stands between the line and the live store, so that a slow or dead store
 //! never stops a frame.
 //!
-//! What is offered is joined into one entry a device and written as soon as the
-//! last write is done, in bounded chunks, oldest first. While the store is down
+//! What is offered is joined into one entry a device and written in bounded chunks,
+//! oldest first: at once when it is little, and under load at a pace at which the
+//! newest frame of a device replaces those before it. While the store is down
 //! the newest of each device is kept and tried again with back-off. Nothing here
 //! is durable on purpose: history has every frame and the rebuild reads it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +33,11 @@ const CHUNK: usize = 1_000;
 /// How far apart chunks that are not full begin. Else, at 10 000 frames/s, each
 /// frame or two would be a call of its own; nobody sees 2 ms.
 const BETWEEN_WRITES: Duration = Duration::from_millis(2);
+/// The store's share of a busy machine: beyond 25 000 entries/s writes begin later,
+/// so that a device's next frame finds its last one still waiting and replaces it.
+const PER_ENTRY: Duration = Duration::from_micros(40);
+/// But what waits is written within this, whatever the load; nobody sees 100 ms.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
 /// A write, or a wait for one, that takes longer means that the store is down.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Tries while the store is down; the second bounds how late its return is noticed.
@@ -57,6 +64,9 @@ struct Shared {
     clock: Clock,
     queue: Mutex<Queue>,
     offered: Notify,
+    /// Those who wait in [`LiveWriter::flushed`], and how they make haste.
+    flushing: AtomicUsize,
+    haste: Notify,
     progress: watch::Sender<Progress>,
     outage: Outage,
     stats: LiveWriterStats,
@@ -88,6 +98,8 @@ impl LiveWriter {
             clock,
             queue: Mutex::new(Queue::new(max_waiting)),
             offered: Notify::new(),
+            flushing: AtomicUsize::new(0),
+            haste: Notify::new(),
             progress: watch::Sender::new(Progress::default()),
             outage: Outage::new(),
             stats: LiveWriterStats::default(),
@@ -116,6 +128,7 @@ impl LiveWriter {
     pub async fn flushed(&self) -> Flushed {
         let target = self.queue().last_position();
         let mut progress = self.0.progress.subscribe();
+        let _flushing = Flushing::of(&self.0);
         let reached = progress.wait_for(|now| now.down || now.written_to >= target);
         match timeout(self.0.answer_within, reached).await {
             Ok(Ok(now)) if now.written_to >= target => Flushed::Written,
@@ -143,16 +156,14 @@ impl LiveWriter {
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         while !stop.is_cancelled() {
-            let due = Instant::now() + BETWEEN_WRITES;
+            let begun = Instant::now();
             let wait = match self.write_chunk().await {
                 Ok(0) => None,
                 Ok(written) => {
                     backoff.reset();
-                    if written < CHUNK {
-                        tokio::select! {
-                            () = stop.cancelled() => {}
-                            () = tokio::time::sleep_until(due) => {}
-                        }
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.keep_distance(begun, written) => {}
                     }
                     continue;
                 }
@@ -164,6 +175,21 @@ impl LiveWriter {
             }
         }
         self.write_the_rest().await;
+    }
+
+    /// Waits until the next write may begin.
+    async fn keep_distance(&self, begun: Instant, written: usize) {
+        let waiting = self.queue().len();
+        if self.0.flushing.load(Ordering::SeqCst) == 0 {
+            let distance = distance(written, waiting);
+            tokio::select! {
+                () = tokio::time::sleep_until(begun + distance) => return,
+                () = self.0.haste.notified() => {}
+            }
+        }
+        if written < CHUNK {
+            tokio::time::sleep_until(begun + BETWEEN_WRITES).await;
+        }
     }
 
     /// The back-off after a failure, else the next offer.
@@ -232,6 +258,32 @@ impl LiveWriter {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far apart the begin of a write of so many entries and that of the next are,
+/// when so many wait.
+fn distance(written: usize, waiting: usize) -> Duration {
+    let entries = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let within_limit = WRITTEN_WITHIN / entries(waiting).max(1);
+    let distance = PER_ENTRY.min(within_limit) * entries(written);
+    if written < CHUNK { distance.max(BETWEEN_WRITES) } else { distance }
+}
+
+/// Someone waits in [`LiveWriter::flushed`].
+struct Flushing<'a>(&'a Shared);
+
+impl<'a> Flushing<'a> {
+    fn of(shared: &'a Shared) -> Self {
+        shared.flushing.fetch_add(1, Ordering::SeqCst);
+        shared.haste.notify_one();
+        Self(shared)
+    }
+}
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.flushing.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

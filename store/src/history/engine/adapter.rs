@@ -16,6 +16,8 @@ macro_rules! adapter {
         pub(super) struct $session {
             connection: Option<sqlx::pool::PoolConnection<$database>>,
             product: std::sync::Arc<$product>,
+            /// The words that begin it, until they were sent.
+            begin: Option<&'static str>,
         }
 
         impl $product {
@@ -33,17 +35,19 @@ macro_rules! adapter {
                 }
             }
 
-            /// Begins a transaction with these words on a connection of this pool.
+            /// A transaction on a connection of this pool. The words that begin it
+            /// are sent with its first statement.
             async fn begin_on(
                 self: &std::sync::Arc<Self>,
                 pool: &sqlx::Pool<$database>,
                 words: &'static str,
             ) -> Result<$session, Fault> {
                 let connection = self.connection(pool).await?;
-                let mut session =
-                    $session { connection: Some(connection), product: std::sync::Arc::clone(self) };
-                session.control(words).await?;
-                Ok(session)
+                Ok($session {
+                    connection: Some(connection),
+                    product: std::sync::Arc::clone(self),
+                    begin: Some(words),
+                })
             }
 
             async fn rows_from(
@@ -88,16 +92,27 @@ macro_rules! adapter {
                 }
             }
 
-            /// BEGIN, COMMIT, ROLLBACK, and the statements of migrations.
-            async fn control(&mut self, words: &'static str) -> Result<(), Fault> {
+            /// Sends statements without values: BEGIN, COMMIT, ROLLBACK, scripts.
+            async fn control(&mut self, words: SqlStr) -> Result<(), Fault> {
                 let product = std::sync::Arc::clone(&self.product);
                 let connection = self.connection()?;
                 product.within(sqlx::raw_sql(words).execute(connection)).await.map(drop)
             }
 
-            /// Ends the transaction; only a good end gives the connection back.
+            /// Begins the transaction unless that was done.
+            async fn begun(&mut self) -> Result<(), Fault> {
+                match self.begin.take() {
+                    Some(words) => self.control(fixed(words)).await,
+                    None => Ok(()),
+                }
+            }
+
+            /// Ends the transaction, if it has begun; only a good end gives the
+            /// connection back.
             async fn end(mut self, words: &'static str) -> Result<(), Fault> {
-                self.control(words).await?;
+                if self.begin.is_none() {
+                    self.control(fixed(words)).await?;
+                }
                 drop(self.connection.take());
                 Ok(())
             }
@@ -116,6 +131,7 @@ macro_rules! adapter {
             type Row = $row;
 
             async fn execute(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault> {
+                self.begun().await?;
                 let product = std::sync::Arc::clone(&self.product);
                 let query = sqlx::query_with(sql, $product::arguments(values)?);
                 let done = product.within(query.execute(self.connection()?)).await?;
@@ -123,6 +139,7 @@ macro_rules! adapter {
             }
 
             async fn insert(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault> {
+                self.begun().await?;
                 let product = std::sync::Arc::clone(&self.product);
                 let query = sqlx::query_with(sql, $product::arguments(values)?);
                 let done = product.within(query.execute(self.connection()?)).await?;
@@ -134,9 +151,23 @@ macro_rules! adapter {
                 sql: SqlStr,
                 values: &[Value<'_>],
             ) -> Result<Vec<$row>, Fault> {
+                self.begun().await?;
                 let product = std::sync::Arc::clone(&self.product);
                 let query = sqlx::query_with(sql, $product::arguments(values)?);
                 product.within(query.fetch_all(self.connection()?)).await
+            }
+
+            async fn run(&mut self, script: SqlStr) -> Result<(), Fault> {
+                self.begun().await?;
+                self.control(script).await
+            }
+
+            async fn commit_with(&mut self, script: SqlStr) -> Result<(), Fault> {
+                let begin = self.begin.take().map_or("", |words| words);
+                let text = format!("{begin};{}COMMIT", script.as_str());
+                self.control(sql(text.trim_start_matches(';').to_owned())).await?;
+                drop(self.connection.take());
+                Ok(())
             }
 
             async fn commit(self) -> Result<(), Fault> {

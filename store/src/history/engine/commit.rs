@@ -1,5 +1,6 @@
-//! The commit: one transaction that writes rows, days, duplicates, letters and
-//! the books that describe them.
+//! The commit that looks: one transaction that writes rows, days, duplicates,
+//! letters and the books that describe them, after a look at what is there. It
+//! comes after the quick one (`quick.rs`) has found that something is.
 //!
 //! Tables are always written in the same order and rows in the order of their
 //! keys, so that two exporters with the same frames wait for each other rather
@@ -19,7 +20,7 @@ use super::ladder::{NARROW, WIDE, rungs};
 use super::marks::{Marks, insert_marks};
 use super::plan::{BooksRow, DuplicateRow, Plan, plan};
 use super::rows::{LETTER_COLUMNS, LetterRow};
-use super::seam::{Product, Session, sql};
+use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, booked_keys, insert, or_join};
 use super::value::{Fields as _, Value};
 use super::work::Work;
@@ -37,7 +38,7 @@ const MAX_LETTER_BYTES: usize = 512 * 1024;
 /// Characters of a worker's or exporter's name, as in the tables.
 const MAX_WORKER_NAME: usize = 64;
 
-pub(super) const BOOKS_COLUMNS: &[&str] = &[
+pub(in crate::history) const BOOKS_COLUMNS: &[&str] = &[
     "worker",
     "run",
     "sequence",
@@ -49,6 +50,10 @@ pub(super) const BOOKS_COLUMNS: &[&str] = &[
     "dead_letters",
     "pings",
 ];
+
+pub(in crate::history) const DAY_COLUMNS: &[&str] = &["device", "day"];
+pub(in crate::history) const DUPLICATE_COLUMNS: &[&str] =
+    &["device", "recorded_at", "frame_hash", "times", "last_received_at_ms"];
 
 /// What was written, and which days are certain once it is committed.
 #[derive(Default)]
@@ -124,40 +129,40 @@ async fn insert_days<P: Product>(
     session: &mut P::Session,
     days: &[DeviceDay],
 ) -> Result<(), Fault> {
-    let key = ["device", "day"];
     for days in rungs(days, WIDE) {
         let values: Vec<Value<'_>> =
             days.iter().flat_map(|(device, day)| [(*device).into(), (*day).into()]).collect();
-        let text = or_join(
-            &insert("device_days", &key, days.len()),
-            P::DIALECT,
-            &key,
-            &[("day", Join::Keep)],
-        );
+        let text = insert("device_days", DAY_COLUMNS, days.len()) + &join_days(P::DIALECT);
         session.execute(sql(text), &values).await?;
     }
     Ok(())
+}
+
+/// A day that is known already stays.
+pub(in crate::history) fn join_days(dialect: Dialect) -> String {
+    or_join("", dialect, DAY_COLUMNS, &[("day", Join::Keep)])
+}
+
+/// What came again before is counted on.
+pub(in crate::history) fn join_duplicates(dialect: Dialect) -> String {
+    let set = [("times", Join::Add), ("last_received_at_ms", Join::Larger)];
+    or_join("", dialect, &DUPLICATE_COLUMNS[..3], &set)
 }
 
 async fn insert_duplicates<P: Product>(
     session: &mut P::Session,
     duplicates: &[DuplicateRow],
 ) -> Result<(), Fault> {
-    let columns = ["device", "recorded_at", "frame_hash", "times", "last_received_at_ms"];
     for rows in rungs(duplicates, WIDE) {
         let values: Vec<Value<'_>> = rows.iter().flat_map(duplicate_values).collect();
-        let text = or_join(
-            &insert("duplicates", &columns, rows.len()),
-            P::DIALECT,
-            &columns[..3],
-            &[("times", Join::Add), ("last_received_at_ms", Join::Larger)],
-        );
+        let text =
+            insert("duplicates", DUPLICATE_COLUMNS, rows.len()) + &join_duplicates(P::DIALECT);
         session.execute(sql(text), &values).await?;
     }
     Ok(())
 }
 
-fn duplicate_values(row: &DuplicateRow) -> [Value<'static>; 5] {
+pub(in crate::history) fn duplicate_values(row: &DuplicateRow) -> [Value<'static>; 5] {
     let (_, device, recorded_at, frame_hash) = row.key;
     [
         device.into(),
@@ -208,7 +213,10 @@ fn written_elsewhere(fault: Fault) -> Fault {
     }
 }
 
-fn books_values<'a>(row: &'a BooksRow<'_>, exporter: &'a str) -> [Value<'a>; 10] {
+pub(in crate::history) fn books_values<'a>(
+    row: &'a BooksRow<'_>,
+    exporter: &'a str,
+) -> [Value<'a>; 10] {
     let [worker, run, sequence] = batch_values(row.key);
     let Totals { received, stored, duplicates, dead_letters, pings } = row.totals;
     [
@@ -236,7 +244,13 @@ impl<P: Product> Engine<P> {
             return Ok(Vec::new());
         }
         check_names(parts.iter().map(|part| part.key.worker.as_str()).chain([exporter]))?;
-        let written = self.transact(Commit { engine: self, parts, exporter }).await?;
+        let written = if let Some(written) = self.commit_new(parts, exporter).await? {
+            written
+        } else {
+            let written = self.transact(Commit { engine: self, parts, exporter }).await?;
+            self.doubts.learn(&written.committed);
+            written
+        };
         self.days.learn(&written.days);
         self.marks.learn(&written.marks);
         Ok(written.committed)

@@ -5,6 +5,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use crate::hash::NumberHash;
+
 /// A device and a day of recorded time (Unix seconds / 86 400).
 pub(in crate::history) type DeviceDay = (u32, u32);
 
@@ -21,8 +23,8 @@ pub(in crate::history) struct KnownDays {
 
 #[derive(Default)]
 struct Generations {
-    young: HashSet<DeviceDay>,
-    old: HashSet<DeviceDay>,
+    young: HashSet<DeviceDay, NumberHash>,
+    old: HashSet<DeviceDay, NumberHash>,
 }
 
 impl KnownDays {

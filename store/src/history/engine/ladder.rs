@@ -9,12 +9,17 @@
 /// tables by these rungs stay below the 100 statements that sqlx keeps prepared.
 pub(in crate::history) const WIDE: &[usize] =
     &[1000, 640, 400, 250, 160, 100, 64, 40, 25, 16, 10, 6, 4, 2, 1];
+/// Rows of one INSERT of rows that are taken to be new. What is left goes with the
+/// COMMIT as text (`script.rs`), 99 rows of 120 bytes at most. Twice six statements
+/// (with and without the columns that are mostly empty) are prepared at most.
+pub(in crate::history) const BULK: &[usize] = &[1000, 640, 400, 250, 160, 100];
 /// Keys of one look-up, an OR of 50 terms at most: servers compare each row they
 /// find with each term, so that twice the keys are four times the work. (SQLite's
 /// expressions are at most 1000 deep.) Also the rows of wide statements.
 pub(in crate::history) const NARROW: &[usize] = &[50, 10, 1];
 
-/// Slices of `rows` in order, each as long as some rung (rungs descend to 1).
+/// Slices of `rows` in order, each as long as some rung; what is less than the
+/// last rung is left out.
 pub(in crate::history) fn rungs<'a, T>(
     rows: &'a [T],
     ladder: &'static [usize],

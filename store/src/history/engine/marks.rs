@@ -13,7 +13,7 @@ use nemeses_runtime::Clock;
 use super::days::{DeviceDay, KnownDays};
 use super::fault::{Fault, Kind};
 use super::ladder::{WIDE, rungs};
-use super::seam::{Product, Session, sql};
+use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, insert, or_join};
 use super::value::Value;
 use crate::history::daily::SLOT_SECONDS;
@@ -21,6 +21,8 @@ use crate::history::daily::SLOT_SECONDS;
 /// Seconds beyond its slot that a transaction may take. Whoever takes marks waits
 /// for longer than this, the COMMIT and the difference of clocks together.
 const OVERTIME_S: u32 = 60;
+
+pub(in crate::history) const MARK_COLUMNS: &[&str] = &["slot", "device", "day"];
 
 /// Marks of one slot.
 #[derive(Debug, Default)]
@@ -33,6 +35,12 @@ impl Marks {
     /// Fails if the marks may be taken before this transaction is over.
     pub(in crate::history) fn still_open(&self) -> Result<(), Fault> {
         self.open_at(Clock::system().now_s())
+    }
+
+    /// As [`MARK_COLUMNS`] has them.
+    pub(in crate::history) fn values(&self) -> impl Iterator<Item = [Value<'static>; 3]> {
+        let slot = self.slot;
+        self.days.iter().map(move |(device, day)| [slot.into(), (*device).into(), (*day).into()])
     }
 
     fn open_at(&self, now_s: u32) -> Result<(), Fault> {
@@ -76,17 +84,17 @@ pub(in crate::history) async fn insert_marks<P: Product>(
     session: &mut P::Session,
     marks: &Marks,
 ) -> Result<(), Fault> {
-    let key = ["slot", "device", "day"];
-    for days in rungs(&marks.days, WIDE) {
-        let values: Vec<Value<'_>> = days
-            .iter()
-            .flat_map(|(device, day)| [marks.slot.into(), (*device).into(), (*day).into()])
-            .collect();
-        let text = insert("daily_marks", &key, days.len());
-        let text = or_join(&text, P::DIALECT, &key, &[("day", Join::Keep)]);
-        session.execute(sql(text), &values).await?;
+    let rows: Vec<_> = marks.values().collect();
+    for rows in rungs(&rows, WIDE) {
+        let text = insert("daily_marks", MARK_COLUMNS, rows.len()) + &join_marks(P::DIALECT);
+        session.execute(sql(text), rows.as_flattened()).await?;
     }
     Ok(())
+}
+
+/// A mark that is there already stays.
+pub(in crate::history) fn join_marks(dialect: Dialect) -> String {
+    or_join("", dialect, MARK_COLUMNS, &[("day", Join::Keep)])
 }
 
 #[cfg(test)]

@@ -18,10 +18,12 @@ mod ladder;
 mod logins;
 mod marks;
 mod plan;
+mod quick;
 mod reads;
 mod recent;
 mod retention;
 mod rows;
+mod script;
 mod seam;
 mod sessions;
 mod sql;
@@ -47,13 +49,14 @@ pub(super) use fault::{Fault, Kind, sort_error};
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
 pub(super) use sql::{Join, insert, or_join};
-pub(super) use value::{Fields, Value};
+pub(super) use value::{Fields, Value, signed_hash};
 
 /// A product with what the shared code remembers about it.
 pub(super) struct Engine<P> {
     product: P,
     days: days::KnownDays,
     marks: marks::KnownMarks,
+    doubts: quick::Doubts,
 }
 
 impl<P: Product> Engine<P> {
@@ -63,6 +66,7 @@ impl<P: Product> Engine<P> {
             product,
             days: days::KnownDays::default(),
             marks: marks::KnownMarks::default(),
+            doubts: quick::Doubts::default(),
         });
         Database {
             history: Arc::clone(&engine) as _,

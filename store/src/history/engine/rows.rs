@@ -54,6 +54,18 @@ pub(in crate::history) fn position_values(record: &PositionRecord) -> [Value<'_>
     ]
 }
 
+/// Whether a row is told whole by `BARE_COLUMNS`.
+pub(in crate::history) const fn is_bare(record: &PositionRecord) -> bool {
+    record.position.extension.is_none() && record.raw.is_none()
+}
+
+/// The values of a bare row, in the order of `BARE_COLUMNS`.
+pub(in crate::history) fn bare_position_values(record: &PositionRecord) -> [Value<'_>; 12] {
+    let all = position_values(record);
+    // All but the tenth and the last.
+    std::array::from_fn(|at| if at < 9 { all[at] } else { all[at + 1] })
+}
+
 /// A row of `SELECT_POSITIONS`.
 pub(in crate::history) fn position_of(row: &impl Fields) -> Result<PositionRecord, Fault> {
     Ok(PositionRecord {
@@ -177,13 +189,19 @@ fn recorded_second(bytes: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::engine::sql::POSITION_COLUMNS;
+    use crate::history::engine::sql::{BARE_COLUMNS, POSITION_COLUMNS};
 
     const FOUNDING: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
 
     #[test]
     fn as_many_values_as_columns() {
         assert_eq!(POSITION_COLUMNS.len(), 14);
+        let bare: Vec<&str> = POSITION_COLUMNS
+            .iter()
+            .copied()
+            .filter(|column| !["extension", "raw"].contains(column))
+            .collect();
+        assert_eq!(BARE_COLUMNS, bare);
         assert_eq!(LETTER_COLUMNS.len(), 13);
     }
 

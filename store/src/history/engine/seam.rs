@@ -41,6 +41,14 @@ pub(in crate::history) trait Session: Send {
     /// Reads, seeing what other transactions have committed by now.
     async fn rows(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;
 
+    /// Runs the statements of a script in one request; ends at the first that fails.
+    async fn run(&mut self, script: SqlStr) -> Result<(), Fault>;
+
+    /// Runs a script and makes the transaction durable, in one request and
+    /// together with the transaction's begin when nothing was done before. When
+    /// this fails the transaction is still to be taken back.
+    async fn commit_with(&mut self, script: SqlStr) -> Result<(), Fault>;
+
     /// Makes the transaction durable.
     async fn commit(self) -> Result<(), Fault>;
 
@@ -94,7 +102,8 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
 }
 
 /// Marks text built by this crate as SQL. Built text holds table names, column
-/// names and placeholders from constants only; values are always bound.
+/// names and placeholders from constants only; values are bound, or written as
+/// literals by `script.rs`.
 pub(in crate::history) fn sql(text: String) -> SqlStr {
     AssertSqlSafe(text).into_sql_str()
 }

@@ -21,6 +21,22 @@ pub(in crate::history) const POSITION_COLUMNS: &[&str] = &[
     "raw",
 ];
 
+/// Those that every row has; the others are NULL when they are left out.
+pub(in crate::history) const BARE_COLUMNS: &[&str] = &[
+    "bucket",
+    "device",
+    "recorded_at",
+    "frame_hash",
+    "received_at_ms",
+    "direction_cdeg",
+    "odometer_m",
+    "hour_meter_min",
+    "composition",
+    "speed_kmh",
+    "latitude_udeg",
+    "longitude_udeg",
+];
+
 /// The same, ready for a SELECT.
 pub(in crate::history) const SELECT_POSITIONS: &str = "SELECT bucket, device, recorded_at, \
     frame_hash, received_at_ms, direction_cdeg, odometer_m, hour_meter_min, composition, \
@@ -28,8 +44,17 @@ pub(in crate::history) const SELECT_POSITIONS: &str = "SELECT bucket, device, re
 
 /// `INSERT` of so many rows.
 pub(in crate::history) fn insert(table: &str, columns: &[&str], rows: usize) -> String {
-    let row = format!("({})", placeholders(columns.len()));
-    format!("INSERT INTO {table} ({}) VALUES {}", columns.join(", "), list(&row, rows))
+    insert_words(table, columns) + &placeholder_rows(columns.len(), rows)
+}
+
+/// What an `INSERT` begins with, up to its rows.
+pub(in crate::history) fn insert_words(table: &str, columns: &[&str]) -> String {
+    format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "))
+}
+
+/// `(?,?),(?,?)`
+pub(in crate::history) fn placeholder_rows(columns: usize, rows: usize) -> String {
+    list(&format!("({})", placeholders(columns)), rows)
 }
 
 /// Appends what to do with a row whose key is taken: `set` tells for each column

@@ -103,6 +103,12 @@ impl<'a> From<Option<&'a [u8]>> for Value<'a> {
     }
 }
 
+/// A hash for a product without unsigned 64-bit integers: its top bit flipped, so
+/// that signed order is the order of the hashes.
+pub(in crate::history) const fn signed_hash(hash: u64) -> i64 {
+    (hash ^ (1 << 63)).cast_signed()
+}
+
 /// A row read by column number.
 pub(in crate::history) trait Fields {
     /// An unsigned number, `None` for NULL.

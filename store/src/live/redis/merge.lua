@@ -51,6 +51,8 @@ end
 
 local values = redis.call('MGET', unpack(KEYS, 3))
 local moved = {}
+-- The expiry of what was seen then: most of a call was seen at one moment.
+local expiry_seen, expiry
 for i = 3, #KEYS do
     local key, offered, held = KEYS[i], ARGV[i + 2], values[i - 2]
     local held_seen, held_newest, held_fix = split(held)
@@ -69,7 +71,10 @@ for i = 3, #KEYS do
         end
     end
     if value ~= held then
-        redis.call('SET', key, value, 'PX', string.format('%.0f', seen + ttl - now))
+        if seen ~= expiry_seen then
+            expiry_seen, expiry = seen, string.format('%.0f', seen + ttl - now)
+        end
+        redis.call('SET', key, value, 'PX', expiry)
         local told = value
         if held_seen and held_seen + ttl > now and cut(held, 9) == cut(value, 9) then
             told = join(seen, false, false)

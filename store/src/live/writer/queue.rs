@@ -4,6 +4,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
+use crate::hash::NumberHash;
+
 use nemeses_protocol::DeviceId;
 
 use super::LiveEntry;
@@ -21,8 +23,9 @@ pub(super) struct Counts {
 /// that "written up to position n" says that all before have been written too.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: HashMap<DeviceId, LiveEntry>,
-    order: VecDeque<DeviceId>,
+    waiting: VecDeque<LiveEntry>,
+    /// The position of each device that waits.
+    positions: HashMap<DeviceId, u64, NumberHash>,
     max_waiting: usize,
     last_position: u64,
     pub(super) counts: Counts,
@@ -31,8 +34,8 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(max_waiting: usize) -> Self {
         Self {
-            waiting: HashMap::new(),
-            order: VecDeque::new(),
+            waiting: VecDeque::new(),
+            positions: HashMap::default(),
             max_waiting,
             last_position: 0,
             counts: Counts::default(),
@@ -40,7 +43,7 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.waiting.len()
     }
 
     /// The position of the device that began to wait last.
@@ -50,42 +53,61 @@ impl Queue {
 
     pub(super) fn offer(&mut self, entry: LiveEntry) {
         let room = self.waiting.len() < self.max_waiting;
-        match self.waiting.entry(entry.device) {
-            Entry::Occupied(mut held) => {
-                held.get_mut().merge(entry);
-                self.counts.coalesced += 1;
-            }
-            Entry::Vacant(free) if room => {
-                self.order.push_back(entry.device);
-                self.last_position += 1;
-                free.insert(entry);
-            }
-            Entry::Vacant(_) => self.counts.dropped += 1,
+        match self.place(entry, room) {
+            Placed::Joined => self.counts.coalesced += 1,
+            Placed::Dropped => self.counts.dropped += 1,
+            Placed::Waits => {}
         }
     }
 
     /// Takes the oldest entries, and says up to which position nothing waits any more.
     pub(super) fn take(&mut self, most: usize) -> (Vec<LiveEntry>, u64) {
-        let count = most.min(self.order.len());
-        let taken = self.order.drain(..count).filter_map(|device| self.waiting.remove(&device));
-        let taken = taken.collect();
-        (taken, self.last_position - self.order.len() as u64)
+        let count = most.min(self.waiting.len());
+        let taken: Vec<LiveEntry> = self.waiting.drain(..count).collect();
+        for entry in &taken {
+            self.positions.remove(&entry.device);
+        }
+        (taken, self.first_position() - 1)
     }
 
     /// Lets entries that could not be written wait again. Taken entries always
     /// find room, so what waits never exceeds the bound by more than one chunk.
     pub(super) fn put_back(&mut self, entries: Vec<LiveEntry>) {
         for entry in entries {
-            match self.waiting.entry(entry.device) {
-                Entry::Occupied(mut held) => held.get_mut().merge(entry),
-                Entry::Vacant(free) => {
-                    self.order.push_back(entry.device);
-                    self.last_position += 1;
-                    free.insert(entry);
-                }
-            }
+            self.place(entry, true);
         }
     }
+
+    /// The position of the entry at the front, or of the next one to come.
+    fn first_position(&self) -> u64 {
+        self.last_position + 1 - self.waiting.len() as u64
+    }
+
+    fn place(&mut self, entry: LiveEntry, room: bool) -> Placed {
+        let first_position = self.first_position();
+        match self.positions.entry(entry.device) {
+            Entry::Occupied(held) => {
+                let index = usize::try_from(*held.get() - first_position).ok();
+                if let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) {
+                    waiting.merge(entry);
+                }
+                Placed::Joined
+            }
+            Entry::Vacant(free) if room => {
+                self.last_position += 1;
+                free.insert(self.last_position);
+                self.waiting.push_back(entry);
+                Placed::Waits
+            }
+            Entry::Vacant(_) => Placed::Dropped,
+        }
+    }
+}
+
+enum Placed {
+    Waits,
+    Joined,
+    Dropped,
 }
 
 #[cfg(test)]

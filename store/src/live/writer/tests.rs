@@ -181,3 +181,27 @@ fn the_counters_have_names() {
     assert!(text.contains("nemeses_live_entries_coalesced_total 1"), "{text}");
     assert!(text.contains("nemeses_live_entries_waiting 1"), "{text}");
 }
+
+#[test]
+fn little_is_written_at_once_and_much_at_a_pace_but_within_the_limit() {
+    let ms = Duration::from_millis;
+    assert_eq!(distance(20, 0), BETWEEN_WRITES);
+    assert_eq!(distance(1000, 0), ms(40));
+    assert_eq!(distance(1000, 2500), ms(40));
+    assert_eq!(distance(1000, 10_000), ms(10));
+    assert_eq!(distance(1000, 200_000), Duration::from_micros(500));
+}
+
+/// Whoever waits for the write does not wait for the pace.
+#[tokio::test]
+async fn who_waits_makes_haste() {
+    let running = start(MAX_WAITING, DEADLINE);
+    let chunk = u32::try_from(CHUNK).unwrap();
+    for round in 0..5 {
+        let entries: Vec<_> = (0..chunk).map(|device| seen(device + round * chunk, 0)).collect();
+        running.writer.offer(entries);
+        assert_eq!(running.writer.flushed().await, Flushed::Written);
+    }
+    running.stop.cancel();
+    running.task.await.unwrap();
+}

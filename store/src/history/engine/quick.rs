@@ -1,0 +1,184 @@
+//! The commit of what is new, as nearly everything is: nothing is looked up
+//! first, and what is left of the rows after the large statements goes to the
+//! server in one request with the books and the COMMIT. A key that is taken, a
+//! row's or the batch's, takes all of it back, and the commit that looks
+//! (`commit.rs`) finds out which.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::Engine;
+use super::commit::{
+    BOOKS_COLUMNS, DAY_COLUMNS, DUPLICATE_COLUMNS, Written, books_values, duplicate_values,
+    insert_letters, join_days, join_duplicates,
+};
+use super::fault::{Fault, Kind};
+use super::ladder::{BULK, rungs};
+use super::marks::{MARK_COLUMNS, join_marks};
+use super::plan::{Plan, plan};
+use super::rows::{bare_position_values, is_bare, position_values};
+use super::script::Script;
+use super::seam::{Dialect, Product, Session, sql};
+use super::sql::{BARE_COLUMNS, POSITION_COLUMNS, insert_words, placeholder_rows};
+use super::value::Value;
+use crate::history::{Committed, Part};
+use nemeses_protocol::PositionRecord;
+
+/// After a key was taken, so many commits look before they write: frames that
+/// come again come in numbers, and a commit taken back is work for nothing.
+const DOUBTFUL_COMMITS: u32 = 8;
+
+/// Whether the next commits had better look first.
+#[derive(Debug, Default)]
+pub(in crate::history) struct Doubts(AtomicU32);
+
+impl Doubts {
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn begin(&self) {
+        self.0.store(DOUBTFUL_COMMITS, Ordering::Relaxed);
+    }
+
+    /// Notes what a commit that looked has found.
+    pub(in crate::history) fn learn(&self, committed: &[Committed]) {
+        if committed.iter().any(|part| part.repeated || part.duplicates > 0) {
+            self.begin();
+        } else {
+            let left = self.0.load(Ordering::Relaxed);
+            self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+    }
+}
+
+impl<P: Product> Engine<P> {
+    /// Commits the parts if everything in them is new; `None` when nothing was
+    /// written and the commit that looks is to be used.
+    pub(in crate::history) async fn commit_new(
+        &self,
+        parts: &[Part],
+        exporter: &str,
+    ) -> Result<Option<Written>, Fault> {
+        if self.doubts.any() {
+            return Ok(None);
+        }
+        let plan = plan(parts, &HashSet::new());
+        let mut session = self.product.begin().await?;
+        match self.write_new(&mut session, &plan, exporter).await {
+            Ok(written) => Ok(Some(written)),
+            // Dropped, the session closes its connection, as in `work.rs`.
+            Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
+            Err(fault) => {
+                // A session that cannot be rolled back closes its connection.
+                let _ = session.rollback().await;
+                match fault.kind {
+                    Kind::Taken | Kind::Conflict => {
+                        self.doubts.begin();
+                        Ok(None)
+                    }
+                    _ => Err(fault),
+                }
+            }
+        }
+    }
+
+    /// In the order of tables and keys that `commit.rs` keeps.
+    async fn write_new(
+        &self,
+        session: &mut P::Session,
+        plan: &Plan<'_>,
+        exporter: &str,
+    ) -> Result<Written, Fault> {
+        let rows = plan.rows();
+        let settled = plan.settle(&vec![true; rows.len()]);
+        let days = self.days.unknown(&plan.days());
+        let mut rest = rows.as_slice();
+        for slice in rungs(&rows, BULK) {
+            insert_bulk::<P>(session, slice).await?;
+            rest = &rest[slice.len()..];
+        }
+        let mut script = Script::new(P::DIALECT);
+        let words =
+            format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));
+        script.insert(&words, rest.iter().map(|record| position_values(record)), "");
+        let day_rows = days.iter().map(|(device, day)| [Value::from(*device), (*day).into()]);
+        let words = insert_words("device_days", DAY_COLUMNS);
+        script.insert(&words, day_rows, &join_days(P::DIALECT));
+        let marks = self.marks.missing(&plan.days());
+        let words = insert_words("daily_marks", MARK_COLUMNS);
+        script.insert(&words, marks.values(), &join_marks(P::DIALECT));
+        let words = insert_words("duplicates", DUPLICATE_COLUMNS);
+        let duplicates = settled.duplicates.iter().map(duplicate_values);
+        script.insert(&words, duplicates, &join_duplicates(P::DIALECT));
+        if !plan.letters.is_empty() {
+            if !script.is_empty() {
+                session.run(script.take()).await?;
+            }
+            insert_letters(session, plan).await?;
+        }
+        let books = settled.books.iter().map(|row| books_values(row, exporter));
+        script.insert(&insert_words("books", BOOKS_COLUMNS), books, "");
+        marks.still_open()?;
+        session.commit_with(script.take()).await?;
+        Ok(Written { committed: settled.committed, days, marks })
+    }
+}
+
+/// Inserts as many rows as one of the large statements takes. Most rows have
+/// neither extension nor raw bytes; then those are not sent.
+async fn insert_bulk<P: Product>(
+    session: &mut P::Session,
+    rows: &[&PositionRecord],
+) -> Result<(), Fault> {
+    let bare = rows.iter().all(|record| is_bare(record));
+    let columns = if bare { BARE_COLUMNS } else { POSITION_COLUMNS };
+    let mut values = Vec::with_capacity(rows.len() * columns.len());
+    for record in rows {
+        if bare {
+            values.extend(bare_position_values(record));
+        } else {
+            values.extend(position_values(record));
+        }
+    }
+    let text = format!(
+        "{}positions ({}) VALUES {}",
+        verb(P::DIALECT),
+        columns.join(","),
+        placeholder_rows(columns.len(), rows.len())
+    );
+    session.execute(sql(text), &values).await.map(drop)
+}
+
+/// All is taken back when a row is there already; so SQLite need not note how to
+/// take back this statement alone, which would cost a file each time.
+const fn verb(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql => "INSERT INTO ",
+        Dialect::Sqlite => "INSERT OR FAIL INTO ",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubts_last_for_some_commits_and_longer_while_things_repeat() {
+        let doubts = Doubts::default();
+        assert!(!doubts.any());
+        doubts.begin();
+        let new = [Committed { stored: 1, ..Committed::default() }];
+        let repeats = [Committed { duplicates: 1, ..Committed::default() }];
+        for _ in 1..DOUBTFUL_COMMITS {
+            doubts.learn(&new);
+            assert!(doubts.any());
+        }
+        doubts.learn(&repeats);
+        for _ in 0..DOUBTFUL_COMMITS {
+            assert!(doubts.any());
+            doubts.learn(&new);
+        }
+        assert!(!doubts.any());
+    }
+}
