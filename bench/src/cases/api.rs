@@ -60,10 +60,10 @@ pub(crate) async fn reading(effort: Effort, report: &mut Report) -> anyhow::Resu
         let location = "/api/v1/location?device_id=000001";
         let rate = asked(api, location, user.token(), length, READERS).await?;
         report.add(LOCATION, rate, Some(constant));
-        let bare = read_bare(&site.mariadb.url(), length).await?;
+        let bare_read = read_bare(&site.mariadb.url(), length).await?;
         let path = format!("/api/v1/report?device_id={DEVICES:06X}&limit={ROWS}");
         let rate = asked(api, &path, user.token(), length, 1).await?;
-        report.add(REPORT, rate, Some(bare));
+        report.add(REPORT, rate, Some(bare_read));
     }
     Ok(())
 }
