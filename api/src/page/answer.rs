@@ -49,13 +49,14 @@ pub(super) fn answer(file: &'static File, tag: &HeaderValue, asked: &HeaderMap) 
     say(VARY, "Accept-Encoding");
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(REFERRER_POLICY, "no-referrer");
+    // A browser takes these from a 304, too, in place of those it keeps.
+    say(CONTENT_SECURITY_POLICY, POLICY);
+    say(X_FRAME_OPTIONS, "DENY");
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
     say(CONTENT_TYPE, content_type(file.path));
-    say(CONTENT_SECURITY_POLICY, POLICY);
-    say(X_FRAME_OPTIONS, "DENY");
     if gzip.is_some() {
         say(CONTENT_ENCODING, "gzip");
     }
@@ -149,7 +150,9 @@ mod tests {
             ("\"other\", W/\"tag\"", StatusCode::NOT_MODIFIED),
             ("\"other\"", StatusCode::OK),
         ] {
-            assert_eq!(ask(&PAGE, &[(IF_NONE_MATCH, known)]).status(), status, "{known}");
+            let answered = ask(&PAGE, &[(IF_NONE_MATCH, known)]);
+            assert_eq!(answered.status(), status, "{known}");
+            assert_eq!(answered.headers()[CONTENT_SECURITY_POLICY], POLICY, "{known}");
         }
     }
 
