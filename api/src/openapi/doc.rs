@@ -192,6 +192,7 @@ impl Doc {
             let status = of_status[0].status().as_str().to_owned();
             responses.insert(status, problem_answer(of_status));
         }
+        responses.insert("431".to_owned(), json!({"description": HEAD_TOO_LARGE}));
         let mut written = json!({
             "operationId": self.id,
             "tags": [self.tag.name()],
@@ -222,6 +223,10 @@ impl Doc {
         written
     }
 }
+
+/// Given before any route is looked up.
+const HEAD_TOO_LARGE: &str =
+    "The request line and the headers are too long together. The answer has no body.";
 
 /// Empty where nothing is asked for.
 fn security(right: Right) -> Value {

@@ -86,7 +86,6 @@ pub(crate) fn doc() -> Doc {
 
 pub(crate) fn doc_of_delete() -> Doc {
     Doc::new("endSession", Tag::People, "End one of your sessions")
-        .careless()
         .takes(Param::path_number("session_id", "The session's number."))
         .answers(Answer::empty(StatusCode::NO_CONTENT, "It is over, everywhere within 2 s."))
         .problems(&[Kind::UnknownId])

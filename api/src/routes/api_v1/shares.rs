@@ -128,7 +128,6 @@ pub(crate) fn doc_of_post() -> Doc {
 
 pub(crate) fn doc_of_delete() -> Doc {
     Doc::new("revokeShare", Tag::People, "Revoke a share link")
-        .careless()
         .takes(Param::path_number("share_id", "The link's number."))
         .answers(Answer::empty(
             StatusCode::NO_CONTENT,

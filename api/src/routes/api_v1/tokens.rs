@@ -265,7 +265,6 @@ pub(crate) fn doc_of_post() -> Doc {
 
 pub(crate) fn doc_of_delete() -> Doc {
     Doc::new("revokeToken", Tag::People, "Revoke a token")
-        .careless()
         .takes(Param::path_number("token_id", "The token's number."))
         .answers(Answer::empty(
             StatusCode::NO_CONTENT,
