@@ -141,7 +141,7 @@ pub enum Right {
     See(DeviceId),
     /// The caller's own sessions, tokens, links and password.
     Own,
-    /// The books, and what became of any frame.
+    /// The books, dead letters, storage, and what became of any frame.
     Books,
     /// Other people's accounts.
     People,

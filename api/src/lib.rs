@@ -13,6 +13,7 @@ mod docs;
 mod fleet;
 mod http;
 mod input;
+mod letters;
 mod metrics;
 mod openapi;
 mod output;
@@ -30,8 +31,9 @@ mod upstream;
 pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
-pub use config::ApiConfig;
+pub use config::{ApiConfig, MapTiles};
 pub use daily::keep_daily;
+pub use letters::{Retried, SecondChance};
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{

@@ -165,7 +165,13 @@ fn of_people() -> Vec<Route> {
                 post(Right::People, users::post, users::post_doc),
             ],
         ),
-        route("/api/v1/users/{user_id}", [patch(Right::People, users::patch, users::patch_doc)]),
+        route(
+            "/api/v1/users/{user_id}",
+            [
+                get(Right::People, users::get_one, users::get_one_doc),
+                patch(Right::People, users::patch, users::patch_doc),
+            ],
+        ),
         route(
             "/api/v1/users/{user_id}/reset",
             [post(Right::People, users::reset, users::reset_doc)],
@@ -182,7 +188,8 @@ fn of_people() -> Vec<Route> {
 
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
-    use api_v1::{books, devices, fleet, groups, location, locations, lookup, report, stream};
+    use api_v1::{books, dead_letters, device_login, devices, fleet, groups, location, locations};
+    use api_v1::{lookup, report, storage, stream};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -204,6 +211,10 @@ fn of_devices() -> Vec<Route> {
                 patch(Right::Manage, devices::patch, devices::patch_doc),
                 delete(Right::Manage, devices::delete, devices::delete_doc),
             ],
+        ),
+        route(
+            "/api/v1/devices/{device_id}/login",
+            [post(Right::Manage, device_login::post, device_login::doc)],
         ),
         route(
             "/api/v1/groups",
@@ -242,6 +253,15 @@ fn of_devices() -> Vec<Route> {
         // For admins.
         route("/api/v1/books", [get(Right::Books, books::get, books::doc)]),
         route("/api/v1/lookup", [get(Right::Books, lookup::get, lookup::doc)]),
+        route(
+            "/api/v1/dead-letters",
+            [get(Right::Books, dead_letters::list, dead_letters::list_doc)],
+        ),
+        route(
+            "/api/v1/dead-letters/{letter_id}/retry",
+            [post(Right::Books, dead_letters::retry, dead_letters::retry_doc)],
+        ),
+        route("/api/v1/storage", [get(Right::Books, storage::get, storage::doc)]),
     ]
 }
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::{
-    Books, Daily, Database, Devices, Groups, History, ScopedTokens, Sessions, Users,
+    Books, Daily, Database, DeadLetters, Devices, Groups, History, Logins, Retention, ScopedTokens,
+    Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 
 use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::config::ApiConfig;
+use crate::letters::SecondChance;
 use crate::metrics::Requests;
 use crate::secret::TokenSecrets;
 use crate::stream::{Hub, Tickets};
@@ -36,6 +38,14 @@ pub struct Stores {
     pub tokens: Arc<dyn ScopedTokens>,
     /// The sums of days.
     pub daily: Arc<dyn Daily>,
+    /// Bytes that did not become rows.
+    pub letters: Arc<dyn DeadLetters>,
+    /// What decodes them again; without it they are only shown.
+    pub second_chance: Option<Arc<dyn SecondChance>>,
+    /// Who may speak to the front door.
+    pub logins: Arc<dyn Logins>,
+    /// What the history takes on disk.
+    pub retention: Arc<dyn Retention>,
 }
 
 impl Stores {
@@ -51,7 +61,17 @@ impl Stores {
             sessions: database.sessions(),
             tokens: database.tokens(),
             daily: database.daily(),
+            letters: database.dead_letters(),
+            second_chance: None,
+            logins: database.logins(),
+            retention: database.retention(),
         }
+    }
+
+    /// The same with what decodes dead letters again.
+    #[must_use]
+    pub fn with_second_chance(self, second_chance: Arc<dyn SecondChance>) -> Self {
+        Self { second_chance: Some(second_chance), ..self }
     }
 }
 

@@ -347,6 +347,13 @@ pub(crate) struct HttpArgs {
     /// makes them
     #[arg(long, env = "NEMESES_REGISTRATION", default_value = "open")]
     pub(crate) registration: Registration,
+    /// Map tiles of another server, drawn above the bundled base map: a URL with
+    /// {z}, {x} and {y}. Browsers then ask that server too; without it, none but this
+    #[arg(long, env = "NEMESES_MAP_TILES", value_name = "URL")]
+    pub(crate) map_tiles: Option<String>,
+    /// Whose map the tiles are; shown on the map, as most tile servers ask for
+    #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
+    pub(crate) map_credit: String,
     /// What users' tokens are signed with, 32 characters at least. Without it
     /// one is drawn once and kept in the data directory; with a database server
     /// it must be given, as all instances must share it. Prefer the variable or

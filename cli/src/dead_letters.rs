@@ -15,6 +15,8 @@ use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json
 
 mod retry;
 
+pub(crate) use retry::Retrier;
+
 /// Bytes that were no good frames.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {

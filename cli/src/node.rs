@@ -12,6 +12,7 @@ use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::relay::open_relay;
 
 use crate::config;
+use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, bind_metrics,
     database, door_config, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer,
@@ -61,7 +62,8 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     mirror.attach(door.handle());
     let mqtt = door.local_addr().context("the door has no address")?;
 
-    let stores = Stores::new(Arc::clone(&live), &database);
+    let retrier = Retrier::new(&database, settings.frames.future_limit)?;
+    let stores = Stores::new(Arc::clone(&live), &database).with_second_chance(Arc::new(retrier));
     let http =
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
             .await?;

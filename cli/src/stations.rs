@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nemeses_api::Stores;
@@ -9,6 +10,7 @@ use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_runtime::{Clock, Registry, Tasks};
 
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
+use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, bind_metrics, database, door_config,
     keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, policy, run_lanes,
@@ -129,6 +131,10 @@ fn broker_url(url: &MqttUrl) -> nemeses_mqtt::BrokerUrl {
     nemeses_mqtt::BrokerUrl { host: url.host.clone(), port: url.port, login }
 }
 
+/// An API knows no parser's settings: a dead letter that is decoded again may be
+/// recorded so far ahead of its arrival, as `nemeses parser` has it by default.
+const FUTURE_LIMIT: Duration = Duration::from_secs(86_400);
+
 /// `nemeses api`: the REST API over Redis and the database.
 ///
 /// # Errors
@@ -143,7 +149,8 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     if let Some(Err(error)) = asked.unless_asked(live.ping()).await {
         tracing::warn!(%error, "live positions are not served until Redis answers; the rest is");
     }
-    let stores = Stores::new(live, &database);
+    let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
+    let stores = Stores::new(live, &database).with_second_chance(Arc::new(retrier));
     let http =
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock, &mut registry).await?;
     serve_metrics(&tasks, metrics, registry)?;

@@ -14,11 +14,20 @@ use sha2::{Digest as _, Sha256};
 
 use super::File;
 
-/// Nothing but what this server sends: no inline script, no other host. The map
-/// draws on images it makes itself (`blob:`, `data:`) and works in a worker.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; \
-    manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Nothing but what this server sends: no inline script, no other host but that of
+/// the map tiles (with a space before it), if there is one. The map draws on images
+/// it makes itself (`blob:`, `data:`) and works in a worker.
+pub(super) fn policy(tiles: Option<&str>) -> HeaderValue {
+    let tiles = tiles.map(|origin| format!(" {origin}")).unwrap_or_default();
+    let text = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; \
+         img-src 'self' data: blob:{tiles}; font-src 'self'; connect-src 'self'{tiles}; \
+         worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    );
+    // An origin was checked to be plain ASCII; without a policy nothing would load.
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
 
 /// Names under `assets/` bear a hash of what they hold, so it never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -34,7 +43,12 @@ pub(super) fn tag(content: &[u8]) -> HeaderValue {
 }
 
 /// The answer to a GET of a file whose tag is `tag`.
-pub(super) fn answer(file: &'static File, tag: &HeaderValue, asked: &HeaderMap) -> Response {
+pub(super) fn answer(
+    file: &'static File,
+    tag: &HeaderValue,
+    policy: &HeaderValue,
+    asked: &HeaderMap,
+) -> Response {
     let gzip = file.gzip.filter(|_| accepts_gzip(asked));
     let body = gzip.unwrap_or(file.plain);
     let known = matches_tag(asked, tag);
@@ -42,6 +56,8 @@ pub(super) fn answer(file: &'static File, tag: &HeaderValue, asked: &HeaderMap) 
         Response::new(if known { Body::empty() } else { Bytes::from_static(body).into() });
     let headers = response.headers_mut();
     headers.insert(ETAG, tag.clone());
+    // A browser takes it from a 304, too, in place of the one that it keeps.
+    headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
     let mut say = |name: HeaderName, value| {
         headers.insert(name, HeaderValue::from_static(value));
     };
@@ -49,8 +65,6 @@ pub(super) fn answer(file: &'static File, tag: &HeaderValue, asked: &HeaderMap) 
     say(VARY, "Accept-Encoding");
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(REFERRER_POLICY, "no-referrer");
-    // A browser takes these from a 304, too, in place of those it keeps.
-    say(CONTENT_SECURITY_POLICY, POLICY);
     say(X_FRAME_OPTIONS, "DENY");
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -112,7 +126,7 @@ mod tests {
         for (name, value) in headers {
             map.append(name, HeaderValue::from_static(value));
         }
-        answer(file, &HeaderValue::from_static("\"tag\""), &map)
+        answer(file, &HeaderValue::from_static("\"tag\""), &policy(None), &map)
     }
 
     #[test]
@@ -141,6 +155,16 @@ mod tests {
         assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
         let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(!policy.contains("unsafe"), "{policy}");
+    }
+
+    #[test]
+    fn tiles_open_the_policy_for_their_host_alone() {
+        let text = |tiles| policy(tiles).to_str().unwrap().to_owned();
+        assert!(!text(None).contains("http"));
+        let open = text(Some("https://tiles.example.org"));
+        assert!(open.contains("blob: https://tiles.example.org;"), "{open}");
+        assert!(open.contains("connect-src 'self' https://tiles.example.org;"), "{open}");
+        assert!(open.contains("script-src 'self';"), "{open}");
     }
 
     #[test]

@@ -6,10 +6,13 @@ mod answer;
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{MethodRouter, get};
+use serde_json::{Value, json};
 
+use crate::config::MapTiles;
 use crate::state::ApiState;
 
 /// One file of the page.
@@ -31,23 +34,34 @@ static UNBUILT: File =
 /// The routes of the page: `/` and one for each of its files.
 pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
     let index = file("/index.html").unwrap_or(&UNBUILT);
-    let mut routes = Router::new().route("/", serves(index, state));
+    let tiles = state.config.map_tiles.as_ref();
+    let policy = answer::policy(tiles.map(MapTiles::origin));
+    let map = map_settings(tiles);
+    let mut routes = Router::new()
+        .route("/", serves(index, state, &policy))
+        .route("/map.json", get(async move || Json(map)));
     for file in FILES {
-        routes = routes.route(file.path, serves(file, state));
+        routes = routes.route(file.path, serves(file, state, &policy));
     }
     routes
+}
+
+/// What the page has to know before it draws a map; nothing that is not public.
+fn map_settings(tiles: Option<&MapTiles>) -> Value {
+    json!({"tiles": tiles.map(MapTiles::url), "credit": tiles.map(MapTiles::credit)})
 }
 
 fn file(path: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.path == path)
 }
 
-fn serves(file: &'static File, state: &ApiState) -> MethodRouter<ApiState> {
+fn serves(file: &'static File, state: &ApiState, policy: &HeaderValue) -> MethodRouter<ApiState> {
+    let policy = policy.clone();
     let tag = answer::tag(file.plain);
     let requests = state.requests.clone();
     get(async move |headers: HeaderMap| {
         let begun = Instant::now();
-        let response = answer::answer(file, &tag, &headers);
+        let response = answer::answer(file, &tag, &policy, &headers);
         requests.answered("page", response.status(), begun.elapsed());
         response
     })

@@ -99,6 +99,10 @@ impl Api {
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
+            letters: database.dead_letters(),
+            second_chance: None,
+            logins: database.logins(),
+            retention: database.retention(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
         Self { live, history, books, users, clock, served, database, _dir: dir }

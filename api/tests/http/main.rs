@@ -6,6 +6,7 @@ mod accounts;
 mod books;
 mod computed;
 mod daily;
+mod dead_letters;
 mod embedded;
 mod fakes;
 mod fits;

@@ -50,6 +50,10 @@ async fn an_admin_makes_changes_and_resets_accounts() {
     assert_eq!((&changed["role"], &changed["disabled"]), (&json!("operator"), &json!(false)));
     let me = site.one.get_as(&bobs, "/api/v1/me").await.ok();
     assert_eq!(me["devices"]["all"], true);
+    assert_eq!(ask(Method::PUT, &format!("{path}/devices/0a3f73"), json!({})).await.status, 204);
+    let whole = ask(Method::GET, &path, json!({})).await.ok();
+    assert_eq!((&whole["device_ids"], &whole["group_ids"]), (&json!(["0A3F73"]), &json!([])));
+    assert_eq!(whole["role"], "operator");
     let reset = ask(Method::POST, &format!("{path}/reset"), json!({})).await.ok();
     site.one.get_as(&bobs, "/api/v1/me").await.is_problem(401, "unauthorized", None);
     let login = json!({"email": "bob@b.c", "password": reset["password"]});

@@ -40,6 +40,8 @@ fn query(path: &str) -> String {
     ];
     match path {
         "/api/v1/books"
+        | "/api/v1/dead-letters"
+        | "/api/v1/storage"
         | "/api/v1/fleet/summary"
         | "/api/v1/devices"
         | "/api/v1/groups"
@@ -50,7 +52,8 @@ fn query(path: &str) -> String {
             .replace("{user_id}", "1")
             .replace("{session_id}", "1")
             .replace("{token_id}", "1")
-            .replace("{share_id}", "1"),
+            .replace("{share_id}", "1")
+            .replace("{letter_id}", "1"),
         _ if own.contains(&path) => path.to_owned(),
         "/api/v1/lookup" => format!("{path}?device_id={DEVICE}&recorded_at={RECORDED}"),
         _ => format!("{path}?device_id={DEVICE}"),

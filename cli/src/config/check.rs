@@ -292,9 +292,16 @@ fn http(
     Ok(Http {
         listen: args.http_listen,
         registration_open: args.registration == args::Registration::Open,
+        map_tiles: map_tiles(args)?,
         jwt_secret: jwt_secret(args, database, data_dir)?,
         jwt_previous_secret: previous_secret(args)?,
     })
+}
+
+fn map_tiles(args: &args::HttpArgs) -> Result<Option<nemeses_api::MapTiles>, Wrong> {
+    let Some(url) = &args.map_tiles else { return Ok(None) };
+    let tiles = nemeses_api::MapTiles::new(url, &args.map_credit);
+    tiles.map(Some).map_err(|what| Wrong::new("map-tiles", url, what))
 }
 
 fn previous_secret(args: &args::HttpArgs) -> Result<Option<Secret>, Wrong> {

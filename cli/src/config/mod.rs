@@ -164,6 +164,8 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     /// Whether people may make accounts themselves.
     pub(crate) registration_open: bool,
+    /// Tiles of another server for the page's map.
+    pub(crate) map_tiles: Option<nemeses_api::MapTiles>,
     /// What tokens are signed with; see [`JwtSecret::load`].
     pub(crate) jwt_secret: JwtSecret,
     /// What they were signed with before.

@@ -3,11 +3,15 @@
 //! what became of it in one transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
+use nemeses_api::{Retried, SecondChance};
 use nemeses_parser::{Message, Output, Policy, Step};
 use nemeses_protocol::{BatchKey, Reason, Record, Speaker, Tally};
+use nemeses_store::StoreError;
 use nemeses_store::history::{Database, DeadLetters, Part, StoredLetter};
 use serde_json::{Value, json};
 
@@ -16,7 +20,7 @@ const WORKER: &str = "retry";
 
 /// What became of the letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     resolved: u64,
     stored: u64,
     duplicates: u64,
@@ -30,7 +34,23 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn as_text(&self) -> String {
+    fn add(&mut self, retried: Retried) {
+        match retried {
+            Retried::Resolved { stored, duplicates, pings, remains } => {
+                self.resolved += 1;
+                self.stored += stored;
+                self.duplicates += duplicates;
+                self.pings += pings;
+                self.remains += remains;
+            }
+            Retried::StillDead => self.still_dead += 1,
+            Retried::WrongIdentity => self.not_theirs += 1,
+            Retried::WrongTopic => self.wrong_topic += 1,
+            Retried::Gone => self.gone += 1,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> String {
         let Self { resolved, stored, duplicates, pings, remains, .. } = self;
         let Self { still_dead, not_theirs, wrong_topic, gone, .. } = self;
         format!(
@@ -38,7 +58,7 @@ impl Summary {
         )
     }
 
-    pub(super) fn as_json(&self) -> Value {
+    pub(crate) fn as_json(&self) -> Value {
         json!({
             "resolved": self.resolved,
             "stored": self.stored,
@@ -89,16 +109,16 @@ fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
 }
 
 /// Retries letters one by one.
-pub(super) struct Retrier {
+pub(crate) struct Retrier {
     letters: Arc<dyn DeadLetters>,
     step: Step,
     run: u64,
-    sequence: u64,
+    sequence: AtomicU64,
     summary: Summary,
 }
 
 impl Retrier {
-    pub(super) fn new(database: &Database, future_limit: Duration) -> anyhow::Result<Self> {
+    pub(crate) fn new(database: &Database, future_limit: Duration) -> anyhow::Result<Self> {
         let mut run = [0_u8; 8];
         getrandom::fill(&mut run)
             .map_err(|error| anyhow::anyhow!("no random bytes from the system: {error}"))?;
@@ -111,52 +131,53 @@ impl Retrier {
             step: Step::new(policy),
             // The databases know signed numbers only.
             run: u64::from_le_bytes(run) >> 1,
-            sequence: 0,
+            sequence: AtomicU64::new(0),
             summary: Summary::default(),
         })
     }
 
-    pub(super) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         self.summary
     }
 
-    /// Retries one letter.
+    /// Retries one letter and remembers what became of it.
     ///
     /// # Errors
     /// What the database reports.
-    pub(super) async fn retry(&mut self, id: u64) -> anyhow::Result<()> {
-        let Some(letter) = self.letters.get(id).await? else {
-            self.summary.gone += 1;
-            return Ok(());
-        };
-        match judge(&letter, &self.step) {
-            Judgement::StillDead => self.summary.still_dead += 1,
-            Judgement::NotTheirs => self.summary.not_theirs += 1,
-            Judgement::WrongTopic => self.summary.wrong_topic += 1,
-            Judgement::Resolve { records, pings } => {
-                let part = self.part(&letter, records, pings);
-                let resolved = self.letters.resolve(id, &part, WORKER).await;
-                match resolved.with_context(|| format!("dead letter {id} cannot be resolved"))? {
-                    None => self.summary.gone += 1,
-                    Some(committed) => {
-                        self.summary.resolved += 1;
-                        self.summary.stored += committed.stored;
-                        self.summary.duplicates += committed.duplicates;
-                        self.summary.pings += committed.pings;
-                        self.summary.remains += committed.dead_letters;
-                    }
-                }
-            }
-        }
+    pub(crate) async fn retry(&mut self, id: u64) -> anyhow::Result<()> {
+        let retried = SecondChance::retry(self, id).await;
+        let retried = retried.with_context(|| format!("dead letter {id} cannot be resolved"))?;
+        self.summary.add(retried);
         Ok(())
     }
 
-    fn part(&mut self, letter: &StoredLetter, records: Vec<Record>, pings: u32) -> Part {
-        self.sequence += 1;
+    fn part(&self, letter: &StoredLetter, records: Vec<Record>, pings: u32) -> Part {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let minute = u32::try_from(letter.received_at_ms / 60_000).unwrap_or(u32::MAX);
         let tallies = if pings > 0 { vec![Tally { minute, pings }] } else { Vec::new() };
-        let key = BatchKey { worker: WORKER.to_owned(), run: self.run, sequence: self.sequence };
+        let key = BatchKey { worker: WORKER.to_owned(), run: self.run, sequence };
         Part { key, tallies, records }
+    }
+}
+
+#[async_trait]
+impl SecondChance for Retrier {
+    async fn retry(&self, id: u64) -> Result<Retried, StoreError> {
+        let Some(letter) = self.letters.get(id).await? else { return Ok(Retried::Gone) };
+        let (records, pings) = match judge(&letter, &self.step) {
+            Judgement::StillDead => return Ok(Retried::StillDead),
+            Judgement::NotTheirs => return Ok(Retried::WrongIdentity),
+            Judgement::WrongTopic => return Ok(Retried::WrongTopic),
+            Judgement::Resolve { records, pings } => (records, pings),
+        };
+        let part = self.part(&letter, records, pings);
+        let resolved = self.letters.resolve(id, &part, WORKER).await?;
+        Ok(resolved.map_or(Retried::Gone, |committed| Retried::Resolved {
+            stored: committed.stored,
+            duplicates: committed.duplicates,
+            pings: committed.pings,
+            remains: committed.dead_letters,
+        }))
     }
 }
 

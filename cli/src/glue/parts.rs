@@ -207,7 +207,14 @@ pub(crate) async fn serve_api(
     // Whoever reaches a loopback listener is on this machine already.
     let first_is_admin = address.ip().to_canonical().is_loopback();
     let registration_open = settings.registration_open;
-    let config = ApiConfig { first_is_admin, registration_open, live_ttl, ..ApiConfig::default() };
+    let map_tiles = settings.map_tiles.clone();
+    let config = ApiConfig {
+        first_is_admin,
+        registration_open,
+        live_ttl,
+        map_tiles,
+        ..ApiConfig::default()
+    };
     let state = ApiState::new(stores, &secrets, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_protocol::{Frame, Item, frame_hash, frames};
+use nemeses_protocol::{Frame, Item, PositionRecord, encode_location, frame_hash, frames};
 use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -89,11 +89,14 @@ struct StoredRow {
     frame_hash: String,
     /// How often the same frame came again.
     duplicates: u64,
+    /// The frame's bytes as hex digits, where they are kept or follow from the row
+    /// (the hash says so); else null.
+    frame: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetter")]
-struct Letter {
+pub(super) struct Letter {
     id: u64,
     #[schemars(with = "Time")]
     received_at: String,
@@ -115,6 +118,7 @@ pub(crate) fn doc() -> Doc {
     let mut row = example_row();
     row["frame_hash"] = "8d2c6f3f5b0e9a17".into();
     row["duplicates"] = 0.into();
+    row["frame"] = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4".into();
     let example = json!({"outcome": "stored", "rows": [row], "dead_letters": []});
     let frame = json!({
         "type": "string", "pattern": "^([0-9A-Fa-f]{2})*$", "maxLength": LONGEST_FRAME_TEXT,
@@ -136,7 +140,7 @@ fn answer(found: &Found) -> Answer {
         (true, _, true) => "unknown",
     };
     let rows = found.rows.iter().map(stored_row).collect();
-    Answer { outcome, rows, dead_letters: found.letters.iter().map(letter).collect() }
+    Answer { outcome, rows, dead_letters: found.letters.iter().map(Letter::of).collect() }
 }
 
 fn stored_row(found: &FoundRow) -> StoredRow {
@@ -144,21 +148,35 @@ fn stored_row(found: &FoundRow) -> StoredRow {
         row: Row::from(&found.record),
         frame_hash: format!("{:016x}", found.record.frame_hash),
         duplicates: found.duplicates,
+        frame: frame_of(&found.record).map(hex::encode_upper),
     }
 }
 
-fn letter(letter: &StoredLetter) -> Letter {
-    Letter {
-        id: letter.id,
-        received_at: time_ms(letter.received_at_ms),
-        reason: letter.reason.clone(),
-        device_id: letter.device.map(|device| device.to_string()),
-        recorded_at: letter.recorded_at.map(time_s),
-        topic: letter.topic.clone(),
-        offset: letter.offset,
-        length: letter.length,
-        bytes: hex::encode_upper(&letter.bytes),
-        worker: letter.worker.clone(),
+/// As it was kept, else written again from the row's fields when that gives the
+/// frame's hash: then it is the frame.
+fn frame_of(record: &PositionRecord) -> Option<Vec<u8>> {
+    if let Some(raw) = &record.raw {
+        return Some(raw.to_vec());
+    }
+    let mut bytes = Vec::with_capacity(36);
+    encode_location(&record.position, &mut bytes);
+    (frame_hash(&bytes) == record.frame_hash).then_some(bytes)
+}
+
+impl Letter {
+    pub(super) fn of(letter: &StoredLetter) -> Self {
+        Self {
+            id: letter.id,
+            received_at: time_ms(letter.received_at_ms),
+            reason: letter.reason.clone(),
+            device_id: letter.device.map(|device| device.to_string()),
+            recorded_at: letter.recorded_at.map(time_s),
+            topic: letter.topic.clone(),
+            offset: letter.offset,
+            length: letter.length,
+            bytes: hex::encode_upper(&letter.bytes),
+            worker: letter.worker.clone(),
+        }
     }
 }
 
@@ -211,6 +229,24 @@ mod tests {
         ] {
             assert_eq!(asked(query).unwrap_err().at_fault(), Some(name), "{query}");
         }
+    }
+
+    #[test]
+    fn a_frame_is_written_again_only_when_it_is_the_one_that_came() {
+        let bytes = hex::decode(LOCATION).unwrap();
+        let Some(Item::Frame { frame: Frame::Location(position), .. }) = frames(&bytes).next()
+        else {
+            panic!("no location");
+        };
+        let mut record = PositionRecord {
+            position,
+            frame_hash: frame_hash(&bytes),
+            received_at_ms: 0,
+            raw: None,
+        };
+        assert_eq!(frame_of(&record).map(hex::encode_upper).as_deref(), Some(LOCATION));
+        record.frame_hash ^= 1;
+        assert_eq!(frame_of(&record), None);
     }
 
     #[test]

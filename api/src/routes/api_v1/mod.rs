@@ -1,6 +1,8 @@
 //! Everything below `/api/v1`; all of it for those who signed in.
 
 pub(crate) mod books;
+pub(crate) mod dead_letters;
+pub(crate) mod device_login;
 pub(crate) mod devices;
 pub(crate) mod fleet;
 pub(crate) mod groups;
@@ -12,6 +14,7 @@ pub(crate) mod password;
 pub(crate) mod report;
 pub(crate) mod sessions;
 pub(crate) mod shares;
+pub(crate) mod storage;
 pub(crate) mod stream;
 pub(crate) mod tokens;
 pub(crate) mod users;

@@ -44,6 +44,17 @@ struct ListedUser {
     created_at: String,
 }
 
+/// An account and what was granted to it.
+#[derive(Serialize, JsonSchema)]
+struct WholeUser {
+    #[serde(flatten)]
+    user: ListedUser,
+    /// Devices granted one by one; an admin or operator sees all without.
+    device_ids: Vec<String>,
+    /// Groups whose devices are granted.
+    group_ids: Vec<u64>,
+}
+
 /// A password that was just drawn.
 #[derive(Serialize, JsonSchema)]
 struct DrawnPassword {
@@ -77,6 +88,19 @@ pub(crate) async fn get(
     let full = u32::try_from(users.len()).is_ok_and(|count| count == limit);
     let next_after = users.last().filter(|_| full).map(|user| user.id);
     output::json(&ListedUsers { users: users.into_iter().map(Into::into).collect(), next_after })
+}
+
+pub(crate) async fn get_one(
+    State(state): State<ApiState>,
+    Segments(user_id): Segments<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.finish()?;
+    let user = user_of(&state, &user_id).await?;
+    let devices = state.history.ask(state.stores.users.grants(user.id)).await?;
+    let group_ids = state.history.ask(state.stores.groups.granted(user.id)).await?;
+    let device_ids = devices.iter().map(ToString::to_string).collect();
+    output::json(&WholeUser { user: user.into(), device_ids, group_ids })
 }
 
 pub(crate) async fn post(
@@ -206,6 +230,16 @@ pub(crate) fn get_doc() -> Doc {
             .example(1),
         )
         .answers(Answer::json::<ListedUsers>("In order of number.", page))
+}
+
+pub(crate) fn get_one_doc() -> Doc {
+    let mut whole = example();
+    whole["device_ids"] = json!(["0A3F73"]);
+    whole["group_ids"] = json!([1]);
+    Doc::new("getUser", Tag::People, "One account, and what was granted to it")
+        .takes(user_number())
+        .answers(Answer::json::<WholeUser>("The account.", whole))
+        .problems(&[Kind::UnknownId])
 }
 
 pub(crate) fn post_doc() -> Doc {

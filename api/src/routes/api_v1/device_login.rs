@@ -1,0 +1,69 @@
+//! `POST /api/v1/devices/{device_id}/login`: draws the secret with which a tracker
+//! signs in at the front door. It is answered once and kept only as a hash.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use nemeses_store::StoreError;
+use nemeses_store::history::LoginRole;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::access::{Principal, Right};
+use crate::input::{self, Segments};
+use crate::openapi::{Answer, Doc, Param, Tag};
+use crate::output;
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// What a tracker needs to sign in.
+#[derive(Serialize, JsonSchema)]
+struct DeviceLogin {
+    /// The MQTT user name: the device's id.
+    username: String,
+    /// The MQTT password. It is not kept and cannot be shown again.
+    secret: String,
+    /// Whether this took the place of a secret that was good until now.
+    replaced: bool,
+}
+
+pub(crate) async fn post(
+    principal: Principal,
+    State(state): State<ApiState>,
+    Segments(device_id): Segments<String>,
+) -> Result<Response, Problem> {
+    principal.must(Right::Manage)?;
+    let device = input::device("device_id", &device_id)?;
+    let (name, now_ms) = (device.to_string(), state.clock.now_ms());
+    let logins = &state.stores.logins;
+    let drawn = state
+        .history
+        .ask(async {
+            // Rotated first: adding a name that is taken is an error.
+            if let Some(secret) = logins.rotate(&name, now_ms).await? {
+                return Ok::<_, StoreError>((secret, true));
+            }
+            Ok((logins.add(&name, LoginRole::Device(device), now_ms).await?, false))
+        })
+        .await?;
+    let (secret, replaced) = drawn;
+    let login = DeviceLogin { username: name, secret: secret.reveal().to_owned(), replaced };
+    let status = if replaced { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, output::json(&login)?).into_response())
+}
+
+pub(crate) fn doc() -> Doc {
+    let example = |replaced: bool| json!({"username": "0A3F73", "secret": "8rJq3V7v3kYd0m1cX2pQbA", "replaced": replaced});
+    Doc::new("drawDeviceSecret", Tag::Devices, "Draw the secret with which a device signs in")
+        .about(
+            "Makes the device's login at the MQTT front door, or gives it a new secret: the old \
+             one ends, and with it the connections that are open.",
+        )
+        .takes(Param::path_device())
+        .answers(Answer::json::<DeviceLogin>("A new secret of a login.", example(true)))
+        .answers(
+            Answer::json::<DeviceLogin>("The secret of the device's first login.", example(false))
+                .status(StatusCode::CREATED),
+        )
+}
