@@ -35,9 +35,11 @@ PROGRAM=${CARGO_TARGET_DIR:-target}/release/nemeses
 mkdir -p "$DATA"
 
 # Both are asked to end like a service would be; the node commits what is in flight.
-NODE='' SIMULATOR=''
+NODE='' SIMULATOR='' PAST=''
 stop() {
     trap - EXIT INT TERM
+    [ -z "$PAST" ] || kill -TERM "$PAST" 2>/dev/null || true
+    [ -z "$PAST" ] || wait "$PAST" 2>/dev/null || true
     [ -z "$SIMULATOR" ] || kill -TERM "$SIMULATOR" 2>/dev/null || true
     [ -z "$SIMULATOR" ] || wait "$SIMULATOR" 2>/dev/null || true
     [ -z "$NODE" ] || kill -TERM "$NODE" 2>/dev/null || true
@@ -83,6 +85,22 @@ fi
     exec "$PROGRAM" simulate --mqtt-url "mqtt://$MQTT" --devices "$DEVICES" --interval 2s
 ) >>"$DATA/simulate.log" 2>&1 &
 SIMULATOR=$!
+
+# What a simulated tracker does is decided by the time alone: the hours before now, sent
+# beside the present, join it without a seam. At this rate it takes twenty seconds.
+PAST_HOURS=6 PAST_INTERVAL_S=10 PAST_SECONDS=20
+if [ ! -e "$DATA/past-sent" ]; then
+    (
+        trap '' INT
+        exec "$PROGRAM" simulate --mqtt-url "mqtt://$MQTT" --devices "$DEVICES" \
+            --client-id-prefix past --interval "${PAST_INTERVAL_S}s" \
+            --start "$(($(date +%s) - PAST_HOURS * 3600))" \
+            --rate "$((PAST_HOURS * 3600 / PAST_INTERVAL_S * DEVICES / PAST_SECONDS))" \
+            --duration "${PAST_SECONDS}s"
+    ) >>"$DATA/simulate.log" 2>&1 &
+    PAST=$!
+    touch "$DATA/past-sent"
+fi
 location() { curl -fs "$API/api/v1/location/?device_id=$1" -H "Authorization: Bearer $TOKEN"; }
 is_moving() { location "$1" 2>/dev/null | grep -q '"speed_kmh":[1-9]'; }
 # One that moves is worth looking at; after half a minute any will do.

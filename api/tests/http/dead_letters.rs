@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use nemeses_api::{ApiConfig, Retried, SecondChance, Stores};
-use nemeses_protocol::{BatchKey, DeadLetter, Reason, Record};
+use nemeses_protocol::{BatchKey, DeadLetter, DecodeError, Reason, Record};
 use nemeses_runtime::Clock;
 use nemeses_store::StoreError;
 use nemeses_store::history::{Database, LoginRole, Part};
@@ -13,6 +13,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{DEVICE, NOW_MS, Served, embedded_database};
+
+const BAD_FOOTER: Reason = Reason::Decode(DecodeError::BadFooter);
 
 /// Answers what it was told to, and remembers what it was asked.
 struct Decoder {
@@ -61,7 +63,8 @@ impl Site {
             bytes: bytes.to_vec(),
         };
         let key = BatchKey { worker: "node".into(), run: 1, sequence };
-        let part = Part { key, tallies: vec![], records: vec![Record::DeadLetter(letter)] };
+        let part =
+            Part { key, tallies: vec![], records: vec![Record::DeadLetter(Box::new(letter))] };
         self.database.history().commit(&[part], "node").await.unwrap();
     }
 }
@@ -74,7 +77,7 @@ fn account_of(account: &Value) -> Value {
 async fn letters_are_listed_newest_first_and_page_by_page() {
     let site = Site::start(vec![]).await;
     for sequence in 1..=3 {
-        site.commit(sequence, Reason::BadFooter, &[0xDE, 0xAD]).await;
+        site.commit(sequence, BAD_FOOTER, &[0xDE, 0xAD]).await;
     }
     site.commit(4, Reason::Future, &[0xBE, 0xEF]).await;
     let all = site.served.get("/api/v1/dead-letters/").await.ok();

@@ -54,7 +54,7 @@ export interface Day extends Sums {
 
 export interface Found {
   outcome: "stored" | "duplicate" | "dead_letter" | "unknown";
-  rows: (Row & { frame_hash: string; duplicates: number })[];
+  rows: (Row & { frame_hash: string; duplicates: number; frame: string | null })[];
   dead_letters: Letter[];
 }
 

@@ -11,7 +11,7 @@ import * as basemap from "./basemap";
 import type { Bounds } from "./bounds";
 import { DARK, LIGHT, type Palette } from "./colours";
 import { PIXEL_RATIO, images, markerName } from "./icons";
-import { BASE_LAYERS, DETAIL_ZOOM, styleOf } from "./style";
+import { BASE_LAYERS, CLUSTER_RING, DETAIL_ZOOM, type Tiles, styleOf } from "./style";
 
 export interface Shape {
   /** [longitude, latitude] lists; `part` says how a line is drawn. */
@@ -35,19 +35,25 @@ export interface MapEvents {
 
 /** Faster than this a device is drawn as an arrow. */
 const MOVING_KMH = 3;
+/** Of the other devices, while one is looked at. */
+const DIMMED = 0.38;
 const WORLD: Camera = { zoom: 2.2, latitude: -8, longitude: -40 };
+
+/** The marker of a device: an arrow where it heads, or a disc. */
+export function markerOf(unit: Pick<Unit, "speedKmh" | "status" | "directionDeg">): { icon: string; turn: number } {
+  const isMoving = (unit.speedKmh ?? 0) >= MOVING_KMH && unit.status !== "offline";
+  return { icon: markerName(unit.status, isMoving), turn: isMoving ? (unit.directionDeg ?? 0) : 0 };
+}
 
 export function featureOf(unit: Unit): Feature | null {
   if (unit.latitude === null || unit.longitude === null) return null;
-  const isMoving = (unit.speedKmh ?? 0) >= MOVING_KMH && unit.status !== "offline";
   return {
     type: "Feature",
     properties: {
       id: unit.id,
       name: unit.name,
       status: unit.status,
-      icon: markerName(unit.status, isMoving),
-      turn: isMoving ? (unit.directionDeg ?? 0) : 0,
+      ...markerOf(unit),
       order: unit.status === "online" ? 2 : unit.status === "late" ? 1 : 0,
     },
     geometry: { type: "Point", coordinates: [unit.longitude, unit.latitude] },
@@ -76,6 +82,7 @@ export class FleetMap {
     readonly map: LibreMap,
     private events: MapEvents,
     private dark: boolean,
+    private readonly tiles: Tiles | null,
     language: string,
   ) {
     map.on("style.load", () => this.drawAll());
@@ -94,7 +101,14 @@ export class FleetMap {
 
   static async create(
     container: HTMLElement,
-    options: { events: MapEvents; dark: boolean; camera: Camera | null; language: string; label: string },
+    options: {
+      events: MapEvents;
+      dark: boolean;
+      camera: Camera | null;
+      language: string;
+      label: string;
+      tiles: Tiles | null;
+    },
   ): Promise<FleetMap> {
     const [{ default: library }, { default: workerUrl }] = await Promise.all([
       import("maplibre-gl/dist/maplibre-gl-csp"),
@@ -105,7 +119,7 @@ export class FleetMap {
     const camera = options.camera ?? WORLD;
     const map = new library.Map({
       container,
-      style: styleOf(options.dark ? DARK : LIGHT),
+      style: styleOf(options.dark ? DARK : LIGHT, options.tiles),
       center: [camera.longitude, camera.latitude],
       zoom: camera.zoom,
       maxZoom: 18,
@@ -118,7 +132,7 @@ export class FleetMap {
     });
     map.touchZoomRotate.disableRotation();
     map.addControl(new library.ScaleControl({ maxWidth: 90 }), "bottom-left");
-    return new FleetMap(map, options.events, options.dark, options.language);
+    return new FleetMap(map, options.events, options.dark, options.tiles, options.language);
   }
 
   /** Other views hear of what happens from now on. */
@@ -139,7 +153,7 @@ export class FleetMap {
     if (dark === this.dark) return;
     this.dark = dark;
     this.ready = false;
-    this.map.setStyle(styleOf(this.palette), { diff: false });
+    this.map.setStyle(styleOf(this.palette, this.tiles), { diff: false });
   }
 
   /** Shows exactly these devices. */
@@ -182,6 +196,13 @@ export class FleetMap {
   }
   private fleetVisible = true;
 
+  /** Draws the other devices faintly, behind what one device did. */
+  dimFleet(dim: boolean): void {
+    this.fleetDimmed = dim;
+    if (this.ready) this.applyVisibility();
+  }
+  private fleetDimmed = false;
+
   /** Whether a person has moved the map, after which it stays where it is. */
   get isMovedByHand(): boolean {
     return this.movedByHand;
@@ -220,9 +241,7 @@ export class FleetMap {
   ): Promise<void> {
     try {
       this.base[name] = await loading;
-      if (!this.ready || this.gone) return;
-      this.source(name)?.setData(this.base[name]!);
-      if (name === "detail") this.retireWorld();
+      if (this.ready && !this.gone) this.drawBase(name);
     } catch (error) {
       // The fleet is shown on an empty sea; it is asked for again with the page.
       console.warn(error);
@@ -234,11 +253,7 @@ export class FleetMap {
     for (const [name, image] of images(this.palette)) {
       if (!this.map.hasImage(name)) this.map.addImage(name, image, { pixelRatio: PIXEL_RATIO });
     }
-    for (const name of ["world", "detail", "labels"] as const) {
-      const data = this.base[name];
-      if (data) this.source(name)?.setData(data);
-    }
-    if (this.base.detail) this.retireWorld();
+    for (const name of ["world", "detail", "labels"] as const) this.drawBase(name);
     this.replaced = true;
     this.sending = false;
     void this.send();
@@ -248,9 +263,25 @@ export class FleetMap {
     this.wantDetail();
   }
 
-  /** The coarse base map stands in until the fine one is there. */
+  private drawBase(name: "world" | "detail" | "labels"): void {
+    const data = this.base[name];
+    if (!data) return;
+    void this.source(name)?.setData(data);
+    if (name === "detail") this.retireWorld();
+  }
+
+  /** The coarse base map stands in until the fine one is drawn. */
   private retireWorld(): void {
-    for (const layer of BASE_LAYERS) this.map.setLayerZoomRange(`world-${layer}`, 0, DETAIL_ZOOM);
+    const isDrawn = (): boolean => this.map.isSourceLoaded("detail") && this.map.areTilesLoaded();
+    const retire = (): void => {
+      if (this.gone || !this.ready || !this.map.getLayer("world-land")) return;
+      if (this.map.getZoom() < DETAIL_ZOOM || !isDrawn()) {
+        void this.map.once("idle", retire);
+        return;
+      }
+      for (const layer of BASE_LAYERS) this.map.setLayerZoomRange(`world-${layer}`, 0, DETAIL_ZOOM);
+    };
+    void this.map.once("idle", retire);
   }
 
   /** Sends what has changed since the last load; while one runs, changes gather. */
@@ -319,6 +350,12 @@ export class FleetMap {
     for (const layer of ["clusters", "cluster-counts", "devices", "device-names"]) {
       this.map.setLayoutProperty(layer, "visibility", this.fleetVisible ? "visible" : "none");
     }
+    const opacity = this.fleetDimmed ? DIMMED : 1;
+    this.map.setPaintProperty("devices", "icon-opacity", opacity);
+    this.map.setPaintProperty("clusters", "circle-opacity", opacity);
+    this.map.setPaintProperty("clusters", "circle-stroke-opacity", opacity * CLUSTER_RING);
+    this.map.setPaintProperty("cluster-counts", "text-opacity", this.fleetDimmed ? 0.7 : 1);
+    this.map.setPaintProperty("device-names", "text-opacity", this.fleetDimmed ? 0.6 : 1);
   }
 
   private wantDetail(): void {

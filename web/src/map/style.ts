@@ -22,13 +22,23 @@ export const CLUSTER_MAX_ZOOM = 11;
 const empty = { type: "FeatureCollection" as const, features: [] };
 const geojson = (extra: object = {}) => ({ type: "geojson" as const, data: empty, ...extra });
 
-export function styleOf(palette: Palette): StyleSpecification {
+/** Of the ring around a cluster. */
+export const CLUSTER_RING = 0.22;
+
+/** Raster tiles of another server, if the operator names one. */
+export interface Tiles {
+  url: string;
+  credit: string;
+}
+
+export function styleOf(palette: Palette, tiles: Tiles | null): StyleSpecification {
   return {
     version: 8,
     sources: {
       world: geojson({ maxzoom: 6, tolerance: 0.2, buffer: 8 }),
       detail: geojson({ maxzoom: 9, tolerance: 0.2, buffer: 8 }),
       labels: geojson({ maxzoom: 9 }),
+      ...(tiles ? { tiles: { type: "raster" as const, tiles: [tiles.url], tileSize: 256, maxzoom: 19 } } : {}),
       fleet: geojson({
         promoteId: "id",
         cluster: true,
@@ -41,11 +51,11 @@ export function styleOf(palette: Palette): StyleSpecification {
       stops: geojson(),
       focus: geojson(),
     },
-    layers: [...base(palette), ...route(palette), ...fleet(palette), ...focus(palette)],
+    layers: [...base(palette, tiles !== null), ...route(palette), ...fleet(palette), ...focus(palette)],
   };
 }
 
-function base(palette: Palette): LayerSpecification[] {
+function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
   const layers: LayerSpecification[] = [
     { id: "sea", type: "background", paint: { "background-color": palette.sea } },
   ];
@@ -65,6 +75,8 @@ function base(palette: Palette): LayerSpecification[] {
         paint: { "line-color": palette.border, "line-width": 1.1 } },
     );
   }
+  // Tiles have names of their own.
+  if (hasTiles) return [...layers, { id: "tiles", type: "raster", source: "tiles" }];
   const text = { "text-color": palette.text, "text-halo-color": palette.halo, "text-halo-width": 1.4 };
   layers.push(
     {
@@ -124,7 +136,7 @@ function fleet(palette: Palette): LayerSpecification[] {
       paint: {
         "circle-color": ["case", [">", ["get", "online"], 0], palette.clusterFill, palette.status.offline],
         "circle-radius": size, "circle-stroke-width": 4, "circle-stroke-color": palette.clusterFill,
-        "circle-stroke-opacity": 0.22,
+        "circle-stroke-opacity": CLUSTER_RING,
       } },
     { id: "cluster-counts", type: "symbol", source: "fleet", filter: ["has", "point_count"],
       layout: {

@@ -127,9 +127,29 @@ export function advance(ms: number, elapsedMs: number, rate: number, endMs: numb
   return Math.min(endMs, ms + elapsedMs * rate);
 }
 
-/** At most so many values, keeping the first and last, for a chart a few hundred pixels wide. */
-export function thinned<T>(values: readonly T[], most: number): T[] {
-  if (values.length <= most) return [...values];
-  const step = (values.length - 1) / (most - 1);
-  return Array.from({ length: most }, (_, index) => values[Math.round(index * step)]!);
+export interface Charted<T> {
+  /** Unix seconds, ascending. */
+  times: number[];
+  /** `null` where nothing was heard: a line has a gap there. */
+  values: (T | null)[];
+}
+
+/** Values for a chart: about so many, with the ends of every stretch, and gaps for silence. */
+export function charted<T>(values: readonly T[], msOf: (value: T) => number, most: number): Charted<T> {
+  const step = Math.max(1, Math.ceil(values.length / most));
+  const made: Charted<T> = { times: [], values: [] };
+  const add = (ms: number, value: T | null): void => {
+    made.times.push(ms / 1000);
+    made.values.push(value);
+  };
+  values.forEach((value, index) => {
+    const ms = msOf(value);
+    const before = values[index - 1];
+    const after = values[index + 1];
+    const begins = before === undefined || ms - msOf(before) > SILENT_MS;
+    const ends = after === undefined || msOf(after) - ms > SILENT_MS;
+    if (begins && before !== undefined) add(msOf(before) + 1000, null);
+    if (begins || ends || index % step === 0) add(ms, value);
+  });
+  return made;
 }

@@ -34,6 +34,30 @@ export function count(value: number): string {
   return number(0).format(value);
 }
 
+export function maybeCount(value: number | null): string {
+  return value === null ? NOTHING : count(value);
+}
+
+/** `0/s`, `4.2/s`, `1,250/s`. */
+export function perSecond(value: number | null): string {
+  if (value === null) return NOTHING;
+  return `${number(value > 0 && value < 10 ? 1 : 0).format(value)}/s`;
+}
+
+/** Seconds of a queue: `4 ms`, `1.2 s`, `3 min`. */
+export function shortTime(seconds: number): string {
+  if (seconds < 1) return `${number(0).format(seconds * 1000)} ms`;
+  return seconds < 60 ? `${number(1).format(seconds)} s` : duration(seconds);
+}
+
+const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
+
+export function bytes(value: number): string {
+  const step = value < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log2(value) / 10));
+  const scaled = value / 1024 ** step;
+  return `${number(step > 0 && scaled < 100 ? 1 : 0).format(scaled)} ${BYTE_UNITS[step]}`;
+}
+
 export function speed(kmh: number | null | undefined): string {
   return kmh === null || kmh === undefined ? NOTHING : `${number(0).format(kmh)} km/h`;
 }

@@ -29,7 +29,10 @@ export interface ChartProps {
   label: string;
   format: (value: number, unit: string) => string;
   onCursor?: (ms: number | null) => void;
-  times24?: boolean;
+  /** A moment to mark with a line. */
+  markMs?: number;
+  /** A click names a moment. */
+  onPick?: (ms: number) => void;
   dayTicks?: boolean;
 }
 
@@ -37,6 +40,12 @@ export function Chart(props: ChartProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const isDark = useCell(dark);
   const { times, series, height } = props;
+  // What changes often does not make the chart anew.
+  const marked = useRef(props.markMs);
+  marked.current = props.markMs;
+  const picked = useRef(props.onPick);
+  picked.current = props.onPick;
+  const placing = useRef<(() => void) | null>(null);
 
   useEffect(() => {
     const element = box.current;
@@ -110,15 +119,34 @@ export function Chart(props: ChartProps): JSX.Element {
       [times, ...series.map(({ values }) => values)],
       element,
     );
-    const observer = new ResizeObserver(() =>
-      plot.setSize({ width: element.clientWidth, height }),
-    );
+    const place = (): void => {
+      const at = marked.current;
+      mark.hidden = at === undefined;
+      if (at === undefined) return;
+      mark.style.transform = `translateX(${Math.round(plot.valToPos(at / 1000, "x"))}px)`;
+    };
+    const mark = document.createElement("div");
+    mark.className = "chart-mark";
+    plot.over.append(mark);
+    placing.current = place;
+    place();
+    plot.over.addEventListener("click", (event) => {
+      const { left } = plot.over.getBoundingClientRect();
+      picked.current?.(plot.posToVal(event.clientX - left, "x") * 1000);
+    });
+    const observer = new ResizeObserver(() => {
+      plot.setSize({ width: element.clientWidth, height });
+      place();
+    });
     observer.observe(element);
     return () => {
+      placing.current = null;
       observer.disconnect();
       plot.destroy();
     };
   }, [times, series, height, isDark]);
+
+  useEffect(() => placing.current?.(), [props.markMs]);
 
   return <div class="chart" ref={box} role="img" aria-label={props.label} style={{ height: `${height}px` }} />;
 }

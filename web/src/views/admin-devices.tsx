@@ -1,4 +1,4 @@
-// What people say of devices: a name and a vehicle.
+// Devices: what people call them, and the secret with which each signs in.
 
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
@@ -6,16 +6,25 @@ import { useRef, useState } from "preact/hooks";
 import { change } from "../api/client";
 import { NO_FILTER, type Unit, shown } from "../state/fleet";
 import { useLive } from "../state/live";
+import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, StatusDot, reason } from "../ui/basics";
+import { Secret, type Shown } from "../ui/secret";
 
 const MOST_SHOWN = 200;
+
+interface Login {
+  username: string;
+  secret: string;
+  replaced: boolean;
+}
 
 export function DevicesAdmin(): JSX.Element {
   const source = useLive();
   const form = useRef<HTMLFormElement>(null);
   const [text, setText] = useState("");
   const [failed, setFailed] = useState<string | null>(null);
+  const [drawn, setDrawn] = useState<Shown | null>(null);
   const units = source ? shown(source.fleet, { ...NO_FILTER, text }, "name") : [];
 
   const put = async (id: string, name: string, vehicle: string): Promise<boolean> => {
@@ -29,11 +38,31 @@ export function DevicesAdmin(): JSX.Element {
       return false;
     }
   };
+  const draw = async (id: string): Promise<void> => {
+    setFailed(null);
+    try {
+      const login = await change<Login>("POST", `/api/v1/devices/${id}/login`);
+      setDrawn({
+        title: t("admin.secret"),
+        lines: [
+          [t("admin.mqtt.user"), login.username],
+          [t("admin.mqtt.password"), login.secret],
+          [t("admin.mqtt.topic"), `/messenger/${login.username}`],
+        ],
+        hint: `${t("admin.secret.hint")}${login.replaced ? ` ${t("admin.secret.replaced")}` : ""}`,
+      });
+    } catch (error) {
+      setFailed(reason(error));
+    }
+  };
   const add = async (event: Event): Promise<void> => {
     event.preventDefault();
     const data = new FormData(form.current!);
     const field = (name: string): string => String(data.get(name) ?? "").trim();
-    if (await put(field("id").toUpperCase(), field("name"), field("vehicle"))) form.current?.reset();
+    const id = field("id").toUpperCase();
+    if (!(await put(id, field("name"), field("vehicle")))) return;
+    form.current?.reset();
+    await draw(id);
   };
 
   return (
@@ -57,7 +86,9 @@ export function DevicesAdmin(): JSX.Element {
             {t("admin.add")}
           </button>
         </form>
+        <p class="card-hint">{t("admin.device.hint")}</p>
         {failed && <Failure text={failed} />}
+        {drawn && <Secret shown={drawn} close={() => setDrawn(null)} />}
       </section>
       <input
         type="search"
@@ -76,15 +107,21 @@ export function DevicesAdmin(): JSX.Element {
                 <th scope="col">{t("admin.name")}</th>
                 <th scope="col">{t("admin.vehicle")}</th>
                 <th scope="col">{t("admin.groups")}</th>
+                <th scope="col">
+                  <span class="hidden">{t("admin.actions")}</span>
+                </th>
               </tr>
             </thead>
             <tbody>
               {units.slice(0, MOST_SHOWN).map((unit) => (
-                <Row key={unit.id} unit={unit} put={put} />
+                <Row key={unit.id} unit={unit} put={put} draw={draw} />
               ))}
             </tbody>
           </table>
         </div>
+      )}
+      {units.length > MOST_SHOWN && (
+        <p class="none">{t("admin.devices.more", { shown: MOST_SHOWN, total: format.count(units.length) })}</p>
       )}
     </>
   );
@@ -94,8 +131,9 @@ export function DevicesAdmin(): JSX.Element {
 function Row(props: {
   unit: Unit;
   put: (id: string, name: string, vehicle: string) => Promise<boolean>;
+  draw: (id: string) => Promise<void>;
 }): JSX.Element {
-  const { unit, put } = props;
+  const { unit, put, draw } = props;
   const name = unit.name === unit.id ? "" : unit.name;
   const vehicle = unit.vehicle ?? "";
   return (
@@ -111,6 +149,7 @@ function Row(props: {
       <td>
         <input
           aria-label={`${t("admin.name")} ${unit.id}`}
+          placeholder={t("admin.name.none")}
           defaultValue={name}
           maxLength={100}
           onChange={(event) => void put(unit.id, event.currentTarget.value, vehicle)}
@@ -119,12 +158,25 @@ function Row(props: {
       <td>
         <input
           aria-label={`${t("admin.vehicle")} ${unit.id}`}
+          placeholder={t("admin.vehicle.none")}
           defaultValue={vehicle}
           maxLength={100}
           onChange={(event) => void put(unit.id, name, event.currentTarget.value)}
         />
       </td>
       <td>{unit.groups.join(", ")}</td>
+      <td class="number">
+        <button
+          type="button"
+          class="button small"
+          aria-label={`${t("admin.secret.new")} ${unit.id}`}
+          onClick={() => {
+            if (confirm(t("admin.secret.confirm", { name: unit.name }))) void draw(unit.id);
+          }}
+        >
+          {t("admin.secret.new")}
+        </button>
+      </td>
     </tr>
   );
 }

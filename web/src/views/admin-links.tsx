@@ -9,6 +9,7 @@ import { t } from "../text/language";
 import { Empty, Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
+import { Secret } from "../ui/secret";
 
 interface Link {
   id: number;
@@ -23,6 +24,8 @@ interface KindOfLink {
   list: "shares" | "tokens";
   id: "share_id" | "token_id";
   make: "admin.share.new" | "admin.token.new";
+  shows: "admin.share" | "admin.token";
+  about: "admin.share.about" | "admin.token.about";
   /** What is shown once. */
   secret: (made: { url?: string; token?: string }) => string;
   extra: object;
@@ -35,6 +38,8 @@ const SHARES: KindOfLink = {
   list: "shares",
   id: "share_id",
   make: "admin.share.new",
+  shows: "admin.share",
+  about: "admin.share.about",
   secret: ({ url }) => `${location.origin}${url ?? ""}`,
   extra: {},
 };
@@ -43,6 +48,8 @@ const TOKENS: KindOfLink = {
   list: "tokens",
   id: "token_id",
   make: "admin.token.new",
+  shows: "admin.token",
+  about: "admin.token.about",
   secret: ({ token }) => token ?? "",
   extra: { scopes: ["read", "stream"] },
 };
@@ -71,7 +78,7 @@ function Links({ kind }: { kind: KindOfLink }): JSX.Element {
       {failed && <Failure text={failed} />}
       {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
       {loaded.state === "loading" && !loaded.value && <Spinner />}
-      {loaded.value?.length === 0 && <Empty title={t("admin.none")} />}
+      {loaded.value?.length === 0 && <Empty title={t("admin.none")} hint={t(kind.about)} />}
       {loaded.value && loaded.value.length > 0 && (
         <div class="table-scroll" tabIndex={0} role="region" aria-label={t(`admin.${kind.list}`)}>
           <table>
@@ -187,28 +194,9 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: () => void }): JSX.El
         </button>
       </form>
       {failed && <Failure text={failed} />}
-      {secret && <Secret text={secret} />}
+      {secret && (
+        <Secret shown={{ title: t("admin.secret"), lines: [[t(kind.shows), secret]] }} close={() => setSecret(null)} />
+      )}
     </section>
-  );
-}
-
-/** Shown once. */
-function Secret({ text }: { text: string }): JSX.Element {
-  const [copied, setCopied] = useState(false);
-  return (
-    <div class="secret" role="status">
-      <p>
-        <strong>{t("admin.secret")}</strong>
-      </p>
-      <code>{text}</code>
-      <p class="unit-sub">{t("admin.secret.hint")}</p>
-      <button
-        type="button"
-        class="button small"
-        onClick={() => void navigator.clipboard.writeText(text).then(() => setCopied(true))}
-      >
-        {t(copied ? "admin.copied" : "admin.copy")}
-      </button>
-    </div>
   );
 }

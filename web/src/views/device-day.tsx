@@ -11,7 +11,7 @@ import { boundsOf } from "../map/bounds";
 import { markerName } from "../map/icons";
 import { fleetMap } from "../state/app";
 import { useCell } from "../state/cell";
-import { linesOf, momentAt, thinned, trackOf } from "../state/track";
+import { charted, linesOf, momentAt, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -90,21 +90,20 @@ function DayOf({ id, range, day }: { id: string; range: Range; day: Day }): JSX.
 function Charts({ rows, onCursor }: { rows: Row[]; onCursor: (ms: number | null) => void }): JSX.Element {
   const [moment, setMoment] = useState<Row | null>(null);
   const [times, series, byTime] = useMemo(() => {
-    const some = thinned(rows, CHART_POINTS);
-    const seconds = some.map((row) => Date.parse(row.recorded_at) / 1000);
+    const { times: seconds, values: some } = charted(rows, (row) => Date.parse(row.recorded_at), CHART_POINTS);
     const made: Series[] = [
       {
         label: t("device.speed"),
         colour: "--accent",
         fill: true,
         unit: "km/h",
-        values: some.map((row) => (row.gps_fix ? row.speed_kmh : null)),
+        values: some.map((row) => (row?.gps_fix ? row.speed_kmh : null)),
       },
       {
         label: t("device.odometer"),
         colour: "--late-dot",
         unit: "km",
-        values: some.map((row) => row.odometer_m / 1000),
+        values: some.map((row) => (row ? row.odometer_m / 1000 : null)),
       },
     ];
     return [seconds, made, new Map(some.map((row, index) => [seconds[index]! * 1000, row]))];

@@ -5,6 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { location as locationOf } from "../api/client";
 import type { Location, Status } from "../api/types";
+import { markerOf } from "../map/fleet-map";
 import { fleetMap, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import type { Unit } from "../state/fleet";
@@ -77,14 +78,22 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
   const status: Status = unit?.status ?? location.status;
   const ignition = unit?.ignition ?? location.ignition;
   const fix = unit?.gpsFix ?? location.gps_fix;
+  const speedKmh = unit?.speedKmh ?? location.speed_kmh;
+  const directionDeg = unit?.directionDeg ?? location.direction_deg;
   const seenMs = unit?.seenMs ?? ms(location.seen_at);
 
   useEffect(() => {
     if (!map || latitude === null || longitude === null) return;
     map.showFleet(true);
-    map.setFocus({ longitude, latitude });
-  }, [map, latitude, longitude]);
-  useEffect(() => () => fleetMap.value?.setFocus(null), []);
+    map.setFocus({ longitude, latitude, ...markerOf({ status, speedKmh, directionDeg }) });
+  }, [map, latitude, longitude, status, speedKmh, directionDeg]);
+  useEffect(() => {
+    map?.dimFleet(true);
+    return () => {
+      fleetMap.value?.dimFleet(false);
+      fleetMap.value?.setFocus(null);
+    };
+  }, [map]);
 
   return (
     <section aria-label={t("device.position")}>
@@ -96,9 +105,9 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
       </p>
       <dl class="facts">
         <Card name={t("device.speed")}>
-          <span class="big">{format.speed(unit?.speedKmh ?? location.speed_kmh)}</span>
+          <span class="big">{format.speed(speedKmh)}</span>
         </Card>
-        <Card name={t("device.heading")}>{format.heading(unit?.directionDeg ?? location.direction_deg)}</Card>
+        <Card name={t("device.heading")}>{format.heading(directionDeg)}</Card>
         <Card name={t("device.ignition")}>
           {ignition === null ? format.NOTHING : t(ignition ? "device.ignition.on" : "device.ignition.off")}
         </Card>

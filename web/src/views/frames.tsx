@@ -11,6 +11,7 @@ import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Failure, Spinner, Time, useLoad } from "../ui/basics";
+import { FrameBytes } from "./frame-bytes";
 
 const MOST = 20;
 
@@ -50,44 +51,64 @@ export function Frames({ id }: { id: string }): JSX.Element {
   );
 }
 
+/** Administrators see the bytes and their fate; others what was made of them. */
 function Fields({ row }: { row: Row }): JSX.Element {
+  return <div class="fields">{isAdmin() ? <Fate row={row} /> : <Values row={row} />}</div>;
+}
+
+function Values({ row }: { row: Row }): JSX.Element {
+  const lines: [Key, string][] = [
+    ["decode.recorded", format.dateTime(Date.parse(row.recorded_at))],
+    ["device.received", format.dateTime(Date.parse(row.received_at))],
+    ["decode.latitude", row.latitude === null ? format.NOTHING : `${row.latitude.toFixed(6)}°`],
+    ["decode.longitude", row.longitude === null ? format.NOTHING : `${row.longitude.toFixed(6)}°`],
+    ["decode.speed", format.speed(row.speed_kmh)],
+    ["decode.direction", format.heading(row.direction_deg)],
+    ["decode.odometer", `${format.count(row.odometer_m)} m`],
+    ["decode.hours", `${format.count(row.hour_meter_min)} min`],
+    ["device.ignition", t(row.ignition ? "device.ignition.on" : "device.ignition.off")],
+    ["device.fix", t(row.gps_fix ? "device.fix.yes" : "device.fix.no")],
+  ];
   return (
-    <div class="fields">
-      <table>
-        <caption class="hidden">{t("frame.fields")}</caption>
-        <tbody>
-          {Object.entries(row).map(([name, value]) => (
-            <tr key={name}>
-              <th scope="row">
-                <code>{name}</code>
-              </th>
-              <td>
-                <code>{String(value)}</code>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {isAdmin() && <Fate row={row} />}
-    </div>
+    <table>
+      <caption class="hidden">{t("frame.fields")}</caption>
+      <tbody>
+        {lines.map(([name, text]) => (
+          <tr key={name}>
+            <th scope="row">{t(name)}</th>
+            <td>{text}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
 function Fate({ row }: { row: Row }): JSX.Element {
-  const [loaded] = useLoad<Found>(row.recorded_at, (signal) =>
+  const [loaded, again] = useLoad<Found>(row.recorded_at, (signal) =>
     lookUp(row.device_id, row.recorded_at, signal),
   );
+  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
   if (loaded.state !== "done") return <Spinner />;
   const { outcome, rows } = loaded.value;
+  // Two frames of one second are told apart by their arrival.
+  const found = rows.find((one) => one.received_at === row.received_at) ?? rows[0];
   return (
-    <p class="fate">
-      {t("frame.look")}: <strong>{t(`outcome.${outcome}` as Key)}</strong>
-      {rows.map((found) => (
-        <span key={found.frame_hash}>
-          {t("frame.hash")} <code>{found.frame_hash}</code> · {t("frame.again")}{" "}
-          {format.count(found.duplicates)}
+    <>
+      {found?.frame ? <FrameBytes hex={found.frame} /> : <Values row={row} />}
+      <p class="fate">
+        <span>
+          {t("frame.look")}: <strong>{t(`outcome.${outcome}` as Key)}</strong>
         </span>
-      ))}
-    </p>
+        <span>
+          {t("device.received")} <Time ms={Date.parse(row.received_at)} />
+        </span>
+        {found && (
+          <span>
+            {t("frame.hash")} <code>{found.frame_hash}</code> · {t("frame.again", { count: format.count(found.duplicates) })}
+          </span>
+        )}
+      </p>
+    </>
   );
 }

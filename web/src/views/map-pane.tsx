@@ -6,14 +6,73 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { boundsOf } from "../map/bounds";
 import { FleetMap } from "../map/fleet-map";
+import { chosenTiles } from "../map/tiles";
 import { dark, fleetMap, go, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
-import { type Filter, type Unit, matches } from "../state/fleet";
+import { type Filter, STATUSES, type Unit, matches } from "../state/fleet";
 import { live } from "../state/live";
 import { formatCamera, parseCamera } from "../state/route";
 import { language, t } from "../text/language";
+import { StatusDot } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { filterOf } from "./filters";
+
+/** What the marks mean, for those who ask. */
+function Legend({ route: hasRoute }: { route: boolean }): JSX.Element {
+  return (
+    <details class="legend">
+      <summary>{t("legend.title")}</summary>
+      <ul>
+        <li>
+          <Mark path="M10 2 16 17Q10 13.5 4 17Z" />
+          {t("legend.moving")}
+        </li>
+        <li>
+          <Mark path="M10 4.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11Z" />
+          {t("legend.standing")}
+        </li>
+        {STATUSES.map((status) => (
+          <li key={status}>
+            <span class="legend-mark">
+              <StatusDot status={status} />
+            </span>
+            {t(`status.${status}`)}
+          </li>
+        ))}
+        {!hasRoute && (
+          <li>
+            <span class="legend-cluster">7</span>
+            {t("legend.cluster")}
+          </li>
+        )}
+        {hasRoute && (
+          <>
+            <li>
+              <span class="legend-line" />
+              {t("legend.route")}
+            </li>
+            <li>
+              <span class="legend-line is-silent" />
+              {t("legend.silent")}
+            </li>
+            <li>
+              <span class="legend-stop" />
+              {t("legend.stop")}
+            </li>
+          </>
+        )}
+      </ul>
+    </details>
+  );
+}
+
+function Mark({ path }: { path: string }): JSX.Element {
+  return (
+    <svg class="legend-mark" viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
+      <path d={path} fill="currentColor" />
+    </svg>
+  );
+}
 
 function fitAll(map: FleetMap, animate: boolean): void {
   const source = live.value;
@@ -27,6 +86,7 @@ function fitAll(map: FleetMap, animate: boolean): void {
 export function MapPane(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const [missing, setMissing] = useState(false);
+  const [credit, setCredit] = useState("");
   const map = useCell(fleetMap);
   const isDark = useCell(dark);
   const source = useCell(live);
@@ -38,12 +98,15 @@ export function MapPane(): JSX.Element {
     let gone = false;
     void (async () => {
       try {
-        if (!box.current) return;
+        const tiles = await chosenTiles();
+        if (!box.current || gone) return;
+        setCredit(tiles?.credit ?? "");
         made = await FleetMap.create(box.current, {
           dark: dark.value,
           camera: parseCamera(route.value.query.map),
           language: language(),
           label: t("map.label"),
+          tiles,
           events: {
             device: (id) => go({ view: "device", device: id, query: {} }),
             camera: (camera) => {
@@ -115,7 +178,8 @@ export function MapPane(): JSX.Element {
           </button>
         )}
       </div>
-      <p class="map-credit">{t("map.credit")}</p>
+      <Legend route={now.view !== "fleet"} />
+      <p class="map-credit">{[credit, t("map.credit")].filter(Boolean).join(" · ")}</p>
     </section>
   );
 }

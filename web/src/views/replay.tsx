@@ -12,7 +12,7 @@ import { fleetMap, go, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { useLive } from "../state/live";
 import { rangeOf } from "../state/ranges";
-import { type Moment, type Point, advance, momentAt, splitAt, thinned, trackOf } from "../state/track";
+import { type Moment, type Point, advance, charted, momentAt, splitAt, trackOf } from "../state/track";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, Spinner, Time, useLoad } from "../ui/basics";
@@ -229,7 +229,7 @@ function Player({ recorded }: { recorded: Recorded }): JSX.Element {
           {t("replay.follow")}
         </button>
       </div>
-      <SpeedChart track={track} />
+      <SpeedChart track={track} ms={ms} onPick={seek} />
       <ul class="stops-list">
         {recorded.stops.map((stop) => (
           <li key={stop.start}>
@@ -257,21 +257,30 @@ function Readout({ moment, stop }: { moment: Moment | null; stop: Stop | undefin
   );
 }
 
-function SpeedChart({ track }: { track: Point[] }): JSX.Element {
+function SpeedChart(props: { track: Point[]; ms: number; onPick: (ms: number) => void }): JSX.Element {
+  const { track } = props;
   const [times, series] = useMemo(() => {
-    const some = thinned(track, CHART_POINTS);
+    const { times: seconds, values: some } = charted(track, (point) => point.ms, CHART_POINTS);
     const made: Series[] = [
       {
         label: t("device.speed"),
         colour: "--accent",
         fill: true,
         unit: "km/h",
-        values: some.map((point) => point.speedKmh),
+        values: some.map((point) => point?.speedKmh ?? null),
       },
     ];
-    return [some.map((point) => point.ms / 1000), made];
+    return [seconds, made];
   }, [track]);
   return (
-    <Chart times={times} series={series} height={110} label={t("device.speed")} format={(value) => String(value)} />
+    <Chart
+      times={times}
+      series={series}
+      height={110}
+      label={t("device.speed")}
+      format={(value) => String(value)}
+      markMs={props.ms}
+      onPick={props.onPick}
+    />
   );
 }

@@ -43,10 +43,11 @@ export class Node {
     private readonly admin: number,
   ) {}
 
-  static async start(): Promise<Node> {
+  /** `args` hold until it is run again with others. */
+  static async start(args: readonly string[] = []): Promise<Node> {
     const folder = mkdtempSync(join(tmpdir(), "nemeses-page-"));
     const node = new Node(folder, await freePort(), await freePort(), await freePort());
-    await node.run();
+    await node.run(args);
     return node;
   }
 
@@ -55,11 +56,11 @@ export class Node {
   }
 
   /** Starts it, or starts it again where it was. */
-  async run(): Promise<void> {
+  async run(more: readonly string[] = []): Promise<void> {
     const log = openSync(join(this.folder, "node.log"), "a");
     const at = (port: number): string => `127.0.0.1:${port}`;
     const args = ["up", "--data-dir", join(this.folder, "data"), "--mqtt-listen", at(this.mqtt)];
-    args.push("--http-listen", at(this.http), "--admin-listen", at(this.admin));
+    args.push("--http-listen", at(this.http), "--admin-listen", at(this.admin), ...more);
     const child = spawn(PROGRAM, args, { stdio: ["ignore", log, log] });
     closeSync(log);
     this.child = child;

@@ -66,3 +66,19 @@ describe("formats", () => {
     expect(format.utc(null)).toBe("");
   });
 });
+
+describe("figures of the system", () => {
+  it("have units", () => {
+    expect(format.bytes(0)).toBe("0 B");
+    expect(format.bytes(1023)).toBe("1,023 B");
+    expect(format.bytes(1536)).toBe("1.5 KiB");
+    expect(format.bytes(73_400_320)).toBe("70.0 MiB");
+    expect(format.perSecond(null)).toBe("–");
+    expect(format.perSecond(0)).toBe("0/s");
+    expect(format.perSecond(4.24)).toBe("4.2/s");
+    expect(format.perSecond(1250)).toBe("1,250/s");
+    expect(format.shortTime(0.0042)).toBe("4 ms");
+    expect(format.shortTime(1.26)).toBe("1.3 s");
+    expect(format.shortTime(200)).toBe("3 min");
+  });
+});

@@ -4,11 +4,11 @@ import type { Row } from "../../src/api/types";
 import {
   SILENT_MS,
   advance,
+  charted,
   indexAt,
   linesOf,
   momentAt,
   splitAt,
-  thinned,
   trackOf,
   turned,
 } from "../../src/state/track";
@@ -82,13 +82,26 @@ describe("replaying", () => {
   });
 });
 
-describe("thinning", () => {
-  it("keeps both ends and the order", () => {
-    const values = Array.from({ length: 1000 }, (_, index) => index);
-    const some = thinned(values, 10);
-    expect(some).toHaveLength(10);
-    expect([some[0], some[9]]).toEqual([0, 999]);
-    expect([...some].sort((a, b) => a - b)).toEqual(some);
-    expect(thinned([1, 2], 10)).toEqual([1, 2]);
+describe("what a chart draws", () => {
+  const ms = (value: number): number => value;
+  it("thins and keeps both ends", () => {
+    const values = Array.from({ length: 1000 }, (_, index) => index * 1000);
+    const { times, values: drawn } = charted(values, ms, 100);
+    expect(drawn).toHaveLength(101);
+    expect([times[0], times.at(-1)]).toEqual([0, 999]);
+    expect([...times].sort((a, b) => a - b)).toEqual(times);
   });
+
+  it("has a gap where nothing was heard", () => {
+    const later = 10_000 + SILENT_MS + 1;
+    expect(charted([0, 10_000, later, later + 1000], ms, 900).values).toEqual([
+      0,
+      10_000,
+      null,
+      later,
+      later + 1000,
+    ]);
+  });
+
+  it("of nothing is nothing", () => expect(charted([], ms, 10).times).toEqual([]));
 });

@@ -55,6 +55,10 @@ impl Site {
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
+            letters: database.dead_letters(),
+            second_chance: None,
+            logins: database.logins(),
+            retention: database.retention(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
         Self { live, users, clock, served, _dir: dir }

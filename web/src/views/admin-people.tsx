@@ -1,0 +1,310 @@
+// Accounts, for administrators: make one, choose its role, say which devices and
+// groups a viewer sees, draw a new password, switch it off.
+
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+
+import { change, get } from "../api/client";
+import type { Me, Role } from "../api/types";
+import { session } from "../state/app";
+import { useCell } from "../state/cell";
+import { useLive } from "../state/live";
+import type { Key } from "../text/en";
+import { t } from "../text/language";
+import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { DevicePicker } from "../ui/device-picker";
+import { Icon } from "../ui/icons";
+import { Secret, type Shown } from "../ui/secret";
+
+interface Person extends Me {
+  disabled: boolean;
+  created_at: string;
+}
+
+interface Granted extends Person {
+  device_ids: string[];
+  group_ids: number[];
+}
+
+interface Drawn {
+  user_id: number;
+  email: string;
+  password: string;
+}
+
+interface Group {
+  group_id: number;
+  name: string;
+}
+
+const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
+
+async function people(signal: AbortSignal): Promise<Person[]> {
+  const all: Person[] = [];
+  let after: number | null = null;
+  do {
+    const page: { users: Person[]; next_after: number | null } = await get(
+      "/api/v1/users/",
+      { limit: 1000, after },
+      signal,
+    );
+    all.push(...page.users);
+    after = page.next_after;
+  } while (after !== null);
+  return all;
+}
+
+export function PeopleAdmin(): JSX.Element {
+  const who = useCell(session);
+  const [loaded, again] = useLoad("people", people);
+  const [failed, setFailed] = useState<string | null>(null);
+  const [drawn, setDrawn] = useState<Shown | null>(null);
+  const [open, setOpen] = useState<number | null>(null);
+  const own = who.state === "in" ? who.me.user_id : null;
+
+  const act = async <T,>(work: () => Promise<T>): Promise<T | null> => {
+    setFailed(null);
+    try {
+      const done = await work();
+      again();
+      return done;
+    } catch (error) {
+      setFailed(reason(error));
+      return null;
+    }
+  };
+  const show = (made: Drawn | null): void => {
+    if (!made) return;
+    setDrawn({
+      title: t("admin.password"),
+      lines: [
+        [t("admin.email"), made.email],
+        [t("sign.password"), made.password],
+      ],
+    });
+  };
+
+  return (
+    <>
+      <NewPerson make={async (wish) => show(await act(() => change<Drawn>("POST", "/api/v1/users/", wish)))} />
+      {drawn && <Secret shown={drawn} close={() => setDrawn(null)} />}
+      {failed && <Failure text={failed} />}
+      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
+      {loaded.state === "loading" && !loaded.value && <Spinner />}
+      {loaded.value && (
+        <div class="table-scroll" tabIndex={0} role="region" aria-label={t("admin.people")}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t("admin.name")}</th>
+                <th scope="col">{t("admin.role")}</th>
+                <th scope="col">{t("admin.created")}</th>
+                <th scope="col">{t("admin.sees")}</th>
+                <th scope="col">
+                  <span class="hidden">{t("admin.actions")}</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {loaded.value.map((person) => (
+                <Row
+                  key={person.user_id}
+                  person={person}
+                  isOwn={person.user_id === own}
+                  open={open === person.user_id}
+                  toggle={() => setOpen(open === person.user_id ? null : person.user_id)}
+                  act={act}
+                  show={show}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+function NewPerson({ make }: { make: (wish: object) => Promise<void> }): JSX.Element {
+  const form = useRef<HTMLFormElement>(null);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    const data = new FormData(form.current!);
+    await make({ name: data.get("name"), email: data.get("email"), role: data.get("role") });
+    form.current?.reset();
+  };
+  return (
+    <section class="card">
+      <h2>{t("admin.person.add")}</h2>
+      <form class="form-row" ref={form} onSubmit={(event) => void submit(event)}>
+        <label class="field grow">
+          <span>{t("admin.name")}</span>
+          <input name="name" required maxLength={100} autocomplete="off" />
+        </label>
+        <label class="field grow">
+          <span>{t("admin.email")}</span>
+          <input name="email" type="email" required autocomplete="off" />
+        </label>
+        <label class="field">
+          <span>{t("admin.role")}</span>
+          <select name="role">
+            {ROLES.map((role) => (
+              <option key={role} value={role}>
+                {t(`role.${role}` as Key)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="submit" class="button primary">
+          {t("admin.add")}
+        </button>
+      </form>
+      <p class="card-hint">{t("admin.person.hint")}</p>
+    </section>
+  );
+}
+
+interface RowProps {
+  person: Person;
+  isOwn: boolean;
+  open: boolean;
+  toggle: () => void;
+  act: <T>(work: () => Promise<T>) => Promise<T | null>;
+  show: (drawn: Drawn | null) => void;
+}
+
+function Row({ person, isOwn, open, toggle, act, show }: RowProps): JSX.Element {
+  const path = `/api/v1/users/${person.user_id}`;
+  return (
+    <>
+      <tr class={person.disabled ? "is-off" : ""}>
+        <td>
+          <strong>{person.name}</strong> {isOwn && <span class="tag">{t("admin.you")}</span>}
+          {person.disabled && <span class="tag is-off">{t("admin.disabled")}</span>}
+          <span class="unit-sub cell-sub">{person.email}</span>
+        </td>
+        <td>
+          <select
+            aria-label={`${t("admin.role")} ${person.name}`}
+            value={person.role}
+            disabled={isOwn}
+            onChange={(event) => void act(() => change("PATCH", path, { role: event.currentTarget.value }))}
+          >
+            {ROLES.map((role) => (
+              <option key={role} value={role}>
+                {t(`role.${role}` as Key)}
+              </option>
+            ))}
+          </select>
+        </td>
+        <td>
+          <Time ms={Date.parse(person.created_at)} as="day" />
+        </td>
+        <td>
+          {person.role === "viewer" ? (
+            <button type="button" class="button small" aria-expanded={open} onClick={toggle}>
+              {t("admin.grants")}
+            </button>
+          ) : (
+            <span class="unit-sub">{t("admin.sees.all")}</span>
+          )}
+        </td>
+        <td class="number">
+          {!isOwn && (
+            <span class="row-actions">
+              <button
+                type="button"
+                class="button small"
+                onClick={() => {
+                  if (confirm(t("admin.reset.confirm", { name: person.name }))) {
+                    void act(() => change<Drawn>("POST", `${path}/reset`)).then(show);
+                  }
+                }}
+              >
+                {t("admin.reset")}
+              </button>
+              <button
+                type="button"
+                class={person.disabled ? "button small" : "button small danger"}
+                onClick={() => void act(() => change("PATCH", path, { disabled: !person.disabled }))}
+              >
+                {t(person.disabled ? "admin.enable" : "admin.disable")}
+              </button>
+            </span>
+          )}
+        </td>
+      </tr>
+      {open && person.role === "viewer" && (
+        <tr class="row-more">
+          <td colSpan={5}>
+            <Grants path={path} />
+          </td>
+        </tr>
+      )}
+    </>
+  );
+}
+
+function Grants({ path }: { path: string }): JSX.Element {
+  const source = useLive();
+  const [failed, setFailed] = useState<string | null>(null);
+  const [loaded, again] = useLoad(path, async (signal) => {
+    const [person, { groups }] = await Promise.all([
+      get<Granted>(path, {}, signal),
+      get<{ groups: Group[] }>("/api/v1/groups/", {}, signal),
+    ]);
+    return { person, groups };
+  });
+  const act = async (method: "PUT" | "DELETE", what: string): Promise<void> => {
+    setFailed(null);
+    try {
+      await change(method, `${path}/${what}`);
+      again();
+    } catch (error) {
+      setFailed(reason(error));
+    }
+  };
+  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
+  if (!loaded.value) return <Spinner />;
+  const { person, groups } = loaded.value;
+  return (
+    <div class="grants">
+      <div class="field">
+        <span>{t("admin.devices")}</span>
+        <DevicePicker label={t("report.pick")} onPick={({ id }) => void act("PUT", `devices/${id}`)} />
+        <div class="chosen">
+          {person.device_ids.length === 0 && <small>{t("admin.grants.none")}</small>}
+          {person.device_ids.map((id) => (
+            <span class="tag" key={id}>
+              {source?.fleet.units.get(id)?.name ?? id}
+              <button
+                type="button"
+                aria-label={t("report.remove", { name: id })}
+                onClick={() => void act("DELETE", `devices/${id}`)}
+              >
+                <Icon name="close" size={12} />
+              </button>
+            </span>
+          ))}
+        </div>
+      </div>
+      <fieldset class="field">
+        <legend>{t("admin.groups")}</legend>
+        {groups.length === 0 && <small>{t("admin.groups.none")}</small>}
+        {groups.map(({ group_id, name }) => (
+          <label class="check" key={group_id}>
+            <input
+              type="checkbox"
+              checked={person.group_ids.includes(group_id)}
+              onChange={(event) =>
+                void act(event.currentTarget.checked ? "PUT" : "DELETE", `groups/${group_id}/`)
+              }
+            />
+            {name}
+          </label>
+        ))}
+      </fieldset>
+      {failed && <Failure text={failed} />}
+    </div>
+  );
+}

@@ -1,0 +1,165 @@
+// What could not be stored and why, with a second chance for each.
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+
+import { change, get } from "../api/client";
+import type { Letter } from "../api/history";
+import type { Key } from "../text/en";
+import * as format from "../text/format";
+import { t } from "../text/language";
+import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { Icon } from "../ui/icons";
+
+interface Page {
+  dead_letters: Letter[];
+  next_cursor: string | null;
+}
+
+interface Retried {
+  outcome: "resolved" | "still_dead" | "wrong_identity" | "wrong_topic";
+  stored: number;
+  duplicates: number;
+  pings: number;
+  new_dead_letters: number;
+}
+
+const MOST = 20;
+const SHOWN_DIGITS = 48;
+
+function said(retried: Retried): string {
+  if (retried.outcome !== "resolved") return t(`retry.${retried.outcome}` as Key);
+  return t("retry.resolved", {
+    stored: format.count(retried.stored),
+    again: format.count(retried.duplicates),
+    pings: format.count(retried.pings),
+  });
+}
+
+export function LettersCard(): JSX.Element {
+  const [pages, setPages] = useState<string[]>([]);
+  const cursor = pages.at(-1) ?? null;
+  const [loaded, again] = useLoad<Page>(`letters${cursor}`, (signal) =>
+    get<Page>("/api/v1/dead-letters/", { limit: MOST, cursor }, signal),
+  );
+  const [failed, setFailed] = useState<string | null>(null);
+  const [told, setTold] = useState<string | null>(null);
+  const [busy, setBusy] = useState<number | null>(null);
+  const retry = async (letter: Letter): Promise<void> => {
+    setBusy(letter.id);
+    setFailed(null);
+    try {
+      const retried = await change<Retried>("POST", `/api/v1/dead-letters/${letter.id}/retry`);
+      setTold(t("retry.told", { id: letter.id, outcome: said(retried) }));
+      again();
+    } catch (error) {
+      setFailed(reason(error));
+    }
+    setBusy(null);
+  };
+  const letters = loaded.value?.dead_letters;
+  return (
+    <section class="card">
+      <div class="card-head">
+        <h2>{t("system.dead")}</h2>
+        <button type="button" class="button small quiet" onClick={again}>
+          {t("common.refresh")}
+        </button>
+      </div>
+      {told && (
+        <p class="told" role="status">
+          {told}
+        </p>
+      )}
+      {failed && <Failure text={failed} />}
+      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
+      {loaded.state === "loading" && !letters && <Spinner />}
+      {letters?.length === 0 && (
+        <p class="verdict">
+          <Icon name="check" />
+          {t("system.dead.none")}
+        </p>
+      )}
+      {letters && letters.length > 0 && <Letters letters={letters} busy={busy} retry={(one) => void retry(one)} />}
+      {(loaded.value?.next_cursor || pages.length > 0) && (
+        <div class="pager">
+          <button
+            type="button"
+            class="button small"
+            disabled={pages.length === 0}
+            onClick={() => setPages(pages.slice(0, -1))}
+          >
+            {t("common.newer")}
+          </button>
+          <button
+            type="button"
+            class="button small"
+            disabled={!loaded.value?.next_cursor}
+            onClick={() => loaded.value?.next_cursor && setPages([...pages, loaded.value.next_cursor])}
+          >
+            {t("common.older")}
+          </button>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Letters(props: {
+  letters: Letter[];
+  busy: number | null;
+  retry: (letter: Letter) => void;
+}): JSX.Element {
+  return (
+    <div class="table-scroll" tabIndex={0} role="region" aria-label={t("system.dead")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("device.received")}</th>
+            <th scope="col">{t("col.reason")}</th>
+            <th scope="col">{t("col.device")}</th>
+            <th scope="col">{t("col.topic")}</th>
+            <th scope="col">{t("col.bytes")}</th>
+            <th scope="col">
+              <span class="hidden">{t("system.dead.retry")}</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {props.letters.map((letter) => (
+            <tr key={letter.id}>
+              <td>
+                <Time ms={Date.parse(letter.received_at)} />
+              </td>
+              <td>
+                <strong>{letter.reason}</strong>
+              </td>
+              <td>{letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}</td>
+              <td>
+                <code>{letter.topic}</code>
+              </td>
+              <td>
+                <code title={letter.bytes}>
+                  {letter.bytes.slice(0, SHOWN_DIGITS)}
+                  {letter.length * 2 > SHOWN_DIGITS && "…"}
+                </code>
+                <span class="unit-sub cell-sub">{t("system.dead.bytes", { count: format.count(letter.length) })}</span>
+              </td>
+              <td class="number">
+                <button
+                  type="button"
+                  class="button small"
+                  aria-label={`${t("system.dead.retry")} ${letter.id}`}
+                  disabled={props.busy === letter.id}
+                  onClick={() => props.retry(letter)}
+                >
+                  {t("system.dead.retry")}
+                </button>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

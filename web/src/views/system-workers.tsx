@@ -1,0 +1,153 @@
+// Who works, and how fast: what each process tells of itself every few seconds,
+// and the rates that follow from two tellings.
+
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+import { get } from "../api/client";
+import {
+  IN,
+  PARSED,
+  REQUESTS,
+  STORED,
+  type Telling,
+  type Worker,
+  kept,
+  mostOf,
+  rate,
+  sumOf,
+  total,
+} from "../state/workers";
+import type { Key } from "../text/en";
+import * as format from "../text/format";
+import { t } from "../text/language";
+import { Ago, Failure, Spinner, Time, reason } from "../ui/basics";
+
+/** Processes tell every 5 s; asking twice as often shows each telling soon. */
+const ASK_EVERY_MS = 2500;
+/** More waits than a moment's queue. */
+const LATE_AFTER_S = 5;
+
+function useTellings(): { tellings: Telling[]; failed: string | null } {
+  const [tellings, setTellings] = useState<Telling[]>([]);
+  const [failed, setFailed] = useState<string | null>(null);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = async (): Promise<void> => {
+      try {
+        if (!document.hidden) {
+          const { workers } = await get<{ workers: Worker[] }>("/api/v1/workers/", {}, abort.signal);
+          setTellings((before) => kept(before, { atMs: Date.now(), workers }));
+          setFailed(null);
+        }
+      } catch (error) {
+        if (!abort.signal.aborted) setFailed(reason(error));
+      }
+      if (!abort.signal.aborted) timer = setTimeout(() => void ask(), ASK_EVERY_MS);
+    };
+    void ask();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, []);
+  return { tellings, failed };
+}
+
+export function WorkersCards(): JSX.Element {
+  const { tellings, failed } = useTellings();
+  const workers = tellings.at(-1)?.workers;
+  if (!workers) return failed ? <Failure text={failed} /> : <Spinner />;
+  return (
+    <>
+      {failed && <Failure text={failed} />}
+      <Tiles tellings={tellings} workers={workers} />
+      <section class="card">
+        <h2>{t("system.workers")}</h2>
+        <Table tellings={tellings} workers={workers} />
+      </section>
+    </>
+  );
+}
+
+function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
+  const all = (names: readonly string[]) => total(tellings, (name) => rate(tellings, name, names));
+  const oldest = mostOf(workers, "oldest_unstored_s");
+  const tiles: { name: Key; text: string; bad?: boolean }[] = [
+    { name: "system.in", text: format.perSecond(all(IN)) },
+    { name: "system.stored", text: format.perSecond(all(STORED)) },
+    { name: "system.queued", text: format.maybeCount(sumOf(workers, "queued_rows")) },
+    {
+      name: "system.oldest",
+      text: oldest === null ? format.NOTHING : format.shortTime(oldest),
+      bad: (oldest ?? 0) > LATE_AFTER_S,
+    },
+    { name: "system.connections", text: format.maybeCount(sumOf(workers, "connections")) },
+    { name: "system.viewers", text: format.maybeCount(sumOf(workers, "stream_clients")) },
+  ];
+  return (
+    <dl class="tiles">
+      {tiles.map(({ name, text, bad }) => (
+        <div key={name} class={bad ? "tile is-bad" : "tile"}>
+          <dt>{t(name)}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Table({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
+  const of = (worker: Worker, names: readonly string[]): string =>
+    format.perSecond(rate(tellings, worker.name, names));
+  const figure = (worker: Worker, name: string): string => format.maybeCount(worker.figures[name] ?? null);
+  return (
+    <div class="table-scroll" tabIndex={0} role="region" aria-label={t("system.workers")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("col.worker")}</th>
+            <th scope="col">{t("col.heard")}</th>
+            <th scope="col">{t("col.since")}</th>
+            <th scope="col" class="number">{t("col.in")}</th>
+            <th scope="col" class="number">{t("col.parsed")}</th>
+            <th scope="col" class="number">{t("col.out")}</th>
+            <th scope="col" class="number">{t("col.queued")}</th>
+            <th scope="col" class="number">{t("col.livewaiting")}</th>
+            <th scope="col" class="number">{t("col.requests")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {workers.map((worker) => (
+            <tr key={worker.name}>
+              <td>
+                <span class="with-dot">
+                  <span class="dot dot-online" aria-hidden="true" />
+                  <span>
+                    <strong>{worker.name}</strong>
+                    <span class="unit-sub cell-sub">
+                      {worker.role} · {worker.version}
+                    </span>
+                  </span>
+                </span>
+              </td>
+              <td>
+                <Ago ms={Date.parse(worker.seen_at)} />
+              </td>
+              <td>
+                <Time ms={Date.parse(worker.started_at)} />
+              </td>
+              <td class="number">{of(worker, IN)}</td>
+              <td class="number">{of(worker, PARSED)}</td>
+              <td class="number">{of(worker, STORED)}</td>
+              <td class="number">{figure(worker, "queued_rows")}</td>
+              <td class="number">{figure(worker, "live_waiting")}</td>
+              <td class="number">{of(worker, REQUESTS)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
