@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy cluster-test
+.PHONY: help up web test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,12 @@ chaos: ## The long form of the suite that kills and cuts things (hours)
 
 bench: ## Measure against the parts it is made of; writes docs/benchmarks.md
 	@tools/bench.sh
+
+bench-page: ## Measure the live page in Chromium; writes its part of docs/benchmarks.md
+	@tools/web.sh bench
+
+screenshots: ## Pictures of every view of the page that make up has started, into docs/images
+	@tools/web.sh screenshots
 
 fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs cargo-fuzz
 	@tools/fuzz.sh

@@ -41,7 +41,7 @@ interface Shot {
 }
 
 const settled = async (page: Page): Promise<void> => {
-  await page.waitForFunction(() => document.querySelector(".spinner") === null);
+  await page.locator(".spinner").first().waitFor({ state: "detached" });
   // The map fades its symbols in, charts are drawn in the next frame.
   await page.waitForTimeout(1500);
 };

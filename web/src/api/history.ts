@@ -2,74 +2,9 @@
 // events, and what became of a frame.
 
 import { ApiError, type Query, get } from "./client";
-import type { Place, Row, RowPage } from "./types";
+import type { Day, Found, Happening, Letter, Row, RowPage, Stop, Trip } from "./types";
 
-export interface Sums {
-  distance_m: number;
-  moving_s: number;
-  idle_s: number;
-  engine_s: number;
-  silent_s: number;
-  max_speed_kmh: number | null;
-  mean_speed_kmh: number | null;
-}
-
-export interface Trip extends Sums {
-  start: string;
-  end: string;
-  duration_s: number;
-  start_known: boolean;
-  open: boolean;
-  unobserved: boolean;
-  from: Place | null;
-  to: Place | null;
-}
-
-export interface Stop {
-  start: string;
-  end: string;
-  duration_s: number;
-  start_known: boolean;
-  open: boolean;
-  at: Place | null;
-  idle_s: number;
-  engine_s: number;
-}
-
-export interface Happening {
-  event: "ignition_on" | "ignition_off" | "overspeed" | "offline" | "odometer_jump";
-  start: string;
-  end: string | null;
-  duration_s: number | null;
-  open: boolean;
-  at: Place | null;
-  limit_kmh?: number;
-  peak_kmh?: number;
-  jump_m?: number;
-}
-
-export interface Day extends Sums {
-  date: string;
-}
-
-export interface Found {
-  outcome: "stored" | "duplicate" | "dead_letter" | "unknown";
-  rows: (Row & { frame_hash: string; duplicates: number; frame: string | null })[];
-  dead_letters: Letter[];
-}
-
-export interface Letter {
-  id: number;
-  received_at: string;
-  reason: string;
-  device_id: string | null;
-  recorded_at: string | null;
-  topic: string;
-  offset: number;
-  length: number;
-  bytes: string;
-  worker: string;
-}
+export type { Day, Found, Happening, Letter, Stop, Trip };
 
 export interface Range {
   fromMs: number;

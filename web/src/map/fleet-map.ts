@@ -65,6 +65,9 @@ const collection = (features: Feature[]): FeatureCollection => ({
   features,
 });
 
+/** A measurement (web/bench) may listen to the map. */
+type Measured = typeof globalThis & { nemesesMeasure?: { onMap(map: LibreMap): void } };
+
 export class FleetMap {
   private readonly fleet = new Map<string, Feature>();
   private readonly pending = new Map<string, Feature | null>();
@@ -132,6 +135,7 @@ export class FleetMap {
     });
     map.touchZoomRotate.disableRotation();
     map.addControl(new library.ScaleControl({ maxWidth: 90 }), "bottom-left");
+    (globalThis as Measured).nemesesMeasure?.onMap(map);
     return new FleetMap(map, options.events, options.dark, options.tiles, options.language);
   }
 

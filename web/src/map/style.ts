@@ -110,14 +110,15 @@ function route(palette: Palette): LayerSpecification[] {
   const line = { "line-cap": "round" as const, "line-join": "round" as const };
   return [
     { id: "route-casing", type: "line", source: "route", layout: line,
+      filter: ["!=", ["get", "part"], "silent"],
       paint: { "line-color": palette.routeCasing, "line-width": 6, "line-opacity": 0.9 } },
     { id: "route", type: "line", source: "route", layout: line,
-      filter: ["!=", ["get", "part"], "travelled"],
+      filter: ["in", ["get", "part"], ["literal", ["whole", "ahead"]]],
       paint: { "line-color": palette.route, "line-width": 3,
         "line-opacity": ["case", ["==", ["get", "part"], "ahead"], 0.35, 0.95] } },
-    { id: "route-silent", type: "line", source: "route", layout: line,
+    { id: "route-silent", type: "line", source: "route",
       filter: ["==", ["get", "part"], "silent"],
-      paint: { "line-color": palette.routeCasing, "line-width": 1.6, "line-dasharray": [1, 2.2] } },
+      paint: { "line-color": palette.route, "line-width": 2, "line-opacity": 0.75, "line-dasharray": [1.2, 2.4] } },
     { id: "route-travelled", type: "line", source: "route", layout: line,
       filter: ["==", ["get", "part"], "travelled"],
       paint: { "line-color": palette.travelled, "line-width": 3.4 } },

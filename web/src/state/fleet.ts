@@ -57,20 +57,17 @@ export function emptyFleet(): Fleet {
 const timeMs = (text: string | null | undefined): number | null =>
   text ? Date.parse(text) : null;
 
-const groupName = (group: Device["groups"][number]): string =>
-  typeof group === "object" ? group.name : String(group);
-
 export function unitOf(device: Device): Unit {
   const at = device.location;
-  const name = device.name?.trim() ? device.name.trim() : device.device_id;
+  const name = device.name.trim() || device.device_id;
   return {
     id: device.device_id,
     name,
-    words: [name, device.device_id, device.vehicle ?? "", ...(device.tags ?? [])]
+    words: [name, device.device_id, device.vehicle, ...device.tags]
       .join("\n")
       .toLowerCase(),
-    vehicle: device.vehicle,
-    groups: (device.groups ?? []).map(groupName),
+    vehicle: device.vehicle || null,
+    groups: device.groups.map((group) => group.name),
     status: device.status,
     seenMs: timeMs(device.seen_at) ?? timeMs(at?.seen_at),
     recordedMs: timeMs(at?.recorded_at),
@@ -159,8 +156,8 @@ function takeStatus(fleet: Fleet, event: StatusEvent): void {
 function stranger(fleet: Fleet, id: string): Unit {
   const unit = unitOf({
     device_id: id,
-    name: null,
-    vehicle: null,
+    name: "",
+    vehicle: "",
     tags: [],
     groups: [],
     status: "never",

@@ -60,7 +60,7 @@ export function Chart(props: ChartProps): JSX.Element {
       {
         width: element.clientWidth,
         height,
-        padding: [10, 6, 0, 0],
+        padding: [10, 20, 0, 0],
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { size: 7 } },
         scales: Object.fromEntries(

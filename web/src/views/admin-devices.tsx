@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 
 import { change } from "../api/client";
+import type { DeviceLogin } from "../api/types";
 import { NO_FILTER, type Unit, shown } from "../state/fleet";
 import { useLive } from "../state/live";
 import * as format from "../text/format";
@@ -12,12 +13,6 @@ import { Empty, Failure, StatusDot, reason } from "../ui/basics";
 import { Secret, type Shown } from "../ui/secret";
 
 const MOST_SHOWN = 200;
-
-interface Login {
-  username: string;
-  secret: string;
-  replaced: boolean;
-}
 
 export function DevicesAdmin(): JSX.Element {
   const source = useLive();
@@ -41,7 +36,7 @@ export function DevicesAdmin(): JSX.Element {
   const draw = async (id: string): Promise<void> => {
     setFailed(null);
     try {
-      const login = await change<Login>("POST", `/api/v1/devices/${id}/login`);
+      const login = await change<DeviceLogin>("POST", `/api/v1/devices/${id}/login`);
       setDrawn({
         title: t("admin.secret"),
         lines: [

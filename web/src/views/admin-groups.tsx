@@ -4,18 +4,13 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
+import type { Group } from "../api/types";
 import { useLive } from "../state/live";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, Spinner, reason, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
-
-interface Group {
-  group_id: number;
-  name: string;
-  devices: number;
-}
 
 export function GroupsAdmin(): JSX.Element {
   const source = useLive();

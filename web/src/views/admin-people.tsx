@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
-import type { Me, Role } from "../api/types";
+import type { Drawn, Granted, Group, Person, Role } from "../api/types";
 import { session } from "../state/app";
 import { useCell } from "../state/cell";
 import { useLive } from "../state/live";
@@ -15,27 +15,6 @@ import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
 import { Secret, type Shown } from "../ui/secret";
-
-interface Person extends Me {
-  disabled: boolean;
-  created_at: string;
-}
-
-interface Granted extends Person {
-  device_ids: string[];
-  group_ids: number[];
-}
-
-interface Drawn {
-  user_id: number;
-  email: string;
-  password: string;
-}
-
-interface Group {
-  group_id: number;
-  name: string;
-}
 
 const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
 

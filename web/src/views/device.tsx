@@ -80,6 +80,7 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
   const fix = unit?.gpsFix ?? location.gps_fix;
   const speedKmh = unit?.speedKmh ?? location.speed_kmh;
   const directionDeg = unit?.directionDeg ?? location.direction_deg;
+  const recordedMs = unit?.recordedMs ?? ms(location.recorded_at);
   const seenMs = unit?.seenMs ?? ms(location.seen_at);
 
   useEffect(() => {
@@ -119,7 +120,7 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
           {fix === null ? format.NOTHING : t(fix ? "device.fix.yes" : "device.fix.no")}
         </Card>
         <Card name={t("device.recorded")}>
-          <Time ms={unit?.recordedMs ?? ms(location.recorded_at)} />
+          <Time ms={recordedMs} as={recordedMs !== null && recordedMs >= startOfDay(Date.now()) ? "time" : "dateTime"} />
         </Card>
         <Card name={t("device.position")}>
           <button

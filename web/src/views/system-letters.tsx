@@ -4,25 +4,12 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
-import type { Letter } from "../api/history";
+import type { Letter, LetterPage, Retried } from "../api/types";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
-
-interface Page {
-  dead_letters: Letter[];
-  next_cursor: string | null;
-}
-
-interface Retried {
-  outcome: "resolved" | "still_dead" | "wrong_identity" | "wrong_topic";
-  stored: number;
-  duplicates: number;
-  pings: number;
-  new_dead_letters: number;
-}
 
 const MOST = 20;
 const SHOWN_DIGITS = 48;
@@ -39,8 +26,8 @@ function said(retried: Retried): string {
 export function LettersCard(): JSX.Element {
   const [pages, setPages] = useState<string[]>([]);
   const cursor = pages.at(-1) ?? null;
-  const [loaded, again] = useLoad<Page>(`letters${cursor}`, (signal) =>
-    get<Page>("/api/v1/dead-letters/", { limit: MOST, cursor }, signal),
+  const [loaded, again] = useLoad<LetterPage>(`letters${cursor}`, (signal) =>
+    get<LetterPage>("/api/v1/dead-letters/", { limit: MOST, cursor }, signal),
   );
   const [failed, setFailed] = useState<string | null>(null);
   const [told, setTold] = useState<string | null>(null);

@@ -3,17 +3,10 @@
 import type { JSX } from "preact";
 
 import { get } from "../api/client";
+import type { Storage } from "../api/types";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Failure, Spinner, Time, useLoad } from "../ui/basics";
-
-interface Storage {
-  bytes: number;
-  rows: number | null;
-  rows_last_day: number;
-  oldest_at: string | null;
-  partitions: number | null;
-}
 
 export function StorageCard(): JSX.Element {
   const [loaded, again] = useLoad<Storage>("storage", (signal) => get("/api/v1/storage", {}, signal));

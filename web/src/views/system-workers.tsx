@@ -4,7 +4,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { get } from "../api/client";
+import { ApiError, get } from "../api/client";
 import {
   IN,
   PARSED,
@@ -21,7 +21,7 @@ import {
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Ago, Failure, Spinner, Time, reason } from "../ui/basics";
+import { Ago, Failure, Time, reason } from "../ui/basics";
 
 /** Processes tell every 5 s; asking twice as often shows each telling soon. */
 const ASK_EVERY_MS = 2500;
@@ -42,7 +42,10 @@ function useTellings(): { tellings: Telling[]; failed: string | null } {
           setFailed(null);
         }
       } catch (error) {
-        if (!abort.signal.aborted) setFailed(reason(error));
+        if (abort.signal.aborted) return;
+        // A server of before there was a register has no such path.
+        if (error instanceof ApiError && error.kind === "not-found") return;
+        setFailed(reason(error));
       }
       if (!abort.signal.aborted) timer = setTimeout(() => void ask(), ASK_EVERY_MS);
     };
@@ -55,10 +58,10 @@ function useTellings(): { tellings: Telling[]; failed: string | null } {
   return { tellings, failed };
 }
 
-export function WorkersCards(): JSX.Element {
+export function WorkersCards(): JSX.Element | null {
   const { tellings, failed } = useTellings();
   const workers = tellings.at(-1)?.workers;
-  if (!workers) return failed ? <Failure text={failed} /> : <Spinner />;
+  if (!workers) return failed ? <Failure text={failed} /> : null;
   return (
     <>
       {failed && <Failure text={failed} />}

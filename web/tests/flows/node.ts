@@ -7,7 +7,13 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(new URL(".", import.meta.url).pathname, "../../..");
-const PROGRAM = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "debug/nemeses");
+/** As cargo built it last: `NEMESES_PROFILE=release` for measurements. */
+export const PROGRAM = resolve(
+  ROOT,
+  process.env.CARGO_TARGET_DIR ?? "target",
+  process.env.NEMESES_PROFILE ?? "debug",
+  "nemeses",
+);
 const READY_WITHIN_MS = 30_000;
 const ENDS_WITHIN_MS = 15_000;
 

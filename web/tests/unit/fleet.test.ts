@@ -20,15 +20,15 @@ const T0 = "2026-07-01T12:00:00Z";
 function device(id: string, status: Status, more: Partial<Device> = {}): Device {
   return {
     device_id: id,
-    name: null,
-    vehicle: null,
+    name: "",
+    vehicle: "",
     tags: [],
     groups: [],
     status,
     seen_at: T0,
     location: {
       device_id: id,
-      status,
+      status: status === "online" ? "online" : "offline",
       message: null,
       recorded_at: T0,
       received_at: T0,
@@ -70,7 +70,7 @@ function position(id: string, recorded_at: string, more: Partial<PositionEvent> 
   };
 }
 
-const page = (...devices: Device[]) => ({ devices, counts: {}, next_cursor: null });
+const page = (...devices: Device[]) => ({ devices, next_cursor: null });
 
 describe("events", () => {
   it("move a device forward in recorded time only", () => {
@@ -127,8 +127,8 @@ describe("what is shown", () => {
     fleet,
     page(
       device("000001", "online", { name: "Van 1", groups: [{ group_id: 1, name: "North" }] }),
-      device("000002", "late", { name: "Van 2", vehicle: "ABC1D23", groups: ["South"] }),
-      device("000003", "offline", { name: null, location: null, seen_at: null }),
+      device("000002", "late", { name: "Van 2", vehicle: "ABC1D23", groups: [{ group_id: 2, name: "South" }] }),
+      device("000003", "offline", { location: null, seen_at: null }),
     ),
   );
 
