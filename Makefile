@@ -51,8 +51,8 @@ check-backup: ## Back up and restore under load, as docs/operations.md says
 check-deploy: ## Docker, compose, systemd, Kubernetes and AWS files, as far as they can be checked offline
 	@tools/check-deploy.sh
 
-cluster-test: ## Three nodes behind HAProxy under load: one is lost, all are restarted in turn
-	@tools/setup.sh && cargo build --locked --package nemeses && tools/cluster-test.py
+cluster-test: ## Lose machines under load: nodes, Sentinel, Redis Cluster, Galera, replica, scaling (SCENARIO=... for some)
+	@tools/setup.sh redis-sentinel:redis-sentinel redis-cli:redis-tools ip:iproute2 rsync:rsync && cargo build --locked --package nemeses && tools/cluster-test.py $(SCENARIO)
 
 fuzz-api: ## Hold a node against its OpenAPI document at length (API_EXAMPLES a route, 500 by default)
 	@tools/fuzz-api.sh

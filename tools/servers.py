@@ -135,6 +135,11 @@ class Site:
         process.send_signal(how)
         return process.wait(within_s)
 
+    def end(self, name, how=signal.SIGTERM):
+        """Ends a process for good: its end is expected from now on."""
+        self.stop(name, how)
+        del self.processes[name]
+
     def wait(self, what, condition, within_s=30):
         """Like wait_for, but fails at once when a process has died."""
         def checked():
@@ -187,6 +192,12 @@ class Site:
         ping = ["mariadb-admin", "--no-defaults", f"--socket={folder}/s", "-uroot", "ping"]
         self.wait("MariaDB answers", lambda: self.run(*ping, check=False).returncode == 0, 60)
         return port, f"{folder}/s"
+
+    def ask(self, socket_path, question):
+        """What the database answers; nothing while it does not."""
+        done = self.run("mariadb", "--no-defaults", f"--socket={socket_path}", "-uroot", "-N", "-B",
+                        "-e", question, "nemeses", check=False)
+        return done.stdout
 
     def sql(self, socket_path, text, database="", user="root", password=None):
         login = [f"-u{user}"] + ([f"-p{password}"] if password else [])

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers and clients that the tests start themselves, if they are
-# missing, and the API checker into the build folder. Starts no system service.
+# missing, and the API checker into the build folder; further commands may be named
+# as COMMAND:PACKAGE. Starts no system service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/lib.sh
@@ -24,6 +25,7 @@ needed=(
     sqlite3:sqlite3
     haproxy:haproxy
     prometheus-node-exporter:prometheus-node-exporter
+    "$@"
 )
 
 # Holds a running node against its OpenAPI document; for tests only, in the build folder.

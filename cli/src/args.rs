@@ -382,8 +382,9 @@ pub(crate) enum Registration {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Live store")]
 pub(crate) struct LiveArgs {
-    /// Redis for live positions, redis:// or rediss://. `up` keeps them in its
-    /// own memory without it; `parser` and `api` need it
+    /// Redis for live positions: redis://, redis+sentinel:// or redis+cluster://, with
+    /// rediss for TLS. `up` keeps them in its own memory without it; `parser` and `api`
+    /// need it
     #[arg(long, env = "NEMESES_REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) redis_url: Option<String>,
     /// How long after its last frame a device counts as online

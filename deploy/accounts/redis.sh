@@ -24,8 +24,8 @@ greet="+ping +hello +auth +client|setname +client|id +select +info"
 
 echo "user default off"
 # Stations: live entries and what they tell each other, with all commands for data, and
-# none for the server.
-user nemeses-station "resetchannels ~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous $greet"
+# none for the server, but to ask whether it is a primary.
+user nemeses-station "resetchannels ~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous $greet +role"
 # First-line support: is this device live, and since when?
 user nemeses-support "resetchannels %R~live:* $greet +get +mget +strlen +exists +ttl +pttl +type +scan"
 # Set-up and maintenance: the same data as stations, and the server's settings to read.

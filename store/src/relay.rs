@@ -8,12 +8,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Backoff, Outage};
-use redis::Client;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::StoreError;
+use crate::live::Source;
 
 /// Where nodes meet.
 const CHANNEL: &str = "nemeses:relay:1";
@@ -22,6 +24,10 @@ const CHANNEL: &str = "nemeses:relay:1";
 const WAITING: usize = 1024;
 /// The largest payload carried.
 const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+/// Connecting or answering that takes longer counts as down.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// How often the server is asked whether it is there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After errors.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -80,7 +86,7 @@ impl RelaySender {
 /// The other half: run it as a tracked task.
 #[derive(Debug)]
 pub struct Relay {
-    client: Client,
+    source: Source,
     waiting: mpsc::Receiver<Relayed>,
 }
 
@@ -89,11 +95,11 @@ pub struct Relay {
 /// # Errors
 /// `Configuration` for a URL that cannot be used.
 pub fn open_relay(url: &str) -> Result<(RelaySender, Relay), StoreError> {
-    let client = Client::open(url).map_err(|error| {
+    let source = Source::new(url, None).map_err(|error| {
         StoreError::Configuration(format!("the Redis URL cannot be used: {error}"))
     })?;
     let (sender, waiting) = mpsc::channel(WAITING);
-    Ok((RelaySender(sender), Relay { client, waiting }))
+    Ok((RelaySender(sender), Relay { source, waiting }))
 }
 
 impl Relay {
@@ -126,9 +132,17 @@ impl Relay {
         deliver: &(impl Fn(Relayed) + Send),
         connected: impl Fn() + Send,
     ) -> Result<(), redis::RedisError> {
-        let mut listening = self.client.get_async_pubsub().await?;
+        let client = self.source.client(ANSWER_WITHIN).await?;
+        let Ok(listening) = timeout(ANSWER_WITHIN, client.get_async_pubsub()).await else {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        };
+        let mut listening = listening?;
         listening.subscribe(CHANNEL).await?;
-        let mut speaking = self.client.get_multiplexed_async_connection().await?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(ANSWER_WITHIN))
+            .set_response_timeout(Some(ANSWER_WITHIN));
+        let mut speaking = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut look = tokio::time::interval(LOOK_EVERY);
         let mut heard = listening.into_on_message();
         while self.waiting.try_recv().is_ok() {
             // Came while nobody could be reached: too late now.
@@ -145,6 +159,8 @@ impl Relay {
                     None => return Err(closed()),
                 },
                 Some(message) = self.waiting.recv() => publish(&mut speaking, &message).await?,
+                // Whoever only listens would not notice a server that is gone in silence.
+                _ = look.tick() => redis::cmd("PING").query_async(&mut speaking).await?,
             }
         }
     }

@@ -129,23 +129,39 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A Redis server: `redis://` or, by TLS, `rediss://`.
+/// Redis: one server (`redis://` or, by TLS, `rediss://`), the primary that Sentinels
+/// name (`+sentinel`), or a cluster (`+cluster`).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RedisUrl(String);
 
 impl RedisUrl {
-    /// Reads `redis[s]://[user:password@]host[:port][/number]`.
+    /// Reads `redis[s]://[user:password@]host[:port][/number]`,
+    /// `redis[s]+sentinel://[user:password@]host[:port],host[:port]/name[/number]` and
+    /// `redis[s]+cluster://[user:password@]host[:port],host[:port]`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
-        let place = rest.map(|rest| rest.rsplit_once('@').map_or(rest, |(_, place)| place));
-        let (place, number) =
-            place.map_or(("", ""), |place| place.split_once('/').unwrap_or((place, "")));
-        let number = number.split_once('?').map_or(number, |(number, _)| number);
-        if read_place(place, 6379).is_some() && (number.is_empty() || number.parse::<u16>().is_ok())
-        {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", ""));
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        let (hosts, path) = place.split_once('/').unwrap_or((place, ""));
+        let is_number = |text: &str| text.is_empty() || text.parse::<u16>().is_ok();
+        let are_hosts = || hosts.split(',').all(|host| read_place(host, 6379).is_some());
+        let fits = match scheme {
+            "redis" | "rediss" => {
+                let number = path.split_once('?').map_or(path, |(number, _)| number);
+                read_place(hosts, 6379).is_some() && is_number(number)
+            }
+            "redis+sentinel" | "rediss+sentinel" => {
+                let (name, number) = path.split_once('/').unwrap_or((path, ""));
+                are_hosts() && !name.is_empty() && is_number(number)
+            }
+            "redis+cluster" | "rediss+cluster" => are_hosts() && path.is_empty(),
+            _ => false,
+        };
+        if fits {
             return Ok(Self(text.to_owned()));
         }
-        Err("write redis://HOST:PORT, or rediss:// for TLS, for example redis://127.0.0.1:6379"
+        Err("write redis://HOST:PORT, for example redis://127.0.0.1:6379; for several \
+             redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT; \
+             rediss for TLS"
             .to_owned())
     }
 
@@ -273,10 +289,28 @@ mod tests {
 
     #[test]
     fn stores() {
-        for text in ["redis://h", "rediss://u:p@h:1/0", "redis://:p@[::1]:6379"] {
+        for text in [
+            "redis://h",
+            "rediss://u:p@h:1/0",
+            "redis://:p@[::1]:6379",
+            "redis+sentinel://a,b:26380,[::1]/fleet",
+            "rediss+sentinel://u:p@a:1/fleet/2",
+            "redis+cluster://:p@a:1,b:2",
+        ] {
             assert_eq!(RedisUrl::parse(text).unwrap().expose(), text);
         }
-        for text in ["", "h:6379", "redis://", "redis://h/x", "http://h"] {
+        for text in [
+            "",
+            "h:6379",
+            "redis://",
+            "redis://h/x",
+            "redis://a,b",
+            "http://h",
+            "redis+sentinel://h",
+            "redis+sentinel://h,/fleet",
+            "redis+cluster://h/0",
+            "redis+magic://h",
+        ] {
             assert!(RedisUrl::parse(text).is_err(), "{text}");
         }
         for (text, server) in [
@@ -298,6 +332,7 @@ mod tests {
             format!("mysql://u:{password}@h/db"),
             "mysql://u:geheim@h/db".to_owned(),
             "redis://:geheim@h".to_owned(),
+            "redis+sentinel://u:geheim@h:1,b/fleet".to_owned(),
         ] {
             let printed = without_password(&url);
             assert!(!printed.contains("he@im") && !printed.contains("geheim"), "{printed}");

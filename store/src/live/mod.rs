@@ -31,6 +31,7 @@ pub use entry::{LiveEntry, LiveFrame};
 pub use memory::MemoryLive;
 pub use open::{open, open_with};
 pub use rebuild::rebuild_loop;
+pub(crate) use redis::Source;
 pub use redis::{RedisLive, RedisOptions};
 pub use stream::Moved;
 pub use writer::{Flushed, LiveWriter, LiveWriterStats};

@@ -8,7 +8,7 @@ use super::{LiveStore, MemoryLive, RedisLive, RedisOptions};
 use crate::StoreError;
 
 /// The live store of a URL: none for this process's memory, `redis://` or
-/// `rediss://` (TLS) for Redis. Entries live for `ttl_ms` after they were seen.
+/// `rediss://` (TLS) for Redis, with `+sentinel` or `+cluster` for several. Entries live for `ttl_ms` after they were seen.
 /// Nothing is connected yet: a Redis that is down now is unavailable, not wrong.
 ///
 /// # Errors
@@ -34,9 +34,8 @@ pub fn open_with(
     let Some(url) = url else {
         return Ok(Arc::new(MemoryLive::new(ttl_ms, clock)));
     };
-    let known = url.starts_with("redis://") || url.starts_with("rediss://");
-    if !known || url.contains('#') {
-        return Err(wrong(url, "it is neither"));
+    if url.contains('#') {
+        return Err(wrong(url, "it has a # in it"));
     }
     match RedisLive::new(url, ttl_ms, clock, options) {
         Ok(live) => Ok(Arc::new(live)),
@@ -47,8 +46,10 @@ pub fn open_with(
 fn wrong(url: &str, why: &str) -> StoreError {
     StoreError::Configuration(format!(
         "the live store's URL '{}' cannot be used ({why}); write \
-         redis://[user:password@]host[:port][/database], or rediss:// for TLS, \
-         or leave it out to keep live positions in memory",
+         redis://[user:password@]host[:port][/database], \
+         redis+sentinel://[user:password@]host[:port],host[:port]/name[/database], \
+         redis+cluster://[user:password@]host[:port],host[:port], \
+         each with rediss for TLS, or leave it out to keep live positions in memory",
         without_login(url)
     ))
 }
@@ -83,6 +84,9 @@ mod tests {
             "redis://user:secret@host/zero",
             "redis://:secret@/",
             "",
+            "redis+sentinel://user:secret@host:26379",
+            "redis+cluster://user:secret@host/1",
+            "redis+magic://user:secret@host/1",
         ] {
             let text = refusal(url);
             assert!(!text.contains("secret"), "{text}");
@@ -94,7 +98,12 @@ mod tests {
     async fn no_url_is_memory_and_a_good_one_is_not_connected_yet() {
         let memory = open(None, 1_000, Clock::held(0)).unwrap();
         memory.ping().await.unwrap();
-        for url in ["redis://user:p%40ss@127.0.0.1:1/3", "rediss://localhost:1"] {
+        for url in [
+            "redis://user:p%40ss@127.0.0.1:1/3",
+            "rediss://localhost:1",
+            "redis+sentinel://user:p%40ss@127.0.0.1:1,localhost:1/fleet",
+            "redis+cluster://user:p%40ss@127.0.0.1:1,localhost:1",
+        ] {
             let error = open(Some(url), 1_000, Clock::held(0)).unwrap().ping().await.unwrap_err();
             assert!(error.is_transient(), "{error}");
         }

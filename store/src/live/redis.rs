@@ -1,7 +1,7 @@
 //! The live store in Redis, shared by all nodes and stations.
 //!
 //! One key a device (`live:{7}:0A3F73`; the braces are a hash tag of 64 values,
-//! so that a script call can serve many keys of one tag on a cluster). Many
+//! so that a script call can serve many keys of one tag on a cluster, `cluster.rs`). Many
 //! entries are joined in one script call, atomically, by the caller's clock; the
 //! key's own expiry is relative to that clock too, so Redis's time of day does
 //! not matter. Readers still look at the entry's age, since a stopped server
@@ -13,20 +13,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
-use redis::{Client, ErrorKind, Pipeline, ServerErrorKind, TlsCertificates};
+use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind};
 
 use self::connection::{Connection, Fault};
 use self::loss::Claim;
 use self::reader::Reader;
+pub(crate) use self::source::Source;
 use super::entry::coalesce;
 use super::stream::{IDS_A_MS, KEPT, Moved};
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
+mod cluster;
 mod connection;
 mod fault;
 mod loss;
+mod place;
 mod reader;
+mod source;
 mod value;
 
 /// Distinct hash tags: a few dozen, so that a batch of 1000 has some twenty keys a tag.
@@ -36,6 +40,9 @@ const TAGS: u32 = 64;
 const KEYS_A_CALL: usize = 500;
 /// Calls sent in one go, so that what waits for one answer is bounded: 2000 entries, 200 KB.
 const CALLS_AT_ONCE: usize = 4;
+
+/// What joins, and tells the stream in the same call.
+const MERGE: &str = concat!(include_str!("redis/tell.lua"), include_str!("redis/merge.lua"));
 
 /// How to reach Redis, beyond its URL.
 #[derive(Clone, Debug)]
@@ -56,6 +63,7 @@ impl Default for RedisOptions {
 pub struct RedisLive {
     connection: Connection,
     script: redis::Script,
+    untold: cluster::Untold,
     ttl_ms: u64,
     clock: Clock,
     claim: Mutex<Option<Claim>>,
@@ -73,17 +81,13 @@ impl RedisLive {
         clock: Clock,
         options: RedisOptions,
     ) -> Result<Self, StoreError> {
-        let client = match options.root_certificates {
-            None => Client::open(url),
-            root_cert => {
-                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
-            }
-        };
-        let client = client.map_err(|error| fault::store_error(&error, options.answer_within))?;
+        let source = Source::new(url, options.root_certificates)
+            .map_err(|error| fault::store_error(&error, options.answer_within))?;
         Ok(Self {
-            reader: Reader::new(client.clone(), options.answer_within),
-            connection: Connection::new(client, options.answer_within),
-            script: redis::Script::new(include_str!("redis/merge.lua")),
+            reader: Reader::new(source.clone(), options.answer_within),
+            connection: Connection::new(source, options.answer_within),
+            script: redis::Script::new(MERGE),
+            untold: cluster::Untold::default(),
             ttl_ms: ttl_ms.min(value::LATEST_MS),
             clock,
             claim: Mutex::new(None),
@@ -94,11 +98,9 @@ impl RedisLive {
     async fn merge_at_once(&self, entries: &[LiveEntry], now_ms: u64) -> Result<(), StoreError> {
         let mut commands = self.merge_commands(Pipeline::new(), entries, now_ms);
         match self.connection.try_ask::<()>(&commands).await {
-            Err(Fault::Answered(error))
-                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
-            {
+            Err(Fault::Answered(error)) if lacks_script(&error) => {
                 let mut load = Pipeline::new();
-                load.cmd("SCRIPT").arg("LOAD").arg(include_str!("redis/merge.lua"));
+                load.cmd("SCRIPT").arg("LOAD").arg(MERGE);
                 commands = self.merge_commands(load, entries, now_ms);
                 self.connection.ask(&commands).await
             }
@@ -131,12 +133,16 @@ impl RedisLive {
         &self,
         devices: &[DeviceId],
     ) -> Result<Vec<Option<LiveEntry>>, StoreError> {
-        let mut commands = Pipeline::new();
-        for call in devices.chunks(KEYS_A_CALL) {
-            let keys: Vec<String> = call.iter().map(|device| key(*device)).collect();
-            commands.cmd("MGET").arg(keys);
-        }
-        let values: Vec<Vec<Option<Vec<u8>>>> = self.connection.ask(&commands).await?;
+        let values = if self.connection.is_cluster() {
+            self.values_of_all(devices).await?
+        } else {
+            let mut commands = Pipeline::new();
+            for call in devices.chunks(KEYS_A_CALL) {
+                let keys: Vec<String> = call.iter().map(|device| key(*device)).collect();
+                commands.cmd("MGET").arg(keys);
+            }
+            self.connection.ask(&commands).await?
+        };
         let now_ms = self.clock.now_ms();
         let entry = |(value, device): (Option<Vec<u8>>, &DeviceId)| {
             value::decode(*device, &value?).filter(|entry| entry.lives_at(now_ms, self.ttl_ms))
@@ -151,14 +157,28 @@ impl RedisLive {
 
 /// The key of a device: `live:{7}:0A3F73`.
 fn key(device: DeviceId) -> String {
-    format!("live:{{{}}}:{device}", device.number() % TAGS)
+    format!("live:{{{}}}:{device}", tag(device))
+}
+
+/// A device's hash tag.
+fn tag(device: DeviceId) -> u32 {
+    device.number() % TAGS
+}
+
+/// Whether the server does not know the script, as after a restart.
+fn lacks_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 #[async_trait]
 impl LiveStore for RedisLive {
     async fn merge(&self, entries: &[LiveEntry], now_ms: u64) -> Result<(), StoreError> {
         for part in coalesce(entries, now_ms, self.ttl_ms).chunks(KEYS_A_CALL * CALLS_AT_ONCE) {
-            self.merge_at_once(part, now_ms).await?;
+            if self.connection.is_cluster() {
+                self.merge_by_tag(part, now_ms).await?;
+            } else {
+                self.merge_at_once(part, now_ms).await?;
+            }
         }
         Ok(())
     }

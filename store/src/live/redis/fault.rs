@@ -13,7 +13,8 @@ pub(super) fn unavailable(detail: impl Into<String>) -> StoreError {
 }
 
 /// Nearly everything passes with time: a Redis that is down, silent, loading,
-/// read-only after a failover or out of memory. A wrong login or a cluster does not.
+/// read-only after a failover or out of memory. A wrong login does not, nor a cluster
+/// whose URL does not say so.
 pub(super) fn store_error(error: &RedisError, answer_within: Duration) -> StoreError {
     if error.is_timeout() {
         return unavailable(format!("no answer within {} ms", answer_within.as_millis()));
@@ -29,7 +30,7 @@ pub(super) fn store_error(error: &RedisError, answer_within: Duration) -> StoreE
             ),
             _,
         ) => StoreError::Configuration(format!(
-            "this Redis is a node of a cluster ({error}); give the URL of a Redis that holds all keys"
+            "this Redis is a node of a cluster ({error}); write redis+cluster:// in its URL, with some of its nodes"
         )),
         (ErrorKind::InvalidClientConfig, _) => {
             StoreError::Configuration(format!("the Redis URL cannot be used: {error}"))
@@ -45,13 +46,24 @@ fn code(error: &RedisError) -> Option<String> {
 }
 
 /// Whether another connection may fare better: this one is cut, silent, or
-/// leads to a server that has become a replica, whose name may lead elsewhere by now.
+/// leads to a server that has become a replica or has lost its own, whose name may
+/// lead elsewhere by now; or a cluster is no longer as this one knows it.
 pub(super) fn spoils_connection(error: &RedisError) -> bool {
     error.is_timeout()
         || error.is_io_error()
         || error.is_unrecoverable_error()
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-        || error.to_string().contains("READONLY")
+        || matches!(
+            error.kind(),
+            ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::Server(
+                    ServerErrorKind::ReadOnly
+                        | ServerErrorKind::ClusterDown
+                        | ServerErrorKind::MasterDown
+                        | ServerErrorKind::Moved
+                        | ServerErrorKind::Ask
+                )
+        )
+        || ["READONLY", "NOREPLICAS"].iter().any(|code| error.to_string().contains(code))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 -- Joins one offered value into each key, as LiveEntry::merge does; value.rs has
--- the layout, and tells the stream what moved, in one record. KEYS: the stream, its
--- counter, then one key a device, no device twice. ARGV: now_ms, ttl_ms, entries
--- that the stream keeps, the counter's first value, then one value a key. Numbers here are doubles: times have 48 bits, and versions are
--- compared in parts of 32, since string comparison follows the server's locale.
+-- the layout. Then tells the stream what moved, in one record (tell.lua, which is
+-- put before this). KEYS: the stream, its counter, then one key a device, no device
+-- twice. ARGV: now_ms, ttl_ms, entries that the stream keeps, the counter's first
+-- value, then one value a key. On a cluster the stream is elsewhere: without its two
+-- keys, what moved is answered. Numbers here are doubles: times have 48 bits, and
+-- versions are compared in parts of 32, since string comparison follows the server's locale.
 local now, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
 local unpack_numbers, cut = struct.unpack, string.sub
 -- Length of a value by its parts byte.
@@ -49,12 +51,14 @@ local function join(seen, newest, fix)
         .. (newest or '') .. (fix or '')
 end
 
-local values = redis.call('MGET', unpack(KEYS, 3))
+-- Keys that are not a device's: 2 or 0.
+local others = #KEYS - (#ARGV - 4)
+local values = redis.call('MGET', unpack(KEYS, others + 1))
 local moved = {}
 -- The expiry of what was seen then: most of a call was seen at one moment.
 local expiry_seen, expiry
-for i = 3, #KEYS do
-    local key, offered, held = KEYS[i], ARGV[i + 2], values[i - 2]
+for i = others + 1, #KEYS do
+    local key, offered, held = KEYS[i], ARGV[i - others + 4], values[i - others]
     local held_seen, held_newest, held_fix = split(held)
     local seen, newest, fix = split(offered)
     local value = offered
@@ -76,32 +80,15 @@ for i = 3, #KEYS do
         end
         redis.call('SET', key, value, 'PX', expiry)
         local told = value
-        if held_seen and held_seen + ttl > now and cut(held, 9) == cut(value, 9) then
+        -- The same frames in the same parts: merely heard.
+        if held_seen and held_seen + ttl > now and cut(held, 2, 2) == cut(value, 2, 2)
+            and cut(held, 9) == cut(value, 9) then
             told = join(seen, false, false)
         end
         moved[#moved + 1] = struct.pack('>I4B', tonumber(string.match(key, '%x+$'), 16), #told) .. told
     end
 end
 
--- Ids count entries: a record's is that of its last one. A counter that was lost
--- begins at the time, beyond all that was counted before.
-if #moved > 0 then
-    local first = tonumber(ARGV[4])
-    local last = redis.call('INCRBY', KEYS[2], #moved)
-    if last < first / 2 then
-        last = first + #moved
-        redis.call('SET', KEYS[2], string.format('%.0f', last))
-    end
-    local record, id = table.concat(moved), string.format('%.0f', last)
-    local added = redis.pcall('XADD', KEYS[1], id, 'e', record)
-    if type(added) == 'table' and added.err then
-        -- Something else, or a clock that went back: never a reason not to merge.
-        redis.call('DEL', KEYS[1])
-        redis.pcall('XADD', KEYS[1], id, 'e', record)
-    end
-    local kept = tonumber(ARGV[3])
-    if last % (kept / 16) < #moved then
-        redis.pcall('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', last - kept))
-    end
-end
+if others == 0 then return {#moved, table.concat(moved)} end
+tell(KEYS[1], KEYS[2], ARGV[3], ARGV[4], #moved, table.concat(moved))
 return #moved

@@ -11,11 +11,10 @@
 use std::time::Duration;
 
 use nemeses_protocol::DeviceId;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::RedisError;
 use tokio::sync::Mutex;
 
-use super::fault::store_error;
+use super::source::{Open, Source};
 use super::value;
 use crate::StoreError;
 use crate::live::stream::{IDS_A_MS, Moved, WAIT, WAIT_MS};
@@ -37,14 +36,14 @@ type Answer = Option<Vec<(String, Vec<Record>)>>;
 type Record = (String, Vec<(String, Vec<u8>)>);
 
 pub(super) struct Reader {
-    client: Client,
+    source: Source,
     answer_within: Duration,
-    open: Mutex<Option<MultiplexedConnection>>,
+    open: Mutex<Option<Open>>,
 }
 
 impl Reader {
-    pub(super) fn new(client: Client, answer_within: Duration) -> Self {
-        Self { client, answer_within, open: Mutex::new(None) }
+    pub(super) fn new(source: Source, answer_within: Duration) -> Self {
+        Self { source, answer_within, open: Mutex::new(None) }
     }
 
     /// What came behind the id, after a little waiting if nothing is there. One
@@ -59,24 +58,22 @@ impl Reader {
                 Err(error) => Err(error),
             },
         };
-        let (connection, moved) = read.map_err(|error| store_error(&error, self.answer_within))?;
+        let (connection, moved) =
+            read.map_err(|error| self.source.store_error(&error, self.answer_within))?;
         *open = Some(connection);
         Ok(moved)
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.answer_within))
-            .set_response_timeout(Some(WAIT + self.answer_within));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+    async fn connect(&self) -> Result<Open, RedisError> {
+        self.source.connect(self.answer_within, WAIT + self.answer_within).await
     }
 
     async fn read(
         &self,
-        mut connection: MultiplexedConnection,
+        mut connection: Open,
         id: u64,
         now_ms: u64,
-    ) -> Result<(MultiplexedConnection, Vec<Moved>), RedisError> {
+    ) -> Result<(Open, Vec<Moved>), RedisError> {
         let beyond = now_ms.saturating_mul(IDS_A_MS).max(id.saturating_add(1));
         let mut ask = redis::cmd("EVAL");
         ask.arg(FOLLOW).arg(1).arg(COUNTER_KEY).arg(id).arg(beyond);

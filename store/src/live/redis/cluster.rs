@@ -1,0 +1,218 @@
+//! The live store on a Redis Cluster, where a script call reaches the keys of one
+//! hash tag only. Entries are joined tag by tag, at once; what moved is then told
+//! to the stream, which has a tag of its own, in a second call. Whoever dies between
+//! the two leaves a move untold, and those who watch see the device's next frame;
+//! whoever reads the entry sees it at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::{join_all, try_join_all};
+use nemeses_protocol::DeviceId;
+use redis::{Cmd, Script};
+
+use super::connection::Fault;
+use super::{IDS_A_MS, KEPT, KEYS_A_CALL, MERGE, RedisLive, key, lacks_script, reader, tag, value};
+use crate::StoreError;
+use crate::live::LiveEntry;
+
+/// Tells the stream of records: each is a number of entries and their bytes.
+const TELL: &str = concat!(
+    include_str!("tell.lua"),
+    "for i = 3, #ARGV, 2 do \
+         tell(KEYS[1], KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[i]), ARGV[i + 1]) \
+     end \
+     return 0"
+);
+
+/// Entries that wait to be told: as many as the stream keeps, some 6 MB.
+const MOST_UNTOLD: usize = KEPT;
+
+/// So many entries that moved, one after the other, as the stream has them.
+type Record = (usize, Vec<u8>);
+
+/// What moved and could not be told yet, since the stream's server did not answer.
+/// Beyond the bound the oldest are forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Untold(Mutex<VecDeque<Record>>);
+
+impl Untold {
+    /// Adds what moved, in records of at most [`KEYS_A_CALL`] entries.
+    fn push(&self, moved: impl IntoIterator<Item = Record>) {
+        let mut waiting = self.waiting();
+        for (count, bytes) in moved {
+            match waiting.back_mut() {
+                _ if count == 0 => {}
+                Some((held, record)) if *held + count <= KEYS_A_CALL => {
+                    *held += count;
+                    record.extend(bytes);
+                }
+                _ => waiting.push_back((count, bytes)),
+            }
+        }
+        let mut entries: usize = waiting.iter().map(|(count, _)| count).sum();
+        while entries > MOST_UNTOLD
+            && let Some((count, _)) = waiting.pop_front()
+        {
+            entries -= count;
+        }
+    }
+
+    fn take(&self) -> VecDeque<Record> {
+        std::mem::take(&mut *self.waiting())
+    }
+
+    /// Puts back what was taken, before what came meanwhile.
+    fn put_back(&self, mut taken: VecDeque<Record>) {
+        let mut waiting = self.waiting();
+        taken.append(&mut waiting);
+        *waiting = taken;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RedisLive {
+    /// Joins the entries, each device of them once. Tags whose server is down fail
+    /// alone; the others are written and told.
+    pub(super) async fn merge_by_tag(
+        &self,
+        entries: &[LiveEntry],
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let by_tag = by_tag(entries);
+        let calls = by_tag.values().flat_map(|entries| entries.chunks(KEYS_A_CALL));
+        let answers = join_all(calls.map(|call| self.merge_call(call, now_ms))).await;
+        let mut failed = None;
+        let mut moved = Vec::with_capacity(answers.len());
+        for answer in answers {
+            match answer {
+                Ok(record) => moved.push(record),
+                Err(error) => failed = Some(error),
+            }
+        }
+        self.untold.push(moved);
+        let told = self.tell(now_ms).await;
+        failed.map_or(told, Err)
+    }
+
+    /// Joins entries of one tag; what moved.
+    async fn merge_call(&self, call: &[&LiveEntry], now_ms: u64) -> Result<Record, StoreError> {
+        let command = |verb: &str, script: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(script).arg(call.len());
+            for entry in call {
+                command.arg(key(entry.device));
+            }
+            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(KEPT).arg(0);
+            for entry in call {
+                command.arg(value::encode(entry));
+            }
+            command
+        };
+        self.run(&command("EVALSHA", self.script.get_hash()), || command("EVAL", MERGE)).await
+    }
+
+    /// Tells the stream what moved and was not told yet.
+    async fn tell(&self, now_ms: u64) -> Result<(), StoreError> {
+        let untold = self.untold.take();
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let first = now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS);
+        let command = |verb: &str, script: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(script).arg(2).arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY);
+            command.arg(KEPT).arg(first);
+            for (count, bytes) in &untold {
+                command.arg(*count).arg(bytes);
+            }
+            command
+        };
+        let hash = Script::new(TELL).get_hash().to_owned();
+        let told = self.run::<u8>(&command("EVALSHA", &hash), || command("EVAL", TELL)).await;
+        told.map(drop).inspect_err(|_| self.untold.put_back(untold))
+    }
+
+    /// Runs a script by its hash, or by its text where the server does not know it.
+    async fn run<T: redis::FromRedisValue>(
+        &self,
+        by_hash: &Cmd,
+        by_text: impl FnOnce() -> Cmd,
+    ) -> Result<T, StoreError> {
+        let answer = match self.connection.try_command(by_hash).await {
+            Err(Fault::Answered(error)) if lacks_script(&error) => {
+                self.connection.try_command(&by_text()).await
+            }
+            answer => answer,
+        };
+        answer.map_err(|fault| self.connection.store_error(fault))
+    }
+
+    /// The values of the devices, in their order.
+    pub(super) async fn values_of_all(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<Vec<Vec<Option<Vec<u8>>>>, StoreError> {
+        let read = |call: &[DeviceId]| {
+            // The client divides it among the slots and puts the answers in order.
+            let mut command = redis::cmd("MGET");
+            for device in call {
+                command.arg(key(*device));
+            }
+            async move {
+                let answer = self.connection.try_command(&command).await;
+                answer.map_err(|fault| self.connection.store_error(fault))
+            }
+        };
+        try_join_all(devices.chunks(KEYS_A_CALL).map(read)).await
+    }
+}
+
+fn by_tag(entries: &[LiveEntry]) -> BTreeMap<u32, Vec<&LiveEntry>> {
+    let mut by_tag: BTreeMap<u32, Vec<&LiveEntry>> = BTreeMap::new();
+    for entry in entries {
+        by_tag.entry(tag(entry.device)).or_default().push(entry);
+    }
+    by_tag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_one_tag_and_every_entry_is_in_one() {
+        let entries: Vec<LiveEntry> =
+            (0..200).map(|number| LiveEntry::seen(DeviceId::new(number * 3), 1)).collect();
+        let by_tag = by_tag(&entries);
+        for (expected, entries) in &by_tag {
+            assert!(entries.iter().all(|entry| tag(entry.device) == *expected));
+        }
+        assert_eq!(by_tag.values().map(Vec::len).sum::<usize>(), entries.len());
+    }
+
+    #[test]
+    fn what_moved_is_told_in_order_in_few_records() {
+        let untold = Untold::default();
+        untold.push([(300, vec![1]), (0, vec![]), (200, vec![2]), (1, vec![3])]);
+        let taken = untold.take();
+        assert_eq!(taken, [(500, vec![1, 2]), (1, vec![3])]);
+        untold.push([(2, vec![4])]);
+        untold.put_back(taken);
+        assert_eq!(untold.take(), [(500, vec![1, 2]), (1, vec![3]), (2, vec![4])]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_bounded() {
+        let untold = Untold::default();
+        for number in 0..=MOST_UNTOLD / KEYS_A_CALL {
+            untold.push([(KEYS_A_CALL, number.to_be_bytes().to_vec())]);
+        }
+        let taken = untold.take();
+        assert_eq!(taken.len(), MOST_UNTOLD / KEYS_A_CALL);
+        assert_eq!(taken[0].1, 1_usize.to_be_bytes(), "the oldest went");
+    }
+}
