@@ -221,7 +221,7 @@ class Members:
         self.site.start(
             f"db-{number}", *prefix, "mariadbd", f"--defaults-file={folder}/my.cnf", f"--datadir={folder}/data",
             f"--socket={folder}/s", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=64M", *AS_ROOT, *more)
-        self.site.wait(f"member {number} answers", lambda: self.is_well(number), 90)
+        self.site.wait(f"member {number} answers", lambda: self.is_well(number), 120)
         self.up.add(number)
 
     def is_well(self, number):
@@ -310,12 +310,14 @@ class Replicated(Members):
         for number in range(2):
             self.make(number, {"server_id = 1": f"server_id = {number + 1}"})
             self.start(number)
-        self.run(0, "SET GLOBAL read_only = 0; CREATE USER replica@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
+        # A commit waits for a replica, so none until there is one.
+        self.run(0, "SET GLOBAL rpl_semi_sync_master_enabled = 0; SET GLOBAL read_only = 0; CREATE USER replica@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
         self.run(1, f"""CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={self.ports[0]}, MASTER_USER='replica',
             MASTER_PASSWORD='r', MASTER_USE_GTID=slave_pos; START SLAVE""")
         self.accounts(0)
-        site.wait("the replica follows", lambda: "ON" in site.ask(self.socket(0), "SHOW STATUS LIKE 'Rpl_semi_sync_master_status'")
-                  and "nemeses" in self.run(1, "SHOW DATABASES"))
+        site.wait("the replica follows", lambda: "nemeses" in self.run(1, "SHOW DATABASES"))
+        self.run(0, "SET GLOBAL rpl_semi_sync_master_enabled = 1")
+        site.wait("commits wait for the replica", lambda: "ON" in site.ask(self.socket(0), "SHOW STATUS LIKE 'Rpl_semi_sync_master_status'"))
         self.front()
 
     def run(self, number, text):

@@ -20,10 +20,13 @@ const ROUTER: &str = "rumqttd=off";
 /// The database's library tells of each connection that it lost or could not make.
 /// We tell of the outage.
 const DATABASE: &str = "sqlx=error";
+/// And that of a Redis Cluster, of each node and each attempt.
+const CLUSTER: &str = "redis=error";
 
 /// Starts logging. `filter` is in the syntax of tracing's `EnvFilter`, for
 /// example `info` or `info,nemeses_broker=debug`. The router under the door
-/// is silent unless it is named (`rumqttd`), and so is `sqlx` but for errors.
+/// is silent unless it is named (`rumqttd`), and so are `sqlx` and
+/// `redis` but for errors.
 ///
 /// # Errors
 /// A filter that cannot be read, or logging that was started already.
@@ -42,7 +45,7 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
 }
 
 fn quieted(filter: &str) -> String {
-    let unnamed = [("rumqttd", ROUTER), ("sqlx", DATABASE)];
+    let unnamed = [("rumqttd", ROUTER), ("sqlx", DATABASE), ("redis", CLUSTER)];
     let quiet = unnamed.into_iter().filter(|(name, _)| !filter.contains(name));
     let words = quiet.map(|(_, quiet)| quiet).chain([filter]);
     words.collect::<Vec<_>>().join(",")
@@ -55,11 +58,14 @@ mod tests {
     #[test]
     fn libraries_are_silent_unless_they_are_named() {
         for (filter, in_force) in [
-            ("info", "rumqttd=off,sqlx=error,info"),
-            ("info,nemeses_broker=debug", "nemeses_broker=debug,rumqttd=off,sqlx=error,info"),
-            ("info,rumqttd=debug", "rumqttd=debug,sqlx=error,info"),
-            ("debug,sqlx=info", "rumqttd=off,sqlx=info,debug"),
-            ("", "rumqttd=off,sqlx=error"),
+            ("info", "rumqttd=off,redis=error,sqlx=error,info"),
+            (
+                "info,nemeses_broker=debug",
+                "nemeses_broker=debug,rumqttd=off,redis=error,sqlx=error,info",
+            ),
+            ("info,rumqttd=debug", "rumqttd=debug,redis=error,sqlx=error,info"),
+            ("debug,sqlx=info", "rumqttd=off,redis=error,sqlx=info,debug"),
+            ("", "rumqttd=off,redis=error,sqlx=error"),
         ] {
             let read = EnvFilter::try_new(quieted(filter)).unwrap();
             assert_eq!(read.to_string(), in_force, "{filter:?}");

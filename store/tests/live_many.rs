@@ -171,9 +171,11 @@ impl Cluster {
     fn start(timeout_ms: u32) -> Self {
         let nodes: Vec<Redis> = (0..4).map(|_| Self::node(timeout_ms)).collect();
         let ports: Vec<u16> = nodes.iter().map(|node| node.port).collect();
-        for (number, (port, slots)) in
-            ports.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]).enumerate()
-        {
+        // The first gets the slots among which the stream's is.
+        let stream = ask(ports[0], "", &["CLUSTER", "KEYSLOT", "{stream}"]);
+        let mut slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
+        slots.rotate_left(usize::from(stream.trim().parse::<u16>().unwrap() / 5461).min(2));
+        for (number, (port, slots)) in ports.iter().zip(slots).enumerate() {
             ask(*port, "", &["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
             let added = ask(*port, "", &["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]);
             assert!(added.contains("OK"), "{added}");

@@ -58,19 +58,28 @@ impl Untold {
         }
     }
 
-    fn take(&self) -> VecDeque<Record> {
-        std::mem::take(&mut *self.waiting())
-    }
-
-    /// Puts back what was taken, before what came meanwhile.
-    fn put_back(&self, mut taken: VecDeque<Record>) {
-        let mut waiting = self.waiting();
-        taken.append(&mut waiting);
-        *waiting = taken;
+    /// What waits. It waits again when this ends with something in it, also because
+    /// the caller has lost patience.
+    fn take(&self) -> Taken<'_> {
+        Taken { records: std::mem::take(&mut *self.waiting()), untold: self }
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Record>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Taken<'a> {
+    records: VecDeque<Record>,
+    untold: &'a Untold,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // Before what came meanwhile.
+        let mut waiting = self.untold.waiting();
+        self.records.append(&mut waiting);
+        std::mem::swap(&mut *waiting, &mut self.records);
     }
 }
 
@@ -117,8 +126,8 @@ impl RedisLive {
 
     /// Tells the stream what moved and was not told yet.
     async fn tell(&self, now_ms: u64) -> Result<(), StoreError> {
-        let untold = self.untold.take();
-        if untold.is_empty() {
+        let mut untold = self.untold.take();
+        if untold.records.is_empty() {
             return Ok(());
         }
         let first = now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS);
@@ -126,14 +135,15 @@ impl RedisLive {
             let mut command = redis::cmd(verb);
             command.arg(script).arg(2).arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY);
             command.arg(KEPT).arg(first);
-            for (count, bytes) in &untold {
+            for (count, bytes) in &untold.records {
                 command.arg(*count).arg(bytes);
             }
             command
         };
         let hash = Script::new(TELL).get_hash().to_owned();
-        let told = self.run::<u8>(&command("EVALSHA", &hash), || command("EVAL", TELL)).await;
-        told.map(drop).inspect_err(|_| self.untold.put_back(untold))
+        self.run::<u8>(&command("EVALSHA", &hash), || command("EVAL", TELL)).await?;
+        untold.records.clear();
+        Ok(())
     }
 
     /// Runs a script by its hash, or by its text where the server does not know it.
@@ -199,10 +209,14 @@ mod tests {
         let untold = Untold::default();
         untold.push([(300, vec![1]), (0, vec![]), (200, vec![2]), (1, vec![3])]);
         let taken = untold.take();
-        assert_eq!(taken, [(500, vec![1, 2]), (1, vec![3])]);
+        assert_eq!(taken.records, [(500, vec![1, 2]), (1, vec![3])]);
         untold.push([(2, vec![4])]);
-        untold.put_back(taken);
-        assert_eq!(untold.take(), [(500, vec![1, 2]), (1, vec![3]), (2, vec![4])]);
+        drop(taken);
+        let mut taken = untold.take();
+        assert_eq!(taken.records, [(500, vec![1, 2]), (1, vec![3]), (2, vec![4])]);
+        taken.records.clear();
+        drop(taken);
+        assert!(untold.take().records.is_empty());
     }
 
     #[test]
@@ -212,7 +226,7 @@ mod tests {
             untold.push([(KEYS_A_CALL, number.to_be_bytes().to_vec())]);
         }
         let taken = untold.take();
-        assert_eq!(taken.len(), MOST_UNTOLD / KEYS_A_CALL);
-        assert_eq!(taken[0].1, 1_usize.to_be_bytes(), "the oldest went");
+        assert_eq!(taken.records.len(), MOST_UNTOLD / KEYS_A_CALL);
+        assert_eq!(taken.records[0].1, 1_usize.to_be_bytes(), "the oldest went");
     }
 }

@@ -21,8 +21,10 @@ use super::fault::{store_error, unavailable};
 use super::place::{Place, Sentinels};
 use crate::StoreError;
 
-/// A command to a cluster is led elsewhere so often; then it has failed.
-const REDIRECTIONS: u32 = 2;
+/// A command to a cluster is led elsewhere or tried again so often, so far apart; then
+/// it has failed.
+const TRIES: u32 = 3;
+const BETWEEN_TRIES_MS: (u64, u64) = (10, 100);
 
 /// Where to connect to.
 #[derive(Clone, Debug)]
@@ -65,8 +67,10 @@ impl Source {
                 Ready::Sentinel
             }
             Place::Cluster(urls) => {
-                let nodes =
-                    ClusterClient::builder(urls.iter().map(String::as_str)).retries(REDIRECTIONS);
+                let nodes = ClusterClient::builder(urls.iter().map(String::as_str))
+                    .retries(TRIES)
+                    .min_retry_wait(BETWEEN_TRIES_MS.0)
+                    .max_retry_wait(BETWEEN_TRIES_MS.1);
                 let nodes = match &certificates {
                     Some(_) => nodes.certs(tls(certificates.as_deref())),
                     None => nodes,
