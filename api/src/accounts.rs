@@ -4,7 +4,7 @@ use nemeses_store::StoreError;
 use nemeses_store::history::{Added, NewUser, Role, Users};
 
 use crate::auth::hash_password;
-use crate::input;
+use crate::input::{self, Fields};
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
@@ -26,6 +26,19 @@ impl NewAccount {
         input::check_password(&password)?;
         let name = input::person_name(name)?;
         Ok(Self { email, name, password })
+    }
+
+    /// Of the fields of a body, which hold nothing else.
+    pub(crate) fn of(mut fields: Fields) -> Result<Self, Problem> {
+        let (email, password) = (fields.text("email")?, fields.text("password")?);
+        let name = fields.text("name")?;
+        fields.finish()?;
+        Self::new(&email, password, &name)
+    }
+
+    /// Address, name, password.
+    pub(crate) fn parts(self) -> (String, String, String) {
+        (self.email, self.name, self.password)
     }
 
     /// The address, as it is kept.

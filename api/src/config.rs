@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::guard::Network;
+
 /// Settings of the API. `Default` is what the binary starts with.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -11,6 +13,12 @@ pub struct ApiConfig {
     pub first_is_admin: bool,
     /// Whether people may make accounts themselves.
     pub registration_open: bool,
+    /// Proxies whose `X-Forwarded-For` is believed, to tell addresses apart that
+    /// try passwords.
+    pub trusted_proxies: Vec<Network>,
+    /// Origins (`https://map.example.org`) whose pages may read answers. They send
+    /// tokens in a header; the cookie of our own page is never shared.
+    pub cors_origins: Vec<String>,
     /// How long an access token is good for.
     pub token_life: Duration,
     /// How long a device counts as there after it was heard: the live store's TTL.
@@ -102,6 +110,8 @@ impl Default for ApiConfig {
         Self {
             first_is_admin: true,
             registration_open: true,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             live_ttl: Duration::from_secs(300),
             token_life: Duration::from_secs(900),
             refresh_life: Duration::from_secs(30 * 86_400),

@@ -11,6 +11,7 @@ mod connection;
 mod daily;
 mod docs;
 mod fleet;
+mod guard;
 mod http;
 mod input;
 mod letters;
@@ -24,6 +25,7 @@ mod router;
 mod routes;
 mod secret;
 mod serve;
+mod setup;
 mod state;
 mod stream;
 mod upstream;
@@ -34,6 +36,7 @@ pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use config::{ApiConfig, MapTiles};
 pub use daily::keep_daily;
 pub use letters::{Retried, SecondChance};
+pub use guard::{Network, NetworkError};
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{
@@ -41,4 +44,5 @@ pub use secret::{
     secret_source,
 };
 pub use serve::serve;
+pub use setup::offer_setup;
 pub use state::{ApiState, Stores};

@@ -37,6 +37,8 @@ pub enum Kind {
     WrongRefreshToken,
     /// The share link is unknown, was revoked, or has expired.
     WrongShare,
+    /// The set-up token is unknown, was used, or there is an account already.
+    WrongSetupToken,
     /// Too many attempts from one address.
     TooManyAttempts,
     /// The account's role or the token's purpose does not allow it.
@@ -105,6 +107,9 @@ impl Kind {
                 ("wrong-refresh-token", StatusCode::UNAUTHORIZED, "The session is over")
             }
             Self::WrongShare => ("wrong-share", StatusCode::UNAUTHORIZED, "The link is not good"),
+            Self::WrongSetupToken => {
+                ("wrong-setup-token", StatusCode::UNAUTHORIZED, "The set-up token is not good")
+            }
             Self::TooManyAttempts => {
                 ("too-many-attempts", StatusCode::TOO_MANY_REQUESTS, "Too many attempts")
             }
@@ -203,6 +208,13 @@ impl Problem {
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
         Self { kind, detail: detail.into(), parameter: None, retry_after_s }
+    }
+
+    /// The same with another time after which to try again.
+    #[must_use]
+    pub(crate) const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// A query parameter or header is at fault.

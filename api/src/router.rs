@@ -22,7 +22,8 @@ use crate::openapi::{self, Doc};
 use crate::page;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    api_v1, healthz, login, logout, openapi_json, readyz, register_user, share_open, token_refresh,
+    api_v1, healthz, login, logout, openapi_json, readyz, register_user, setup, share_open,
+    token_refresh,
 };
 use crate::state::ApiState;
 use crate::stream::{Holder, redeem};
@@ -115,6 +116,7 @@ fn of_the_service() -> Vec<Route> {
         route("/openapi.json", [get(Right::Open, openapi_json::get, openapi_json::doc)]),
         // Accounts and tokens.
         route("/register/user", [post(Right::Open, register_user::post, register_user::doc)]),
+        route("/setup", [post(Right::Open, setup::post, setup::doc)]),
         route("/login", [post(Right::Open, login::post, login::doc)]),
         route("/token/refresh", [post(Right::Open, token_refresh::post, token_refresh::doc)]),
         route("/logout", [post(Right::Open, logout::post, logout::doc)]),
@@ -323,7 +325,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(docs::routes())
         .fallback(not_found.layer(answered("none")))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn(http::everywhere))
+        .layer(middleware::from_fn_with_state(state.clone(), http::everywhere))
         .with_state(state)
 }
 

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ApiConfig;
 use crate::connection::WriteGuard;
+use crate::guard::PeerAddress;
 use crate::router::router;
 use crate::routes::api_v1::stream::ConnectionPlace;
 use crate::state::ApiState;
@@ -85,10 +86,10 @@ impl Server {
         // The semaphore is never closed.
         while let Ok(place) = Arc::clone(&self.room).acquire_owned().await {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     failing = false;
                     backoff.reset();
-                    self.start(stream, place);
+                    self.start(stream, PeerAddress(peer.ip()), place);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -100,7 +101,7 @@ impl Server {
         }
     }
 
-    fn start(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn start(&self, stream: TcpStream, peer: PeerAddress, place: OwnedSemaphorePermit) {
         // Live events are small and must not wait for the answer to the one before.
         let _slower_otherwise = stream.set_nodelay(true);
         let stream = TokioIo::new(WriteGuard::new(stream, self.config.write_stall));
@@ -108,6 +109,7 @@ impl Server {
         let routes = TowerToHyperService::new(self.routes.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(place.clone());
+            request.extensions_mut().insert(peer);
             routes.call(request)
         });
         let connection = self.http.serve_connection(stream, service).with_upgrades();

@@ -12,6 +12,7 @@ use nemeses_store::live::LiveStore;
 use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::config::ApiConfig;
 use crate::letters::SecondChance;
+use crate::guard::Guard;
 use crate::metrics::Requests;
 use crate::secret::TokenSecrets;
 use crate::stream::{Hub, Tickets};
@@ -83,6 +84,7 @@ pub struct ApiState {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) known_access: Arc<KnownAccess>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
@@ -111,6 +113,7 @@ impl ApiState {
             hub: Arc::new(hub),
             tokens: Arc::new(Tokens::new(secrets)),
             known_access: Arc::default(),
+            guard: Arc::default(),
             passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
             live: Arc::new(Upstream::live(config.store_timeout)),
             history: Arc::new(Upstream::history(config.store_timeout)),

@@ -343,10 +343,6 @@ pub(crate) struct HttpArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) http_listen: std::net::SocketAddr,
-    /// Whether people may make accounts themselves; closed, only `nemeses user add`
-    /// makes them
-    #[arg(long, env = "NEMESES_REGISTRATION", default_value = "open")]
-    pub(crate) registration: Registration,
     /// Map tiles of another server, drawn above the bundled base map: a URL with
     /// {z}, {x} and {y}. Browsers then ask that server too; without it, none but this
     #[arg(long, env = "NEMESES_MAP_TILES", value_name = "URL")]
@@ -354,6 +350,30 @@ pub(crate) struct HttpArgs {
     /// Whose map the tiles are; shown on the map, as most tile servers ask for
     #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
     pub(crate) map_credit: String,
+    /// Whether people may make accounts themselves; closed, only admins and `nemeses
+    /// user add` make them. Without it: open on loopback, else closed
+    #[arg(long, env = "NEMESES_REGISTRATION")]
+    pub(crate) registration: Option<Registration>,
+    /// Proxies in front of the REST API, addresses or networks with commas between:
+    /// what they say in X-Forwarded-For tells apart who tries passwords
+    #[arg(
+        long,
+        env = "NEMESES_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_parser = value::network,
+        value_name = "ADDRESS"
+    )]
+    pub(crate) trusted_proxies: Vec<nemeses_api::Network>,
+    /// Origins with commas between, such as https://map.example.org, whose pages may
+    /// read answers of the REST API
+    #[arg(
+        long,
+        env = "NEMESES_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_parser = value::origin,
+        value_name = "ORIGIN"
+    )]
+    pub(crate) cors_origins: Vec<String>,
     /// What users' tokens are signed with, 32 characters at least. Without it
     /// one is drawn once and kept in the data directory; with a database server
     /// it must be given, as all instances must share it. Prefer the variable or

@@ -47,6 +47,9 @@ pub(crate) struct AddArgs {
     /// What the account may do
     #[arg(long, env = "NEMESES_USER_ROLE", default_value = "viewer")]
     role: RoleName,
+    /// Short for --role admin
+    #[arg(long, env = "NEMESES_USER_ADMIN", conflicts_with = "role")]
+    admin: bool,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -144,7 +147,8 @@ async fn add(args: &AddArgs, now_ms: u64) -> anyhow::Result<()> {
     let name = args.name.as_deref().unwrap_or(&args.email);
     let account = NewAccount::new(&args.email, password.clone(), name)?;
     let users = open_database(&args.database).await?.users();
-    let (email, role) = (account.email().to_owned(), args.role.into());
+    let role = if args.admin { Role::Admin } else { args.role.into() };
+    let email = account.email().to_owned();
     account.keep_in(users.as_ref(), role, now_ms).await?;
     show_password(&email, role, &password, args.output)
 }
@@ -336,7 +340,7 @@ mod tests {
         crate::tools::migrate(&args.database).await.unwrap();
         let line = async |line: &str| run_line(line, folder.path()).await;
         line("add Ana@example.org --name Ana").await.unwrap();
-        line("add root@example.org --role admin").await.unwrap();
+        line("add root@example.org --admin").await.unwrap();
         let taken = line("add ana@EXAMPLE.org").await.unwrap_err();
         assert!(taken.to_string().contains("exists already"), "{taken}");
         let bad = line("add no-address").await.unwrap_err();

@@ -1,14 +1,18 @@
 //! What holds for every answer, whoever wrote it: an id of the request, headers
-//! that keep browsers from guessing and framing, and compression.
+//! that keep browsers from guessing and framing, compression, and which pages of
+//! other origins may read it.
 
+mod cors;
 mod gzip;
 mod request_id;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
+
+use crate::state::ApiState;
 
 pub(crate) use request_id::{RequestId, current_request_id};
 
@@ -17,14 +21,23 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The outermost layer.
-pub(crate) async fn everywhere(request: Request, next: Next) -> Response {
+pub(crate) async fn everywhere(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = RequestId::of(request.headers().get(REQUEST_ID));
     let gzip = gzip::is_wanted(request.method(), request.headers());
     let span = tracing::info_span!("request", id = id.as_str());
     let value = id.to_header();
-    let response = id.during(next.run(request).instrument(span)).await;
+    let origin = cors::allowed(&state.config.cors_origins, request.headers());
+    let response = match origin.as_ref().and_then(|_| cors::preflight(&request)) {
+        Some(answer) => answer,
+        None => id.during(next.run(request).instrument(span)).await,
+    };
     let mut response = if gzip { gzip::compressed(response) } else { response };
     harden(response.headers_mut());
+    cors::share(response.headers_mut(), &state.config.cors_origins, origin);
     response.headers_mut().insert(REQUEST_ID, value);
     response
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::auth::{Carrier, Signed, cookie};
+use crate::guard::CameFrom;
 use crate::input::Fields;
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
@@ -35,6 +36,7 @@ pub(crate) struct SignedIn {
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
+    CameFrom(address): CameFrom,
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
@@ -43,11 +45,17 @@ pub(crate) async fn post(
     let by_cookie = fields.maybe_flag("cookie")?.unwrap_or(false);
     fields.finish()?;
 
+    let attempt = state.guard.attempt(address, state.clock.now_ms())?;
+    tokio::time::sleep(state.guard.delay(&email, state.clock.now_ms())).await;
     let user = state.history.ask(state.stores.users.by_email(&email)).await?;
     let enabled = user.as_ref().is_some_and(|user| !user.disabled);
     let (user_id, hash) = user.map(|user| (user.id, user.password_hash)).unzip();
     let matches = state.passwords.matches(password, hash).await?;
-    let user_id = user_id.filter(|_| matches && enabled).ok_or_else(wrong)?;
+    let Some(user_id) = user_id.filter(|_| matches && enabled) else {
+        state.guard.mistake(&email, state.clock.now_ms());
+        return Err(wrong());
+    };
+    attempt.good();
 
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let signed = state.begin_session(user_id, agent.unwrap_or_default()).await?;
@@ -103,9 +111,14 @@ pub(crate) fn doc() -> Doc {
     let answer = Answer::json::<SignedIn>("Signed in.", example())
         .header("Set-Cookie", "`nemeses_refresh`, when a cookie was asked for.");
     Doc::new("login", Tag::People, "Sign in")
-        .about("A wrong password, an unknown address and a disabled account get the same answer after the same time.")
+        .about("A wrong password, an unknown address and a disabled account get the same answer after the same time, which grows with wrong passwords; an address that tries many gets 429.")
         .careless()
         .body(wanted, wish)
         .answers(answer)
-        .problems(&[Kind::WrongCredentials, Kind::HistoryUnavailable, Kind::Busy])
+        .problems(&[
+            Kind::WrongCredentials,
+            Kind::TooManyAttempts,
+            Kind::HistoryUnavailable,
+            Kind::Busy,
+        ])
 }

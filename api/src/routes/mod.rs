@@ -7,5 +7,6 @@ pub(crate) mod logout;
 pub(crate) mod openapi_json;
 pub(crate) mod readyz;
 pub(crate) mod register_user;
+pub(crate) mod setup;
 pub(crate) mod share_open;
 pub(crate) mod token_refresh;

@@ -62,9 +62,9 @@ async fn from_registration_to_location_and_report() {
     node.live.merge(&[LiveEntry::from_record(&founding)], NOW_MS).await.unwrap();
 
     let account = json!({"email": "ana@example.org", "password": "correct horse battery staple", "name": "Ana"});
-    assert_eq!(node.served.post("/register/user", &account).await.status, 201);
-    let again = node.served.post("/register/user", &account).await;
-    again.is_problem(409, "email-taken", Some("email"));
+    for _ in 0..2 {
+        assert_eq!(node.served.post("/register/user", &account).await.status, 202);
+    }
     let login = json!({"email": "Ana@example.org", "password": "correct horse battery staple"});
     let signed_in = node.served.post("/login", &login).await.ok();
     assert!(signed_in["user_id"].is_u64());
@@ -166,4 +166,34 @@ async fn books_and_look_up() {
     assert_eq!(found["outcome"], "stored");
     let found = node.served.get("/api/v1/lookup?device_id=0A3F73&recorded_at=9").await.ok();
     assert_eq!(found["outcome"], "unknown");
+}
+
+#[tokio::test]
+async fn whoever_has_the_set_up_token_makes_the_first_account_and_nobody_else() {
+    let node = Node::start().await;
+    let users = node.database.users();
+    let offer = || nemeses_api::offer_setup(users.as_ref(), NOW_MS);
+    let (token, other) = (offer().await.unwrap().unwrap(), offer().await.unwrap().unwrap());
+    let set_up = async |token: &str| {
+        let body = json!({
+            "token": token, "email": "ana@example.org", "password": "correct horse battery",
+            "name": "Ana",
+        });
+        node.served.post("/setup", &body).await
+    };
+    set_up("made up").await.is_problem(401, "wrong-setup-token", None);
+    node.clock.set(NOW_MS + 86_400_001);
+    set_up(&token).await.is_problem(401, "wrong-setup-token", None);
+    node.clock.set(NOW_MS);
+    let made = set_up(&token).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert!(made.text.contains("\"admin\""), "{made:?}");
+    for late in [&token, &other] {
+        set_up(late).await.is_problem(401, "wrong-setup-token", None);
+    }
+    assert_eq!(offer().await.unwrap(), None);
+    let login = json!({"email": "ana@example.org", "password": "correct horse battery"});
+    let token = node.served.post("/login", &login).await.ok()["token"].as_str().unwrap().to_owned();
+    let users = node.served.get_as(&token, "/api/v1/users").await.ok();
+    assert_eq!(users["users"].as_array().map(Vec::len), Some(1), "{users}");
 }

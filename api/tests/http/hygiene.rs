@@ -87,3 +87,34 @@ async fn the_page_that_shows_the_api_needs_nobody_else() {
         assert!(!policy.contains("unsafe") && policy.contains("script-src 'self'"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn pages_of_named_origins_read_answers_and_others_do_not() {
+    let cors_origins = vec!["https://map.example.org".to_owned()];
+    let config = nemeses_api::ApiConfig { cors_origins, ..Default::default() };
+    let api = Api::start_with(config).await;
+    let path = "/api/v1/books";
+    for (origin, allowed) in [
+        ("https://map.example.org", true),
+        ("https://map.example.org.evil.example", false),
+        ("http://map.example.org", false),
+        ("null", false),
+    ] {
+        let asks = api.served.request(Method::OPTIONS, path).header("Origin", origin);
+        let asks = asks.header("Access-Control-Request-Method", "GET").send().await.unwrap();
+        let asks = Answer::of(asks).await;
+        assert_eq!(asks.status, if allowed { 204 } else { 405 }, "{origin}");
+        let answer = api.served.signed(path).header("Origin", origin).send().await.unwrap();
+        let answer = Answer::of(answer).await;
+        assert_eq!((answer.status, &answer.headers["vary"]), (200, &"Origin".parse().unwrap()));
+        for headers in [&asks.headers, &answer.headers] {
+            let told = headers.get("access-control-allow-origin");
+            assert_eq!(told.map(|value| value.to_str().unwrap()), allowed.then_some(origin));
+            assert!(!headers.contains_key("access-control-allow-credentials"));
+        }
+    }
+    let unasked = Api::start().await;
+    let answer = unasked.served.signed(path).header("Origin", "https://map.example.org");
+    let answer = Answer::of(answer.send().await.unwrap()).await;
+    assert!(!answer.headers.contains_key("access-control-allow-origin"));
+}

@@ -291,8 +291,13 @@ fn http(
     )?;
     Ok(Http {
         listen: args.http_listen,
-        registration_open: args.registration == args::Registration::Open,
         map_tiles: map_tiles(args)?,
+        registration_open: match args.registration {
+            Some(registration) => registration == args::Registration::Open,
+            None => args.http_listen.ip().to_canonical().is_loopback(),
+        },
+        trusted_proxies: args.trusted_proxies.clone(),
+        cors_origins: args.cors_origins.clone(),
         jwt_secret: jwt_secret(args, database, data_dir)?,
         jwt_previous_secret: previous_secret(args)?,
     })

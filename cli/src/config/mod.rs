@@ -166,6 +166,10 @@ pub(crate) struct Http {
     pub(crate) registration_open: bool,
     /// Tiles of another server for the page's map.
     pub(crate) map_tiles: Option<nemeses_api::MapTiles>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<nemeses_api::Network>,
+    /// Whose pages may read answers.
+    pub(crate) cors_origins: Vec<String>,
     /// What tokens are signed with; see [`JwtSecret::load`].
     pub(crate) jwt_secret: JwtSecret,
     /// What they were signed with before.

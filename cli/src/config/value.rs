@@ -18,6 +18,21 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     address.ok_or_else(|| "write ADDRESS:PORT, for example 127.0.0.1:1883 or [::1]:1883".to_owned())
 }
 
+/// An address or a network, of a proxy.
+pub(crate) fn network(text: &str) -> Result<nemeses_api::Network, String> {
+    text.trim().parse().map_err(|error: nemeses_api::NetworkError| error.to_string())
+}
+
+/// An origin as browsers send it: scheme, host and port, in lower case.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    match host {
+        Some(host) if !host.is_empty() && host.chars().all(good) => Ok(text.to_owned()),
+        _ => Err("write an origin without a path, for example https://map.example.org".to_owned()),
+    }
+}
+
 /// Where metrics are served, if at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AdminListen {

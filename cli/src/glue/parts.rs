@@ -12,7 +12,7 @@ use nemeses_dbexport::retention::{Keep, run_schedule};
 use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::Policy;
 use nemeses_runtime::{Backoff, Clock, Outage, Registry, Tasks, serve_admin};
-use nemeses_store::history::{Database, Options, open};
+use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
 use tokio::net::TcpListener;
 
@@ -208,9 +208,14 @@ pub(crate) async fn serve_api(
     let first_is_admin = address.ip().to_canonical().is_loopback();
     let registration_open = settings.registration_open;
     let map_tiles = settings.map_tiles.clone();
+    if !(first_is_admin && registration_open) {
+        print_setup(stores.users.as_ref(), &clock).await?;
+    }
     let config = ApiConfig {
         first_is_admin,
         registration_open,
+        trusted_proxies: settings.trusted_proxies.clone(),
+        cors_origins: settings.cors_origins.clone(),
         live_ttl,
         map_tiles,
         ..ApiConfig::default()
@@ -220,6 +225,18 @@ pub(crate) async fn serve_api(
     let stop = tasks.stop().all;
     tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));
     Ok(address)
+}
+
+/// Tells whoever reads the log how to make the first account, while there is none.
+async fn print_setup(users: &dyn Users, clock: &Clock) -> anyhow::Result<()> {
+    if let Some(token) = nemeses_api::offer_setup(users, clock.now_ms()).await? {
+        tracing::warn!(
+            %token,
+            "there is no account yet: make the admin's with this set-up token, within a day \
+             (POST /setup, docs/api.md), or with nemeses user add --admin"
+        );
+    }
+    Ok(())
 }
 
 /// Binds the listener of the metrics, when there is to be one. Comes before a

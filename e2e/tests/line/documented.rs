@@ -1,13 +1,17 @@
-//! The commands of docs/api.md, run as written, in order and in one shell, on a
-//! node that has got the founding example's frame and one of a second device.
+//! The commands of docs/api.md, run as written, in order and in one shell, in
+//! every shape of the line, which has got the founding example's frame and one of a second device.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use nemeses_e2e::frames::{self, FOUNDING_FRAME};
-use nemeses_e2e::{Line, Shape, nemeses_binary};
+use nemeses_e2e::{Line, nemeses_binary};
 use nemeses_protocol::DeviceId;
 use tokio::process::Command;
+
+use crate::in_every_shape;
+
+in_every_shape!(the_commands_of_the_document_work_as_written);
 
 /// An indented block is run if it begins with one of these or sets a variable;
 /// others show answers.
@@ -20,7 +24,7 @@ fn is_command(code: &str) -> bool {
 }
 
 /// What stands for the reader's machine: curl fails on a status of 4xx and 5xx,
-/// and a stream is left after some seconds; the program knows where its data is.
+/// and a stream is left after some seconds; the program knows its database.
 const PREAMBLE: &str = r#"
 set -euo pipefail
 curl() {
@@ -29,7 +33,7 @@ curl() {
     case " $* " in *" -N"* | *" -sN"*) [ "$status" -ne 28 ] || status=0 ;; esac
     return "$status"
 }
-nemeses() { "$BINARY" "$@" --data-dir "$DATA"; }
+nemeses() { "$BINARY" "$@" --database-url "$DATABASE"; }
 "#;
 
 /// The blocks of commands, each with the number of its first line.
@@ -75,12 +79,10 @@ fn blocks_of_commands_are_told_from_answers() {
     assert_eq!(blocks(document), expected);
 }
 
-#[tokio::test]
-async fn the_commands_of_the_document_work_as_written() {
+async fn the_commands_of_the_document_work_as_written(line: Line) {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
     let document = std::fs::read_to_string(document).unwrap();
     assert!(blocks(&document).len() > 10);
-    let line = Line::start(Shape::Embedded, &[]).await.unwrap();
     let mut tracker = line.device("tracker").await.unwrap();
     tracker.publish("/messenger", FOUNDING_FRAME.as_bytes()).await.unwrap();
     // The second device of the examples.
@@ -89,12 +91,11 @@ async fn the_commands_of_the_document_work_as_written() {
     line.wait_rows(2).await.unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let data = line.node.as_ref().unwrap().folder().join("data");
     let ran = Command::new("bash")
         .args(["-c", &script(&document, &line.api_url())])
         .current_dir(folder.path())
         .env("BINARY", nemeses_binary().unwrap())
-        .env("DATA", data)
+        .env("DATABASE", line.database_url())
         .kill_on_drop(true)
         .output()
         .await

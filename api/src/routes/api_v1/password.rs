@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::access::Principal;
+use crate::guard::CameFrom;
 use crate::input::{Fields, account_fields, check_password, unknown_id};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::problem::{Kind, Problem};
@@ -14,18 +15,21 @@ use crate::state::ApiState;
 pub(crate) async fn post(
     principal: Principal,
     State(state): State<ApiState>,
+    CameFrom(address): CameFrom,
     mut fields: Fields,
 ) -> Result<StatusCode, Problem> {
     let (user_id, session) = principal.person()?;
     let (old, new) = (fields.text("old_password")?, fields.text("password")?);
     fields.finish()?;
     check_password(&new)?;
+    let attempt = state.guard.attempt(address, state.clock.now_ms())?;
     let users = &state.stores.users;
     let user = state.history.ask(users.by_id(user_id)).await?;
     let user = user.ok_or_else(|| unknown_id("user_id"))?;
     if !state.passwords.matches(old, Some(user.password_hash)).await? {
         return Err(Problem::field("old_password", "This is not your password."));
     }
+    attempt.good();
     let hash = state.passwords.hash(new).await?;
     state.history.ask(users.set_password(user_id, &hash)).await?;
     state.history.ask(state.stores.sessions.end_others(user_id, Some(session))).await?;
