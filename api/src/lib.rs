@@ -35,8 +35,8 @@ pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use config::{ApiConfig, MapTiles};
 pub use daily::keep_daily;
-pub use letters::{Retried, SecondChance};
 pub use guard::{Network, NetworkError};
+pub use letters::{Retried, SecondChance};
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{

@@ -11,8 +11,8 @@ use nemeses_store::live::LiveStore;
 
 use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::config::ApiConfig;
-use crate::letters::SecondChance;
 use crate::guard::Guard;
+use crate::letters::SecondChance;
 use crate::metrics::Requests;
 use crate::secret::TokenSecrets;
 use crate::stream::{Hub, Tickets};

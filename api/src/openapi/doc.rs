@@ -253,7 +253,9 @@ fn problem_answer(kinds: &[Kind]) -> Value {
         401 => {
             written["headers"]["WWW-Authenticate"] = header("`Bearer`, where a token is wanted.");
         }
-        429 | 503 => written["headers"]["Retry-After"] = header("Seconds after which to try again."),
+        429 | 503 => {
+            written["headers"]["Retry-After"] = header("Seconds after which to try again.");
+        }
         _ => {}
     }
     written

@@ -126,6 +126,14 @@ fn a_short_hop_is_part_of_the_stop() {
 }
 
 #[test]
+fn places_that_jump_within_a_second_make_no_trip() {
+    let road = Road::new(FIX | ON).times(10, 0, 50, 30).times(4, 50, 0, 0).with(FIX);
+    let road = road.times(4, 60, 0, 0);
+    let segments = segments_of(road.rows(), true);
+    assert!(segments.iter().all(|segment| segment.kind == SegmentKind::Stop), "{segments:?}");
+}
+
+#[test]
 fn a_parked_receiver_that_wanders_all_night_makes_no_trip() {
     let mut road = Road::new(FIX);
     for n in 0..600_i64 {

@@ -47,7 +47,7 @@ impl Site {
         let mut served = Served::start(stores, clock, ApiConfig::default()).await;
         let account =
             json!({"email": "ana@example.org", "password": "correct horse battery", "name": "Ana"});
-        assert_eq!(served.post("/register/user", &account).await.status, 201);
+        assert_eq!(served.post("/register/user", &account).await.status, 202);
         let signed_in = served.post("/login", &account_of(&account)).await.ok();
         signed_in["token"].as_str().unwrap().clone_into(&mut served.token);
         Self { database, decoder, served, _dir: dir }
