@@ -149,10 +149,17 @@ impl Walker {
         Self { settings, last: Some(last) }
     }
 
-    /// The next row, in time order, and the leg that leads to it.
+    /// The next row, in time order, and the leg that leads to it. Behind a dark leg
+    /// the last place known is not where the device is, so it is forgotten.
     pub(crate) fn step(&mut self, position: &Position) -> (Point, Option<Leg>) {
-        let point = Point::new(position, self.last.and_then(|last| last.place));
-        let leg = self.last.map(|last| Leg::new(last, point, &self.settings));
+        let mut point = Point::new(position, self.last.and_then(|last| last.place));
+        let mut leg = self.last.map(|last| Leg::new(last, point, &self.settings));
+        if let Some(leg) = leg.as_mut().filter(|leg| leg.kind == Kind::Dark)
+            && point.speed_kmh.is_none()
+        {
+            point.place = None;
+            leg.to = point;
+        }
         self.last = Some(point);
         (point, leg)
     }

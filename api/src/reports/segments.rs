@@ -347,14 +347,12 @@ impl Drive {
         self.trip.first.place
     }
 
-    /// Far and long enough, and not within a second: places that jump between rows
-    /// of one second are no drive. The odometer counts as well as places: there are
+    /// Far and long enough. The odometer counts as well as places: there are
     /// tunnels, and round trips seen seldom.
     fn is_trip(&self, settings: &Settings) -> bool {
         let far = f64::from(settings.min_distance_m);
         let metered = self.trip.engine_s > 0 && self.trip.distance.metered_m() >= far;
-        let lasts = self.trip.seconds() >= settings.min_duration_s && self.trip.moving_s > 0;
-        lasts && (self.reach_m >= far || metered)
+        self.trip.seconds() >= settings.min_duration_s && (self.reach_m >= far || metered)
     }
 
     fn segment(&self, open: bool) -> Segment {

@@ -126,14 +126,6 @@ fn a_short_hop_is_part_of_the_stop() {
 }
 
 #[test]
-fn places_that_jump_within_a_second_make_no_trip() {
-    let road = Road::new(FIX | ON).times(10, 0, 50, 30).times(4, 50, 0, 0).with(FIX);
-    let road = road.times(4, 60, 0, 0);
-    let segments = segments_of(road.rows(), true);
-    assert!(segments.iter().all(|segment| segment.kind == SegmentKind::Stop), "{segments:?}");
-}
-
-#[test]
 fn a_parked_receiver_that_wanders_all_night_makes_no_trip() {
     let mut road = Road::new(FIX);
     for n in 0..600_i64 {
@@ -176,6 +168,15 @@ fn a_tunnel_is_driven_through_by_the_odometer() {
     let road = Road::new(FIX | ON).odometer(9).times(12, 10, 200, 72);
     let road = road.with(ON).times(60, 10, 200, 0).with(FIX | ON).times(12, 10, 200, 72);
     assert_eq!(of(&road), [trip(0, 840, 16_800).open()]);
+}
+
+#[test]
+fn a_place_from_before_the_silence_does_not_count_behind_it() {
+    let dark = Road::new(FIX).odometer(100_000).with(0).times(4, 5, 75, 54).go(3700, 200, 0);
+    let road = dark.with(FIX).times(22, 14, 210, 54);
+    let whole: Vec<Seen> = segments_of(road.rows(), true).iter().map(seen).collect();
+    let part: Vec<Seen> = segments_of(&road.rows()[1..], false).iter().map(seen).collect();
+    assert_eq!(part.last(), whole.last());
 }
 
 #[test]
@@ -292,7 +293,8 @@ proptest! {
             prop_assert!(tally.moving_s + tally.idle_s + tally.silent_s <= u64::from(tally.seconds()));
             prop_assert!(tally.engine_s <= u64::from(tally.seconds()));
             if *kind == SegmentKind::Trip && !unobserved {
-                prop_assert!(tally.seconds() >= 180 && tally.moving_s > 0);
+                // Rows of one second may lead far in no time.
+                prop_assert!(tally.seconds() >= 180 && tally.distance.metres() > 0.0);
             }
             prop_assert!(tally.seconds() >= 180 || *unobserved);
         }
