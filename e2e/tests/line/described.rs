@@ -38,7 +38,7 @@ fn schemathesis() -> anyhow::Result<PathBuf> {
 
 /// Operations that answer 401 to made-up secrets, or end the session that asks. They
 /// come last, or all others would be asked with a token that is good for nothing.
-const SECRETS: &str = "^/(login|share/open|token/refresh)$|^/(token/)?logout$|\
+const SECRETS: &str = "^/(login|setup|share/open|token/refresh)$|^/(token/)?logout$|\
     ^/api/v1/(sessions/|me/password|users/.*/reset)";
 
 /// Schemathesis says so when nothing of an operation got past the door.
