@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) recorded_from: u32,
     /// Frames a second in all; `None` sends as fast as the windows allow.
     pub(crate) offered: Option<u32>,
+    /// Devices that the frames are of, in turn.
+    pub(crate) devices: u32,
     /// Another count to read at the begin and the end of the measurement.
     pub(crate) watched: Option<Arc<AtomicU64>>,
 }
@@ -162,7 +164,7 @@ impl Connection {
             shared,
             number: u32::from(number),
             connections,
-            devices: (DEVICES / connections).max(1),
+            devices: (plan.devices / connections).max(1),
             window: usize::from(plan.shape.window),
             recorded_from: plan.recorded_from,
             interval: plan.offered.map(offered),

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::cases::{Effort, api, ceilings, idle, latency, node, stations};
+use crate::cases::{Effort, api, ceilings, growth, idle, latency, node, stations};
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
 use crate::stats::percentile_ms;
@@ -49,6 +49,8 @@ enum Command {
         #[arg(long)]
         write: Option<PathBuf>,
     },
+    /// Fill a MariaDB and compare the line before and after
+    Grow(growth::Growth),
     /// Publish frames to a broker or node that runs already
     Load {
         /// Where it listens
@@ -83,10 +85,13 @@ async fn main() -> anyhow::Result<()> {
                 report.write(&folder, &machine::description())?;
             }
         }
+        Command::Grow(growth) => growth::grow(&growth).await?,
         Command::Load { address, connections, window, seconds, offered, recorded_from } => {
             let shape = Shape { connections, window };
             let recorded_from = recorded_from.unwrap_or_else(site::recorded_from);
-            let plan = Plan { address, shape, seconds, recorded_from, offered, watched: None };
+            let devices = load::DEVICES;
+            let plan =
+                Plan { address, shape, seconds, recorded_from, offered, devices, watched: None };
             let outcome = load::run(plan).await?;
             let at = |percent| percentile_ms(&outcome.latencies_us, percent);
             say(&format!(

@@ -85,7 +85,8 @@ pub(crate) fn day_of_one_device(rows: u32, recorded_from: u32) -> Vec<Record> {
     (0..rows).map(|minute| frame(DEVICES, recorded_from + minute * 60, minute)).collect()
 }
 
-fn frame(device: u32, recorded_at: u32, number: u32) -> Record {
+/// A row of a device that drives.
+pub(crate) fn frame(device: u32, recorded_at: u32, number: u32) -> Record {
     let position = Position {
         device: DeviceId::new(device),
         recorded_at,

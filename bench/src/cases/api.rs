@@ -91,6 +91,7 @@ async fn visible(
         seconds,
         recorded_from: *recorded,
         offered: Some(10_000),
+        devices: DEVICES,
         watched: None,
     };
     let load = tokio::spawn(run(plan));

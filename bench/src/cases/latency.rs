@@ -1,7 +1,7 @@
 //! From publish to PUBACK (committed) at a steady rate.
 
 use crate::cases::{Effort, FIFTY};
-use crate::load::{Plan, as_f64, run};
+use crate::load::{DEVICES, Plan, as_f64, run};
 use crate::machine::processor_seconds;
 use crate::report::{Kind, Report};
 use crate::site::{OnServers, recorded_from};
@@ -30,6 +30,7 @@ pub(crate) async fn puback(effort: Effort, report: &mut Report) -> anyhow::Resul
                 seconds: effort.seconds,
                 recorded_from,
                 offered: Some(offered),
+                devices: DEVICES,
                 watched: None,
             };
             let outcome = run(plan).await?;

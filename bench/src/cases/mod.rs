@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod ceilings;
+pub(crate) mod growth;
 pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod node;
@@ -10,7 +11,7 @@ pub(crate) mod stations;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::load::{Outcome, Plan, Shape, run};
+use crate::load::{DEVICES, Outcome, Plan, Shape, run};
 use crate::sink::Sink;
 
 /// 4, 50 and 1000 connections.
@@ -34,7 +35,8 @@ pub(crate) async fn pass_through(
 ) -> anyhow::Result<f64> {
     let watched = Some(Arc::clone(&sink.received));
     let recorded_from = crate::site::recorded_from();
-    let plan = Plan { address, shape, seconds, recorded_from, offered: None, watched };
+    let devices = DEVICES;
+    let plan = Plan { address, shape, seconds, recorded_from, offered: None, devices, watched };
     Ok(run(plan).await?.watched_a_second)
 }
 
@@ -46,7 +48,9 @@ pub(crate) async fn full_speed(
     recorded: &mut u32,
 ) -> anyhow::Result<Outcome> {
     let recorded_from = *recorded;
-    let plan = Plan { address, shape, seconds, recorded_from, offered: None, watched: None };
+    let devices = DEVICES;
+    let plan =
+        Plan { address, shape, seconds, recorded_from, offered: None, devices, watched: None };
     let outcome = run(plan).await?;
     *recorded = outcome.recorded_to;
     Ok(outcome)
