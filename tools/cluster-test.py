@@ -17,8 +17,8 @@ from engines import Galera, OneDatabase, OneRedis, RedisCluster, Replicated, Sen
 from fleet import DEVICES, INTERVAL_S, Fleet, Judge
 from servers import Site, fail, free_port, get, need, program
 
-# How long a member is cut off.
-CUT_S = 60
+# How long a member is cut off, and a node stands still.
+CUT_S, FROZEN_S = 60, 20
 
 
 def nodes(site):
@@ -30,9 +30,25 @@ def nodes(site):
     fleet.blow("node stopped (SIGTERM)", fleet.stop_node)
     fleet.back(2)
     fleet.blow("rolling restart of three", fleet.rolling)
+    fleet.blow(f"node frozen (SIGSTOP) for {FROZEN_S} s", lambda: freeze(fleet, "node-3"))
     fleet.blow("Redis killed, back empty", fleet.redis.kill, fleet.redis.count)
     fleet.blow("database killed, back at once", fleet.database.kill)
     fleet.verdict()
+
+
+def freeze(fleet, name):
+    process = fleet.site.processes[name]
+    process.send_signal(signal.SIGSTOP)
+    watch(fleet, FROZEN_S)
+    process.send_signal(signal.SIGCONT)
+
+
+def watch(fleet, seconds):
+    """Lets time pass in which the fleet must be served."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        fleet.again()
+        time.sleep(1)
 
 
 def sentinel(site):
@@ -69,20 +85,13 @@ def galera(site, one_writer=True):
     fleet.blow("member 2 cut off and back", lambda: (database.cut(1, 10, lambda seconds: watch(fleet, seconds)), database.mend(1)))
     fleet.blow("rolling restart of three nodes", fleet.rolling)
     fleet.verdict()
-    conflicts = database.ask("SHOW STATUS WHERE variable_name IN ('wsrep_local_cert_failures', 'wsrep_local_bf_aborts')")
-    print("on the last member since its start:", conflicts.replace("\t", " ").replace("\n", ", "))
-
-
-def watch(fleet, seconds):
-    """Lets time pass in which the fleet must be served."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        fleet.again()
-        time.sleep(1)
+    conflicts = "SHOW STATUS WHERE variable_name IN ('wsrep_local_cert_failures', 'wsrep_local_bf_aborts')"
+    for member in database.members():
+        print(f"{member} since its start:", ", ".join(database.ask(conflicts, member).replace("\t", " ").splitlines()))
 
 
 def galera_all(site):
-    """The same with all three members written to at once: conflicts are the rule."""
+    """The same with all three members written to at once."""
     galera(site, one_writer=False)
 
 

@@ -6,14 +6,15 @@ primary with its replica. Imported by cluster-test.py.
 import contextlib
 import itertools
 import os
-import pathlib
+import shutil
 import signal
 import subprocess
 
 from fleet import configured, haproxy
 from servers import ROOT, fail, free_port, listens
 
-AS_ROOT = ["--user=root"] if os.getuid() == 0 else []
+# As Debian runs it; rsync copies members as the same user.
+AS_MYSQL = ["--user=mysql"] if os.getuid() == 0 else []
 
 
 class OneDatabase:
@@ -204,13 +205,18 @@ class Members:
         self.site, self.settings, self.address = site, settings, address
         self.ports = [free_port() for _ in range(number)]
         self.up = set()
-        self.check = site.path("check") / "database-check.cnf"
-        self.check.write_text("[client]\nuser = haproxy_check\npassword = check\n")
+        # HAProxy gives its check no environment: its settings are beside it.
+        folder = site.path("check")
+        (folder / "database-check.cnf").write_text("[client]\nuser = haproxy_check\npassword = check\n")
+        self.check = shutil.copy(ROOT / "deploy/haproxy/database-check.sh", folder)
 
     def make(self, number, known):
         folder = self.site.path(f"db-{number}")
+        if AS_MYSQL:
+            self.site.folder.chmod(0o711)
+            shutil.chown(folder, "mysql")
         self.site.run("mariadb-install-db", "--no-defaults", f"--datadir={folder}/data",
-                      "--auth-root-authentication-method=normal", "--skip-test-db", *AS_ROOT)
+                      "--auth-root-authentication-method=normal", "--skip-test-db", *AS_MYSQL)
         known = {"bind-address = 127.0.0.1": f"bind-address = {self.address(number)}",
                  "port = 3306": f"port = {self.ports[number]}", **known}
         text = configured((ROOT / "deploy/mariadb" / self.settings).read_text(), known, self.settings)
@@ -220,7 +226,7 @@ class Members:
         folder = self.site.path(f"db-{number}")
         self.site.start(
             f"db-{number}", *prefix, "mariadbd", f"--defaults-file={folder}/my.cnf", f"--datadir={folder}/data",
-            f"--socket={folder}/s", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=64M", *AS_ROOT, *more)
+            f"--socket={folder}/s", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=64M", *AS_MYSQL, *more)
         self.site.wait(f"member {number} answers", lambda: self.is_well(number), 120)
         self.up.add(number)
 
@@ -243,7 +249,7 @@ class Members:
     def front(self, backups=True):
         port = free_port()
         known = {"bind 127.0.0.1:3306": f"bind 127.0.0.1:{port}",
-                 "/etc/haproxy/database-check.sh": ROOT / "deploy/haproxy/database-check.sh"}
+                 "/etc/haproxy/database-check.sh": self.check}
         servers = [f"127.0.0.1:{number}3306" for number in (1, 2, 3)]
         text = (ROOT / "deploy/haproxy/database.cfg").read_text()
         for number, server in enumerate(servers):
@@ -253,7 +259,7 @@ class Members:
                 text = "".join(line for line in text.splitlines(True) if server not in line)
         if not backups:
             known |= {" backup\n": "\n", " on-marked-up shutdown-backup-sessions": ""}
-        haproxy(self.site, "haproxy-database", configured(text, known, "database.cfg"), {"DATABASE_CHECK_CNF": str(self.check)})
+        haproxy(self.site, "haproxy-database", configured(text, known, "database.cfg"))
         self.url = f"mysql://nemeses:n@127.0.0.1:{port}/nemeses"
         self.site.wait("a member takes writes", lambda: self.site.run(
             "mariadb", "--no-defaults", "-unemeses", "-pn", "-h127.0.0.1", f"-P{port}", "--protocol=tcp", "-e", "SELECT 1",
@@ -289,7 +295,10 @@ class Galera(Members):
         return self.is_synced(number) if super().is_well(number) else False
 
     def is_synced(self, number):
-        return "Synced" in self.site.ask(self.socket(number), "SHOW STATUS LIKE 'wsrep_local_state_comment'")
+        # There may be no database yet.
+        done = self.site.run("mariadb", "--no-defaults", f"--socket={self.socket(number)}", "-uroot", "-N", "-B", "-e",
+                             "SHOW STATUS LIKE 'wsrep_local_state_comment'", check=False)
+        return "Synced" in done.stdout
 
     def cut(self, number, seconds, meanwhile):
         self.network.cut(number)
@@ -310,8 +319,7 @@ class Replicated(Members):
         for number in range(2):
             self.make(number, {"server_id = 1": f"server_id = {number + 1}"})
             self.start(number)
-        # A commit waits for a replica, so none until there is one.
-        self.run(0, "SET GLOBAL rpl_semi_sync_master_enabled = 0; SET GLOBAL read_only = 0; CREATE USER replica@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
+        self.run(0, "SET GLOBAL read_only = 0; CREATE USER replica@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
         self.run(1, f"""CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={self.ports[0]}, MASTER_USER='replica',
             MASTER_PASSWORD='r', MASTER_USE_GTID=slave_pos; START SLAVE""")
         self.accounts(0)
@@ -330,7 +338,7 @@ class Replicated(Members):
         self.run(1, "STOP SLAVE IO_THREAD; SELECT MASTER_GTID_WAIT(@@gtid_binlog_pos, 1)")
         self.site.wait("the replica has applied what it has", lambda: "has read all relay log" in self.run(
             1, "SHOW PROCESSLIST"))
-        self.run(1, "STOP SLAVE; RESET SLAVE ALL; SET GLOBAL rpl_semi_sync_master_enabled = 0; SET GLOBAL read_only = 0")
+        self.run(1, "STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only = 0")
 
     def old_returns(self):
         """Read-only, as its file says: nobody writes to it."""

@@ -53,6 +53,8 @@ class Judge:
         paused = watch.end(self.site) if watch else None
         self.blows.append((name, begun, ended, paused))
         print(f"  {name}: served again after {(ended - begun) / 1000:.1f} s", flush=True)
+        # So that the next blow's silence does not begin within this one.
+        time.sleep(2 * INTERVAL_S)
 
     def verdict(self):
         self.again()
@@ -164,11 +166,11 @@ class Fleet(Judge):
         self.again()
 
 
-def haproxy(site, name, text, env=None):
+def haproxy(site, name, text):
     path = site.folder / f"{name}.cfg"
     path.write_text(text)
     site.run("haproxy", "-c", "-f", path)
-    site.start(name, "haproxy", "-db", "-f", path, env=env)
+    site.start(name, "haproxy", "-db", "-f", path)
 
 
 def acknowledgements(log):
@@ -195,6 +197,6 @@ def by_device(found, begun, ended):
     each = {}
     for at, device, _ in found:
         each.setdefault(device, []).append(at)
-    # From its last one before to its first one after.
-    return [max((b - a for a, b in zip(moments, moments[1:]) if b >= begun and a <= ended), default=0) / 1000
+    # Until its first one after; what was silent before is another blow's.
+    return [max((b - max(a, begun) for a, b in zip(moments, moments[1:]) if b >= begun and a <= ended), default=0) / 1000
             for moments in map(sorted, each.values()) if len(moments) >= 3 * (ended - begun) / 60000 + 3] or [0]

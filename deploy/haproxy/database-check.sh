@@ -3,8 +3,8 @@
 # part that goes on, and synced. HAProxy calls it with its own address and port, then the
 # server's. The account needs no right at all:
 #   CREATE USER haproxy_check@'%' IDENTIFIED BY '...';
-# Its name and password: /etc/haproxy/database-check.cnf ([client] user=, password=).
-settings=${DATABASE_CHECK_CNF:-$(dirname "$0")/database-check.cnf}
+# Its name and password are in the file beside this one ([client] user=, password=).
+settings=$(dirname "$0")/database-check.cnf
 well="SELECT @@read_only = 0 AND (@@wsrep_on = 0 OR (
     SELECT COUNT(*) = 2 FROM information_schema.global_status
     WHERE (variable_name = 'WSREP_READY' AND variable_value = 'ON')
