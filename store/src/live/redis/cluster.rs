@@ -93,18 +93,13 @@ impl RedisLive {
     ) -> Result<(), StoreError> {
         let by_tag = by_tag(entries);
         let calls = by_tag.values().flat_map(|entries| entries.chunks(KEYS_A_CALL));
-        let answers = join_all(calls.map(|call| self.merge_call(call, now_ms))).await;
-        let mut failed = None;
-        let mut moved = Vec::with_capacity(answers.len());
-        for answer in answers {
-            match answer {
-                Ok(record) => moved.push(record),
-                Err(error) => failed = Some(error),
-            }
-        }
-        self.untold.push(moved);
+        let calls = calls.map(|call| async move {
+            // Kept at once: the caller may lose patience with another server.
+            self.merge_call(call, now_ms).await.map(|moved| self.untold.push([moved]))
+        });
+        let answers = join_all(calls).await;
         let told = self.tell(now_ms).await;
-        failed.map_or(told, Err)
+        answers.into_iter().find(Result::is_err).unwrap_or(told)
     }
 
     /// Joins entries of one tag; what moved.
