@@ -94,7 +94,20 @@ async function load<T>(url: string): Promise<T> {
   return (await response.json()) as T;
 }
 
-export const world = async (): Promise<FeatureCollection> => features(await load<Packed>(worldUrl));
-export const detail = async (): Promise<FeatureCollection> => features(await load<Packed>(detailUrl));
+/** Made once and kept: maps come and go with the views. A failure is not kept. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = null;
+      throw error;
+    });
+    return made;
+  };
+}
+
+export const world = once(async () => features(await load<Packed>(worldUrl)));
+export const detail = once(async () => features(await load<Packed>(detailUrl)));
+const names = once(() => load<Labels>(labelsUrl));
 export const labels = async (language: string): Promise<FeatureCollection> =>
-  labelFeatures(await load<Labels>(labelsUrl), language);
+  labelFeatures(await names(), language);

@@ -65,6 +65,19 @@ const collection = (features: Feature[]): FeatureCollection => ({
   features,
 });
 
+const load = () =>
+  Promise.all([
+    import("maplibre-gl/dist/maplibre-gl-csp"),
+    import("maplibre-gl/dist/maplibre-gl-csp-worker.js?url"),
+    import("maplibre-gl/dist/maplibre-gl.css"),
+  ]);
+
+/** Fetches what a map needs while there is time, as on the page that asks who one is. */
+export function preload(): void {
+  load().catch(() => undefined);
+  basemap.world().catch(() => undefined);
+}
+
 /** A measurement (web/bench) may listen to the map. */
 type Measured = typeof globalThis & { nemesesMeasure?: { onMap(map: LibreMap): void } };
 
@@ -113,11 +126,7 @@ export class FleetMap {
       tiles: Tiles | null;
     },
   ): Promise<FleetMap> {
-    const [{ default: library }, { default: workerUrl }] = await Promise.all([
-      import("maplibre-gl/dist/maplibre-gl-csp"),
-      import("maplibre-gl/dist/maplibre-gl-csp-worker.js?url"),
-      import("maplibre-gl/dist/maplibre-gl.css"),
-    ]);
+    const [{ default: library }, { default: workerUrl }] = await load();
     library.setWorkerUrl(workerUrl);
     const camera = options.camera ?? WORLD;
     const map = new library.Map({
@@ -129,7 +138,8 @@ export class FleetMap {
       attributionControl: false,
       dragRotate: false,
       pitchWithRotate: false,
-      fadeDuration: 120,
+      // Names that fade have the whole map drawn again and again after each change.
+      fadeDuration: 0,
       renderWorldCopies: true,
       locale: { "Map.Title": options.label },
     });

@@ -1,9 +1,10 @@
 // Sign in, or make an account and sign in with it.
 
 import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError, register, signIn } from "../api/client";
+import { preload } from "../map/fleet-map";
 import { t } from "../text/language";
 import { reason } from "../ui/basics";
 import { Logo } from "../ui/icons";
@@ -25,6 +26,7 @@ export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: bo
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
+  useEffect(preload, []);
 
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();

@@ -21,10 +21,12 @@ const ARGS = [
   "--enable-unsafe-swiftshader",
 ];
 
-export async function launch(): Promise<Browser> {
+/** `leaving` names flags that are not given. */
+export async function launch(leaving: readonly string[] = []): Promise<Browser> {
   const executablePath = WHERE.find((path) => path && existsSync(path));
   if (!executablePath) throw new Error("no Chromium: apt-get install chromium, or set CHROMIUM");
-  return chromium.launch({ executablePath, args: ARGS, timeout: 60_000 });
+  const args = ARGS.filter((flag) => !leaving.includes(flag));
+  return chromium.launch({ executablePath, args, timeout: 60_000 });
 }
 
 /** What went wrong on a page, in words; empty when nothing did. */
