@@ -42,8 +42,8 @@ interface Shot {
 
 const settled = async (page: Page): Promise<void> => {
   await page.locator(".spinner").first().waitFor({ state: "detached" });
-  // The map fades its symbols in, charts are drawn in the next frame.
-  await page.waitForTimeout(1500);
+  // The map has no sign of its own that it is drawn; charts are drawn in the next frame.
+  await page.waitForTimeout(4000);
 };
 
 const SHOTS: Shot[] = [
@@ -62,6 +62,8 @@ const SHOTS: Shot[] = [
     hash: (device) => `#/replay/${device}?speed=120`,
     ready: async (page) => {
       await page.locator(".scrub").waitFor();
+      // Without following, the whole way is in sight.
+      await page.locator(".toggle").click();
       await page.locator(".scrub").evaluate((input: HTMLInputElement) => {
         input.value = String(Number(input.min) + (Number(input.max) - Number(input.min)) * 0.62);
         input.dispatchEvent(new Event("input", { bubbles: true }));

@@ -49,6 +49,9 @@ export function featureOf(unit: Unit): Feature | null {
   if (unit.latitude === null || unit.longitude === null) return null;
   return {
     type: "Feature",
+    // Also where MapLibre looks when it joins two changes that wait: without it, all
+    // features of both would be taken for one.
+    id: unit.id,
     properties: {
       id: unit.id,
       name: unit.name,

@@ -13,6 +13,8 @@ export interface Unit {
   name: string;
   /** Lower case, for search. */
   words: string;
+  /** Sorts as people do: named ones first, `Van 7` before `Van 12`. */
+  place: string;
   vehicle: string | null;
   groups: string[];
   status: Status;
@@ -57,6 +59,13 @@ export function emptyFleet(): Fleet {
 const timeMs = (text: string | null | undefined): number | null =>
   text ? Date.parse(text) : null;
 
+const padded = (text: string): string => text.replace(/\d+/g, (digits) => digits.padStart(9, "0"));
+
+/** Comparing two of these is cheap, which comparing as a language does is not. */
+function placeOf(name: string, id: string): string {
+  return name === "" ? `1${id}` : `0${padded(name.toLowerCase())}\n${id}`;
+}
+
 export function unitOf(device: Device): Unit {
   const at = device.location;
   const name = device.name.trim() || device.device_id;
@@ -66,6 +75,7 @@ export function unitOf(device: Device): Unit {
     words: [name, device.device_id, device.vehicle, ...device.tags]
       .join("\n")
       .toLowerCase(),
+    place: placeOf(device.name.trim(), device.device_id),
     vehicle: device.vehicle || null,
     groups: device.groups.map((group) => group.name),
     status: device.status,
@@ -92,7 +102,14 @@ export function takePage(fleet: Fleet, page: DevicePage): void {
     fleet.units.set(
       unit.id,
       newer
-        ? { ...known, name: unit.name, words: unit.words, vehicle: unit.vehicle, groups: unit.groups }
+        ? {
+            ...known,
+            name: unit.name,
+            words: unit.words,
+            place: unit.place,
+            vehicle: unit.vehicle,
+            groups: unit.groups,
+          }
         : unit,
     );
     fleet.changed.add(unit.id);
@@ -177,8 +194,7 @@ export function matches(unit: Unit, filter: Filter): boolean {
 }
 
 const RANK: Record<Status, number> = { online: 0, late: 1, offline: 2, never: 3 };
-const byName = (a: Unit, b: Unit): number =>
-  a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1;
+const byName = (a: Unit, b: Unit): number => (a.place < b.place ? -1 : a.place > b.place ? 1 : 0);
 
 /** Seen within the same ten seconds counts as equal, so that a busy list stands still. */
 const SEEN_STEP_MS = 10_000;

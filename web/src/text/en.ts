@@ -49,6 +49,7 @@ export const en = {
   "fleet.search": "Search name or id",
   "fleet.all": "All",
   "fleet.sort": "Sort by",
+  "fleet.sort.by": "By",
   "fleet.sort.seen": "Last seen",
   "fleet.sort.name": "Name",
   "fleet.sort.speed": "Speed",

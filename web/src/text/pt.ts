@@ -51,6 +51,7 @@ export const pt: Words = {
   "fleet.search": "Buscar nome ou id",
   "fleet.all": "Todos",
   "fleet.sort": "Ordenar por",
+  "fleet.sort.by": "Por",
   "fleet.sort.seen": "Visto por último",
   "fleet.sort.name": "Nome",
   "fleet.sort.speed": "Velocidade",

@@ -107,7 +107,7 @@ function Filters({ source }: { source: Live }): JSX.Element {
         <select aria-label={t("fleet.sort")} value={sortOf(query)} onChange={pick("sort")}>
           {SORTS.map((sort) => (
             <option key={sort} value={sort}>
-              {`${t("fleet.sort")} ${t(`fleet.sort.${sort}` as Key).toLowerCase()}`}
+              {`${t("fleet.sort.by")} ${t(`fleet.sort.${sort}` as Key).toLowerCase()}`}
             </option>
           ))}
         </select>

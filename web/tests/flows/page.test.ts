@@ -36,6 +36,7 @@ beforeAll(async () => {
   });
   page = await context.newPage();
   page.setDefaultTimeout(SOON);
+  await page.addInitScript("window.nemesesMeasure = { onMap(map) { this.map = map; } }");
   faults = watch(page, node.url);
 });
 
@@ -51,6 +52,17 @@ function noon(now: Date): string {
 }
 
 const row = (name: string) => page.getByRole("option", { name: new RegExp(name) });
+/** How many devices the map was given. */
+const onMap = () =>
+  page.evaluate(async () => {
+    const { map } = (window as unknown as { nemesesMeasure: Measured }).nemesesMeasure;
+    const source = map?.getSource("fleet");
+    return source ? (await source.getData()).features.length : 0;
+  });
+interface Measured {
+  map?: { getSource(name: string): { getData(): Promise<{ features: unknown[] }> } | undefined };
+}
+
 const visit = (hash: string) => page.evaluate((to) => void (location.hash = to), hash);
 
 describe("the page", () => {
@@ -65,6 +77,7 @@ describe("the page", () => {
     await row("0A3F73").waitFor();
     await row("0A3F74").waitFor();
     await page.locator("canvas.maplibregl-canvas").waitFor();
+    await until("both devices are on the map", SOON, async () => (await onMap()) === 2);
     expect(await findings(page)).toEqual([]);
   });
 

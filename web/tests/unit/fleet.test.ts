@@ -135,11 +135,11 @@ describe("what is shown", () => {
   it("follows words, status, group and ignition", () => {
     const ids = (filter: object) =>
       shown(fleet, { ...NO_FILTER, ...filter }, "name").map((unit) => unit.id);
-    expect(ids({})).toEqual(["000003", "000001", "000002"]);
+    expect(ids({})).toEqual(["000001", "000002", "000003"]);
     expect(ids({ text: "VAN 2" })).toEqual(["000002"]);
     expect(ids({ text: "abc van" })).toEqual(["000002"]);
     expect(ids({ text: "0003" })).toEqual(["000003"]);
-    expect(ids({ statuses: ["late", "offline"] })).toEqual(["000003", "000002"]);
+    expect(ids({ statuses: ["late", "offline"] })).toEqual(["000002", "000003"]);
     expect(ids({ group: "North" })).toEqual(["000001"]);
     expect(ids({ ignition: "on" })).toEqual(["000001", "000002"]);
     expect(ids({ ignition: "off" })).toEqual([]);
@@ -172,5 +172,15 @@ describe("what is shown", () => {
     const unit = unitOf(device("000003", "never", { location: null, seen_at: null }));
     expect(unit).toMatchObject({ name: "000003", seenMs: null, latitude: null });
     expect(matches(unit, NO_FILTER)).toBe(true);
+  });
+});
+
+describe("names", () => {
+  it("are sorted as people do, and before devices without one", () => {
+    const fleet = emptyFleet();
+    const named = (id: string, name: string) => device(id, "online", { name });
+    takePage(fleet, page(named("000001", "Van 12"), named("000002", ""), named("000003", "van 7"), named("000004", "Bus 1")));
+    const names = shown(fleet, NO_FILTER, "name").map(({ name }) => name);
+    expect(names).toEqual(["Bus 1", "van 7", "Van 12", "000002"]);
   });
 });
