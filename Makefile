@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy cluster-test
+.PHONY: help up web test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,12 @@ check-backup: ## Back up and restore under load, as docs/operations.md says
 
 check-deploy: ## Docker, compose, systemd, Kubernetes and AWS files, as far as they can be checked offline
 	@tools/check-deploy.sh
+
+deb: ## The Debian package, into target/debian (installs cargo-deb into target/tools if it is missing)
+	@tools/deb.sh
+
+check-deb: ## Build the package, install it into a folder, start the node from it, purge it
+	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-deb.py
 
 cluster-test: ## Lose machines under load: nodes, Sentinel, Redis Cluster, Galera, replica, scaling (SCENARIO=... for some)
 	@tools/setup.sh redis-sentinel:redis-sentinel redis-cli:redis-tools ip:iproute2 rsync:rsync && cargo build --locked --package nemeses && tools/cluster-test.py $(SCENARIO)

@@ -54,6 +54,8 @@ REDIS = [
     ("nemeses-station", "CONFIG GET maxmemory", False),
     ("nemeses-support", "GET live:{1}:x", True),
     ("nemeses-support", "INFO server", True),
+    ("nemeses-support", "ZREVRANGE nemeses:{workers} 0 -1", True),
+    ("nemeses-support", "DEL nemeses:{workers}", False),
     ("nemeses-support", "SET live:{1}:x 2", False),
     ("nemeses-support", "GET nemeses:x", False),
     ("nemeses-setup", "DEL live:{1}:y", True),

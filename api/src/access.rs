@@ -143,6 +143,8 @@ pub enum Right {
     Own,
     /// The books, dead letters, storage, and what became of any frame.
     Books,
+    /// The processes of this system.
+    System,
     /// Other people's accounts.
     People,
 }
@@ -184,9 +186,11 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
         Right::See(device) => or(by.may_see(device), Because::Hidden),
         Right::SeeGroup(group) => or(by.may_see_group(group), Because::Hidden),
         Right::Own => or(person, Because::Scope),
-        Right::Manage | Right::Books | Right::People if !person => Deny(Because::Scope),
+        Right::Manage | Right::Books | Right::System | Right::People if !person => {
+            Deny(Because::Scope)
+        }
         Right::Manage => or(by.role != Role::Viewer, Because::Role),
-        Right::Books | Right::People => or(by.role == Role::Admin, Because::Role),
+        Right::Books | Right::System | Right::People => or(by.role == Role::Admin, Because::Role),
     }
 }
 
@@ -333,6 +337,7 @@ mod tests {
             (Right::SeeGroup(8), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
             (Right::Manage, [anyone, role, role, Allow, Allow]),
             (Right::Books, [anyone, role, role, role, Allow]),
+            (Right::System, [anyone, role, role, role, Allow]),
             (Right::People, [anyone, role, role, role, Allow]),
             (Right::Stream, [anyone, Allow, Allow, Allow, Allow]),
             (Right::Own, [anyone, Allow, Allow, Allow, Allow]),
@@ -370,6 +375,7 @@ mod tests {
             (Right::Own, [scope; 5]),
             (Right::Manage, [scope; 5]),
             (Right::Books, [scope; 5]),
+            (Right::System, [scope; 5]),
             (Right::People, [scope; 5]),
         ];
         for (right, decisions) in table {

@@ -191,7 +191,7 @@ fn of_people() -> Vec<Route> {
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
     use api_v1::{books, dead_letters, device_login, devices, fleet, groups, location, locations};
-    use api_v1::{lookup, report, storage, stream};
+    use api_v1::{lookup, report, storage, stream, workers};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -264,6 +264,7 @@ fn of_devices() -> Vec<Route> {
             [post(Right::Books, dead_letters::retry, dead_letters::retry_doc)],
         ),
         route("/api/v1/storage", [get(Right::Books, storage::get, storage::doc)]),
+        route("/api/v1/workers", [get(Right::System, workers::get, workers::doc)]),
     ]
 }
 

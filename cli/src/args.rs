@@ -86,6 +86,12 @@ pub(crate) enum Command {
     MosquittoRoles(Box<crate::mosquitto_roles::MosquittoRolesArgs>),
     /// Serve Mosquitto's own figures ($SYS) to Prometheus
     MosquittoMetrics(crate::mosquitto_metrics::MosquittoMetricsArgs),
+    /// The state of a running system: stores, books, queues, processes
+    #[command(after_help = crate::status::EXAMPLES)]
+    Status(crate::status::StatusArgs),
+    /// Look for what is wrong with a station's settings, files, stores, rights and clocks
+    #[command(after_help = crate::doctor::EXAMPLES)]
+    Doctor(crate::doctor::DoctorArgs),
     /// Ask a running station whether it is well; for health checks of containers
     #[command(after_help = crate::health::EXAMPLES)]
     Health(crate::health::HealthArgs),

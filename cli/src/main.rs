@@ -8,6 +8,7 @@ mod config;
 mod dead_letters;
 mod decode;
 mod device;
+mod doctor;
 mod glue;
 mod health;
 mod manual;
@@ -18,6 +19,7 @@ mod replay;
 mod retention;
 mod simulate;
 mod stations;
+mod status;
 mod tools;
 mod user;
 
@@ -96,6 +98,8 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Replay(args) => return replay::run(args).await,
         Command::MosquittoMetrics(args) => mosquitto_metrics::run(args).await?,
         Command::Health(args) => return health::run(&args).await,
+        Command::Status(args) => return status::run(args).await,
+        Command::Doctor(args) => return doctor::run(args).await,
         Command::Completions(args) => manual::completions(&args)?,
         Command::Man(args) => manual::man(&args)?,
         Command::MosquittoRoles(args) => return mosquitto_roles::run(*args).await,

@@ -3,6 +3,7 @@
 //! acknowledges those like all others, so nobody else knows.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: MosquittoMetricsArgs) -> anyhow::Result<()> {
     let (tasks, mut registry) = (Tasks::new(), Registry::default());
     let figures = Figures::register(&mut registry);
     let (figures_url, stop) = (url.clone(), tasks.stop().intake);
-    serve_metrics(&tasks, metrics, registry)?;
+    serve_metrics(&tasks, metrics, Arc::new(registry), None)?;
     tasks.spawn_intake("figures", async move {
         follow(&figures_url, &figures, stop).await;
         Ok(())

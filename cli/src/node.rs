@@ -14,9 +14,10 @@ use nemeses_store::relay::open_relay;
 use crate::config;
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, bind_metrics,
-    database, door_config, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer,
-    lock_data_dir, make_data_dir, policy, run_lanes, serve_api, serve_metrics, watch_books,
+    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, announce,
+    bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums, listen,
+    live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api,
+    serve_metrics, watch_books,
 };
 
 /// This process in the books.
@@ -68,7 +69,11 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
             .await?;
     watch_books(&tasks, &database, clock.clone(), &mut registry);
-    serve_metrics(&tasks, metrics, registry)?;
+    let registry = Arc::new(registry);
+    let name = name_at("node", Some(mqtt));
+    let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
+    serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)))?;
+    announce(&tasks, Arc::clone(&live), describe);
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_small(&tasks, &database, settings.keep, clock.clone());
     keep_sums(&tasks, &database, clock.clone());

@@ -8,13 +8,15 @@ use anyhow::Context as _;
 use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::live::LiveStore;
+use tokio::net::TcpListener;
 
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, bind_metrics, database, door_config,
-    keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, policy, run_lanes,
-    serve_api, serve_metrics, watch_books,
+    Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, announce, bind_metrics, database, describe,
+    door_config, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
+    policy, run_lanes, serve_api, serve_metrics, watch_books,
 };
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
@@ -27,7 +29,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
-    let writer = live_writer(&tasks, live, clock.clone(), &mut registry);
+    let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
     let config = nemeses_parser::WorkerConfig {
         policy: policy(settings.frames, settings.topics),
         flush_after: settings.flush_after,
@@ -39,13 +41,14 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let name = config.name.clone();
     let connecting = async {
         if settings.worker.leave {
-            nemeses_parser::Worker::leave(config, writer, clock, &mut registry).await
+            nemeses_parser::Worker::leave(config, writer, clock.clone(), &mut registry).await
         } else {
-            nemeses_parser::Worker::connect(config, writer, clock, &mut registry).await
+            nemeses_parser::Worker::connect(config, writer, clock.clone(), &mut registry).await
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    serve_metrics(&tasks, metrics, registry)?;
+    let here = Here { name: name.clone(), role: "parser", clock };
+    here.make_known(&tasks, metrics, registry, Some(live))?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, "the parser is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -71,8 +74,10 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     };
     watch_books(&tasks, &database, clock.clone(), &mut registry);
     let mut exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
+    let mut told = None;
     if let Some(redis) = &settings.redis {
         let live = live(Some(redis), settings.live_ttl, clock.clone())?;
+        told = Some(Arc::clone(&live));
         let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
         exporter = exporter.with_live(writer, clock.clone());
         keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock.clone());
@@ -82,15 +87,42 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     keep_sums(&tasks, &database, clock.clone());
     let connecting = async {
         if settings.worker.leave {
-            nemeses_dbexport::Worker::leave(&config, exporter, clock, &mut registry).await
+            nemeses_dbexport::Worker::leave(&config, exporter, clock.clone(), &mut registry).await
         } else {
-            nemeses_dbexport::Worker::connect(&config, exporter, clock, &mut registry).await
+            nemeses_dbexport::Worker::connect(&config, exporter, clock.clone(), &mut registry).await
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    serve_metrics(&tasks, metrics, registry)?;
+    let here = Here { name: name.clone(), role: "dbexport", clock };
+    here.make_known(&tasks, metrics, registry, told)?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, database = %settings.database.url, "the exporter is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
+}
+
+/// Who this process is.
+struct Here {
+    name: String,
+    role: &'static str,
+    clock: Clock,
+}
+
+impl Here {
+    /// Serves its metrics, and says in the live store that it is there.
+    fn make_known(
+        self,
+        tasks: &Tasks,
+        metrics: Option<TcpListener>,
+        registry: Registry,
+        live: Option<Arc<dyn LiveStore>>,
+    ) -> anyhow::Result<()> {
+        let registry = Arc::new(registry);
+        let describe = describe(self.name, self.role, self.clock, Arc::clone(&registry));
+        serve_metrics(tasks, metrics, registry, Some(Arc::clone(&describe)))?;
+        if let Some(live) = live {
+            announce(tasks, live, describe);
+        }
+        Ok(())
+    }
 }
 
 /// Runs a worker until it is asked to end, or has left for good.
@@ -150,10 +182,12 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         tracing::warn!(%error, "live positions are not served until Redis answers; the rest is");
     }
     let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
-    let stores = Stores::new(live, &database).with_second_chance(Arc::new(retrier));
+    let stores = Stores::new(Arc::clone(&live), &database).with_second_chance(Arc::new(retrier));
     let http =
-        serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock, &mut registry).await?;
-    serve_metrics(&tasks, metrics, registry)?;
+        serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
+            .await?;
+    let here = Here { name: name_at("api", Some(http)), role: "api", clock };
+    here.make_known(&tasks, metrics, registry, Some(live))?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
 }
@@ -179,7 +213,9 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     if let Some(mqtt) = door.local_addr() {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");
     }
-    serve_metrics(&tasks, metrics, registry)?;
+    let name = name_at("broker", door.local_addr());
+    let here = Here { name, role: "broker", clock: Clock::system() };
+    here.make_known(&tasks, metrics, registry, None)?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));
     tasks.run_until(asked.to_end(), DRAIN).await

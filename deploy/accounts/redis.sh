@@ -26,8 +26,8 @@ echo "user default off"
 # Stations: live entries and what they tell each other, with all commands for data, and
 # none for the server, but to ask whether it is a primary.
 user nemeses-station "resetchannels ~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous $greet +role"
-# First-line support: is this device live, and since when?
-user nemeses-support "resetchannels %R~live:* $greet +get +mget +strlen +exists +ttl +pttl +type +scan"
+# First-line support: is this device live, and since when? Which processes are there?
+user nemeses-support "resetchannels %R~live:* %R~nemeses:{workers}* $greet +get +mget +strlen +exists +ttl +pttl +type +scan +zrevrange"
 # Set-up and maintenance: the same data as stations, and the server's settings to read.
 user nemeses-setup "resetchannels ~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous $greet +config|get +client|list +dbsize +scan"
 # Developers: what is slow; nothing is changed.

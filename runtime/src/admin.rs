@@ -1,31 +1,42 @@
-//! The admin listener: metrics for Prometheus and a word of life for
-//! supervisors, apart from the public API.
+//! The admin listener: metrics for Prometheus, a word of life for supervisors and
+//! a description for `nemeses status`, apart from the public API.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Serves `/metrics` and `/healthz` until `stop`. `/healthz` says that the process
-/// runs and was able to start: it has connected to what it needs.
+use crate::Worker;
+
+/// Tells how this process does now.
+pub type Describe = Arc<dyn Fn() -> Worker + Send + Sync>;
+
+/// Serves `/metrics`, `/healthz` and `/status` until `stop`. `/healthz` says that the
+/// process runs and was able to start: it has connected to what it needs. `/status`
+/// says who it is, with the figures that it announces; without `describe` there is
+/// none.
 ///
 /// # Errors
 /// What the listener reports.
 pub async fn serve_admin(
     listener: TcpListener,
     registry: Arc<Registry>,
+    describe: Option<Describe>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = Router::new()
+    let mut routes = Router::new()
         .route("/metrics", get(move || std::future::ready(metrics(&registry))))
         .route("/healthz", get(|| std::future::ready("ok\n")));
+    if let Some(describe) = describe {
+        routes = routes.route("/status", get(move || std::future::ready(Json(describe()))));
+    }
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await

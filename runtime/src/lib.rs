@@ -8,13 +8,15 @@ pub mod logs;
 mod outage;
 mod summary;
 mod tasks;
+mod worker;
 
-pub use admin::serve_admin;
+pub use admin::{Describe, serve_admin};
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use outage::Outage;
 pub use summary::{Counts, Summary};
 pub use tasks::{Stop, Tasks};
+pub use worker::{Figure, Worker, host_name};
 
 /// The metrics library, so that all stations use the same one.
 pub use prometheus_client as metrics;

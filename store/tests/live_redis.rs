@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nemeses_protocol::DeviceId;
-use nemeses_runtime::Clock;
+use nemeses_runtime::{Clock, Worker};
 use nemeses_store::StoreError;
 use nemeses_store::live::{
-    Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, RedisLive, RedisOptions,
+    FORGOTTEN_AFTER_MS, Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, RedisLive,
+    RedisOptions,
 };
 use nemeses_store::relay::{RelaySender, Relayed, open_relay};
 use proptest::prelude::*;
@@ -358,4 +359,59 @@ async fn replies_and_commands_travel_between_nodes_and_over_a_restart() {
     redis.start_again();
     until_heard(&speaking, &mut heard, &Relayed::Command(device, b"go".to_vec())).await;
     stop.cancel();
+}
+
+#[tokio::test]
+async fn workers_that_say_so_are_alive_until_they_fall_silent_or_end() {
+    let redis = Redis::start();
+    let clock = Clock::held(NOW_MS);
+    let (one, other) = (open(&redis, &clock), open(&redis, &clock));
+    let worker = |name: &str| Worker {
+        figures: [("queued_rows".to_owned(), 3.0)].into(),
+        ..Worker::here(name, "parser", "0.1.0", NOW_MS)
+    };
+    assert!(other.workers().await.unwrap().is_empty());
+    for name in ["parser-1", "parser-0", "node@host:1883"] {
+        one.announce(&worker(name)).await.unwrap();
+    }
+    one.announce(&worker("parser-0")).await.unwrap();
+    let alive = other.workers().await.unwrap();
+    let names: Vec<_> = alive.iter().map(|alive| alive.worker.name.as_str()).collect();
+    assert_eq!(names, ["node@host:1883", "parser-0", "parser-1"]);
+    assert_eq!(alive[1].worker, worker("parser-0"));
+    assert!(alive.iter().all(|alive| alive.silent_ms < FORGOTTEN_AFTER_MS));
+
+    one.withdraw("parser-1").await.unwrap();
+    // What falls silent is its key's expiry; here it comes at once.
+    redis.command(&["PEXPIRE", "nemeses:{workers}:parser-0", "1"]);
+    until_ok("the silent one is forgotten", async || {
+        let left = other.workers().await?;
+        let names: Vec<_> = left.into_iter().map(|alive| alive.worker.name).collect();
+        let gone = names == ["node@host:1883"];
+        gone.then_some(()).ok_or_else(|| StoreError::Full(format!("{names:?}")))
+    })
+    .await;
+
+    // What another version says in another way is passed over, not an error.
+    redis.command(&["SET", "nemeses:{workers}:node@host:1883", "{}", "PX", "20000"]);
+    assert!(other.workers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_redis_is_inspected() {
+    let redis = Redis::start();
+    let clock = Clock::held(NOW_MS);
+    let found = open(&redis, &clock).inspect().await.unwrap();
+    assert!(found.product.starts_with("Redis "), "{}", found.product);
+    assert!(found.now_ms.is_some() && found.used_bytes.is_some() && found.refused.is_none());
+    // The server of these tests saves nothing.
+    assert!(found.weaknesses.len() == 1, "{:?}", found.weaknesses);
+    assert!(found.weaknesses[0].contains("keeps nothing on disk"), "{:?}", found.weaknesses);
+
+    redis.command(&["ACL", "SETUSER", "looker", "on", ">x", "~*", "+@read", "+info", "+time"]);
+    let url = redis.url().replace("redis://", "redis://looker:x@");
+    let looker = RedisLive::new(&url, TTL_MS, clock, RedisOptions::default()).unwrap();
+    let found = looker.inspect().await.unwrap();
+    assert!(found.refused.unwrap().contains("eval"), "what a station needs is missing");
+    assert_eq!(found.weaknesses, [""; 0], "its settings may not be seen");
 }

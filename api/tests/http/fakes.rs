@@ -14,7 +14,7 @@ use nemeses_store::history::{
     NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role, Rotation, ScopedToken,
     ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User, Users, email_key,
 };
-use nemeses_store::live::{LiveEntry, LiveStore};
+use nemeses_store::live::{Alive, LiveEntry, LiveStore};
 
 /// What a store says of its inside, which no client may see.
 pub(crate) const INNER_TEXT: &str = "ERROR 1146 table `nemeses`.`positions`";
@@ -64,6 +64,7 @@ impl Switch {
 #[derive(Default)]
 pub(crate) struct FakeLive {
     pub(crate) switch: Switch,
+    pub(crate) workers: Mutex<Vec<Alive>>,
     entries: Mutex<HashMap<DeviceId, LiveEntry>>,
 }
 
@@ -88,6 +89,10 @@ impl LiveStore for FakeLive {
     }
     fn ttl_ms(&self) -> u64 {
         60_000
+    }
+    async fn workers(&self) -> Result<Vec<Alive>, StoreError> {
+        self.switch.check().await?;
+        Ok(self.workers.lock().unwrap().clone())
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.switch.check().await

@@ -26,3 +26,4 @@ mod sessions;
 mod site;
 mod stream;
 mod wire;
+mod workers;

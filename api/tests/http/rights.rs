@@ -42,6 +42,7 @@ fn query(path: &str) -> String {
         "/api/v1/books"
         | "/api/v1/dead-letters"
         | "/api/v1/storage"
+        | "/api/v1/workers"
         | "/api/v1/fleet/summary"
         | "/api/v1/devices"
         | "/api/v1/groups"
@@ -125,7 +126,7 @@ async fn every_route_asks_for_the_right_it_declares() {
                 assert!(![401, 403].contains(&by_operator.status), "{method} {path}");
                 by_viewer.is_problem(403, "forbidden", None);
             }
-            Right::Books | Right::People => {
+            Right::Books | Right::System | Right::People => {
                 by_operator.is_problem(403, "forbidden", None);
                 by_viewer.is_problem(403, "forbidden", None);
             }

@@ -197,7 +197,8 @@ fn station_database(args: &args::DatabaseArgs, pool: &args::PoolArgs) -> Result<
     })
 }
 
-fn redis(args: &args::LiveArgs) -> Result<Option<RedisUrl>, Wrong> {
+/// Redis, where there is one.
+pub(crate) fn redis(args: &args::LiveArgs) -> Result<Option<RedisUrl>, Wrong> {
     let read = |url: &String| {
         RedisUrl::parse(url)
             .map_err(|allowed| Wrong::new("redis-url", without_password(url), allowed))

@@ -20,6 +20,9 @@ use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
 use super::variable;
 use crate::args::Cli;
 
+/// The command whose subcommands are the stations once more.
+const DOCTOR: &str = "doctor";
+
 /// Why there are no settings.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -145,9 +148,16 @@ pub(super) fn settings(command: &Command) -> Vec<Setting<'_>> {
 
 fn collect<'a>(command: &'a Command, top: Option<&'a str>, found: &mut Vec<Setting<'a>>) {
     found.extend(command.get_arguments().filter_map(|arg| as_setting(arg, top)));
-    for below in command.get_subcommands() {
-        collect(below, top.or(Some(below.get_name())), found);
+    // What is below the doctor are the stations again, listed already.
+    for below in command.get_subcommands().filter(|_| top != Some(DOCTOR)) {
+        collect(below, Some(owner(top, below.get_name())), found);
     }
+}
+
+/// The command whose setting an argument is: the topmost one, but a station that the
+/// doctor looks at has its own settings there, too.
+fn owner<'a>(top: Option<&'a str>, name: &'a str) -> &'a str {
+    top.filter(|top| *top != DOCTOR).unwrap_or(name)
 }
 
 fn as_setting<'a>(arg: &'a Arg, command: Option<&'a str>) -> Option<Setting<'a>> {
@@ -183,7 +193,7 @@ fn with_defaults(command: Command, top: Option<&str>, file: &File) -> Command {
     });
     command.mut_subcommands(|below| {
         let name = below.get_name().to_owned();
-        with_defaults(below, top.or(Some(&name)), file)
+        with_defaults(below, Some(owner(top, &name)), file)
     })
 }
 
@@ -315,6 +325,17 @@ mod tests {
             panic!("not the exporter");
         };
         assert_eq!((exporter.link.mqtt_url.as_str(), exporter.worker.worker), ("mqtt://a", 0));
+    }
+
+    #[test]
+    fn the_doctor_sees_what_the_station_would() {
+        let file = "mqtt-url = 'mqtt://a'\n[parser]\nmqtt-url = 'mqtt://b'";
+        let seen = |station: &str| {
+            let line = ["doctor", station, "--redis-url", "redis://r"];
+            format!("{:?}", with_file(file, &line).unwrap().command)
+        };
+        assert!(seen("parser").contains("mqtt://b"));
+        assert!(seen("dbexport").contains("mqtt://a"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 
-pub(crate) use check::{Wrong, admin_address, database, mqtt_url, topics};
+pub(crate) use check::{Wrong, admin_address, database, mqtt_url, redis, topics};
 pub(crate) use jwt::JwtSecret;
 pub(crate) use url::{DatabaseUrl, MqttUrl, RedisUrl, Secret};
 

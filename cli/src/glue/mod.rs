@@ -2,6 +2,7 @@
 //! the door's frames to the parser's step and its records to the exporter, in
 //! process; nothing here decides anything about frames.
 
+mod announce;
 mod authenticate;
 mod books_watch;
 mod intake;
@@ -13,6 +14,7 @@ mod signals;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
 pub(crate) use intake::NodeIntake;

@@ -11,7 +11,7 @@ use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::retention::{Keep, run_schedule};
 use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::Policy;
-use nemeses_runtime::{Backoff, Clock, Outage, Registry, Tasks, serve_admin};
+use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
 use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
 use tokio::net::TcpListener;
@@ -252,15 +252,17 @@ pub(crate) async fn bind_metrics(
 }
 
 /// Serves the metrics until the second stage of a stop, when a listener is set.
-/// Call it last: what registers later is not served.
+/// What registers later is not served, hence the shared registry. `describe` tells
+/// who this process is; a tool does not.
 pub(crate) fn serve_metrics(
     tasks: &Tasks,
     listener: Option<TcpListener>,
-    registry: Registry,
+    registry: Arc<Registry>,
+    describe: Option<Describe>,
 ) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         tracing::info!(address = %listener.local_addr()?, "metrics are served on /metrics");
-        tasks.spawn_rest("admin", serve_admin(listener, Arc::new(registry), tasks.stop().all));
+        tasks.spawn_rest("admin", serve_admin(listener, registry, describe, tasks.stop().all));
     }
     Ok(())
 }

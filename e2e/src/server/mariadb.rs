@@ -13,11 +13,14 @@ use super::process::touch;
 use super::{Process, Ready, Spec, is_root, program, target_folder};
 use crate::Port;
 
-/// Database, user and password that every server knows from its start.
+/// Database, user and password that every server knows from its start, and a user
+/// who may only read.
 const INIT_SQL: &str = "\
 CREATE DATABASE IF NOT EXISTS nemeses CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS 'nemeses'@'%' IDENTIFIED BY 'nemeses';
 GRANT ALL ON nemeses.* TO 'nemeses'@'%';
+CREATE USER IF NOT EXISTS 'looker'@'%' IDENTIFIED BY 'looker';
+GRANT SELECT ON nemeses.* TO 'looker'@'%';
 ";
 
 /// Small files and buffers, so that a start is quick; the log is flushed at

@@ -14,6 +14,7 @@ pub mod dead_letters;
 pub mod devices;
 mod engine;
 pub mod groups;
+mod inspection;
 pub mod logins;
 mod mysql;
 mod open;
@@ -40,6 +41,7 @@ pub use dead_letters::{
 };
 pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
 pub use groups::{Group, Groups, MAX_GROUPS};
+pub use inspection::Inspection;
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
 pub use open::{Database, Options, open};
 pub use retention::{Retention, Step, Survey};
@@ -120,6 +122,11 @@ pub trait History: Send + Sync {
     /// all is well.
     async fn weaknesses(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
+    }
+
+    /// Which product this is, its clock, and what this login may do. Needs the tables.
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        Err(StoreError::Configuration("this store cannot be inspected".to_owned()))
     }
 
     /// Whether the store answers now.

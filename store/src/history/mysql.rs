@@ -47,6 +47,15 @@ const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.', MD5(DATABASE())), 60)";
 const DURABILITY: &str = "SELECT CAST(@@innodb_flush_log_at_trx_commit AS UNSIGNED), \
     CAST(@@log_bin AS UNSIGNED), CAST(@@sync_binlog AS UNSIGNED)";
 
+/// Version, clock, and whether a CREATE of this login would be granted here.
+const SERVER: &str = "SELECT VERSION(), CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED), \
+    EXISTS (SELECT 1 FROM information_schema.schema_privileges \
+        WHERE DATABASE() LIKE table_schema AND privilege_type = 'CREATE' \
+        AND grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')) \
+    OR EXISTS (SELECT 1 FROM information_schema.user_privileges \
+        WHERE privilege_type = 'CREATE' \
+        AND grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), ''''))";
+
 /// Notes that a migration was applied.
 const NOTE: &str = "INSERT INTO schema_version (version, applied_at_ms) \
     VALUES (?, UNIX_TIMESTAMP() * 1000) ON DUPLICATE KEY UPDATE version = version";
@@ -186,6 +195,15 @@ impl Product for Arc<Server> {
         rows.first().map_or(Ok(Vec::new()), |row| {
             Ok(weaknesses(row.need(0)?, row.need::<u64>(1)? != 0, row.need(2)?))
         })
+    }
+
+    async fn server(&self) -> Result<(String, Option<u64>, bool), Fault> {
+        let rows = self.rows(fixed(SERVER), &[]).await?;
+        let row = rows.first().ok_or_else(|| Fault::column(0, "is missing"))?;
+        let version = row.text(0)?;
+        let brand = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
+        let number = version.split('-').next().unwrap_or_default();
+        Ok((format!("{brand} {number}"), Some(row.need(1)?), row.need::<u64>(2)? != 0))
     }
 
     async fn sizes(&self) -> Result<Survey, Fault> {

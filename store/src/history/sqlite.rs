@@ -202,6 +202,12 @@ impl Product for Arc<File> {
         session.commit().await
     }
 
+    async fn server(&self) -> Result<(String, Option<u64>, bool), Fault> {
+        let rows = self.rows(fixed("SELECT sqlite_version()"), &[]).await?;
+        let row = rows.first().ok_or_else(|| Fault::column(0, "is missing"))?;
+        Ok((format!("SQLite {}", row.text(0)?), None, true))
+    }
+
     async fn sizes(&self) -> Result<Survey, Fault> {
         expire::sizes(self).await
     }

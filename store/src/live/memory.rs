@@ -6,7 +6,7 @@
 //! history is what brings the fleet back after a restart.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,10 +15,11 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use nemeses_protocol::DeviceId;
-use nemeses_runtime::Clock;
+use nemeses_runtime::{Clock, Worker};
 
 use super::once::Used;
 use super::stream::{MemoryStream, Moved, news};
+use super::workers::{Alive, Register};
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
@@ -44,6 +45,7 @@ pub struct MemoryLive {
     rebuilt: AtomicBool,
     stream: MemoryStream,
     used: Mutex<Used>,
+    workers: Mutex<Register>,
 }
 
 impl MemoryLive {
@@ -59,8 +61,8 @@ impl MemoryLive {
             .expire_after(Housekeeping { ttl_ms, clock: clock.clone() })
             .build();
         let stream = MemoryStream::new(clock.now_ms());
-        let (rebuilt, used) = (AtomicBool::new(false), Mutex::default());
-        Self { entries, ttl_ms, clock, rebuilt, stream, used }
+        let (rebuilt, used, workers) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        Self { entries, ttl_ms, clock, rebuilt, stream, used, workers }
     }
 
     /// Joins under the cache's lock of the key, so that writers of one device wait
@@ -78,6 +80,10 @@ impl MemoryLive {
             Op::Put(joined)
         });
         moved
+    }
+
+    fn register(&self) -> MutexGuard<'_, Register> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,6 +121,20 @@ impl LiveStore for MemoryLive {
                 detail: "too many tickets are in use".to_owned(),
             }
         })
+    }
+
+    async fn announce(&self, worker: &Worker) -> Result<(), StoreError> {
+        self.register().announce(worker);
+        Ok(())
+    }
+
+    async fn withdraw(&self, name: &str) -> Result<(), StoreError> {
+        self.register().withdraw(name);
+        Ok(())
+    }
+
+    async fn workers(&self) -> Result<Vec<Alive>, StoreError> {
+        Ok(self.register().alive(self.clock.now_ms()))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

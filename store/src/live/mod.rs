@@ -10,7 +10,8 @@
 //! `entry.rs` holds what the stores must agree on, `memory.rs` and `redis/` keep
 //! entries, `writer.rs` stands between them and the line so that a slow store
 //! never stops it, `rebuild.rs` refills a store that lost its memory, and
-//! `stream.rs` tells in order what moved, for those who show it live.
+//! `stream.rs` tells in order what moved, for those who show it live, and
+//! `workers.rs` is the register of the processes that are there.
 
 mod entry;
 mod memory;
@@ -22,10 +23,12 @@ mod redis;
 #[path = "../../tests/live/strategies.rs"]
 mod strategies;
 mod stream;
+mod workers;
 mod writer;
 
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
+use nemeses_runtime::Worker;
 
 pub use entry::{LiveEntry, LiveFrame};
 pub use memory::MemoryLive;
@@ -34,9 +37,25 @@ pub use rebuild::rebuild_loop;
 pub(crate) use redis::Source;
 pub use redis::{RedisLive, RedisOptions};
 pub use stream::Moved;
+pub use workers::{ANNOUNCE_EVERY, Alive, FORGOTTEN_AFTER_MS};
 pub use writer::{Flushed, LiveWriter, LiveWriterStats};
 
 use crate::StoreError;
+
+/// A live store as a doctor found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveInspection {
+    /// Product and version, for a person.
+    pub product: String,
+    /// Its clock, Unix milliseconds, if it has one of its own.
+    pub now_ms: Option<u64>,
+    /// Memory in use, if it is known.
+    pub used_bytes: Option<u64>,
+    /// What this login may not do and stations must, in the store's words.
+    pub refused: Option<String>,
+    /// What is weak and what to do, in words.
+    pub weaknesses: Vec<String>,
+}
 
 /// Where live entries are kept. Implementations merge atomically per device.
 #[async_trait]
@@ -69,6 +88,27 @@ pub trait LiveStore: Send + Sync {
             store: "the live store",
             detail: "this one cannot tell a word's first use".to_owned(),
         })
+    }
+
+    /// Says that a worker is there and how it does; forgotten after
+    /// [`FORGOTTEN_AFTER_MS`]. A store without a register does nothing.
+    async fn announce(&self, _worker: &Worker) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Says that a worker ended as it should.
+    async fn withdraw(&self, _name: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The workers that are alive, in order of their names.
+    async fn workers(&self) -> Result<Vec<Alive>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Which product this is, its clock, and what of it is weak or refused.
+    async fn inspect(&self) -> Result<LiveInspection, StoreError> {
+        Ok(LiveInspection { product: "this process's memory".to_owned(), ..Default::default() })
     }
 
     /// Whether the store answers now.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
-use nemeses_runtime::Clock;
+use nemeses_runtime::{Clock, Worker};
 use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind};
 
 use self::connection::{Connection, Fault};
@@ -21,17 +21,20 @@ use self::reader::Reader;
 pub(crate) use self::source::Source;
 use super::entry::coalesce;
 use super::stream::{IDS_A_MS, KEPT, Moved};
-use super::{LiveEntry, LiveStore};
+use super::workers::Alive;
+use super::{LiveEntry, LiveInspection, LiveStore};
 use crate::StoreError;
 
 mod cluster;
 mod connection;
 mod fault;
+mod inspect;
 mod loss;
 mod place;
 mod reader;
 mod source;
 mod value;
+mod workers;
 
 /// Distinct hash tags: a few dozen, so that a batch of 1000 has some twenty keys a tag.
 const TAGS: u32 = 64;
@@ -204,6 +207,22 @@ impl LiveStore for RedisLive {
         commands.cmd("SET").arg(format!("once:{word}")).arg(1).arg("NX").arg("PX").arg(within_ms);
         let (set,): (redis::Value,) = self.connection.ask(&commands).await?;
         Ok(set != redis::Value::Nil)
+    }
+
+    async fn announce(&self, worker: &Worker) -> Result<(), StoreError> {
+        workers::announce(&self.connection, worker).await
+    }
+
+    async fn withdraw(&self, name: &str) -> Result<(), StoreError> {
+        workers::withdraw(&self.connection, name).await
+    }
+
+    async fn workers(&self) -> Result<Vec<Alive>, StoreError> {
+        workers::alive(&self.connection).await
+    }
+
+    async fn inspect(&self) -> Result<LiveInspection, StoreError> {
+        inspect::inspect(&self.connection).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

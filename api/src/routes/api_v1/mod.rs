@@ -18,5 +18,6 @@ pub(crate) mod storage;
 pub(crate) mod stream;
 pub(crate) mod tokens;
 pub(crate) mod users;
+pub(crate) mod workers;
 
 pub(crate) use location::ask_history;

@@ -39,7 +39,9 @@ use futures_util::Stream;
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 
 use crate::StoreError;
-use crate::history::{Committed, Database, History, Part, PositionStream, RangeQuery};
+use crate::history::{
+    Committed, Database, History, Inspection, Part, PositionStream, RangeQuery, inspection,
+};
 use crate::live::LiveEntry;
 
 pub(super) use adapter::adapter;
@@ -60,6 +62,23 @@ pub(super) struct Engine<P> {
 }
 
 impl<P: Product> Engine<P> {
+    /// The first of these statements that this login may not do, in the store's words.
+    async fn refused(&self, statements: &[&'static str]) -> Result<Option<String>, StoreError> {
+        for statement in statements {
+            match self.product.rows(fixed(statement), &[]).await {
+                Ok(_) => {}
+                // A file that cannot be written counts as unavailable, too.
+                Err(fault)
+                    if fault.kind == Kind::Configuration || fault.detail.contains("readonly") =>
+                {
+                    return Ok(Some(fault.detail));
+                }
+                Err(fault) => return Err(fault.into_error(P::STORE)),
+            }
+        }
+        Ok(None)
+    }
+
     /// The handles of a database.
     pub(super) fn database(product: P) -> Database {
         let engine = Arc::new(Self {
@@ -152,6 +171,14 @@ impl<P: Product> History for Engine<P> {
 
     async fn weaknesses(&self) -> Result<Vec<String>, StoreError> {
         self.product.weaknesses().await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn inspect(&self) -> Result<Inspection, StoreError> {
+        let server = self.product.server().await;
+        let (product, now_ms, may_migrate) = server.map_err(|fault| fault.into_error(P::STORE))?;
+        let frames_refused = self.refused(&inspection::FRAMES).await?;
+        let people_refused = self.refused(&inspection::PEOPLE).await?;
+        Ok(Inspection { product, now_ms, frames_refused, people_refused, may_migrate })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -81,6 +81,10 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Product with version, the server's clock (Unix milliseconds) if it has one of
+    /// its own, and whether this login may make tables.
+    async fn server(&self) -> Result<(String, Option<u64>, bool), Fault>;
+
     /// Rows, bytes and partitions of the positions.
     async fn sizes(&self) -> Result<Survey, Fault>;
 

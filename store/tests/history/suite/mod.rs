@@ -78,6 +78,7 @@ macro_rules! all_cases {
             migrations_may_start_together,
             settings_that_weaken_a_commit_are_told,
             a_schema_that_does_not_fit_is_named,
+            a_database_is_inspected,
             an_older_schema_becomes_the_same_and_nobody_gains_rights,
         }
     };

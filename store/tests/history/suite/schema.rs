@@ -1,7 +1,7 @@
 //! The schema: made from nothing by several at once, checked, refused.
 
 use nemeses_store::StoreError;
-use nemeses_store::history::{NewUser, Role};
+use nemeses_store::history::{NewUser, Options, Role, open};
 
 use crate::frames::{BASE, frame, part};
 use crate::site::{Product, Site};
@@ -140,4 +140,31 @@ pub(crate) async fn settings_that_weaken_a_commit_are_told(site: Site) {
         site.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1").await;
         assert!(told.len() == 1 && told[0].contains("_commit is 2"), "{told:?}");
     }
+}
+
+pub(crate) async fn a_database_is_inspected(site: Site) {
+    site.history().inspect().await.unwrap_err();
+    site.history().migrate().await.unwrap();
+    let found = site.history().inspect().await.unwrap();
+    assert_eq!((found.frames_refused, found.people_refused), (None, None));
+    assert!(found.may_migrate);
+    let server = site.product == Product::MariaDb;
+    let brand = if server { "MariaDB 1" } else { "SQLite 3." };
+    assert!(found.product.starts_with(brand), "{}", found.product);
+    assert_eq!(found.now_ms.is_some(), server);
+    if !server {
+        return;
+    }
+    // A login that may only read.
+    site.run(
+        "CREATE USER looker@'%' IDENTIFIED BY 'x'; GRANT SELECT ON *.* TO looker@'%'; \
+         FLUSH PRIVILEGES",
+    )
+    .await;
+    let url = site.url.replace("root@", "looker:x@");
+    let looker = open(&url, Options::default()).await.unwrap();
+    let found = looker.history().inspect().await.unwrap();
+    let refusal = found.frames_refused.unwrap();
+    assert!(refusal.contains("INSERT command denied"), "{refusal}");
+    assert!(found.people_refused.is_some() && !found.may_migrate);
 }

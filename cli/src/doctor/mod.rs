@@ -1,0 +1,146 @@
+//! `nemeses doctor`: looks at a station's settings, files, database, Redis, broker,
+//! clocks and the other processes, before it is started or when it does not work,
+//! and says for each what is wrong, where, and what to do. It changes nothing.
+
+mod broker;
+mod files;
+mod finding;
+mod stores;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use self::finding::{Finding, as_text, worst};
+use crate::args::{ApiArgs, BrokerArgs, ExporterArgs, ParserArgs, UpArgs};
+use crate::config::{self, Wrong};
+use crate::tools::{OutputArgs, print, print_json};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nemeses doctor up                                     what `nemeses up` would find here
+  nemeses --config /etc/nemeses/nemeses.toml doctor up
+  nemeses doctor parser --mqtt-url mqtt://parser-0:PASSWORD@broker --redis-url redis://redis
+
+Exit code 1 when something is wrong; a weakness alone is none.";
+
+/// `nemeses doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    station: Station,
+}
+
+/// Whose settings to look at; they are written as for the station itself.
+#[derive(Debug, Subcommand)]
+enum Station {
+    /// As `nemeses up` has them
+    Up(Box<UpArgs>),
+    /// As `nemeses broker` has them
+    Broker(Box<BrokerArgs>),
+    /// As `nemeses parser` has them
+    Parser(Box<ParserArgs>),
+    /// As `nemeses dbexport` has them
+    Dbexport(Box<ExporterArgs>),
+    /// As `nemeses api` has them
+    Api(Box<ApiArgs>),
+}
+
+/// Looks, and tells; `false` when something is wrong.
+///
+/// # Errors
+/// What printing reports.
+pub(crate) async fn run(args: DoctorArgs) -> anyhow::Result<bool> {
+    let findings = match &args.station {
+        Station::Up(args) => checked(args.as_ref().try_into(), node).await,
+        Station::Broker(args) => checked(args.as_ref().try_into(), door).await,
+        Station::Parser(args) => checked(args.as_ref().try_into(), parser).await,
+        Station::Dbexport(args) => checked(args.as_ref().try_into(), exporter).await,
+        Station::Api(args) => checked(args.as_ref().try_into(), api).await,
+    };
+    if args.output.json {
+        print_json(&json!({ "well": worst(&findings), "findings": findings }))?;
+    } else {
+        print(&as_text(&findings))?;
+    }
+    Ok(worst(&findings))
+}
+
+/// Looks further when the settings can be used.
+async fn checked<S, F>(settings: Result<S, Wrong>, look: impl FnOnce(S) -> F) -> Vec<Finding>
+where
+    F: Future<Output = Vec<Finding>>,
+{
+    match settings {
+        Err(wrong) => vec![Finding::wrong("settings", wrong.to_string())],
+        Ok(settings) => {
+            let mut findings = vec![Finding::good("settings", "they can be used")];
+            findings.extend(look(settings).await);
+            findings
+        }
+    }
+}
+
+async fn node(settings: config::Node) -> Vec<Finding> {
+    let mut found = files::data_dir(&settings.data_dir);
+    found.extend(files::secrets(&settings.http, settings.door.tls.as_ref()));
+    found.extend(files::descriptors(settings.door.max_connections));
+    let listeners = [
+        ("mqtt-listen", Some(settings.door.listen)),
+        ("mqtt-tls-listen", settings.door.tls.as_ref().map(|tls| tls.listen)),
+        ("mqtt-websocket-listen", settings.door.websocket_listen),
+        ("http-listen", Some(settings.http.listen)),
+        ("admin-listen", settings.admin_listen),
+    ];
+    found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found.extend(stores::database(&settings.database, stores::Needs::Everything).await);
+    if let Some(redis) = &settings.redis {
+        found.extend(stores::redis(redis, settings.live_ttl).await);
+    }
+    found
+}
+
+async fn door(settings: config::Broker) -> Vec<Finding> {
+    let mut found = files::descriptors(settings.door.max_connections);
+    let listeners = [
+        ("mqtt-listen", Some(settings.door.listen)),
+        ("mqtt-tls-listen", settings.door.tls.as_ref().map(|tls| tls.listen)),
+        ("mqtt-websocket-listen", settings.door.websocket_listen),
+        ("admin-listen", settings.admin_listen),
+    ];
+    found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    if !settings.door.anonymous {
+        found.extend(stores::database(&settings.database, stores::Needs::Reading).await);
+    }
+    found
+}
+
+async fn parser(settings: config::Parser) -> Vec<Finding> {
+    let mut found = broker::look(&settings.mqtt_url).await;
+    found.extend(stores::redis(&settings.redis, settings.live_ttl).await);
+    let listeners = [("admin-listen", settings.admin_listen)];
+    found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found
+}
+
+async fn exporter(settings: config::Exporter) -> Vec<Finding> {
+    let mut found = broker::look(&settings.mqtt_url).await;
+    found.extend(stores::database(&settings.database, stores::Needs::Frames).await);
+    if let Some(redis) = &settings.redis {
+        found.extend(stores::redis(redis, settings.live_ttl).await);
+    }
+    let listeners = [("admin-listen", settings.admin_listen)];
+    found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found
+}
+
+async fn api(settings: config::Api) -> Vec<Finding> {
+    let mut found = files::secrets(&settings.http, None);
+    found.extend(stores::database(&settings.database, stores::Needs::People).await);
+    found.extend(stores::redis(&settings.redis, settings.live_ttl).await);
+    let listeners =
+        [("http-listen", Some(settings.http.listen)), ("admin-listen", settings.admin_listen)];
+    found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found
+}
