@@ -66,7 +66,9 @@ impl Report {
         let entries: Vec<Value> = self.runs.iter().map(Runs::json).collect();
         let json = serde_json::to_string_pretty(&entries)? + "\n";
         fs::write(folder.join("benchmarks.json"), json)?;
-        fs::write(folder.join("benchmarks.md"), self.markdown(machine))?;
+        let path = folder.join("benchmarks.md");
+        let page = fs::read_to_string(&path).map_or(String::new(), |text| of_the_page(&text));
+        fs::write(path, self.markdown(machine) + &page)?;
         Ok(())
     }
 
@@ -88,6 +90,11 @@ impl Report {
         text.push_str(TAIL);
         text
     }
+}
+
+/// What `make bench-page` has written behind our figures; it stays.
+fn of_the_page(text: &str) -> String {
+    text.find("\n## The live page").map_or(String::new(), |at| text[at..].to_owned())
 }
 
 impl Runs {
@@ -180,6 +187,8 @@ mod tests {
         }
         report.add(Kind { id: "late", unit: "ms", against: "", target: 5.0 }, 6.0, None);
         let folder = tempfile::tempdir().unwrap();
+        let page = "\n## The live page\n\n| a | b |\n";
+        fs::write(folder.path().join("benchmarks.md"), format!("# Old figures\n{page}")).unwrap();
         report.write(folder.path(), &["2 cores".to_owned()]).unwrap();
         let json = fs::read_to_string(folder.path().join("benchmarks.json")).unwrap();
         let json: Value = serde_json::from_str(&json).unwrap();
@@ -192,5 +201,6 @@ mod tests {
         let text = fs::read_to_string(folder.path().join("benchmarks.md")).unwrap();
         assert!(text.contains("| `a` | 400 frames/s | b | 100 | 4.00 | 3 x | yes |"), "{text}");
         assert!(text.contains("| `late` | 6.00 ms |  |  |  | at most 5 | **no** |"), "{text}");
+        assert!(text.ends_with(page) && !text.contains("# Old figures"), "{text}");
     }
 }
