@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nemeses_protocol::DeviceId;
-use nemeses_runtime::Clock;
+use nemeses_runtime::{Clock, Worker};
 use nemeses_store::StoreError;
 use nemeses_store::live::{
     LiveEntry, LiveFrame, LiveStore, MemoryLive, Moved, RedisLive, RedisOptions,
@@ -300,6 +300,14 @@ async fn a_cluster_holds_what_one_server_does() {
     assert!(!live.first_use("ticket", 60_000).await.unwrap());
     live.ping().await.unwrap();
     replies_and_commands_travel(&cluster).await;
+    live.announce(&Worker::here("parser-0", "parser", "0.1.0", NOW_MS)).await.unwrap();
+    let alive = live.workers().await.unwrap();
+    assert_eq!(alive.len(), 1);
+    for _ in 0..10 {
+        let found = live.inspect().await.unwrap();
+        assert_eq!(found.refused, None);
+        assert!(!found.weaknesses.iter().any(|weak| weak.contains("replica")), "{found:?}");
+    }
 
     // Each server's memory counts.
     let other = open(&cluster.url());

@@ -9,12 +9,18 @@ use crate::live::LiveInspection;
 
 /// A key that nothing else uses, gone at once.
 const TRIAL_KEY: &str = "nemeses:{doctor}";
+/// A key that all accounts may read, and none writes.
+const PRIMARY_KEY: &str = "live:{doctor}";
 const TRIAL: &str = "return redis.call('SET', KEYS[1], '1', 'PX', 1000)";
 /// Streams and the scripts' commands came with 5; ACLs, by which rights are given, with 6.
 const LEAST_VERSION: u32 = 6;
 
 pub(super) async fn inspect(connection: &Connection) -> Result<LiveInspection, StoreError> {
     let mut commands = Pipeline::new();
+    if connection.is_cluster() {
+        // Leads the others to a primary.
+        commands.cmd("EXISTS").arg(PRIMARY_KEY).ignore();
+    }
     commands.cmd("INFO").cmd("TIME");
     let (info, (seconds, micros)): (String, (u64, u64)) = connection.ask(&commands).await?;
     // Refused to stations: what is not known is not complained of.
