@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod daily;
 mod docs;
+mod export;
 mod fleet;
 mod guard;
 mod http;

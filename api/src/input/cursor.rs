@@ -37,10 +37,14 @@ impl ReportCursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor of this device and order.
-    pub(crate) fn decode(text: &str, device: DeviceId, descending: bool) -> Result<Self, Problem> {
+    /// Reads a cursor of this order and one of these devices.
+    pub(crate) fn decode(
+        text: &str,
+        devices: &[DeviceId],
+        descending: bool,
+    ) -> Result<Self, Problem> {
         let cursor = decode(text).and_then(|bytes| Self::read(&bytes)).ok_or_else(unreadable)?;
-        if cursor.device != device || cursor.descending != descending {
+        if !devices.contains(&cursor.device) || cursor.descending != descending {
             let detail =
                 "The cursor belongs to another device or order. Send both as on the page before.";
             return Err(Problem::parameter("cursor", detail));
@@ -158,7 +162,7 @@ mod tests {
         fn a_report_cursor_is_read_back(device: u32, descending: bool, recorded_at: u32, frame_hash: u64) {
             let device = DeviceId::new(device);
             let cursor = ReportCursor { device, descending, recorded_at, frame_hash };
-            prop_assert_eq!(ReportCursor::decode(&cursor.encode(), device, descending), Ok(cursor));
+            prop_assert_eq!(ReportCursor::decode(&cursor.encode(), &[device], descending), Ok(cursor));
         }
 
         #[test]
@@ -181,7 +185,7 @@ mod tests {
         fn no_text_panics(text in ".{0,60}") {
             let _ = DeviceCursor::decode(&text);
             let _ = NearCursor::decode(&text);
-            let _ = ReportCursor::decode(&text, DeviceId::new(1), false);
+            let _ = ReportCursor::decode(&text, &[DeviceId::new(1)], false);
             let _ = BooksCursor::decode(&text);
         }
     }
@@ -197,11 +201,11 @@ mod tests {
         two[1] = 2;
         let two = URL_SAFE_NO_PAD.encode(two);
         for bad in ["x", "====", &good[..good.len() - 1], &books, &long, &two] {
-            let problem = ReportCursor::decode(bad, device, false).unwrap_err();
+            let problem = ReportCursor::decode(bad, &[device], false).unwrap_err();
             assert_eq!(problem.at_fault(), Some("cursor"), "{bad}");
         }
-        assert!(ReportCursor::decode(&good, DeviceId::new(8), false).is_err());
-        assert!(ReportCursor::decode(&good, device, true).is_err());
+        assert!(ReportCursor::decode(&good, &[DeviceId::new(8)], false).is_err());
+        assert!(ReportCursor::decode(&good, &[device], true).is_err());
         assert!(BooksCursor::decode(&good).is_err());
     }
 }

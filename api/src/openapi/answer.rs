@@ -4,12 +4,14 @@ use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::export::Form;
+
 /// Writes the schema of a body and registers what it refers to.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// One media type of an answer.
 #[derive(Clone, Debug)]
-struct Form {
+struct Body {
     media_type: &'static str,
     schema: SchemaOf,
     example: Option<Value>,
@@ -23,7 +25,7 @@ type Header = (&'static str, &'static str);
 pub(crate) struct Answer {
     pub(super) status: StatusCode,
     about: &'static str,
-    forms: Vec<Form>,
+    forms: Vec<Body>,
     headers: Vec<Header>,
 }
 
@@ -59,6 +61,16 @@ impl Answer {
         self.form(media_type, text, Some(example.into()))
     }
 
+    /// The same in the other forms of reports; an example of how CSV begins.
+    pub(crate) fn or_files(self, csv: &'static str) -> Self {
+        self.or_text(Form::Ndjson.content_type(), "{\"device_id\":\"0A3F73\"}\n")
+            .or_text(Form::Csv.content_type(), csv)
+            .or_text(Form::Gpx.content_type(), "<gpx version=\"1.1\"></gpx>\n")
+            .or_text(Form::Kml.content_type(), "<kml></kml>\n")
+            .or_text(Form::Xlsx.content_type(), "PK")
+            .or_text(Form::Parquet.content_type(), "PAR1")
+    }
+
     /// The same with a header.
     pub(crate) fn header(mut self, name: &'static str, about: &'static str) -> Self {
         self.headers.push((name, about));
@@ -66,7 +78,7 @@ impl Answer {
     }
 
     fn form(mut self, media_type: &'static str, schema: SchemaOf, example: Option<Value>) -> Self {
-        self.forms.push(Form { media_type, schema, example });
+        self.forms.push(Body { media_type, schema, example });
         self
     }
 

@@ -107,6 +107,12 @@ impl Param {
         self
     }
 
+    /// The same without an example, for what stands instead of something else.
+    pub(crate) fn no_example(mut self) -> Self {
+        self.example = None;
+        self
+    }
+
     /// The same with an example.
     pub(crate) fn example(mut self, example: impl Into<Value>) -> Self {
         self.example = Some(example.into());

@@ -10,9 +10,9 @@ mod text;
 pub(crate) use example::{example_location, example_row, example_sums};
 pub(crate) use location::{Location, Need, Past, decide, needs};
 pub(crate) use number::{time_ms, time_s};
-pub(crate) use row::{Feature, FeatureCollection, Row};
+pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, row_cells};
 pub(crate) use sums::{Here, Sums, whole as whole_metres};
-pub(crate) use text::{CSV_HEAD, csv_row, gpx_point, kml_point, xml};
+pub(crate) use text::{csv_field, gpx_point, kml_point, xml};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

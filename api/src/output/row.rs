@@ -4,8 +4,10 @@ use nemeses_protocol::PositionRecord;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::number::{degrees, direction, time_ms, time_s};
+use super::number::{degrees, direction};
+use crate::export::{Cell, Column, Kind, column};
 use crate::openapi::{Device, Time};
+use crate::reports::Zone;
 
 /// A stored frame as it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -31,13 +33,14 @@ pub(crate) struct Row {
     historical: bool,
 }
 
-impl From<&PositionRecord> for Row {
-    fn from(record: &PositionRecord) -> Self {
+impl Row {
+    /// With its times in a zone.
+    pub(crate) fn of(record: &PositionRecord, zone: &Zone) -> Self {
         let position = &record.position;
         Self {
             device_id: position.device.to_string(),
-            recorded_at: time_s(position.recorded_at),
-            received_at: time_ms(record.received_at_ms),
+            recorded_at: zone.time(position.recorded_at),
+            received_at: zone.time_ms(ms(record)),
             latitude: degrees(position.latitude_udeg),
             longitude: degrees(position.longitude_udeg),
             speed_kmh: position.speed_kmh,
@@ -49,6 +52,46 @@ impl From<&PositionRecord> for Row {
             historical: position.composition.historical(),
         }
     }
+}
+
+/// The columns of tables, in the order of the JSON fields.
+pub(crate) const ROW_COLUMNS: [Column; 12] = [
+    column("device_id", Kind::Text),
+    column("recorded_at", Kind::Time),
+    column("received_at", Kind::Time),
+    column("latitude", Kind::Number),
+    column("longitude", Kind::Number),
+    column("speed_kmh", Kind::Whole),
+    column("direction_deg", Kind::Number),
+    column("odometer_m", Kind::Whole),
+    column("hour_meter_min", Kind::Whole),
+    column("ignition", Kind::Truth),
+    column("gps_fix", Kind::Truth),
+    column("historical", Kind::Truth),
+];
+
+/// A row of a table; there are many, so they do not go by JSON.
+pub(crate) fn row_cells(record: &PositionRecord) -> [Cell; 12] {
+    let position = &record.position;
+    let bits = position.composition;
+    [
+        Cell::Text(position.device.to_string()),
+        Cell::Time(i64::from(position.recorded_at) * 1000),
+        Cell::Time(ms(record)),
+        Cell::Number(degrees(position.latitude_udeg)),
+        Cell::Number(degrees(position.longitude_udeg)),
+        Cell::Whole(position.speed_kmh.into()),
+        Cell::Number(direction(position.direction_cdeg)),
+        Cell::Whole(position.odometer_m.into()),
+        Cell::Whole(position.hour_meter_min.into()),
+        Cell::Truth(bits.ignition()),
+        Cell::Truth(bits.gps_fix()),
+        Cell::Truth(bits.historical()),
+    ]
+}
+
+fn ms(record: &PositionRecord) -> i64 {
+    i64::try_from(record.received_at_ms).unwrap_or(i64::MAX)
 }
 
 /// A row as a feature of GeoJSON (RFC 7946). Without a fix the place is stale:
@@ -71,9 +114,10 @@ struct Geometry {
     coordinates: [f64; 2],
 }
 
-impl From<&PositionRecord> for Feature {
-    fn from(record: &PositionRecord) -> Self {
-        let properties = Row::from(record);
+impl Feature {
+    /// With its times in a zone.
+    pub(crate) fn of(record: &PositionRecord, zone: &Zone) -> Self {
+        let properties = Row::of(record, zone);
         let coordinates = [properties.longitude, properties.latitude];
         let geometry = Geometry { r#type: "Point", coordinates };
         Self { r#type: "Feature", geometry: properties.gps_fix.then_some(geometry), properties }
@@ -86,8 +130,13 @@ impl From<&PositionRecord> for Feature {
 pub(crate) struct FeatureCollection {
     /// Always `FeatureCollection`.
     r#type: &'static str,
+    /// Where one was asked for.
     #[schemars(with = "Device")]
-    device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
+    /// Where several were asked for, or a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_ids: Option<Vec<String>>,
     #[schemars(with = "Time")]
     from: String,
     #[schemars(with = "Time")]

@@ -7,32 +7,7 @@ use std::fmt::Write as _;
 
 use nemeses_protocol::PositionRecord;
 
-use super::number::{degrees, direction, time_ms, time_s};
-
-/// The columns of a CSV file, in the order of the JSON fields.
-pub(crate) const CSV_HEAD: &str = "device_id,recorded_at,received_at,latitude,longitude,speed_kmh,\
-    direction_deg,odometer_m,hour_meter_min,ignition,gps_fix,historical\r\n";
-
-/// One record of RFC 4180.
-pub(crate) fn csv_row(record: &PositionRecord) -> String {
-    let position = &record.position;
-    let bits = position.composition;
-    format!(
-        "{},{},{},{},{},{},{},{},{},{},{},{}\r\n",
-        csv_field(&position.device.to_string()),
-        time_s(position.recorded_at),
-        time_ms(record.received_at_ms),
-        degrees(position.latitude_udeg),
-        degrees(position.longitude_udeg),
-        position.speed_kmh,
-        direction(position.direction_cdeg),
-        position.odometer_m,
-        position.hour_meter_min,
-        bits.ignition(),
-        bits.gps_fix(),
-        bits.historical(),
-    )
-}
+use super::number::{degrees, time_s};
 
 /// A field of RFC 4180, quoted if it must be. What a spreadsheet would take for
 /// a formula gets an apostrophe in front.

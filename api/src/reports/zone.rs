@@ -52,6 +52,25 @@ impl Zone {
         time.display_with_offset(self.zone.to_offset(time)).to_string()
     }
 
+    /// The same of milliseconds; a whole second has no fraction.
+    pub(crate) fn time_ms(&self, ms: i64) -> String {
+        let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
+        let offset = self.zone.to_offset(time);
+        let whole = time.subsec_nanosecond() == 0;
+        match (self.zone == TimeZone::UTC, whole) {
+            (true, true) => time.to_string(),
+            (true, false) => format!("{time:.3}"),
+            (false, true) => time.display_with_offset(offset).to_string(),
+            (false, false) => format!("{:.3}", time.display_with_offset(offset)),
+        }
+    }
+
+    /// What a clock on the wall shows, as if it were UTC: Unix milliseconds.
+    pub(crate) fn wall_clock_ms(&self, ms: i64) -> i64 {
+        let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
+        ms + i64::from(self.zone.to_offset(time).seconds()) * 1000
+    }
+
     /// The local day and the first second that is no longer in it.
     pub(crate) fn day(&self, second: u32) -> (Date, u32) {
         let local = timestamp(second).to_zoned(self.zone.clone());

@@ -23,6 +23,7 @@ mod refusals;
 mod report;
 mod rights;
 mod sessions;
+mod several;
 mod site;
 mod stream;
 mod wire;

@@ -201,7 +201,7 @@ async fn hostile_parameters_are_named() {
         ("device_id=0A3F73&limit=100001".to_owned(), "limit"),
         ("device_id=0A3F73&limit=-1".to_owned(), "limit"),
         ("device_id=0A3F73&order=ASC%3B".to_owned(), "order"),
-        ("device_id=0A3F73&format=xlsx".to_owned(), "format"),
+        ("device_id=0A3F73&format=ods".to_owned(), "format"),
         (format!("device_id=0A3F73&cursor={long}"), "cursor"),
         (format!("device_id=0A3F74&cursor={cursor}"), "cursor"),
         (format!("device_id=0A3F73&order=desc&cursor={cursor}"), "cursor"),

@@ -145,7 +145,7 @@ fn answer(found: &Found) -> Answer {
 
 fn stored_row(found: &FoundRow) -> StoredRow {
     StoredRow {
-        row: Row::from(&found.record),
+        row: Row::of(&found.record, &crate::reports::Zone::utc()),
         frame_hash: format!("{:016x}", found.record.frame_hash),
         duplicates: found.duplicates,
         frame: frame_of(&found.record).map(hex::encode_upper),

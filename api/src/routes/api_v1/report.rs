@@ -1,9 +1,8 @@
-//! `GET /api/v1/report/`: the frames of a device in time order, streamed. Memory
+//! `GET /api/v1/report/`: the frames of devices in time order, streamed. Memory
 //! is bounded by one chunk of rows a request, however long the report.
 
 mod described;
 pub(crate) mod events;
-mod format;
 mod found;
 mod pages;
 mod query;
@@ -11,6 +10,7 @@ mod scan;
 mod span;
 pub(crate) mod stops;
 pub(crate) mod summary;
+mod target;
 pub(crate) mod trips;
 mod write;
 
@@ -23,11 +23,11 @@ use futures_util::stream;
 use nemeses_protocol::DeviceId;
 
 pub(crate) use self::described::doc;
-use self::format::Format;
 use self::pages::{Page, Pages};
 use self::query::ReportQuery;
 use self::write::Writer;
 use crate::access::{Principal, unknown_device};
+use crate::export::{BrokenOff, Form};
 use crate::input::Params;
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -38,21 +38,30 @@ pub(crate) async fn get(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let query = ReportQuery::read(params, Format::accepted(&headers))?;
-    let device = query.range.device;
-    principal.must_see(device)?;
-    let mut pages = Pages::new(state.clone(), query.range.clone(), query.limit);
+    let query = ReportQuery::read(params, Form::accepted(&headers))?;
+    let devices = if let Some(device) = query.target.one() {
+        // Of one nothing need be known but its rows.
+        principal.must_see(device).map(|()| vec![device])?
+    } else {
+        let devices = query.target.devices(&state, &principal).await?;
+        devices.into_iter().map(|(device, _)| device).collect()
+    };
+    let mut pages = Pages::over(state.clone(), query.ranges(&devices)?, query.limit);
     // The first chunk is read before the status is sent, so that a store that
     // is down is a 503 and not a broken answer.
     let first = pages.next().await?;
-    if first.rows.is_empty() && query.range.after.is_none() {
+    if let Some(device) = query.target.one()
+        && first.rows.is_empty()
+        && query.cursor.is_none()
+    {
         must_exist(&state, device).await?;
     }
-    let writer = Writer::new(&query);
+    let writer = Writer::new(&query, &devices);
     let head = [(header::CONTENT_TYPE, query.format.content_type())];
-    let name = query.format.disposition(device).map(|name| [(header::CONTENT_DISPOSITION, name)]);
+    let name = query.format.disposition(&query.target.file("positions"));
+    let name = name.map(|name| AppendHeaders([(header::CONTENT_DISPOSITION, name)]));
     let body = Body::from_stream(chunks(pages, first, writer));
-    Ok((head, name.map(AppendHeaders), body).into_response())
+    Ok((head, name, body).into_response())
 }
 
 /// The chunks of the body. A store that fails on the way breaks the connection
@@ -73,11 +82,6 @@ fn chunks(
         Ok(Some((Bytes::from(bytes), next)))
     })
 }
-
-/// Why a body ends early; the cause is in the log.
-#[derive(Debug, thiserror::Error)]
-#[error("the report was broken off")]
-struct BrokenOff;
 
 /// A report without rows is for a device that somebody has heard of.
 async fn must_exist(state: &ApiState, device: DeviceId) -> Result<(), Problem> {

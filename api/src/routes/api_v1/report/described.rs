@@ -3,18 +3,25 @@
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::format::{FORMATS, Format};
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, ORDERS};
+use super::span::tz_described;
+use super::target::Target;
+use crate::export::{FORMS, Form};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
-use crate::output::{CSV_HEAD, FeatureCollection, Row, example_row};
+use crate::output::{FeatureCollection, Row, example_row};
 use crate::problem::Kind;
 
 /// How the JSON form is put together; written piece by piece, never as a whole.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Positions {
+    /// Where one was asked for.
     #[schemars(with = "Device")]
-    device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
+    /// Where several were asked for, or a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_ids: Option<Vec<String>>,
     #[schemars(with = "Time")]
     from: String,
     #[schemars(with = "Time")]
@@ -36,19 +43,21 @@ pub(crate) fn doc() -> Doc {
         )
         .takes_all(parameters())
         .answers(answer())
-        .problems(&[Kind::UnknownDevice, Kind::LiveUnavailable])
+        .problems(&[Kind::UnknownDevice, Kind::UnknownGroup, Kind::LiveUnavailable])
 }
 
 fn parameters() -> Vec<Param> {
-    vec![
-        Param::device("device_id", "Whose frames."),
+    let mut parameters = Target::described().to_vec();
+    parameters.extend([
         Param::time("from", "First recorded second; all of time if absent."),
         Param::time("to", "Last recorded second, included.").example("2020-07-01T23:59:59Z"),
         Param::choice("order", &ORDERS, "`desc` is the newest first."),
-        Param::choice("format", &FORMATS, "Goes before the header `Accept`."),
+        Param::choice("format", &FORMS, "Goes before the header `Accept`."),
         Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Rows in this answer."),
         Param::text("cursor", 256, "`next_cursor` of the page before, as it came."),
-    ]
+        tz_described(),
+    ]);
+    parameters
 }
 
 fn answer() -> Answer {
@@ -67,10 +76,7 @@ fn answer() -> Answer {
     let mut features = with("features", json!([feature]));
     features["type"] = "FeatureCollection".into();
     Answer::json::<Positions>("The rows.", with("rows", json!([row])))
-        .or_json::<FeatureCollection>(Format::GeoJson.content_type(), features)
-        .or_text(Format::Ndjson.content_type(), "{\"device_id\":\"0A3F73\"}\n")
-        .or_text(Format::Csv.content_type(), CSV_HEAD)
-        .or_text(Format::Gpx.content_type(), "<gpx version=\"1.1\"></gpx>\n")
-        .or_text(Format::Kml.content_type(), "<kml></kml>\n")
+        .or_json::<FeatureCollection>(Form::GeoJson.content_type(), features)
+        .or_files("device_id,recorded_at,latitude,longitude\r\n")
         .header("Content-Disposition", "A file name, for forms that people keep as files.")
 }

@@ -1,16 +1,19 @@
 //! `GET /api/v1/report/events`: what happened in a range.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_protocol::DeviceId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::found::{self, Telling};
-use super::span::{Question, Span, computed_doc, example_answer};
+use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
+use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
-use crate::openapi::{Doc, Param, Time};
+use crate::openapi::{Device, Doc, Param, Time};
 use crate::output::Here;
 use crate::problem::Problem;
 use crate::reports::{Event, EventLimits, Events, What, Zone};
@@ -23,21 +26,36 @@ const WEEK_S: u32 = 7 * 86_400;
 pub(crate) async fn get(
     principal: Principal,
     State(state): State<ApiState>,
+    headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let span = Span::take(&mut params)?;
-    let limits = limits(&mut params, &span)?;
+    let (asked, form) = (Asked::take(&mut params)?, found::form(&mut params, &headers)?);
+    let limits = limits(&mut params, &asked)?;
     params.finish()?;
-    principal.must_see(span.device)?;
-    let telling = Told { zone: span.zone.clone(), limit_kmh: limits.speed_kmh };
-    let make = |first| Events::new(span.settings, limits, first);
-    found::answer(&state, &span, make, telling).await
+    let telling = Told { zone: asked.zone.clone(), limit_kmh: limits.speed_kmh };
+    let make = move |span: &Span, first| Events::new(span.settings, limits, first);
+    found::answer((&state, &principal), (&asked, form), make, telling).await
 }
 
+const COLUMNS: [Column; 12] = [
+    column("device_id", Kind::Text),
+    column("event", Kind::Text),
+    column("start", Kind::Time),
+    column("end", Kind::Time),
+    column("duration_s", Kind::Whole),
+    column("start_known", Kind::Truth),
+    column("open", Kind::Truth),
+    column("at.latitude", Kind::Number),
+    column("at.longitude", Kind::Number),
+    column("limit_kmh", Kind::Whole),
+    column("peak_kmh", Kind::Whole),
+    column("jump_m", Kind::Whole),
+];
+
 /// Overspeed needs a limit: there is none that fits every vehicle.
-fn limits(params: &mut Params, span: &Span) -> Result<EventLimits, Problem> {
+fn limits(params: &mut Params, asked: &Asked) -> Result<EventLimits, Problem> {
     let speed_kmh = params.count("speed_limit_kmh", FASTEST_KMH, FASTEST_KMH)?;
-    let offline_s = params.count("offline_s", span.settings.gap_s, WEEK_S)?;
+    let offline_s = params.count("offline_s", asked.gap_s(), WEEK_S)?;
     Ok(EventLimits { speed_kmh: (speed_kmh < FASTEST_KMH).then_some(speed_kmh), offline_s })
 }
 
@@ -59,6 +77,7 @@ struct Answer {
 
 pub(crate) fn doc() -> Doc {
     let overspeed = json!({
+        "device_id": "0A3F73",
         "event": "overspeed",
         "start": "2020-07-01T18:10:00-03:00",
         "end": "2020-07-01T18:11:30-03:00",
@@ -81,6 +100,8 @@ pub(crate) fn doc() -> Doc {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
 struct Happened {
+    #[schemars(with = "Device")]
+    device_id: String,
     /// `ignition_on`, `ignition_off`, `overspeed`, `offline` or `odometer_jump`.
     event: &'static str,
     #[schemars(with = "Time")]
@@ -104,6 +125,8 @@ struct Happened {
 
 impl Telling<Events> for Told {
     const LIST: &'static str = "events";
+    const PLACE: Place = Place::At;
+    const COLUMNS: &'static [Column] = &COLUMNS;
 
     /// Silence that is open goes on.
     fn when(event: &Event) -> (u32, u32) {
@@ -111,7 +134,7 @@ impl Telling<Events> for Told {
         (event.first.at, if silent { u32::MAX } else { event.last.at })
     }
 
-    fn tell(&self, event: &Event) -> impl Serialize {
+    fn tell(&self, device: DeviceId, event: &Event) -> impl Serialize {
         let &Event { what, first, last, start_known, open } = event;
         let ended = !(open && what == What::Offline);
         let (name, peak_kmh, jump_m) = match what {
@@ -122,6 +145,7 @@ impl Telling<Events> for Told {
             What::OdometerJump(metres) => ("odometer_jump", None, Some(metres)),
         };
         Happened {
+            device_id: device.to_string(),
             event: name,
             start: self.zone.time(first.at),
             end: ended.then(|| self.zone.time(last.at)),

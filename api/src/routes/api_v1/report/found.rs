@@ -1,16 +1,18 @@
-//! Streams what a finder finds as one JSON object: the question, a list, and how
-//! many it holds. Nothing is cut.
+//! Streams what a finder finds, device after device. Nothing is cut.
 
-use axum::body::Body;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use futures_util::stream;
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use nemeses_protocol::DeviceId;
 use serde::Serialize;
 
+use super::must_exist;
 use super::scan::Scan;
-use super::span::Span;
-use super::{BrokenOff, must_exist};
+use super::span::{Asked, Span};
+use crate::access::Principal;
+use crate::export::{Column, Form, Place, Report, Source, respond};
 use crate::problem::{Problem, fault};
 use crate::reports::Finder;
 use crate::state::ApiState;
@@ -19,71 +21,89 @@ use crate::state::ApiState;
 pub(super) trait Telling<F: Finder>: Send + Sync + 'static {
     /// The list's name.
     const LIST: &'static str;
+    /// Where they are.
+    const PLACE: Place;
+    /// The columns of tables.
+    const COLUMNS: &'static [Column];
 
     /// From when to when it lasted.
     fn when(found: &F::Found) -> (u32, u32);
 
     /// As JSON.
-    fn tell(&self, found: &F::Found) -> impl Serialize;
+    fn tell(&self, device: DeviceId, found: &F::Found) -> impl Serialize;
 }
 
-struct Answer<F: Finder, T> {
-    scan: Scan<F>,
+struct Lists<F: Finder, T, M> {
+    state: ApiState,
+    spans: VecDeque<Span>,
+    /// Whether it is the only one, which has to be known.
+    one: bool,
+    scan: Option<(DeviceId, Scan<F>)>,
+    make: M,
     telling: T,
-    count: u64,
 }
 
-/// The whole answer; its first chunk is read before the status is sent.
-pub(super) async fn answer<F: Finder, T: Telling<F>>(
-    state: &ApiState,
-    span: &Span,
-    make: impl Fn(bool) -> F,
+/// The answer to a request that takes nothing else.
+pub(super) async fn answer<F, T, M>(
+    (state, principal): (&ApiState, &Principal),
+    (asked, form): (&Asked, Form),
+    make: M,
     telling: T,
-) -> Result<Response, Problem> {
-    let mut answer = Answer { scan: Scan::begin(state, span, make).await?, telling, count: 0 };
-    let mut first = head::<F, T>(span).map_err(|error| fault(&error))?.into_bytes();
-    let more = answer.write(&mut first).await?;
-    if answer.scan.is_empty() {
-        must_exist(state, span.device).await?;
-    }
-    let rest = stream::try_unfold(Some((answer, Some(first), more)), async |turn| {
-        let Some((mut answer, first, mut more)) = turn else { return Ok(None) };
-        let bytes = if let Some(first) = first {
-            first
-        } else {
-            let mut bytes = Vec::new();
-            more = answer.write(&mut bytes).await.map_err(|_| BrokenOff)?;
-            bytes
-        };
-        let next = more.then_some((answer, None, more));
-        Ok::<_, BrokenOff>(Some((Bytes::from(bytes), next)))
-    });
-    let head = [(header::CONTENT_TYPE, "application/json")];
-    Ok((head, Body::from_stream(rest)).into_response())
+) -> Result<Response, Problem>
+where
+    F: Finder,
+    T: Telling<F>,
+    M: Fn(&Span, bool) -> F + Send + Sync + 'static,
+{
+    let spans = asked.spans(state, principal).await?;
+    let question = serde_json::to_string(&asked.echo(&spans)).map_err(|error| fault(&error))?;
+    let report = Report {
+        form,
+        question,
+        list: T::LIST,
+        columns: T::COLUMNS,
+        place: T::PLACE,
+        zone: asked.zone.clone(),
+        file: asked.target.file(T::LIST),
+    };
+    let one = asked.target.one().is_some();
+    let state = state.clone();
+    let lists = Lists { state, spans: spans.into(), one, scan: None, make, telling };
+    respond(report, lists).await
 }
 
-/// The question as an object that is left open for the list.
-fn head<F: Finder, T: Telling<F>>(span: &Span) -> serde_json::Result<String> {
-    let mut text = serde_json::to_string(&span.echo())?;
-    text.pop();
-    Ok(text + &format!(r#","{}":["#, T::LIST))
+/// The form that a request asks for.
+pub(super) fn form(
+    params: &mut crate::input::Params,
+    headers: &HeaderMap,
+) -> Result<Form, Problem> {
+    params.choice("format", &crate::export::FORMS, Form::accepted(headers))
 }
 
-impl<F: Finder, T: Telling<F>> Answer<F, T> {
-    /// Writes the next chunk, and says whether another follows.
-    async fn write(&mut self, out: &mut Vec<u8>) -> Result<bool, Problem> {
-        let Some(found) = self.scan.next(T::when).await? else {
-            out.extend(format!(r#"],"count":{}}}"#, self.count).bytes());
-            return Ok(false);
-        };
-        for thing in &found {
-            if self.count > 0 {
-                out.push(b',');
+#[async_trait]
+impl<F, T, M> Source for Lists<F, T, M>
+where
+    F: Finder,
+    T: Telling<F>,
+    M: Fn(&Span, bool) -> F + Send + Sync + 'static,
+{
+    async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
+        loop {
+            let (device, mut scan) = if let Some(scan) = self.scan.take() {
+                scan
+            } else {
+                let Some(span) = self.spans.pop_front() else { return Ok(None) };
+                let make = |first| (self.make)(&span, first);
+                (span.device, Scan::begin(&self.state, &span, make).await?)
+            };
+            let Some(found) = scan.next(T::when).await? else { continue };
+            if self.one && scan.is_empty() {
+                must_exist(&self.state, device).await?;
             }
-            self.count += 1;
-            serde_json::to_writer(&mut *out, &self.telling.tell(thing))
-                .map_err(|error| fault(&error))?;
+            self.scan = Some((device, scan));
+            let tell = |thing| serde_json::to_string(&self.telling.tell(device, thing));
+            let told = found.iter().map(tell).collect::<serde_json::Result<Vec<_>>>();
+            return told.map(Some).map_err(|error| fault(&error));
         }
-        Ok(true)
     }
 }

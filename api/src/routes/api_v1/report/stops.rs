@@ -1,16 +1,19 @@
 //! `GET /api/v1/report/stops`: the stops that touch a range.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_protocol::DeviceId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::found::{self, Telling};
-use super::span::{Question, Span, computed_doc, example_answer};
+use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
+use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
-use crate::openapi::{Doc, Time};
+use crate::openapi::{Device, Doc, Time};
 use crate::output::Here;
 use crate::problem::Problem;
 use crate::reports::{OneKind, Segment, SegmentKind, Zone};
@@ -19,15 +22,32 @@ use crate::state::ApiState;
 pub(crate) async fn get(
     principal: Principal,
     State(state): State<ApiState>,
+    headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let span = Span::take(&mut params)?;
+    let (asked, form) = (Asked::take(&mut params)?, found::form(&mut params, &headers)?);
     params.finish()?;
-    principal.must_see(span.device)?;
-    let stops = Stops(span.zone.clone());
-    let make = |first| OneKind::new(SegmentKind::Stop, span.settings, first);
-    found::answer(&state, &span, make, stops).await
+    let stops = Stops(asked.zone.clone());
+    let make = |span: &Span, first| OneKind::new(SegmentKind::Stop, span.settings, first);
+    found::answer((&state, &principal), (&asked, form), make, stops).await
 }
+
+const COLUMNS: [Column; 14] = [
+    column("device_id", Kind::Text),
+    column("start", Kind::Time),
+    column("end", Kind::Time),
+    column("duration_s", Kind::Whole),
+    column("start_known", Kind::Truth),
+    column("open", Kind::Truth),
+    column("at.latitude", Kind::Number),
+    column("at.longitude", Kind::Number),
+    column("idle_s", Kind::Whole),
+    column("engine_s", Kind::Whole),
+    column("silent_s", Kind::Whole),
+    column("odometer_m", Kind::Whole),
+    column("hour_meter_start_min", Kind::Whole),
+    column("hour_meter_end_min", Kind::Whole),
+];
 
 struct Stops(Zone);
 
@@ -44,6 +64,7 @@ struct Answer {
 
 pub(crate) fn doc() -> Doc {
     let stop = json!({
+        "device_id": "0A3F73",
         "start": "2020-07-01T18:30:00-03:00",
         "end": "2020-07-01T19:10:00-03:00",
         "duration_s": 2400,
@@ -67,6 +88,8 @@ pub(crate) fn doc() -> Doc {
 
 #[derive(Serialize, JsonSchema)]
 struct Stop {
+    #[schemars(with = "Device")]
+    device_id: String,
     #[schemars(with = "Time")]
     start: String,
     #[schemars(with = "Time")]
@@ -90,14 +113,17 @@ struct Stop {
 
 impl Telling<OneKind> for Stops {
     const LIST: &'static str = "stops";
+    const PLACE: Place = Place::At;
+    const COLUMNS: &'static [Column] = &COLUMNS;
 
     fn when(stop: &Segment) -> (u32, u32) {
         (stop.tally.first.at, stop.tally.last.at)
     }
 
-    fn tell(&self, stop: &Segment) -> impl Serialize {
+    fn tell(&self, device: DeviceId, stop: &Segment) -> impl Serialize {
         let &Segment { tally, start_known, open, .. } = stop;
         Stop {
+            device_id: device.to_string(),
             start: self.0.time(tally.first.at),
             end: self.0.time(tally.last.at),
             duration_s: tally.seconds(),

@@ -1,36 +1,116 @@
 //! `GET /api/v1/report/summary`: sums over a range, and by local day.
 
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::found;
 use super::must_exist;
 use super::pages::Pages;
 use super::scan::{range, row_before};
-use super::span::{Question, Span, computed_doc, example_answer};
+use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
+use crate::export::{Column, Form, Kind, Place, Report, Source, column, respond};
 use crate::input::Params;
-use crate::openapi::{Doc, Time};
+use crate::openapi::{Device, Doc, Time};
 use crate::output::{self, Sums, example_sums};
-use crate::problem::Problem;
+use crate::problem::{Problem, fault};
 use crate::reports::{Summary, Tally, Zone, hour_meter_run_min};
 use crate::state::ApiState;
 
 pub(crate) async fn get(
     principal: Principal,
     State(state): State<ApiState>,
+    headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let span = Span::take(&mut params)?;
+    let (asked, form) = (Asked::take(&mut params)?, found::form(&mut params, &headers)?);
     params.finish()?;
-    principal.must_see(span.device)?;
-    let summary = add_up(&state, &span).await?;
-    output::json(&answer(&span, &summary))
+    let spans = asked.spans(&state, &principal).await?;
+    let question = asked.echo(&spans);
+    let one = asked.target.one().is_some();
+    if let (true, Form::Json, [span]) = (one, form, &spans[..]) {
+        let sums = sums(span, &add_up(&state, span, true).await?);
+        return output::json(&Answer { question, sums });
+    }
+    let report = Report {
+        form,
+        question: serde_json::to_string(&question).map_err(|error| fault(&error))?,
+        list: "devices",
+        columns: &COLUMNS,
+        place: Place::None,
+        zone: asked.zone.clone(),
+        file: asked.target.file("summary"),
+    };
+    let whole = form == Form::Json;
+    respond(report, Devices { state, spans: spans.into(), one, whole }).await
 }
 
-async fn add_up(state: &ApiState, span: &Span) -> Result<Summary, Problem> {
+/// The sums of device after device: whole, or line by line.
+struct Devices {
+    state: ApiState,
+    spans: VecDeque<Span>,
+    one: bool,
+    whole: bool,
+}
+
+#[async_trait]
+impl Source for Devices {
+    async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
+        let Some(span) = self.spans.pop_front() else { return Ok(None) };
+        let summary = add_up(&self.state, &span, self.one).await?;
+        let (device_id, sums) = (span.device.to_string(), sums(&span, &summary));
+        let told = if self.whole {
+            serde_json::to_string(&OfDevice { device_id, sums }).map(|one| vec![one])
+        } else {
+            let total = sums.total.iter().map(|line| (None, line));
+            let days = sums.days.iter().map(|day| (Some(day.date.as_str()), &day.line));
+            let told = |(date, line)| {
+                serde_json::to_string(&TableLine { device_id: &device_id, date, line })
+            };
+            total.chain(days).map(told).collect()
+        };
+        told.map(Some).map_err(|error| fault(&error))
+    }
+}
+
+/// A line of a table; without a date, of the whole range.
+#[derive(Serialize)]
+struct TableLine<'a> {
+    device_id: &'a str,
+    date: Option<&'a str>,
+    #[serde(flatten)]
+    line: &'a Line,
+}
+
+const COLUMNS: [Column; 18] = [
+    column("device_id", Kind::Text),
+    column("date", Kind::Text),
+    column("first", Kind::Time),
+    column("last", Kind::Time),
+    column("rows", Kind::Whole),
+    column("distance_m", Kind::Whole),
+    column("distance_from", Kind::Text),
+    column("moving_s", Kind::Whole),
+    column("idle_s", Kind::Whole),
+    column("engine_s", Kind::Whole),
+    column("silent_s", Kind::Whole),
+    column("max_speed_kmh", Kind::Whole),
+    column("mean_speed_kmh", Kind::Number),
+    column("odometer_start_m", Kind::Whole),
+    column("odometer_end_m", Kind::Whole),
+    column("hour_meter_start_min", Kind::Whole),
+    column("hour_meter_end_min", Kind::Whole),
+    column("hour_meter_run_min", Kind::Whole),
+];
+
+async fn add_up(state: &ApiState, span: &Span, one: bool) -> Result<Summary, Problem> {
     let mut summary = Summary::new(span.settings, span.zone.clone(), span.from);
     let before = row_before(state, span, span.from).await?;
     if let Some(row) = &before {
@@ -46,7 +126,7 @@ async fn add_up(state: &ApiState, span: &Span) -> Result<Summary, Problem> {
             break;
         }
     }
-    if before.is_none() && summary.days().is_empty() {
+    if one && before.is_none() && summary.days().is_empty() {
         must_exist(state, span.device).await?;
     }
     Ok(summary)
@@ -66,7 +146,7 @@ pub(crate) fn doc() -> Doc {
     };
     let days = [line(json!({"date": "2020-07-01"}))];
     let example = example_answer(json!({"total": line(json!({})), "days": days, "count": 1}));
-    computed_doc::<Answer>("getSummary", "Sums over a range, and by local day", example).about(
+    computed_doc::<Either>("getSummary", "Sums over a range, and by local day", example).about(
         "The way and the time between two rows belong to the day and range of the later one.",
     )
 }
@@ -76,6 +156,43 @@ pub(crate) fn doc() -> Doc {
 struct Answer {
     #[serde(flatten)]
     question: Question,
+    #[serde(flatten)]
+    sums: DeviceSums,
+}
+
+/// Of one device, or of several.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "SummaryAnswers")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Either {
+    One(Answer),
+    Many(Answers),
+}
+
+/// How the answer about several is put together; written piece by piece.
+#[derive(JsonSchema)]
+#[schemars(rename = "SummariesAnswer")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Answers {
+    #[serde(flatten)]
+    question: Question,
+    devices: Vec<OfDevice>,
+    count: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SummaryOfDevice")]
+struct OfDevice {
+    #[schemars(with = "Device")]
+    device_id: String,
+    #[serde(flatten)]
+    sums: DeviceSums,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeviceSums")]
+struct DeviceSums {
     /// Of all days; `null` when nothing was recorded in the range.
     total: Option<Line>,
     days: Vec<DayLine>,
@@ -117,7 +234,7 @@ fn line(tally: &Tally, sums: Sums, zone: &Zone) -> Line {
     }
 }
 
-fn answer(span: &Span, summary: &Summary) -> Answer {
+fn sums(span: &Span, summary: &Summary) -> DeviceSums {
     let total = summary.total().map(|total| {
         let sums = Sums::new(&total.tally, total.metres, total.source);
         line(&total.tally, sums, &span.zone)
@@ -128,5 +245,5 @@ fn answer(span: &Span, summary: &Summary) -> Answer {
     };
     let days: Vec<_> =
         summary.days().iter().map(|each| day(each.date.to_string(), &each.tally)).collect();
-    Answer { question: span.echo(), total, count: days.len(), days }
+    DeviceSums { total, count: days.len(), days }
 }

@@ -1,16 +1,19 @@
 //! `GET /api/v1/report/trips`: the trips that touch a range.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_protocol::DeviceId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::found::{self, Telling};
-use super::span::{Question, Span, computed_doc, example_answer};
+use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
+use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
-use crate::openapi::{Doc, Time};
+use crate::openapi::{Device, Doc, Time};
 use crate::output::{Here, Sums, example_sums};
 use crate::problem::Problem;
 use crate::reports::{OneKind, Segment, SegmentKind, Zone};
@@ -19,15 +22,41 @@ use crate::state::ApiState;
 pub(crate) async fn get(
     principal: Principal,
     State(state): State<ApiState>,
+    headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let span = Span::take(&mut params)?;
+    let (asked, form) = (Asked::take(&mut params)?, found::form(&mut params, &headers)?);
     params.finish()?;
-    principal.must_see(span.device)?;
-    let trips = Trips(span.zone.clone());
-    let make = |first| OneKind::new(SegmentKind::Trip, span.settings, first);
-    found::answer(&state, &span, make, trips).await
+    let trips = Trips(asked.zone.clone());
+    let make = |span: &Span, first| OneKind::new(SegmentKind::Trip, span.settings, first);
+    found::answer((&state, &principal), (&asked, form), make, trips).await
 }
+
+const COLUMNS: [Column; 23] = [
+    column("device_id", Kind::Text),
+    column("start", Kind::Time),
+    column("end", Kind::Time),
+    column("duration_s", Kind::Whole),
+    column("start_known", Kind::Truth),
+    column("open", Kind::Truth),
+    column("unobserved", Kind::Truth),
+    column("from.latitude", Kind::Number),
+    column("from.longitude", Kind::Number),
+    column("to.latitude", Kind::Number),
+    column("to.longitude", Kind::Number),
+    column("distance_m", Kind::Whole),
+    column("distance_from", Kind::Text),
+    column("moving_s", Kind::Whole),
+    column("idle_s", Kind::Whole),
+    column("engine_s", Kind::Whole),
+    column("silent_s", Kind::Whole),
+    column("max_speed_kmh", Kind::Whole),
+    column("mean_speed_kmh", Kind::Number),
+    column("odometer_start_m", Kind::Whole),
+    column("odometer_end_m", Kind::Whole),
+    column("hour_meter_start_min", Kind::Whole),
+    column("hour_meter_end_min", Kind::Whole),
+];
 
 struct Trips(Zone);
 
@@ -44,6 +73,7 @@ struct Answer {
 
 pub(crate) fn doc() -> Doc {
     let mut trip = json!({
+        "device_id": "0A3F73",
         "start": "2020-07-01T18:00:00-03:00",
         "end": "2020-07-01T18:30:00-03:00",
         "duration_s": 1800,
@@ -62,6 +92,8 @@ pub(crate) fn doc() -> Doc {
 
 #[derive(Serialize, JsonSchema)]
 struct Trip {
+    #[schemars(with = "Device")]
+    device_id: String,
     #[schemars(with = "Time")]
     start: String,
     #[schemars(with = "Time")]
@@ -81,14 +113,17 @@ struct Trip {
 
 impl Telling<OneKind> for Trips {
     const LIST: &'static str = "trips";
+    const PLACE: Place = Place::FromTo;
+    const COLUMNS: &'static [Column] = &COLUMNS;
 
     fn when(trip: &Segment) -> (u32, u32) {
         (trip.tally.first.at, trip.tally.last.at)
     }
 
-    fn tell(&self, trip: &Segment) -> impl Serialize {
+    fn tell(&self, device: DeviceId, trip: &Segment) -> impl Serialize {
         let &Segment { tally, start_known, open, unobserved, .. } = trip;
         Trip {
+            device_id: device.to_string(),
             start: self.0.time(tally.first.at),
             end: self.0.time(tally.last.at),
             duration_s: tally.seconds(),

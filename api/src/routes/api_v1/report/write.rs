@@ -1,44 +1,61 @@
-//! Writes a report chunk by chunk, in one of its forms.
+//! Writes a report of positions chunk by chunk, in one of its forms.
 
 use nemeses_protocol::{DeviceId, PositionRecord};
 use serde_json::json;
 
-use super::format::Format;
 use super::pages::Page;
 use super::query::ReportQuery;
-use crate::output::{CSV_HEAD, Feature, Row, csv_row, gpx_point, kml_point, time_s, xml};
+use crate::export::{Form, GPX, KML, Sheet, sheet};
+use crate::output::{Feature, ROW_COLUMNS, Row, gpx_point, kml_point, row_cells, xml};
+use crate::problem::{Problem, fault};
+use crate::reports::Zone;
 
 /// What has been written so far.
 pub(super) struct Writer {
-    format: Format,
-    device: DeviceId,
-    from: u32,
-    to: u32,
-    order: &'static str,
+    form: Form,
+    zone: Zone,
+    /// What JSON repeats of the question, without the brace that closes it.
+    question: String,
+    file: String,
+    sheet: Option<Box<dyn Sheet>>,
     rows: u64,
     begun: bool,
+    /// Whose track or folder is open.
+    device: Option<DeviceId>,
 }
 
 /// Bytes of a row as text, roughly: what a chunk's buffer starts with.
 const ROW_BYTES: usize = 320;
 
 impl Writer {
-    pub(super) fn new(query: &ReportQuery) -> Self {
-        let range = &query.range;
+    /// A report about these devices.
+    pub(super) fn new(query: &ReportQuery, devices: &[DeviceId]) -> Self {
+        let zone = query.zone.clone();
+        let whose = if let Some(device) = query.target.one() {
+            format!(r#""device_id":"{device}""#)
+        } else {
+            let ids: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            format!(r#""device_ids":{}"#, json!(ids))
+        };
+        // Ids, times and words need no escaping in JSON.
+        let (from, to) = (zone.time(query.from), zone.time(query.to));
+        let order = if query.descending { "desc" } else { "asc" };
+        let question = format!(r#"{{{whose},"from":"{from}","to":"{to}","order":"{order}""#);
         Self {
-            format: query.format,
-            device: range.device,
-            from: range.from,
-            to: range.to,
-            order: if range.descending { "desc" } else { "asc" },
+            form: query.format,
+            sheet: sheet(query.format, &ROW_COLUMNS, &zone),
+            zone,
+            question,
+            file: query.target.file("positions"),
             rows: 0,
             begun: false,
+            device: None,
         }
     }
 
-    /// The text of the next chunk, with what comes before the first row and
+    /// The bytes of the next chunk, with what comes before the first row and
     /// behind the last.
-    pub(super) fn page(&mut self, page: &Page) -> serde_json::Result<Vec<u8>> {
+    pub(super) fn page(&mut self, page: &Page) -> Result<Vec<u8>, Problem> {
         let mut out = Vec::with_capacity((page.rows.len() + 1) * ROW_BYTES);
         if !std::mem::replace(&mut self.begun, true) {
             out.extend(self.head().bytes());
@@ -50,66 +67,87 @@ impl Writer {
         if page.last {
             out.extend(self.tail(page.next_cursor.as_deref()).bytes());
         }
+        if let Some(sheet) = &mut self.sheet {
+            if page.last {
+                sheet.finish().map_err(|error| fault(&error))?;
+            }
+            out.append(&mut sheet.take());
+        }
         Ok(out)
     }
 
-    fn row(&self, out: &mut Vec<u8>, record: &PositionRecord) -> serde_json::Result<()> {
-        if self.rows > 0 && matches!(self.format, Format::Json | Format::GeoJson) {
+    fn row(&mut self, out: &mut Vec<u8>, record: &PositionRecord) -> Result<(), Problem> {
+        if let Some(sheet) = &mut self.sheet {
+            return sheet.row(&row_cells(record)).map_err(|error| fault(&error));
+        }
+        if self.rows > 0 && matches!(self.form, Form::Json | Form::GeoJson) {
             out.push(b',');
         }
-        match self.format {
-            Format::Json => serde_json::to_writer(&mut *out, &Row::from(record))?,
-            Format::Ndjson => {
-                serde_json::to_writer(&mut *out, &Row::from(record))?;
-                out.push(b'\n');
+        let zone = &self.zone;
+        let written = match self.form {
+            Form::GeoJson => serde_json::to_writer(&mut *out, &Feature::of(record, zone)),
+            Form::Gpx | Form::Kml => {
+                let between = self.between(Some(record.position.device));
+                out.extend(between.bytes());
+                let gpx = self.form == Form::Gpx;
+                let point = if gpx { gpx_point(record) } else { kml_point(record) };
+                out.extend(point.bytes());
+                Ok(())
             }
-            Format::GeoJson => serde_json::to_writer(&mut *out, &Feature::from(record))?,
-            Format::Csv => out.extend(csv_row(record).bytes()),
-            Format::Gpx => out.extend(gpx_point(record).bytes()),
-            Format::Kml => out.extend(kml_point(record).bytes()),
-        }
+            _ => serde_json::to_writer(&mut *out, &Row::of(record, zone)),
+        };
+        written.map_err(|error| fault(&error))?;
+        out.extend((self.form == Form::Ndjson).then_some(b'\n'));
         Ok(())
     }
 
-    /// Ids, times and cursors need no escaping in JSON.
+    /// Ends the track or folder of one device and begins the next one's.
+    fn between(&mut self, next: Option<DeviceId>) -> String {
+        if self.device == next {
+            return String::new();
+        }
+        let gpx = self.form == Form::Gpx;
+        let end = if gpx { "</trkseg></trk>\n" } else { "</Folder>\n" };
+        let end = self.device.map_or("", |_| end);
+        self.device = next;
+        let begin = next.map(|device| {
+            let name = xml(&device.to_string());
+            if gpx {
+                format!("<trk><name>{name}</name><trkseg>\n")
+            } else {
+                format!("<Folder><name>{name}</name>\n")
+            }
+        });
+        end.to_owned() + &begin.unwrap_or_default()
+    }
+
     fn head(&self) -> String {
-        let (device, order) = (self.device, self.order);
-        let (from, to) = (time_s(self.from), time_s(self.to));
-        let name = xml(&device.to_string());
-        match self.format {
-            Format::Json => format!(
-                r#"{{"device_id":"{device}","from":"{from}","to":"{to}","order":"{order}","rows":["#
-            ),
-            Format::Ndjson => String::new(),
-            Format::Csv => CSV_HEAD.to_owned(),
-            Format::GeoJson => format!(
-                r#"{{"type":"FeatureCollection","device_id":"{device}","from":"{from}","to":"{to}","order":"{order}","features":["#
-            ),
-            Format::Gpx => format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-                 <gpx version=\"1.1\" creator=\"Nemeses\" xmlns=\"http://www.topografix.com/GPX/1/1\">\n\
-                 <trk><name>{name}</name><trkseg>\n"
-            ),
-            Format::Kml => format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-                 <kml xmlns=\"http://www.opengis.net/kml/2.2\">\n\
-                 <Document><name>{name}</name>\n"
-            ),
+        let question = &self.question;
+        let name = xml(&self.file);
+        match self.form {
+            Form::Json => format!(r#"{question},"rows":["#),
+            Form::GeoJson => {
+                let inner = question.strip_prefix('{').unwrap_or(question);
+                format!(r#"{{"type":"FeatureCollection",{inner},"features":["#)
+            }
+            Form::Gpx => GPX.to_owned(),
+            Form::Kml => format!("{KML}<Document><name>{name}</name>\n"),
+            Form::Ndjson | Form::Csv | Form::Xlsx | Form::Parquet => String::new(),
         }
     }
 
-    /// Says whether rows are left, where something can be; see [`Format::is_whole`].
-    fn tail(&self, next_cursor: Option<&str>) -> String {
+    /// Says whether rows are left, where something can be; see [`Form::is_whole`].
+    fn tail(&mut self, next_cursor: Option<&str>) -> String {
         let (count, next) = (self.rows, json!(next_cursor));
-        match self.format {
-            Format::Json | Format::GeoJson => {
+        match self.form {
+            Form::Json | Form::GeoJson => {
                 format!(r#"],"count":{count},"next_cursor":{next}}}"#)
             }
-            Format::Ndjson => next_cursor
+            Form::Ndjson => next_cursor
                 .map_or(String::new(), |next| format!("{{\"next_cursor\":\"{next}\"}}\n")),
-            Format::Csv => String::new(),
-            Format::Gpx => "</trkseg></trk>\n</gpx>\n".to_owned(),
-            Format::Kml => "</Document>\n</kml>\n".to_owned(),
+            Form::Gpx => self.between(None) + "</gpx>\n",
+            Form::Kml => self.between(None) + "</Document>\n</kml>\n",
+            Form::Csv | Form::Xlsx | Form::Parquet => String::new(),
         }
     }
 }

@@ -1,12 +1,10 @@
-//! The forms a report comes in, and which one a request asks for.
+//! The forms a report comes in, and which one a request asks for. Pure.
 
 use axum::http::{HeaderMap, header};
 
-use nemeses_protocol::DeviceId;
-
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Form {
     /// One object with all rows.
     Json,
     /// One row a line; when rows are left, a last line with the cursor.
@@ -19,20 +17,26 @@ pub(super) enum Format {
     Gpx,
     /// KML 2.2: a point with its time for each row with a fix.
     Kml,
+    /// A workbook of Office Open XML.
+    Xlsx,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// Each with its word in `format=`; the first is the default.
-pub(super) const FORMATS: [(&str, Format); 6] = [
-    ("json", Format::Json),
-    ("ndjson", Format::Ndjson),
-    ("csv", Format::Csv),
-    ("geojson", Format::GeoJson),
-    ("gpx", Format::Gpx),
-    ("kml", Format::Kml),
+pub(crate) const FORMS: [(&str, Form); 8] = [
+    ("json", Form::Json),
+    ("ndjson", Form::Ndjson),
+    ("csv", Form::Csv),
+    ("geojson", Form::GeoJson),
+    ("gpx", Form::Gpx),
+    ("kml", Form::Kml),
+    ("xlsx", Form::Xlsx),
+    ("parquet", Form::Parquet),
 ];
 
-impl Format {
-    pub(super) const fn content_type(self) -> &'static str {
+impl Form {
+    pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",
@@ -40,29 +44,36 @@ impl Format {
             Self::GeoJson => "application/geo+json",
             Self::Gpx => "application/gpx+xml",
             Self::Kml => "application/vnd.google-earth.kml+xml",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 
     fn word(self) -> &'static str {
-        FORMATS.iter().find(|(_, format)| *format == self).map_or("json", |(word, _)| word)
+        FORMS.iter().find(|(_, form)| *form == self).map_or("json", |(word, _)| word)
     }
 
     /// Has no place to say that it was cut, so it never is: it is the whole range.
-    pub(super) const fn is_whole(self) -> bool {
-        matches!(self, Self::Csv | Self::Gpx | Self::Kml)
+    pub(crate) const fn is_whole(self) -> bool {
+        matches!(self, Self::Csv | Self::Gpx | Self::Kml | Self::Xlsx | Self::Parquet)
     }
 
-    /// The header that names the file, for those that people keep as files. Hex
-    /// digits and a suffix need no escaping.
-    pub(super) fn disposition(self, device: DeviceId) -> Option<String> {
+    /// Shows places.
+    pub(crate) const fn is_map(self) -> bool {
+        matches!(self, Self::GeoJson | Self::Gpx | Self::Kml)
+    }
+
+    /// The header that names the file, for those that people keep as files. The
+    /// name is of letters, digits and hyphens, which need no escaping.
+    pub(crate) fn disposition(self, name: &str) -> Option<String> {
         let file = !matches!(self, Self::Json | Self::Ndjson);
-        file.then(|| format!("attachment; filename=\"positions-{device}.{}\"", self.word()))
+        file.then(|| format!("attachment; filename=\"{name}.{}\"", self.word()))
     }
 
     /// The form that `Accept` asks for, where `format=` does not say (RFC 9110,
     /// section 12.5.1): the one with the highest weight, the first among equals.
     /// JSON where there is none of ours: better than nothing.
-    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let mut best: Option<(u16, Self)> = None;
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         for range in values.flat_map(|value| value.split(',')) {
@@ -83,7 +94,7 @@ impl Format {
             return Some(Self::Csv);
         }
         let essence = |format: Self| format.content_type().split(';').next().unwrap_or_default();
-        FORMATS.iter().map(|(_, format)| *format).find(|format| essence(*format) == name)
+        FORMS.iter().map(|(_, form)| *form).find(|format| essence(*format) == name)
     }
 }
 
@@ -106,38 +117,37 @@ mod tests {
 
     use super::*;
 
-    fn accepted(text: &'static str) -> Format {
+    fn accepted(text: &'static str) -> Form {
         let value = (header::ACCEPT, HeaderValue::from_static(text));
-        Format::accepted(&HeaderMap::from_iter([value]))
+        Form::accepted(&HeaderMap::from_iter([value]))
     }
 
     #[test]
     fn what_is_accepted() {
         for (text, format) in [
-            ("", Format::Json),
-            ("*/*", Format::Json),
-            ("text/csv", Format::Csv),
-            ("TEXT/CSV; charset=utf-8", Format::Csv),
-            ("text/html, text/*;q=0.5, */*;q=0.1", Format::Csv),
-            ("application/json;q=0.2, application/gpx+xml", Format::Gpx),
-            ("application/vnd.google-earth.kml+xml", Format::Kml),
-            ("application/geo+json;q=0.9, text/csv;q=0.8", Format::GeoJson),
-            ("application/x-ndjson", Format::Ndjson),
-            ("text/csv;q=0, */*;q=0.001", Format::Json),
+            ("", Form::Json),
+            ("*/*", Form::Json),
+            ("text/csv", Form::Csv),
+            ("TEXT/CSV; charset=utf-8", Form::Csv),
+            ("text/html, text/*;q=0.5, */*;q=0.1", Form::Csv),
+            ("application/json;q=0.2, application/gpx+xml", Form::Gpx),
+            ("application/vnd.google-earth.kml+xml", Form::Kml),
+            ("application/geo+json;q=0.9, text/csv;q=0.8", Form::GeoJson),
+            ("application/x-ndjson", Form::Ndjson),
+            ("text/csv;q=0, */*;q=0.001", Form::Json),
         ] {
             assert_eq!(accepted(text), format, "{text}");
         }
-        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Json);
+        assert_eq!(Form::accepted(&HeaderMap::new()), Form::Json);
         for text in ["text/html", "text/csv;q=0", "image/*, text/csv;q=nan", ",;=,;q"] {
-            assert_eq!(accepted(text), Format::Json, "{text}");
+            assert_eq!(accepted(text), Form::Json, "{text}");
         }
     }
 
     #[test]
     fn files_have_names() {
-        let device = DeviceId::new(0x0A_3F73);
-        let named = Format::Gpx.disposition(device).unwrap();
+        let named = Form::Gpx.disposition("positions-0A3F73").unwrap();
         assert_eq!(named, "attachment; filename=\"positions-0A3F73.gpx\"");
-        assert_eq!(Format::Json.disposition(device), None);
+        assert_eq!(Form::Json.disposition("trips-0A3F73"), None);
     }
 }

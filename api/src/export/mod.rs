@@ -1,0 +1,33 @@
+//! Reports in the forms that people and programs keep: one description of the
+//! columns serves CSV, spreadsheets and Parquet, one of the places GeoJSON, GPX and
+//! KML. Each is written as it comes, with a bounded amount of memory.
+
+mod form;
+mod parquet;
+mod place;
+mod respond;
+mod table;
+mod text;
+mod thrift;
+mod xlsx;
+mod zip;
+
+pub(crate) use form::{FORMS, Form};
+pub(crate) use place::Place;
+pub(crate) use respond::{BrokenOff, GPX, KML, Report, Source, respond};
+pub(crate) use table::{Cell, Column, Kind, Sheet, column};
+
+use self::parquet::Parquet;
+use self::text::Csv;
+use self::xlsx::Xlsx;
+use crate::reports::Zone;
+
+/// A writer of one of the forms that are tables.
+pub(crate) fn sheet(form: Form, columns: &'static [Column], zone: &Zone) -> Option<Box<dyn Sheet>> {
+    Some(match form {
+        Form::Csv => Box::new(Csv::new(columns, zone)),
+        Form::Xlsx => Box::new(Xlsx::new(columns, zone)),
+        Form::Parquet => Box::new(Parquet::new(columns)),
+        Form::Json | Form::Ndjson | Form::GeoJson | Form::Gpx | Form::Kml => return None,
+    })
+}

@@ -1,0 +1,129 @@
+//! What forms that are tables share: named columns of a kind, and cells. A cell is
+//! read from the JSON of its row, so that a table says what JSON says.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// What a column holds; any cell may be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    /// A moment, RFC 3339 in JSON.
+    Time,
+    Whole,
+    Number,
+    Truth,
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    /// Where it stands in JSON: a field, or `field.field`.
+    pub(crate) path: &'static str,
+    pub(crate) kind: Kind,
+}
+
+impl Column {
+    /// Its name, without dots.
+    pub(crate) fn name(&self) -> String {
+        self.path.replace('.', "_")
+    }
+}
+
+/// A column of a table that is a const.
+pub(crate) const fn column(path: &'static str, kind: Kind) -> Column {
+    Column { path, kind }
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Cell {
+    Nothing,
+    Text(String),
+    /// Unix milliseconds.
+    Time(i64),
+    Whole(i64),
+    Number(f64),
+    Truth(bool),
+}
+
+/// The cells of a row.
+pub(crate) fn cells(row: &Value, columns: &[Column]) -> Vec<Cell> {
+    let cell = |column: &Column| {
+        let value = column.path.split('.').try_fold(row, |value, name| value.get(name));
+        value.map_or(Cell::Nothing, |value| cell(value, column.kind))
+    };
+    columns.iter().map(cell).collect()
+}
+
+fn cell(value: &Value, kind: Kind) -> Cell {
+    let found = match kind {
+        Kind::Text => value.as_str().map(|text| Cell::Text(text.to_owned())),
+        Kind::Time => {
+            let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            time.map(|time| Cell::Time(time.as_millisecond()))
+        }
+        Kind::Whole => value.as_i64().map(Cell::Whole),
+        Kind::Number => value.as_f64().map(Cell::Number),
+        Kind::Truth => value.as_bool().map(Cell::Truth),
+    };
+    found.unwrap_or(Cell::Nothing)
+}
+
+/// Why a table cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TableError {
+    /// Offsets of the format have 32 bits.
+    #[error("the file is larger than the format allows")]
+    TooLarge,
+    /// Never happens in memory.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Writes a table row by row.
+pub(crate) trait Sheet: Send {
+    /// The next row.
+    fn row(&mut self, cells: &[Cell]) -> Result<(), TableError>;
+
+    /// What comes behind the last row.
+    fn finish(&mut self) -> Result<(), TableError>;
+
+    /// The bytes that are ready.
+    fn take(&mut self) -> Vec<u8>;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn cells_are_what_json_says() {
+        const COLUMNS: [Column; 7] = [
+            column("id", Kind::Text),
+            column("at", Kind::Time),
+            column("from.latitude", Kind::Number),
+            column("to.latitude", Kind::Number),
+            column("metres", Kind::Whole),
+            column("open", Kind::Truth),
+            column("absent", Kind::Whole),
+        ];
+        let row = json!({
+            "id": "0A3F73", "at": "1970-01-01T02:00:01.5+02:00", "from": {"latitude": 1},
+            "to": null, "metres": -7, "open": true,
+        });
+        let expected = [
+            Cell::Text("0A3F73".into()),
+            Cell::Time(1500),
+            Cell::Number(1.0),
+            Cell::Nothing,
+            Cell::Whole(-7),
+            Cell::Truth(true),
+            Cell::Nothing,
+        ];
+        assert_eq!(cells(&row, &COLUMNS), expected);
+        assert_eq!(COLUMNS[2].name(), "from_latitude");
+    }
+}
