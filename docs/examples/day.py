@@ -60,7 +60,8 @@ def draw(rows: pd.DataFrame, trips: list[dict], title: str) -> None:
     for trip in trips:
         speed.axvspan(pd.Timestamp(trip["start"]), pd.Timestamp(trip["end"]), alpha=0.15)
     speed.set(xlabel="local time", ylabel="km/h")
-    figure.autofmt_xdate()
+    speed.tick_params(axis="x", rotation=30)
+    figure.tight_layout()
     figure.savefig("day.png", dpi=120)
 
 
