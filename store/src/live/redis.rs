@@ -125,8 +125,10 @@ impl RedisLive {
             }
             command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms);
             command.arg(KEPT).arg(now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS));
-            for entry in call {
-                command.arg(value::encode(entry));
+            let (records, values) = value::records(call.iter());
+            command.arg(&records);
+            for value in values {
+                command.arg(&records[value]);
             }
         }
         commands

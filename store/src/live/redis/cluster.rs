@@ -104,6 +104,7 @@ impl RedisLive {
 
     /// Joins entries of one tag; what moved.
     async fn merge_call(&self, call: &[&LiveEntry], now_ms: u64) -> Result<Record, StoreError> {
+        let (records, values) = value::records(call.iter().copied());
         let command = |verb: &str, script: &str| {
             let mut command = redis::cmd(verb);
             command.arg(script).arg(call.len());
@@ -111,8 +112,9 @@ impl RedisLive {
                 command.arg(key(entry.device));
             }
             command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(KEPT).arg(0);
-            for entry in call {
-                command.arg(value::encode(entry));
+            command.arg(&records);
+            for value in &values {
+                command.arg(&records[value.clone()]);
             }
             command
         };

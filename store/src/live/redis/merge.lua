@@ -2,9 +2,11 @@
 -- the layout. Then tells the stream what moved, in one record (tell.lua, which is
 -- put before this). KEYS: the stream, its counter, then one key a device, no device
 -- twice. ARGV: now_ms, ttl_ms, entries that the stream keeps, the counter's first
--- value, then one value a key. On a cluster the stream is elsewhere: without its two
--- keys, what moved is answered. Numbers here are doubles: times have 48 bits, and
--- versions are compared in parts of 32, since string comparison follows the server's locale.
+-- value, what the stream is told when all is kept as offered (for each key its device,
+-- the value's length, the value), then one value a key. On a cluster the stream is
+-- elsewhere: without its two keys, what moved is answered. Numbers here are doubles:
+-- times have 48 bits, and versions are compared in parts of 32, since string comparison
+-- follows the server's locale.
 local now, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
 local unpack_numbers, cut = struct.unpack, string.sub
 -- Length of a value by its parts byte.
@@ -51,44 +53,80 @@ local function join(seen, newest, fix)
         .. (newest or '') .. (fix or '')
 end
 
+-- Any offered value: what to keep, when it was seen, and what the stream is told.
+local function merge(held, offered)
+    local held_seen, held_newest, held_fix = split(held)
+    local seen, newest, fix = split(offered)
+    if not held_seen or held_seen + ttl <= now then return offered, seen, offered end
+    local value = offered
+    local joined_newest, joined_fix = newer(held_newest, newest), nil
+    if held_newest == held_fix and newest == fix then
+        joined_fix = joined_newest
+    else
+        joined_fix = newer(held_fix, fix)
+    end
+    if held_seen > seen or joined_newest ~= newest or joined_fix ~= fix then
+        seen = math.max(held_seen, seen)
+        value = join(seen, joined_newest, joined_fix)
+    end
+    -- The same frames in the same parts: merely heard.
+    if cut(held, 2, 2) == cut(value, 2, 2) and cut(held, 9) == cut(value, 9) then
+        return value, seen, join(seen, false, false)
+    end
+    return value, seen, value
+end
+
+local function device_of(key) return tonumber(string.match(key, ':(%x+)$'), 16) end
+
 -- Keys that are not a device's: 2 or 0.
-local others = #KEYS - (#ARGV - 4)
+local others = #KEYS - (#ARGV - 5)
 local values = redis.call('MGET', unpack(KEYS, others + 1))
-local moved = {}
+local records, moved = ARGV[5], 0
+-- While all is told as it was offered, `records` has it up to `told_to`; from the
+-- first that is not, the pieces are gathered.
+local told_to, pieces = 0, nil
 -- The expiry of what was seen then: most of a call was seen at one moment.
 local expiry_seen, expiry
 for i = others + 1, #KEYS do
-    local key, offered, held = KEYS[i], ARGV[i - others + 4], values[i - others]
-    local held_seen, held_newest, held_fix = split(held)
-    local seen, newest, fix = split(offered)
-    local value = offered
-    if held_seen and held_seen + ttl > now then
-        local joined_newest, joined_fix = newer(held_newest, newest), nil
-        if held_newest == held_fix and newest == fix then
-            joined_fix = joined_newest
-        else
-            joined_fix = newer(held_fix, fix)
+    local offered, held = ARGV[i - others + 5], values[i - others]
+    local value, seen, told = offered, nil, offered
+    -- Nearly always one frame, later recorded than the one that is held. 263 is
+    -- version 1, parts 7.
+    if #offered == 50 then
+        local head, high, low, recorded = unpack_numbers('>I2I2I4I4', offered)
+        local is_newer = head == 263
+        if is_newer and held then
+            is_newer = false
+            if #held == 50 then
+                local held_head, held_high, held_low, held_recorded =
+                    unpack_numbers('>I2I2I4I4', held)
+                is_newer = held_head == 263 and recorded > held_recorded
+                    and (high > held_high or high == held_high and low >= held_low)
+            end
         end
-        if held_seen > seen or joined_newest ~= newest or joined_fix ~= fix then
-            seen = math.max(held_seen, seen)
-            value = join(seen, joined_newest, joined_fix)
-        end
+        if is_newer then seen = high * 4294967296 + low end
     end
-    if value ~= held then
+    if not seen then value, seen, told = merge(held, offered) end
+    if value == held then
+        told = nil
+    else
+        moved = moved + 1
         if seen ~= expiry_seen then
             expiry_seen, expiry = seen, string.format('%.0f', seen + ttl - now)
         end
-        redis.call('SET', key, value, 'PX', expiry)
-        local told = value
-        -- The same frames in the same parts: merely heard.
-        if held_seen and held_seen + ttl > now and cut(held, 2, 2) == cut(value, 2, 2)
-            and cut(held, 9) == cut(value, 9) then
-            told = join(seen, false, false)
+        redis.call('SET', KEYS[i], value, 'PX', expiry)
+    end
+    if not pieces and told == offered then
+        told_to = told_to + 5 + #offered
+    else
+        pieces = pieces or {cut(records, 1, told_to)}
+        if told then
+            pieces[#pieces + 1] = struct.pack('>I4B', device_of(KEYS[i]), #told) .. told
         end
-        moved[#moved + 1] = struct.pack('>I4B', tonumber(string.match(key, '%x+$'), 16), #told) .. told
     end
 end
 
-if others == 0 then return {#moved, table.concat(moved)} end
-tell(KEYS[1], KEYS[2], ARGV[3], ARGV[4], #moved, table.concat(moved))
-return #moved
+local record = pieces and table.concat(pieces) or records
+if others == 0 then return {moved, record} end
+tell(KEYS[1], KEYS[2], ARGV[3], ARGV[4], moved, record)
+return moved

@@ -120,14 +120,7 @@ mod tests {
     use crate::live::strategies::entries as any_entry;
 
     fn record(last: u64, entries: &[LiveEntry]) -> Record {
-        let mut bytes = Vec::new();
-        for entry in entries {
-            let value = value::encode(entry);
-            bytes.extend(entry.device.number().to_be_bytes());
-            bytes.push(u8::try_from(value.len()).unwrap());
-            bytes.extend(value);
-        }
-        (format!("{last}-0"), vec![("e".to_owned(), bytes)])
+        (format!("{last}-0"), vec![("e".to_owned(), value::records(entries.iter()).0)])
     }
 
     proptest! {

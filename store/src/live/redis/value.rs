@@ -6,6 +6,8 @@
 //! same frame, as they nearly always are. 50 bytes in the common case. The
 //! device is not in the value, since the key names it.
 
+use std::ops::Range;
+
 use nemeses_protocol::{Composition, DeviceId, Position};
 
 use crate::live::{LiveEntry, LiveFrame};
@@ -24,8 +26,8 @@ const SAME: u8 = 4;
 /// the script has, holds them exactly. Later times are written as this one.
 pub(super) const LATEST_MS: u64 = (1 << 48) - 1;
 
-/// The entry's value.
-pub(super) fn encode(entry: &LiveEntry) -> Vec<u8> {
+/// Appends the entry's value.
+fn push(value: &mut Vec<u8>, entry: &LiveEntry) {
     let same = entry.newest.is_some() && entry.newest == entry.fix;
     let newest = entry.newest.as_ref();
     let fix = entry.fix.as_ref().filter(|_| !same);
@@ -34,13 +36,31 @@ pub(super) fn encode(entry: &LiveEntry) -> Vec<u8> {
     } else {
         newest.map_or(0, |_| NEWEST) | fix.map_or(0, |_| FIX)
     };
-    let mut value = Vec::with_capacity(HEADER_BYTES + 2 * BLOCK_BYTES);
     value.extend([VERSION, parts]);
-    push_time(&mut value, entry.seen_at_ms);
+    push_time(value, entry.seen_at_ms);
     for frame in newest.into_iter().chain(fix) {
-        push_block(&mut value, frame);
+        push_block(value, frame);
     }
-    value
+}
+
+/// What the stream is told of entries that are kept as they are, end to end: the
+/// device, the value's length, the value; and where each value lies in it.
+pub(super) fn records<'e>(
+    entries: impl ExactSizeIterator<Item = &'e LiveEntry>,
+) -> (Vec<u8>, Vec<Range<usize>>) {
+    let mut bytes = Vec::with_capacity(entries.len() * (5 + HEADER_BYTES + BLOCK_BYTES));
+    let mut values = Vec::with_capacity(entries.len());
+    for entry in entries {
+        bytes.extend(entry.device.number().to_be_bytes());
+        let length_at = bytes.len();
+        bytes.push(0);
+        push(&mut bytes, entry);
+        let value = length_at + 1..bytes.len();
+        // Two blocks and a header at most, see above.
+        bytes[length_at] = u8::try_from(value.len()).unwrap_or(u8::MAX);
+        values.push(value);
+    }
+    (bytes, values)
 }
 
 fn push_time(value: &mut Vec<u8>, time_ms: u64) {
@@ -134,6 +154,12 @@ mod tests {
     use crate::live::strategies::entries;
 
     const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
+
+    fn encode(entry: &LiveEntry) -> Vec<u8> {
+        let mut value = Vec::new();
+        push(&mut value, entry);
+        value
+    }
 
     proptest! {
         #[test]
