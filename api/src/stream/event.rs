@@ -1,8 +1,11 @@
-//! Events as clients read them: written as JSON once, for all of them. The id
-//! comes second and the status last, so that the few clients who need another one
-//! of either get it without writing the rest again.
+//! Events as clients read them: written as JSON once for all of them, when the
+//! first asks, since most of the time nobody looks. The id comes second and the
+//! status last, so that the few clients who need another one of either get it
+//! without writing the rest again.
 
-use nemeses_protocol::DeviceId;
+use std::sync::OnceLock;
+
+use nemeses_protocol::{DeviceId, Position};
 use nemeses_store::live::LiveEntry;
 use serde::Serialize;
 
@@ -20,8 +23,19 @@ pub(crate) enum Kind {
     Change,
 }
 
-/// One event, some 450 bytes.
-#[derive(Debug, PartialEq, Eq)]
+/// What happened, as far as the other fields do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happened {
+    /// The device was here.
+    Position { frame: Position, received_at_ms: u64 },
+    /// It is heard, late or silent.
+    Status(Status),
+    /// Its engine was started or stopped.
+    Ignition { on: bool, recorded_at: u32 },
+}
+
+/// One event, some 150 bytes, and 350 more once it was read.
+#[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) id: EventId,
     pub(crate) kind: Kind,
@@ -30,7 +44,15 @@ pub(crate) struct Event {
     pub(crate) place: Option<Place>,
     /// When this instance learnt of it, Unix milliseconds.
     pub(crate) at_ms: u64,
-    text: Box<str>,
+    happened: Happened,
+    text: OnceLock<Text>,
+}
+
+/// An event as JSON.
+#[derive(Debug)]
+struct Text {
+    json: Box<str>,
+    /// Where the id is in it.
     id_at: (u16, u16),
 }
 
@@ -86,27 +108,10 @@ impl Event {
     /// coordinates of the last one with a fix.
     pub(crate) fn position(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
         let newest = entry.newest.as_ref()?;
-        let (frame, place) = (&newest.position, place(entry));
-        let id_text = id.to_string();
-        let text = json(&PositionText {
-            r#type: "position",
-            id: &id_text,
-            device_id: entry.device.to_string(),
-            recorded_at: time_s(frame.recorded_at),
-            received_at: time_ms(newest.received_at_ms),
-            latitude: place.map(|place| degrees(place.latitude_udeg)),
-            longitude: place.map(|place| degrees(place.longitude_udeg)),
-            speed_kmh: frame.speed_kmh,
-            direction_deg: direction(frame.direction_cdeg),
-            ignition: frame.composition.ignition(),
-            gps_fix: frame.composition.gps_fix(),
-            odometer_m: frame.odometer_m,
-            hour_meter_min: frame.hour_meter_min,
-            status: Status::Online.word(),
-        });
-        let id_at = id_at("position", &id_text);
-        let (kind, device, text) = (Kind::Position, entry.device, text.into_boxed_str());
-        Some(Self { id, kind, device, place, at_ms, text, id_at })
+        let happened =
+            Happened::Position { frame: newest.position, received_at_ms: newest.received_at_ms };
+        let (kind, place) = (Kind::Position, place(entry));
+        Some(Self::new(id, kind, entry.device, place, at_ms, happened))
     }
 
     /// A device's status has changed.
@@ -117,50 +122,102 @@ impl Event {
         status: Status,
         at_ms: u64,
     ) -> Self {
-        let id_text = id.to_string();
-        let text = json(&StatusText {
-            r#type: "status",
-            id: &id_text,
-            device_id: device.to_string(),
-            status: status.word(),
-            at: time_ms(at_ms),
-        });
-        let (text, id_at) = (text.into_boxed_str(), id_at("status", &id_text));
-        Self { id, kind: Kind::Change, device, place, at_ms, text, id_at }
+        Self::new(id, Kind::Change, device, place, at_ms, Happened::Status(status))
     }
 
     /// The newest frame says that the engine was started or stopped.
     pub(crate) fn ignition(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
         let frame = &entry.newest.as_ref()?.position;
-        let on = frame.composition.ignition();
-        let id_text = id.to_string();
-        let text = json(&EventText {
+        let happened =
+            Happened::Ignition { on: frame.composition.ignition(), recorded_at: frame.recorded_at };
+        Some(Self::new(id, Kind::Change, entry.device, place(entry), at_ms, happened))
+    }
+
+    const fn new(
+        id: EventId,
+        kind: Kind,
+        device: DeviceId,
+        place: Option<Place>,
+        at_ms: u64,
+        happened: Happened,
+    ) -> Self {
+        Self { id, kind, device, place, at_ms, happened, text: OnceLock::new() }
+    }
+
+    fn text(&self) -> &Text {
+        self.text.get_or_init(|| self.write())
+    }
+
+    fn write(&self) -> Text {
+        let id = self.id.to_string();
+        let (kind, json) = match self.happened {
+            Happened::Position { frame, received_at_ms } => {
+                ("position", self.position_text(&id, &frame, received_at_ms))
+            }
+            Happened::Status(status) => ("status", self.status_text(&id, status)),
+            Happened::Ignition { on, recorded_at } => {
+                ("event", self.ignition_text(&id, on, recorded_at))
+            }
+        };
+        Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }
+    }
+
+    fn position_text(&self, id: &str, frame: &Position, received_at_ms: u64) -> String {
+        json(&PositionText {
+            r#type: "position",
+            id,
+            device_id: self.device.to_string(),
+            recorded_at: time_s(frame.recorded_at),
+            received_at: time_ms(received_at_ms),
+            latitude: self.place.map(|place| degrees(place.latitude_udeg)),
+            longitude: self.place.map(|place| degrees(place.longitude_udeg)),
+            speed_kmh: frame.speed_kmh,
+            direction_deg: direction(frame.direction_cdeg),
+            ignition: frame.composition.ignition(),
+            gps_fix: frame.composition.gps_fix(),
+            odometer_m: frame.odometer_m,
+            hour_meter_min: frame.hour_meter_min,
+            status: Status::Online.word(),
+        })
+    }
+
+    fn status_text(&self, id: &str, status: Status) -> String {
+        json(&StatusText {
+            r#type: "status",
+            id,
+            device_id: self.device.to_string(),
+            status: status.word(),
+            at: time_ms(self.at_ms),
+        })
+    }
+
+    fn ignition_text(&self, id: &str, on: bool, recorded_at: u32) -> String {
+        json(&EventText {
             r#type: "event",
-            id: &id_text,
-            device_id: entry.device.to_string(),
+            id,
+            device_id: self.device.to_string(),
             event: if on { "ignition_on" } else { "ignition_off" },
-            at: time_s(frame.recorded_at),
-        });
-        let (text, id_at) = (text.into_boxed_str(), id_at("event", &id_text));
-        let (kind, device, place) = (Kind::Change, entry.device, place(entry));
-        Some(Self { id, kind, device, place, at_ms, text, id_at })
+            at: time_s(recorded_at),
+        })
     }
 
     /// The whole event as JSON.
     pub(crate) fn json(&self) -> &str {
-        &self.text
+        &self.text().json
     }
 
     /// The id as it stands in the text.
     pub(crate) fn id_text(&self) -> &str {
-        &self.text[usize::from(self.id_at.0)..usize::from(self.id_at.1)]
+        let Text { json, id_at } = self.text();
+        &json[usize::from(id_at.0)..usize::from(id_at.1)]
     }
 
     /// The event as JSON under another id.
     pub(crate) fn push_under(&self, id: &str, to: &mut String) {
-        to.push_str(&self.text[..usize::from(self.id_at.0)]);
+        let Text { json, id_at } = self.text();
+        to.push_str(&json[..usize::from(id_at.0)]);
         to.push_str(id);
-        to.push_str(&self.text[usize::from(self.id_at.1)..]);
+        to.push_str(&json[usize::from(id_at.1)..]);
     }
 
     /// A position as JSON under another id, with the status of now.
@@ -285,7 +342,8 @@ pub(crate) mod tests {
         assert_eq!(text["recorded_at"], "1970-01-01T00:03:20Z");
         let never = Event::position(EventId::at(7), &entry(1, 200, 0), 9).unwrap();
         assert_eq!(read(never.json())["latitude"], Value::Null);
-        assert_eq!(Event::position(EventId::at(7), &LiveEntry::seen(DeviceId::new(1), 5), 9), None);
+        let seen = LiveEntry::seen(DeviceId::new(1), 5);
+        assert!(Event::position(EventId::at(7), &seen, 9).is_none());
     }
 
     #[test]

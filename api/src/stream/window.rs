@@ -8,7 +8,7 @@ use super::event::Event;
 use super::id::EventId;
 
 /// Events kept at least, when so many came: 100 s at 1 000 positions/s, 10 s at
-/// 10 000. 100 000 of some 450 bytes: 45 MB.
+/// 10 000. 100 000 of some 150 bytes, or 500 when a client reads them: 15 to 50 MB.
 pub(crate) const KEPT: usize = 100_000;
 
 /// Events that were published together.
