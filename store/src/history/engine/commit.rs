@@ -93,9 +93,9 @@ pub(in crate::history) async fn write_parts<P: Product>(
     }
     let rows = plan.rows();
     let is_new = insert_positions(session, &rows).await?;
-    let days = engine.days.unknown(&plan.days());
+    let touched = plan.days();
+    let (days, marks) = (engine.days.unknown(&touched), engine.marks.missing(&touched));
     insert_days::<P>(session, &days).await?;
-    let marks = engine.marks.missing(&plan.days());
     insert_marks::<P>(session, &marks).await?;
     let settled = plan.settle(&is_new);
     insert_duplicates::<P>(session, &settled.duplicates).await?;

@@ -13,7 +13,7 @@ use super::commit::{
     insert_letters, join_days, join_duplicates,
 };
 use super::fault::{Fault, Kind};
-use super::ladder::{BULK, rungs};
+use super::ladder::{BULK, WIDE, rungs};
 use super::marks::{MARK_COLUMNS, join_marks};
 use super::plan::{Plan, plan};
 use super::rows::{bare_position_values, is_bare, position_values};
@@ -92,9 +92,10 @@ impl<P: Product> Engine<P> {
     ) -> Result<Written, Fault> {
         let rows = plan.rows();
         let settled = plan.settle(&vec![true; rows.len()]);
-        let days = self.days.unknown(&plan.days());
+        let touched = plan.days();
+        let (days, marks) = (self.days.unknown(&touched), self.marks.missing(&touched));
         let mut rest = rows.as_slice();
-        for slice in rungs(&rows, BULK) {
+        for slice in rungs(&rows, ladder(P::DIALECT)) {
             insert_bulk::<P>(session, slice).await?;
             rest = &rest[slice.len()..];
         }
@@ -105,7 +106,6 @@ impl<P: Product> Engine<P> {
         let day_rows = days.iter().map(|(device, day)| [Value::from(*device), (*day).into()]);
         let words = insert_words("device_days", DAY_COLUMNS);
         script.insert(&words, day_rows, &join_days(P::DIALECT));
-        let marks = self.marks.missing(&plan.days());
         let words = insert_words("daily_marks", MARK_COLUMNS);
         script.insert(&words, marks.values(), &join_marks(P::DIALECT));
         let words = insert_words("duplicates", DUPLICATE_COLUMNS);
@@ -148,6 +148,15 @@ async fn insert_bulk<P: Product>(
         placeholder_rows(columns.len(), rows.len())
     );
     session.execute(sql(text), &values).await.map(drop)
+}
+
+/// A statement more is a round trip to a server, but next to nothing within the
+/// process, where reading numbers from text is what costs.
+const fn ladder(dialect: Dialect) -> &'static [usize] {
+    match dialect {
+        Dialect::MySql => BULK,
+        Dialect::Sqlite => WIDE,
+    }
 }
 
 /// All is taken back when a row is there already; so SQLite need not note how to
