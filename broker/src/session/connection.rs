@@ -115,6 +115,11 @@ impl Connection {
 
     async fn serve(&mut self, stop: &Stop) -> Result<std::convert::Infallible, End> {
         let mut clock = pin!(sleep_until(Instant::now()));
+        // Waited for over all events: each wait of its own takes locks twice.
+        let mailbox = Arc::clone(&self.presence.mailbox);
+        let mut rung = pin!(mailbox.rung());
+        let mut stops_intake = pin!(stop.intake.cancelled());
+        let mut stops_all = pin!(stop.all.cancelled());
         let mut took = false;
         self.process()?;
         loop {
@@ -129,8 +134,18 @@ impl Connection {
             if deadline.is_some_and(|at| at < clock.deadline() || clock.is_elapsed()) {
                 clock.as_mut().reset(deadline.unwrap_or(now));
             }
+            let draining = self.draining_until.is_some();
+            // In this order: mail is bounded, while a client may always have more to
+            // read; when it has, tokio's budget still lets the rest be looked at.
             let event = tokio::select! {
-                event = self.next_event(read_limit, !has_room, stop) => event,
+                biased;
+                () = rung.as_mut() => {
+                    rung.set(mailbox.rung());
+                    Event::Mail
+                }
+                event = self.next_event(read_limit, !has_room) => event,
+                () = stops_intake.as_mut(), if !draining => Event::StopIntake,
+                () = stops_all.as_mut() => Event::StopAll,
                 () = clock.as_mut(), if deadline.is_some() => Event::Clock,
             };
             took = matches!(event, Event::Wire(Ok(Progress::Wrote)));
@@ -138,10 +153,11 @@ impl Connection {
         }
     }
 
-    async fn next_event(&mut self, read_limit: usize, pool_full: bool, stop: &Stop) -> Event {
-        let can_hear = self.can_send();
+    /// What happens on the wire, at the router or in the pool.
+    async fn next_event(&mut self, read_limit: usize, pool_full: bool) -> Event {
         let draining = self.draining_until.is_some();
-        let waits_for_room = read_limit == 0 && pool_full;
+        let can_hear = self.can_send() && !draining;
+        let waits_for_room = read_limit == 0 && pool_full && !draining;
         let Self { presence, wire, link, .. } = self;
         let pool = &presence.shared.pool;
         // The wait may be long, and the room gone when something comes.
@@ -149,19 +165,20 @@ impl Connection {
             limit if pool.has_room() => limit,
             limit => limit.min(ALLOWANCE_READ_BYTES),
         };
+        let link = link.as_mut().filter(|_| can_hear);
+        if link.is_none() && !waits_for_room {
+            return Event::Wire(wire.progress_within(limit_now).await);
+        }
         let heard = async {
             match link {
-                Some(link) if can_hear && !draining => link.next().await,
-                _ => pending().await,
+                Some(link) => link.next().await,
+                None => pending().await,
             }
         };
         tokio::select! {
             progress = wire.progress_within(limit_now) => Event::Wire(progress),
-            () = presence.mailbox.rung() => Event::Mail,
             heard = heard => Event::Heard(heard),
-            () = pool.room(), if waits_for_room && !draining => Event::Room,
-            () = stop.intake.cancelled(), if !draining => Event::StopIntake,
-            () = stop.all.cancelled() => Event::StopAll,
+            () = pool.room(), if waits_for_room => Event::Room,
         }
     }
 
