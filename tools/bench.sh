@@ -13,8 +13,6 @@ tools/setup.sh
 # A connection is a file for the generator and one for the node.
 ulimit -n "$(ulimit -H -n)"
 phase "release build" cargo build --locked --release --package nemeses --package nemeses-bench
-phase "decode against a memory copy" cargo bench --locked --package nemeses-protocol --bench decode
-phase "live writes against blind writes" cargo bench --locked --package nemeses-store --bench live
 
 write=(--write docs)
 for argument in "$@"; do

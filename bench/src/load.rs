@@ -47,6 +47,24 @@ pub(crate) struct Plan {
     pub(crate) devices: u32,
     /// Another count to read at the begin and the end of the measurement.
     pub(crate) watched: Option<Arc<AtomicU64>>,
+    /// Counts PUBACKs as they come, for whoever looks meanwhile.
+    pub(crate) progress: Arc<AtomicU64>,
+}
+
+impl Plan {
+    /// As fast as the windows allow.
+    pub(crate) fn new(address: SocketAddr, shape: Shape, seconds: u64, recorded_from: u32) -> Self {
+        Self {
+            address,
+            shape,
+            seconds,
+            recorded_from,
+            offered: None,
+            devices: DEVICES,
+            watched: None,
+            progress: Arc::default(),
+        }
+    }
 }
 
 /// What came of it.
@@ -136,6 +154,7 @@ async fn run_here(plan: Plan) -> anyhow::Result<Outcome> {
 struct Connection {
     stream: TcpStream,
     shared: Rc<Shared>,
+    progress: Arc<AtomicU64>,
     number: u32,
     /// Its devices are `number`, `number + connections` and so on.
     connections: u32,
@@ -162,6 +181,7 @@ impl Connection {
         Self {
             stream,
             shared,
+            progress: Arc::clone(&plan.progress),
             number: u32::from(number),
             connections,
             devices: (plan.devices / connections).max(1),
@@ -234,12 +254,13 @@ impl Connection {
         let now = Instant::now();
         let measuring = self.shared.phase.get() == Phase::Measuring;
         let mut latencies = self.shared.latencies_us.borrow_mut();
-        let mut count = 0;
+        let (mut count, mut all) = (0, 0);
         for packet in bytes.chunks_exact(PUBACK_BYTES) {
             self.acknowledged_id = id_after(self.acknowledged_id);
             let [high, low] = self.acknowledged_id.to_be_bytes();
             anyhow::ensure!(packet == [0x40, 2, high, low], "not the next PUBACK: {packet:?}");
             let sent = self.in_flight.pop_front().context("a PUBACK for nothing")?;
+            all += 1;
             if measuring {
                 let waited = now.duration_since(sent).as_micros();
                 latencies.push(u32::try_from(waited).unwrap_or(u32::MAX));
@@ -247,6 +268,7 @@ impl Connection {
             }
         }
         self.shared.acknowledged.set(self.shared.acknowledged.get() + count);
+        self.progress.fetch_add(all, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -17,7 +17,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::cases::{Effort, api, ceilings, growth, idle, latency, node, stations};
+use crate::cases::{
+    Effort, api, ceilings, csv, decode, growth, idle, latency, live, node, outage, stations,
+};
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
 use crate::stats::percentile_ms;
@@ -45,6 +47,9 @@ enum Command {
         /// Rows in SQLite before its measurement
         #[arg(long, default_value_t = 5_000_000)]
         sqlite_rows: u32,
+        /// Length of the database's outage
+        #[arg(long, default_value_t = 60)]
+        down_seconds: u64,
         /// Write benchmarks.md and benchmarks.json into this folder
         #[arg(long)]
         write: Option<PathBuf>,
@@ -73,14 +78,22 @@ enum Command {
     },
 }
 
+/// How large single cases are.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    sqlite_rows: u32,
+    down_seconds: u64,
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Run { runs, seconds, only, sqlite_rows, write } => {
+        Command::Run { runs, seconds, only, sqlite_rows, down_seconds, write } => {
             let wanted = |id: &str| {
                 only.is_empty() || only.iter().any(|begin| id.starts_with(begin.as_str()))
             };
-            let report = measure(Effort { runs, seconds }, sqlite_rows, wanted).await?;
+            let extent = Extent { sqlite_rows, down_seconds };
+            let report = measure(Effort { runs, seconds }, extent, wanted).await;
             if let Some(folder) = write {
                 report.write(&folder, &machine::description())?;
             }
@@ -89,9 +102,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Load { address, connections, window, seconds, offered, recorded_from } => {
             let shape = Shape { connections, window };
             let recorded_from = recorded_from.unwrap_or_else(site::recorded_from);
-            let devices = load::DEVICES;
-            let plan =
-                Plan { address, shape, seconds, recorded_from, offered, devices, watched: None };
+            let plan = Plan { offered, ..Plan::new(address, shape, seconds, recorded_from) };
             let outcome = load::run(plan).await?;
             let at = |percent| percentile_ms(&outcome.latencies_us, percent);
             say(&format!(
@@ -106,33 +117,54 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn measure(
-    effort: Effort,
-    sqlite_rows: u32,
-    wanted: impl Fn(&str) -> bool,
-) -> anyhow::Result<Report> {
+/// Everything wanted. A case that fails is noted, and the others go on.
+async fn measure(effort: Effort, extent: Extent, wanted: impl Fn(&str) -> bool) -> Report {
     let mut report = Report::default();
+    let report_of = &mut report;
     for line in machine::description() {
         say(&line);
     }
-    node::on_servers(effort, &wanted, &mut report).await?;
+    let outcome = node::on_servers(effort, &wanted, report_of).await;
+    report_of.ended("node_mysql_redis", outcome);
     if wanted("node_sqlite_4x100") {
-        node::on_sqlite(effort, sqlite_rows, &mut report).await?;
+        let outcome = node::on_sqlite(effort, extent.sqlite_rows, report_of).await;
+        report_of.ended("node_sqlite_4x100", outcome);
     }
     if wanted("stations_mosquitto") {
-        stations::over_mosquitto(effort, &mut report).await?;
+        let outcome = stations::over_mosquitto(effort, report_of).await;
+        report_of.ended("stations_mosquitto", outcome);
     }
     if wanted("exporter_alone") {
-        ceilings::exporter(effort, &mut report).await?;
+        let outcome = ceilings::exporter(effort, report_of).await;
+        report_of.ended("exporter_alone", outcome);
+    }
+    if wanted("live_merge") {
+        let outcome = live::merge(effort, report_of).await;
+        report_of.ended("live_merge", outcome);
+    }
+    if wanted("decode_short") {
+        let outcome = decode::decode(effort, report_of);
+        report_of.ended("decode_short", outcome);
     }
     if wanted("puback") {
-        latency::puback(effort, &mut report).await?;
+        let outcome = latency::puback(effort, report_of).await;
+        report_of.ended("puback", outcome);
     }
     if wanted("api") {
-        api::reading(effort, &mut report).await?;
+        let outcome = api::reading(effort, report_of).await;
+        report_of.ended("api", outcome);
+    }
+    if wanted("report_1m_csv") {
+        let outcome = csv::report(effort, report_of).await;
+        report_of.ended("report_1m_csv", outcome);
     }
     if wanted("idle") {
-        idle::node(&mut report).await?;
+        let outcome = idle::node(report_of).await;
+        report_of.ended("idle", outcome);
     }
-    Ok(report)
+    if wanted("database_down") {
+        let outcome = outage::database(extent.down_seconds, report_of).await;
+        report_of.ended("database_down", outcome);
+    }
+    report
 }

@@ -1,4 +1,5 @@
-//! What was measured, as `docs/benchmarks.md` and `docs/benchmarks.json`.
+//! What was measured, as `docs/benchmarks.md` and `docs/benchmarks.json`. What
+//! people wrote into the former, from [`BY_HAND`] on, stays.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,8 +17,42 @@ pub(crate) struct Kind {
     pub(crate) unit: &'static str,
     /// The ceiling; empty for a bound.
     pub(crate) against: &'static str,
-    /// A ratio to reach, or without a ceiling the most that it may be.
-    pub(crate) target: f64,
+    pub(crate) target: Target,
+}
+
+/// What a figure is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// At least this share of the ceiling.
+    Ratio(f64),
+    /// At least so much, whatever the ceiling beside it.
+    AtLeast(f64),
+    /// At most so much.
+    AtMost(f64),
+}
+
+impl Target {
+    const fn number(self) -> f64 {
+        match self {
+            Self::Ratio(number) | Self::AtLeast(number) | Self::AtMost(number) => number,
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Ratio(ratio) => format!("{ratio} x"),
+            Self::AtLeast(least) => format!("at least {}", short(least)),
+            Self::AtMost(most) => format!("at most {}", short(most)),
+        }
+    }
+
+    fn is_reached(self, figure: f64, ceiling: Option<f64>) -> bool {
+        match self {
+            Self::Ratio(ratio) => ceiling.is_some_and(|ceiling| figure / ceiling >= ratio),
+            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +67,8 @@ struct Runs {
 pub(crate) struct Report {
     runs: Vec<Runs>,
     notes: BTreeMap<&'static str, Vec<String>>,
+    /// Cases that ended with an error.
+    failed: Vec<(&'static str, String)>,
 }
 
 impl Report {
@@ -61,14 +98,22 @@ impl Report {
         self.notes.entry(id).or_default().push(note);
     }
 
+    /// Notes how a case ended; the others go on.
+    pub(crate) fn ended(&mut self, case: &'static str, outcome: anyhow::Result<()>) {
+        if let Err(error) = outcome {
+            say(&format!("{case}: failed: {error:#}"));
+            self.failed.push((case, format!("{error:#}")));
+        }
+    }
+
     /// Writes both files into `folder`.
     pub(crate) fn write(&self, folder: &Path, machine: &[String]) -> anyhow::Result<()> {
         let entries: Vec<Value> = self.runs.iter().map(Runs::json).collect();
         let json = serde_json::to_string_pretty(&entries)? + "\n";
         fs::write(folder.join("benchmarks.json"), json)?;
         let path = folder.join("benchmarks.md");
-        let page = fs::read_to_string(&path).map_or(String::new(), |text| of_the_page(&text));
-        fs::write(path, self.markdown(machine) + &page)?;
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(&path, self.markdown(machine) + &kept(&before))?;
         Ok(())
     }
 
@@ -81,20 +126,29 @@ impl Report {
         for runs in &self.runs {
             text.push_str(&runs.row());
         }
+        if !self.failed.is_empty() {
+            text.push_str("\n## Not measured\n\n");
+        }
+        for (case, error) in &self.failed {
+            let _infallible = writeln!(text, "- `{case}`: {}", error.replace('\n', " "));
+        }
         text.push_str("\n## Beside the figures\n\n");
         for (id, notes) in &self.notes {
             for note in notes {
                 let _infallible = writeln!(text, "- `{id}`: {note}");
             }
         }
-        text.push_str(TAIL);
+        text.push('\n');
         text
     }
 }
 
-/// What `make bench-page` has written behind our figures; it stays.
-fn of_the_page(text: &str) -> String {
-    text.find("\n## The live page").map_or(String::new(), |at| text[at..].to_owned())
+/// What stays of a former document: what people wrote, and behind it what
+/// `make bench-page` did.
+fn kept(before: &str) -> String {
+    let from = |heading| before.find(heading).map(|at| before[at..].to_owned());
+    let page = || from("\n## The live page").map(|page| format!("{BY_HAND}{page}"));
+    from(BY_HAND).or_else(page).unwrap_or_else(|| BY_HAND.to_owned())
 }
 
 impl Runs {
@@ -112,21 +166,16 @@ impl Runs {
             "against": self.kind.against,
             "ceiling": ceiling.map(rounded),
             "ratio": ceiling.map(|ceiling| rounded(figure / ceiling)),
-            "target": self.kind.target,
+            "target": self.kind.target.number(),
         })
     }
 
     fn row(&self) -> String {
         let (figure, ceiling) = self.medians();
         let Kind { id, unit, against, target } = self.kind;
-        let (ceiling, ratio, reached, target) = match ceiling {
-            Some(ceiling) => {
-                let ratio = figure / ceiling;
-                (short(ceiling), format!("{ratio:.2}"), ratio >= target, format!("{target} x"))
-            }
-            None => (String::new(), String::new(), figure <= target, format!("at most {target}")),
-        };
-        let reached = if reached { "yes" } else { "**no**" };
+        let reached = if target.is_reached(figure, ceiling) { "yes" } else { "**no**" };
+        let ratio = ceiling.map(|ceiling| format!("{:.2}", figure / ceiling)).unwrap_or_default();
+        let (ceiling, target) = (ceiling.map(short).unwrap_or_default(), target.words());
         let runs: Vec<String> = self.figures.iter().map(|figure| short(*figure)).collect();
         format!(
             "| `{id}` | {} {unit} | {against} | {ceiling} | {ratio} | {target} | {reached} | {} |\n",
@@ -153,8 +202,9 @@ pub(crate) fn say(text: &str) {
 const HEAD: &str = "\
 # Benchmarks
 
-Written by `make bench`; the same figures are in `benchmarks.json`. What they
-mean, how to profile and what was learnt is in [performance.md](performance.md).
+Written by `make bench`, but for [What stands in the way](#what-stands-in-the-way),
+which is written by hand and stays; the same figures are in `benchmarks.json`. How
+to profile and what was learnt is in [performance.md](performance.md).
 
 Every figure is the median of its runs, each measured right after its ceiling.
 The load generator (one thread), the node and all servers share the machine;
@@ -169,10 +219,8 @@ const TABLE_HEAD: &str = "
 |---|---|---|---|---|---|---|---|
 ";
 
-const TAIL: &str = "
-What stands between a figure and its target is told in
-[performance.md](performance.md#what-stands-in-the-way).
-";
+/// The heading from which on the text is people's.
+const BY_HAND: &str = "## What stands in the way\n";
 
 #[cfg(test)]
 mod tests {
@@ -180,15 +228,21 @@ mod tests {
 
     #[test]
     fn medians_go_into_both_files() {
-        let kind = Kind { id: "a", unit: "frames/s", against: "b", target: 3.0 };
+        let kind = Kind { id: "a", unit: "frames/s", against: "b", target: Target::Ratio(3.0) };
         let mut report = Report::default();
         for (figure, ceiling) in [(500.0, 100.0), (300.0, 100.0), (400.0, 200.0)] {
             report.add(kind, figure, Some(ceiling));
         }
-        report.add(Kind { id: "late", unit: "ms", against: "", target: 5.0 }, 6.0, None);
+        report.add(
+            Kind { id: "late", unit: "ms", against: "", target: Target::AtMost(5.0) },
+            6.0,
+            None,
+        );
+        report.ended("broken", Err(anyhow::anyhow!("no server")));
         let folder = tempfile::tempdir().unwrap();
         let page = "\n## The live page\n\n| a | b |\n";
-        fs::write(folder.path().join("benchmarks.md"), format!("# Old figures\n{page}")).unwrap();
+        let by_hand = format!("# Old\n\n{BY_HAND}\nMuch.\n{page}");
+        fs::write(folder.path().join("benchmarks.md"), &by_hand).unwrap();
         report.write(folder.path(), &["2 cores".to_owned()]).unwrap();
         let json = fs::read_to_string(folder.path().join("benchmarks.json")).unwrap();
         let json: Value = serde_json::from_str(&json).unwrap();
@@ -200,7 +254,11 @@ mod tests {
         assert_eq!(json[1]["ratio"], Value::Null);
         let text = fs::read_to_string(folder.path().join("benchmarks.md")).unwrap();
         assert!(text.contains("| `a` | 400 frames/s | b | 100 | 4.00 | 3 x | yes |"), "{text}");
-        assert!(text.contains("| `late` | 6.00 ms |  |  |  | at most 5 | **no** |"), "{text}");
-        assert!(text.ends_with(page) && !text.contains("# Old figures"), "{text}");
+        assert!(text.contains("| `late` | 6.00 ms |  |  |  | at most 5.00 | **no** |"), "{text}");
+        assert!(text.contains("- `broken`: no server\n"), "{text}");
+        assert!(text.ends_with(&format!("\n\n{BY_HAND}\nMuch.\n{page}")), "{text}");
+        assert_eq!(kept(&format!("# Old\n{page}")), format!("{BY_HAND}{page}"));
+        assert_eq!(kept("# Old"), BY_HAND);
+        assert!(!text.contains("# Old"));
     }
 }

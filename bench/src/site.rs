@@ -1,6 +1,7 @@
 //! The servers that are measured, with durable settings and room to work in.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nemeses_e2e::{MariaDb, Mosquitto, Node, Redis, RedisMemory};
@@ -80,9 +81,13 @@ fn record(number: u32, recorded_from: u32) -> Record {
     frame(number % DEVICES, recorded_at, number)
 }
 
-/// A row a minute of the device behind the load's.
-pub(crate) fn day_of_one_device(rows: u32, recorded_from: u32) -> Vec<Record> {
-    (0..rows).map(|minute| frame(DEVICES, recorded_from + minute * 60, minute)).collect()
+/// Rows of the device behind the load's, so many seconds apart.
+pub(crate) fn rows_of_one_device(
+    numbers: Range<u32>,
+    every_s: u32,
+    recorded_from: u32,
+) -> Vec<Record> {
+    numbers.map(|number| frame(DEVICES, recorded_from + number * every_s, number)).collect()
 }
 
 /// A row of a device that drives.

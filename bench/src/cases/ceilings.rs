@@ -13,14 +13,14 @@ use sqlx::{Arguments as _, AssertSqlSafe, Connection as _};
 use tokio::sync::oneshot;
 
 use crate::cases::Effort;
-use crate::report::{Kind, Report};
+use crate::report::{Kind, Report, Target};
 use crate::site::{mariadb, part, recorded_from};
 
 const KIND: Kind = Kind {
     id: "exporter_alone",
     unit: "rows/s",
     against: "raw INSERT of 1000 rows, same rows, as many connections",
-    target: 0.9,
+    target: Target::Ratio(0.9),
 };
 /// Connections of both.
 const LANES: u32 = 2;

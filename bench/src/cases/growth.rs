@@ -187,15 +187,9 @@ impl Site {
     ) -> anyhow::Result<[f64; 4]> {
         let pids = [self.mariadb.pid(), self.node.pid()];
         let (before, written) = (pids.map(processor_seconds), written_bytes(pids[0]));
-        let plan = Plan {
-            address: self.node.mqtt().address(),
-            shape: FIFTY,
-            seconds,
-            recorded_from: *recorded,
-            offered: None,
-            devices: growth.devices,
-            watched: None,
-        };
+        let address = self.node.mqtt().address();
+        let plan =
+            Plan { devices: growth.devices, ..Plan::new(address, FIFTY, seconds, *recorded) };
         let outcome = run(plan).await?;
         *recorded = outcome.recorded_to;
         let after = pids.map(processor_seconds);

@@ -7,12 +7,17 @@ use tokio::task::JoinSet;
 
 use crate::load::as_f64;
 use crate::mqtt::connect;
-use crate::report::{Kind, Report};
+use crate::report::{Kind, Report, Target};
 
-const READY: Kind = Kind { id: "node_ready", unit: "s", against: "", target: 0.3 };
-const MEMORY: Kind = Kind { id: "node_idle_memory", unit: "MiB", against: "", target: 30.0 };
-const CONNECTION: Kind =
-    Kind { id: "idle_connection_memory", unit: "KiB each", against: "", target: 8.0 };
+const READY: Kind = Kind { id: "node_ready", unit: "s", against: "", target: Target::AtMost(0.3) };
+const MEMORY: Kind =
+    Kind { id: "node_idle_memory", unit: "MiB", against: "", target: Target::AtMost(30.0) };
+const CONNECTION: Kind = Kind {
+    id: "idle_connection_memory",
+    unit: "KiB each",
+    against: "",
+    target: Target::AtMost(8.0),
+};
 /// As many connections as both processes' file limits allow, up to the target's.
 const CONNECTIONS: u16 = 10_000;
 const AT_ONCE: usize = 100;

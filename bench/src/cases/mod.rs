@@ -2,16 +2,20 @@
 
 pub(crate) mod api;
 pub(crate) mod ceilings;
+pub(crate) mod csv;
+pub(crate) mod decode;
 pub(crate) mod growth;
 pub(crate) mod idle;
 pub(crate) mod latency;
+pub(crate) mod live;
 pub(crate) mod node;
+pub(crate) mod outage;
 pub(crate) mod stations;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::load::{DEVICES, Outcome, Plan, Shape, run};
+use crate::load::{Outcome, Plan, Shape, run};
 use crate::sink::Sink;
 
 /// 4, 50 and 1000 connections.
@@ -35,8 +39,7 @@ pub(crate) async fn pass_through(
 ) -> anyhow::Result<f64> {
     let watched = Some(Arc::clone(&sink.received));
     let recorded_from = crate::site::recorded_from();
-    let devices = DEVICES;
-    let plan = Plan { address, shape, seconds, recorded_from, offered: None, devices, watched };
+    let plan = Plan { watched, ..Plan::new(address, shape, seconds, recorded_from) };
     Ok(run(plan).await?.watched_a_second)
 }
 
@@ -47,11 +50,7 @@ pub(crate) async fn full_speed(
     seconds: u64,
     recorded: &mut u32,
 ) -> anyhow::Result<Outcome> {
-    let recorded_from = *recorded;
-    let devices = DEVICES;
-    let plan =
-        Plan { address, shape, seconds, recorded_from, offered: None, devices, watched: None };
-    let outcome = run(plan).await?;
+    let outcome = run(Plan::new(address, shape, seconds, *recorded)).await?;
     *recorded = outcome.recorded_to;
     Ok(outcome)
 }

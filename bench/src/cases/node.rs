@@ -3,7 +3,7 @@
 use crate::cases::{Effort, FIFTY, FOUR, THOUSAND, full_speed, pass_through};
 use crate::load::{Shape, as_f64};
 use crate::machine::processor_seconds;
-use crate::report::{Kind, Report};
+use crate::report::{Kind, Report, Target};
 use crate::sink::Sink;
 use crate::site::{OnServers, mosquitto, prefill, recorded_from};
 use nemeses_e2e::Node;
@@ -39,17 +39,18 @@ pub(crate) async fn on_servers(
             let sink = Sink::bare(broker).await?;
             let ceiling = pass_through(broker, *shape, effort.seconds, &sink).await?;
             drop(sink);
-            let pids = [site.node.pid(), site.mariadb.pid(), site.redis.pid()];
+            let own = Some(std::process::id());
+            let pids = [site.node.pid(), site.mariadb.pid(), site.redis.pid(), own];
             let before = pids.map(processor_seconds);
             let address = site.node.mqtt().address();
             let outcome = full_speed(address, *shape, effort.seconds, &mut recorded).await?;
-            let kind = Kind { id, unit: UNIT, against: AGAINST, target: *target };
+            let kind = Kind { id, unit: UNIT, against: AGAINST, target: Target::Ratio(*target) };
             report.add(kind, outcome.acknowledged_a_second, Some(ceiling));
             let spent = pids.map(processor_seconds);
             let us = |at: usize| (spent[at] - before[at]) * 1e6 / as_f64(outcome.sent);
             report.note(id, format!(
-                "processor time a frame: node {:.2} us, mariadbd {:.2} us, redis-server {:.2} us; node's memory {} MiB",
-                us(0), us(1), us(2), site.node.memory_kib()? / 1024
+                "processor time a frame: node {:.2} us, mariadbd {:.2} us, redis-server {:.2} us, generator {:.2} us; node's memory {} MiB",
+                us(0), us(1), us(2), us(3), site.node.memory_kib()? / 1024
             ));
         }
     }
@@ -77,13 +78,22 @@ pub(crate) async fn on_sqlite(
         let sink = Sink::bare(broker).await?;
         let ceiling = pass_through(broker, FOUR, effort.seconds, &sink).await?;
         drop(sink);
-        let before = processor_seconds(node.pid());
+        let pids = [node.pid(), Some(std::process::id())];
+        let before = pids.map(processor_seconds);
         let outcome =
             full_speed(node.mqtt().address(), FOUR, effort.seconds, &mut recorded).await?;
-        let kind = Kind { id: SQLITE, unit: UNIT, against: AGAINST, target: 3.0 };
+        let kind = Kind { id: SQLITE, unit: UNIT, against: AGAINST, target: Target::Ratio(3.0) };
         report.add(kind, outcome.acknowledged_a_second, Some(ceiling));
-        let us = (processor_seconds(node.pid()) - before) * 1e6 / as_f64(outcome.sent);
-        report.note(SQLITE, format!("processor time a frame: node with SQLite {us:.2} us"));
+        let after = pids.map(processor_seconds);
+        let us = |at: usize| (after[at] - before[at]) * 1e6 / as_f64(outcome.sent);
+        report.note(
+            SQLITE,
+            format!(
+                "processor time a frame: node with SQLite {:.2} us, generator {:.2} us",
+                us(0),
+                us(1)
+            ),
+        );
     }
     Ok(())
 }

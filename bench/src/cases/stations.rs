@@ -7,7 +7,7 @@ use nemeses_e2e::{Line, Redis, RedisMemory, wait_for};
 use crate::cases::{Effort, FOUR, full_speed, pass_through};
 use crate::load::as_f64;
 use crate::machine::processor_seconds;
-use crate::report::{Kind, Report};
+use crate::report::{Kind, Report, Target};
 use crate::sink::Sink;
 use crate::site::{mariadb, mosquitto, recorded_from};
 
@@ -15,7 +15,7 @@ const KIND: Kind = Kind {
     id: "stations_mosquitto",
     unit: "frames/s",
     against: "Mosquitto passing QoS 1 on to rumqttc with manual acknowledgements",
-    target: 0.7,
+    target: Target::Ratio(0.7),
 };
 const COMMITTED_WITHIN: Duration = Duration::from_secs(120);
 
