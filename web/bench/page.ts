@@ -140,9 +140,12 @@ async function newPage(browser: Browser): Promise<Page> {
 /** From the click on "Sign in" until list and markers of all devices are there. */
 async function firstView(browser: Browser, node: Node): Promise<Figure> {
   const times: number[] = [];
+  const lists: number[] = [];
   for (let run = 0; run < FIRST_VIEW_RUNS; run += 1) {
     const page = await newPage(browser);
     const begun = await signIn(page, node);
+    await page.locator(".unit").first().waitFor();
+    lists.push(Date.now() - begun);
     await allThere(page, FEW);
     times.push(Date.now() - begun);
     await page.context().close();
@@ -153,7 +156,7 @@ async function firstView(browser: Browser, node: Node): Promise<Figure> {
     value: `${(median / 1000).toFixed(2)} s`,
     target: "at most 2 s",
     reached: median <= 2000,
-    beside: `each run with an empty cache: ${times.map((ms) => (ms / 1000).toFixed(2)).join(", ")} s`,
+    beside: `markers drawn, each run with an empty cache: ${times.map((ms) => (ms / 1000).toFixed(2)).join(", ")} s; the list is there after ${(quantile(lists, 0.5) / 1000).toFixed(2)} s, the rest is the start of WebGL in software`,
   };
 }
 
@@ -279,7 +282,8 @@ function markdown(figures: Figure[], before: number): string {
 Written by \`make bench-page\`: a node with SQLite, the trackers' simulator and headless
 Chromium share the machine (${cpus().length} cores; load before the run ${before.toFixed(1)}). There is no
 graphics card: WebGL is drawn by software (SwiftShader), on the same cores. A marker
-counts as moved when the map has rendered it at its new place. Commit ${commit}.
+counts as moved when the map has rendered it at its new place. A load above the number
+of cores means that other programs ran meanwhile and made all waiting longer. Commit ${commit}.
 
 | what | figure | target | reached | beside |
 |---|---|---|---|---|

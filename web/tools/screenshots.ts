@@ -72,7 +72,15 @@ const SHOTS: Shot[] = [
     },
   },
   { name: "reports", hash: (device) => `#/reports?kind=trips&devices=${device},500003,500005`, ready: settled },
-  { name: "system", hash: () => "#/system", ready: settled },
+  {
+    name: "system",
+    hash: () => "#/system",
+    ready: async (page) => {
+      await settled(page);
+      // Rates follow from two tellings, which come every five seconds.
+      await page.waitForTimeout(9000);
+    },
+  },
   { name: "admin-devices", hash: () => "#/admin?tab=devices", ready: settled },
   { name: "admin-people", hash: () => "#/admin?tab=people", ready: settled },
   { name: "admin-groups", hash: () => "#/admin?tab=groups", ready: settled },

@@ -155,6 +155,7 @@ describe("the page", () => {
   it("shows who works and what could not be stored", async () => {
     const ahead = { device: TRUCK, atS: nowS + 2 * 3600, latitude: -23.5, longitude: -46.6, speedKmh: 5 };
     await node.publish(frame(ahead));
+    await page.getByRole("region", { name: "Workers alive" }).getByRole("row", { name: /node@/ }).waitFor();
     const letters = page.getByRole("region", { name: "Dead letters" });
     await until("the dead letter is listed", SOON, async () => {
       await page.getByRole("button", { name: "Refresh" }).last().click();
