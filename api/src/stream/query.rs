@@ -40,6 +40,8 @@ pub(crate) enum From {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wanted {
     pub(crate) filter: Filter,
+    /// The devices of this group alone; the caller puts them into the filter.
+    pub(crate) group: Option<u64>,
     pub(crate) from: From,
     /// Milliseconds between two positions of a device.
     pub(crate) period_ms: Option<u64>,
@@ -50,6 +52,7 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub(crate) fn of(mut params: Params) -> Result<Self, Problem> {
         let devices = params.take("device_ids")?.as_deref().map(devices).transpose()?;
+        let group = params.number("group")?;
         let bbox = params.take("bbox")?;
         let bbox = bbox.map(|text| BoundingBox::parse("bbox", &text)).transpose()?;
         let from = from(&mut params)?;
@@ -57,12 +60,12 @@ impl Wanted {
         let period_ms = frequency.as_deref().map(period_ms).transpose()?;
         let snapshot = params.choice("snapshot", &SNAPSHOT, false)?;
         params.finish()?;
-        Ok(Self { filter: Filter { devices, bbox }, from, period_ms, snapshot })
+        Ok(Self { filter: Filter { devices, bbox }, group, from, period_ms, snapshot })
     }
 }
 
 /// The same for the document.
-pub(crate) fn parameters() -> [Param; 8] {
+pub(crate) fn parameters() -> [Param; 9] {
     let devices = json!({"type": "string", "pattern": "^[0-9A-Fa-f]{6}(,[0-9A-Fa-f]{6})*$"});
     let bbox = json!({"type": "string", "pattern": "^[-+.0-9]+(,[-+.0-9]+){3}$"});
     let frequency =
@@ -74,6 +77,7 @@ pub(crate) fn parameters() -> [Param; 8] {
     [
         Param::query("device_ids", devices, "These devices alone, at most 1000; else all that you may see.")
             .example("0A3F73,0A3F74"),
+        Param::query("group", json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}), "The devices of this group alone, as they are when the stream begins."),
         Param::query("bbox", bbox, "Devices whose last known position is within west,south,east,north, in degrees. West of a larger number than east spans the 180th meridian.")
             .example("-44.1,-20.1,-43.8,-19.7"),
         Param::text("latest_id", 42, "Begin behind this event, the `id` of the last one you have."),
@@ -155,8 +159,13 @@ mod tests {
 
     #[test]
     fn everything_from_now_on_unless_asked_otherwise() {
-        let all =
-            Wanted { filter: Filter::default(), from: From::Now, period_ms: None, snapshot: false };
+        let all = Wanted {
+            filter: Filter::default(),
+            group: None,
+            from: From::Now,
+            period_ms: None,
+            snapshot: false,
+        };
         assert_eq!(asked(""), Ok(all.clone()));
         assert_eq!(asked("device_ids=&snapshot=false"), Ok(all));
         let asked = asked(
@@ -193,6 +202,7 @@ mod tests {
             ("bbox=0,10,0,9", "bbox"),
             ("bbox=0,NaN,0,9", "bbox"),
             ("bbox=a,b,c,d", "bbox"),
+            ("group=north", "group"),
             ("past_ms=-1", "past_ms"),
             ("past_ms=0", "past_ms"),
             ("past_ms=86400001", "past_ms"),

@@ -16,6 +16,7 @@ use crate::access::Principal;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::problem::{Kind, Problem};
+use crate::routes::api_v1::devices::must_see_group;
 use crate::state::ApiState;
 use crate::stream::{Follower, Form, Holder, Turn, Wanted, parameters};
 
@@ -39,11 +40,24 @@ impl ConnectionPlace {
 
 /// What a stream was asked for; the ticket was taken by the router. A device that
 /// the caller may not see is answered like one that nobody knows.
-pub(crate) fn wanted(mut params: Params, caller: &Principal) -> Result<Wanted, Problem> {
+pub(crate) async fn wanted(
+    state: &ApiState,
+    mut params: Params,
+    caller: &Principal,
+) -> Result<Wanted, Problem> {
     params.take("ticket")?;
-    let wanted = Wanted::of(params)?;
+    let mut wanted = Wanted::of(params)?;
     for device in wanted.filter.devices.iter().flatten() {
         caller.must_see(*device).map_err(|problem| problem.blaming("device_ids"))?;
+    }
+    if let Some(group) = wanted.group {
+        must_see_group(state, caller, group).await?;
+        let mut devices = state.history.ask(state.stores.groups.devices(group)).await?;
+        if let Some(named) = &wanted.filter.devices {
+            devices.retain(|device| named.contains(device));
+        }
+        devices.sort_unstable();
+        wanted.filter.devices = Some(devices);
     }
     Ok(wanted)
 }
@@ -55,6 +69,7 @@ const EXAMPLE: &str = "id: 1631884800001\n\
 fn described(id: &'static str, summary: &'static str) -> Doc {
     Doc::new(id, Tag::Locations, summary).takes_all(parameters()).problems(&[
         Kind::UnknownDevice,
+        Kind::UnknownGroup,
         Kind::LiveUnavailable,
         Kind::Busy,
     ])
@@ -74,7 +89,7 @@ pub(crate) async fn get(
     connection: Option<Extension<ConnectionPlace>>,
     params: Params,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(params, &caller)?;
+    let wanted = wanted(&state, params, &caller).await?;
     let follower = Follower::begin(&state, holder, caller, wanted, Form::EventStream).await?;
     if let Some(Extension(place)) = connection {
         place.give_back();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Registry};
-use nemeses_store::history::Role;
+use nemeses_store::history::{Groups, Role};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ const TTL_MS: u64 = 300_000;
 struct Site {
     live: Arc<MemoryLive>,
     users: Arc<FakeUsers>,
+    groups: Arc<dyn Groups>,
     clock: Clock,
     served: Served,
     _dir: tempfile::TempDir,
@@ -45,13 +46,14 @@ impl Site {
         let users = Arc::new(FakeUsers::new(Arc::clone(&history)));
         users.set_access(USER_ID, Role::Admin, &[]);
         let (dir, database) = embedded_database().await;
+        let groups = database.groups();
         let stores = Stores {
             live: live.clone(),
             history,
             users: users.clone(),
             books: Arc::new(FakeBooks::default()),
             devices: database.devices(),
-            groups: database.groups(),
+            groups: Arc::clone(&groups),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
@@ -61,7 +63,7 @@ impl Site {
             retention: database.retention(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
-        Self { live, users, clock, served, _dir: dir }
+        Self { live, users, groups, clock, served, _dir: dir }
     }
 
     /// A device says where it is, so many seconds after [`RECORDED`].
@@ -412,4 +414,22 @@ async fn a_drain_says_goodbye() {
     assert_eq!(events.maybe_next().await, None);
     drop((socket, events));
     site.served.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_group_is_a_filter_and_hidden_from_those_who_may_not_see_it() {
+    let site = Site::start().await;
+    let group = site.groups.add("North", 0).await.unwrap();
+    site.groups.put(group, OTHER, 0).await.unwrap();
+    let mut socket = site.socket(&format!("group={group}&")).await;
+    assert_eq!(socket.next().await["type"], "hello");
+    site.moves(DEVICE, 1).await;
+    site.moves(OTHER, 2).await;
+    assert_eq!(socket.next_of("position").await["device_id"], "0A3F74");
+    site.users.set_access(VIEWER, Role::Viewer, &[OTHER]);
+    let token = site.served.token_of(VIEWER);
+    for group in [group, 999] {
+        let answer = site.served.get_as(&token, &format!("/api/v1/stream/?group={group}")).await;
+        answer.is_problem(404, "unknown-group", Some("group"));
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn get(
     params: Params,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(params, &caller)?;
+    let wanted = wanted(&state, params, &caller).await?;
     let upgrade = upgrade.map_err(|_| {
         let detail = "This path speaks WebSocket (version 13) only; /api/v1/stream/ streams over plain HTTP.";
         Problem::new(Kind::UpgradeRequired, detail)
