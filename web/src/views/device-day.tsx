@@ -28,7 +28,13 @@ interface Day {
 
 /** Points of a chart: twice what the panel has pixels. */
 const CHART_POINTS = 900;
-const FORMATS = ["csv", "gpx", "kml", "geojson", "ndjson", "json"] as const;
+const FORMATS = ["csv", "xlsx", "gpx", "kml", "geojson", "ndjson", "json", "parquet"] as const;
+
+/** As people write a format. */
+export function formatName(name: string): string {
+  if (name === "geojson") return "GeoJSON";
+  return name === "parquet" ? "Parquet" : name.toUpperCase();
+}
 
 export function DeviceDay({ id, range }: { id: string; range: Range }): JSX.Element {
   const [loaded, again] = useLoad<Day>(`${id}${range.fromMs}`, async (signal) => {
@@ -237,7 +243,7 @@ export function Export({ id, range }: { id: string; range: Range }): JSX.Element
         {FORMATS.map((name) => (
           <button type="button" class="button small" key={name} onClick={() => void save(name)}>
             <Icon name="download" size={14} />
-            {name === "geojson" ? "GeoJSON" : name.toUpperCase()}
+            {formatName(name)}
           </button>
         ))}
       </div>

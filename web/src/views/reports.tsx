@@ -17,7 +17,7 @@ import { Empty, Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
-import { eventDetail } from "./device-day";
+import { eventDetail, formatName } from "./device-day";
 import { RangePicker } from "./range-picker";
 
 const KINDS = ["trips", "stops", "summary", "events"] as const;
@@ -25,6 +25,10 @@ type Kind = (typeof KINDS)[number];
 /** Each is asked for on its own; more would keep a server busy for one page. */
 const MOST_DEVICES = 20;
 const MOST_ROWS_SHOWN = 500;
+/** Made by the server; CSV is what the table shows. */
+const FORMATS = ["xlsx", "json", "ndjson", "parquet", "geojson", "gpx", "kml"] as const;
+/** A sum is nowhere. */
+const OF_PLACES: readonly string[] = ["geojson", "gpx", "kml"];
 
 interface Column<T> {
   name: Key;
@@ -248,7 +252,7 @@ function Result({ kind, devices, range, limit, nameOf }: ResultProps): JSX.Eleme
   return (
     <>
       {table.measure && <DayChart table={table} rows={loaded.value} />}
-      <Rows table={table} rows={loaded.value} nameOf={nameOf} kind={kind} devices={devices} range={range} />
+      <Rows table={table} rows={loaded.value} nameOf={nameOf} kind={kind} devices={devices} range={range} limit={limit} />
     </>
   );
 }
@@ -295,6 +299,7 @@ function Rows(props: {
   kind: Kind;
   devices: string[];
   range: Range;
+  limit: number | null;
   nameOf: (id: string) => string;
 }): JSX.Element {
   const { table, rows, nameOf } = props;
@@ -309,20 +314,21 @@ function Rows(props: {
     ]);
     save(csvOf([head, ...body]), "text/csv", `${props.kind}.csv`);
   };
-  const json = async (): Promise<void> => {
+  const saveAs = async (name: string): Promise<void> => {
     setFailed(null);
     try {
-      for (const device of props.devices) {
-        await download(
-          `/api/v1/report/${props.kind}`,
-          {
-            device_id: device,
-            from: Math.floor(props.range.fromMs / 1000),
-            to: Math.floor(props.range.toMs / 1000),
-          },
-          `${props.kind}-${device}.json`,
-        );
-      }
+      await download(
+        `/api/v1/report/${props.kind}`,
+        {
+          device_ids: props.devices.join(","),
+          from: Math.floor(props.range.fromMs / 1000),
+          to: Math.floor(props.range.toMs / 1000),
+          tz: format.zone(),
+          format: name,
+          speed_limit_kmh: props.kind === "events" ? props.limit : null,
+        },
+        `${props.kind}.${name}`,
+      );
     } catch (error) {
       setFailed(reason(error));
     }
@@ -335,9 +341,11 @@ function Rows(props: {
           <button type="button" class="button small" onClick={csv}>
             <Icon name="download" size={14} /> CSV
           </button>
-          <button type="button" class="button small" onClick={() => void json()}>
-            <Icon name="download" size={14} /> JSON
-          </button>
+          {FORMATS.filter((name) => props.kind !== "summary" || !OF_PLACES.includes(name)).map((name) => (
+            <button type="button" class="button small" key={name} onClick={() => void saveAs(name)}>
+              <Icon name="download" size={14} /> {formatName(name)}
+            </button>
+          ))}
         </div>
       </div>
       {failed && <Failure text={failed} />}
