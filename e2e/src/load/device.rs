@@ -50,11 +50,14 @@ struct Memory {
     sequence: u32,
     /// Frames due, in thousandths.
     due_milli: u64,
+    /// Frames were to be made when it was last looked at.
+    making: bool,
 }
 
 impl Memory {
+    /// Something is open as long as frames may still be made.
     fn open(&self) -> u64 {
-        (self.backlog.len() + self.rubbish.len()) as u64
+        (self.backlog.len() + self.rubbish.len()) as u64 + u64::from(self.making)
     }
 }
 
@@ -162,7 +165,12 @@ impl Connection {
     /// Frames fall due at the rate, while the load makes any. A connection that
     /// was held up does not catch up: at most half a second's worth is due.
     fn make_due(&self, memory: &mut Memory, elapsed: Duration) {
-        if !*self.shared.making.borrow() {
+        // Counted as open before looking: who ends the making and then finds nothing
+        // open can be sure that nothing more is made.
+        memory.making = true;
+        self.count_open(memory);
+        memory.making = *self.shared.making.borrow();
+        if !memory.making {
             memory.due_milli = 0;
             return;
         }

@@ -59,8 +59,9 @@ struct Counts {
 }
 
 impl Counts {
+    /// Each connection counts as open until it has looked for the first time.
     fn of(connections: u32) -> Self {
-        Self { open: (0..connections).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+        Self { open: (0..connections).map(|_| AtomicU64::new(1)).collect(), ..Self::default() }
     }
 
     fn open(&self) -> u64 {
