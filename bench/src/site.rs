@@ -1,5 +1,6 @@
 //! The servers that are measured, with durable settings and room to work in.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +9,7 @@ use nemeses_e2e::{MariaDb, Mosquitto, Node, Redis, RedisMemory};
 use nemeses_protocol::{
     BatchKey, Composition, DeviceId, Position, PositionRecord, Record, frame_hash,
 };
-use nemeses_store::history::{Options, Part, open};
+use nemeses_store::history::{History, Options, Part, open};
 
 use crate::load::{DEVICES, EVERY_S};
 
@@ -21,9 +22,16 @@ const BEFORE_NOW_S: u64 = 40 * 86_400;
 
 /// A MariaDB for measuring.
 pub(crate) async fn mariadb() -> anyhow::Result<MariaDb> {
+    mariadb_with(MARIADB.map(Into::into)).await
+}
+
+/// A MariaDB with these settings on top of the e2e crate's.
+pub(crate) async fn mariadb_with(
+    settings: impl IntoIterator<Item = OsString>,
+) -> anyhow::Result<MariaDb> {
     let mut server = MariaDb::start().await?;
     server.stop(STOP).await?;
-    server.spec_mut().args.extend(MARIADB.map(Into::into));
+    server.spec_mut().args.extend(settings);
     server.start_again().await?;
     Ok(server)
 }
@@ -81,13 +89,26 @@ fn record(number: u32, recorded_from: u32) -> Record {
     frame(number % DEVICES, recorded_at, number)
 }
 
-/// Rows of the device behind the load's, so many seconds apart.
-pub(crate) fn rows_of_one_device(
+/// Rows of one device, so many seconds apart.
+pub(crate) fn rows_of(
+    device: u32,
     numbers: Range<u32>,
     every_s: u32,
     recorded_from: u32,
 ) -> Vec<Record> {
-    numbers.map(|number| frame(DEVICES, recorded_from + number * every_s, number)).collect()
+    numbers.map(|number| frame(device, recorded_from + number * every_s, number)).collect()
+}
+
+/// Commits a batch of rows; each batch of a worker has a number of its own.
+pub(crate) async fn commit(
+    history: &dyn History,
+    worker: &str,
+    number: u32,
+    records: Vec<Record>,
+) -> anyhow::Result<()> {
+    let key = BatchKey { worker: worker.to_owned(), run: 1, sequence: u64::from(number) + 1 };
+    history.commit(&[Part { key, tallies: Vec::new(), records }], "bench").await?;
+    Ok(())
 }
 
 /// A row of a device that drives.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nemeses_e2e::User;
-use nemeses_protocol::{BatchKey, Record};
-use nemeses_store::history::{Options, Part, open};
+use nemeses_store::history::{Options, open};
 use sqlx::Connection as _;
 use sqlx::mysql::MySqlConnection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +17,7 @@ use crate::http::{Http, get_request};
 use crate::load::{DEVICES, Plan, as_f64, run};
 use crate::mqtt::{PUBACK_BYTES, connect, publish};
 use crate::report::{Kind, Report, Target};
-use crate::site::{OnServers, recorded_from, rows_of_one_device};
+use crate::site::{OnServers, commit, recorded_from, rows_of};
 use crate::stats::percentile_ms;
 
 const VISIBLE_P50: Kind =
@@ -49,8 +48,9 @@ pub(crate) async fn reading(effort: Effort, report: &mut Report) -> anyhow::Resu
     let email = User::register(&base).await?;
     let user = User::sign_in(&base, &email).await?;
     let api: SocketAddr = base.trim_start_matches("http://").parse().context(base.clone())?;
-    let day = rows_of_one_device(0..ROWS, 60, recorded_from());
-    store(&site, 0, day).await?;
+    let history = open(&site.mariadb.url(), Options::default()).await?.history();
+    // Of the device behind the load's.
+    commit(&*history, "report", 0, rows_of(DEVICES, 0..ROWS, 60, recorded_from())).await?;
     let mut recorded = recorded_from();
     for _ in 0..effort.runs {
         let latencies_us = visible(&site, api, user.token(), effort.seconds, &mut recorded).await?;
@@ -66,18 +66,6 @@ pub(crate) async fn reading(effort: Effort, report: &mut Report) -> anyhow::Resu
         let rate = asked(api, &path, user.token(), length, 1).await?;
         report.add(REPORT, rate, Some(bare_read));
     }
-    Ok(())
-}
-
-/// Commits a batch of rows; each batch has a number of its own.
-pub(crate) async fn store(
-    site: &OnServers,
-    number: u64,
-    records: Vec<Record>,
-) -> anyhow::Result<()> {
-    let history = open(&site.mariadb.url(), Options::default()).await?.history();
-    let key = BatchKey { worker: "report".to_owned(), run: 1, sequence: number + 1 };
-    history.commit(&[Part { key, tallies: Vec::new(), records }], "bench").await?;
     Ok(())
 }
 

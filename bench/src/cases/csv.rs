@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nemeses_e2e::{Node, User};
+use nemeses_store::history::{Options, open};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::cases::{Effort, api};
+use crate::cases::Effort;
 use crate::http::get_request;
 use crate::load::{DEVICES, as_f64};
 use crate::report::{Kind, Report, Target};
-use crate::site::{OnServers, recorded_from, rows_of_one_device};
+use crate::site::{OnServers, commit, recorded_from, rows_of};
 
 const RATE: Kind =
     Kind { id: "report_1m_csv", unit: "rows/s", against: "", target: Target::AtLeast(500_000.0) };
@@ -36,9 +37,10 @@ pub(crate) async fn report(effort: Effort, report: &mut Report) -> anyhow::Resul
     let user = User::sign_in(&base, &email).await?;
     let address: SocketAddr = base.trim_start_matches("http://").parse().context(base.clone())?;
     let from = recorded_from();
+    let history = open(&site.mariadb.url(), Options::default()).await?.history();
     for first in (0..ROWS).step_by(1000) {
-        let rows = rows_of_one_device(first..first + 1000, EVERY_S, from);
-        api::store(&site, u64::from(first / 1000), rows).await?;
+        let rows = rows_of(DEVICES, first..first + 1000, EVERY_S, from);
+        commit(&*history, "report", first / 1000, rows).await?;
     }
     let path = format!("/api/v1/report?device_id={DEVICES:06X}&format=csv");
     let request = get_request(&path, user.token());

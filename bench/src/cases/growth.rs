@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use nemeses_e2e::{MariaDb, Node, Redis, RedisMemory, User};
-use nemeses_protocol::{BatchKey, Record};
-use nemeses_store::history::{History, Options, Part, open};
+use nemeses_protocol::Record;
+use nemeses_store::history::{History, Options, open};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
@@ -19,10 +19,9 @@ use crate::http::{Http, get_request};
 use crate::load::{Plan, as_f64, run};
 use crate::machine::processor_seconds;
 use crate::report::say;
-use crate::site::{frame, recorded_from};
+use crate::site::{commit, frame, mariadb_with, recorded_from, rows_of};
 use crate::stats::percentile_ms;
 
-const STOP: Duration = Duration::from_secs(120);
 const BATCH: u32 = 4000;
 /// Committers that fill the table, as a node has lanes.
 const COMMITTERS: u32 = 2;
@@ -144,26 +143,22 @@ const ROWS: [(&str, Figure); 7] = [
 ];
 
 async fn server(growth: &Growth) -> anyhow::Result<MariaDb> {
-    let mut server = MariaDb::start().await?;
-    server.stop(STOP).await?;
     let memory = &growth.memory;
-    let args = &mut server.spec_mut().args;
-    if growth.engine.eq_ignore_ascii_case("rocksdb") {
-        args.extend([
+    let settings = if growth.engine.eq_ignore_ascii_case("rocksdb") {
+        vec![
             "--plugin-load-add=ha_rocksdb".into(),
             "--default-storage-engine=RocksDB".into(),
             format!("--rocksdb-block-cache-size={memory}").into(),
             // Flushed at every commit, as InnoDB's log is.
             "--rocksdb-flush-log-at-trx-commit=1".into(),
-        ]);
+        ]
     } else {
-        args.extend([
+        vec![
             format!("--innodb-buffer-pool-size={memory}").into(),
             "--innodb-log-file-size=1G".into(),
-        ]);
-    }
-    server.start_again().await?;
-    Ok(server)
+        ]
+    };
+    mariadb_with(settings).await
 }
 
 impl Site {
@@ -287,18 +282,7 @@ async fn fill(history: &Arc<dyn History>, growth: &Growth, base: u32) -> anyhow:
 
 /// A row a minute.
 fn day(device: u32, begin: u32) -> Vec<Record> {
-    (0..DAY_ROWS).map(|minute| frame(device, begin + minute * 60, minute)).collect()
-}
-
-async fn commit(
-    history: &dyn History,
-    worker: &str,
-    sequence: u32,
-    records: Vec<Record>,
-) -> anyhow::Result<()> {
-    let key = BatchKey { worker: worker.to_owned(), run: 1, sequence: u64::from(sequence) + 1 };
-    history.commit(&[Part { key, tallies: Vec::new(), records }], "bench").await?;
-    Ok(())
+    rows_of(device, 0..DAY_ROWS, 60, begin)
 }
 
 /// Bytes that a process has caused to be written to disk so far; 0 when unknown.
