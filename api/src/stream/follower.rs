@@ -1,7 +1,7 @@
 //! One client's way through the window: it waits for something to send, takes
 //! what passes its filter and writes it as the client reads it.
 //!
-//! Memory of a client: one text of at most [`TEXT_BYTES`] here and once more in
+//! Memory of a client: one text of at most 64 KiB here and once more in
 //! the socket's buffer, and pointers of 32 bytes to the events that wait for a
 //! slow or paced client, at most some three a device (10 000 devices: 1 MB).
 
@@ -10,23 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nemeses_protocol::DeviceId;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::event::{self, Event, Kind};
+use super::holder::Holder;
 use super::hub::{Hub, News};
 use super::id::EventId;
 use super::pace::Pace;
 use super::query::{From, Wanted};
 use super::status::Status;
+use super::text::{Form, Text};
 use super::window::{Chunk, MISSED, Start};
-use crate::access::{Credential, Principal, Right};
+use crate::access::{Principal, Right};
 use crate::problem::{Kind as ProblemKind, Problem};
 use crate::state::ApiState;
 
-/// One text holds at most this and one event more: 150 positions.
-const TEXT_BYTES: usize = 64 * 1024;
 /// Between two texts of a client that keeps up: what comes meanwhile travels
 /// together, at most 20 texts a second.
 const BETWEEN_TEXTS: Duration = Duration::from_millis(50);
@@ -37,25 +36,6 @@ const RIGHTS_EVERY: Duration = Duration::from_secs(2);
 /// Events that a client may be behind before it gets only the newest of each
 /// device. A client that keeps up at 10 000 positions/s is never more than 500 behind.
 const BEHIND: u64 = 5_000;
-
-/// Whose stream it is, which is asked again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Holder {
-    pub(crate) user_id: u64,
-    /// What the token or ticket stands for.
-    pub(crate) credential: Credential,
-    /// Unix seconds.
-    pub(crate) expires_at: u64,
-}
-
-/// How a client reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// A JSON array of events.
-    Array,
-    /// One event after the other, as `text/event-stream` has them.
-    EventStream,
-}
 
 /// Why the server ends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -443,75 +423,4 @@ fn spread() -> u8 {
     use std::sync::atomic::{AtomicU8, Ordering};
     static NEXT: AtomicU8 = AtomicU8::new(0);
     NEXT.fetch_add(97, Ordering::Relaxed)
-}
-
-/// What is written and not yet sent.
-struct Text {
-    form: Form,
-    written: String,
-}
-
-impl Text {
-    const fn new(form: Form) -> Self {
-        Self { form, written: String::new() }
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.written.is_empty()
-    }
-
-    const fn has_room(&self) -> bool {
-        self.written.len() < TEXT_BYTES
-    }
-
-    fn push(&mut self, id: Option<&str>, json: &str) {
-        self.push_with(id, |to| to.push_str(json));
-    }
-
-    fn push_under(&mut self, id: &str, event: &Event) {
-        self.push_with(Some(id), |to| event.push_under(id, to));
-    }
-
-    fn push_standing(&mut self, id: &str, event: &Event, status: Status) {
-        self.push_with(Some(id), |to| event.push_as_it_stands(id, status, to));
-    }
-
-    fn push_with(&mut self, id: Option<&str>, json: impl FnOnce(&mut String)) {
-        match self.form {
-            Form::Array => {
-                self.written.push(if self.written.is_empty() { '[' } else { ',' });
-                json(&mut self.written);
-            }
-            Form::EventStream => {
-                if let Some(id) = id {
-                    self.written.push_str("id: ");
-                    self.written.push_str(id);
-                    self.written.push('\n');
-                }
-                self.written.push_str("data: ");
-                json(&mut self.written);
-                self.written.push_str("\n\n");
-            }
-        }
-    }
-
-    /// The whole text, if there is one.
-    fn take(&mut self) -> Option<String> {
-        if self.written.is_empty() {
-            return None;
-        }
-        if self.form == Form::Array {
-            self.written.push(']');
-        }
-        let next = String::with_capacity(self.written.len().min(TEXT_BYTES));
-        Some(std::mem::replace(&mut self.written, next))
-    }
-}
-
-#[cfg(test)]
-impl Holder {
-    pub(crate) const fn of_test(user_id: u64) -> Self {
-        let credential = Credential::Session(1);
-        Self { user_id, credential, expires_at: u64::MAX }
-    }
 }

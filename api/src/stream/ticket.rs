@@ -6,7 +6,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use super::follower::Holder;
+use super::holder::Holder;
 use crate::problem::{Kind, Problem};
 use crate::secret::TokenSecret;
 use crate::state::ApiState;

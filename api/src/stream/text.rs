@@ -1,0 +1,113 @@
+//! What is written for one client and not yet sent, in the form in which the
+//! client reads.
+
+use super::event::Event;
+use super::status::Status;
+
+/// One text holds at most this and one event more: 150 positions.
+const TEXT_BYTES: usize = 64 * 1024;
+
+/// How a client reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A JSON array of events.
+    Array,
+    /// One event after the other, as `text/event-stream` has them.
+    EventStream,
+}
+
+/// What is written and not yet sent.
+pub(super) struct Text {
+    form: Form,
+    written: String,
+}
+
+impl Text {
+    pub(super) const fn new(form: Form) -> Self {
+        Self { form, written: String::new() }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    pub(super) const fn has_room(&self) -> bool {
+        self.written.len() < TEXT_BYTES
+    }
+
+    pub(super) fn push(&mut self, id: Option<&str>, json: &str) {
+        self.push_with(id, |to| to.push_str(json));
+    }
+
+    pub(super) fn push_under(&mut self, id: &str, event: &Event) {
+        self.push_with(Some(id), |to| event.push_under(id, to));
+    }
+
+    pub(super) fn push_standing(&mut self, id: &str, event: &Event, status: Status) {
+        self.push_with(Some(id), |to| event.push_as_it_stands(id, status, to));
+    }
+
+    fn push_with(&mut self, id: Option<&str>, json: impl FnOnce(&mut String)) {
+        match self.form {
+            Form::Array => {
+                self.written.push(if self.written.is_empty() { '[' } else { ',' });
+                json(&mut self.written);
+            }
+            Form::EventStream => {
+                if let Some(id) = id {
+                    self.written.push_str("id: ");
+                    self.written.push_str(id);
+                    self.written.push('\n');
+                }
+                self.written.push_str("data: ");
+                json(&mut self.written);
+                self.written.push_str("\n\n");
+            }
+        }
+    }
+
+    /// The whole text, if there is one.
+    pub(super) fn take(&mut self) -> Option<String> {
+        if self.written.is_empty() {
+            return None;
+        }
+        if self.form == Form::Array {
+            self.written.push(']');
+        }
+        let next = String::with_capacity(self.written.len().min(TEXT_BYTES));
+        Some(std::mem::replace(&mut self.written, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_closed_when_it_is_taken() {
+        let mut text = Text::new(Form::Array);
+        assert_eq!(text.take(), None);
+        text.push(Some("7"), r#"{"a":1}"#);
+        text.push(None, r#"{"b":2}"#);
+        assert_eq!(text.take().as_deref(), Some(r#"[{"a":1},{"b":2}]"#));
+        assert!(text.is_empty());
+    }
+
+    #[test]
+    fn an_event_stream_names_the_place_to_resume_from() {
+        let mut text = Text::new(Form::EventStream);
+        text.push(Some("7"), "{}");
+        text.push(None, "{}");
+        assert_eq!(text.take().as_deref(), Some("id: 7\ndata: {}\n\ndata: {}\n\n"));
+    }
+
+    #[test]
+    fn a_full_text_has_no_room_and_is_sent_whole() {
+        let mut text = Text::new(Form::Array);
+        let event = "x".repeat(TEXT_BYTES - 1);
+        text.push(None, &event);
+        assert!(!text.has_room());
+        assert_eq!(text.take().map(|sent| sent.len()), Some(event.len() + 2));
+        assert!(text.has_room());
+    }
+}

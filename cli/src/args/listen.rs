@@ -1,0 +1,192 @@
+//! Settings of what listens: the front door, the REST API, the metrics.
+
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, ValueEnum};
+
+use crate::config::value;
+
+/// The MQTT front door.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "MQTT front door")]
+pub(crate) struct DoorArgs {
+    /// Where trackers connect (MQTT 3.1.1 and 5); port 0 takes any free one
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_LISTEN",
+        default_value = "127.0.0.1:1883",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) mqtt_listen: std::net::SocketAddr,
+    /// Where trackers connect by TLS; wants --mqtt-tls-cert and --mqtt-tls-key
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_TLS_LISTEN",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) mqtt_tls_listen: Option<std::net::SocketAddr>,
+    /// The TLS listener's certificate chain, PEM
+    #[arg(long, env = "NEMESES_MQTT_TLS_CERT", value_name = "PATH")]
+    pub(crate) mqtt_tls_cert: Option<PathBuf>,
+    /// The TLS listener's private key, PEM
+    #[arg(long, env = "NEMESES_MQTT_TLS_KEY", value_name = "PATH")]
+    pub(crate) mqtt_tls_key: Option<PathBuf>,
+    /// Where MQTT is spoken over WebSocket
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_WEBSOCKET_LISTEN",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) mqtt_websocket_listen: Option<std::net::SocketAddr>,
+    /// Let clients in without a login, to speak for any device. Only with
+    /// listeners on loopback; write --mqtt-anonymous=false to require logins
+    /// (`nemeses device add`)
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_ANONYMOUS",
+        default_value = "true",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    pub(crate) mqtt_anonymous: bool,
+    /// Connections at most; further ones are closed at once
+    #[arg(
+        long,
+        env = "NEMESES_MAX_CONNECTIONS",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        value_name = "COUNT"
+    )]
+    pub(crate) max_connections: u32,
+    /// Messages of one connection taken and not yet acknowledged, at most
+    #[arg(
+        long,
+        env = "NEMESES_WINDOW",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u16).range(1..=65_535),
+        value_name = "COUNT"
+    )]
+    pub(crate) window: u16,
+    /// Largest MQTT packet taken, in bytes; a connection that sends a larger one
+    /// is closed
+    #[arg(
+        long,
+        env = "NEMESES_MAX_PACKET_BYTES",
+        default_value_t = 262_144,
+        value_parser = clap::value_parser!(u32).range(1024..=16_777_216),
+        value_name = "BYTES"
+    )]
+    pub(crate) max_packet_bytes: u32,
+}
+
+/// REST API.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "REST API")]
+pub(crate) struct HttpArgs {
+    /// Where the REST API is served; other than loopback only with --private-network
+    #[arg(
+        long,
+        env = "NEMESES_HTTP_LISTEN",
+        default_value = "127.0.0.1:5000",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) http_listen: std::net::SocketAddr,
+    /// Map tiles of another server, drawn above the bundled base map: a URL with
+    /// {z}, {x} and {y}. Browsers then ask that server too; without it, none but this
+    #[arg(long, env = "NEMESES_MAP_TILES", value_name = "URL")]
+    pub(crate) map_tiles: Option<String>,
+    /// Whose map the tiles are; shown on the map, as most tile servers ask for
+    #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
+    pub(crate) map_credit: String,
+    /// Whether people may make accounts themselves; closed, only admins and `nemeses
+    /// user add` make them. Without it: open on loopback, else closed
+    #[arg(long, env = "NEMESES_REGISTRATION")]
+    pub(crate) registration: Option<Registration>,
+    /// Proxies in front of the REST API, addresses or networks with commas between:
+    /// what they say in X-Forwarded-For tells apart who tries passwords
+    #[arg(
+        long,
+        env = "NEMESES_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_parser = value::network,
+        value_name = "ADDRESS"
+    )]
+    pub(crate) trusted_proxies: Vec<nemeses_api::Network>,
+    /// Origins with commas between, such as https://map.example.org, whose pages may
+    /// read answers of the REST API
+    #[arg(
+        long,
+        env = "NEMESES_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_parser = value::origin,
+        value_name = "ORIGIN"
+    )]
+    pub(crate) cors_origins: Vec<String>,
+    /// What users' tokens are signed with, 32 characters at least. Without it
+    /// one is drawn once and kept in the data directory; with a database server
+    /// it must be given, as all instances must share it. Prefer the variable or
+    /// --jwt-secret-file: other users of the machine can read command lines
+    #[arg(long, env = "NEMESES_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) jwt_secret: Option<String>,
+    /// A file that holds the secret
+    #[arg(long, env = "NEMESES_JWT_SECRET_FILE", value_name = "PATH")]
+    pub(crate) jwt_secret_file: Option<PathBuf>,
+    /// A file that holds the secret before this one: tokens signed with it stay
+    /// good, so that changing the secret signs nobody out
+    #[arg(long, env = "NEMESES_JWT_PREVIOUS_SECRET_FILE", value_name = "PATH")]
+    pub(crate) jwt_previous_secret_file: Option<PathBuf>,
+}
+
+/// Whether people may make accounts themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Registration {
+    /// Whoever reaches the API may register
+    Open,
+    /// Nobody may
+    Closed,
+}
+
+/// Metrics.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub(crate) struct AdminArgs {
+    /// Where /metrics is served, or off; other than loopback only with
+    /// --private-network. Without it: 127.0.0.1, port 9180 for up, 9181 broker, 9182 api, 18000 + worker parser, 19000 + worker dbexport
+    #[arg(
+        long,
+        env = "NEMESES_ADMIN_LISTEN",
+        value_parser = value::admin_listen,
+        value_name = "ADDRESS:PORT|off"
+    )]
+    pub(crate) admin_listen: Option<value::AdminListen>,
+}
+
+/// What reaches the listeners for people and for Prometheus.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkArgs {
+    /// The network of this process is private (a container's, a pod's): let the REST
+    /// API and /metrics listen on other addresses than loopback. Only a proxy with
+    /// TLS and Prometheus may reach them there
+    #[arg(
+        long,
+        env = "NEMESES_PRIVATE_NETWORK",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    pub(crate) private_network: bool,
+}

@@ -1,0 +1,120 @@
+//! Settings of the stores: live store, database, and how long things stay there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+
+use crate::config::value;
+
+/// The live store.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Live store")]
+pub(crate) struct LiveArgs {
+    /// Redis for live positions: redis://, redis+sentinel:// or redis+cluster://, with
+    /// rediss for TLS. `up` keeps them in its own memory without it; `parser` and `api`
+    /// need it
+    #[arg(long, env = "NEMESES_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) redis_url: Option<String>,
+    /// How long after its last frame a device counts as online
+    #[arg(
+        long,
+        env = "NEMESES_LIVE_TTL",
+        default_value = "300s",
+        value_parser = value::live_ttl,
+        value_name = "DURATION"
+    )]
+    pub(crate) live_ttl: Duration,
+}
+
+/// Which database.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct DatabaseArgs {
+    /// Where rows are kept: mysql://USER:PASSWORD@HOST:PORT/DATABASE (or
+    /// mariadb://), or sqlite:PATH. Without it: nemeses.db in the data directory
+    #[arg(long, env = "NEMESES_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// Directory of the files this program makes
+    #[arg(long, env = "NEMESES_DATA_DIR", default_value = "./data", value_name = "PATH")]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// How a station uses its database.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct PoolArgs {
+    /// Connections to the database server at most
+    #[arg(
+        long,
+        env = "NEMESES_DB_CONNECTIONS",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=200),
+        value_name = "COUNT"
+    )]
+    pub(crate) db_connections: u32,
+    /// Create or upgrade the tables at start
+    #[arg(
+        long,
+        env = "NEMESES_MIGRATE",
+        default_value = "true",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        overrides_with = "no_migrate",
+        value_name = "true|false"
+    )]
+    pub(crate) migrate: bool,
+    /// Short for --migrate=false: refuse to start with tables of another version
+    #[arg(long, action = ArgAction::SetTrue, overrides_with = "migrate")]
+    pub(crate) no_migrate: bool,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Retention")]
+#[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
+pub(crate) struct KeepArgs {
+    /// How long positions are kept, by the device's clock: a duration such as 90days,
+    /// or forever. MySQL lets go of whole weeks, so up to a week longer
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_POSITIONS",
+        default_value = "forever",
+        value_parser = value::keep,
+        value_name = "DURATION|forever"
+    )]
+    pub(crate) keep_positions: value::Keep,
+    /// How long dead letters are kept after their arrival
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_DEAD_LETTERS",
+        default_value = "forever",
+        value_parser = value::keep,
+        value_name = "DURATION|forever"
+    )]
+    pub(crate) keep_dead_letters: value::Keep,
+    /// How long the books are kept batch by batch; later their lines are joined
+    /// into one a worker and day, and no figure is lost
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_BOOKS",
+        default_value = "forever",
+        value_parser = value::keep,
+        value_name = "DURATION|forever"
+    )]
+    pub(crate) keep_books: value::Keep,
+}
+
+impl From<KeepArgs> for nemeses_dbexport::retention::Keep {
+    fn from(args: KeepArgs) -> Self {
+        Self {
+            positions: args.keep_positions.period(),
+            dead_letters: args.keep_dead_letters.period(),
+            books: args.keep_books.period(),
+        }
+    }
+}
