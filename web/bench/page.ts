@@ -21,6 +21,8 @@ const WARM_UP_MS = 10_000;
 const MEASURE_MS = Number(process.env.PAGE_BENCH_SECONDS ?? 30) * 1000;
 const PROBE_EVERY_MS = 250;
 const FIRST_VIEW_RUNS = 5;
+/** Of a quick person with a password manager. */
+const FILLING_MS = 3_000;
 /** Alone in the south Atlantic, where no simulated tracker drives and nothing is clustered. */
 const PROBE = { device: 0x0abcde, latitude: -28, longitude: -22 };
 /** It jumps to and fro by so much, which a marker on a world map shows as some pixels. */
@@ -92,13 +94,18 @@ async function fill(node: Node, devices: number): Promise<void> {
 }
 
 /** What the page tells a measurement: its map, when there is one. See web/src/map/fleet-map.ts. */
-const LISTEN = `window.nemesesMeasure = {
+const listen = (devices: number): string => `window.nemesesMeasure = {
   drawnMs: null, seen: [],
   onMap(map) {
+    const drawn = () => {
+      const marks = map.queryRenderedFeatures({ layers: ["devices", "clusters"] });
+      const counts = new Map(marks.map(({ properties: of }) => [of.cluster_id ?? of.id, of.point_count ?? 1]));
+      return [...counts.values()].reduce((sum, count) => sum + count, 0);
+    };
     map.on("render", () => {
       if (!map.getLayer("devices")) return;
-      if (this.drawnMs === null && map.isSourceLoaded("fleet") &&
-          map.queryRenderedFeatures({ layers: ["devices", "clusters"] }).length > 0) this.drawnMs = Date.now();
+      if (this.drawnMs === null && map.isSourceLoaded("fleet") && drawn() >= ${devices} &&
+          map.getContainer().checkVisibility({ visibilityProperty: true })) this.drawnMs = Date.now();
       if (this.probe === undefined) return;
       const { latitude, longitude, step, id } = this.probe;
       const wanted = longitude + step * (this.seen.length % 2);
@@ -110,10 +117,12 @@ const LISTEN = `window.nemesesMeasure = {
   },
 }`;
 
-async function signIn(page: Page, node: Node): Promise<number> {
+/** Presses "Sign in" as soon as the form is filled in, or as late as a person does. */
+async function signIn(page: Page, node: Node, fillingMs = 0): Promise<number> {
   await page.goto(node.url);
   await page.locator('input[name="email"]').fill(ACCOUNT.email);
   await page.locator('input[name="password"]').fill(ACCOUNT.password);
+  await new Promise((done) => setTimeout(done, fillingMs));
   const begun = Date.now();
   await page.locator('button[type="submit"]').click();
   return begun;
@@ -130,20 +139,20 @@ async function allThere(page: Page, devices: number): Promise<void> {
   );
 }
 
-async function newPage(browser: Browser): Promise<Page> {
+async function newPage(browser: Browser, devices: number): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB" });
   const page = await context.newPage();
-  await page.addInitScript(LISTEN);
+  await page.addInitScript(listen(devices));
   return page;
 }
 
 /** From the click on "Sign in" until list and markers of all devices are there. */
-async function firstView(browser: Browser, node: Node): Promise<Figure> {
+async function firstView(browser: Browser, node: Node, fillingMs: number): Promise<Figure> {
   const times: number[] = [];
   const lists: number[] = [];
   for (let run = 0; run < FIRST_VIEW_RUNS; run += 1) {
-    const page = await newPage(browser);
-    const begun = await signIn(page, node);
+    const page = await newPage(browser, FEW);
+    const begun = await signIn(page, node, fillingMs);
     await page.locator(".unit").first().waitFor();
     lists.push(Date.now() - begun);
     await allThere(page, FEW);
@@ -152,11 +161,11 @@ async function firstView(browser: Browser, node: Node): Promise<Figure> {
   }
   const median = quantile(times, 0.5);
   return {
-    what: `First view with ${FEW} devices after sign-in`,
+    what: `First view with ${FEW} devices after sign-in${fillingMs ? `, by someone who takes ${fillingMs / 1000} s to fill in the form` : ""}`,
     value: `${(median / 1000).toFixed(2)} s`,
     target: "at most 2 s",
     reached: median <= 2000,
-    beside: `markers drawn, each run with an empty cache: ${times.map((ms) => (ms / 1000).toFixed(2)).join(", ")} s; the list is there after ${(quantile(lists, 0.5) / 1000).toFixed(2)} s, the rest is the start of WebGL in software`,
+    beside: `markers of all devices drawn, each run with an empty cache: ${times.map((ms) => (ms / 1000).toFixed(2)).join(", ")} s; the list is there after ${(quantile(lists, 0.5) / 1000).toFixed(2)} s${fillingMs ? "" : "; the button is pressed by a program as soon as the page is loaded, while the map is still being made"}`,
   };
 }
 
@@ -205,7 +214,7 @@ async function busySeconds(session: CDPSession): Promise<Busy> {
 async function underLoad(browser: Browser, node: Node): Promise<Figure[]> {
   // The page knows the probe from its first look, at the place of an odd step.
   await node.publish(probeFrame(Math.floor(Date.now() / 1000) - 7200, 1));
-  const page = await newPage(browser);
+  const page = await newPage(browser, MANY);
   await signIn(page, node);
   await allThere(page, MANY);
   // The probe has to be in sight wherever the fleet is.
@@ -309,7 +318,7 @@ try {
   await post(`${node.url}/register/user`, ACCOUNT);
   const figures = [scripts()];
   await fill(node, FEW);
-  figures.push(await firstView(browser, node));
+  for (const fillingMs of [0, FILLING_MS]) figures.push(await firstView(browser, node, fillingMs));
   await fill(node, MANY);
   figures.push(...(await underLoad(browser, node)));
   const text = markdown(figures, before);

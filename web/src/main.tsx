@@ -3,9 +3,11 @@
 import { render } from "preact";
 
 import { onSignedOut, openShare, resume, whoAmI } from "./api/client";
-import { session } from "./state/app";
+import { dropMap, warmMap } from "./map/held";
+import { dark, session } from "./state/app";
 import { Live, live } from "./state/live";
 import { shareToken } from "./state/route";
+import { language, t } from "./text/language";
 import { App } from "./views/app";
 import "./styles/base.css";
 import "./styles/parts.css";
@@ -15,9 +17,15 @@ import "./styles/pages.css";
 
 const SHARE_AGAIN_MS = 3000;
 
+/** The fleet is asked for while the server says who is asking. */
 export async function enter(): Promise<void> {
-  session.set({ state: "in", me: await whoAmI() });
   begin();
+  try {
+    session.set({ state: "in", me: await whoAmI() });
+  } catch (error) {
+    leave();
+    throw error;
+  }
 }
 
 function begin(): void {
@@ -25,15 +33,22 @@ function begin(): void {
   live.set(new Live());
 }
 
-function end(): void {
+function leave(): void {
   live.value?.close();
   live.set(null);
+}
+
+function end(): void {
+  leave();
+  dropMap();
   const before = session.value.state;
   session.set(before === "share" ? { state: "bad-share" } : { state: "out", ended: before === "in" });
 }
 
 async function start(): Promise<void> {
   const share = shareToken(location.hash);
+  // Whoever comes in will want it.
+  warmMap({ dark: dark.value, language: language(), label: t("map.label") });
   try {
     if (share !== null) {
       const opened = await openShare(share);

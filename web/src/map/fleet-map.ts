@@ -28,7 +28,7 @@ export interface Focus {
 }
 
 export interface MapEvents {
-  device(id: string): void;
+  device?(id: string): void;
   stop?(id: string): void;
   camera?(camera: Camera): void;
 }
@@ -75,11 +75,8 @@ const load = () =>
     import("maplibre-gl/dist/maplibre-gl.css"),
   ]);
 
-/** Fetches what a map needs while there is time, as on the page that asks who one is. */
-export function preload(): void {
-  load().catch(() => undefined);
-  basemap.world().catch(() => undefined);
-}
+/** What can wait until the markers are drawn waits no longer than this. */
+const LATER_MS = 3000;
 
 /** A measurement (web/bench) may listen to the map. */
 type Measured = typeof globalThis & { nemesesMeasure?: { onMap(map: LibreMap): void } };
@@ -102,7 +99,7 @@ export class FleetMap {
     private events: MapEvents,
     private dark: boolean,
     private readonly tiles: Tiles | null,
-    language: string,
+    private language: string,
   ) {
     map.on("style.load", () => this.drawAll());
     map.on("moveend", () => this.moved());
@@ -115,7 +112,7 @@ export class FleetMap {
       map.on("mouseleave", layer, () => (map.getCanvas().style.cursor = ""));
     }
     void this.loadBase("world", basemap.world());
-    void this.loadBase("labels", basemap.labels(language));
+    void this.settled().then(() => this.label());
   }
 
   static async create(
@@ -123,7 +120,6 @@ export class FleetMap {
     options: {
       events: MapEvents;
       dark: boolean;
-      camera: Camera | null;
       language: string;
       label: string;
       tiles: Tiles | null;
@@ -131,12 +127,11 @@ export class FleetMap {
   ): Promise<FleetMap> {
     const [{ default: library }, { default: workerUrl }] = await load();
     library.setWorkerUrl(workerUrl);
-    const camera = options.camera ?? WORLD;
     const map = new library.Map({
       container,
       style: styleOf(options.dark ? DARK : LIGHT, options.tiles),
-      center: [camera.longitude, camera.latitude],
-      zoom: camera.zoom,
+      center: [WORLD.longitude, WORLD.latitude],
+      zoom: WORLD.zoom,
       maxZoom: 18,
       attributionControl: false,
       dragRotate: false,
@@ -152,14 +147,39 @@ export class FleetMap {
     return new FleetMap(map, options.events, options.dark, options.tiles, options.language);
   }
 
-  /** Other views hear of what happens from now on. */
-  listen(events: MapEvents): void {
+  /** Another view has it now, which hears of what happens. */
+  moveIn(events: MapEvents, language: string, label: string): void {
     this.events = events;
+    this.map.resize();
+    this.map.getCanvas().setAttribute("aria-label", label);
+    if (this.language === language) return;
+    this.language = language;
+    if (this.base.labels) this.label();
+  }
+
+  /** No view has it: nothing is on it but the base map. */
+  moveOut(): void {
+    this.events = {};
+    this.map.stop();
+    this.setUnits([]);
+    this.setShape(null);
+    this.setFocus(null);
+    this.showFleet(true);
+    this.dimFleet(false);
+  }
+
+  look(camera: Camera): void {
+    this.map.jumpTo({ center: [camera.longitude, camera.latitude], zoom: camera.zoom });
   }
 
   destroy(): void {
     this.gone = true;
     this.map.remove();
+  }
+
+  /** Whose tiles are drawn, if any are. */
+  get credit(): string {
+    return this.tiles?.credit ?? "";
   }
 
   get palette(): Palette {
@@ -250,6 +270,18 @@ export class FleetMap {
 
   private source(name: string): GeoJSONSource | undefined {
     return this.map.getSource<GeoJSONSource>(name);
+  }
+
+  /** Until nothing is left to draw: the markers first, what is fine after. */
+  private settled(): Promise<void> {
+    return new Promise((done) => {
+      void this.map.once("idle", () => done());
+      setTimeout(done, LATER_MS);
+    });
+  }
+
+  private label(): void {
+    if (!this.gone) void this.loadBase("labels", basemap.labels(this.language));
   }
 
   private async loadBase(
@@ -378,7 +410,7 @@ export class FleetMap {
   private wantDetail(): void {
     if (this.wantsDetail || this.map.getZoom() < DETAIL_ZOOM - 0.5) return;
     this.wantsDetail = true;
-    void this.loadBase("detail", basemap.detail());
+    void this.settled().then(() => this.loadBase("detail", basemap.detail()));
   }
 
   private moved(): void {
@@ -399,7 +431,7 @@ export class FleetMap {
     );
     const hit = hits[0];
     if (!hit) return;
-    if (hit.layer.id === "devices") this.events.device(String(hit.properties.id));
+    if (hit.layer.id === "devices") this.events.device?.(String(hit.properties.id));
     else if (hit.layer.id === "stops") this.events.stop?.(String(hit.properties.id));
     else void this.open(hit.properties.cluster_id as number, event);
   }

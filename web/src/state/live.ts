@@ -71,9 +71,7 @@ export class Live {
     if (this.fleet.changed.size > 0) {
       this.mapTimer ??= setTimeout(() => {
         this.mapTimer = undefined;
-        const changed = this.fleet.changed;
-        this.fleet.changed = new Set();
-        for (const listener of this.changes) listener(changed);
+        this.tellMap();
       }, MAP_EVERY_MS);
     }
     if (this.fleet.version !== this.version.value) {
@@ -82,6 +80,12 @@ export class Live {
         this.version.set(this.fleet.version);
       }, LIST_EVERY_MS);
     }
+  }
+
+  private tellMap(): void {
+    const changed = this.fleet.changed;
+    this.fleet.changed = new Set();
+    for (const listener of this.changes) listener(changed);
   }
 
   private readSoon(afterMs: number): void {
@@ -100,7 +104,11 @@ export class Live {
         for (const device of page.devices) ids.add(device.device_id);
         takePage(this.fleet, page);
         this.heardMs = Date.now();
-        if (this.loading.value) this.version.set(this.fleet.version);
+        if (this.loading.value) {
+          // Someone waits for the first look: at once.
+          this.version.set(this.fleet.version);
+          this.tellMap();
+        }
         this.tell();
       });
       keepOnly(this.fleet, ids);

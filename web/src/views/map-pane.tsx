@@ -5,13 +5,13 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { boundsOf } from "../map/bounds";
-import { FleetMap } from "../map/fleet-map";
-import { chosenTiles } from "../map/tiles";
+import type { FleetMap } from "../map/fleet-map";
+import { parkMap, takeMap } from "../map/held";
 import { dark, fleetMap, go, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { type Filter, STATUSES, type Unit, matches } from "../state/fleet";
 import { live } from "../state/live";
-import { formatCamera, parseCamera } from "../state/route";
+import { type Camera, formatCamera, parseCamera } from "../state/route";
 import { language, t } from "../text/language";
 import { StatusDot } from "../ui/basics";
 import { Icon } from "../ui/icons";
@@ -83,6 +83,12 @@ function fitAll(map: FleetMap, animate: boolean): void {
   if (box) map.fit(box, { animate, maxZoom: 12 });
 }
 
+function lookWhereSaid(map: FleetMap): void {
+  const { view, query } = route.value;
+  const camera = parseCamera(query.map);
+  if (view === "fleet" && camera) map.look(camera);
+}
+
 export function MapPane(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const [missing, setMissing] = useState(false);
@@ -94,39 +100,41 @@ export function MapPane(): JSX.Element {
   const filterKey = JSON.stringify(filterOf(now.query));
 
   useEffect(() => {
-    let made: FleetMap | null = null;
+    const mine = box.current!;
+    const appearance = { dark: dark.value, language: language(), label: t("map.label") };
+    const events = {
+      device: (id: string) => go({ view: "device", device: id, query: {} }),
+      camera: (camera: Camera) => {
+        if (route.value.view === "fleet") tune({ map: formatCamera(camera) });
+      },
+    };
     let gone = false;
-    void (async () => {
-      try {
-        const tiles = await chosenTiles();
-        if (!box.current || gone) return;
-        setCredit(tiles?.credit ?? "");
-        made = await FleetMap.create(box.current, {
-          dark: dark.value,
-          camera: parseCamera(route.value.query.map),
-          language: language(),
-          label: t("map.label"),
-          tiles,
-          events: {
-            device: (id) => go({ view: "device", device: id, query: {} }),
-            camera: (camera) => {
-              if (route.value.view === "fleet") tune({ map: formatCamera(camera) });
-            },
-          },
-        });
-        if (gone) made.destroy();
-        else fleetMap.set(made);
-      } catch (error) {
+    takeMap(mine, appearance, events).then(
+      (taken) => {
+        if (gone) return;
+        setCredit(taken.credit);
+        lookWhereSaid(taken);
+        fleetMap.set(taken);
+      },
+      (error: unknown) => {
         console.warn(error);
         setMissing(true);
-      }
-    })();
+      },
+    );
     return () => {
       gone = true;
       fleetMap.set(null);
-      made?.destroy();
+      parkMap(mine);
     };
   }, []);
+
+  // A link or the way back names another place of the same map.
+  useEffect(() => {
+    if (!map) return;
+    const look = (): void => lookWhereSaid(map);
+    window.addEventListener("hashchange", look);
+    return () => window.removeEventListener("hashchange", look);
+  }, [map]);
 
   useEffect(() => map?.setDark(isDark), [map, isDark]);
 
@@ -157,7 +165,7 @@ export function MapPane(): JSX.Element {
 
   return (
     <section class="map" aria-label={t("map.label")}>
-      <div class="map-canvas" ref={box} />
+      <div class="map-box" ref={box} />
       {missing && <p class="map-missing">{t("map.missing")}</p>}
       <div class="map-tools">
         <button type="button" class="tool" aria-label={t("map.in")} onClick={() => map?.zoomBy(1)}>

@@ -4,8 +4,9 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError, register, signIn } from "../api/client";
-import { preload } from "../map/fleet-map";
-import { t } from "../text/language";
+import { warmMap } from "../map/held";
+import { dark } from "../state/app";
+import { language, t } from "../text/language";
 import { reason } from "../ui/basics";
 import { Logo } from "../ui/icons";
 import { LanguagePicker } from "./menu";
@@ -26,7 +27,7 @@ export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: bo
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
-  useEffect(preload, []);
+  useEffect(() => warmMap({ dark: dark.value, language: language(), label: t("map.label") }), []);
 
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
