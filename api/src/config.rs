@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::guard::Network;
+use crate::page::MapSource;
 
 /// Settings of the API. `Default` is what the binary starts with.
 #[derive(Clone, Debug)]
@@ -25,8 +26,8 @@ pub struct ApiConfig {
     pub live_ttl: Duration,
     /// How long a session goes on after its refresh token was used last.
     pub refresh_life: Duration,
-    /// Tiles of another server to draw the map with; else the bundled base map is all.
-    pub map_tiles: Option<MapTiles>,
+    /// Another server's map; else the bundled base map is all.
+    pub map: Option<MapSource>,
     /// Whether browsers reach the API by https, so that the cookie is for https only.
     pub https: bool,
     /// A request without an answer after this gets 503. A report that has
@@ -58,53 +59,6 @@ pub struct ApiConfig {
     pub drain: Duration,
 }
 
-/// Raster tiles of a server that browsers ask, beside this one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MapTiles {
-    /// With `{z}`, `{x}` and `{y}` in it.
-    url: String,
-    /// Scheme and host, for the page's policy.
-    origin: String,
-    /// Whose map it is, shown on it.
-    credit: String,
-}
-
-impl MapTiles {
-    /// Tiles of a checked URL.
-    ///
-    /// # Errors
-    /// In words, what is wrong with the URL.
-    pub fn new(url: &str, credit: &str) -> Result<Self, String> {
-        let wrong = |what: &str| what.to_owned();
-        let rest = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"))
-            .ok_or_else(|| wrong("it must begin with https:// or http://"))?;
-        let host = rest.split('/').next().unwrap_or_default();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        if host.is_empty() || !host.bytes().all(plain) {
-            return Err(wrong("its host must be a name or an address, with a port if need be"));
-        }
-        if !["{z}", "{x}", "{y}"].iter().all(|part| rest.contains(part)) {
-            return Err(wrong("it must have {z}, {x} and {y} where zoom, column and row go"));
-        }
-        let origin = url[..url.len() - rest.len() + host.len()].to_owned();
-        Ok(Self { url: url.to_owned(), origin, credit: credit.to_owned() })
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    pub(crate) fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    pub(crate) fn credit(&self) -> &str {
-        &self.credit
-    }
-}
-
 impl Default for ApiConfig {
     fn default() -> Self {
         Self {
@@ -115,7 +69,7 @@ impl Default for ApiConfig {
             live_ttl: Duration::from_secs(300),
             token_life: Duration::from_secs(900),
             refresh_life: Duration::from_secs(30 * 86_400),
-            map_tiles: None,
+            map: None,
             https: false,
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(5),
@@ -135,29 +89,4 @@ impl Default for ApiConfig {
 fn hashing_cores() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     NonZeroUsize::new((cores / 2).clamp(1, 4)).unwrap_or(NonZeroUsize::MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tiles_have_an_origin() {
-        let tiles = MapTiles::new("https://tiles.example.org:8443/a/{z}/{x}/{y}.png", "A").unwrap();
-        assert_eq!(tiles.origin(), "https://tiles.example.org:8443");
-    }
-
-    #[test]
-    fn wrong_tiles_are_refused_in_words() {
-        for (url, what) in [
-            ("ftp://example.org/{z}/{x}/{y}", "must begin with"),
-            ("https:///{z}/{x}/{y}", "host"),
-            ("https://example.org; script-src */{z}/{x}/{y}", "host"),
-            ("https://{s}.example.org/{z}/{x}/{y}", "host"),
-            ("https://example.org/tiles/{z}/{x}.png", "{y}"),
-        ] {
-            let refusal = MapTiles::new(url, "").unwrap_err();
-            assert!(refusal.contains(what), "{refusal}");
-        }
-    }
 }

@@ -34,10 +34,11 @@ mod upstream;
 pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
-pub use config::{ApiConfig, MapTiles};
+pub use config::ApiConfig;
 pub use daily::keep_daily;
 pub use guard::{Network, NetworkError};
 pub use letters::{Retried, SecondChance};
+pub use page::MapSource;
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{

@@ -15,13 +15,13 @@ use sha2::{Digest as _, Sha256};
 use super::File;
 
 /// Nothing but what this server sends: no inline script, no other host but that of
-/// the map tiles (with a space before it), if there is one. The map draws on images
+/// another server's map (with a space before it), if there is one. The map draws on images
 /// it makes itself (`blob:`, `data:`) and works in a worker.
-pub(super) fn policy(tiles: Option<&str>) -> HeaderValue {
-    let tiles = tiles.map(|origin| format!(" {origin}")).unwrap_or_default();
+pub(super) fn policy(map: Option<&str>) -> HeaderValue {
+    let map = map.map(|origin| format!(" {origin}")).unwrap_or_default();
     let text = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; \
-         img-src 'self' data: blob:{tiles}; font-src 'self'; connect-src 'self'{tiles}; \
+         img-src 'self' data: blob:{map}; font-src 'self'; connect-src 'self'{map}; \
          worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
          frame-ancestors 'none'"
     );

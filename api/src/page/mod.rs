@@ -3,6 +3,7 @@
 //! needs no token, for it holds nothing but the program's own text.
 
 mod answer;
+mod map;
 
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 
-use crate::config::MapTiles;
+pub use self::map::MapSource;
 use crate::state::ApiState;
 
 /// One file of the page.
@@ -34,21 +35,23 @@ static UNBUILT: File =
 /// The routes of the page: `/` and one for each of its files.
 pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
     let index = file("/index.html").unwrap_or(&UNBUILT);
-    let tiles = state.config.map_tiles.as_ref();
-    let policy = answer::policy(tiles.map(MapTiles::origin));
-    let map = map_settings(tiles);
+    let policy = answer::policy(state.config.map.as_ref().map(MapSource::origin));
+    let settings = settings(state);
     let mut routes = Router::new()
         .route("/", serves(index, state, &policy))
-        .route("/map.json", get(async move || Json(map)));
+        .route("/page.json", get(async move || Json(settings)));
     for file in FILES {
         routes = routes.route(file.path, serves(file, state, &policy));
     }
     routes
 }
 
-/// What the page has to know before it draws a map; nothing that is not public.
-fn map_settings(tiles: Option<&MapTiles>) -> Value {
-    json!({"tiles": tiles.map(MapTiles::url), "credit": tiles.map(MapTiles::credit)})
+/// What the page has to know before anyone has signed in; nothing that is not public.
+fn settings(state: &ApiState) -> Value {
+    json!({
+        "map": map::told(state.config.map.as_ref()),
+        "registration_open": state.config.registration_open,
+    })
 }
 
 fn file(path: &str) -> Option<&'static File> {

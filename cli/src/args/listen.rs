@@ -104,7 +104,12 @@ pub(crate) struct HttpArgs {
     /// {z}, {x} and {y}. Browsers then ask that server too; without it, none but this
     #[arg(long, env = "NEMESES_MAP_TILES", value_name = "URL")]
     pub(crate) map_tiles: Option<String>,
-    /// Whose map the tiles are; shown on the map, as most tile servers ask for
+    /// A MapLibre style document of another server, drawn in place of the bundled base
+    /// map; its tiles, glyphs and sprites have to be on the same host, the one that
+    /// browsers may ask then
+    #[arg(long, env = "NEMESES_MAP_STYLE", value_name = "URL")]
+    pub(crate) map_style: Option<String>,
+    /// Whose map the tiles or the style are; shown on the map, as most servers ask for
     #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
     pub(crate) map_credit: String,
     /// Whether people may make accounts themselves; closed, only admins and `nemeses

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use nemeses_api::MapSource;
 use nemeses_protocol::Topics;
 
 use super::file::variable_of;
@@ -292,7 +293,7 @@ fn http(
     )?;
     Ok(Http {
         listen: args.http_listen,
-        map_tiles: map_tiles(args)?,
+        map: map_source(args)?,
         registration_open: match args.registration {
             Some(registration) => registration == args::Registration::Open,
             None => args.http_listen.ip().to_canonical().is_loopback(),
@@ -304,10 +305,18 @@ fn http(
     })
 }
 
-fn map_tiles(args: &args::HttpArgs) -> Result<Option<nemeses_api::MapTiles>, Wrong> {
-    let Some(url) = &args.map_tiles else { return Ok(None) };
-    let tiles = nemeses_api::MapTiles::new(url, &args.map_credit);
-    tiles.map(Some).map_err(|what| Wrong::new("map-tiles", url, what))
+fn map_source(args: &args::HttpArgs) -> Result<Option<MapSource>, Wrong> {
+    let credit = &args.map_credit;
+    let (name, url, source) = match (&args.map_tiles, &args.map_style) {
+        (None, None) => return Ok(None),
+        (Some(url), None) => ("map-tiles", url, MapSource::tiles(url, credit)),
+        (None, Some(url)) => ("map-style", url, MapSource::style(url, credit)),
+        (Some(_), Some(url)) => {
+            let what = "tiles are drawn above the bundled map, a style in place of it: choose --map-style or --map-tiles";
+            return Err(Wrong::new("map-style", url, what));
+        }
+    };
+    source.map(Some).map_err(|what| Wrong::new(name, url, what))
 }
 
 fn previous_secret(args: &args::HttpArgs) -> Result<Option<Secret>, Wrong> {

@@ -165,7 +165,7 @@ pub(crate) struct Http {
     /// Whether people may make accounts themselves.
     pub(crate) registration_open: bool,
     /// Tiles of another server for the page's map.
-    pub(crate) map_tiles: Option<nemeses_api::MapTiles>,
+    pub(crate) map: Option<nemeses_api::MapSource>,
     /// Whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<nemeses_api::Network>,
     /// Whose pages may read answers.

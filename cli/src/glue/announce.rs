@@ -9,7 +9,7 @@ use nemeses_runtime::{Clock, Describe, Figure, Registry, Stop, Tasks, Worker, ho
 use nemeses_store::live::{ANNOUNCE_EVERY, LiveStore};
 
 /// What is told beside name and age; a process tells those of its stations.
-pub(crate) const FIGURES: [Figure; 16] = [
+pub(crate) const FIGURES: [Figure; 17] = [
     figure("connections", "nemeses_door_connections", ""),
     figure("messages_taken", "nemeses_door_frame_messages_total", ""),
     figure("frames_parsed", "nemeses_parser_taken_total", ""),
@@ -17,6 +17,7 @@ pub(crate) const FIGURES: [Figure; 16] = [
     figure("oldest_unstored_s", "nemeses_export_oldest_seconds", ""),
     figure("stored", "nemeses_export_records_total", "outcome=\"stored\""),
     figure("duplicates", "nemeses_export_records_total", "outcome=\"duplicate\""),
+    figure("pings", "nemeses_export_records_total", "outcome=\"ping\""),
     figure("dead_letters", "nemeses_export_records_total", "outcome=\"dead_letter\""),
     figure("commit_retries", "nemeses_export_retries_total", ""),
     figure("live_waiting", "nemeses_live_entries_waiting", ""),

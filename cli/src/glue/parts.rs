@@ -207,7 +207,7 @@ pub(crate) async fn serve_api(
     // Whoever reaches a loopback listener is on this machine already.
     let first_is_admin = address.ip().to_canonical().is_loopback();
     let registration_open = settings.registration_open;
-    let map_tiles = settings.map_tiles.clone();
+    let map = settings.map.clone();
     if !(first_is_admin && registration_open) {
         print_setup(stores.users.as_ref(), &clock).await?;
     }
@@ -217,7 +217,7 @@ pub(crate) async fn serve_api(
         trusted_proxies: settings.trusted_proxies.clone(),
         cors_origins: settings.cors_origins.clone(),
         live_ttl,
-        map_tiles,
+        map,
         ..ApiConfig::default()
     };
     let state = ApiState::new(stores, &secrets, clock, config)?;
@@ -233,7 +233,7 @@ async fn print_setup(users: &dyn Users, clock: &Clock) -> anyhow::Result<()> {
         tracing::warn!(
             %token,
             "there is no account yet: make the admin's with this set-up token, within a day \
-             (POST /setup, docs/api.md), or with nemeses user add --admin"
+             (on the page at /#/setup, or POST /setup), or with nemeses user add --admin"
         );
     }
     Ok(())

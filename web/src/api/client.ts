@@ -67,6 +67,11 @@ export async function whoAmI(): Promise<Me> {
   return (await get<{ user: Me }>("/api/v1/me")).user;
 }
 
+/** The first account of a server, an administrator's. */
+export async function setUp(token: string, email: string, password: string, name: string): Promise<void> {
+  await send("POST", "/setup", { token, email, password, name });
+}
+
 export async function register(email: string, password: string, name: string): Promise<void> {
   await send("POST", "/register/user", { email, password, name });
 }

@@ -15,11 +15,9 @@ const PAGE_ROWS = 20_000;
 /** 200 000 rows are 5 days at 2 s: beyond it a chart shows nothing more. */
 const MOST_ROWS = 200_000;
 
-const rangeQuery = (device: string, range: Range, tz?: string): Query => ({
-  device_id: device,
+const rangeQuery = (range: Range): Query => ({
   from: Math.floor(range.fromMs / 1000),
   to: Math.floor(range.toMs / 1000),
-  tz,
 });
 
 /** Every row of a range in recorded order; `progress` hears how many there are yet. */
@@ -34,7 +32,7 @@ export async function rows(
   do {
     const page: RowPage = await get<RowPage>(
       "/api/v1/report/",
-      { ...rangeQuery(device, range), limit: PAGE_ROWS, cursor },
+      { device_id: device, ...rangeQuery(range), limit: PAGE_ROWS, cursor },
       signal,
     );
     for (const row of page.rows) all.push(row);
@@ -54,44 +52,58 @@ export async function newest(device: string, limit: number, signal: AbortSignal)
   return page.rows;
 }
 
-async function list<T>(
+/** Whose: of some devices, or of all in a group. */
+export type Whose = { devices: readonly string[] } | { group: string };
+
+export const whoseQuery = (whose: Whose): Query =>
+  "group" in whose ? { group: whose.group } : { device_ids: whose.devices.join(",") };
+
+async function report(
   kind: string,
-  name: string,
-  device: string,
+  whose: Whose,
   range: Range,
   tz: string,
   signal: AbortSignal,
   more: Query = {},
-): Promise<T[]> {
-  const query = { ...rangeQuery(device, range, tz), ...more };
-  let answer: Record<string, unknown>;
+): Promise<Record<string, unknown>> {
+  const query = { ...whoseQuery(whose), ...rangeQuery(range), tz, ...more };
+  const ask = (asked: Query) => get<Record<string, unknown>>(`/api/v1/report/${kind}`, asked, signal);
   try {
-    answer = await get<Record<string, unknown>>(`/api/v1/report/${kind}`, query, signal);
+    return await ask(query);
   } catch (error) {
     // A browser may know a zone that the server does not.
     if (!(error instanceof ApiError) || error.parameter !== "tz") throw error;
-    answer = await get<Record<string, unknown>>(
-      `/api/v1/report/${kind}`,
-      { ...query, tz: "UTC" },
-      signal,
-    );
+    return ask({ ...query, tz: "UTC" });
   }
-  return answer[name] as T[];
 }
 
-export const trips = (device: string, range: Range, tz: string, signal: AbortSignal) =>
-  list<Trip>("trips", "trips", device, range, tz, signal);
-export const stops = (device: string, range: Range, tz: string, signal: AbortSignal) =>
-  list<Stop>("stops", "stops", device, range, tz, signal);
-export const days = (device: string, range: Range, tz: string, signal: AbortSignal) =>
-  list<Day>("summary", "days", device, range, tz, signal);
-export const events = (
-  device: string,
+export type OfDevice<T> = T & { device_id: string };
+
+export const trips = async (whose: Whose, range: Range, tz: string, signal: AbortSignal) =>
+  (await report("trips", whose, range, tz, signal)).trips as Trip[];
+export const stops = async (whose: Whose, range: Range, tz: string, signal: AbortSignal) =>
+  (await report("stops", whose, range, tz, signal)).stops as Stop[];
+export const events = async (
+  whose: Whose,
   range: Range,
   tz: string,
   signal: AbortSignal,
   speedLimitKmh: number | null = null,
-) => list<Happening>("events", "events", device, range, tz, signal, { speed_limit_kmh: speedLimitKmh });
+) => (await report("events", whose, range, tz, signal, { speed_limit_kmh: speedLimitKmh })).events as Happening[];
+
+/** Sums by device and day, of one device or of several. */
+export const days = async (whose: Whose, range: Range, tz: string, signal: AbortSignal) =>
+  daysOf((await report("summary", whose, range, tz, signal)) as never);
+
+interface DaysOfDevice {
+  device_id: string;
+  days: Day[];
+}
+
+export function daysOf(answer: DaysOfDevice | { devices: DaysOfDevice[] }): OfDevice<Day>[] {
+  const several = "devices" in answer ? answer.devices : [answer];
+  return several.flatMap(({ device_id, days }) => days.map((day) => ({ ...day, device_id })));
+}
 
 export const lookUp = (device: string, recordedAt: string, signal?: AbortSignal) =>
   get<Found>("/api/v1/lookup", { device_id: device, recorded_at: recordedAt }, signal);

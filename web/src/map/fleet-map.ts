@@ -7,11 +7,13 @@ import type { GeoJSONSource, Map as LibreMap, MapMouseEvent } from "maplibre-gl"
 
 import type { Unit } from "../state/fleet";
 import type { Camera } from "../state/route";
+import { t } from "../text/language";
 import * as basemap from "./basemap";
 import type { Bounds } from "./bounds";
+import { type Base, type Trouble, insteadOf } from "./chosen";
 import { DARK, LIGHT, type Palette } from "./colours";
 import { PIXEL_RATIO, images, markerName } from "./icons";
-import { BASE_LAYERS, CLUSTER_RING, DETAIL_ZOOM, type Tiles, styleOf } from "./style";
+import { BASE_LAYERS, CLUSTER_RING, DETAIL_ZOOM, styleOf } from "./style";
 
 export interface Shape {
   /** [longitude, latitude] lists; `part` says how a line is drawn. */
@@ -31,6 +33,7 @@ export interface MapEvents {
   device?(id: string): void;
   stop?(id: string): void;
   camera?(camera: Camera): void;
+  trouble?(trouble: Trouble | null): void;
 }
 
 /** Faster than this a device is drawn as an arrow. */
@@ -86,23 +89,26 @@ export class FleetMap {
   private readonly pending = new Map<string, Feature | null>();
   private replaced = true;
   private sending = false;
-  private base: Partial<Record<"world" | "detail" | "labels", FeatureCollection>> = {};
+  private land: Partial<Record<"world" | "detail" | "labels", FeatureCollection>> = {};
   private shape: Shape | null = null;
   private focused: Focus | null = null;
   private ready = false;
   private gone = false;
   private wantsDetail = false;
   private movedByHand = false;
+  private resized = false;
 
   private constructor(
     readonly map: LibreMap,
     private events: MapEvents,
     private dark: boolean,
-    private readonly tiles: Tiles | null,
+    private base: Base,
     private language: string,
   ) {
     map.on("style.load", () => this.drawAll());
     map.on("moveend", () => this.moved());
+    // MapLibre says so between the start and the end of the move that it makes of it.
+    map.on("resize", () => (this.resized = !map.isMoving()));
     for (const name of ["dragstart", "wheel", "touchstart"] as const) {
       map.on(name, () => (this.movedByHand = true));
     }
@@ -111,8 +117,8 @@ export class FleetMap {
       map.on("mouseenter", layer, () => (map.getCanvas().style.cursor = "pointer"));
       map.on("mouseleave", layer, () => (map.getCanvas().style.cursor = ""));
     }
-    void this.loadBase("world", basemap.world());
-    void this.settled().then(() => this.label());
+    map.on("error", ({ error }) => this.failed(error));
+    if (!base.style) this.bundled();
   }
 
   static async create(
@@ -122,14 +128,14 @@ export class FleetMap {
       dark: boolean;
       language: string;
       label: string;
-      tiles: Tiles | null;
+      base: Base;
     },
   ): Promise<FleetMap> {
     const [{ default: library }, { default: workerUrl }] = await load();
     library.setWorkerUrl(workerUrl);
     const map = new library.Map({
       container,
-      style: styleOf(options.dark ? DARK : LIGHT, options.tiles),
+      style: styleOf(options.dark ? DARK : LIGHT, options.base),
       center: [WORLD.longitude, WORLD.latitude],
       zoom: WORLD.zoom,
       maxZoom: 18,
@@ -144,7 +150,7 @@ export class FleetMap {
     map.touchZoomRotate.disableRotation();
     map.addControl(new library.ScaleControl({ maxWidth: 90 }), "bottom-left");
     (globalThis as Measured).nemesesMeasure?.onMap(map);
-    return new FleetMap(map, options.events, options.dark, options.tiles, options.language);
+    return new FleetMap(map, options.events, options.dark, options.base, options.language);
   }
 
   /** Another view has it now, which hears of what happens. */
@@ -154,7 +160,7 @@ export class FleetMap {
     this.map.getCanvas().setAttribute("aria-label", label);
     if (this.language === language) return;
     this.language = language;
-    if (this.base.labels) this.label();
+    if (this.land.labels) this.label();
   }
 
   /** No view has it: nothing is on it but the base map. */
@@ -179,7 +185,13 @@ export class FleetMap {
 
   /** Whose tiles are drawn, if any are. */
   get credit(): string {
-    return this.tiles?.credit ?? "";
+    const parts = this.base.style ? [this.base.credit] : [this.base.credit, t("map.credit")];
+    return parts.filter(Boolean).join(" · ");
+  }
+
+  /** Why the map that was asked for is not the one that is drawn. */
+  get trouble(): Trouble | null {
+    return this.base.trouble;
   }
 
   get palette(): Palette {
@@ -190,7 +202,7 @@ export class FleetMap {
     if (dark === this.dark) return;
     this.dark = dark;
     this.ready = false;
-    this.map.setStyle(styleOf(this.palette, this.tiles), { diff: false });
+    this.map.setStyle(styleOf(this.palette, this.base), { diff: false });
   }
 
   /** Shows exactly these devices. */
@@ -289,7 +301,7 @@ export class FleetMap {
     loading: Promise<FeatureCollection>,
   ): Promise<void> {
     try {
-      this.base[name] = await loading;
+      this.land[name] = await loading;
       if (this.ready && !this.gone) this.drawBase(name);
     } catch (error) {
       // The fleet is shown on an empty sea; it is asked for again with the page.
@@ -313,7 +325,7 @@ export class FleetMap {
   }
 
   private drawBase(name: "world" | "detail" | "labels"): void {
-    const data = this.base[name];
+    const data = this.land[name];
     if (!data) return;
     void this.source(name)?.setData(data);
     if (name === "detail") this.retireWorld();
@@ -407,14 +419,34 @@ export class FleetMap {
     this.map.setPaintProperty("device-names", "text-opacity", this.fleetDimmed ? 0.6 : 1);
   }
 
+  private bundled(): void {
+    void this.loadBase("world", basemap.world());
+    void this.settled().then(() => this.label());
+  }
+
+  /** A style that MapLibre refuses is never loaded: the bundled map takes its place. */
+  private failed(error: Error): void {
+    console.warn(error.message);
+    if (this.ready || !this.base.style) return;
+    this.base = insteadOf({ host: this.base.credit || "--map-style", why: "no-style", detail: error.message });
+    this.map.setStyle(styleOf(this.palette, this.base), { diff: false });
+    this.bundled();
+    this.events.trouble?.(this.base.trouble);
+  }
+
   private wantDetail(): void {
-    if (this.wantsDetail || this.map.getZoom() < DETAIL_ZOOM - 0.5) return;
+    if (this.base.style || this.wantsDetail || this.map.getZoom() < DETAIL_ZOOM - 0.5) return;
     this.wantsDetail = true;
     void this.settled().then(() => this.loadBase("detail", basemap.detail()));
   }
 
   private moved(): void {
     this.wantDetail();
+    if (this.resized) {
+      // Another frame around the same place.
+      this.resized = false;
+      return;
+    }
     const { lng, lat } = this.map.getCenter();
     this.events.camera?.({ zoom: this.map.getZoom(), latitude: lat, longitude: lng });
   }

@@ -2,8 +2,8 @@
 // map is made out of sight while a person still signs in, drawn once without any
 // device, and then handed from view to view: its element moves, it is not made again.
 
+import { chosenBase } from "./chosen";
 import { FleetMap, type MapEvents } from "./fleet-map";
-import { chosenTiles } from "./tiles";
 
 /** How the map looks when it is made; views say what is on it. */
 export interface Appearance {
@@ -36,7 +36,7 @@ function make(appearance: Appearance): Held {
   const element = document.createElement("div");
   element.className = "map-canvas";
   parking().append(element);
-  const map = chosenTiles().then((tiles) => FleetMap.create(element, { ...appearance, tiles, events: {} }));
+  const map = chosenBase().then((base) => FleetMap.create(element, { ...appearance, base, events: {} }));
   return { element, map };
 }
 

@@ -7,6 +7,7 @@ import type {
   StyleSpecification,
 } from "maplibre-gl";
 
+import type { Base } from "./chosen";
 import type { Palette } from "./colours";
 
 const FONT = ["system-ui", "sans-serif"];
@@ -25,35 +26,38 @@ const geojson = (extra: object = {}) => ({ type: "geojson" as const, data: empty
 /** Of the ring around a cluster. */
 export const CLUSTER_RING = 0.22;
 
-/** Raster tiles of another server, if the operator names one. */
-export interface Tiles {
-  url: string;
-  credit: string;
-}
-
-export function styleOf(palette: Palette, tiles: Tiles | null): StyleSpecification {
+/** The bundled map, tiles above it, or another style; above it what is ours. */
+export function styleOf(palette: Palette, { tiles, style }: Pick<Base, "tiles" | "style">): StyleSpecification {
+  const ours = [...route(palette), ...fleet(palette), ...focus(palette)];
+  if (style) {
+    return { ...style, sources: { ...style.sources, ...OURS }, layers: [...style.layers, ...ours] };
+  }
   return {
     version: 8,
     sources: {
       world: geojson({ maxzoom: 6, tolerance: 0.2, buffer: 8 }),
       detail: geojson({ maxzoom: 9, tolerance: 0.2, buffer: 8 }),
       labels: geojson({ maxzoom: 9 }),
-      ...(tiles ? { tiles: { type: "raster" as const, tiles: [tiles.url], tileSize: 256, maxzoom: 19 } } : {}),
-      fleet: geojson({
-        promoteId: "id",
-        cluster: true,
-        clusterRadius: 44,
-        clusterMaxZoom: CLUSTER_MAX_ZOOM,
-        clusterProperties: { online: ["+", ["case", ["==", ["get", "status"], "online"], 1, 0]] },
-        maxzoom: 18,
-      }),
-      route: geojson({ tolerance: 0.1, maxzoom: 18 }),
-      stops: geojson(),
-      focus: geojson(),
+      ...(tiles ? { tiles: { type: "raster" as const, tiles: [tiles], tileSize: 256, maxzoom: 19 } } : {}),
+      ...OURS,
     },
-    layers: [...base(palette, tiles !== null), ...route(palette), ...fleet(palette), ...focus(palette)],
+    layers: [...base(palette, tiles !== null), ...ours],
   };
 }
+
+const OURS = {
+  fleet: geojson({
+    promoteId: "id",
+    cluster: true,
+    clusterRadius: 44,
+    clusterMaxZoom: CLUSTER_MAX_ZOOM,
+    clusterProperties: { online: ["+", ["case", ["==", ["get", "status"], "online"], 1, 0]] },
+    maxzoom: 18,
+  }),
+  route: geojson({ tolerance: 0.1, maxzoom: 18 }),
+  stops: geojson(),
+  focus: geojson(),
+};
 
 function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
   const layers: LayerSpecification[] = [

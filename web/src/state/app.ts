@@ -68,6 +68,9 @@ export function go(next: Route): void {
 
 /** Changes the view's state in place; `null` takes a value out. */
 export function tune(changes: Record<string, string | null>): void {
+  // A link was followed and its change is still to be told: what this view wants noted is void.
+  const said = parseRoute(location.hash);
+  if (said.view !== route.value.view || said.device !== route.value.device) return;
   const query = { ...route.value.query };
   for (const [name, value] of Object.entries(changes)) {
     if (value) query[name] = value;

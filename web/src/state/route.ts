@@ -33,6 +33,12 @@ export function formatRoute(route: Route): string {
   return `#/${route.view}${device}${text ? `?${text}` : ""}`;
 }
 
+/** The token of a link to set up (`#/setup?token=TOKEN`), empty without one; else null. */
+export function setupToken(hash: string): string | null {
+  const found = /^#\/setup(?:\?token=([\w-]+))?$/.exec(hash);
+  return found && (found[1] ?? "");
+}
+
 /** The token of a share link (`/#share=TOKEN`), else null. */
 export function shareToken(hash: string): string | null {
   return /^#share=([\w.~+/=-]+)$/.exec(hash)?.[1] ?? null;

@@ -47,7 +47,13 @@ export function rate(tellings: readonly Telling[], name: string, names: readonly
 }
 
 export const IN = ["messages_taken"] as const;
-export const PARSED = ["frames_parsed"] as const;
+const PARSED_BY_PARSER = ["frames_parsed"] as const;
+/** What a frame becomes in the step that parses and commits it, as a node does. */
+const SETTLED = ["stored", "duplicates", "pings", "dead_letters"] as const;
+/** Of a parser what it counts itself; of a node, which parses what its door takes, what became of it. */
+export function parsedBy(worker: Worker): readonly string[] {
+  return "frames_parsed" in worker.figures || !("messages_taken" in worker.figures) ? PARSED_BY_PARSER : SETTLED;
+}
 export const STORED = ["stored", "duplicates", "dead_letters"] as const;
 export const REQUESTS = ["requests"] as const;
 

@@ -41,9 +41,9 @@ export function DeviceDay({ id, range }: { id: string; range: Range }): JSX.Elem
     const zone = format.zone();
     const [dayRows, dayTrips, dayStops, dayEvents] = await Promise.all([
       rows(id, range, signal),
-      trips(id, range, zone, signal),
-      stops(id, range, zone, signal),
-      events(id, range, zone, signal),
+      trips({ devices: [id] }, range, zone, signal),
+      stops({ devices: [id] }, range, zone, signal),
+      events({ devices: [id] }, range, zone, signal),
     ]);
     return { rows: dayRows, trips: dayTrips, stops: dayStops, events: dayEvents };
   });

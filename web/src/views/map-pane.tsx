@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { boundsOf } from "../map/bounds";
+import type { Trouble } from "../map/chosen";
 import type { FleetMap } from "../map/fleet-map";
 import { parkMap, takeMap } from "../map/held";
 import { dark, fleetMap, go, route, tune } from "../state/app";
@@ -83,6 +84,21 @@ function fitAll(map: FleetMap, animate: boolean): void {
   if (box) map.fit(box, { animate, maxZoom: 12 });
 }
 
+/** The map is there, but not the one that the operator has chosen. */
+function TroubleNote({ trouble, close }: { trouble: Trouble; close: () => void }): JSX.Element {
+  return (
+    <div class="map-trouble" role="status">
+      <Icon name="warning" size={16} />
+      <p>
+        {t(`map.style.${trouble.why}`, { host: trouble.host, detail: trouble.detail })} {t("map.style.bundled")}
+      </p>
+      <button type="button" class="tool" aria-label={t("common.close")} onClick={close}>
+        <Icon name="close" size={14} />
+      </button>
+    </div>
+  );
+}
+
 function lookWhereSaid(map: FleetMap): void {
   const { view, query } = route.value;
   const camera = parseCamera(query.map);
@@ -92,7 +108,7 @@ function lookWhereSaid(map: FleetMap): void {
 export function MapPane(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const [missing, setMissing] = useState(false);
-  const [credit, setCredit] = useState("");
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
   const map = useCell(fleetMap);
   const isDark = useCell(dark);
   const source = useCell(live);
@@ -107,12 +123,13 @@ export function MapPane(): JSX.Element {
       camera: (camera: Camera) => {
         if (route.value.view === "fleet") tune({ map: formatCamera(camera) });
       },
+      trouble: setTrouble,
     };
     let gone = false;
     takeMap(mine, appearance, events).then(
       (taken) => {
         if (gone) return;
-        setCredit(taken.credit);
+        setTrouble(taken.trouble);
         lookWhereSaid(taken);
         fleetMap.set(taken);
       },
@@ -187,7 +204,8 @@ export function MapPane(): JSX.Element {
         )}
       </div>
       <Legend route={now.view !== "fleet"} />
-      <p class="map-credit">{[credit, t("map.credit")].filter(Boolean).join(" · ")}</p>
+      {trouble && <TroubleNote trouble={trouble} close={() => setTrouble(null)} />}
+      <p class="map-credit">{map?.credit}</p>
     </section>
   );
 }

@@ -59,7 +59,7 @@ function Load({ id, range }: { id: string; range: Range }): JSX.Element {
   const [loaded, again] = useLoad<Recorded>(`${id}${range.fromMs}${range.toMs}`, async (signal) => {
     const [all, stands] = await Promise.all([
       rows(id, range, signal, setCount),
-      stops(id, range, format.zone(), signal),
+      stops({ devices: [id] }, range, format.zone(), signal),
     ]);
     return { track: trackOf(all), stops: stands, frames: all.length };
   });

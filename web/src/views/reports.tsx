@@ -3,8 +3,22 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
-import { download } from "../api/client";
-import { type Day, type Happening, type Range, type Stop, type Trip, days, events, stops, trips } from "../api/history";
+import { download, get } from "../api/client";
+import {
+  type Day,
+  type Happening,
+  type OfDevice,
+  type Range,
+  type Stop,
+  type Trip,
+  type Whose,
+  days,
+  events,
+  stops,
+  trips,
+  whoseQuery,
+} from "../api/history";
+import type { Group } from "../api/types";
 import { route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { useLive } from "../state/live";
@@ -22,8 +36,8 @@ import { RangePicker } from "./range-picker";
 
 const KINDS = ["trips", "stops", "summary", "events"] as const;
 type Kind = (typeof KINDS)[number];
-/** Each is asked for on its own; more would keep a server busy for one page. */
-const MOST_DEVICES = 20;
+/** As many as an address can hold; a group may have more. */
+const MOST_DEVICES = 100;
 const MOST_ROWS_SHOWN = 500;
 /** Made by the server; CSV is what the table shows. */
 const FORMATS = ["xlsx", "json", "ndjson", "parquet", "geojson", "gpx", "kml"] as const;
@@ -44,7 +58,6 @@ interface Table<T> {
   measure: { name: Key; unit: string; at: (row: T) => number; value: (row: T) => number } | null;
 }
 
-type Of<T> = T & { device: string };
 const ms = (text: string | null | undefined): number | null => (text ? Date.parse(text) : null);
 const km = (metres: number): number => Math.round(metres / 100) / 10;
 
@@ -146,7 +159,14 @@ export function ReportsView(): JSX.Element {
   const { fromMs, toMs } = rangeOf(query, Date.now());
   const range = useMemo(() => ({ fromMs, toMs }), [fromMs, toMs]);
   const nameOf = (id: string): string => source?.fleet.units.get(id)?.name ?? id;
-  const choose = (ids: string[]): void => tune({ devices: ids.join(",") || null });
+  const [groups] = useLoad("groups", async (signal) => {
+    return (await get<{ groups: Group[] }>("/api/v1/groups/", {}, signal)).groups;
+  });
+  const known = groups.value ?? [];
+  const group = query.group ?? null;
+  const groupName = known.find(({ group_id }) => String(group_id) === group)?.name ?? group;
+  const choose = (ids: string[]): void => tune({ devices: ids.join(",") || null, group: null });
+  const whose: Whose = group === null ? { devices: chosen } : { group };
 
   return (
     <div class="page-inner">
@@ -158,7 +178,33 @@ export function ReportsView(): JSX.Element {
             label={t("report.pick")}
             onPick={({ id }) => chosen.length < MOST_DEVICES && choose([...new Set([...chosen, id])])}
           />
+          {known.length > 0 && (
+            <select
+              aria-label={t("report.group")}
+              value={group ?? ""}
+              onChange={(event) => tune({ group: event.currentTarget.value || null, devices: null })}
+            >
+              <option value="">{t("report.group")}</option>
+              {known.map(({ group_id, name, devices }) => (
+                <option key={group_id} value={String(group_id)}>
+                  {name} ({format.count(devices)})
+                </option>
+              ))}
+            </select>
+          )}
           <div class="chosen">
+            {group !== null && (
+              <span class="tag">
+                {groupName}
+                <button
+                  type="button"
+                  aria-label={t("report.remove", { name: groupName ?? "" })}
+                  onClick={() => tune({ group: null })}
+                >
+                  <Icon name="close" size={12} />
+                </button>
+              </span>
+            )}
             {chosen.map((id) => (
               <span class="tag" key={id}>
                 {nameOf(id)}
@@ -205,13 +251,13 @@ export function ReportsView(): JSX.Element {
           )}
         </div>
       </div>
-      {chosen.length === 0 ? (
+      {chosen.length === 0 && group === null ? (
         <Empty title={t("report.choose")} />
       ) : (
         <Result
           key={kind}
           kind={kind}
-          devices={chosen}
+          whose={whose}
           range={range}
           limit={Number(query.limit) || null}
           nameOf={nameOf}
@@ -223,7 +269,7 @@ export function ReportsView(): JSX.Element {
 
 interface ResultProps {
   kind: Kind;
-  devices: string[];
+  whose: Whose;
   range: Range;
   limit: number | null;
   nameOf: (id: string) => string;
@@ -231,19 +277,12 @@ interface ResultProps {
 
 const LOADERS = { trips, stops, summary: days, events } as const;
 
-function Result({ kind, devices, range, limit, nameOf }: ResultProps): JSX.Element {
+function Result({ kind, whose, range, limit, nameOf }: ResultProps): JSX.Element {
   const zone = format.zone();
-  const [loaded, again] = useLoad<Of<never>[]>(
-    [kind, ...devices, range.fromMs, range.toMs, limit].join(),
-    async (signal) => {
-      const all: Of<object>[] = [];
-      // One after the other: a report reads a device's whole range.
-      for (const device of devices) {
-        const rows = await (LOADERS[kind] as typeof events)(device, range, zone, signal, limit);
-        for (const row of rows) all.push({ ...row, device });
-      }
-      return all as Of<never>[];
-    },
+  const [loaded, again] = useLoad<OfDevice<never>[]>(
+    [kind, JSON.stringify(whose), range.fromMs, range.toMs, limit].join(),
+    async (signal) =>
+      (await (LOADERS[kind] as typeof events)(whose, range, zone, signal, limit)) as OfDevice<never>[],
   );
   if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
   if (!loaded.value) return <Spinner />;
@@ -252,12 +291,12 @@ function Result({ kind, devices, range, limit, nameOf }: ResultProps): JSX.Eleme
   return (
     <>
       {table.measure && <DayChart table={table} rows={loaded.value} />}
-      <Rows table={table} rows={loaded.value} nameOf={nameOf} kind={kind} devices={devices} range={range} limit={limit} />
+      <Rows table={table} rows={loaded.value} nameOf={nameOf} kind={kind} whose={whose} range={range} limit={limit} />
     </>
   );
 }
 
-function DayChart({ table, rows }: { table: Table<never>; rows: Of<never>[] }): JSX.Element | null {
+function DayChart({ table, rows }: { table: Table<never>; rows: OfDevice<never>[] }): JSX.Element | null {
   const measure = table.measure!;
   const [times, series] = useMemo(() => {
     const byDay = new Map<number, number>();
@@ -295,16 +334,16 @@ function DayChart({ table, rows }: { table: Table<never>; rows: Of<never>[] }): 
 
 function Rows(props: {
   table: Table<never>;
-  rows: Of<never>[];
+  rows: OfDevice<never>[];
   kind: Kind;
-  devices: string[];
+  whose: Whose;
   range: Range;
   limit: number | null;
   nameOf: (id: string) => string;
 }): JSX.Element {
   const { table, rows, nameOf } = props;
   const [failed, setFailed] = useState<string | null>(null);
-  const deviceOf = (row: Of<never>): string => (row as Of<object>).device;
+  const deviceOf = (row: OfDevice<never>): string => (row as OfDevice<object>).device_id;
   const csv = (): void => {
     const head = ["device_id", "name", ...table.columns.map((column) => column.file[0])];
     const body = rows.map((row) => [
@@ -320,7 +359,7 @@ function Rows(props: {
       await download(
         `/api/v1/report/${props.kind}`,
         {
-          device_ids: props.devices.join(","),
+          ...whoseQuery(props.whose),
           from: Math.floor(props.range.fromMs / 1000),
           to: Math.floor(props.range.toMs / 1000),
           tz: format.zone(),

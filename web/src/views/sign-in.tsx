@@ -1,11 +1,15 @@
-// Sign in, or make an account and sign in with it.
+// Sign in, or make an account and sign in with it: one's own, or the first of a
+// server with the token that its first start has printed.
 
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { ApiError, register, signIn } from "../api/client";
+import { ApiError, register, setUp, signIn } from "../api/client";
+import { settings } from "../api/settings";
 import { warmMap } from "../map/held";
 import { dark } from "../state/app";
+import { setupToken } from "../state/route";
+import type { Key } from "../text/en";
 import { language, t } from "../text/language";
 import { reason } from "../ui/basics";
 import { Logo } from "../ui/icons";
@@ -13,34 +17,81 @@ import { LanguagePicker } from "./menu";
 
 const MIN_PASSWORD = 12;
 
-function explain(error: unknown): string {
+type Task = "in" | "up" | "setup";
+
+const WORDS: Record<Task, { title: Key; button: Key }> = {
+  in: { title: "sign.in.long", button: "sign.in" },
+  up: { title: "sign.up.long", button: "sign.up" },
+  setup: { title: "sign.setup.long", button: "sign.setup" },
+};
+
+function explain(error: unknown, task: Task): string {
   if (error instanceof ApiError) {
-    if (error.kind === "wrong-credentials") return t("sign.wrong");
-    if (error.kind === "email-taken") return t("sign.taken");
+    // Registering is answered alike for an address that has an account.
+    if (error.kind === "wrong-credentials") return t(task === "up" ? "sign.taken" : "sign.wrong");
+    if (error.kind === "wrong-setup-token") return t("sign.setup.wrong");
     if (error.kind === "forbidden") return t("sign.closed");
   }
   return reason(error);
 }
 
+/** The task that the address names; a link of the server's log brings the token. */
+function useTask(): [Task, string, (task: Task) => void] {
+  const asked = (): Task => (setupToken(location.hash) === null ? "in" : "setup");
+  const [task, setTask] = useState<Task>(asked);
+  const [token, setToken] = useState(setupToken(location.hash) ?? "");
+  useEffect(() => {
+    const follow = (): void => {
+      setTask(asked());
+      setToken(setupToken(location.hash) ?? "");
+    };
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, []);
+  const choose = (next: Task): void => {
+    if (next === "setup") location.hash = "#/setup";
+    else if (task === "setup") history.replaceState(null, "", "#/fleet");
+    setTask(next);
+  };
+  return [task, token, choose];
+}
+
+/** Open until the server has said that it is not. */
+function useRegistrationOpen(): boolean {
+  const [open, setOpen] = useState(true);
+  useEffect(() => void settings().then(({ registrationOpen }) => setOpen(registrationOpen)), []);
+  return open;
+}
+
 export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: boolean }): JSX.Element {
-  const [isNew, setNew] = useState(false);
+  const [task, token, choose] = useTask();
+  const isOpen = useRegistrationOpen();
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
+  const isNew = task !== "in";
   useEffect(() => warmMap({ dark: dark.value, language: language(), label: t("map.label") }), []);
+  useEffect(() => setFailed(null), [task]);
 
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (!form.current || busy) return;
-    const field = (name: string): string => String(new FormData(form.current!).get(name) ?? "");
+    const data = new FormData(form.current);
+    const field = (name: string): string => String(data.get(name) ?? "");
+    const [email, password] = [field("email"), field("password")];
     setBusy(true);
     setFailed(null);
     try {
-      if (isNew) await register(field("email"), field("password"), field("name"));
-      await signIn(field("email"), field("password"));
+      if (task === "up") await register(email, password, field("name"));
+      if (task === "setup") {
+        await setUp(field("token").trim(), email, password, field("name"));
+        // What made the account is used up, and not for the browser's history.
+        history.replaceState(null, "", "#/fleet");
+      }
+      await signIn(email, password);
       await enter();
     } catch (error) {
-      setFailed(explain(error));
+      setFailed(explain(error, task));
       setBusy(false);
     }
   };
@@ -50,8 +101,8 @@ export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: bo
       <section class="sign-card">
         <header class="sign-head">
           <Logo size={44} />
-          <h1>{t(isNew ? "sign.up.long" : "sign.in.long")}</h1>
-          <p>{t("app.tagline")}</p>
+          <h1>{t(WORDS[task].title)}</h1>
+          <p>{t(task === "setup" ? "sign.setup.hint" : "app.tagline")}</p>
         </header>
         {ended && !failed && (
           <p class="notice" role="status">
@@ -59,6 +110,20 @@ export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: bo
           </p>
         )}
         <form ref={form} onSubmit={(event) => void submit(event)}>
+          {task === "setup" && (
+            <label class="field">
+              <span>{t("sign.setup.token")}</span>
+              <input
+                key={token}
+                name="token"
+                class="mono"
+                required
+                autocomplete="off"
+                spellcheck={false}
+                defaultValue={token}
+              />
+            </label>
+          )}
           {isNew && (
             <label class="field">
               <span>{t("sign.name")}</span>
@@ -67,7 +132,7 @@ export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: bo
           )}
           <label class="field">
             <span>{t("sign.email")}</span>
-            <input name="email" type="email" autocomplete="username" required autofocus />
+            <input name="email" type="email" autocomplete="username" required autofocus={!isNew} />
           </label>
           <label class="field">
             <span>{t("sign.password")}</span>
@@ -87,19 +152,19 @@ export function SignIn({ enter, ended }: { enter: () => Promise<void>; ended: bo
             </p>
           )}
           <button class="button primary wide" type="submit" disabled={busy}>
-            {t(isNew ? "sign.up" : "sign.in")}
+            {t(WORDS[task].button)}
           </button>
         </form>
-        <button
-          type="button"
-          class="link"
-          onClick={() => {
-            setNew(!isNew);
-            setFailed(null);
-          }}
-        >
-          {t(isNew ? "sign.to.in" : "sign.to.up")}
-        </button>
+        {task !== "in" && (
+          <button type="button" class="link" onClick={() => choose("in")}>
+            {t("sign.to.in")}
+          </button>
+        )}
+        {task === "in" && (
+          <button type="button" class="link" onClick={() => choose(isOpen ? "up" : "setup")}>
+            {t(isOpen ? "sign.to.up" : "sign.to.setup")}
+          </button>
+        )}
       </section>
       <footer class="sign-foot">
         <LanguagePicker />

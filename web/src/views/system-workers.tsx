@@ -7,12 +7,12 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiError, get } from "../api/client";
 import {
   IN,
-  PARSED,
   REQUESTS,
   STORED,
   type Telling,
   type Worker,
   kept,
+  parsedBy,
   mostOf,
   rate,
   sumOf,
@@ -142,7 +142,7 @@ function Table({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }
                 <Time ms={Date.parse(worker.started_at)} />
               </td>
               <td class="number">{of(worker, IN)}</td>
-              <td class="number">{of(worker, PARSED)}</td>
+              <td class="number">{of(worker, parsedBy(worker))}</td>
               <td class="number">{of(worker, STORED)}</td>
               <td class="number">{figure(worker, "queued_rows")}</td>
               <td class="number">{figure(worker, "live_waiting")}</td>

@@ -29,8 +29,8 @@ export async function launch(leaving: readonly string[] = []): Promise<Browser> 
   return chromium.launch({ executablePath, args, timeout: 60_000 });
 }
 
-/** What went wrong on a page, in words; empty when nothing did. */
-export function watch(page: Page, origin: string): string[] {
+/** What went wrong on a page, in words; empty when nothing did. It may ask `also`, too. */
+export function watch(page: Page, origin: string, also = origin): string[] {
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
   page.on("console", (message) => {
@@ -38,7 +38,7 @@ export function watch(page: Page, origin: string): string[] {
   });
   page.on("request", (request) => {
     const url = request.url();
-    if (!url.startsWith(origin) && !/^(blob|data):/.test(url)) faults.push(`request: ${url}`);
+    if (!url.startsWith(origin) && !url.startsWith(also) && !/^(blob|data):/.test(url)) faults.push(`request: ${url}`);
   });
   return faults;
 }

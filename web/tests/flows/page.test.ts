@@ -63,6 +63,9 @@ interface Measured {
   map?: { getSource(name: string): { getData(): Promise<{ features: unknown[] }> } | undefined };
 }
 
+/** As the address says it. */
+const zoomSaid = (): number => Number(/[?&]map=([\d.]+)/.exec(page.url())?.[1]);
+
 const visit = (hash: string) => page.evaluate((to) => void (location.hash = to), hash);
 
 describe("the page", () => {
@@ -78,6 +81,8 @@ describe("the page", () => {
     await row("0A3F74").waitFor();
     await page.locator("canvas.maplibregl-canvas").waitFor();
     await until("both devices are on the map", SOON, async () => (await onMap()) === 2);
+    // 600 km apart, and the map looks at just that.
+    await until("the map has moved to the fleet", SOON, async () => zoomSaid() > 4);
     expect(await findings(page)).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type Telling, type Worker, kept, mostOf, rate, sumOf, total } from "../../src/state/workers";
+import { type Telling, type Worker, kept, mostOf, parsedBy, rate, sumOf, total } from "../../src/state/workers";
 
 const T0 = Date.parse("2026-07-01T12:00:00Z");
 
@@ -31,6 +31,22 @@ describe("rates of workers", () => {
     expect(rate(tellings, "a", ["stored", "duplicates"])).toBe(20);
     expect(rate(tellings, "a", ["frames_parsed"])).toBeNull();
     expect(rate(tellings, "b", ["stored"])).toBeNull();
+  });
+
+  it("tell what a node has parsed by what became of it", () => {
+    const tellings = [0, 10].map((atS) =>
+      telling(atS, [
+        worker("node", atS, { messages_taken: 2 * atS, stored: 3 * atS, duplicates: atS, pings: 2 * atS, dead_letters: 0 }),
+        worker("parser", atS, { frames_parsed: 7 * atS }),
+        worker("exporter", atS, { stored: 7 * atS }),
+        worker("door", atS, { messages_taken: 7 * atS }),
+      ]),
+    );
+    const parsed = (index: number): number | null => {
+      const one = tellings[1]!.workers[index]!;
+      return rate(tellings, one.name, parsedBy(one));
+    };
+    expect([0, 1, 2, 3].map(parsed)).toEqual([6, 7, null, null]);
   });
 
   it("begin again when a process was started again", () => {
