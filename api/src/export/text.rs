@@ -45,3 +45,42 @@ fn csv_line(cells: &[Cell], zone: &Zone) -> String {
     let fields: Vec<String> = cells.iter().map(field).collect();
     fields.join(",") + "\r\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::output::{push_csv_row, row_cells};
+
+    proptest! {
+        /// Rows of positions are written by a shorter way.
+        #[test]
+        fn a_position_is_written_as_its_cells_are(
+            (device, recorded_at, received_at_ms) in (any::<u32>(), any::<u32>(), any::<u64>()),
+            (latitude_udeg, longitude_udeg) in (any::<i32>(), any::<i32>()),
+            (direction_cdeg, composition, speed_kmh) in (any::<u16>(), any::<u16>(), any::<u8>()),
+            (odometer_m, hour_meter_min) in (any::<u32>(), any::<u32>()),
+            offset in prop::sample::select(vec!["UTC", "Europe/Berlin", "-03:30"]),
+        ) {
+            let position = Position {
+                device: DeviceId::new(device),
+                recorded_at,
+                direction_cdeg,
+                odometer_m,
+                hour_meter_min,
+                composition: Composition(composition),
+                extension: None,
+                speed_kmh,
+                latitude_udeg,
+                longitude_udeg,
+            };
+            let record = PositionRecord { position, frame_hash: 0, received_at_ms, raw: None };
+            let zone = Zone::parse(offset).unwrap();
+            let mut out = Vec::new();
+            push_csv_row(&mut out, &record, &zone);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), csv_line(&row_cells(&record), &zone));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What the API says: pure functions from stored values to JSON.
 
+mod digits;
 mod example;
 mod location;
 pub(crate) mod number;
@@ -7,10 +8,11 @@ mod row;
 mod sums;
 mod text;
 
+pub(crate) use digits::push_time;
 pub(crate) use example::{example_location, example_row, example_sums};
 pub(crate) use location::{Location, Need, Past, decide, needs};
 pub(crate) use number::{time_ms, time_s};
-pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, row_cells};
+pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums, whole as whole_metres};
 pub(crate) use text::{csv_field, gpx_point, kml_point, xml};
 

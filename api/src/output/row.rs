@@ -1,9 +1,10 @@
 //! One row of a report.
 
-use nemeses_protocol::PositionRecord;
+use nemeses_protocol::{DeviceId, PositionRecord};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::digits::{push_decimal, push_whole};
 use super::number::{degrees, direction};
 use crate::export::{Cell, Column, Kind, column};
 use crate::openapi::{Device, Time};
@@ -88,6 +89,45 @@ pub(crate) fn row_cells(record: &PositionRecord) -> [Cell; 12] {
         Cell::Truth(bits.gps_fix()),
         Cell::Truth(bits.historical()),
     ]
+}
+
+/// Appends a row of CSV, as [`row_cells`] would be written. Nothing in it needs quotes.
+pub(crate) fn push_csv_row(out: &mut Vec<u8>, record: &PositionRecord, zone: &Zone) {
+    let position = &record.position;
+    let bits = position.composition;
+    push_device(out, position.device);
+    out.push(b',');
+    zone.push_time_ms(out, i64::from(position.recorded_at) * 1000);
+    out.push(b',');
+    zone.push_time_ms(out, ms(record));
+    out.push(b',');
+    push_decimal::<6>(out, position.latitude_udeg);
+    out.push(b',');
+    push_decimal::<6>(out, position.longitude_udeg);
+    out.push(b',');
+    push_whole(out, position.speed_kmh.into());
+    out.push(b',');
+    push_decimal::<2>(out, position.direction_cdeg.into());
+    for number in [position.odometer_m, position.hour_meter_min] {
+        out.push(b',');
+        push_whole(out, number);
+    }
+    for truth in [bits.ignition(), bits.gps_fix(), bits.historical()] {
+        out.extend_from_slice(if truth { b",true" } else { b",false" });
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a device's id.
+fn push_device(out: &mut Vec<u8>, device: DeviceId) {
+    let number = device.number();
+    if number > DeviceId::MAX_SFT9001 {
+        out.extend_from_slice(device.to_string().as_bytes());
+        return;
+    }
+    for shift in [20, 16, 12, 8, 4, 0] {
+        out.push(b"0123456789ABCDEF"[(number >> shift & 0xF) as usize]);
+    }
 }
 
 fn ms(record: &PositionRecord) -> i64 {

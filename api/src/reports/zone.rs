@@ -6,6 +6,8 @@ use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan as _};
 
+use crate::output::push_time;
+
 /// Longest name looked up; the longest there is has 32 characters.
 const LONGEST_NAME: usize = 40;
 
@@ -63,6 +65,21 @@ impl Zone {
             (false, true) => time.display_with_offset(offset).to_string(),
             (false, false) => format!("{:.3}", time.display_with_offset(offset)),
         }
+    }
+
+    /// Appends what [`Zone::time_ms`] says.
+    pub(crate) fn push_time_ms(&self, out: &mut Vec<u8>, ms: i64) {
+        if self.zone == TimeZone::UTC {
+            if push_time(out, ms, None) {
+                return;
+            }
+        } else if let Ok(time) = Timestamp::from_millisecond(ms) {
+            let seconds = self.zone.to_offset(time).seconds();
+            if seconds % 60 == 0 && push_time(out, ms, Some(seconds / 60)) {
+                return;
+            }
+        }
+        out.extend_from_slice(self.time_ms(ms).as_bytes());
     }
 
     /// What a clock on the wall shows, as if it were UTC: Unix milliseconds.
@@ -196,6 +213,24 @@ mod tests {
         #[test]
         fn no_text_panics(text in ".{0,40}") {
             let _ = Zone::parse(&text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_appended_as_they_are_told(ms in -1_000_000_000_000_i64.., which in 0..4_usize) {
+            let zone = zone(["UTC", "Europe/Berlin", "-03:30", "Africa/Monrovia"][which]);
+            let mut out = Vec::new();
+            zone.push_time_ms(&mut out, ms);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), zone.time_ms(ms));
+        }
+
+        #[test]
+        fn times_of_our_days_are_appended_as_they_are_told(ms in 0..4_294_967_296_000_i64, which in 0..4_usize) {
+            let zone = zone(["UTC", "Europe/Berlin", "-03:30", "Africa/Monrovia"][which]);
+            let mut out = Vec::new();
+            zone.push_time_ms(&mut out, ms);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), zone.time_ms(ms));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
@@ -18,6 +18,9 @@ use nemeses_store::live::{Alive, LiveEntry, LiveStore};
 
 /// What a store says of its inside, which no client may see.
 pub(crate) const INNER_TEXT: &str = "ERROR 1146 table `nemeses`.`positions`";
+
+/// Rows that are read at once.
+const PAGE_ROWS: usize = 1000;
 
 fn unavailable() -> StoreError {
     StoreError::Unavailable { store: "fake", detail: INNER_TEXT.to_owned() }
@@ -158,14 +161,20 @@ impl History for FakeHistory {
         Err(unavailable())
     }
     fn positions(&self, query: RangeQuery) -> PositionStream<'_> {
-        let rows = async move {
-            let checked = self.switch.check().await;
-            stream::iter(match checked {
-                Ok(()) => self.select(&query).into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            })
-        };
-        Box::pin(stream::once(rows).flatten())
+        // A page at a time, as the stores do.
+        let pages = stream::try_unfold(None, move |rows: Option<Vec<PositionRecord>>| {
+            let query = query.clone();
+            async move {
+                if rows.as_ref().is_some_and(Vec::is_empty) {
+                    return Ok(None);
+                }
+                self.switch.check().await?;
+                let mut rows = rows.unwrap_or_else(|| self.select(&query));
+                let rest = rows.split_off(rows.len().min(PAGE_ROWS));
+                Ok(Some((stream::iter(rows.into_iter().map(Ok)), Some(rest))))
+            }
+        });
+        Box::pin(pages.try_flatten())
     }
     async fn last_position(
         &self,

@@ -9,10 +9,11 @@ use super::Engine;
 use super::fault::{Fault, Kind};
 use super::ladder::{NARROW, WIDE, rungs};
 use super::plan::DAY_SECONDS;
-use super::reads::{padded_buckets, seconds_of};
+
 use super::seam::{Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
 use super::value::{Fields, Value};
+use super::window::{padded, seconds_of};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::daily::{Daily, DayMark, DaySums, DoneDay, LastFix};
@@ -122,7 +123,7 @@ impl<P: Product> Daily for Engine<P> {
         (last_at, last_hash): (u32, u64),
     ) -> Result<u64, StoreError> {
         let (first, last) = seconds_of(day);
-        let buckets = padded_buckets(first, last.min(last_at.max(first)));
+        let buckets = padded(first, last.min(last_at.max(first)));
         let mut values: Vec<Value<'_>> = buckets.iter().map(|bucket| (*bucket).into()).collect();
         values.extend([Value::from(device), first.into(), last_at.into()]);
         values.extend([last_at.into(), Value::Hash(last_hash)]);

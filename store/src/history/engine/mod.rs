@@ -29,6 +29,7 @@ mod sessions;
 mod sql;
 mod tokens;
 mod value;
+mod window;
 mod work;
 
 use std::pin::Pin;

@@ -1,6 +1,7 @@
 //! Reads of one device's positions: its days from `device_days`, then the
 //! buckets of a day, a page at a time. No connection is held between pages, so a
-//! slow reader costs memory for one page and nothing else.
+//! slow reader costs memory for one page and nothing else. How many buckets one
+//! statement looks into follows from how many rows the last ones held.
 
 use std::collections::VecDeque;
 
@@ -15,16 +16,13 @@ use super::rows::{bucket_of, position_of};
 use super::seam::{Product, fixed, sql};
 use super::sql::{SELECT_POSITIONS, placeholders};
 use super::value::{Fields as _, Value};
-use crate::history::{BUCKET_SECONDS, PositionStream, RangeQuery};
+use super::window::{DAY_BUCKETS, Density, padded, seconds_of, window};
+use crate::history::{PositionStream, RangeQuery};
 
 /// Rows of one page: about 100 KiB.
 const PAGE_ROWS: u64 = 1000;
 /// Days looked up at once.
 const PAGE_DAYS: u64 = 64;
-/// Buckets of a day.
-const DAY_BUCKETS: usize = (DAY_SECONDS / BUCKET_SECONDS) as usize;
-/// Buckets of one statement: an hour, or a whole day.
-const BUCKET_RUNGS: [usize; 2] = [12, DAY_BUCKETS];
 
 /// Where a read stands.
 struct Cursor {
@@ -36,6 +34,7 @@ struct Cursor {
     /// The next day to look up from.
     next_day: Option<u32>,
     left: u64,
+    density: Density,
 }
 
 pub(in crate::history) fn positions<P: Product>(
@@ -63,7 +62,8 @@ impl Cursor {
         let first_day = if query.descending { query.to } else { query.from } / DAY_SECONDS;
         let left = query.limit.unwrap_or(u64::MAX);
         let last_days = query.from > query.to;
-        Self { query, days: VecDeque::new(), last_days, next_day: Some(first_day), left }
+        let (days, density) = (VecDeque::new(), Density::default());
+        Self { query, days, last_days, next_day: Some(first_day), left, density }
     }
 
     /// The next rows, never none of them; `None` at the end.
@@ -74,13 +74,23 @@ impl Cursor {
         while self.left > 0 {
             let Some(day) = self.day(engine).await? else { break };
             let wanted = self.left.min(PAGE_ROWS);
-            let rows = self.read(engine, day, wanted).await?;
-            if u64::try_from(rows.len()).unwrap_or(u64::MAX) < wanted {
+            let Some((from, to)) = self.window(day, wanted) else {
                 self.days.pop_front();
+                continue;
+            };
+            let rows = self.read(engine, (from, to), wanted).await?;
+            let found = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            if found < wanted {
+                self.density.learn(found, from, to);
+                self.pass(from, to);
             }
             let Some(last) = rows.last() else { continue };
-            self.query.after = Some((last.position.recorded_at, last.frame_hash));
-            self.left -= u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            if found == wanted {
+                let at = last.position.recorded_at;
+                self.density.learn(found, rows[0].position.recorded_at, at);
+                self.query.after = Some((at, last.frame_hash));
+            }
+            self.left -= found;
             return Ok(Some(rows));
         }
         Ok(None)
@@ -102,26 +112,47 @@ impl Cursor {
         Ok(self.days.front().copied())
     }
 
-    async fn read<P: Product>(
-        &self,
-        engine: &Engine<P>,
-        day: u32,
-        rows: u64,
-    ) -> Result<Vec<PositionRecord>, Fault> {
+    /// The seconds of this day to read next; `None` when it has been read.
+    fn window(&self, day: u32, wanted: u64) -> Option<(u32, u32)> {
         let query = &self.query;
-        let (mut from, mut to) = seconds_of(day);
-        from = from.max(query.from);
-        to = to.min(query.to);
+        let (first, last) = seconds_of(day);
+        let (mut from, mut to) = (first.max(query.from), last.min(query.to));
         match query.after {
             Some((after, _)) if query.descending => to = to.min(after),
             Some((after, _)) => from = from.max(after),
             None => {}
         }
-        let buckets = padded_buckets(from, to);
+        window(from, to, self.density.buckets_of(wanted), query.descending)
+    }
+
+    /// Notes that these seconds were read to their end.
+    fn pass(&mut self, from: u32, to: u32) {
+        let query = &mut self.query;
+        query.after = None;
+        let end = if query.descending {
+            from.checked_sub(1).map(|to| query.to = to)
+        } else {
+            to.checked_add(1).map(|from| query.from = from)
+        };
+        // Beyond the first or last second of time there are no days.
+        if end.is_none() {
+            self.days.clear();
+            self.last_days = true;
+        }
+    }
+
+    async fn read<P: Product>(
+        &self,
+        engine: &Engine<P>,
+        (from, to): (u32, u32),
+        rows: u64,
+    ) -> Result<Vec<PositionRecord>, Fault> {
+        let query = &self.query;
+        let buckets = padded(from, to);
         let mut values: Vec<Value<'_>> = buckets.iter().map(|bucket| (*bucket).into()).collect();
         values.extend([Value::from(query.device), from.into(), to.into()]);
         if let Some((after, hash)) = query.after {
-            values.extend([after.into(), after.into(), Value::Hash(hash)]);
+            values.extend([after.into(), Value::Hash(hash)]);
         }
         values.push(rows.into());
         let text = page_sql(buckets.len(), query.after.is_some(), query.descending);
@@ -130,28 +161,14 @@ impl Cursor {
     }
 }
 
-/// First and last second of a day.
-pub(super) fn seconds_of(day: u32) -> (u32, u32) {
-    let first = day.saturating_mul(DAY_SECONDS);
-    (first, first.saturating_add(DAY_SECONDS - 1))
-}
-
-/// The buckets of a stretch within one day, the last repeated up to the next
-/// rung, so that statements come in few lengths. Empty only if the stretch is.
-pub(super) fn padded_buckets(from: u32, to: u32) -> Vec<u32> {
-    let mut buckets: Vec<u32> = (bucket_of(from)..=bucket_of(to)).collect();
-    let rung = BUCKET_RUNGS.into_iter().find(|rung| *rung >= buckets.len()).unwrap_or(DAY_BUCKETS);
-    let last = bucket_of(to);
-    buckets.resize(rung.max(buckets.len()), last);
-    buckets
-}
-
 /// The bucket follows from the second, so the order of the key is the order of
-/// time, and the rows come out of the table sorted.
+/// time, and the rows come out of the table sorted. A page behind a row begins with
+/// that row's second; `+ 0` keeps MariaDB from making twice as many ranges of it
+/// (5 us each of planning, more than the rows themselves take).
 fn page_sql(buckets: usize, with_cursor: bool, descending: bool) -> String {
     let (beyond, order) = if descending { ("<", "DESC") } else { (">", "ASC") };
     let cursor = if with_cursor {
-        format!(" AND (recorded_at {beyond} ? OR (recorded_at = ? AND frame_hash {beyond} ?))")
+        format!(" AND (recorded_at + 0 {beyond} ? OR frame_hash {beyond} ?)")
     } else {
         String::new()
     };
@@ -244,26 +261,4 @@ pub(in crate::history) async fn devices_after<P: Product>(
     };
     let rows = engine.product.rows(fixed(DEVICES), &[from.into(), limit.into()]).await?;
     rows.iter().map(|row| row.need(0).map(DeviceId::new)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_come_in_two_lengths() {
-        assert_eq!(padded_buckets(0, 299).len(), 12);
-        assert_eq!(padded_buckets(0, 12 * 300 - 1), (0..12).collect::<Vec<_>>());
-        assert_eq!(padded_buckets(0, 12 * 300).len(), DAY_BUCKETS);
-        assert_eq!(padded_buckets(0, DAY_SECONDS - 1).len(), DAY_BUCKETS);
-        assert_eq!(padded_buckets(86_399, 86_399), vec![287; 12]);
-    }
-
-    #[test]
-    fn the_last_day_of_time_ends_with_it() {
-        let (first, last) = seconds_of(u32::MAX / DAY_SECONDS);
-        assert!(first < last);
-        assert_eq!(last, u32::MAX);
-        assert!(padded_buckets(first, last).len() <= DAY_BUCKETS);
-    }
 }

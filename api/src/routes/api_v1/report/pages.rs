@@ -1,19 +1,30 @@
 //! Reads a report in chunks, each a query of its own behind the last row of the
-//! one before, so that a slow client holds no connection of the database.
+//! one before, so that a slow client holds no connection of the database. The next
+//! chunks are read while one is written out; whoever drops the report ends that.
 
 use std::collections::VecDeque;
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::PositionRecord;
 use nemeses_store::history::RangeQuery;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use crate::input::ReportCursor;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
-/// Rows read at once: some 100 KiB of records and 300 KiB of text. Larger chunks
-/// were not faster; smaller ones cost a query each.
-const CHUNK_ROWS: u64 = 1000;
+/// Rows of a chunk at most: some 100 KiB of records and 300 KiB of text, so much as
+/// the store reads at once. Larger chunks were not faster; smaller ones cost a query
+/// each.
+const CHUNK_ROWS: usize = 1000;
+/// Fewer rows than this wait for those of the next query (of many devices with few
+/// rows each).
+const WORTH_ROWS: usize = CHUNK_ROWS / 2;
+/// Chunks that wait to be written. With the one being read and the one being written
+/// a report holds four: 400 KiB of records.
+const AHEAD: usize = 2;
 
 /// One chunk.
 pub(super) struct Page {
@@ -26,9 +37,8 @@ pub(super) struct Page {
 
 /// What is left of an answer: one device after the other.
 pub(super) struct Pages {
-    state: ApiState,
-    ranges: VecDeque<RangeQuery>,
-    left: u64,
+    ready: mpsc::Receiver<Result<Page, Problem>>,
+    _reader: AbortOnDropHandle<()>,
 }
 
 impl Pages {
@@ -37,39 +47,76 @@ impl Pages {
     }
 
     pub(super) fn over(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64) -> Self {
-        Self { state, ranges, left: limit }
+        let (pages, ready) = mpsc::channel(AHEAD);
+        let reader = async move {
+            let read = Reader { state, pages: pages.clone(), rows: Vec::new(), left: limit };
+            if let Err(problem) = read.read(ranges).await {
+                // The request may be gone; then nobody waits for it.
+                let _ = pages.send(Err(problem)).await;
+            }
+        };
+        let reader = tokio::spawn(reader.in_current_span());
+        Self { ready, _reader: AbortOnDropHandle::new(reader) }
     }
 
-    /// The next chunk. One row more than it holds is read, to know whether
-    /// anything follows.
+    /// The next chunk.
     pub(super) async fn next(&mut self) -> Result<Page, Problem> {
-        let mut rows: Vec<PositionRecord> = Vec::new();
-        while let Some(range) = self.ranges.front_mut() {
-            let wanted = self.left.min(CHUNK_ROWS).saturating_sub(rows.len() as u64);
-            let query = RangeQuery { limit: Some(wanted + 1), ..range.clone() };
-            let read = self.state.stores.history.positions(query).try_collect();
-            let mut read: Vec<PositionRecord> = self.state.history.ask(read).await?;
-            let more = read.len() as u64 > wanted;
-            read.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
-            if let Some(row) = read.last() {
-                range.after = Some((row.position.recorded_at, row.frame_hash));
+        let gone = || Problem::new(Kind::Internal, "The report could not be read to its end.");
+        self.ready.recv().await.unwrap_or_else(|| Err(gone()))
+    }
+}
+
+/// Reads ahead.
+struct Reader {
+    state: ApiState,
+    pages: mpsc::Sender<Result<Page, Problem>>,
+    /// Read and not yet handed on.
+    rows: Vec<PositionRecord>,
+    /// Rows that the answer still takes, besides these.
+    left: u64,
+}
+
+impl Reader {
+    /// Reads until nothing is left, the answer is full or the request is gone.
+    async fn read(mut self, ranges: VecDeque<RangeQuery>) -> Result<(), Problem> {
+        let state = self.state.clone();
+        for range in ranges {
+            let descending = range.descending;
+            // One row more than the answer takes, to know whether anything follows.
+            let query = RangeQuery { limit: Some(self.left.saturating_add(1)), ..range };
+            let mut found = state.stores.history.positions(query).try_ready_chunks(CHUNK_ROWS);
+            // Of a chunk with an error in it nothing is told but the error.
+            let mut next = async || found.try_next().await.map_err(|error| error.1);
+            while let Some(rows) = state.history.ask(next()).await? {
+                if self.take(rows) {
+                    let next_cursor = self.rows.last().map(|row| cursor(row, descending));
+                    self.hand_on(true, next_cursor).await;
+                    return Ok(());
+                }
+                let worth = self.left > 0 && self.rows.len() >= WORTH_ROWS;
+                if worth && !self.hand_on(false, None).await {
+                    return Ok(());
+                }
             }
-            rows.append(&mut read);
-            if !more {
-                self.ranges.pop_front();
-                continue;
-            }
-            self.left -= rows.len() as u64;
-            let last = self.left == 0;
-            let next_cursor =
-                rows.last().filter(|_| last).map(|row| cursor(row, self.descending()));
-            return Ok(Page { rows, last, next_cursor });
         }
-        Ok(Page { rows, last: true, next_cursor: None })
+        self.hand_on(true, None).await;
+        Ok(())
     }
 
-    fn descending(&self) -> bool {
-        self.ranges.front().is_some_and(|range| range.descending)
+    /// Keeps what the answer takes of these; tells whether rows were left over.
+    fn take(&mut self, mut rows: Vec<PositionRecord>) -> bool {
+        let found = rows.len();
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
+        rows.truncate(wanted);
+        self.left -= rows.len() as u64;
+        self.rows.append(&mut rows);
+        found > wanted
+    }
+
+    /// Tells whether somebody still wants it.
+    async fn hand_on(&mut self, last: bool, next_cursor: Option<String>) -> bool {
+        let rows = std::mem::take(&mut self.rows);
+        self.pages.send(Ok(Page { rows, last, next_cursor })).await.is_ok()
     }
 }
 

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::pages::Page;
 use super::query::ReportQuery;
 use crate::export::{Form, GPX, KML, Sheet, sheet};
-use crate::output::{Feature, ROW_COLUMNS, Row, gpx_point, kml_point, row_cells, xml};
+use crate::output::{
+    Feature, ROW_COLUMNS, Row, gpx_point, kml_point, push_csv_row, row_cells, xml,
+};
 use crate::problem::{Problem, fault};
 use crate::reports::Zone;
 
@@ -59,6 +61,8 @@ impl Writer {
         let mut out = Vec::with_capacity((page.rows.len() + 1) * ROW_BYTES);
         if !std::mem::replace(&mut self.begun, true) {
             out.extend(self.head().bytes());
+            // The head of a table.
+            out.extend(self.sheet.as_mut().map(|sheet| sheet.take()).unwrap_or_default());
         }
         for record in &page.rows {
             self.row(&mut out, record)?;
@@ -77,6 +81,10 @@ impl Writer {
     }
 
     fn row(&mut self, out: &mut Vec<u8>, record: &PositionRecord) -> Result<(), Problem> {
+        if self.form == Form::Csv {
+            push_csv_row(out, record, &self.zone);
+            return Ok(());
+        }
         if let Some(sheet) = &mut self.sheet {
             return sheet.row(&row_cells(record)).map_err(|error| fault(&error));
         }
