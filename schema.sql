@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     UNIQUE KEY dead_letters_item (worker, run, sequence, item),
     KEY dead_letters_device (device, recorded_at),
     KEY dead_letters_time (received_at_ms),
+    KEY dead_letters_reason (reason, device),
     KEY dead_letters_bytes (bytes_group, id, bytes_hash)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

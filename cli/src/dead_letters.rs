@@ -15,7 +15,7 @@ use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json
 
 mod retry;
 
-pub(crate) use retry::Retrier;
+pub(crate) use retry::{Judgement, Retrier, judge, random_run};
 
 /// Bytes that were no good frames.
 #[derive(Debug, Subcommand)]
@@ -99,7 +99,9 @@ pub(crate) struct ShowArgs {
 /// `nemeses dead-letters retry`.
 #[derive(Debug, Args)]
 pub(crate) struct RetryArgs {
-    /// Letters by number; without numbers, all that the filters leave
+    /// Letters by number; without numbers, all that the filters leave. Frames of unknown
+    /// devices (quarantined, `unknown_device`) only by number or --reason: they make the
+    /// device known
     ids: Vec<u64>,
     #[command(flatten)]
     filter: FilterArgs,
@@ -262,10 +264,17 @@ async fn retry_all(
         let page = letters.list(&filter).await?;
         let Some(last) = page.last() else { return Ok(()) };
         filter.before_id = Some(last.id);
-        for letter in page {
+        let asked_for = filter.reason.is_some();
+        for letter in page.into_iter().filter(|letter| asked_for || !awaits_its_device(letter)) {
             retrier.retry(letter.id).await?;
         }
     }
+}
+
+/// Whether nothing is wrong with a letter but that its device is unknown. What is tried
+/// again because the decoder has learnt more is others; these want their reason said.
+fn awaits_its_device(letter: &StoredLetter) -> bool {
+    [Reason::Quarantined, Reason::UnknownDevice].map(Reason::code).contains(&&*letter.reason)
 }
 
 async fn purge(args: &PurgeArgs) -> anyhow::Result<()> {

@@ -21,6 +21,7 @@ mod simulate;
 mod stations;
 mod status;
 mod tools;
+mod unknown;
 mod user;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use nemeses_broker::{Authenticator, Door};
 use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::known::KnownDevices;
 use nemeses_store::relay::open_relay;
 
 use crate::config;
@@ -19,6 +20,7 @@ use crate::glue::{
     live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api,
     serve_metrics, watch_books,
 };
+use crate::unknown::{Watch, show_policy};
 
 /// This process in the books.
 const WORKER: &str = "node";
@@ -43,8 +45,18 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let exporter =
         Exporter::new(committing, &mut registry).with_live(writer.clone(), clock.clone());
     let mirror = Arc::new(Mirror::new(settings.topics.db.clone()));
+    // Who is known is there before the first frame.
+    let (known, unknown_devices) = (KnownDevices::default(), settings.frames.unknown_devices);
+    show_policy(unknown_devices, &mut registry);
+    let shared = settings.redis.is_some().then(|| Arc::clone(&live));
+    let watch = Watch::new(&database, shared, clock.clone()).releasing(
+        &database,
+        Some(writer.clone()),
+        &mut registry,
+    )?;
+    let watch = watch.guarding(unknown_devices, &known).await;
     let intake = NodeIntake {
-        step: Step::new(policy(settings.frames, settings.topics.clone())),
+        step: Step::new(policy(settings.frames, settings.topics.clone(), &known)),
         live: writer.clone(),
         exporter: exporter.clone(),
         mirror: Arc::clone(&mirror),
@@ -77,6 +89,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_small(&tasks, &database, settings.keep, clock.clone());
     keep_sums(&tasks, &database, clock.clone());
+    watch.run(&tasks);
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));

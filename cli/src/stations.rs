@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
 use tokio::net::TcpListener;
 
@@ -18,6 +19,7 @@ use crate::glue::{
     door_config, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
     policy, run_lanes, serve_api, serve_metrics, watch_books,
 };
+use crate::unknown::{Watch, follow, show_policy};
 
 /// `nemeses parser`: its share of the frames, from the broker to `/DB`.
 ///
@@ -30,8 +32,14 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
+    let (known, unknown_devices) = (KnownDevices::default(), settings.frames.unknown_devices);
+    show_policy(unknown_devices, &mut registry);
+    let following = follow(&tasks, unknown_devices, Arc::clone(&live), &known, clock.clone());
+    if asked.unless_asked(following).await.is_none() {
+        return Ok(());
+    }
     let config = nemeses_parser::WorkerConfig {
-        policy: policy(settings.frames, settings.topics),
+        policy: policy(settings.frames, settings.topics, &known),
         flush_after: settings.flush_after,
         ..nemeses_parser::WorkerConfig::new(
             broker_url(&settings.mqtt_url),
@@ -74,17 +82,20 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     };
     watch_books(&tasks, &database, clock.clone(), &mut registry);
     let mut exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
-    let mut told = None;
+    let (mut told, mut shown) = (None, None);
     if let Some(redis) = &settings.redis {
         let live = live(Some(redis), settings.live_ttl, clock.clone())?;
         told = Some(Arc::clone(&live));
         let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
+        shown = Some(writer.clone());
         exporter = exporter.with_live(writer, clock.clone());
         keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock.clone());
     }
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
     keep_small(&tasks, &database, settings.keep, clock.clone());
     keep_sums(&tasks, &database, clock.clone());
+    let watch = Watch::new(&database, told.clone(), clock.clone());
+    watch.releasing(&database, shown, &mut registry)?.run(&tasks);
     let connecting = async {
         if settings.worker.leave {
             nemeses_dbexport::Worker::leave(&config, exporter, clock.clone(), &mut registry).await
@@ -186,6 +197,7 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     let http =
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
             .await?;
+    Watch::new(&database, Some(Arc::clone(&live)), clock.clone()).run(&tasks);
     let here = Here { name: name_at("api", Some(http)), role: "api", clock };
     here.make_known(&tasks, metrics, registry, Some(live))?;
     tracing::info!(%http, "the API is up");

@@ -64,6 +64,19 @@ impl User {
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
+    /// Puts a body at a path.
+    ///
+    /// # Errors
+    /// No answer, or none of success.
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.put(url).bearer_auth(&self.token).json(body);
+        let response = request.send().await?;
+        let (status, said) = (response.status(), response.text().await?);
+        anyhow::ensure!(status.is_success(), "{path} answers {status}: {said}");
+        Ok(serde_json::from_str(&said).unwrap_or(Value::Null))
+    }
+
     /// The device's location.
     ///
     /// # Errors

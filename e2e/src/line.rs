@@ -54,7 +54,7 @@ pub struct Line {
 
 impl Line {
     /// Starts a line of this shape; `args` go to whatever takes live entries
-    /// (`--live-ttl 3s`).
+    /// (`--live-ttl 3s`), `--unknown-devices` to whatever takes frames.
     ///
     /// # Errors
     /// A part does not start.
@@ -125,13 +125,15 @@ impl Line {
         let broker = ["--mqtt-url", mqtt_url];
         let redis = ["--redis-url", redis_url];
         let database = ["--database-url", database_url];
+        let (for_parsers, args) = split_args(args);
+        let args = &args[..];
         // The way out before the way in, so that no batch finds nobody subscribed.
         for number in 0..workers {
             let args = [&broker, &redis, &database, args].concat();
             line.exporters.push(Nemeses::worker("dbexport", number, &args).await?);
         }
         for number in 0..workers {
-            let args = [&broker, &redis, args].concat();
+            let args = [&broker[..], &redis, args, &for_parsers].concat();
             line.parsers.push(Nemeses::worker("parser", number, &args).await?);
         }
         line.api = Some(Api::start(&[&redis, &database, args].concat()).await?);
@@ -269,6 +271,18 @@ impl Line {
         })
         .await?;
         wait_for(SOON, "the books balance", async || self.audit().await).await
+    }
+}
+
+/// What only parsers understand, and the rest.
+fn split_args<'a>(args: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
+    match args.iter().position(|arg| *arg == "--unknown-devices") {
+        None => (Vec::new(), args.to_vec()),
+        Some(at) => {
+            let mut rest = args.to_vec();
+            let end = (at + 2).min(rest.len());
+            (rest.drain(at..end).collect(), rest)
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 //! worker from its subscription.
 
 mod step;
+mod unknown;
 mod worker;
 
 pub use step::{Message, Output, Policy, Reply, Step};
+pub use unknown::{Gate, UnknownDevices};
 pub use worker::{Worker, WorkerConfig};

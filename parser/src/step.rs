@@ -6,6 +6,8 @@ use nemeses_protocol::{
 };
 use nemeses_store::live::LiveEntry;
 
+use crate::unknown::Gate;
+
 /// What is accepted and what is kept.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -18,6 +20,8 @@ pub struct Policy {
     pub keep_raw: bool,
     /// A payload larger than this many bytes is a dead letter (reason `oversized`).
     pub max_payload_bytes: usize,
+    /// Where unknown devices are not simply accepted: what is done with their frames.
+    pub gate: Option<Gate>,
 }
 
 impl Default for Policy {
@@ -27,6 +31,7 @@ impl Default for Policy {
             future_limit_s: 24 * 60 * 60,
             keep_raw: false,
             max_payload_bytes: 256 * 1024,
+            gate: None,
         }
     }
 }
@@ -136,10 +141,21 @@ impl Step {
         if let Some(reason) = refusal {
             return bury(message, offset, bytes, Some(device), reason, out);
         }
+        let barred = self.policy.gate.as_ref();
+        let barred = barred.and_then(|gate| gate.refusal(device, message.received_at_ms));
+        // Whoever is in quarantine is answered as ever, so that it goes on sending.
+        let answered = matches!(frame, Frame::Ping { .. }) && barred != Some(Reason::UnknownDevice);
+        if let Some(reason) = barred
+            && !answered
+        {
+            return bury(message, offset, bytes, Some(device), reason, out);
+        }
         match frame {
             Frame::Ping { payload, .. } => {
                 out.pings = out.pings.saturating_add(1);
-                out.live.push(LiveEntry::seen(device, message.received_at_ms));
+                if barred.is_none() {
+                    out.live.push(LiveEntry::seen(device, message.received_at_ms));
+                }
                 out.replies.push(Reply { device, payload: reply(payload, form) });
             }
             Frame::Location(position) => {

@@ -13,8 +13,9 @@ use alloc::vec::Vec;
 
 use crate::{BatchKey, Record, Tally};
 
-/// The version this code writes.
-pub const DB_MESSAGE_VERSION: u32 = 1;
+/// The latest version that this code reads. It writes the lowest one that says what
+/// is in the message, so that an exporter of before takes what it can store.
+pub const DB_MESSAGE_VERSION: u32 = 2;
 /// A batch holds at most this many records, and as many tallies.
 pub const MAX_BATCH_ROWS: usize = 1000;
 /// An encoded batch is at most this large, so that it fits the packet limits of

@@ -101,6 +101,10 @@ pub enum Reason {
     Refused,
     /// An exporter could not read a `/DB` message.
     BadBatch,
+    /// A good frame of a device that nobody has made known, kept until somebody does.
+    Quarantined,
+    /// A good frame of a device that nobody has made known, refused for that.
+    UnknownDevice,
 }
 
 impl Reason {
@@ -113,6 +117,8 @@ impl Reason {
             Self::Future => "future",
             Self::Refused => "refused",
             Self::BadBatch => "bad_batch",
+            Self::Quarantined => "quarantined",
+            Self::UnknownDevice => "unknown_device",
         }
     }
 
@@ -124,6 +130,8 @@ impl Reason {
             Self::Future,
             Self::Refused,
             Self::BadBatch,
+            Self::Quarantined,
+            Self::UnknownDevice,
         ];
         policy.into_iter().chain(DecodeError::ALL.into_iter().map(Self::Decode))
     }

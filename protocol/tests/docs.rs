@@ -35,6 +35,8 @@ fn the_page_lists_the_reasons_and_no_other() {
         Reason::Future,
         Reason::Refused,
         Reason::BadBatch,
+        Reason::Quarantined,
+        Reason::UnknownDevice,
     ]) {
         assert!(listed.contains(&reason.code()), "{} is listed", reason.code());
     }

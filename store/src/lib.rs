@@ -5,6 +5,7 @@
 mod error;
 mod hash;
 pub mod history;
+pub mod known;
 pub mod live;
 pub mod relay;
 

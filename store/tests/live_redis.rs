@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Worker};
 use nemeses_store::StoreError;
+use nemeses_store::known::{KNOWN_FOR_MS, KnownDevices, KnownList, Standing, follow_known};
 use nemeses_store::live::{
-    FORGOTTEN_AFTER_MS, Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, RedisLive,
+    FORGOTTEN_AFTER_MS, Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, Mirrored, RedisLive,
     RedisOptions,
 };
 use nemeses_store::relay::{RelaySender, Relayed, open_relay};
@@ -414,4 +415,67 @@ async fn a_redis_is_inspected() {
     let found = looker.inspect().await.unwrap();
     assert!(found.refused.unwrap().contains("eval"), "what a station needs is missing");
     assert_eq!(found.weaknesses, [""; 0], "its settings may not be seen");
+}
+
+#[tokio::test]
+async fn the_list_of_known_devices_is_kept_for_who_wants_it() {
+    let redis = Redis::start();
+    let clock = Clock::system();
+    let (keeper, reader) = (open(&redis, &clock), open(&redis, &clock));
+    assert!(!keeper.known_wanted().await.unwrap());
+    assert_eq!(reader.known_devices(None).await.unwrap(), Mirrored::Missing);
+    assert!(keeper.known_wanted().await.unwrap());
+
+    let list = |numbers: &[u32]| numbers.iter().copied().map(device).collect::<KnownList>();
+    let read = async |have| reader.known_devices(have).await.unwrap();
+    keeper.keep_known(&list(&[1, 2])).await.unwrap();
+    let Mirrored::List { version, list: found } = read(None).await else { panic!("no list") };
+    assert_eq!(found, list(&[2, 1]));
+    assert_eq!(read(Some(version)).await, Mirrored::Same);
+    keeper.keep_known(&list(&[1, 2])).await.unwrap();
+    assert_eq!(read(Some(version)).await, Mirrored::Same);
+    keeper.keep_known(&list(&[])).await.unwrap();
+    let Mirrored::List { version, list: found } = read(Some(version)).await else {
+        panic!("no other list")
+    };
+    assert!(found.is_empty());
+
+    // What somebody else wrote there is no list, and is replaced.
+    redis.command(&["SET", "nemeses:{known}:list", "rubbish"]);
+    redis.command(&["SET", "nemeses:{known}:version", "7"]);
+    assert_eq!(read(Some(version)).await, Mirrored::Missing);
+    keeper.keep_known(&list(&[])).await.unwrap();
+    assert!(matches!(read(None).await, Mirrored::List { .. }));
+    // A server that lost its memory has none.
+    redis.command(&["FLUSHDB"]);
+    assert_eq!(read(Some(version)).await, Mirrored::Missing);
+}
+
+#[tokio::test]
+async fn a_follower_learns_of_devices_and_doubts_when_nobody_tells_it() {
+    let redis = Redis::start();
+    let clock = Clock::held(NOW_MS);
+    let keeper = open(&redis, &clock);
+    let (known, stop) = (KnownDevices::default(), CancellationToken::new());
+    let live: Arc<dyn LiveStore> = Arc::new(open(&redis, &clock));
+    let following = follow_known(live, known.clone(), clock.clone(), stop.clone());
+    let following = tokio::spawn(following);
+    let until = async |number, standing| {
+        let begun = Instant::now();
+        while known.standing(device(number), clock.now_ms()) != standing {
+            assert!(begun.elapsed() < DEADLINE, "{number} is not {standing:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(known.standing(device(1), NOW_MS), Standing::Unsure);
+    keeper.keep_known(&[device(1)].into_iter().collect()).await.unwrap();
+    until(1, Standing::Known).await;
+    until(2, Standing::Unknown).await;
+    keeper.keep_known(&[device(1), device(2)].into_iter().collect()).await.unwrap();
+    until(2, Standing::Known).await;
+    redis.command(&["FLUSHDB"]);
+    assert_eq!(known.standing(device(3), NOW_MS + KNOWN_FOR_MS), Standing::Unsure);
+    assert_eq!(known.standing(device(1), NOW_MS + KNOWN_FOR_MS), Standing::Known);
+    stop.cancel();
+    following.await.unwrap();
 }

@@ -46,6 +46,10 @@ pub async fn keep_daily(database: Database, holder: String, clock: Clock, stop: 
         clock,
     };
     stop.run_until_cancelled(keeper.look_after()).await;
+    // The next one need not wait for the end of the lease.
+    if let Err(error) = keeper.daily.release(LEASE, &keeper.holder).await {
+        tracing::debug!(%error, "the daily sums are not given up; their lease will lapse");
+    }
 }
 
 struct Keeper {

@@ -50,6 +50,17 @@ pub(crate) struct FrameArgs {
         value_name = "true|false"
     )]
     pub(crate) keep_raw: bool,
+    /// What is done with frames of devices without a profile, login, group or rows:
+    /// accept them; quarantine: keep them unseen until somebody makes the device known;
+    /// reject: keep them only as dead letters
+    #[arg(
+        long,
+        env = "NEMESES_UNKNOWN_DEVICES",
+        default_value = "accept",
+        value_parser = value::unknown_devices,
+        value_name = "accept|quarantine|reject"
+    )]
+    pub(crate) unknown_devices: nemeses_parser::UnknownDevices,
 }
 
 /// Topic names.

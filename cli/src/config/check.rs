@@ -217,7 +217,11 @@ fn required_redis(args: &args::LiveArgs) -> Result<RedisUrl, Wrong> {
 }
 
 fn frames(args: &args::FrameArgs) -> Frames {
-    Frames { future_limit: args.future_limit, keep_raw: args.keep_raw }
+    Frames {
+        future_limit: args.future_limit,
+        keep_raw: args.keep_raw,
+        unknown_devices: args.unknown_devices,
+    }
 }
 
 fn worker(args: &args::WorkerArgs) -> Worker {

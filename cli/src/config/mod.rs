@@ -194,6 +194,8 @@ pub(crate) struct Frames {
     pub(crate) future_limit: Duration,
     /// Keep the raw bytes of good frames.
     pub(crate) keep_raw: bool,
+    /// What is done with unknown devices.
+    pub(crate) unknown_devices: nemeses_parser::UnknownDevices,
 }
 
 /// One of several equal stations.

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use nemeses_parser::UnknownDevices;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An address to listen on: `127.0.0.1:1883`, `[::1]:1883`, `localhost:1883`.
@@ -88,6 +90,16 @@ pub(crate) fn worker(text: &str) -> Result<u16, String> {
 /// How long a simulation runs.
 pub(crate) fn run_time(text: &str) -> Result<Duration, String> {
     duration_within(text, Duration::from_millis(1), 3650 * DAY)
+}
+
+/// What is done with unknown devices.
+pub(crate) fn unknown_devices(text: &str) -> Result<UnknownDevices, String> {
+    match text {
+        "accept" => Ok(UnknownDevices::Accept),
+        "quarantine" => Ok(UnknownDevices::Quarantine),
+        "reject" => Ok(UnknownDevices::Reject),
+        _ => Err("write accept, quarantine or reject".to_owned()),
+    }
 }
 
 /// Simulated seconds between two frames of a device.

@@ -75,9 +75,9 @@ impl Summary {
 
 /// What to do with a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Judgement {
+pub(crate) enum Judgement {
     /// These came of it.
-    Resolve { records: Vec<Record>, pings: u32 },
+    Resolve { records: Vec<Record>, tallies: Vec<Tally> },
     /// It would be the same letter again.
     StillDead,
     /// It was refused for who sent it, not for what it is: a decoder cannot mend that.
@@ -86,7 +86,7 @@ enum Judgement {
     WrongTopic,
 }
 
-fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
+pub(crate) fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
     if letter.reason == Reason::IdentityMismatch.code() {
         return Judgement::NotTheirs;
     }
@@ -105,7 +105,18 @@ fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
         });
         return if wrong_topic { Judgement::WrongTopic } else { Judgement::StillDead };
     }
-    Judgement::Resolve { records: output.records, pings: output.pings }
+    let minute = u32::try_from(letter.received_at_ms / 60_000).unwrap_or(u32::MAX);
+    let tally = (output.pings > 0).then_some(Tally { minute, pings: output.pings });
+    Judgement::Resolve { records: output.records, tallies: tally.into_iter().collect() }
+}
+
+/// What tells the batches of this start from those of others.
+pub(crate) fn random_run() -> anyhow::Result<u64> {
+    let mut run = [0_u8; 8];
+    getrandom::fill(&mut run)
+        .map_err(|error| anyhow::anyhow!("no random bytes from the system: {error}"))?;
+    // The databases know signed numbers only.
+    Ok(u64::from_le_bytes(run) >> 1)
 }
 
 /// Retries letters one by one.
@@ -119,9 +130,6 @@ pub(crate) struct Retrier {
 
 impl Retrier {
     pub(crate) fn new(database: &Database, future_limit: Duration) -> anyhow::Result<Self> {
-        let mut run = [0_u8; 8];
-        getrandom::fill(&mut run)
-            .map_err(|error| anyhow::anyhow!("no random bytes from the system: {error}"))?;
         let policy = Policy {
             future_limit_s: u32::try_from(future_limit.as_secs()).unwrap_or(u32::MAX),
             ..Policy::default()
@@ -129,8 +137,7 @@ impl Retrier {
         Ok(Self {
             letters: database.dead_letters(),
             step: Step::new(policy),
-            // The databases know signed numbers only.
-            run: u64::from_le_bytes(run) >> 1,
+            run: random_run()?,
             sequence: AtomicU64::new(0),
             summary: Summary::default(),
         })
@@ -151,10 +158,8 @@ impl Retrier {
         Ok(())
     }
 
-    fn part(&self, letter: &StoredLetter, records: Vec<Record>, pings: u32) -> Part {
+    fn part(&self, records: Vec<Record>, tallies: Vec<Tally>) -> Part {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-        let minute = u32::try_from(letter.received_at_ms / 60_000).unwrap_or(u32::MAX);
-        let tallies = if pings > 0 { vec![Tally { minute, pings }] } else { Vec::new() };
         let key = BatchKey { worker: WORKER.to_owned(), run: self.run, sequence };
         Part { key, tallies, records }
     }
@@ -164,13 +169,13 @@ impl Retrier {
 impl SecondChance for Retrier {
     async fn retry(&self, id: u64) -> Result<Retried, StoreError> {
         let Some(letter) = self.letters.get(id).await? else { return Ok(Retried::Gone) };
-        let (records, pings) = match judge(&letter, &self.step) {
+        let (records, tallies) = match judge(&letter, &self.step) {
             Judgement::StillDead => return Ok(Retried::StillDead),
             Judgement::NotTheirs => return Ok(Retried::WrongIdentity),
             Judgement::WrongTopic => return Ok(Retried::WrongTopic),
-            Judgement::Resolve { records, pings } => (records, pings),
+            Judgement::Resolve { records, tallies } => (records, tallies),
         };
-        let part = self.part(&letter, records, pings);
+        let part = self.part(records, tallies);
         let resolved = self.letters.resolve(id, &part, WORKER).await?;
         Ok(resolved.map_or(Retried::Gone, |committed| Retried::Resolved {
             stored: committed.stored,
@@ -206,14 +211,15 @@ mod tests {
     #[test]
     fn what_is_a_frame_today_is_resolved() {
         let step = Step::default();
-        let Judgement::Resolve { records, pings } =
+        let Judgement::Resolve { records, tallies } =
             judge(&letter("bad_footer", "/messenger", FRAME), &step)
         else {
             panic!("not resolved");
         };
-        assert_eq!((records.len(), pings), (1, 0));
+        assert_eq!((records.len(), tallies.len()), (1, 0));
         let ping = letter("unknown_type", "/messenger", PING);
-        assert_eq!(judge(&ping, &step), Judgement::Resolve { records: vec![], pings: 1 });
+        let tallies = vec![Tally { minute: 26_560_620, pings: 1 }];
+        assert_eq!(judge(&ping, &step), Judgement::Resolve { records: vec![], tallies });
     }
 
     #[test]

@@ -10,9 +10,10 @@ use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, TokenSecrets};
 use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::retention::{Keep, run_schedule};
 use nemeses_dbexport::{Exporter, Receipt};
-use nemeses_parser::Policy;
+use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
 use nemeses_store::history::{Database, Options, Users, open};
+use nemeses_store::known::KnownDevices;
 use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
 use tokio::net::TcpListener;
 
@@ -288,10 +289,15 @@ pub(crate) fn door_config(settings: &config::Door, topics: nemeses_protocol::Top
     }
 }
 
-/// The parser's own form of its settings.
-pub(crate) fn policy(settings: config::Frames, topics: nemeses_protocol::Topics) -> Policy {
+/// The parser's own form of its settings; `known` is who is known, where that matters.
+pub(crate) fn policy(
+    settings: config::Frames,
+    topics: nemeses_protocol::Topics,
+    known: &KnownDevices,
+) -> Policy {
     Policy {
         topics,
+        gate: Gate::new(settings.unknown_devices, known),
         future_limit_s: u32::try_from(settings.future_limit.as_secs()).unwrap_or(u32::MAX),
         keep_raw: settings.keep_raw,
         ..Policy::default()

@@ -190,7 +190,26 @@ impl State {
             };
             facts.push(("queue", waits));
         }
+        if let Some(said) = self.unknown_devices() {
+            facts.push(("strangers", said));
+        }
         facts
+    }
+
+    /// What is done with unknown devices, and how many wait.
+    fn unknown_devices(&self) -> Option<String> {
+        let policy = match self.figures("unknown_devices_policy").next()? {
+            0.0 => "accepted",
+            1.0 => "quarantined",
+            _ => "rejected",
+        };
+        let waiting = self.most("quarantined_devices");
+        let wait = if waiting > 0.0 {
+            format!("; {waiting} wait in quarantine to be made known")
+        } else {
+            String::new()
+        };
+        Some(format!("unknown devices are {policy}{wait}"))
     }
 
     fn database_as_text(&self) -> String {
@@ -325,6 +344,23 @@ mod tests {
         let json = well().as_json();
         assert_eq!((&json["well"], &json["queued_rows"]), (&json!(true), &json!(3.0)));
         assert_eq!(json["processes"][0]["figures"]["stored"], json!(7.0));
+    }
+
+    #[test]
+    fn what_is_done_with_unknown_devices_is_told() {
+        let told = |figures: &[(&str, f64)]| {
+            let mut state = well();
+            for (name, value) in figures {
+                state.processes[0].worker.figures.insert((*name).to_owned(), *value);
+            }
+            state.unknown_devices()
+        };
+        assert_eq!(told(&[]), None);
+        let accepted = told(&[("unknown_devices_policy", 0.0)]);
+        assert_eq!(accepted.as_deref(), Some("unknown devices are accepted"));
+        let waiting = told(&[("unknown_devices_policy", 1.0), ("quarantined_devices", 3.0)]);
+        let text = "unknown devices are quarantined; 3 wait in quarantine to be made known";
+        assert_eq!(waiting.as_deref(), Some(text));
     }
 
     #[test]

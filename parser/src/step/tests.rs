@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use nemeses_protocol::{encode_location, encode_ping};
+use nemeses_store::known::{KnownDevices, KnownList};
 use proptest::prelude::*;
 
 use super::*;
+use crate::unknown::UnknownDevices;
 
 const FOUNDING: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
 const PING: &str = "50F70A3F730150494E4773C4";
@@ -176,4 +180,46 @@ proptest! {
         }
         prop_assert_eq!(counted, payload.len());
     }
+}
+
+/// What comes of the founding frame and a ping where only the device `known` is known.
+fn at_a_gate(mode: UnknownDevices, known: &str) -> Output {
+    let list: KnownList = [known.parse::<DeviceId>().unwrap()].into_iter().collect();
+    let devices = KnownDevices::default();
+    devices.renew(Arc::new(list), NOW_MS);
+    let step = Step::new(Policy { gate: Gate::new(mode, &devices), ..Policy::default() });
+    let payload = [hex::decode(FOUNDING).unwrap(), hex::decode(PING).unwrap()].concat();
+    let mut out = Output::default();
+    let message = Message {
+        topic: "/messenger",
+        payload: &payload,
+        received_at_ms: NOW_MS,
+        speaker: Speaker::Any,
+    };
+    step.take(&message, &mut out);
+    out
+}
+
+#[test]
+fn a_known_device_passes_every_gate() {
+    let accepted = at_a_gate(UnknownDevices::Accept, "000001");
+    for mode in [UnknownDevices::Quarantine, UnknownDevices::Reject] {
+        assert_eq!(at_a_gate(mode, "0A3F73"), accepted, "{mode:?}");
+    }
+}
+
+#[test]
+fn in_quarantine_a_frame_is_kept_and_a_ping_answered_and_neither_shown() {
+    let out = at_a_gate(UnknownDevices::Quarantine, "000001");
+    let [Record::DeadLetter(letter)] = out.records.as_slice() else { panic!("{out:?}") };
+    assert_eq!((letter.reason, letter.device), (Reason::Quarantined, Some(device())));
+    assert_eq!(letter.bytes, hex::decode(FOUNDING).unwrap());
+    assert_eq!((out.pings, out.replies.len(), out.live.len()), (1, 1, 0));
+}
+
+#[test]
+fn what_is_rejected_is_kept_as_such_and_not_answered() {
+    let out = at_a_gate(UnknownDevices::Reject, "000001");
+    assert_eq!(reasons(&out), ["unknown_device", "unknown_device"]);
+    assert_eq!((out.pings, out.replies.len(), out.live.len()), (0, 0, 0));
 }

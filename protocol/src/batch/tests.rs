@@ -135,9 +135,23 @@ fn bounds_are_checked_before_memory_is_taken() {
 
 #[test]
 fn versions() {
-    assert_eq!(tampered(|message| message.version = 2), Err(Version(2)));
+    assert_eq!(tampered(|message| message.version = 3), Err(Version(3)));
     assert_eq!(tampered(|message| message.version = 0), Err(Malformed("no version")));
     assert_eq!(BatchMessage::decode(b""), Err(Malformed("no version")));
+}
+
+#[test]
+fn the_version_is_the_first_that_knows_the_reasons() {
+    let version = |reason| {
+        let mut message = batch(vec![dead_letter(1, 1, reason)]).encode();
+        message.truncate(2);
+        message
+    };
+    assert_eq!(version(Reason::Future), [8, 1]);
+    assert_eq!(version(Reason::Quarantined), [8, 2]);
+    assert_eq!(version(Reason::UnknownDevice), [8, 2]);
+    let kept = batch(vec![dead_letter(1, 1, Reason::Quarantined)]);
+    assert_eq!(BatchMessage::decode(&kept.encode()), Ok(kept));
 }
 
 #[test]

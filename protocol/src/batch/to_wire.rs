@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use prost::Message as _;
 use prost::encoding::message;
 
-use super::{BatchMessage, DB_MESSAGE_VERSION, wire};
-use crate::{DeadLetter, PositionRecord, Record};
+use super::{BatchMessage, wire};
+use crate::{DeadLetter, PositionRecord, Reason, Record};
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
 /// length below 2^14), then keys and widest values of device 6, time 5, direction 4,
@@ -51,13 +51,24 @@ pub(super) fn record_len_estimate(record: &Record) -> usize {
 fn base(batch: &BatchMessage) -> wire::Batch {
     let tally = |tally: &crate::Tally| wire::Tally { minute: tally.minute, pings: tally.pings };
     wire::Batch {
-        version: DB_MESSAGE_VERSION,
+        version: version(&batch.records),
         worker: batch.key.worker.clone(),
         run: batch.key.run,
         sequence: batch.key.sequence,
         tallies: batch.tallies.iter().map(tally).collect(),
         records: Vec::new(),
     }
+}
+
+/// The first version that knows all reasons of the records.
+fn version(records: &[Record]) -> u32 {
+    let is_second = |record: &Record| match record {
+        Record::Position(_) => false,
+        Record::DeadLetter(letter) => {
+            matches!(letter.reason, Reason::Quarantined | Reason::UnknownDevice)
+        }
+    };
+    if records.iter().any(is_second) { 2 } else { 1 }
 }
 
 fn to_record(record: &Record) -> wire::Record {

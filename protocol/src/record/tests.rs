@@ -41,6 +41,8 @@ fn every_reason_has_its_own_code_and_is_found_by_it() {
         Reason::Future,
         Reason::Refused,
         Reason::BadBatch,
+        Reason::Quarantined,
+        Reason::UnknownDevice,
     ];
     for reason in policy.into_iter().chain(DecodeError::ALL.map(Reason::Decode)) {
         assert_eq!(Reason::from_code(reason.code()), Some(reason));

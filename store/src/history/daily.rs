@@ -88,6 +88,9 @@ pub trait Daily: Send + Sync {
         until_ms: u64,
     ) -> Result<bool, StoreError>;
 
+    /// Gives work up that this holder has, so that another need not wait for its end.
+    async fn release(&self, name: &str, holder: &str) -> Result<(), StoreError>;
+
     /// Up to `limit` marks of slots before `slot`, the newest slots first.
     async fn marks(&self, slot: u32, limit: u32) -> Result<Vec<DayMark>, StoreError>;
 

@@ -3,7 +3,7 @@
 //! the books stay right.
 
 use async_trait::async_trait;
-use nemeses_protocol::{DeadLetter, DeviceId, Reason};
+use nemeses_protocol::{BatchKey, DeadLetter, DeviceId, Reason, Record, Tally};
 
 use super::{Committed, Part};
 use crate::StoreError;
@@ -78,6 +78,17 @@ pub enum Purge {
     Ids(Vec<u64>),
 }
 
+/// What became of a letter's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The letter.
+    pub id: u64,
+    /// What its bytes are.
+    pub records: Vec<Record>,
+    /// Pings among them.
+    pub tallies: Vec<Tally>,
+}
+
 /// The dead letters.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
@@ -99,4 +110,22 @@ pub trait DeadLetters: Send + Sync {
         part: &Part,
         exporter: &str,
     ) -> Result<Option<Committed>, StoreError>;
+
+    /// Commits what became of letters and removes them, in one transaction under one
+    /// key. Those that are not there (any more) are left out; so calling again after
+    /// a doubtful failure is safe.
+    async fn resolve_all(
+        &self,
+        key: &BatchKey,
+        letters: &[Resolution],
+        exporter: &str,
+    ) -> Result<Committed, StoreError>;
+
+    /// Up to `limit` devices with letters of a reason, in order of number, behind `after`.
+    async fn devices_with(
+        &self,
+        reason: Reason,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StoreError>;
 }

@@ -104,6 +104,12 @@ pub trait Devices: Send + Sync {
     /// Every device with a profile, a login, a group or rows, in order of number.
     async fn known(&self) -> Result<Vec<KnownDevice>, StoreError>;
 
+    /// Every device with a profile, a login or a group, in no order.
+    async fn registered(&self) -> Result<Vec<DeviceId>, StoreError>;
+
+    /// Every device with rows, in no order.
+    async fn with_rows(&self) -> Result<Vec<DeviceId>, StoreError>;
+
     /// Whether a device has a profile or a login, or was put into a group.
     async fn is_registered(&self, device: DeviceId) -> Result<bool, StoreError>;
 

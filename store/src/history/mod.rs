@@ -37,7 +37,7 @@ pub use accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use daily::{Daily, DayMark, DaySums, DoneDay, LastFix, SLOT_SECONDS};
 pub use dead_letters::{
-    DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
+    DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, Resolution, StoredLetter,
 };
 pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
 pub use groups::{Group, Groups, MAX_GROUPS};
@@ -156,7 +156,8 @@ pub trait History: Send + Sync {
         with_fix: bool,
     ) -> Result<Option<PositionRecord>, StoreError>;
 
-    /// Whether any row, dead letter or login of the device exists.
+    /// Whether any row, dead letter or login of the device exists; a letter does not
+    /// count whose reason is that the device is unknown.
     async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError>;
 
     /// Up to `limit` devices that have rows, in order of number, behind `after`.

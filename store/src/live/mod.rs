@@ -41,6 +41,7 @@ pub use workers::{ANNOUNCE_EVERY, Alive, FORGOTTEN_AFTER_MS};
 pub use writer::{Flushed, LiveWriter, LiveWriterStats};
 
 use crate::StoreError;
+use crate::known::KnownList;
 
 /// A live store as a doctor found it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,22 @@ pub struct LiveInspection {
     pub refused: Option<String>,
     /// What is weak and what to do, in words.
     pub weaknesses: Vec<String>,
+}
+
+/// What the live store has of the list of known devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mirrored {
+    /// Nothing: nobody keeps it here, or not any more.
+    Missing,
+    /// The version that the reader has.
+    Same,
+    /// Another one.
+    List {
+        /// What to ask with the next time.
+        version: u64,
+        /// The list.
+        list: KnownList,
+    },
 }
 
 /// Where live entries are kept. Implementations merge atomically per device.
@@ -104,6 +121,23 @@ pub trait LiveStore: Send + Sync {
     /// The workers that are alive, in order of their names.
     async fn workers(&self) -> Result<Vec<Alive>, StoreError> {
         Ok(Vec::new())
+    }
+
+    /// The list of known devices, if it is another than the version in hand; says
+    /// as well that a reader wants it, which holds for a minute. For those without a
+    /// database; a store without other readers has none.
+    async fn known_devices(&self, _have: Option<u64>) -> Result<Mirrored, StoreError> {
+        Ok(Mirrored::Missing)
+    }
+
+    /// Whether somebody asked for the list within the last minute.
+    async fn known_wanted(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Keeps the list for those who want it; call it every few seconds, or it lapses.
+    async fn keep_known(&self, _list: &KnownList) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Which product this is, its clock, and what of it is weak or refused.

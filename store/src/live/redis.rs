@@ -22,13 +22,15 @@ pub(crate) use self::source::Source;
 use super::entry::coalesce;
 use super::stream::{IDS_A_MS, KEPT, Moved};
 use super::workers::Alive;
-use super::{LiveEntry, LiveInspection, LiveStore};
+use super::{LiveEntry, LiveInspection, LiveStore, Mirrored};
 use crate::StoreError;
+use crate::known::KnownList;
 
 mod cluster;
 mod connection;
 mod fault;
 mod inspect;
+mod known;
 mod loss;
 mod place;
 mod reader;
@@ -221,6 +223,18 @@ impl LiveStore for RedisLive {
 
     async fn workers(&self) -> Result<Vec<Alive>, StoreError> {
         workers::alive(&self.connection).await
+    }
+
+    async fn known_devices(&self, have: Option<u64>) -> Result<Mirrored, StoreError> {
+        known::read(&self.connection, have).await
+    }
+
+    async fn known_wanted(&self) -> Result<bool, StoreError> {
+        known::is_wanted(&self.connection).await
+    }
+
+    async fn keep_known(&self, list: &KnownList) -> Result<(), StoreError> {
+        known::keep(&self.connection, list).await
     }
 
     async fn inspect(&self) -> Result<LiveInspection, StoreError> {

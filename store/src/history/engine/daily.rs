@@ -59,6 +59,7 @@ const LAST_COLUMNS: &[&str] = &[
 const ADD_LEASE: &str = "INSERT INTO leases (name, holder, until_ms) VALUES (?, ?, ?)";
 const RENEW_LEASE: &str =
     "UPDATE leases SET holder = ?, until_ms = ? WHERE name = ? AND (holder = ? OR until_ms < ?)";
+const RELEASE_LEASE: &str = "DELETE FROM leases WHERE name = ? AND holder = ?";
 const MARKS: &str = "SELECT device, day, slot FROM daily_marks WHERE slot < ? \
     ORDER BY slot DESC, device DESC, day DESC LIMIT ?";
 const DELETE_MARK: &str = "DELETE FROM daily_marks WHERE slot = ? AND device = ? AND day = ?";
@@ -94,6 +95,10 @@ impl<P: Product> Daily for Engine<P> {
             Err(fault) if fault.kind == Kind::Taken => Ok(false),
             Err(fault) => Err(fault.into_error(P::STORE)),
         }
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        self.update(RELEASE_LEASE, &[name.into(), holder.into()]).await.map(drop)
     }
 
     async fn marks(&self, slot: u32, limit: u32) -> Result<Vec<DayMark>, StoreError> {

@@ -1,9 +1,10 @@
 //! The dead letters, in SQL. A removal and its line in `removals` are one
 //! transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
+use nemeses_protocol::{BatchKey, DeviceId, Reason};
 use sqlx::SqlStr;
 
 use super::Engine;
@@ -12,13 +13,13 @@ use super::fault::Fault;
 use super::ladder::{NARROW, rungs};
 use super::plan::minute_of;
 use super::rows::{SELECT_LETTERS, letter_of};
-use super::seam::{Product, Session, fixed, sql};
+use super::seam::{Dialect, Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
 use super::value::{Fields as _, Value};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::dead_letters::{
-    DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
+    DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, Resolution, StoredLetter,
 };
 use crate::history::{Committed, Part};
 
@@ -35,6 +36,16 @@ const DELETE_ONE: &str = "DELETE FROM dead_letters WHERE id = ?";
 const TIME_OF_ONE: &str = "SELECT id, received_at_ms FROM dead_letters WHERE id = ?";
 const OLD_ONES: &str = "SELECT id, received_at_ms FROM dead_letters WHERE received_at_ms < ? \
     ORDER BY received_at_ms, id LIMIT ?";
+
+/// The devices with letters of a reason, by jumping from one to the next in
+/// `dead_letters_reason`: one may have a million. MySQL does so by itself.
+const DEVICES_MYSQL: &str = "SELECT device FROM dead_letters \
+    WHERE reason = ? AND device >= ? GROUP BY device ORDER BY device LIMIT ?";
+const DEVICES_SQLITE: &str = "WITH RECURSIVE found (device) AS \
+    (SELECT MIN(device) FROM dead_letters WHERE reason = ? AND device >= ? UNION ALL \
+    SELECT (SELECT MIN(d.device) FROM dead_letters d WHERE d.reason = ? \
+    AND d.device > found.device) FROM found WHERE found.device IS NOT NULL LIMIT ?) \
+    SELECT device FROM found WHERE device IS NOT NULL";
 
 #[async_trait]
 impl<P: Product> DeadLetters for Engine<P> {
@@ -72,14 +83,48 @@ impl<P: Product> DeadLetters for Engine<P> {
     ) -> Result<Option<Committed>, StoreError> {
         let written = self.transact(Resolve { engine: self, id, part, exporter }).await;
         let written = written.map_err(|fault| fault.into_error(P::STORE))?;
-        Ok(written.and_then(|written| {
-            self.days.learn(&written.days);
-            written.committed.into_iter().next()
-        }))
+        Ok(written.and_then(|written| self.learn(written)))
+    }
+
+    async fn resolve_all(
+        &self,
+        key: &BatchKey,
+        letters: &[Resolution],
+        exporter: &str,
+    ) -> Result<Committed, StoreError> {
+        let written = self.transact(ResolveAll { engine: self, key, letters, exporter }).await;
+        let written = written.map_err(|fault| fault.into_error(P::STORE))?;
+        Ok(self.learn(written).unwrap_or_default())
+    }
+
+    async fn devices_with(
+        &self,
+        reason: Reason,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let reason = Value::from(reason.code());
+        let first = after.map_or(0, |after| u64::from(after.number()) + 1).into();
+        let rows = match P::DIALECT {
+            Dialect::MySql => {
+                self.product.rows(fixed(DEVICES_MYSQL), &[reason, first, limit.into()]).await
+            }
+            Dialect::Sqlite => {
+                let values = [reason, first, reason, limit.into()];
+                self.product.rows(fixed(DEVICES_SQLITE), &values).await
+            }
+        };
+        rows.and_then(|rows| rows.iter().map(|row| Ok(DeviceId::new(row.need(0)?))).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
     }
 }
 
 impl<P: Product> Engine<P> {
+    fn learn(&self, written: Written) -> Option<Committed> {
+        self.days.learn(&written.days);
+        written.committed.into_iter().next()
+    }
+
     async fn purge_before(&self, before_ms: u64) -> Result<u64, Fault> {
         let mut purged = 0;
         loop {
@@ -102,11 +147,7 @@ impl<P: Product> Engine<P> {
         let mut purged = 0;
         for ids in rungs(ids, NARROW) {
             let values: Vec<Value<'_>> = ids.iter().map(|id| (*id).into()).collect();
-            let text = format!(
-                "SELECT id, received_at_ms FROM dead_letters WHERE id IN ({})",
-                placeholders(ids.len())
-            );
-            let purge = PurgeFound { text: sql(text), values: &values };
+            let purge = PurgeFound { text: sql(times_of(ids.len())), values: &values };
             purged += self.transact(purge).await?.1;
         }
         Ok(purged)
@@ -127,11 +168,45 @@ impl<P: Product> Work<P> for Resolve<'_, P> {
 
     async fn run(&self, session: &mut P::Session) -> Result<Option<Written>, Fault> {
         let letters = letters(session, fixed(TIME_OF_ONE), &[self.id.into()]).await?;
-        if remove::<P>(session, &letters, RESOLVED).await? == 0 {
+        if remove::<P>(session, &letters, RESOLVED).await?.is_empty() {
             return Ok(None);
         }
         let parts = std::slice::from_ref(self.part);
         write_parts(self.engine, session, parts, self.exporter).await.map(Some)
+    }
+}
+
+/// Removes letters and commits what became of those that were there.
+struct ResolveAll<'a, P> {
+    engine: &'a Engine<P>,
+    key: &'a BatchKey,
+    letters: &'a [Resolution],
+    exporter: &'a str,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for ResolveAll<'_, P> {
+    type Output = Written;
+
+    async fn run(&self, session: &mut P::Session) -> Result<Written, Fault> {
+        let ids: Vec<u64> = self.letters.iter().map(|letter| letter.id).collect();
+        let mut there = Vec::with_capacity(ids.len());
+        for ids in rungs(&ids, NARROW) {
+            let values: Vec<Value<'_>> = ids.iter().map(|id| (*id).into()).collect();
+            there.extend(letters(session, sql(times_of(ids.len())), &values).await?);
+        }
+        let removed: HashSet<u64> =
+            remove::<P>(session, &there, RESOLVED).await?.into_iter().collect();
+        let resolved = self.letters.iter().filter(|letter| removed.contains(&letter.id));
+        let mut part = Part { key: self.key.clone(), tallies: Vec::new(), records: Vec::new() };
+        for Resolution { records, tallies, .. } in resolved {
+            part.records.extend_from_slice(records);
+            part.tallies.extend_from_slice(tallies);
+        }
+        if removed.is_empty() {
+            return Ok(Written::default());
+        }
+        write_parts(self.engine, session, &[part], self.exporter).await
     }
 }
 
@@ -147,9 +222,13 @@ impl<P: Product> Work<P> for PurgeFound<'_> {
 
     async fn run(&self, session: &mut P::Session) -> Result<(usize, u64), Fault> {
         let letters = letters(session, self.text.clone(), self.values).await?;
-        let removed = remove::<P>(session, &letters, PURGED).await?;
+        let removed = remove::<P>(session, &letters, PURGED).await?.len() as u64;
         Ok((letters.len(), removed))
     }
+}
+
+fn times_of(letters: usize) -> String {
+    format!("SELECT id, received_at_ms FROM dead_letters WHERE id IN ({})", placeholders(letters))
 }
 
 /// Number and time of arrival of some letters.
@@ -162,17 +241,19 @@ async fn letters<S: Session>(
     rows.iter().map(|row| Ok((row.need(0)?, row.need(1)?))).collect()
 }
 
-/// Deletes the letters that are still there and books them as removed; says how many.
+/// Deletes the letters that are still there and books them as removed; says which.
 async fn remove<P: Product>(
     session: &mut P::Session,
     letters: &[(u64, u64)],
     kind: &str,
-) -> Result<u64, Fault> {
+) -> Result<Vec<u64>, Fault> {
     let mut minutes: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut deleted = Vec::with_capacity(letters.len());
     for (id, received_at_ms) in letters {
         // One at a time: the answer tells whether someone else was faster.
         if session.execute(fixed(DELETE_ONE), &[(*id).into()]).await? > 0 {
             *minutes.entry(minute_of(*received_at_ms)).or_default() += 1;
+            deleted.push(*id);
         }
     }
     let columns = ["kind", "minute", "removed"];
@@ -182,7 +263,7 @@ async fn remove<P: Product>(
         let values = [kind.into(), (*minute).into(), (*removed).into()];
         session.execute(sql(text.clone()), &values).await?;
     }
-    Ok(minutes.values().sum())
+    Ok(deleted)
 }
 
 /// The WHERE of a filter and its values.

@@ -36,6 +36,9 @@ const REMOVE: &str = "DELETE FROM devices WHERE device = ?";
 const REGISTERED: &str = "SELECT EXISTS (SELECT 1 FROM devices WHERE device = ?) \
     OR EXISTS (SELECT 1 FROM logins WHERE device = ?) \
     OR EXISTS (SELECT 1 FROM group_devices WHERE device = ?)";
+const ALL_REGISTERED: &str = "SELECT device FROM devices \
+    UNION SELECT device FROM logins WHERE device IS NOT NULL \
+    UNION SELECT device FROM group_devices";
 /// Slot 0 says: from the first row of the day on, whatever was known.
 const MARK_ALL_DAYS: &str = "INSERT INTO daily_marks (slot, device, day) \
     SELECT 0, d.device, d.day FROM device_days d WHERE d.device = ? AND NOT EXISTS \
@@ -51,11 +54,15 @@ const SEEN_SQLITE: &str = "SELECT device, 1 FROM (WITH RECURSIVE seen (device) A
     FROM seen WHERE seen.device IS NOT NULL) \
     SELECT device FROM seen WHERE device IS NOT NULL)";
 
-fn known_sql(dialect: Dialect) -> String {
-    let seen = match dialect {
+const fn seen_sql(dialect: Dialect) -> &'static str {
+    match dialect {
         Dialect::MySql => SEEN_MYSQL,
         Dialect::Sqlite => SEEN_SQLITE,
-    };
+    }
+}
+
+fn known_sql(dialect: Dialect) -> String {
+    let seen = seen_sql(dialect);
     format!(
         "SELECT k.device, COALESCE(p.name, ''), COALESCE(p.vehicle, ''), COALESCE(p.tags, ''), \
          p.live_ttl_s, p.motion_kmh, p.stop_s, COALESCE(p.retention, ''), p.created_at_ms, \
@@ -121,6 +128,14 @@ impl<P: Product> Devices for Engine<P> {
             .map_err(|fault| fault.into_error(P::STORE))
     }
 
+    async fn registered(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.numbers(ALL_REGISTERED).await
+    }
+
+    async fn with_rows(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.numbers(seen_sql(P::DIALECT)).await
+    }
+
     async fn is_registered(&self, device: DeviceId) -> Result<bool, StoreError> {
         let rows = self.product.rows(fixed(REGISTERED), &[device.into(); 3]).await;
         rows.and_then(|rows| rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0)))
@@ -133,6 +148,13 @@ impl<P: Product> Devices for Engine<P> {
 }
 
 impl<P: Product> Engine<P> {
+    /// The devices in the first column.
+    async fn numbers(&self, text: &'static str) -> Result<Vec<DeviceId>, StoreError> {
+        let rows = self.product.rows(fixed(text), &[]).await;
+        rows.and_then(|rows| rows.iter().map(|row| Ok(DeviceId::new(row.need(0)?))).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn read_last(&self, devices: &[DeviceId]) -> Result<Vec<LastKnown>, Fault> {
         let mut found: HashMap<DeviceId, LastKnown> = HashMap::with_capacity(devices.len());
         for devices in rungs(devices, WIDE) {

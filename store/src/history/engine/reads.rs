@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
-use nemeses_protocol::{Composition, DeviceId, PositionRecord};
+use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason};
 
 use super::Engine;
 use super::fault::Fault;
@@ -241,10 +241,18 @@ pub(in crate::history) async fn knows_device<P: Product>(
     engine: &Engine<P>,
     device: DeviceId,
 ) -> Result<bool, Fault> {
-    const KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM device_days WHERE device = ?) \
-        OR EXISTS (SELECT 1 FROM dead_letters WHERE device = ?) \
-        OR EXISTS (SELECT 1 FROM logins WHERE device = ?)";
-    let rows = engine.product.rows(fixed(KNOWN), &[device.into(); 3]).await?;
+    // A letter that only says that the device is unknown does not make it known.
+    let is_trace = |reason: &Reason| !matches!(reason, Reason::Quarantined | Reason::UnknownDevice);
+    let reasons: Vec<&str> = Reason::all().filter(is_trace).map(Reason::code).collect();
+    let text = format!(
+        "SELECT EXISTS (SELECT 1 FROM device_days WHERE device = ?) \
+         OR EXISTS (SELECT 1 FROM logins WHERE device = ?) \
+         OR EXISTS (SELECT 1 FROM dead_letters WHERE device = ? AND reason IN ({}))",
+        placeholders(reasons.len())
+    );
+    let mut values: Vec<Value<'_>> = vec![device.into(); 3];
+    values.extend(reasons.into_iter().map(Value::from));
+    let rows = engine.product.rows(sql(text), &values).await?;
     rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0))
 }
 

@@ -134,6 +134,16 @@ PREPARE nemeses_change FROM @change;
 EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
 
+-- The devices that wait in quarantine, and their letters.
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE()
+            AND table_name = 'dead_letters' AND index_name = 'dead_letters_reason'),
+    'DO 0',
+    'ALTER TABLE dead_letters ADD KEY dead_letters_reason (reason, device)');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;
+
 SET @change = IF(
     EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
             AND table_name = 'users' AND column_name = 'disabled'),

@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 );
 CREATE INDEX IF NOT EXISTS dead_letters_device ON dead_letters (device, recorded_at);
 CREATE INDEX IF NOT EXISTS dead_letters_time ON dead_letters (received_at_ms);
+CREATE INDEX IF NOT EXISTS dead_letters_reason ON dead_letters (reason, device);
 CREATE INDEX IF NOT EXISTS dead_letters_bytes ON dead_letters (bytes_group, id, bytes_hash);
 
 CREATE TABLE IF NOT EXISTS books (

@@ -105,6 +105,9 @@ SET bytes_group = instr('0123456789ABCDEF', substr(hex(bytes_hash), 1, 1)) - 1;
 DROP INDEX IF EXISTS dead_letters_bytes;
 CREATE INDEX dead_letters_bytes ON dead_letters (bytes_group, id, bytes_hash);
 
+-- The devices that wait in quarantine, and their letters.
+CREATE INDEX IF NOT EXISTS dead_letters_reason ON dead_letters (reason, device);
+
 ALTER TABLE users ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE IF NOT EXISTS sessions (

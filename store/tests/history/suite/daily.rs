@@ -116,4 +116,9 @@ pub(crate) async fn a_lease_has_one_holder(site: Site) {
     assert!(!take(other.as_ref(), "b", 1150).await);
     assert!(take(other.as_ref(), "b", 1151).await);
     assert!(!take(daily.as_ref(), "a", 1152).await);
+    // Given up by whoever has it, and by nobody else, it is free at once.
+    daily.release("daily", "a").await.unwrap();
+    assert!(!take(daily.as_ref(), "a", 1153).await);
+    other.release("daily", "b").await.unwrap();
+    assert!(take(daily.as_ref(), "a", 1154).await);
 }

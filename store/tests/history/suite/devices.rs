@@ -71,6 +71,13 @@ pub(crate) async fn every_device_with_a_trace_is_known(site: Site) {
         let found = devices.is_registered(DeviceId::new(device)).await.unwrap();
         assert_eq!(found, registered, "{device}");
     }
+    let numbers = |devices: Vec<DeviceId>| {
+        let mut numbers: Vec<u32> = devices.into_iter().map(DeviceId::number).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    assert_eq!(numbers(devices.registered().await.unwrap()), [1, 2, 7]);
+    assert_eq!(numbers(devices.with_rows().await.unwrap()), [7, 9]);
     // Deleting what is said of a device deletes nothing of what it sent.
     devices.remove(DeviceId::new(7)).await.unwrap();
     assert_eq!(devices.known().await.unwrap()[2], known(7, true));

@@ -1,10 +1,10 @@
 //! Dead letters: kept, found, purged, resolved, always in the books.
 
 use nemeses_protocol::{DeadLetter, DecodeError, DeviceId, Reason, Record};
-use nemeses_store::history::{LISTED_BYTES, LetterFilter, Minutes, Purge};
+use nemeses_store::history::{LISTED_BYTES, LetterFilter, Minutes, Purge, Resolution};
 
 use super::assert_balanced;
-use crate::frames::{BASE, BASE_MS, frame, letter, part};
+use crate::frames::{BASE, BASE_MS, frame, key, letter, part, pings};
 use crate::site::Site;
 
 fn kept(letter: DeadLetter) -> Record {
@@ -89,4 +89,62 @@ pub(crate) async fn a_resolved_letter_becomes_a_row_once(site: Site) {
     let totals = assert_balanced(&site.database).await;
     assert_eq!((totals.stored, totals.dead_letters, totals.received), (1, 2, 3));
     assert_eq!(letters.list(&LetterFilter::default()).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn letters_of_a_reason_are_found_and_resolved_together(site: Site) {
+    let site = site.migrated().await;
+    let quarantined = |device: u32, n: u64| {
+        let mut letter = letter(Some(device), BASE_MS + n, b"q");
+        letter.reason = Reason::Quarantined;
+        kept(letter)
+    };
+    let mut records: Vec<Record> = (0..130).map(|n| quarantined(7, n)).collect();
+    records.extend([quarantined(3, 0), quarantined(u32::MAX, 0), quarantined(0, 0)]);
+    records.extend([kept(letter(Some(5), BASE_MS, b"x")), kept(letter(None, BASE_MS, b"x"))]);
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+
+    let letters = site.database.dead_letters();
+    let devices = async |after: Option<u32>, limit| {
+        let after = after.map(DeviceId::new);
+        let found = letters.devices_with(Reason::Quarantined, after, limit).await.unwrap();
+        found.into_iter().map(DeviceId::number).collect::<Vec<u32>>()
+    };
+    assert_eq!(devices(None, 10).await, [0, 3, 7, u32::MAX]);
+    assert_eq!(devices(None, 2).await, [0, 3]);
+    assert_eq!(devices(Some(3), 10).await, [7, u32::MAX]);
+    assert_eq!(devices(Some(u32::MAX), 10).await, [0_u32; 0]);
+    assert_eq!(letters.devices_with(Reason::Future, None, 10).await.unwrap(), []);
+
+    let filter = LetterFilter {
+        device: Some(DeviceId::new(7)),
+        reason: Some("quarantined".into()),
+        ..LetterFilter::default()
+    };
+    let found = letters.list(&filter).await.unwrap();
+    assert_eq!(found.len(), 130);
+    // Two of them are the same frame; one letter is a ping as well; one is not there.
+    let mut resolutions: Vec<Resolution> = (0..)
+        .zip(&found)
+        .map(|(n, letter)| Resolution {
+            id: letter.id,
+            records: vec![frame(7, BASE + n / 2 * 2, 1)],
+            tallies: Vec::new(),
+        })
+        .collect();
+    resolutions[0].tallies.push(pings(BASE / 60, 1));
+    resolutions.push(Resolution { id: 999_999_999, ..resolutions[0].clone() });
+    let (first, second) = (key("release", 1), key("release", 2));
+    let (one, two) = tokio::join!(
+        letters.resolve_all(&first, &resolutions, "release"),
+        letters.resolve_all(&second, &resolutions, "release"),
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.stored + two.stored, 65, "{one:?} {two:?}");
+    assert_eq!(one.duplicates + two.duplicates, 65, "{one:?} {two:?}");
+    assert_eq!(one.pings + two.pings, 1);
+    let again = letters.resolve_all(&first, &resolutions, "release").await.unwrap();
+    assert_eq!((again.stored, again.duplicates), (0, 0));
+    assert_eq!(letters.list(&filter).await.unwrap(), []);
+    assert_eq!(devices(None, 10).await, [0, 3, u32::MAX]);
+    assert_balanced(&site.database).await;
 }

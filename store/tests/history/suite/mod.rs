@@ -50,6 +50,7 @@ macro_rules! all_cases {
             letters_are_listed_and_shown,
             purged_letters_stay_in_the_books,
             a_resolved_letter_becomes_a_row_once,
+            letters_of_a_reason_are_found_and_resolved_together,
             logins_live_their_life,
             accounts_live_their_life,
             devices_are_granted_and_taken_away,

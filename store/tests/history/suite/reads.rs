@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
-use nemeses_protocol::{Composition, DeviceId, PositionRecord, Record};
+use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason, Record};
 use nemeses_store::history::{History, LoginRole, RangeQuery};
 use nemeses_store::live::LiveEntry;
 use rand::rngs::StdRng;
@@ -187,14 +187,18 @@ pub(crate) async fn the_last_position_is_found_across_days(site: Site) {
 pub(crate) async fn a_device_is_known_by_any_trace(site: Site) {
     let site = site.migrated().await;
     let history = site.history();
-    for device in 1..=4 {
+    for device in 1..=5 {
         assert!(!history.knows_device(DeviceId::new(device)).await.unwrap());
     }
     let letter = Record::DeadLetter(Box::new(letter(Some(2), BASE_MS, b"x")));
-    history.commit(&[part("w", 1, vec![frame(1, BASE, 1), letter])], "x").await.unwrap();
+    let mut unknown = crate::frames::letter(Some(5), BASE_MS, b"x");
+    unknown.reason = Reason::Quarantined;
+    let unknown = Record::DeadLetter(Box::new(unknown));
+    let records = vec![frame(1, BASE, 1), letter, unknown];
+    history.commit(&[part("w", 1, records)], "x").await.unwrap();
     let role = LoginRole::Device(DeviceId::new(3));
     site.database.logins().add("000003", role, BASE_MS).await.unwrap();
-    for (device, known) in [(1, true), (2, true), (3, true), (4, false)] {
+    for (device, known) in [(1, true), (2, true), (3, true), (4, false), (5, false)] {
         assert_eq!(history.knows_device(DeviceId::new(device)).await.unwrap(), known, "{device}");
     }
 }

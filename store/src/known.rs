@@ -1,0 +1,235 @@
+//! Which devices are known, for those who treat the others differently: the list,
+//! the handle by which a station looks into it, and how a station without a
+//! database follows the copy in the live store.
+//!
+//! A device is known when it has a profile, a login, a group or rows, so exactly
+//! when the list of devices shows it. Whether an unknown one's frames are taken is
+//! not decided here (`nemeses_parser::UnknownDevices`).
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use nemeses_protocol::DeviceId;
+use nemeses_runtime::{Clock, Outage};
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::hash::NumberHash;
+use crate::live::{LiveStore, Mirrored};
+
+/// Devices in one list: 4 MB on the wire, some 10 MB in memory, twice that while a
+/// new list takes the place of the old one.
+pub const MAX_KNOWN: usize = 1_000_000;
+/// Beyond this age of the list, a device that is not in it may be known by now.
+pub const KNOWN_FOR_MS: u64 = 30_000;
+/// Between looks at the copy in the live store.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// The known devices at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownList {
+    numbers: HashSet<u32, NumberHash>,
+}
+
+impl KnownList {
+    /// Whether a device is in it.
+    pub fn contains(&self, device: DeviceId) -> bool {
+        self.numbers.contains(&device.number())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// Its version, which follows from what is in it, and its bytes: the version
+    /// (8 bytes, big-endian) and the devices' numbers in order (4 each).
+    pub fn encode(&self) -> (u64, Vec<u8>) {
+        let mut numbers: Vec<u32> = self.numbers.iter().copied().collect();
+        numbers.sort_unstable();
+        let numbers: Vec<u8> = numbers.into_iter().flat_map(u32::to_be_bytes).collect();
+        let version = version(&numbers);
+        (version, [version.to_be_bytes().as_slice(), &numbers].concat())
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None` for anything else, half a list too.
+    pub fn decode(bytes: &[u8]) -> Option<(u64, Self)> {
+        let (said, numbers) = bytes.split_first_chunk::<8>()?;
+        let said = u64::from_be_bytes(*said);
+        let (numbers_of, rest) = numbers.as_chunks::<4>();
+        if !rest.is_empty() || numbers_of.len() > MAX_KNOWN || said != version(numbers) {
+            return None;
+        }
+        let numbers = numbers_of.iter().map(|number| u32::from_be_bytes(*number)).collect();
+        Some((said, Self { numbers }))
+    }
+}
+
+impl FromIterator<DeviceId> for KnownList {
+    fn from_iter<I: IntoIterator<Item = DeviceId>>(devices: I) -> Self {
+        Self { numbers: devices.into_iter().map(DeviceId::number).collect() }
+    }
+}
+
+fn version(numbers: &[u8]) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(numbers).into();
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+/// What is known of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is in the list.
+    Known,
+    /// It is not, and the list is fresh.
+    Unknown,
+    /// There is no list, or one too old to say that a device is unknown.
+    Unsure,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    list: Option<Arc<KnownList>>,
+    fresh_until_ms: u64,
+}
+
+/// The list as a station has it at the moment; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct KnownDevices(Arc<RwLock<Held>>);
+
+impl KnownDevices {
+    /// How a device stands at this time: one look into a table.
+    pub fn standing(&self, device: DeviceId, now_ms: u64) -> Standing {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match &held.list {
+            Some(list) if list.contains(device) => Standing::Known,
+            Some(_) if now_ms < held.fresh_until_ms => Standing::Unknown,
+            _ => Standing::Unsure,
+        }
+    }
+
+    /// Takes a list that was read at this time in the place of the one before.
+    pub fn renew(&self, list: Arc<KnownList>, read_at_ms: u64) {
+        let fresh_until_ms = read_at_ms.saturating_add(KNOWN_FOR_MS);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) =
+            Held { list: Some(list), fresh_until_ms };
+    }
+
+    /// The list was still the same at this time.
+    pub fn confirm(&self, read_at_ms: u64) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.fresh_until_ms = read_at_ms.saturating_add(KNOWN_FOR_MS);
+    }
+
+    /// Whether there is a list at all.
+    pub fn is_there(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).list.is_some()
+    }
+}
+
+/// Follows the copy of the list in the live store until `stop`, and thereby asks for
+/// it to be kept there.
+pub async fn follow_known(
+    live: Arc<dyn LiveStore>,
+    known: KnownDevices,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let outage = Outage::new();
+    let mut have = None;
+    loop {
+        let asked_at_ms = clock.now_ms();
+        let said = stop.run_until_cancelled(live.known_devices(have)).await;
+        match said {
+            None => return,
+            Some(Ok(Mirrored::List { version, list })) => {
+                have = Some(version);
+                known.renew(Arc::new(list), asked_at_ms);
+                recovered(&outage);
+            }
+            Some(Ok(Mirrored::Same)) => {
+                known.confirm(asked_at_ms);
+                recovered(&outage);
+            }
+            Some(Ok(Mirrored::Missing)) => complain(&outage, "it is not in the live store"),
+            Some(Err(error)) => complain(&outage, &error.to_string()),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(FOLLOW_EVERY)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn recovered(outage: &Outage) {
+    if outage.ends().is_some() {
+        tracing::info!("the list of known devices is there");
+    }
+}
+
+fn complain(outage: &Outage, why: &str) {
+    if outage.begins() {
+        tracing::warn!(
+            "the list of known devices cannot be had, frames of devices that are not known yet \
+             are quarantined meanwhile: {why}; an exporter or an API with the same Redis keeps it"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn list(numbers: &[u32]) -> KnownList {
+        numbers.iter().copied().map(DeviceId::new).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(numbers in proptest::collection::vec(any::<u32>(), 0..200)) {
+            let known = list(&numbers);
+            let (version, bytes) = known.encode();
+            prop_assert_eq!(KnownList::decode(&bytes), Some((version, known)));
+        }
+
+        #[test]
+        fn no_bytes_panic_and_no_change_goes_unseen(
+            numbers in proptest::collection::vec(any::<u32>(), 1..20),
+            place: proptest::sample::Index,
+            other in 1..=255_u8,
+        ) {
+            let (_, mut bytes) = list(&numbers).encode();
+            let place = place.index(bytes.len());
+            prop_assert_eq!(KnownList::decode(&bytes[..place]), None);
+            bytes[place] ^= other;
+            prop_assert_eq!(KnownList::decode(&bytes), None);
+        }
+    }
+
+    #[test]
+    fn an_empty_list_is_one_and_no_bytes_are_none() {
+        let (version, bytes) = KnownList::default().encode();
+        assert_eq!(KnownList::decode(&bytes), Some((version, KnownList::default())));
+        assert_eq!(KnownList::decode(b""), None);
+    }
+
+    #[test]
+    fn a_device_stands_as_the_list_says_while_that_is_fresh() {
+        let (known, unknown) = (DeviceId::new(1), DeviceId::new(2));
+        let devices = KnownDevices::default();
+        assert_eq!(devices.standing(known, 0), Standing::Unsure);
+        devices.renew(Arc::new(list(&[1])), 1_000);
+        let stands = |now_ms| [known, unknown].map(|device| devices.standing(device, now_ms));
+        assert_eq!(stands(1_000), [Standing::Known, Standing::Unknown]);
+        assert_eq!(stands(1_000 + KNOWN_FOR_MS), [Standing::Known, Standing::Unsure]);
+        devices.confirm(2_000);
+        assert_eq!(stands(1_000 + KNOWN_FOR_MS), [Standing::Known, Standing::Unknown]);
+    }
+}
