@@ -65,7 +65,7 @@ async fn nothing_is_lost_in_quarantine(shape: Shape) {
         device.publish("/messenger", &bytes(&frame)).await.unwrap();
         sent.push(key(&frame));
         sequence += 1;
-        let seen = sequence % 10 == 0 && {
+        let seen = sequence.is_multiple_of(10) && {
             let (_, said) = user.get(&location).await.unwrap();
             said["status"] == "online"
         };
