@@ -31,6 +31,9 @@ use crate::stream::{Holder, redeem};
 /// Bodies carry an address, a name and a password of at most 1 KiB.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
+/// Of an answer with a tag: for the one who asked, to be asked for again each time.
+const ASK_AGAIN: &str = "private, no-cache";
+
 /// A path with its operations, one a method.
 struct Route {
     path: &'static str,
@@ -312,7 +315,12 @@ pub fn router(state: ApiState) -> Router {
     for Route { path, operations } in table() {
         let allowed = allowed(&operations);
         let mut methods = MethodRouter::new();
-        for Operation { right, handler, .. } in operations {
+        for Operation { right, handler, doc, .. } in operations {
+            let handler = if doc().is_conditional() {
+                handler.route_layer(middleware::from_fn(http::conditional))
+            } else {
+                handler
+            };
             let authorized = middleware::from_fn_with_state((state.clone(), right), authorize);
             methods = methods.merge(handler.route_layer(authorized));
         }
@@ -339,8 +347,9 @@ fn allowed(operations: &[Operation]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Bounds the time to an answer's first byte, keeps answers, which are about
-/// one moment and one user, out of caches, and counts them under their path.
+/// Bounds the time to an answer's first byte, keeps answers, which are about one
+/// moment and one user, out of caches unless they bear a tag, and counts them under
+/// their path.
 async fn answer(
     State((state, path)): State<(ApiState, &'static str)>,
     request: Request,
@@ -354,7 +363,8 @@ async fn answer(
         Problem::new(Kind::Slow, "This took too long. Try again, or ask for less.").into_response()
     });
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let kept = if headers.contains_key(header::ETAG) { ASK_AGAIN } else { "no-store" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     state.requests.answered(path, response.status(), begun.elapsed());
     response
 }

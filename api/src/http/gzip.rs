@@ -50,6 +50,7 @@ pub(super) fn compressed(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    super::conditional::weaken(&mut head.headers);
     head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let chunks = stream::unfold(Some((body.into_data_stream(), encoder)), async |turn| {

@@ -2,6 +2,7 @@
 //! that keep browsers from guessing and framing, compression, and which pages of
 //! other origins may read it.
 
+mod conditional;
 mod cors;
 mod gzip;
 mod request_id;
@@ -14,6 +15,7 @@ use tracing::Instrument as _;
 
 use crate::state::ApiState;
 
+pub(crate) use conditional::{conditional, matches_tag, tag};
 pub(crate) use request_id::{RequestId, current_request_id};
 
 /// For answers that are no page: nothing may be loaded, nobody may frame them.

@@ -1,6 +1,6 @@
 //! The documentation of one operation, as a route declares it.
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
@@ -81,6 +81,8 @@ pub(crate) struct Doc {
     problems: Vec<Kind>,
     /// Takes no notice of parameters, not even of unknown ones.
     careless: bool,
+    /// Answers with a tag, and 304 to who has what bears it.
+    conditional: bool,
 }
 
 impl Doc {
@@ -96,6 +98,7 @@ impl Doc {
             answers: Vec::new(),
             problems: Vec::new(),
             careless: false,
+            conditional: false,
         }
     }
 
@@ -147,6 +150,19 @@ impl Doc {
         self
     }
 
+    /// The same for an answer that a client may keep and ask for again: the route
+    /// answers with a tag (`ETag`), and 304 to whoever has what bears it.
+    pub(crate) fn conditional(mut self) -> Self {
+        self.conditional = true;
+        let about = "The `ETag` of the answer that the client has.";
+        let schema = json!({"type": "string", "maxLength": 1024});
+        self.takes(Param::header("If-None-Match", schema, about))
+    }
+
+    pub(crate) const fn is_conditional(&self) -> bool {
+        self.conditional
+    }
+
     /// Every way in which this can fail, by status.
     fn all_problems(&self, right: Right) -> Vec<Kind> {
         let mut kinds = self.problems.clone();
@@ -186,6 +202,18 @@ impl Doc {
         let mut responses = serde_json::Map::new();
         for answer in &self.answers {
             responses.insert(answer.status.as_str().to_owned(), answer.written(schemas));
+        }
+        if self.conditional {
+            let header = json!({
+                "description": "For `If-None-Match`.", "schema": {"type": "string"},
+            });
+            responses["200"]["headers"]["ETag"] = header.clone();
+            responses.insert(
+                StatusCode::NOT_MODIFIED.as_str().to_owned(),
+                json!({
+                    "description": "The client has this answer.", "headers": {"ETag": header},
+                }),
+            );
         }
         for of_status in self.all_problems(right).chunk_by(|one, two| one.status() == two.status())
         {

@@ -14,6 +14,7 @@ use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 
 pub use self::map::MapSource;
+use crate::http::tag;
 use crate::state::ApiState;
 
 /// One file of the page.
@@ -60,7 +61,7 @@ fn file(path: &str) -> Option<&'static File> {
 
 fn serves(file: &'static File, state: &ApiState, policy: &HeaderValue) -> MethodRouter<ApiState> {
     let policy = policy.clone();
-    let tag = answer::tag(file.plain);
+    let tag = tag(file.plain);
     let requests = state.requests.clone();
     get(async move |headers: HeaderMap| {
         let begun = Instant::now();

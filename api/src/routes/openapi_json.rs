@@ -17,7 +17,7 @@ pub(crate) async fn get() -> Response {
 }
 
 pub(crate) fn doc() -> Doc {
-    Doc::new("getOpenApi", Tag::Service, "This document").careless().answers(Answer::json::<
+    Doc::new("getOpenApi", Tag::Service, "This document").careless().conditional().answers(Answer::json::<
         serde_json::Map<String, Value>,
     >(
         "OpenAPI 3.1.",

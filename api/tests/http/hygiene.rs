@@ -2,7 +2,7 @@
 //! and the page that shows the API.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, RECORDED, record};
 
@@ -117,4 +117,46 @@ async fn pages_of_named_origins_read_answers_and_others_do_not() {
     let answer = unasked.served.signed(path).header("Origin", "https://map.example.org");
     let answer = Answer::of(answer.send().await.unwrap()).await;
     assert!(!answer.headers.contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let api = Api::start().await;
+    let made = api.served.send(Method::POST, "/api/v1/groups", &json!({"name": "North"})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    for path in ["/openapi.json", "/api/v1/groups", "/api/v1/groups/1/", "/api/v1/fleet/summary"] {
+        let first = api.get(path).await;
+        assert_eq!(first.status, 200, "{path}: {first:?}");
+        assert_eq!(first.headers["cache-control"], "private, no-cache", "{path}");
+        let tag = first.headers["etag"].to_str().unwrap().to_owned();
+        assert!(tag.starts_with('"'), "{path}: {tag}");
+        for asked in [tag.clone(), format!("\"other\", W/{tag}")] {
+            let again = api.served.signed(path).header("If-None-Match", asked).send().await;
+            let again = Answer::of(again.unwrap()).await;
+            assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
+            assert_eq!(again.headers["etag"], tag, "{path}");
+            assert_eq!(again.headers["cache-control"], "private, no-cache", "{path}");
+        }
+        let other = api.served.signed(path).header("If-None-Match", "\"other\"").send().await;
+        assert_eq!(Answer::of(other.unwrap()).await.text, first.text, "{path}");
+        if path != "/openapi.json" {
+            // Who may not see it does not learn that it is the same.
+            let stranger = api.served.request(Method::GET, path).header("If-None-Match", &tag);
+            let stranger = Answer::of(stranger.send().await.unwrap()).await;
+            stranger.is_problem(401, "unauthorized", None);
+        }
+    }
+    let packed = api.served.signed("/openapi.json").header("Accept-Encoding", "gzip");
+    let packed = packed.send().await.unwrap();
+    assert!(packed.headers()["etag"].to_str().unwrap().starts_with("W/\""), "{packed:?}");
+    let tag = api.get("/api/v1/groups").await.headers["etag"].clone();
+    api.served.send(Method::POST, "/api/v1/groups", &json!({"name": "South"})).await;
+    let changed = api.served.signed("/api/v1/groups").header("If-None-Match", tag).send().await;
+    assert_eq!(changed.unwrap().status(), 200);
+    // What is about this moment, and what is secret, is kept by nobody.
+    for path in ["/api/v1/me", "/api/v1/devices", "/api/v1/books"] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+        assert!(!answer.headers.contains_key("etag"), "{path}");
+    }
 }

@@ -12,6 +12,7 @@ mod fakes;
 mod fits;
 mod fleet;
 mod formats;
+mod founding;
 mod handed_out;
 mod harness;
 mod hygiene;

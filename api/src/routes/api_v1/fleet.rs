@@ -338,6 +338,7 @@ pub(crate) fn doc() -> Doc {
         .takes(Param::query("to", date(), "The last day; today if absent.").example("2020-07-01"))
         .takes(Param::devices("device_ids", "These, at most 1000."))
         .takes(Param::query("group", group, "The devices of this group."))
+        .conditional()
         .answers(Answer::json::<Fleet>("Sums of all, by day and by device.", example()))
         .problems(&[Kind::UnknownDevice, Kind::UnknownGroup])
 }

@@ -228,6 +228,7 @@ pub(crate) fn list_doc() -> Doc {
         "count": 1,
     });
     Doc::new("listGroups", Tag::Devices, "The groups that you may see")
+        .conditional()
         .answers(Answer::json::<List>("All of them, by name.", example))
 }
 
@@ -239,6 +240,7 @@ pub(crate) fn post_doc() -> Doc {
 
 pub(crate) fn get_doc() -> Doc {
     of_group(Doc::new("getGroup", Tag::Devices, "One group"))
+        .conditional()
         .answers(answered("The group."))
         .problems(&[Kind::UnknownGroup])
 }
