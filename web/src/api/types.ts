@@ -15,6 +15,16 @@ export type Device = Pick<
   Schemas["Device"],
   "device_id" | "name" | "vehicle" | "tags" | "groups" | "status" | "seen_at" | "location"
 >;
+/** What people say of a device. */
+export type Profile = Pick<
+  Schemas["Device"],
+  "name" | "vehicle" | "tags" | "groups" | "live_ttl_s" | "motion_kmh" | "stop_s" | "retention"
+>;
+/** How long frames of some devices are kept; `null` is for ever. */
+export interface RetentionClass {
+  name: string;
+  keep_s: number | null;
+}
 export type DevicePage = Pick<Schemas["DevicesAnswer"], "next_cursor"> & { devices: Device[] };
 /** One stored frame. */
 export type Row = Schemas["Row"];

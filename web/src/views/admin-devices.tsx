@@ -11,6 +11,7 @@ import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, StatusDot, reason } from "../ui/basics";
 import { Secret, type Shown } from "../ui/secret";
+import { DeviceForm } from "./admin-device-form";
 
 const MOST_SHOWN = 200;
 
@@ -19,6 +20,7 @@ export function DevicesAdmin(): JSX.Element {
   const form = useRef<HTMLFormElement>(null);
   const [text, setText] = useState("");
   const [failed, setFailed] = useState<string | null>(null);
+  const [edited, setEdited] = useState<string | null>(null);
   const [drawn, setDrawn] = useState<Shown | null>(null);
   const units = source ? shown(source.fleet, { ...NO_FILTER, text }, "name") : [];
 
@@ -109,7 +111,18 @@ export function DevicesAdmin(): JSX.Element {
             </thead>
             <tbody>
               {units.slice(0, MOST_SHOWN).map((unit) => (
-                <Row key={unit.id} unit={unit} put={put} draw={draw} />
+                <Row
+                  key={unit.id}
+                  unit={unit}
+                  open={edited === unit.id}
+                  edit={() => setEdited(edited === unit.id ? null : unit.id)}
+                  done={(changed) => {
+                    setEdited(null);
+                    if (changed) source?.refresh();
+                  }}
+                  put={put}
+                  draw={draw}
+                />
               ))}
             </tbody>
           </table>
@@ -122,56 +135,77 @@ export function DevicesAdmin(): JSX.Element {
   );
 }
 
-/** Saved when a field is left, if it changed. */
+/** Name and vehicle are saved when their field is left, if it changed; all else in a form below. */
 function Row(props: {
   unit: Unit;
+  open: boolean;
+  edit: () => void;
+  done: (changed: boolean) => void;
   put: (id: string, name: string, vehicle: string) => Promise<boolean>;
   draw: (id: string) => Promise<void>;
 }): JSX.Element {
-  const { unit, put, draw } = props;
+  const { unit, open, put, draw } = props;
   const name = unit.name === unit.id ? "" : unit.name;
   const vehicle = unit.vehicle ?? "";
   return (
-    <tr>
-      <td>
-        <span class="with-dot">
-          <StatusDot status={unit.status} />
-          <a class="mono" href={`#/device/${unit.id}`}>
-            {unit.id}
-          </a>
-        </span>
-      </td>
-      <td>
-        <input
-          aria-label={`${t("admin.name")} ${unit.id}`}
-          placeholder={t("admin.name.none")}
-          defaultValue={name}
-          maxLength={100}
-          onChange={(event) => void put(unit.id, event.currentTarget.value, vehicle)}
-        />
-      </td>
-      <td>
-        <input
-          aria-label={`${t("admin.vehicle")} ${unit.id}`}
-          placeholder={t("admin.vehicle.none")}
-          defaultValue={vehicle}
-          maxLength={100}
-          onChange={(event) => void put(unit.id, name, event.currentTarget.value)}
-        />
-      </td>
-      <td>{unit.groups.join(", ")}</td>
-      <td class="number">
-        <button
-          type="button"
-          class="button small"
-          aria-label={`${t("admin.secret.new")} ${unit.id}`}
-          onClick={() => {
-            if (confirm(t("admin.secret.confirm", { name: unit.name }))) void draw(unit.id);
-          }}
-        >
-          {t("admin.secret.new")}
-        </button>
-      </td>
-    </tr>
+    <>
+      <tr>
+        <td>
+          <span class="with-dot">
+            <StatusDot status={unit.status} />
+            <a class="mono" href={`#/device/${unit.id}`}>
+              {unit.id}
+            </a>
+          </span>
+        </td>
+        <td>
+          <input
+            aria-label={`${t("admin.name")} ${unit.id}`}
+            placeholder={t("admin.name.none")}
+            defaultValue={name}
+            maxLength={100}
+            onChange={(event) => void put(unit.id, event.currentTarget.value, vehicle)}
+          />
+        </td>
+        <td>
+          <input
+            aria-label={`${t("admin.vehicle")} ${unit.id}`}
+            placeholder={t("admin.vehicle.none")}
+            defaultValue={vehicle}
+            maxLength={100}
+            onChange={(event) => void put(unit.id, name, event.currentTarget.value)}
+          />
+        </td>
+        <td class="names">{unit.groups.join(", ")}</td>
+        <td class="row-actions">
+          <button
+            type="button"
+            class="button small"
+            aria-expanded={open}
+            aria-label={`${t("admin.edit")} ${unit.id}`}
+            onClick={props.edit}
+          >
+            {t("admin.edit")}
+          </button>
+          <button
+            type="button"
+            class="button small"
+            aria-label={`${t("admin.secret.new")} ${unit.id}`}
+            onClick={() => {
+              if (confirm(t("admin.secret.confirm", { name: unit.name }))) void draw(unit.id);
+            }}
+          >
+            {t("admin.secret.new")}
+          </button>
+        </td>
+      </tr>
+      {open && (
+        <tr class="row-form">
+          <td colSpan={5}>
+            <DeviceForm id={unit.id} done={props.done} />
+          </td>
+        </tr>
+      )}
+    </>
   );
 }

@@ -375,7 +375,7 @@ function Rows(props: {
   return (
     <section class="result">
       <div class="result-bar">
-        <p>{t("report.rows", { count: format.count(rows.length) })}</p>
+        <p>{rows.length === 1 ? t("report.row") : t("report.rows", { count: format.count(rows.length) })}</p>
         <div class="exports">
           <button type="button" class="button small" onClick={csv}>
             <Icon name="download" size={14} /> CSV

@@ -92,6 +92,9 @@ export function LettersCard(): JSX.Element {
   );
 }
 
+/** A frame that waits for its device to be known is taken in with it. */
+const act = ({ reason: why }: Letter): string => t(why === "quarantined" ? "system.dead.known" : "system.dead.retry");
+
 function Letters(props: {
   letters: Letter[];
   busy: number | null;
@@ -136,11 +139,11 @@ function Letters(props: {
                 <button
                   type="button"
                   class="button small"
-                  aria-label={`${t("system.dead.retry")} ${letter.id}`}
+                  aria-label={`${act(letter)} ${letter.id}`}
                   disabled={props.busy === letter.id}
                   onClick={() => props.retry(letter)}
                 >
-                  {t("system.dead.retry")}
+                  {act(letter)}
                 </button>
               </td>
             </tr>

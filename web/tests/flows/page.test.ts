@@ -185,6 +185,20 @@ describe("the page", () => {
     await shown.waitFor({ state: "detached" });
   });
 
+  it("keeps what is said of a device", async () => {
+    const edit = page.getByRole("button", { name: "Edit 0A3F75" });
+    await edit.click();
+    await page.getByLabel("Tags").fill("cold, night, cold");
+    await page.getByLabel("Moves from, km/h").fill("3");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByLabel("Tags").waitFor({ state: "detached" });
+    await edit.click();
+    await page.getByLabel("Tags").waitFor();
+    expect(await page.getByLabel("Tags").inputValue()).toBe("cold, night");
+    expect(await page.getByLabel("Moves from, km/h").inputValue()).toBe("3");
+    await page.getByRole("button", { name: "Cancel" }).click();
+  });
+
   it("makes an account that sees what is granted", async () => {
     await visit("#/admin?tab=people");
     await page.getByLabel("Name", { exact: true }).fill("Bob");

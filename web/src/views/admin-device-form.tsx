@@ -1,0 +1,159 @@
+// Everything that people say of one device: names, tags, groups, and the thresholds
+// that hold for it alone. Saved as one.
+
+import type { JSX } from "preact";
+import { useRef, useState } from "preact/hooks";
+
+import { ApiError, change, get } from "../api/client";
+import type { Group, Profile, RetentionClass } from "../api/types";
+import { profileOf, regrouped } from "../state/profile";
+import * as format from "../text/format";
+import { t } from "../text/language";
+import { Failure, Spinner, reason, useLoad } from "../ui/basics";
+
+interface Known {
+  profile: Profile;
+  groups: Group[];
+  classes: RetentionClass[];
+}
+
+async function load(id: string, signal: AbortSignal): Promise<Known> {
+  const [profile, { groups }, { classes }] = await Promise.all([
+    get<Profile>(`/api/v1/devices/${id}/`, {}, signal),
+    get<{ groups: Group[] }>("/api/v1/groups/", {}, signal),
+    get<{ classes: RetentionClass[] }>("/api/v1/retention-classes", {}, signal).catch((error: unknown) => {
+      // A server of before there were classes.
+      if (error instanceof ApiError && error.status === 404) return { classes: [] };
+      throw error;
+    }),
+  ]);
+  return { profile, groups, classes };
+}
+
+/** `done` when it is closed, with whether something was changed. */
+export function DeviceForm({ id, done }: { id: string; done: (changed: boolean) => void }): JSX.Element {
+  const [loaded, again] = useLoad(id, (signal) => load(id, signal));
+  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
+  if (!loaded.value) return <Spinner />;
+  return <Fields id={id} known={loaded.value} done={done} />;
+}
+
+const NUMBERS = [
+  { name: "live_ttl_s", label: "admin.ttl", max: 2_592_000 },
+  { name: "motion_kmh", label: "admin.motion", max: 100 },
+  { name: "stop_s", label: "admin.stop", max: 86_400 },
+] as const;
+
+function Fields({ id, known, done }: { id: string; known: Known; done: (changed: boolean) => void }): JSX.Element {
+  const { profile, groups, classes } = known;
+  const form = useRef<HTMLFormElement>(null);
+  const [failed, setFailed] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    setFailed(null);
+    setBusy(true);
+    try {
+      await work();
+      done(true);
+    } catch (error) {
+      setFailed(reason(error));
+      setBusy(false);
+    }
+  };
+  const save = async (): Promise<void> => {
+    const data = new FormData(form.current!);
+    await change("PATCH", `/api/v1/devices/${id}/`, profileOf((name) => String(data.get(name) ?? "")));
+    const { into, outOf } = regrouped(profile.groups.map(({ group_id }) => group_id), data.getAll("group").map(Number));
+    const path = (group: number): string => `/api/v1/groups/${group}/devices/${id}/`;
+    for (const group of into) await change("PUT", path(group));
+    for (const group of outOf) await change("DELETE", path(group));
+  };
+  const remove = (): Promise<void> => change("DELETE", `/api/v1/devices/${id}/`);
+  const period = ({ name, keep_s }: RetentionClass): string =>
+    `${name} (${keep_s === null ? t("admin.keep.ever") : format.duration(keep_s)})`;
+  const named = classes.some(({ name }) => name === profile.retention);
+
+  return (
+    <form
+      ref={form}
+      class="device-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!busy) void attempt(save);
+      }}
+    >
+      <div class="form-grid">
+        <label class="field">
+          <span>{t("admin.name")}</span>
+          <input name="name" maxLength={100} defaultValue={profile.name} />
+        </label>
+        <label class="field">
+          <span>{t("admin.vehicle")}</span>
+          <input name="vehicle" maxLength={100} defaultValue={profile.vehicle} />
+        </label>
+        <label class="field">
+          <span>{t("admin.tags")}</span>
+          <input name="tags" defaultValue={profile.tags.join(", ")} placeholder={t("admin.tags.hint")} />
+        </label>
+        {NUMBERS.map(({ name, label, max }) => (
+          <label class="field" key={name}>
+            <span>{t(label)}</span>
+            <input
+              name={name}
+              type="number"
+              min={1}
+              max={max}
+              defaultValue={profile[name] === null ? "" : String(profile[name])}
+              placeholder={t("admin.usual")}
+            />
+          </label>
+        ))}
+        <label class="field">
+          <span>{t("admin.retention")}</span>
+          <select name="retention">
+            {!named && <option value={profile.retention}>{profile.retention}</option>}
+            {classes.map((one) => (
+              <option key={one.name} value={one.name} selected={one.name === profile.retention}>
+                {period(one)}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {groups.length > 0 && (
+        <fieldset class="checks">
+          <legend>{t("admin.groups")}</legend>
+          {groups.map(({ group_id, name }) => (
+            <label key={group_id}>
+              <input
+                type="checkbox"
+                name="group"
+                value={String(group_id)}
+                defaultChecked={profile.groups.some((group) => group.group_id === group_id)}
+              />
+              {name}
+            </label>
+          ))}
+        </fieldset>
+      )}
+      {failed && <Failure text={failed} />}
+      <div class="form-end">
+        <button type="submit" class="button primary small" disabled={busy}>
+          {t("admin.save")}
+        </button>
+        <button type="button" class="button small" onClick={() => done(false)}>
+          {t("admin.cancel")}
+        </button>
+        <button
+          type="button"
+          class="button small danger"
+          onClick={() => {
+            if (confirm(t("admin.profile.confirm", { name: profile.name || id }))) void attempt(remove);
+          }}
+        >
+          {t("admin.profile.delete")}
+        </button>
+      </div>
+    </form>
+  );
+}
