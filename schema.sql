@@ -298,6 +298,40 @@ CREATE TABLE IF NOT EXISTS setup_tokens (
     PRIMARY KEY (secret_hash)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Weeks of positions (their first bucket) out of which retention has taken a class
+-- of devices, and when it did so last.
+CREATE TABLE IF NOT EXISTS retention_weeks (
+    week         INT UNSIGNED    NOT NULL,
+    class        VARCHAR(32)     NOT NULL,
+    done_at_ms   BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (week, class)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The week that retention is rewriting without some devices, and how far it is; at
+-- most one row. phase: 0 copies what stays into positions_copy, 1 has exchanged the
+-- two and counts what left, 2 is done but for tidying up. The witness is a row
+-- that leaves: it is in positions_copy exactly when the two were exchanged.
+CREATE TABLE IF NOT EXISTS retention_rewrite (
+    week             INT UNSIGNED     NOT NULL,
+    below            INT UNSIGNED     NOT NULL,
+    name             VARCHAR(32)      NOT NULL,
+    classes          VARCHAR(512)     NOT NULL,
+    phase            TINYINT UNSIGNED NOT NULL,
+    next_bucket      INT UNSIGNED     NOT NULL,
+    step_buckets     INT UNSIGNED     NOT NULL,
+    witness_bucket   INT UNSIGNED     NULL,
+    witness_device   INT UNSIGNED     NULL,
+    witness_at       INT UNSIGNED     NULL,
+    witness_hash     BIGINT UNSIGNED  NULL,
+    PRIMARY KEY (week)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The devices that leave that week.
+CREATE TABLE IF NOT EXISTS retention_devices (
+    device INT UNSIGNED NOT NULL,
+    PRIMARY KEY (device)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- The versions of this schema that were applied.
 CREATE TABLE IF NOT EXISTS schema_version (
     version       INT UNSIGNED    NOT NULL,

@@ -7,6 +7,7 @@
 
 mod layout;
 mod partitions;
+mod rewrite;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use super::engine::{
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
 use super::open::{Database, Options};
-use super::retention::{Step, Survey};
+use super::retention::{BucketLimit, Step, Survey};
 use crate::StoreError;
 
 /// How long a transaction waits for a row that another one writes; the server's
@@ -216,6 +217,10 @@ impl Product for Arc<Server> {
 
     async fn expire(&self, before: u32) -> Result<Step, Fault> {
         partitions::expire(self, before).await
+    }
+
+    async fn expire_classes(&self, over: &[BucketLimit]) -> Result<Step, Fault> {
+        rewrite::step(self, over).await
     }
 
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, Fault> {

@@ -1,5 +1,6 @@
 //! What is kept for how long, and what was let go.
 //!
+//! A device belongs to a class, by its profile; a class has a period.
 //! Rows leave by whole partitions on MySQL and in small transactions on SQLite;
 //! what leaves is booked by the minute of its arrival, so that the books go on
 //! balancing. All methods may be called by several processes at once.
@@ -18,6 +19,45 @@ pub struct Step {
     pub more: bool,
     /// Another process is at it: nothing was done.
     pub busy: bool,
+    /// Weeks that were rewritten without some devices (MySQL).
+    pub weeks: u32,
+}
+
+/// Until when the positions of a class go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassLimit {
+    /// Its name; [`super::DEFAULT_RETENTION`] are the devices that name none.
+    pub class: String,
+    /// What was recorded before this goes (Unix seconds).
+    pub before: u32,
+}
+
+/// The same by buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BucketLimit {
+    pub(super) class: String,
+    /// The first bucket that stays.
+    pub(super) before: u32,
+}
+
+/// A class that devices name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassCount {
+    /// Its name.
+    pub class: String,
+    /// Devices that name it; of the default class only those that have a profile.
+    pub devices: u64,
+}
+
+/// Rows of a class that are over, recorded in one week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassWeek {
+    /// The class.
+    pub class: String,
+    /// The Monday on which the week begins (Unix seconds).
+    pub week: u32,
+    /// Rows that go.
+    pub rows: u64,
 }
 
 /// What there is.
@@ -53,6 +93,17 @@ pub trait Retention: Send + Sync {
     /// a partition when all of it is older on MySQL, a few thousand rows on SQLite.
     async fn expire_positions(&self, before: u32) -> Result<Step, StoreError>;
 
+    /// The classes that devices name, in order of name.
+    async fn classes(&self) -> Result<Vec<ClassCount>, StoreError>;
+
+    /// Counts the rows that these classes have beyond their limits. Reads all of these.
+    async fn survey_classes(&self, over: &[ClassLimit]) -> Result<Vec<ClassWeek>, StoreError>;
+
+    /// Takes some of the positions of these classes away: on MySQL a step of rewriting
+    /// a week without them when all of it is older, on SQLite some device's days.
+    /// Classes that are not named keep all.
+    async fn expire_classes(&self, over: &[ClassLimit]) -> Result<Step, StoreError>;
+
     /// Takes some of the dead letters that arrived before this (Unix milliseconds) away.
     async fn expire_letters(&self, before_ms: u64) -> Result<Step, StoreError>;
 
@@ -60,6 +111,12 @@ pub trait Retention: Send + Sync {
     /// into one line a worker and day. No figure is lost; the keys of the batches
     /// are, so choose a time after which no batch is delivered again.
     async fn fold_books(&self, before_minute: u32) -> Result<Step, StoreError>;
+}
+
+impl ClassLimit {
+    pub(super) fn in_buckets(&self) -> BucketLimit {
+        BucketLimit { class: self.class.clone(), before: bucket_at(self.before) }
+    }
 }
 
 /// The first bucket that is not wholly before this recorded second.

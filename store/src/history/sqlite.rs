@@ -25,7 +25,7 @@ use super::engine::{
     adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements, version_of,
 };
 use super::open::{Database, Options};
-use super::retention::{Step, Survey};
+use super::retention::{BucketLimit, Step, Survey};
 use crate::StoreError;
 
 /// How long a writer waits for another process's transaction.
@@ -219,6 +219,13 @@ impl Product for Arc<File> {
     async fn expire(&self, before: u32) -> Result<Step, Fault> {
         let mut session = self.begin().await?;
         let step = expire::step(&mut session, before).await?;
+        session.commit().await?;
+        Ok(step)
+    }
+
+    async fn expire_classes(&self, over: &[BucketLimit]) -> Result<Step, Fault> {
+        let mut session = self.begin().await?;
+        let step = expire::classes_step(&mut session, over).await?;
         session.commit().await?;
         Ok(step)
     }

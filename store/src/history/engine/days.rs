@@ -35,6 +35,12 @@ impl KnownDays {
         days.iter().copied().filter(|day| !is_known(day)).collect()
     }
 
+    /// Forgets all of them: some were deleted.
+    pub(in crate::history) fn forget(&self) {
+        let mut known = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Generations::default();
+    }
+
     /// Notes days whose rows are committed.
     pub(in crate::history) fn learn(&self, days: &[DeviceDay]) {
         let mut known = self.generations.lock().unwrap_or_else(PoisonError::into_inner);

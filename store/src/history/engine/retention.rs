@@ -6,14 +6,22 @@ use async_trait::async_trait;
 use super::Engine;
 use super::commit::BOOKS_COLUMNS;
 use super::fault::{Fault, Kind};
-use super::seam::{Product, Session, fixed, sql};
+use super::seam::{Dialect, Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join};
 use super::value::{Fields as _, Value};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::BUCKET_SECONDS;
-use crate::history::retention::{Retention, Step, Survey, bucket_at};
+use crate::history::devices::DEFAULT_RETENTION;
+use crate::history::retention::{
+    BucketLimit, ClassCount, ClassLimit, ClassWeek, Retention, Step, Survey, bucket_at,
+};
 
+/// Buckets of a day, and of a week.
+const DAY_BUCKETS: u32 = 86_400 / BUCKET_SECONDS;
+const WEEK_BUCKETS: u32 = 7 * DAY_BUCKETS;
+/// Unix time began on a Thursday: buckets from the Monday before it.
+const MONDAY_BUCKETS: u32 = 3 * DAY_BUCKETS;
 /// Minutes of a day.
 const DAY_MINUTES: u32 = 1440;
 /// The run of a line that stands for a whole day: no process draws it.
@@ -26,6 +34,7 @@ const MINUTE_BY_WORKER: &str = "SELECT worker, CAST(SUM(received) AS UNSIGNED), 
     CAST(SUM(stored) AS UNSIGNED), CAST(SUM(duplicates) AS UNSIGNED), \
     CAST(SUM(dead_letters) AS UNSIGNED), CAST(SUM(pings) AS UNSIGNED), COUNT(*) \
     FROM books WHERE minute = ? AND run <> ? GROUP BY worker";
+const CLASSES: &str = "SELECT retention, COUNT(*) FROM devices GROUP BY retention ORDER BY retention";
 const DELETE_MINUTE: &str = "DELETE FROM books WHERE minute = ? AND run <> ?";
 
 #[async_trait]
@@ -44,20 +53,73 @@ impl<P: Product> Retention for Engine<P> {
         step.map_err(|fault| fault.into_error(P::STORE))
     }
 
+    async fn classes(&self) -> Result<Vec<ClassCount>, StoreError> {
+        let rows = self.product.rows(fixed(CLASSES), &[]).await;
+        rows.and_then(|rows| {
+            let count = |row: &P::Row| Ok(ClassCount { class: row.text(0)?, devices: row.need(1)? });
+            rows.iter().map(count).collect()
+        })
+        .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn survey_classes(&self, over: &[ClassLimit]) -> Result<Vec<ClassWeek>, StoreError> {
+        let mut found = Vec::new();
+        for limit in over {
+            let weeks = self.surveyed_class(limit).await;
+            found.extend(weeks.map_err(|fault| fault.into_error(P::STORE))?);
+        }
+        found.sort_by(|a, b| (a.week, &a.class).cmp(&(b.week, &b.class)));
+        Ok(found)
+    }
+
+    async fn expire_classes(&self, over: &[ClassLimit]) -> Result<Step, StoreError> {
+        let over: Vec<BucketLimit> = over.iter().map(ClassLimit::in_buckets).collect();
+        let step = self.product.expire_classes(&over).await;
+        let step = step.map_err(|fault| fault.into_error(P::STORE))?;
+        if step.removed > 0 {
+            // Days are gone that commits of this process take to be noted.
+            self.days.forget();
+        }
+        Ok(step)
+    }
+
     async fn expire_letters(&self, before_ms: u64) -> Result<Step, StoreError> {
         let step = self.purge_some(before_ms).await;
         let (found, removed) = step.map_err(|fault| fault.into_error(P::STORE))?;
-        Ok(Step { removed, more: found > 0, busy: false })
+        Ok(Step { removed, more: found > 0, ..Step::default() })
     }
 
     async fn fold_books(&self, before_minute: u32) -> Result<Step, StoreError> {
         let folded = self.transact(Fold { before_minute }).await;
         let removed = folded.map_err(|fault| fault.into_error(P::STORE))?;
-        Ok(Step { removed, more: removed > 0, busy: false })
+        Ok(Step { removed, more: removed > 0, ..Step::default() })
     }
 }
 
 impl<P: Product> Engine<P> {
+    async fn surveyed_class(&self, limit: &ClassLimit) -> Result<Vec<ClassWeek>, Fault> {
+        // On SQLite whole days go, on MySQL whole weeks.
+        let (divided, unit, shift) = match P::DIALECT {
+            Dialect::MySql => ("DIV", WEEK_BUCKETS, MONDAY_BUCKETS),
+            Dialect::Sqlite => ("/", DAY_BUCKETS, 0),
+        };
+        let before = bucket_at(limit.before).saturating_add(shift) / unit * unit;
+        let text = format!(
+            "SELECT (p.bucket + {MONDAY_BUCKETS}) {divided} {WEEK_BUCKETS}, COUNT(*) \
+             FROM positions p LEFT JOIN devices d ON d.device = p.device \
+             WHERE p.bucket < ? AND COALESCE(d.retention, '{DEFAULT_RETENTION}') = ? GROUP BY 1"
+        );
+        let values = [before.saturating_sub(shift).into(), limit.class.as_str().into()];
+        let rows = self.product.rows(sql(text), &values).await?;
+        rows.iter()
+            .map(|row| {
+                let week = row.need::<u32>(0)?.saturating_mul(WEEK_BUCKETS);
+                let week = week.saturating_sub(MONDAY_BUCKETS).saturating_mul(BUCKET_SECONDS);
+                Ok(ClassWeek { class: limit.class.clone(), week, rows: row.need(1)? })
+            })
+            .collect()
+    }
+
     async fn surveyed(&self, before: u32) -> Result<Survey, Fault> {
         let oldest = self.product.rows(fixed(OLDEST), &[]).await?;
         let oldest: Option<u32> = oldest.first().map_or(Ok(None), |row| row.maybe(0))?;

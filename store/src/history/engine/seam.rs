@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
 use super::value::{Fields, Value};
-use crate::history::retention::{Step, Survey};
+use crate::history::retention::{BucketLimit, Step, Survey};
 
 /// The words that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,9 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
 
     /// Takes some of the positions before a bucket away and books them.
     async fn expire(&self, before: u32) -> Result<Step, Fault>;
+
+    /// Takes some of the positions of classes before their buckets away and books them.
+    async fn expire_classes(&self, over: &[BucketLimit]) -> Result<Step, Fault>;
 
     /// Reads a bounded number of rows.
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;

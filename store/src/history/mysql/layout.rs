@@ -2,6 +2,8 @@
 //! what is older than all of them, one for what is later. Pure.
 
 use super::super::BUCKET_SECONDS;
+use super::super::devices::DEFAULT_RETENTION;
+use super::super::retention::BucketLimit;
 
 /// Buckets of a week.
 const WEEK: u32 = 7 * 86_400 / BUCKET_SECONDS;
@@ -71,6 +73,46 @@ pub(super) fn expired_week(present: &[Partition], before: u32) -> Option<&Partit
         .min_by_key(|partition| partition.below)
 }
 
+/// A week that devices of some classes leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Thinned {
+    /// The partition's name.
+    pub(super) name: String,
+    /// Its first bucket; 0 for [`PAST`].
+    pub(super) week: u32,
+    /// The first bucket that is not its own.
+    pub(super) below: u32,
+    /// Those whose period is over, in order of name.
+    pub(super) classes: Vec<String>,
+}
+
+impl Thinned {
+    /// Whether devices leave of which nobody has said anything.
+    pub(super) fn takes_default(&self) -> bool {
+        self.classes.iter().any(|class| class == DEFAULT_RETENTION)
+    }
+}
+
+/// The weeks all of whose buckets are before the limit of a class, the oldest first.
+pub(super) fn weeks_to_thin(present: &[Partition], over: &[BucketLimit]) -> Vec<Thinned> {
+    let mut weeks = Vec::new();
+    let mut first = 0;
+    for partition in present {
+        let Some(below) = partition.below else { continue };
+        let mut classes: Vec<String> = over
+            .iter()
+            .filter(|limit| below <= limit.before)
+            .map(|limit| limit.class.clone())
+            .collect();
+        classes.sort();
+        if !classes.is_empty() {
+            weeks.push(Thinned { name: partition.name.clone(), week: first, below, classes });
+        }
+        first = below;
+    }
+    weeks
+}
+
 /// Partitions as `ALTER TABLE` wants them. Names are this module's own.
 pub(super) fn definition(partitions: &[Partition]) -> String {
     let parts: Vec<String> = partitions
@@ -129,6 +171,20 @@ mod tests {
         assert_eq!(expired_week(&present, monday + WEEK - 1), None);
         let expired = expired_week(&present, monday + 2 * WEEK).unwrap();
         assert_eq!(expired.name, named(monday));
+    }
+
+    #[test]
+    fn a_class_leaves_the_weeks_that_are_wholly_over_for_it() {
+        let monday = week_start(6_000_000);
+        let present = weeks_to_make(&[], monday, monday + 2 * WEEK, named);
+        let limit = |class: &str, before| BucketLimit { class: class.to_owned(), before };
+        let over = [limit("short", monday + 2 * WEEK), limit("default", monday + WEEK + 3)];
+        let weeks = weeks_to_thin(&present, &over);
+        let seen: Vec<_> = weeks.iter().map(|week| (week.week, week.classes.len())).collect();
+        assert_eq!(seen, [(0, 2), (monday, 2), (monday + WEEK, 1)]);
+        assert_eq!(weeks[1].below, monday + WEEK);
+        assert!(weeks[1].takes_default() && !weeks[2].takes_default());
+        assert_eq!(weeks_to_thin(&present, &[]), []);
     }
 
     proptest! {

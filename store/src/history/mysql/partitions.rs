@@ -9,16 +9,20 @@
 use std::sync::Arc;
 
 use sqlx::Connection as _;
-use sqlx::mysql::MySqlConnection;
+use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlRow};
 
 use super::super::BUCKET_SECONDS;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed, sql};
 use super::super::retention::{Step, Survey};
 use super::Server;
+use super::rewrite::go_on;
 use super::layout::{PAST, Partition, REST, definition, expired_week, weeks_to_make};
 
 /// One at a time for each database; nobody waits.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())), 0)";
+/// Whoever changes partitions waits for long reads to end, and commits wait behind it:
+/// not longer than this. Then it is tried again at the next run.
+const PATIENCE: &str = "SET SESSION lock_wait_timeout = 10";
 /// Said before the connection closes, which the server notices when it pleases.
 const UNLOCK: &str = "SELECT RELEASE_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())))";
 const PARTITIONS: &str = "SELECT partition_name, CAST(partition_description AS CHAR) \
@@ -32,21 +36,24 @@ const NOTE_COUNTED: &str = "INSERT INTO claims (name, claimed_at_ms) VALUES ('po
 const FORGET_NOTE: &str = "DELETE FROM claims WHERE name = 'positions_expired'";
 const DROP: &str = "DROP TABLE positions_expired";
 const COUNT: &str = "SELECT COUNT(*) FROM positions_expired";
+/// Notes of weeks that lie wholly before a bucket (2016 a week); 0 is the past's.
+const FORGET_WEEKS: &str = "DELETE FROM retention_weeks WHERE week > 0 AND week + 2016 <= ?";
 /// Days that lie wholly before a bucket (288 a day).
 const DELETE_DAYS: &str = "DELETE FROM device_days WHERE day < ? DIV 288";
 
 /// A connection of its own that alone may change partitions; closing it gives the
 /// right back.
-struct Alone<'a> {
+pub(super) struct Alone<'a> {
     server: &'a Server,
     connection: MySqlConnection,
 }
 
 impl<'a> Alone<'a> {
     /// `None` while another process has the right.
-    async fn take(server: &'a Server) -> Result<Option<Self>, Fault> {
+    pub(super) async fn take(server: &'a Server) -> Result<Option<Self>, Fault> {
         let connection = server.connection(&server.pool).await?.detach();
         let mut alone = Self { server, connection };
+        alone.run(PATIENCE.to_owned()).await?;
         let locked = alone.number(LOCK).await?;
         Ok((locked == Some(1)).then_some(alone))
     }
@@ -56,7 +63,7 @@ impl<'a> Alone<'a> {
     }
 
     /// Runs a statement, for as long as it takes.
-    async fn run(&mut self, text: String) -> Result<u64, Fault> {
+    pub(super) async fn run(&mut self, text: String) -> Result<u64, Fault> {
         let done = sqlx::raw_sql(sql(text)).execute(&mut self.connection).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.fault(&error))
     }
@@ -66,7 +73,7 @@ impl<'a> Alone<'a> {
         row.map_err(|error| self.fault(&error))?.number(0)
     }
 
-    async fn partitions(&mut self) -> Result<Vec<Partition>, Fault> {
+    pub(super) async fn partitions(&mut self) -> Result<Vec<Partition>, Fault> {
         let rows = sqlx::query(PARTITIONS).fetch_all(&mut self.connection).await;
         let rows = rows.map_err(|error| self.fault(&error))?;
         rows.iter()
@@ -75,6 +82,34 @@ impl<'a> Alone<'a> {
                 Ok(Partition { name: row.text(0)?, below: below.parse().ok() })
             })
             .collect()
+    }
+
+    pub(super) async fn rows(&mut self, text: String) -> Result<Vec<MySqlRow>, Fault> {
+        let rows = sqlx::raw_sql(sql(text)).fetch_all(&mut self.connection).await;
+        rows.map_err(|error| self.fault(&error))
+    }
+
+    pub(super) async fn number_of(&mut self, text: String) -> Result<Option<u64>, Fault> {
+        let row = sqlx::query(sql(text)).fetch_one(&mut self.connection).await;
+        row.map_err(|error| self.fault(&error))?.number(0)
+    }
+
+    pub(super) async fn flag(&mut self, text: String) -> Result<bool, Fault> {
+        Ok(self.number_of(text).await? == Some(1))
+    }
+
+    /// Runs a statement unless the server does not know its words; tells whether it does.
+    pub(super) async fn try_words(&mut self, text: String) -> Result<bool, Fault> {
+        const SYNTAX: u16 = 1064;
+        let error = match sqlx::raw_sql(sql(text)).execute(&mut self.connection).await {
+            Ok(_) => return Ok(true),
+            Err(error) => error,
+        };
+        let number = error
+            .as_database_error()
+            .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
+            .map(MySqlDatabaseError::number);
+        if number == Some(SYNTAX) { Ok(false) } else { Err(self.fault(&error)) }
     }
 
     /// Sets a partition's rows aside. Its late rows stay where reports find them.
@@ -110,7 +145,7 @@ impl<'a> Alone<'a> {
         Ok(removed)
     }
 
-    async fn close(mut self) -> Result<(), Fault> {
+    pub(super) async fn close(mut self) -> Result<(), Fault> {
         self.number(UNLOCK).await?;
         let server = self.server;
         self.connection.close().await.map_err(|error| server.fault(&error))
@@ -143,6 +178,10 @@ pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fa
     let Some(mut alone) = Alone::take(server).await? else {
         return Ok(Step { busy: true, ..Step::default() });
     };
+    if let Some(step) = go_on(&mut alone).await? {
+        alone.close().await?;
+        return Ok(step);
+    }
     let mut removed = alone.settle().await?;
     let present = alone.partitions().await?;
     let week = expired_week(&present, before).cloned();
@@ -161,9 +200,11 @@ pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fa
         }
         let forget = sqlx::query(DELETE_DAYS).bind(before).execute(&mut alone.connection).await;
         forget.map_err(|error| alone.fault(&error))?;
+        let forget = sqlx::query(FORGET_WEEKS).bind(before).execute(&mut alone.connection).await;
+        forget.map_err(|error| alone.fault(&error))?;
     }
     alone.close().await?;
-    Ok(Step { removed, more: week.is_some(), busy: false })
+    Ok(Step { removed, more: week.is_some(), ..Step::default() })
 }
 
 /// Whether rows lie in the partition of the past, all of which is before a bucket.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::engine::{
     EXPIRED, Fault, Fields as _, Join, Product, Session, Value, fixed, insert, or_join, sql,
 };
-use super::super::retention::{Step, Survey};
+use super::super::retention::{BucketLimit, Step, Survey};
 use super::File;
 
 /// Rows of a step, and those of the last device among them.
@@ -21,6 +21,20 @@ const LAST_DEVICE: &str =
 const ARRIVALS: &str = "SELECT received_at_ms / 60000, COUNT(*) FROM positions \
     WHERE bucket = ? AND device <= ? GROUP BY 1";
 const DELETE: &str = "DELETE FROM positions WHERE bucket = ? AND device <= ?";
+/// Buckets of a day.
+const DAY_BUCKETS: u32 = 288;
+/// Days of devices that one step takes at most.
+const DAYS_AT_ONCE: u32 = 64;
+/// A device's rows of a day, bucket by bucket of the key; bound are the first and the
+/// last bucket, and the device.
+const ARRIVALS_OF_DAY: &str = "WITH RECURSIVE b (x) AS \
+    (SELECT ?1 UNION ALL SELECT x + 1 FROM b WHERE x < ?2) \
+    SELECT p.received_at_ms / 60000, COUNT(*) FROM b CROSS JOIN positions p \
+    ON p.bucket = b.x AND p.device = ?3 GROUP BY 1";
+const DELETE_OF_DAY: &str = "DELETE FROM positions WHERE device = ?3 AND bucket IN \
+    (WITH RECURSIVE b (x) AS (SELECT ?1 UNION ALL SELECT x + 1 FROM b WHERE x < ?2) \
+    SELECT x FROM b)";
+const DELETE_DAY: &str = "DELETE FROM device_days WHERE device = ? AND day = ?";
 /// Days that lie wholly before a bucket (288 a day).
 const DELETE_DAYS: &str = "DELETE FROM device_days WHERE day < ? / 288";
 
@@ -34,7 +48,18 @@ pub(super) async fn step<S: Session>(session: &mut S, before: u32) -> Result<Ste
     let last = session.rows(fixed(LAST_DEVICE), &[bucket.into(), AT_ONCE.into()]).await?;
     let last: u32 = last.first().map_or(Ok(u32::MAX), |row| row.need(0))?;
     let rows = [bucket.into(), last.into()];
-    let arrivals = session.rows(fixed(ARRIVALS), &rows).await?;
+    book(session, ARRIVALS, &rows).await?;
+    let removed = session.execute(fixed(DELETE), &rows).await?;
+    Ok(Step { removed, more: true, ..Step::default() })
+}
+
+/// Books the rows that a statement finds, by minute of arrival.
+async fn book<S: Session>(
+    session: &mut S,
+    arrivals: &'static str,
+    rows: &[Value<'_>],
+) -> Result<(), Fault> {
+    let arrivals = session.rows(fixed(arrivals), rows).await?;
     let columns = ["kind", "minute", "removed"];
     let text = or_join(
         &insert("removals", &columns, 1),
@@ -47,8 +72,43 @@ pub(super) async fn step<S: Session>(session: &mut S, before: u32) -> Result<Ste
         let values: [Value<'_>; 3] = [EXPIRED.into(), minute.into(), removed.into()];
         session.execute(sql(text.clone()), &values).await?;
     }
-    let removed = session.execute(fixed(DELETE), &rows).await?;
-    Ok(Step { removed, more: true, busy: false })
+    Ok(())
+}
+
+/// Takes the next days of devices of these classes away, whole days only, and books
+/// their rows.
+pub(super) async fn classes_step<S: Session>(
+    session: &mut S,
+    over: &[BucketLimit],
+) -> Result<Step, Fault> {
+    if over.is_empty() {
+        return Ok(Step::default());
+    }
+    let of_class = "(COALESCE(d.retention, 'default') = ? AND y.day < ?)";
+    let text = format!(
+        "SELECT y.device, y.day FROM device_days y LEFT JOIN devices d ON d.device = y.device \
+         WHERE {} LIMIT {DAYS_AT_ONCE}",
+        vec![of_class; over.len()].join(" OR ")
+    );
+    let values: Vec<Value<'_>> = over
+        .iter()
+        .flat_map(|limit| [limit.class.as_str().into(), (limit.before / DAY_BUCKETS).into()])
+        .collect();
+    let days = session.rows(sql(text), &values).await?;
+    let mut removed = 0;
+    for row in &days {
+        let (device, day): (u32, u32) = (row.need(0)?, row.need(1)?);
+        let first = day * DAY_BUCKETS;
+        let rows: [Value<'_>; 3] =
+            [first.into(), (first + DAY_BUCKETS - 1).into(), device.into()];
+        book(session, ARRIVALS_OF_DAY, &rows).await?;
+        removed += session.execute(fixed(DELETE_OF_DAY), &rows).await?;
+        session.execute(fixed(DELETE_DAY), &[device.into(), day.into()]).await?;
+        if removed >= AT_ONCE.into() {
+            break;
+        }
+    }
+    Ok(Step { removed, more: !days.is_empty(), ..Step::default() })
 }
 
 /// The size of the file's used pages.
