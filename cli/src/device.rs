@@ -32,6 +32,8 @@ pub(crate) enum DeviceCommand {
     Rotate(NameArgs),
     /// Delete a login; its frames stay
     Remove(NameArgs),
+    /// Put a device in a retention class, or show which it is in
+    Class(crate::retention::ClassArgs),
 }
 
 /// `nemeses device add`.
@@ -94,6 +96,7 @@ pub(crate) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
         DeviceCommand::Enable(args) => set_enabled(&args, true, now_ms).await,
         DeviceCommand::Rotate(args) => rotate(&args, now_ms).await,
         DeviceCommand::Remove(args) => remove(&args).await,
+        DeviceCommand::Class(args) => crate::retention::class(args, now_ms).await,
     }
 }
 

@@ -81,13 +81,13 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
             .await?;
     watch_books(&tasks, &database, clock.clone(), &mut registry);
+    keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
     let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
     serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)))?;
     announce(&tasks, Arc::clone(&live), describe);
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
-    keep_small(&tasks, &database, settings.keep, clock.clone());
     keep_sums(&tasks, &database, clock.clone());
     watch.run(&tasks);
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);

@@ -1,19 +1,29 @@
 //! `nemeses retention`: takes away what was kept long enough, or shows what there
 //! is, what would go, and how the disk will fill.
 
+mod class;
+
+use std::time::Duration;
+
 use clap::{ArgAction, Args};
-use nemeses_dbexport::retention::{Keep, Limits, Removed, run_once};
+use nemeses_dbexport::retention::{Going, Keep, Limits, Removed, run_once};
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Database, LetterFilter, Minutes, Survey};
+use nemeses_store::history::{
+    ClassCount, ClassWeek, DEFAULT_RETENTION, Database, LetterFilter, Minutes, Survey,
+};
 use serde_json::{Value, json};
 
 use crate::args::{DatabaseArgs, KeepArgs};
 use crate::tools::{OutputArgs, moment, open_database, print, print_json};
 
+pub(crate) use self::class::{ClassArgs, class};
+
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   nemeses retention --dry-run --keep-positions 90days
       How much there is, how much of it is older, and how large it will become.
+  nemeses retention --dry-run --keep-positions 90days --keep-classes short=30days,long=5years
+      The same with classes of devices, by week and class.
   nemeses retention --keep-positions 90days --keep-dead-letters 30days --keep-books 400days
       Takes away what is older. `up` and `dbexport` do the same once an hour when
       they are started with these settings.";
@@ -48,7 +58,7 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
     let keep = Keep::from(args.keep);
     anyhow::ensure!(
         args.dry_run || !keep.is_for_ever(),
-        "everything is kept for ever; say how long with --keep-positions, --keep-dead-letters or --keep-books, or look with --dry-run"
+        "everything is kept for ever; say how long with --keep-positions, --keep-classes, --keep-dead-letters or --keep-books, or look with --dry-run"
     );
     let database = open_database(&args.database).await?;
     let now_ms = Clock::system().now_ms();
@@ -62,7 +72,8 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
         };
     }
     let retention = database.retention();
-    let removed = run_once(retention.as_ref(), limits, now_ms, args.convert).await?;
+    retention.note_classes(&keep.noted()).await?;
+    let removed = run_once(retention.as_ref(), &limits, now_ms, args.convert).await?;
     anyhow::ensure!(
         !removed.needs_partitions,
         "old positions stay: their table is large and has no partitions; --convert makes them (the server copies the table, nothing is written meanwhile)"
@@ -82,6 +93,12 @@ fn removed_as_text(removed: &Removed) -> String {
     if removed.partitions_made > 0 {
         lines.push(format!("{} partitions were made.", removed.partitions_made));
     }
+    if removed.weeks_rewritten > 0 {
+        lines.push(format!(
+            "{} weeks were rewritten without some classes.",
+            removed.weeks_rewritten
+        ));
+    }
     if removed.busy {
         lines.push("Another process is taking positions away; they were left to it.".to_owned());
     }
@@ -92,6 +109,7 @@ fn removed_as_text(removed: &Removed) -> String {
 fn removed_as_json(removed: &Removed) -> Value {
     json!({
         "positions": removed.positions,
+        "weeks_rewritten": removed.weeks_rewritten,
         "dead_letters": removed.dead_letters,
         "books_folded": removed.books,
         "partitions_made": removed.partitions_made,
@@ -104,6 +122,14 @@ fn removed_as_json(removed: &Removed) -> Value {
 struct Outlook {
     keep: Keep,
     limits: Limits,
+    /// What that means for the classes that devices name.
+    going: Going,
+    /// Classes that devices name.
+    named: Vec<ClassCount>,
+    /// Devices that are known.
+    devices: u64,
+    /// What goes class by class.
+    class_weeks: Vec<ClassWeek>,
     there: Survey,
     /// Rows in the table: the server's estimate, or counted.
     rows: u64,
@@ -120,7 +146,13 @@ impl Outlook {
         limits: Limits,
         now_ms: u64,
     ) -> anyhow::Result<Self> {
-        let there = database.retention().survey(limits.positions_before.unwrap_or(0)).await?;
+        let retention = database.retention();
+        let named = retention.classes().await?;
+        let going = limits.going(&named);
+        let there = retention.survey(going.all_before.unwrap_or(0)).await?;
+        let class_weeks = retention.survey_classes(&going.classes).await?;
+        let devices = database.devices().known().await?.len();
+        let devices = u64::try_from(devices).unwrap_or(u64::MAX);
         let minute = |ms: u64| u32::try_from(ms / 60_000).unwrap_or(u32::MAX);
         let recent =
             Minutes { from: minute(now_ms.saturating_sub(RATE_DAYS * DAY_MS)), to: u32::MAX };
@@ -141,7 +173,19 @@ impl Outlook {
             }
             None => false,
         };
-        Ok(Self { keep, limits, there, rows, rows_a_day: recent.stored / RATE_DAYS, old_letters })
+        let rows_a_day = recent.stored / RATE_DAYS;
+        Ok(Self {
+            keep,
+            limits,
+            going,
+            named,
+            devices,
+            class_weeks,
+            there,
+            rows,
+            rows_a_day,
+            old_letters,
+        })
     }
 
     /// Bytes of one row, its share of keys and pages included.
@@ -150,12 +194,55 @@ impl Outlook {
     }
 
     /// How large the positions become once as much leaves as comes; `None` when
-    /// they grow for ever.
+    /// they grow for ever. Devices of all classes are taken to send alike.
     fn final_bytes(&self) -> Option<u64> {
-        let days = self.keep.positions?.as_secs().div_ceil(86_400);
-        // MySQL lets go of whole weeks.
-        let days = if self.there.partitions.is_some() { days + 7 } else { days };
-        Some(days.saturating_mul(self.rows_a_day).saturating_mul(self.bytes_a_row()))
+        let mut in_classes = 0;
+        let mut device_days = 0_u64;
+        for ClassCount { class, devices } in &self.named {
+            if class == DEFAULT_RETENTION {
+                continue;
+            }
+            let set = self.keep.classes.iter().find(|set| set.class == *class);
+            device_days += devices.saturating_mul(self.days(set?.period?));
+            in_classes += devices;
+        }
+        let all = self.devices.max(in_classes).max(1);
+        if all > in_classes {
+            device_days += (all - in_classes).saturating_mul(self.days(self.keep.positions?));
+        }
+        let rows = u128::from(self.rows_a_day) * u128::from(device_days) / u128::from(all);
+        let bytes = rows * u128::from(self.bytes_a_row());
+        Some(u64::try_from(bytes).unwrap_or(u64::MAX))
+    }
+
+    /// Days of a period; MySQL lets go of whole weeks.
+    fn days(&self, period: Duration) -> u64 {
+        let days = period.as_secs().div_ceil(86_400);
+        if self.there.partitions.is_some() { days + 7 } else { days }
+    }
+
+    /// What goes of classes: in all, and by week.
+    fn class_lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        for week in &self.class_weeks {
+            let bytes = size(week.rows.saturating_mul(self.bytes_a_row()));
+            let monday = moment(u64::from(week.week) * 1000);
+            let monday = monday.get(..10).unwrap_or(&monday);
+            lines.push((
+                "  of a class",
+                format!(
+                    "{}: {} rows, about {bytes}, of the week of {monday}",
+                    week.class, week.rows
+                ),
+            ));
+        }
+        if !self.going.unknown.is_empty() {
+            let unknown = self.going.unknown.join(", ");
+            lines.push(("no period", format!(
+                "{unknown}: devices of these classes keep all positions; say how long with --keep-classes"
+            )));
+        }
+        lines
     }
 
     fn as_text(&self) -> String {
@@ -168,12 +255,16 @@ impl Outlook {
         if let Some(partitions) = there.partitions {
             lines.push(("partitions", partitions.to_string()));
         }
-        lines.push(match self.limits.positions_before {
+        lines.push(match self.going.all_before {
             Some(before) => {
                 ("to go", format!("{} rows recorded before {}", there.expired, seconds(before)))
             }
+            None if self.limits.touch_positions() => {
+                ("to go", "what classes of devices let go of".to_owned())
+            }
             None => ("to go", "none: positions are kept for ever".to_owned()),
         });
+        lines.extend(self.class_lines());
         if let Some(before_ms) = self.limits.letters_before_ms {
             let answer = if self.old_letters { "those before" } else { "none before" };
             lines.push(("dead letters", format!("{answer} {}", moment(before_ms))));
@@ -196,7 +287,15 @@ impl Outlook {
             "bytes": self.there.bytes,
             "oldest": self.there.oldest.map(|second| moment(u64::from(second) * 1000)),
             "partitions": self.there.partitions,
-            "rows_to_go": self.limits.positions_before.map(|_| self.there.expired),
+            "rows_to_go": self.going.all_before.map(|_| self.there.expired),
+            "class_rows_to_go": self.class_weeks.iter().map(|week| json!({
+                "class": week.class,
+                "week": moment(u64::from(week.week) * 1000),
+                "rows": week.rows,
+                "bytes": week.rows.saturating_mul(self.bytes_a_row()),
+            })).collect::<Vec<_>>(),
+            "classes_without_period": self.going.unknown,
+            "total_bytes": self.there.total_bytes,
             "rows_a_day": self.rows_a_day,
             "bytes_a_row": self.bytes_a_row(),
             "final_bytes": self.final_bytes(),
@@ -219,7 +318,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use nemeses_dbexport::retention::ClassPeriod;
 
     use super::*;
 
@@ -227,8 +326,12 @@ mod tests {
         let positions = keep_days.map(|days| Duration::from_secs(days * 86_400));
         let keep = Keep { positions, ..Keep::default() };
         Outlook {
-            keep,
             limits: keep.limits(1_800_000_000_000),
+            going: keep.limits(1_800_000_000_000).going(&[]),
+            keep,
+            named: Vec::new(),
+            devices: 10,
+            class_weeks: Vec::new(),
             there: Survey { bytes: 100_000, partitions, expired: 7, ..Survey::default() },
             rows: 1000,
             rows_a_day: 50,
@@ -243,6 +346,22 @@ mod tests {
         assert_eq!(outlook(None, None).final_bytes(), None);
         let empty = Outlook { rows: 0, ..outlook(Some(10), None) };
         assert_eq!(empty.final_bytes(), Some(0));
+    }
+
+    #[test]
+    fn the_forecast_knows_classes_by_their_share_of_the_devices() {
+        let mut with = outlook(Some(10), None);
+        let named = |class: &str, devices| ClassCount { class: class.to_owned(), devices };
+        with.named = vec![named("default", 3), named("long", 5)];
+        assert_eq!(with.final_bytes(), None, "long has no period");
+        let period = Some(Duration::from_secs(100 * 86_400));
+        with.keep.classes = vec![ClassPeriod { class: "long".into(), period }];
+        assert_eq!(with.final_bytes(), Some(55 * 50 * 100));
+        with.going.unknown = vec!["law".into()];
+        with.class_weeks = vec![ClassWeek { class: "long".into(), week: 1_794_787_200, rows: 20 }];
+        let text = with.as_text();
+        assert!(text.contains("long: 20 rows, about 2.0 KiB, of the week of 2026-11-16"), "{text}");
+        assert!(text.contains("law: devices of these classes keep all"), "{text}");
     }
 
     #[test]

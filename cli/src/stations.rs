@@ -92,7 +92,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock.clone());
     }
     run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
-    keep_small(&tasks, &database, settings.keep, clock.clone());
+    keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, clock.clone());
     let watch = Watch::new(&database, told.clone(), clock.clone());
     watch.releasing(&database, shown, &mut registry)?.run(&tasks);

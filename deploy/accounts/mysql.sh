@@ -23,6 +23,7 @@ client=$(command -v mariadb || command -v mysql) || { echo "mysql.sh: install ma
 
 # Frames and books: what only stations write.
 frames="positions duplicates dead_letters books removals device_days"
+frames="$frames retention_classes retention_weeks retention_rewrite retention_devices"
 # What else may be read by people who help others. Not listed, not readable: a table
 # that comes later is closed until somebody thought about it.
 directory="devices device_groups group_devices daily device_last schema_version"

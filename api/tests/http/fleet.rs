@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, WorkerName};
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Database, LoginRole, NewUser, Options, Part, Role, open};
+use nemeses_store::history::{Database, LoginRole, NewUser, NotedClass, Options, Part, Role, open};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -204,6 +204,7 @@ async fn a_profile_is_made_changed_and_deleted_and_no_frame_with_it() {
         (json!({"live_ttl_s": 0}), "live_ttl_s"),
         (json!({"stop_s": "1"}), "stop_s"),
         (json!({"retention": "A B"}), "retention"),
+        (json!({"retention": "nobody-knows-it"}), "retention"),
         (json!({"colour": "red"}), "colour"),
     ] {
         for method in [Method::PUT, Method::PATCH] {
@@ -218,6 +219,32 @@ async fn a_profile_is_made_changed_and_deleted_and_no_frame_with_it() {
         "invalid-parameter",
         Some("path"),
     );
+}
+
+#[tokio::test]
+async fn a_device_is_put_in_a_class_that_there_is() {
+    let fleet = Fleet::filled().await;
+    let classes = fleet.served.get("/api/v1/retention-classes").await.ok();
+    assert_eq!(classes["count"], 1, "{classes}");
+    let noted = |class: &str, keep_s| NotedClass { class: class.to_owned(), keep_s };
+    let retention = fleet.database.retention();
+    retention.note_classes(&[noted("default", Some(86_400)), noted("law", None)]).await.unwrap();
+
+    let path = "/api/v1/devices/000003";
+    let put = fleet.served.send(Method::PATCH, path, &json!({"retention": "law"})).await;
+    assert_eq!(put.status, 201, "{put:?}");
+    let none = fleet.served.send(Method::PATCH, path, &json!({"retention": "lore"})).await;
+    none.is_problem(422, "invalid-field", Some("retention"));
+    // A class that is in use stays one, so that a profile can be changed at all.
+    retention.note_classes(&[noted("default", Some(86_400))]).await.unwrap();
+    let kept = fleet.served.send(Method::PATCH, path, &json!({"name": "T"})).await.ok();
+    assert_eq!(kept["retention"], "law");
+    let classes = fleet.served.get("/api/v1/retention-classes").await.ok();
+    let meant = json!([
+        {"name": "default", "keep_s": 86_400, "devices": 0, "configured": true},
+        {"name": "law", "keep_s": null, "devices": 1, "configured": false},
+    ]);
+    assert_eq!(classes["classes"], meant);
 }
 
 #[tokio::test]

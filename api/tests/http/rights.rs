@@ -46,6 +46,7 @@ fn query(path: &str) -> String {
         | "/api/v1/fleet/summary"
         | "/api/v1/devices"
         | "/api/v1/groups"
+        | "/api/v1/retention-classes"
         | "/api/v1/locations" => path.to_owned(),
         _ if path.contains('{') => path
             .replace("{device_id}", "0A3F73")

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
+use nemeses_dbexport::retention::{ClassPeriod, Keep};
 
 use crate::config::value;
 
@@ -74,7 +75,7 @@ pub(crate) struct PoolArgs {
 }
 
 /// How long things are kept.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Retention")]
 #[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct KeepArgs {
@@ -88,6 +89,17 @@ pub(crate) struct KeepArgs {
         value_name = "DURATION|forever"
     )]
     pub(crate) keep_positions: value::Keep,
+    /// How long the positions of devices of a retention class are kept, in the place of
+    /// keep-positions: class=duration for each class, with commas. At most eight
+    #[arg(
+        long,
+        env = "NEMESES_KEEP_CLASSES",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = value::classes,
+        value_name = "short=30days,long=5years"
+    )]
+    pub(crate) keep_classes: value::Classes,
     /// How long dead letters are kept after their arrival
     #[arg(
         long,
@@ -109,10 +121,16 @@ pub(crate) struct KeepArgs {
     pub(crate) keep_books: value::Keep,
 }
 
-impl From<KeepArgs> for nemeses_dbexport::retention::Keep {
+impl From<KeepArgs> for Keep {
     fn from(args: KeepArgs) -> Self {
         Self {
             positions: args.keep_positions.period(),
+            classes: args
+                .keep_classes
+                .0
+                .into_iter()
+                .map(|(class, keep)| ClassPeriod { class, period: keep.period() })
+                .collect(),
             dead_letters: args.keep_dead_letters.period(),
             books: args.keep_books.period(),
         }

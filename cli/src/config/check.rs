@@ -93,7 +93,7 @@ impl TryFrom<&args::UpArgs> for Node {
             live_ttl: args.live.live_ttl,
             database,
             flush_after: args.flush.flush_after,
-            keep: args.keep.into(),
+            keep: args.keep.clone().into(),
             frames: frames(&args.frames),
             topics: topics(&args.topics)?,
             admin_listen: admin(&args.admin, &args.network, UP_ADMIN_PORT)?,
@@ -148,7 +148,7 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
             live_ttl: args.live.live_ttl,
             database: station_database(&args.database, &args.pool)?,
             flush_after: args.flush.flush_after,
-            keep: args.keep.into(),
+            keep: args.keep.clone().into(),
             topics: topics(&args.topics)?,
             admin_listen: admin(
                 &args.admin,

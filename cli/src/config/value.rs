@@ -141,6 +141,40 @@ pub(crate) fn keep(text: &str) -> Result<Keep, String> {
         .map_err(|allowed| format!("{allowed}, or forever"))
 }
 
+/// Classes of devices with how long the positions of each are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes(pub(crate) Vec<(String, Keep)>);
+
+/// `short=30days,long=5years`: at most eight, each once; `default` is `keep-positions`.
+pub(crate) fn classes(text: &str) -> Result<Classes, String> {
+    const MOST: usize = 8;
+    let mut read: Vec<(String, Keep)> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let Some((name, period)) = part.split_once('=') else {
+            return Err(format!(
+                "'{part}' has no period; write for example short=30days,long=5years"
+            ));
+        };
+        let (name, period) = (name.trim(), period.trim());
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err(format!("'{name}' is no name of a class: write 1 to 32 of a-z, 0-9 and -"));
+        }
+        if name == nemeses_store::history::DEFAULT_RETENTION {
+            return Err("the period of the class default is keep-positions".to_owned());
+        }
+        if read.iter().any(|(known, _)| known == name) {
+            return Err(format!("the class {name} is there twice"));
+        }
+        let period = keep(period).map_err(|allowed| format!("the period of {name}: {allowed}"))?;
+        read.push((name.to_owned(), period));
+    }
+    if read.len() > MOST {
+        return Err(format!("there are {} classes; {MOST} is the most", read.len()));
+    }
+    Ok(Classes(read))
+}
+
 /// The name of a topic that others are built below.
 pub(crate) fn topic(text: &str) -> Result<String, String> {
     const LONGEST: usize = 128;
@@ -174,6 +208,24 @@ pub(crate) fn moment_ms(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_have_a_name_and_a_period_each() {
+        let short = ("short".to_owned(), Keep::For(30 * DAY));
+        let long = ("long-1".to_owned(), Keep::ForEver);
+        assert_eq!(classes("short=30days, long-1 = forever"), Ok(Classes(vec![short, long])));
+        assert_eq!(classes(""), Ok(Classes::default()));
+        for (text, said) in [
+            ("short", "has no period"),
+            ("Short=30days", "no name of a class"),
+            ("default=30days", "is keep-positions"),
+            ("a=3days,a=4days", "there twice"),
+            ("a=1h", "the period of a: write"),
+            ("a=3d,b=3d,c=3d,d=3d,e=3d,f=3d,g=3d,h=3d,i=3d", "8 is the most"),
+        ] {
+            assert!(classes(text).unwrap_err().contains(said), "{text}");
+        }
+    }
 
     #[test]
     fn addresses_to_listen_on() {

@@ -6,6 +6,7 @@ mod announce;
 mod authenticate;
 mod books_watch;
 mod intake;
+mod keep_small;
 mod lookup;
 mod mirror;
 mod parts;
@@ -18,11 +19,11 @@ pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
 pub(crate) use intake::NodeIntake;
+pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
-    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, keep_rebuilt, keep_small,
-    keep_sums, live, live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api,
-    serve_metrics,
+    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, keep_rebuilt, keep_sums, live,
+    live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
 };
 pub(crate) use relay::{DoorRelay, listen};
 pub(crate) use signals::Asked;

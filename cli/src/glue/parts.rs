@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, TokenSecrets};
 use nemeses_broker::{DoorConfig, TlsListen};
-use nemeses_dbexport::retention::{Keep, run_schedule};
 use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
@@ -156,18 +155,6 @@ pub(crate) fn keep_rebuilt(
     let (history, stop) = (database.history(), tasks.stop().all);
     tasks.spawn_rest("live rebuild", async move {
         rebuild_loop(live, history, millis(ttl), clock, stop).await;
-        Ok(())
-    });
-}
-
-/// Lets go of what was kept long enough, once an hour.
-pub(crate) fn keep_small(tasks: &Tasks, database: &Database, keep: Keep, clock: Clock) {
-    if keep.is_for_ever() {
-        return;
-    }
-    let (retention, stop) = (database.retention(), tasks.stop().all);
-    tasks.spawn_rest("retention", async move {
-        run_schedule(retention, keep, clock, stop).await;
         Ok(())
     });
 }

@@ -44,7 +44,7 @@ pub use groups::{Group, Groups, MAX_GROUPS};
 pub use inspection::Inspection;
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
 pub use open::{Database, Options, open};
-pub use retention::{ClassCount, ClassLimit, ClassWeek, Retention, Step, Survey};
+pub use retention::{ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey};
 pub use secret::{PlainSecret, SecretHash};
 pub use sessions::{
     Digest, MAX_SESSIONS, MAX_USER_AGENT, NewSession, Previous, Rotation, Session, Sessions,

@@ -49,6 +49,15 @@ pub struct ClassCount {
     pub devices: u64,
 }
 
+/// A class that has a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedClass {
+    /// Its name.
+    pub class: String,
+    /// How long its positions are kept, in seconds; `None` is for ever.
+    pub keep_s: Option<u64>,
+}
+
 /// Rows of a class that are over, recorded in one week.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassWeek {
@@ -73,6 +82,10 @@ pub struct Survey {
     /// Bytes that the positions take on disk, their keys included; on SQLite
     /// those of the whole file.
     pub bytes: u64,
+    /// Whether a week is being rewritten without some devices: what left is not all booked.
+    pub rewriting: bool,
+    /// Bytes that all tables take on disk.
+    pub total_bytes: u64,
     /// Partitions of the table; `None` on SQLite, which has none.
     pub partitions: Option<u32>,
 }
@@ -95,6 +108,12 @@ pub trait Retention: Send + Sync {
 
     /// The classes that devices name, in order of name.
     async fn classes(&self) -> Result<Vec<ClassCount>, StoreError>;
+
+    /// Notes the classes that have a period, in the place of those noted before.
+    async fn note_classes(&self, classes: &[NotedClass]) -> Result<(), StoreError>;
+
+    /// The classes that have a period, in order of name.
+    async fn noted_classes(&self) -> Result<Vec<NotedClass>, StoreError>;
 
     /// Counts the rows that these classes have beyond their limits. Reads all of these.
     async fn survey_classes(&self, over: &[ClassLimit]) -> Result<Vec<ClassWeek>, StoreError>;

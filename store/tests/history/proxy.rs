@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use nemeses_protocol::Record;
+use nemeses_protocol::{DeviceId, Record};
 use nemeses_store::StoreError;
-use nemeses_store::history::{Options, open};
+use nemeses_store::history::{ClassLimit, Options, Profile, open};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -142,6 +142,10 @@ pub(crate) async fn failed_cases(server: &Server) -> Vec<&'static str> {
     if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
         failed.push("links_cut_at_any_moment_lose_and_double_nothing");
     }
+    let case = a_class_leaves_over_links_cut_at_any_moment(server);
+    if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
+        failed.push("a_class_leaves_over_links_cut_at_any_moment");
+    }
     let case = a_connection_to_what_became_a_replica_is_not_used_again(server);
     if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
         failed.push("a_connection_to_what_became_a_replica_is_not_used_again");
@@ -236,6 +240,45 @@ async fn links_cut_at_any_moment_lose_and_double_nothing(server: &Server) {
     assert!(failures > 0, "nothing was cut");
     let totals = assert_balanced(&site.database).await;
     assert_eq!((totals.received, totals.stored), (6_000, 3_100));
+}
+
+/// A process that dies at any moment of rewriting a week leaves it to the next.
+async fn a_class_leaves_over_links_cut_at_any_moment(server: &Server) {
+    const WEEK: u32 = 7 * 86_400;
+    let name = "cut_classes";
+    let site = server.site(name).await.migrated().await;
+    let frames = |week: u32| (1..=20).map(move |device| frame(device, BASE + week * WEEK, 1));
+    let records: Vec<Record> = (0..3).flat_map(frames).collect();
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    let short = Profile { retention: "short".into(), ..Profile::new(DeviceId::new(7), 1) };
+    site.database.devices().put(&short).await.unwrap();
+    site.database.retention().prepare(BASE + 3 * WEEK, BASE + 4 * WEEK).await.unwrap();
+
+    let behaviour = Behaviour {
+        at_commit: AtCommit::CutBefore,
+        commits_to_break: AtomicU32::new(0),
+        cut_one_in: 40,
+    };
+    let url = url_through(server, name, behaviour).await;
+    let through = open(&url, Options::default()).await.unwrap().retention();
+    let over = [ClassLimit { class: "short".into(), before: BASE + 3 * WEEK }];
+    let mut failures = 0;
+    loop {
+        match through.expire_classes(&over).await {
+            // The dead one's right lasts until the server has noticed.
+            Ok(step) if step.busy => tokio::time::sleep(Duration::from_millis(5)).await,
+            Ok(step) if step.more => {}
+            Ok(_) => break,
+            Err(error) => {
+                failures += 1;
+                assert!(failures < 2_000, "it never gets through: {error}");
+            }
+        }
+    }
+    assert!(failures > 0, "nothing was cut");
+    assert_eq!(assert_balanced(&site.database).await.stored, 60);
+    assert_eq!(site.number("SELECT COUNT(*) FROM positions").await, 57);
+    assert_eq!(site.number("SELECT COUNT(*) FROM positions WHERE device = 7").await, 0);
 }
 
 #[tokio::test]

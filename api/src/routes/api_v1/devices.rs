@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::retention_classes;
 use crate::access::{Principal, Right, unknown_device, unknown_group};
 use crate::fleet::{Filter, Member, Presence, Status, keep, members, presences};
 use crate::input::{self, DeviceCursor, Fields, Params, Patch, Segments};
@@ -245,6 +246,7 @@ async fn keep_profile(
     principal: &Principal,
     profile: Profile,
 ) -> Result<Response, Problem> {
+    retention_classes::must_be_known(state, &profile.retention).await?;
     let made = state.history.ask(state.stores.devices.put(&profile)).await?;
     let answer = output::json(&one(state, principal, profile.device).await?)?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };

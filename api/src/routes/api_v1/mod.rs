@@ -12,6 +12,7 @@ pub(crate) mod lookup;
 pub(crate) mod me;
 pub(crate) mod password;
 pub(crate) mod report;
+pub(crate) mod retention_classes;
 pub(crate) mod sessions;
 pub(crate) mod shares;
 pub(crate) mod storage;

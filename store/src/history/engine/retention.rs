@@ -14,7 +14,7 @@ use crate::StoreError;
 use crate::history::BUCKET_SECONDS;
 use crate::history::devices::DEFAULT_RETENTION;
 use crate::history::retention::{
-    BucketLimit, ClassCount, ClassLimit, ClassWeek, Retention, Step, Survey, bucket_at,
+    BucketLimit, ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey, bucket_at,
 };
 
 /// Buckets of a day, and of a week.
@@ -34,7 +34,10 @@ const MINUTE_BY_WORKER: &str = "SELECT worker, CAST(SUM(received) AS UNSIGNED), 
     CAST(SUM(stored) AS UNSIGNED), CAST(SUM(duplicates) AS UNSIGNED), \
     CAST(SUM(dead_letters) AS UNSIGNED), CAST(SUM(pings) AS UNSIGNED), COUNT(*) \
     FROM books WHERE minute = ? AND run <> ? GROUP BY worker";
-const CLASSES: &str = "SELECT retention, COUNT(*) FROM devices GROUP BY retention ORDER BY retention";
+const CLASSES: &str =
+    "SELECT retention, COUNT(*) FROM devices GROUP BY retention ORDER BY retention";
+const NOTED: &str = "SELECT name, keep_s FROM retention_classes ORDER BY name";
+const FORGET_NOTED: &str = "DELETE FROM retention_classes";
 const DELETE_MINUTE: &str = "DELETE FROM books WHERE minute = ? AND run <> ?";
 
 #[async_trait]
@@ -56,8 +59,24 @@ impl<P: Product> Retention for Engine<P> {
     async fn classes(&self) -> Result<Vec<ClassCount>, StoreError> {
         let rows = self.product.rows(fixed(CLASSES), &[]).await;
         rows.and_then(|rows| {
-            let count = |row: &P::Row| Ok(ClassCount { class: row.text(0)?, devices: row.need(1)? });
+            let count =
+                |row: &P::Row| Ok(ClassCount { class: row.text(0)?, devices: row.need(1)? });
             rows.iter().map(count).collect()
+        })
+        .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn note_classes(&self, classes: &[NotedClass]) -> Result<(), StoreError> {
+        let noted = self.transact(Note { classes }).await;
+        noted.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn noted_classes(&self) -> Result<Vec<NotedClass>, StoreError> {
+        let rows = self.product.rows(fixed(NOTED), &[]).await;
+        rows.and_then(|rows| {
+            let noted =
+                |row: &P::Row| Ok(NotedClass { class: row.text(0)?, keep_s: row.maybe(1)? });
+            rows.iter().map(noted).collect()
         })
         .map_err(|fault| fault.into_error(P::STORE))
     }
@@ -129,6 +148,26 @@ impl<P: Product> Engine<P> {
             expired: self.count(EXPIRED_ROWS, &[bucket_at(before).into()]).await?,
             ..sizes
         })
+    }
+}
+
+/// Replaces the classes that have a period.
+struct Note<'a> {
+    classes: &'a [NotedClass],
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Note<'_> {
+    type Output = ();
+
+    async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
+        session.execute(fixed(FORGET_NOTED), &[]).await?;
+        for noted in self.classes {
+            let keep: Value<'_> = noted.keep_s.map_or(Value::NoNumber, Value::Number);
+            let text = insert("retention_classes", &["name", "keep_s"], 1);
+            session.execute(sql(text), &[noted.class.as_str().into(), keep]).await?;
+        }
+        Ok(())
     }
 }
 

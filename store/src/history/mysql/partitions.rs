@@ -15,8 +15,8 @@ use super::super::BUCKET_SECONDS;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed, sql};
 use super::super::retention::{Step, Survey};
 use super::Server;
-use super::rewrite::go_on;
 use super::layout::{PAST, Partition, REST, definition, expired_week, weeks_to_make};
+use super::rewrite::go_on;
 
 /// One at a time for each database; nobody waits.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())), 0)";
@@ -101,10 +101,8 @@ impl<'a> Alone<'a> {
     /// Runs a statement unless the server does not know its words; tells whether it does.
     pub(super) async fn try_words(&mut self, text: String) -> Result<bool, Fault> {
         const SYNTAX: u16 = 1064;
-        let error = match sqlx::raw_sql(sql(text)).execute(&mut self.connection).await {
-            Ok(_) => return Ok(true),
-            Err(error) => error,
-        };
+        let outcome = sqlx::raw_sql(sql(text)).execute(&mut self.connection).await;
+        let Err(error) = outcome else { return Ok(true) };
         let number = error
             .as_database_error()
             .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
@@ -225,7 +223,9 @@ async fn late_rows(
 /// Rows (estimated), bytes and partitions, from the server's own books.
 pub(super) async fn sizes(server: &Arc<Server>) -> Result<Survey, Fault> {
     const SIZES: &str = "SELECT CAST(SUM(table_rows) AS UNSIGNED), \
-        CAST(SUM(data_length + index_length) AS UNSIGNED), COUNT(partition_name) \
+        CAST(SUM(data_length + index_length) AS UNSIGNED), COUNT(partition_name), \
+        (SELECT CAST(SUM(data_length + index_length) AS UNSIGNED) FROM information_schema.tables \
+        WHERE table_schema = DATABASE()), EXISTS (SELECT 1 FROM retention_rewrite) \
         FROM information_schema.partitions \
         WHERE table_schema = DATABASE() AND table_name = 'positions'";
     let rows = server.rows(fixed(SIZES), &[]).await?;
@@ -234,6 +234,8 @@ pub(super) async fn sizes(server: &Arc<Server>) -> Result<Survey, Fault> {
         rows: Some(row.maybe(0)?.unwrap_or_default()),
         bytes: row.maybe(1)?.unwrap_or_default(),
         partitions: Some(row.need(2)?),
+        total_bytes: row.maybe(3)?.unwrap_or_default(),
+        rewriting: row.need::<u64>(4)? != 0,
         ..Survey::default()
     })
 }

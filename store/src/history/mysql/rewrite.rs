@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind};
 use super::super::retention::{BucketLimit, Step};
 use super::Server;
-use super::layout::{REST, Thinned, weeks_to_thin};
+use super::layout::{Thinned, weeks_to_thin};
 use super::partitions::Alone;
 
 /// Rows that one step copies, about: a second or two, of which commits notice nothing.
@@ -162,7 +162,8 @@ fn leaving(week: &Thinned) -> Result<String, Fault> {
 
 /// A class's name as SQL: names have no character that would need more than quotes.
 fn quoted(class: &str) -> Result<String, Fault> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     if !class.is_empty() && class.bytes().all(plain) {
         Ok(format!("'{class}'"))
     } else {
@@ -372,7 +373,7 @@ mod tests {
 
     fn week(classes: &[&str]) -> Thinned {
         let classes = classes.iter().map(|&class| class.to_owned()).collect();
-        Thinned { name: REST.to_owned(), week: 2016, below: 4032, classes }
+        Thinned { name: "w".to_owned(), week: 2016, below: 4032, classes }
     }
 
     #[test]

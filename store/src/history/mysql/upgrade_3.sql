@@ -223,3 +223,11 @@ CREATE TABLE IF NOT EXISTS retention_devices (
     device INT UNSIGNED NOT NULL,
     PRIMARY KEY (device)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The retention classes that have a period, as the last process that looks after
+-- retention was told: keep_s is NULL for ever. What people may choose from.
+CREATE TABLE IF NOT EXISTS retention_classes (
+    name   VARCHAR(32)     NOT NULL,
+    keep_s BIGINT UNSIGNED NULL,
+    PRIMARY KEY (name)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -99,8 +99,7 @@ pub(super) async fn classes_step<S: Session>(
     for row in &days {
         let (device, day): (u32, u32) = (row.need(0)?, row.need(1)?);
         let first = day * DAY_BUCKETS;
-        let rows: [Value<'_>; 3] =
-            [first.into(), (first + DAY_BUCKETS - 1).into(), device.into()];
+        let rows: [Value<'_>; 3] = [first.into(), (first + DAY_BUCKETS - 1).into(), device.into()];
         book(session, ARRIVALS_OF_DAY, &rows).await?;
         removed += session.execute(fixed(DELETE_OF_DAY), &rows).await?;
         session.execute(fixed(DELETE_DAY), &[device.into(), day.into()]).await?;
@@ -117,5 +116,6 @@ pub(super) async fn sizes(file: &Arc<File>) -> Result<Survey, Fault> {
         FROM pragma_page_count AS pages, pragma_freelist_count AS free, pragma_page_size AS size";
     let rows = file.rows(fixed(SIZES), &[]).await?;
     let row = rows.first().ok_or_else(|| Fault::column(0, "is missing"))?;
-    Ok(Survey { bytes: row.need(0)?, ..Survey::default() })
+    let bytes = row.need(0)?;
+    Ok(Survey { bytes, total_bytes: bytes, ..Survey::default() })
 }

@@ -240,6 +240,12 @@ CREATE TABLE IF NOT EXISTS setup_tokens (
     offered_at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS retention_classes (
+    name TEXT NOT NULL,
+    keep_s INTEGER,
+    PRIMARY KEY (name)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS schema_version (
     version       INTEGER NOT NULL PRIMARY KEY,
     applied_at_ms INTEGER NOT NULL

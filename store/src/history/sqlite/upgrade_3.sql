@@ -141,3 +141,9 @@ CREATE TABLE IF NOT EXISTS setup_tokens (
     secret_hash   BLOB    NOT NULL PRIMARY KEY,
     offered_at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS retention_classes (
+    name TEXT NOT NULL,
+    keep_s INTEGER,
+    PRIMARY KEY (name)
+) WITHOUT ROWID;

@@ -1,6 +1,7 @@
 //! The cases: what is promised, whatever the product.
 
 mod accounts;
+mod classes;
 mod commits;
 mod daily;
 mod devices;
@@ -13,6 +14,7 @@ mod schema;
 mod sessions;
 
 pub(crate) use accounts::*;
+pub(crate) use classes::*;
 pub(crate) use commits::*;
 pub(crate) use daily::*;
 pub(crate) use devices::*;
@@ -76,6 +78,9 @@ macro_rules! all_cases {
             what_is_too_old_leaves_and_stays_in_the_books,
             late_rows_of_a_week_that_is_gone_are_kept_until_the_next_run,
             letters_and_books_have_periods_of_their_own,
+            each_class_leaves_when_its_period_is_over,
+            what_comes_while_a_class_leaves_is_kept_once,
+            classes_that_have_a_period_are_noted,
             migrations_may_start_together,
             settings_that_weaken_a_commit_are_told,
             a_schema_that_does_not_fit_is_named,

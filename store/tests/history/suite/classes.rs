@@ -1,0 +1,194 @@
+//! Retention classes: a device's rows leave when its class's period is over, the rows
+//! of others stay, whatever comes meanwhile and wherever the work is interrupted.
+
+use nemeses_protocol::{DeviceId, Record};
+use nemeses_store::history::{
+    ClassCount, ClassLimit, ClassWeek, NotedClass, Profile, RangeQuery, Retention, Step,
+};
+
+use super::assert_balanced;
+use crate::frames::{BASE, frame, part, record};
+use crate::site::{Product, Site};
+
+const WEEK: u32 = 7 * 86_400;
+/// A Monday at midnight, two days before the frames begin.
+const MONDAY: u32 = BASE / 86_400 * 86_400 - 2 * 86_400;
+const DEVICES: u32 = 6;
+const WEEKS: u32 = 5;
+
+/// Device 1 and 2 are of the short class, 3 is of the long one.
+async fn fleet(site: Site) -> Site {
+    let site = site.migrated().await;
+    let records: Vec<Record> = (0..WEEKS)
+        .flat_map(|week| (1..=DEVICES).map(move |device| (device, BASE + week * WEEK)))
+        .flat_map(|(device, at)| [frame(device, at, 1), frame(device, at + 3600, 2)])
+        .collect();
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    for (device, class) in [(1, "short"), (2, "short"), (3, "long")] {
+        put_in(&site, device, class).await;
+    }
+    site.database.retention().prepare(BASE + 5 * WEEK, BASE + 6 * WEEK).await.unwrap();
+    site
+}
+
+async fn put_in(site: &Site, device: u32, class: &str) {
+    let profile = Profile::new(DeviceId::new(device), 1);
+    let profile = Profile { retention: class.to_owned(), ..profile };
+    site.database.devices().put(&profile).await.unwrap();
+}
+
+fn limits(of: &[(&str, u32)]) -> Vec<ClassLimit> {
+    let limit = |(class, weeks): &(&str, u32)| ClassLimit {
+        class: (*class).to_owned(),
+        before: MONDAY + weeks * WEEK,
+    };
+    of.iter().map(limit).collect()
+}
+
+/// The weeks of which a device has rows, by the second of its first row in each.
+async fn weeks_of(site: &Site, device: u32) -> Vec<u32> {
+    use futures_util::TryStreamExt as _;
+    let query = RangeQuery {
+        device: DeviceId::new(device),
+        from: 0,
+        to: u32::MAX,
+        descending: false,
+        after: None,
+        limit: None,
+    };
+    let rows: Vec<_> = site.history().positions(query).try_collect().await.unwrap();
+    let mut weeks: Vec<u32> =
+        rows.iter().map(|row| (row.position.recorded_at - MONDAY) / WEEK).collect();
+    weeks.dedup();
+    weeks
+}
+
+async fn all_steps(retention: &dyn Retention, over: &[ClassLimit]) -> Step {
+    let mut sum = Step::default();
+    loop {
+        let step = retention.expire_classes(over).await.unwrap();
+        assert!(!step.busy);
+        sum.removed += step.removed;
+        sum.weeks += step.weeks;
+        if !step.more {
+            return sum;
+        }
+    }
+}
+
+pub(crate) async fn each_class_leaves_when_its_period_is_over(site: Site) {
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let named = retention.classes().await.unwrap();
+    let count = |class: &str, devices| ClassCount { class: class.to_owned(), devices };
+    assert_eq!(named, [count("long", 1), count("short", 2)]);
+
+    // The default class is over for two weeks, the short one for three, the long for none.
+    let over = limits(&[("default", 2), ("short", 3)]);
+    let survey = retention.survey_classes(&over).await.unwrap();
+    let week = |class: &str, week: u32, rows| ClassWeek {
+        class: class.to_owned(),
+        week: MONDAY + week * WEEK,
+        rows,
+    };
+    let seen = [
+        week("default", 0, 6),
+        week("short", 0, 4),
+        week("default", 1, 6),
+        week("short", 1, 4),
+        week("short", 2, 4),
+    ];
+    assert_eq!(survey, seen);
+
+    let done = all_steps(retention.as_ref(), &over).await;
+    assert_eq!(done.removed, 24);
+    assert_eq!(done.weeks, if site.product == Product::MariaDb { 3 } else { 0 });
+    assert_eq!(weeks_of(&site, 1).await, [3, 4]);
+    assert_eq!(weeks_of(&site, 3).await, [0, 1, 2, 3, 4]);
+    assert_eq!(weeks_of(&site, 6).await, [2, 3, 4]);
+    assert_eq!(assert_balanced(&site.database).await.stored, 60);
+    assert_eq!(retention.survey_classes(&over).await.unwrap(), []);
+    assert_eq!(all_steps(retention.as_ref(), &over).await, Step::default());
+
+    // A row that is there is there once; one that is gone is as good as new.
+    let again = vec![frame(3, BASE, 1), frame(1, BASE, 1)];
+    let committed = site.history().commit(&[part("w", 2, again)], "x").await.unwrap();
+    assert_eq!((committed[0].stored, committed[0].duplicates), (1, 1));
+    assert_balanced(&site.database).await;
+
+    // Another class: what is over for it goes, what is gone stays gone. A week is
+    // rewritten again after seven days, with what came late for it.
+    put_in(&site, 4, "short").await;
+    put_in(&site, 1, "long").await;
+    if site.product == Product::MariaDb {
+        assert_eq!(all_steps(retention.as_ref(), &over).await, Step::default());
+        site.run("UPDATE retention_weeks SET done_at_ms = 1").await;
+    }
+    assert_eq!(all_steps(retention.as_ref(), &over).await.removed, 2);
+    assert_eq!(weeks_of(&site, 4).await, [3, 4]);
+    assert_eq!(weeks_of(&site, 1).await, [0, 3, 4]);
+    assert_eq!(assert_balanced(&site.database).await.stored, 61);
+
+    // Whole weeks go as ever.
+    while retention.expire_positions(MONDAY + WEEK).await.unwrap().more {}
+    assert_eq!(weeks_of(&site, 3).await, [1, 2, 3, 4]);
+    assert_balanced(&site.database).await;
+}
+
+pub(crate) async fn what_comes_while_a_class_leaves_is_kept_once(site: Site) {
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let over = limits(&[("short", 4)]);
+    let mut sequence = 2;
+    let mut late = Vec::new();
+    let mut removed = 0;
+    loop {
+        let step = retention.expire_classes(&over).await.unwrap();
+        removed += step.removed;
+        // Late frames for all weeks, of a device that stays and of one that leaves; those
+        // of the steps before come again, received at another moment.
+        let mut records: Vec<Record> = late
+            .iter()
+            .filter(|(device, ..)| *device == 5 || sequence < 20)
+            .map(|(device, at, hash)| {
+                let mut again = record(*device, *at, *hash);
+                again.received_at_ms += 60_000 * sequence;
+                Record::Position(again)
+            })
+            .collect();
+        for week in 0..WEEKS {
+            // Where what is late goes at once, the loop would not end.
+            for device in if sequence < 20 { [1, 5].as_slice() } else { &[5] } {
+                let row = (*device, BASE + week * WEEK + 60, sequence);
+                records.push(frame(row.0, row.1, row.2));
+                late.push(row);
+            }
+        }
+        site.history().commit(&[part("w", sequence, records)], "x").await.unwrap();
+        sequence += 1;
+        if !step.more {
+            break;
+        }
+        assert!(sequence < 100, "it does not end");
+    }
+    assert!(removed >= 16, "{removed}");
+    assert_balanced(&site.database).await;
+    let rows = site.number("SELECT COUNT(*) FROM positions WHERE device = 5").await;
+    let of_five = late.iter().filter(|(device, ..)| *device == 5).count() + 2 * WEEKS as usize;
+    assert_eq!(usize::try_from(rows).unwrap(), of_five);
+    assert_eq!(weeks_of(&site, 5).await, [0, 1, 2, 3, 4]);
+    assert_eq!(weeks_of(&site, 2).await, [4]);
+    assert_eq!(site.number("SELECT COUNT(*) FROM positions WHERE device = 2").await, 2);
+}
+
+pub(crate) async fn classes_that_have_a_period_are_noted(site: Site) {
+    let site = site.migrated().await;
+    let retention = site.database.retention();
+    assert_eq!(retention.noted_classes().await.unwrap(), []);
+    let noted = |class: &str, keep_s| NotedClass { class: class.to_owned(), keep_s };
+    let before = [noted("default", Some(5)), noted("law", None)];
+    retention.note_classes(&before).await.unwrap();
+    assert_eq!(retention.noted_classes().await.unwrap(), before);
+    retention.note_classes(&before[..1]).await.unwrap();
+    assert_eq!(retention.noted_classes().await.unwrap(), before[..1]);
+}
