@@ -140,7 +140,7 @@ pub(crate) async fn what_comes_while_a_class_leaves_is_kept_once(site: Site) {
     let retention = site.database.retention();
     let over = limits(&[("short", 4)]);
     let mut sequence = 2;
-    let mut late = Vec::new();
+    let mut late: Vec<(u32, u32, u64)> = Vec::new();
     let mut removed = 0;
     loop {
         let step = retention.expire_classes(&over).await.unwrap();
