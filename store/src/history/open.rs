@@ -19,7 +19,8 @@ use crate::StoreError;
 /// How to open a history.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Connections at most (SQLite: readers, besides the one writer).
+    /// Connections at most (SQLite: readers, besides the one writer). A server's: two of
+    /// four and more only write.
     pub max_connections: u32,
     /// How long to wait for a free or new connection before the store counts as unavailable.
     pub acquire_timeout: Duration,

@@ -16,7 +16,8 @@ macro_rules! adapter {
         pub(super) struct $session {
             connection: Option<sqlx::pool::PoolConnection<$database>>,
             product: std::sync::Arc<$product>,
-            /// The words that begin it, until they were sent.
+            /// The words that begin it, until they were sent; none where a connection
+            /// is always in a transaction.
             begin: Option<&'static str>,
         }
 
@@ -102,8 +103,8 @@ macro_rules! adapter {
             /// Begins the transaction unless that was done.
             async fn begun(&mut self) -> Result<(), Fault> {
                 match self.begin.take() {
-                    Some(words) => self.control(fixed(words)).await,
-                    None => Ok(()),
+                    Some(words) if !words.is_empty() => self.control(fixed(words)).await,
+                    Some(_) | None => Ok(()),
                 }
             }
 

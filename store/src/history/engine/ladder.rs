@@ -10,9 +10,16 @@
 pub(in crate::history) const WIDE: &[usize] =
     &[1000, 640, 400, 250, 160, 100, 64, 40, 25, 16, 10, 6, 4, 2, 1];
 /// Rows of one INSERT of rows that are taken to be new. What is left goes with the
-/// COMMIT as text (`script.rs`), 99 rows of 120 bytes at most. Twice six statements
+/// COMMIT as text (`script.rs`), 15 rows of 120 bytes at most. Twice ten statements
 /// (with and without the columns that are mostly empty) are prepared at most.
-pub(in crate::history) const BULK: &[usize] = &[1000, 640, 400, 250, 160, 100];
+const BULK: &[usize] = &[1000, 640, 400, 250, 160, 100, 64, 40, 25, 16];
+/// A batch of fewer rows is all text: one request costs less than several.
+const BULK_FROM: usize = 100;
+
+/// The rungs for a batch of so many rows that are taken to be new.
+pub(in crate::history) const fn bulk(rows: usize) -> &'static [usize] {
+    if rows < BULK_FROM { &[] } else { BULK }
+}
 /// Keys of one look-up, an OR of 50 terms at most: servers compare each row they
 /// find with each term, so that twice the keys are four times the work. (SQLite's
 /// expressions are at most 1000 deep.) Also the rows of wide statements.
@@ -56,6 +63,17 @@ mod tests {
             statements.fold((0, 0), |(sum, most), count| (sum + count, most.max(count)));
         assert!(sum < 5 * lengths.len() && most <= 7, "{sum} for {}, {most}", lengths.len());
         assert_eq!(WIDE.iter().sum::<usize>(), 2718);
+    }
+
+    #[test]
+    fn little_of_a_batch_is_text_unless_all_is() {
+        for length in 0..3000_usize {
+            let rows = vec![(); length];
+            let slices: Vec<&[()]> = rungs(&rows, bulk(length)).collect();
+            let bound = slices.concat().len();
+            assert!(if length < BULK_FROM { bound == 0 } else { length - bound < 16 });
+            assert!(slices.len() <= length / 1000 + 5, "{length}");
+        }
     }
 
     proptest! {

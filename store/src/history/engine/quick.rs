@@ -13,7 +13,7 @@ use super::commit::{
     insert_letters, join_days, join_duplicates,
 };
 use super::fault::{Fault, Kind};
-use super::ladder::{BULK, WIDE, rungs};
+use super::ladder::{WIDE, bulk, rungs};
 use super::marks::{MARK_COLUMNS, join_marks};
 use super::plan::{Plan, plan};
 use super::rows::{bare_position_values, is_bare, position_values};
@@ -95,7 +95,7 @@ impl<P: Product> Engine<P> {
         let touched = plan.days();
         let (days, marks) = (self.days.unknown(&touched), self.marks.missing(&touched));
         let mut rest = rows.as_slice();
-        for slice in rungs(&rows, ladder(P::DIALECT)) {
+        for slice in rungs(&rows, ladder(P::DIALECT, rows.len())) {
             insert_bulk::<P>(session, slice).await?;
             rest = &rest[slice.len()..];
         }
@@ -152,9 +152,9 @@ async fn insert_bulk<P: Product>(
 
 /// A statement more is a round trip to a server, but next to nothing within the
 /// process, where reading numbers from text is what costs.
-const fn ladder(dialect: Dialect) -> &'static [usize] {
+const fn ladder(dialect: Dialect, rows: usize) -> &'static [usize] {
     match dialect {
-        Dialect::MySql => BULK,
+        Dialect::MySql => bulk(rows),
         Dialect::Sqlite => WIDE,
     }
 }
