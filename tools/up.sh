@@ -51,7 +51,8 @@ trap 'echo; echo "Stopping"; exit 0' INT TERM
 # A terminal's Ctrl-C reaches the whole group; the order above is wanted instead.
 (
     trap '' INT
-    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN"
+    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN" \
+        --registration operators
 ) >>"$DATA/node.log" 2>&1 &
 NODE=$!
 for _ in $(seq 100); do
@@ -116,8 +117,8 @@ cat <<TEXT
 
 Nemeses is up, and $DEVICES simulated trackers drive.
 
-  Page      $API    sign in as $EMAIL
-                            with the password $PASSWORD
+  Page      $API    register there, or sign in as the admin
+                            $EMAIL with the password $PASSWORD
   MQTT      $MQTT    frames to /messenger, ping replies on /ping
   REST API  $API
   Metrics   http://$ADMIN/metrics

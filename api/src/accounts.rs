@@ -73,10 +73,10 @@ impl ApiState {
         self.add(account, role, false).await
     }
 
-    /// Makes the account of someone who registers: a viewer without devices, or
+    /// Makes the account of someone who registers: with the role that is set, or
     /// the admin when it is the first and the listener is loopback.
     pub(crate) async fn register_account(&self, account: NewAccount) -> Result<Added, Problem> {
-        self.add(account, Role::Viewer, self.config.first_is_admin).await
+        self.add(account, self.config.registered_role, self.config.first_is_admin).await
     }
 
     async fn add(

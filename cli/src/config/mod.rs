@@ -163,7 +163,7 @@ pub(crate) struct Http {
     /// Where; loopback.
     pub(crate) listen: SocketAddr,
     /// Whether people may make accounts themselves.
-    pub(crate) registration_open: bool,
+    pub(crate) registration: crate::args::Registration,
     /// Tiles of another server for the page's map.
     pub(crate) map: Option<nemeses_api::MapSource>,
     /// Whose `X-Forwarded-For` is believed.
