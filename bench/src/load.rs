@@ -23,7 +23,9 @@ pub(crate) const DEVICES: u32 = 10_000;
 pub(crate) const EVERY_S: u32 = 10;
 const WARM_UP: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(60);
-const KEEP_ALIVE_S: u16 = 120;
+/// Longer than any load: whoever waits for PUBACKs through an outage of ten minutes sends
+/// nothing here, no PINGREQ either.
+const KEEP_ALIVE_S: u16 = 3600;
 
 /// How many connections, and how many frames each sends ahead of their PUBACKs.
 #[derive(Clone, Copy, Debug)]

@@ -17,6 +17,14 @@ pub(crate) fn processor_seconds(pid: Option<u32>) -> f64 {
     ticks.filter_map(|word| word.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
 }
 
+/// Bytes that a process has caused to be written to disk so far; 0 when unknown.
+pub(crate) fn written_bytes(pid: Option<u32>) -> f64 {
+    let Some(pid) = pid else { return 0.0 };
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0.0)
+}
+
 /// Processor, memory, kernel, programs: one line each.
 pub(crate) fn description() -> Vec<String> {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

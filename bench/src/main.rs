@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::cases::{
-    Effort, api, ceilings, csv, decode, growth, idle, latency, live, node, outage, stations,
+    Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, node, outage, stations,
 };
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
@@ -56,6 +56,8 @@ enum Command {
     },
     /// Fill a MariaDB and compare the line before and after
     Grow(growth::Growth),
+    /// Compare clustered keys in SQLite
+    Keys(keys::Keys),
     /// Publish frames to a broker or node that runs already
     Load {
         /// Where it listens
@@ -99,6 +101,7 @@ async fn main() -> anyhow::Result<()> {
             }
         }
         Command::Grow(growth) => growth::grow(&growth).await?,
+        Command::Keys(keys) => keys::compare(&keys).await?,
         Command::Load { address, connections, window, seconds, offered, recorded_from } => {
             let shape = Shape { connections, window };
             let recorded_from = recorded_from.unwrap_or_else(site::recorded_from);

@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use crate::cases::FIFTY;
 use crate::http::{Http, get_request};
 use crate::load::{Plan, as_f64, run};
-use crate::machine::processor_seconds;
+use crate::machine::{processor_seconds, written_bytes};
 use crate::report::say;
 use crate::site::{commit, frame, mariadb_with, recorded_from, rows_of};
 use crate::stats::percentile_ms;
@@ -283,12 +283,4 @@ async fn fill(history: &Arc<dyn History>, growth: &Growth, base: u32) -> anyhow:
 /// A row a minute.
 fn day(device: u32, begin: u32) -> Vec<Record> {
     rows_of(device, 0..DAY_ROWS, 60, begin)
-}
-
-/// Bytes that a process has caused to be written to disk so far; 0 when unknown.
-fn written_bytes(pid: Option<u32>) -> f64 {
-    let Some(pid) = pid else { return 0.0 };
-    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0.0)
 }

@@ -6,6 +6,7 @@ pub(crate) mod csv;
 pub(crate) mod decode;
 pub(crate) mod growth;
 pub(crate) mod idle;
+pub(crate) mod keys;
 pub(crate) mod latency;
 pub(crate) mod live;
 pub(crate) mod node;

@@ -63,7 +63,10 @@ pub(crate) async fn database(down_s: u64, report: &mut Report) -> anyhow::Result
         if rate >= f64::from(OFFERED) {
             break returned.elapsed();
         }
-        anyhow::ensure!(!load.is_finished(), "the full rate did not come back");
+        if load.is_finished() {
+            load.await??;
+            anyhow::bail!("the full rate did not come back");
+        }
     };
     let outcome = load.await??;
     let sent = outcome.sent;
