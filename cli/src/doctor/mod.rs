@@ -3,11 +3,13 @@
 //! and says for each what is wrong, where, and what to do. It changes nothing.
 
 mod broker;
+mod certificate;
 mod files;
 mod finding;
 mod stores;
 
 use clap::{Args, Subcommand};
+use nemeses_runtime::Clock;
 use serde_json::json;
 
 use self::finding::{Finding, as_text, worst};
@@ -85,6 +87,7 @@ where
 async fn node(settings: config::Node) -> Vec<Finding> {
     let mut found = files::data_dir(&settings.data_dir);
     found.extend(files::secrets(&settings.http, settings.door.tls.as_ref()));
+    found.extend(door_certificate(settings.door.tls.as_ref()));
     found.extend(files::descriptors(settings.door.max_connections));
     let listeners = [
         ("mqtt-listen", Some(settings.door.listen)),
@@ -102,7 +105,9 @@ async fn node(settings: config::Node) -> Vec<Finding> {
 }
 
 async fn door(settings: config::Broker) -> Vec<Finding> {
-    let mut found = files::descriptors(settings.door.max_connections);
+    let mut found: Vec<Finding> =
+        door_certificate(settings.door.tls.as_ref()).into_iter().collect();
+    found.extend(files::descriptors(settings.door.max_connections));
     let listeners = [
         ("mqtt-listen", Some(settings.door.listen)),
         ("mqtt-tls-listen", settings.door.tls.as_ref().map(|tls| tls.listen)),
@@ -114,6 +119,11 @@ async fn door(settings: config::Broker) -> Vec<Finding> {
         found.extend(stores::database(&settings.database, stores::Needs::Reading).await);
     }
     found
+}
+
+fn door_certificate(tls: Option<&config::Tls>) -> Option<Finding> {
+    let now_s = i64::try_from(Clock::system().now_ms() / 1000).unwrap_or(i64::MAX);
+    Some(certificate::look(&tls?.cert, now_s))
 }
 
 async fn parser(settings: config::Parser) -> Vec<Finding> {

@@ -36,6 +36,11 @@ fn next_week(bucket: u32) -> u32 {
     (bucket + SINCE_MONDAY) / WEEK * WEEK + WEEK - SINCE_MONDAY
 }
 
+/// The first bucket of the first week that may get a partition of its own.
+pub(super) fn earliest_week(until: u32) -> u32 {
+    week_start(until).saturating_sub(MOST_WEEKS * WEEK)
+}
+
 /// What [`REST`] is to be split into, so that every week up to that of `until`
 /// has a partition; empty when there is nothing to do. Without any week yet, the
 /// first is that of `oldest`.
@@ -48,8 +53,7 @@ pub(super) fn weeks_to_make(
     let mut made = Vec::new();
     let last = present.iter().filter_map(|partition| partition.below).max();
     let mut from = last.unwrap_or_else(|| {
-        let earliest = week_start(until).saturating_sub(MOST_WEEKS * WEEK);
-        let first = week_start(oldest.max(earliest));
+        let first = week_start(oldest.max(earliest_week(until)));
         made.push(Partition { name: PAST.to_owned(), below: Some(first) });
         first
     });

@@ -15,7 +15,9 @@ use super::super::BUCKET_SECONDS;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed, sql};
 use super::super::retention::{Step, Survey};
 use super::Server;
-use super::layout::{PAST, Partition, REST, definition, expired_week, weeks_to_make};
+use super::layout::{
+    PAST, Partition, REST, definition, earliest_week, expired_week, weeks_to_make,
+};
 use super::rewrite::go_on;
 
 /// One at a time for each database; nobody waits.
@@ -28,7 +30,6 @@ const UNLOCK: &str = "SELECT RELEASE_LOCK(CONCAT('nemeses.retention.', MD5(DATAB
 const PARTITIONS: &str = "SELECT partition_name, CAST(partition_description AS CHAR) \
     FROM information_schema.partitions WHERE table_schema = DATABASE() \
     AND table_name = 'positions' AND partition_name IS NOT NULL ORDER BY partition_ordinal_position";
-const OLDEST: &str = "SELECT MIN(bucket) FROM positions";
 const SET_ASIDE: &str = "SELECT COUNT(*) FROM information_schema.tables \
     WHERE table_schema = DATABASE() AND table_name = 'positions_expired'";
 const COUNTED: &str = "SELECT COUNT(*) FROM claims WHERE name = 'positions_expired'";
@@ -154,7 +155,10 @@ impl<'a> Alone<'a> {
 pub(super) async fn prepare(server: &Arc<Server>, now: u32, until: u32) -> Result<u32, Fault> {
     let Some(mut alone) = Alone::take(server).await? else { return Ok(0) };
     let present = alone.partitions().await?;
-    let oldest = alone.number(OLDEST).await?;
+    // A clock that stood at nothing shall not make ten years of empty weeks.
+    let earliest = earliest_week(until);
+    let oldest = format!("SELECT MIN(bucket) FROM positions WHERE bucket >= {earliest}");
+    let oldest = alone.number_of(oldest).await?;
     let oldest = oldest.and_then(|bucket| u32::try_from(bucket).ok()).map_or(now, |b| b.min(now));
     let made = weeks_to_make(&present, oldest, until, week_name);
     if !made.is_empty() {
