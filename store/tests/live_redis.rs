@@ -479,3 +479,29 @@ async fn a_follower_learns_of_devices_and_doubts_when_nobody_tells_it() {
     stop.cancel();
     following.await.unwrap();
 }
+
+#[tokio::test]
+async fn the_account_of_stations_is_enough() {
+    let redis = Redis::start();
+    // Keys and channels as in deploy/accounts/redis.sh.
+    let script = include_str!("../../deploy/accounts/redis.sh");
+    assert!(script.contains("~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous"));
+    let rights = "~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous +role +info";
+    let account: Vec<&str> = ["ACL", "SETUSER", "station", "on", ">secret"]
+        .into_iter()
+        .chain(rights.split(' '))
+        .collect();
+    redis.command(&account);
+    let url = redis.url().replace("redis://", "redis://station:secret@");
+    let clock = Clock::system();
+    let live = RedisLive::new(&url, TTL_MS, clock.clone(), RedisOptions::default()).unwrap();
+    let now_ms = clock.now_ms();
+    live.merge(&[LiveEntry::seen(device(1), now_ms)], now_ms).await.unwrap();
+    assert!(live.first_use("word", 60_000).await.unwrap());
+    assert!(!live.first_use("word", 60_000).await.unwrap());
+    live.known_devices(None).await.unwrap();
+    assert!(live.known_wanted().await.unwrap());
+    live.keep_known(&[device(1)].into_iter().collect()).await.unwrap();
+    assert!(matches!(live.known_devices(None).await.unwrap(), Mirrored::List { .. }));
+    live.announce(&Worker::here("w", "parser", "0.1.0", 1)).await.unwrap();
+}

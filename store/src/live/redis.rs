@@ -208,7 +208,13 @@ impl LiveStore for RedisLive {
 
     async fn first_use(&self, word: &str, within_ms: u64) -> Result<bool, StoreError> {
         let mut commands = Pipeline::new();
-        commands.cmd("SET").arg(format!("once:{word}")).arg(1).arg("NX").arg("PX").arg(within_ms);
+        commands
+            .cmd("SET")
+            .arg(format!("nemeses:once:{word}"))
+            .arg(1)
+            .arg("NX")
+            .arg("PX")
+            .arg(within_ms);
         let (set,): (redis::Value,) = self.connection.ask(&commands).await?;
         Ok(set != redis::Value::Nil)
     }
