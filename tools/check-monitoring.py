@@ -44,7 +44,9 @@ def start_stations(site):
     redis = f"redis://127.0.0.1:{site.redis()}"
     data, broker = site.path("data"), f"mqtt://127.0.0.1:{mqtt}"
     site.start("node", nemeses, "up", "--data-dir", site.path("node"), "--mqtt-listen",
-               f"127.0.0.1:{door}", "--http-listen", f"127.0.0.1:{node_http}", "--admin-listen", at["node"])
+               f"127.0.0.1:{door}", "--http-listen", f"127.0.0.1:{node_http}", "--admin-listen", at["node"],
+               # Nobody is there: it is for the metrics of traces.
+               "--otlp-endpoint", f"http://127.0.0.1:{free_port()}")
     site.start("dbexport", nemeses, "dbexport", "--data-dir", data, "--mqtt-url", broker,
                "--redis-url", redis, "--admin-listen", at["dbexport"])
     site.wait("the exporter is well", lambda: get(f"http://{at['dbexport']}/healthz") == "ok\n")

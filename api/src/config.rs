@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use nemeses_runtime::traces::Tracer;
 use nemeses_store::history::Role;
 
 use crate::guard::Network;
@@ -61,6 +62,8 @@ pub struct ApiConfig {
     pub hashing_at_once: NonZeroUsize,
     /// Requests in progress have this long to end when the API is asked to stop.
     pub drain: Duration,
+    /// Follows some of the requests.
+    pub tracer: Tracer,
 }
 
 impl Default for ApiConfig {
@@ -86,6 +89,7 @@ impl Default for ApiConfig {
             stream_stall: Duration::from_secs(10),
             hashing_at_once: hashing_cores(),
             drain: Duration::from_secs(4),
+            tracer: Tracer::off(),
         }
     }
 }

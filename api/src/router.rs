@@ -12,6 +12,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::access::{Principal, Right};
 use crate::auth::{self, Accepted};
@@ -361,7 +362,12 @@ async fn answer(
 ) -> Response {
     let begun = Instant::now();
     let at_most = state.config.request_timeout;
-    let answer = tokio::time::timeout(at_most, next.run(request)).await;
+    let followed = http::follow(&state.config.tracer, path, &request);
+    let answering = tokio::time::timeout(at_most, next.run(request));
+    let answer = match &followed {
+        None => answering.await,
+        Some(followed) => answering.instrument(followed.log_span()).await,
+    };
     let mut response = answer.unwrap_or_else(|_| {
         tracing::warn!(path, ?at_most, "a request to the API took too long");
         Problem::new(Kind::Slow, "This took too long. Try again, or ask for less.").into_response()
@@ -370,6 +376,9 @@ async fn answer(
     let kept = if headers.contains_key(header::ETAG) { ASK_AGAIN } else { "no-store" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     state.requests.answered(path, response.status(), begun.elapsed());
+    if let Some(followed) = followed {
+        followed.answered(response.status());
+    }
     response
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nemeses_protocol::Topics;
+use nemeses_runtime::traces::Tracer;
 
 use crate::packet::{valid_filter, valid_name};
 
@@ -56,6 +57,8 @@ pub struct DoorConfig {
     pub max_retained: usize,
     /// Bytes of retained messages at most.
     pub max_retained_bytes: usize,
+    /// Follows some of the messages that go to the intake.
+    pub tracer: Tracer,
 }
 
 /// The TLS listener.
@@ -92,6 +95,7 @@ impl Default for DoorConfig {
             max_listeners: 256,
             max_retained: 1000,
             max_retained_bytes: 4 * 1024 * 1024,
+            tracer: Tracer::off(),
         }
     }
 }

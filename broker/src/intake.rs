@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nemeses_protocol::{DeviceId, Speaker};
+use nemeses_protocol::{DeviceId, Speaker, TraceContext};
 
 use crate::mailbox::{Mailbox, Resolved};
 use crate::pool::Room;
@@ -47,7 +47,19 @@ pub trait Intake: Send + Sync + 'static {
 /// acknowledging them, and the device sends them again. One receipt covers all
 /// messages of a socket read and carries the room that they take.
 #[derive(Debug)]
-pub struct Receipt(Option<Owed>);
+pub struct Receipt {
+    owed: Option<Owed>,
+    followed: Vec<Followed>,
+}
+
+/// A message of a socket read that is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// Its place among the messages.
+    pub message: usize,
+    /// What the intake's spans hang below.
+    pub context: TraceContext,
+}
 
 #[derive(Debug)]
 enum Owed {
@@ -64,22 +76,37 @@ impl Receipt {
     /// `Ok` when it was kept, `Err` when it was dropped.
     pub fn new() -> (Self, tokio::sync::oneshot::Receiver<()>) {
         let (on_kept, resolved) = tokio::sync::oneshot::channel();
-        (Self(Some(Owed::Waiter(on_kept))), resolved)
+        (Self::owing(Owed::Waiter(on_kept)), resolved)
+    }
+
+    const fn owing(owed: Owed) -> Self {
+        Self { owed: Some(owed), followed: Vec::new() }
+    }
+
+    /// The same with those of its messages that are followed.
+    pub(crate) fn following(mut self, followed: Vec<Followed>) -> Self {
+        self.followed = followed;
+        self
+    }
+
+    /// Which of its messages are followed: none as a rule. Theirs is told once.
+    pub fn take_followed(&mut self) -> Vec<Followed> {
+        std::mem::take(&mut self.followed)
     }
 
     pub(crate) fn for_connection(mailbox: Arc<Mailbox>, batch: u64, room: Room) -> Self {
-        Self(Some(Owed::Connection { mailbox, batch, room }))
+        Self::owing(Owed::Connection { mailbox, batch, room })
     }
 
     pub(crate) fn for_nobody(room: Room) -> Self {
-        Self(Some(Owed::Nobody { room }))
+        Self::owing(Owed::Nobody { room })
     }
 
     /// What was made of the messages takes `bytes` of memory until it is kept.
     /// The door counted their own bytes; rubbish decodes to many times that, and
     /// the door's bound must hold for what is really held.
     pub fn weighs(&mut self, bytes: usize) {
-        if let Some(Owed::Connection { room, .. } | Owed::Nobody { room }) = &mut self.0 {
+        if let Some(Owed::Connection { room, .. } | Owed::Nobody { room }) = &mut self.owed {
             room.grow_to(bytes);
         }
     }
@@ -90,7 +117,7 @@ impl Receipt {
     }
 
     fn resolve(&mut self, kept: bool) {
-        match self.0.take() {
+        match self.owed.take() {
             Some(Owed::Connection { mailbox, batch, .. }) => {
                 mailbox.resolve(Resolved { batch, kept });
             }

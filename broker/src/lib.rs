@@ -25,7 +25,7 @@ mod shared;
 pub use auth::{Authenticator, Login, NoLogins, OpenLogin, Refusal, Role};
 pub use config::{ConfigError, DoorConfig, TlsListen};
 pub use door::{Door, DoorHandle, DoorStats, Published};
-pub use intake::{Intake, IntakeMessage, Receipt, Reply};
+pub use intake::{Followed, Intake, IntakeMessage, Receipt, Reply};
 pub use nemeses_protocol::Speaker;
 pub use rights::{Wanted, may_publish, may_subscribe};
 pub use shared::{Relay, Undelivered};

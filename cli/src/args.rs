@@ -7,6 +7,7 @@
 mod line;
 mod listen;
 mod stores;
+mod traces;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::line::{FlushArgs, FrameArgs, LinkArgs, TopicArgs, WorkerArgs};
 pub(crate) use self::listen::{AdminArgs, DoorArgs, HttpArgs, NetworkArgs, Registration};
 pub(crate) use self::stores::{DatabaseArgs, KeepArgs, LiveArgs, PoolArgs};
+pub(crate) use self::traces::TraceArgs;
 use crate::dead_letters::DeadLettersCommand;
 use crate::device::DeviceCommand;
 use crate::simulate::SimulateArgs;
@@ -169,6 +171,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
+    pub(crate) traces: TraceArgs,
+    #[command(flatten)]
     pub(crate) admin: AdminArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -207,6 +211,8 @@ pub(crate) struct ParserArgs {
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
+    pub(crate) traces: TraceArgs,
+    #[command(flatten)]
     pub(crate) admin: AdminArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -232,6 +238,8 @@ pub(crate) struct ExporterArgs {
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
+    pub(crate) traces: TraceArgs,
+    #[command(flatten)]
     pub(crate) admin: AdminArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -248,6 +256,8 @@ pub(crate) struct ApiArgs {
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) pool: PoolArgs,
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
     #[command(flatten)]

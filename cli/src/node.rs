@@ -18,7 +18,7 @@ use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, announce,
     bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums, listen,
     live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api,
-    serve_metrics, watch_books,
+    serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -40,10 +40,13 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let live = live(settings.redis.as_ref(), settings.live_ttl, clock.clone())?;
 
-    let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
+    let tracer = trace(&tasks, settings.traces.as_ref(), "node", None, &mut registry);
+    let writer =
+        live_writer(&tasks, Arc::clone(&live), clock.clone(), tracer.clone(), &mut registry);
     let committing = Config { flush_after: settings.flush_after, ..Config::named(WORKER) };
-    let exporter =
-        Exporter::new(committing, &mut registry).with_live(writer.clone(), clock.clone());
+    let exporter = Exporter::new(committing, &mut registry)
+        .with_live(writer.clone(), clock.clone())
+        .with_tracer(tracer.clone());
     let mirror = Arc::new(Mirror::new(settings.topics.db.clone()));
     // Who is known is there before the first frame.
     let (known, unknown_devices) = (KnownDevices::default(), settings.frames.unknown_devices);
@@ -61,9 +64,10 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         exporter: exporter.clone(),
         mirror: Arc::clone(&mirror),
         clock: clock.clone(),
+        tracer: tracer.clone(),
     };
     let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(database.logins()));
-    let config = door_config(&settings.door, settings.topics.clone());
+    let config = door_config(&settings.door, settings.topics.clone(), tracer.clone());
     let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry)
         .await
         .context(DOOR_ADDRESSES)?;
@@ -77,9 +81,16 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
 
     let retrier = Retrier::new(&database, settings.frames.future_limit)?;
     let stores = Stores::new(Arc::clone(&live), &database).with_second_chance(Arc::new(retrier));
-    let http =
-        serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
-            .await?;
+    let http = serve_api(
+        &tasks,
+        &settings.http,
+        settings.live_ttl,
+        stores,
+        clock.clone(),
+        tracer,
+        &mut registry,
+    )
+    .await?;
     watch_books(&tasks, &database, clock.clone(), &mut registry);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     let registry = Arc::new(registry);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, Door, NoLogins};
+use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
@@ -17,7 +18,7 @@ use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, announce, bind_metrics, database, describe,
     door_config, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
-    policy, run_lanes, serve_api, serve_metrics, watch_books,
+    policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -31,14 +32,13 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let metrics = bind_metrics(settings.admin_listen).await?;
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
-    let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
     let (known, unknown_devices) = (KnownDevices::default(), settings.frames.unknown_devices);
     show_policy(unknown_devices, &mut registry);
     let following = follow(&tasks, unknown_devices, Arc::clone(&live), &known, clock.clone());
     if asked.unless_asked(following).await.is_none() {
         return Ok(());
     }
-    let config = nemeses_parser::WorkerConfig {
+    let mut config = nemeses_parser::WorkerConfig {
         policy: policy(settings.frames, settings.topics, &known),
         flush_after: settings.flush_after,
         ..nemeses_parser::WorkerConfig::new(
@@ -47,6 +47,9 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         )
     };
     let name = config.name.clone();
+    config.tracer = trace(&tasks, settings.traces.as_ref(), "parser", Some(&name), &mut registry);
+    let (told, tracer) = (Arc::clone(&live), config.tracer.clone());
+    let writer = live_writer(&tasks, told, clock.clone(), tracer, &mut registry);
     let connecting = async {
         if settings.worker.leave {
             nemeses_parser::Worker::leave(config, writer, clock.clone(), &mut registry).await
@@ -81,12 +84,14 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         ..nemeses_dbexport::Config::named(name.clone())
     };
     watch_books(&tasks, &database, clock.clone(), &mut registry);
-    let mut exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
+    let tracer = trace(&tasks, settings.traces.as_ref(), "dbexport", Some(&name), &mut registry);
+    let mut exporter =
+        nemeses_dbexport::Exporter::new(committing, &mut registry).with_tracer(tracer.clone());
     let (mut told, mut shown) = (None, None);
     if let Some(redis) = &settings.redis {
         let live = live(Some(redis), settings.live_ttl, clock.clone())?;
         told = Some(Arc::clone(&live));
-        let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), &mut registry);
+        let writer = live_writer(&tasks, Arc::clone(&live), clock.clone(), tracer, &mut registry);
         shown = Some(writer.clone());
         exporter = exporter.with_live(writer, clock.clone());
         keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock.clone());
@@ -194,9 +199,17 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     }
     let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
     let stores = Stores::new(Arc::clone(&live), &database).with_second_chance(Arc::new(retrier));
-    let http =
-        serve_api(&tasks, &settings.http, settings.live_ttl, stores, clock.clone(), &mut registry)
-            .await?;
+    let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
+    let http = serve_api(
+        &tasks,
+        &settings.http,
+        settings.live_ttl,
+        stores,
+        clock.clone(),
+        tracer,
+        &mut registry,
+    )
+    .await?;
     Watch::new(&database, Some(Arc::clone(&live)), clock.clone()).run(&tasks);
     let here = Here { name: name_at("api", Some(http)), role: "api", clock };
     here.make_known(&tasks, metrics, registry, Some(live))?;
@@ -220,7 +233,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
         let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
         Arc::new(LoginAuthenticator::new(database.logins()))
     };
-    let config = door_config(&settings.door, settings.topics);
+    let config = door_config(&settings.door, settings.topics, Tracer::off());
     let door = Door::bind(config, None, logins, &mut registry).await.context(DOOR_ADDRESSES)?;
     if let Some(mqtt) = door.local_addr() {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
+use nemeses_runtime::traces::{Tracer, Waiting};
 use nemeses_runtime::{Backoff, Clock, Counts, Outage, Registry, Stop};
 use nemeses_store::StoreError;
 use nemeses_store::history::{History, Part};
 use nemeses_store::live::{LiveEntry, LiveWriter};
 
+use crate::follow::Follow;
 use crate::pace::{LARGE_SHARE, Pace};
 use crate::queue::{Queue, Submission, Work};
 use crate::refused::bury_refused;
@@ -24,6 +26,12 @@ use crate::stats::Stats;
 pub trait Receipt: Send + 'static {
     /// Everything handed over with this receipt is durable.
     fn kept(self);
+
+    /// What of it is followed, and since when it waits in the exporter's queue. Asked
+    /// only when the exporter traces.
+    fn followed(&self) -> &[Waiting] {
+        &[]
+    }
 }
 
 /// How an exporter works.
@@ -81,6 +89,7 @@ struct Shared<R> {
     outage: Outage,
     stats: Stats,
     late: Option<Late>,
+    tracer: Tracer,
 }
 
 /// Where positions go that were committed late, see [`Exporter::with_live`].
@@ -107,6 +116,7 @@ impl<R: Receipt> Exporter<R> {
                 outage: Outage::new(),
                 stats,
                 late: None,
+                tracer: Tracer::off(),
             }),
         }
     }
@@ -121,6 +131,21 @@ impl<R: Receipt> Exporter<R> {
             shared.late = Some(Late { live, clock });
         }
         self
+    }
+
+    /// Tells of the wait and the commit of what is followed. Comes before the first
+    /// clone.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Tracer) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.tracer = tracer;
+        }
+        self
+    }
+
+    /// What it tells of followed records by.
+    pub fn tracer(&self) -> &Tracer {
+        &self.shared.tracer
     }
 
     /// How it works.
@@ -175,10 +200,13 @@ impl<R: Receipt> Exporter<R> {
                 continue;
             }
             let (parts, receipts) = shared.as_parts(batch);
-            let commit = shared.commit_until_kept(history.as_ref(), parts, since, &stop);
-            let Some(parts) = alone.during(commit).await else {
+            let follow = Follow::begin(&shared.tracer, &receipts, &parts);
+            let trace_id = follow.trace_id();
+            let commit = shared.commit_until_kept(history.as_ref(), parts, since, trace_id, &stop);
+            let Some((parts, attempts)) = alone.during(commit).await else {
                 return Ok(());
             };
+            follow.kept(attempts);
             let rows = parts.iter().map(|part| part.records.len()).sum();
             shared.stats.kept(since, rows, shared.queue.oldest());
             shared.offer_late(&parts);
@@ -232,17 +260,20 @@ impl<R> Shared<R> {
     }
 
     /// Repeats until the parts are durable and returns them as they were
-    /// written; `None` when asked to end before.
+    /// written, with the number of attempts; `None` when asked to end before.
     async fn commit_until_kept(
         &self,
         history: &dyn History,
         mut parts: Vec<Part>,
         since: Instant,
+        trace_id: Option<String>,
         stop: &Stop,
-    ) -> Option<Vec<Part>> {
+    ) -> Option<(Vec<Part>, u32)> {
+        let mut attempts = 0_u32;
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_longest);
         loop {
             let began = Instant::now();
+            attempts = attempts.saturating_add(1);
             let error = match history.commit(&parts, &self.config.name).await {
                 Ok(committed) => {
                     self.stats.committed(&parts, &committed, began.elapsed());
@@ -252,7 +283,7 @@ impl<R> Shared<R> {
                             "the history is back; committing again"
                         );
                     }
-                    return Some(parts);
+                    return Some((parts, attempts));
                 }
                 Err(error) => error,
             };
@@ -268,7 +299,7 @@ impl<R> Shared<R> {
                         "the database refuses a batch of which it takes each row alone"
                     );
                 }
-                tracing::error!(%error, "the history cannot be written; nothing is acknowledged until it can, trying again");
+                tracing::error!(%error, trace_id, "the history cannot be written; nothing is acknowledged until it can, trying again");
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.wait()) => {}

@@ -3,6 +3,7 @@
 //! in process, and for a station, which reads batches from `/DB`.
 
 mod exporter;
+mod follow;
 mod pace;
 mod queue;
 mod refused;

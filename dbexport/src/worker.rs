@@ -14,8 +14,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nemeses_mqtt::{Ack, BrokerUrl, ConnectError, Message, Subscriber, SubscriberConfig};
-use nemeses_protocol::{BatchMessage, BatchMessageError, DeadLetter, Reason, Record, WorkerName};
+use nemeses_protocol::{
+    BatchMessage, BatchMessageError, BatchTrace, DeadLetter, Reason, Record, WorkerName,
+};
 use nemeses_runtime::metrics::metrics::counter::Counter;
+use nemeses_runtime::traces::{Kind, Span, Waiting, now_ns};
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::history::Part;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -75,6 +78,9 @@ impl WorkerConfig {
 #[derive(Debug)]
 pub struct BatchReceipt {
     ack: Ack,
+    followed: Vec<Waiting>,
+    /// Of the followed records, from the batch's arrival to its acknowledgement.
+    spans: Vec<Span>,
     _under_way: TaskTrackerToken,
     _room: OwnedSemaphorePermit,
 }
@@ -82,6 +88,11 @@ pub struct BatchReceipt {
 impl Receipt for BatchReceipt {
     fn kept(self) {
         self.ack.done();
+        self.spans.into_iter().for_each(Span::end);
+    }
+
+    fn followed(&self) -> &[Waiting] {
+        &self.followed
     }
 }
 
@@ -194,17 +205,40 @@ impl Worker {
     }
 
     fn submit(&self, message: Message, room: OwnedSemaphorePermit) -> anyhow::Result<()> {
+        let received_ns = now_ns();
+        let mut traces = Vec::new();
         let work = match BatchMessage::decode(&message.payload) {
-            Ok(batch) => as_part(batch),
+            Ok(mut batch) => {
+                traces = std::mem::take(&mut batch.traces);
+                as_part(batch)
+            }
             Err(error @ BatchMessageError::Version(_)) => {
                 return Err(error).context(LATER_VERSION);
             }
             Err(error) => self.bury(&message, &error),
         };
-        let receipt =
-            BatchReceipt { ack: message.ack, _under_way: self.under_way.token(), _room: room };
+        let (spans, followed) = self.follow(&traces, received_ns);
+        let receipt = BatchReceipt {
+            ack: message.ack,
+            followed,
+            spans,
+            _under_way: self.under_way.token(),
+            _room: room,
+        };
         self.exporter.submit(Submission { work, receipt });
         Ok(())
+    }
+
+    /// Goes on with what the parser followed.
+    fn follow(&self, traces: &[BatchTrace], received_ns: u64) -> (Vec<Span>, Vec<Waiting>) {
+        let below = |trace: &BatchTrace| {
+            self.exporter.tracer().below(&trace.context, "export", Kind::Consumer, received_ns)
+        };
+        let spans: Vec<_> = traces.iter().filter_map(below).collect();
+        let since_ns = if spans.is_empty() { 0 } else { now_ns() };
+        let waiting = |span: &Span| Waiting { context: span.context(), since_ns };
+        let followed = spans.iter().map(waiting).collect();
+        (spans, followed)
     }
 
     fn bury(&self, message: &Message, error: &BatchMessageError) -> Work {
@@ -222,7 +256,7 @@ impl Worker {
 }
 
 fn as_part(batch: BatchMessage) -> Work {
-    let BatchMessage { key, tallies, records } = batch;
+    let BatchMessage { key, tallies, records, traces: _ } = batch;
     Work::Part(Part { key, tallies, records })
 }
 

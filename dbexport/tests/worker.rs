@@ -247,6 +247,7 @@ fn batch(sequence: u64) -> BatchMessage {
         key: BatchKey { worker: "parser-0".to_owned(), run: 1, sequence },
         tallies: vec![Tally { minute: 1, pings: 1 }],
         records: (0..10).map(record).collect(),
+        traces: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ mod http;
 mod line;
 pub mod load;
 mod mqtt;
+mod otlp;
 mod port;
 mod proxy;
 mod server;
@@ -20,6 +21,7 @@ pub use http::User;
 pub use line::{Line, SOON, Shape};
 pub use load::{Ledger, Load, Plan, Verdict};
 pub use mqtt::Mqtt;
+pub use otlp::{Collector, Told};
 pub use port::Port;
 pub use proxy::{Link, Proxy};
 pub use server::{

@@ -34,6 +34,8 @@ pub struct Message {
     pub payload: Bytes,
     /// Whether the broker says that it delivered it before.
     pub redelivered: bool,
+    /// The user property `traceparent`, when the publisher set one that may be one.
+    pub traceparent: Option<String>,
     /// To be told when the work is done.
     pub ack: Ack,
 }

@@ -2,10 +2,12 @@
 //! The decision is the pure [`Step`]; a node calls it in process, a station's
 //! worker from its subscription.
 
+mod follow;
 mod step;
 mod unknown;
 mod worker;
 
+pub use follow::Decoding;
 pub use step::{Message, Output, Policy, Reply, Step};
 pub use unknown::{Gate, UnknownDevices};
 pub use worker::{Worker, WorkerConfig};

@@ -13,6 +13,7 @@ use nemeses_mqtt::{
     BrokerUrl, ConnectError, Publisher, PublisherConfig, Subscriber, SubscriberConfig,
 };
 use nemeses_protocol::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, WorkerName};
+use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::live::LiveWriter;
 
@@ -20,6 +21,7 @@ use crate::step::Policy;
 use line::Line;
 
 mod batcher;
+mod follow;
 mod handover;
 mod line;
 mod replies;
@@ -52,6 +54,8 @@ pub struct WorkerConfig {
     /// First and longest wait before connecting again, and before a batch that
     /// was not taken is offered again.
     pub retry: (Duration, Duration),
+    /// Follows some of the messages.
+    pub tracer: Tracer,
 }
 
 impl WorkerConfig {
@@ -68,6 +72,7 @@ impl WorkerConfig {
             flush_after: Duration::from_millis(5),
             lanes: 4,
             retry: (Duration::from_millis(50), Duration::from_secs(1)),
+            tracer: Tracer::off(),
         }
     }
 

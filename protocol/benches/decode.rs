@@ -107,6 +107,7 @@ fn batch(frame: &[u8]) -> BatchMessage {
         key: BatchKey { worker: "parser-0".to_owned(), run: 1, sequence: 1 },
         tallies: Vec::new(),
         records: vec![record; FRAMES],
+        traces: Vec::new(),
     }
 }
 

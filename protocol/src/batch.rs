@@ -11,7 +11,7 @@ mod wire;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{BatchKey, Record, Tally};
+use crate::{BatchKey, Record, Tally, TraceContext};
 
 /// The latest version that this code reads. It writes the lowest one that says what
 /// is in the message, so that an exporter of before takes what it can store.
@@ -40,6 +40,24 @@ pub struct BatchMessage {
     pub tallies: Vec<Tally>,
     /// What to keep.
     pub records: Vec<Record>,
+    /// Which of the records are followed; none as a rule. Nothing depends on them.
+    pub traces: Vec<BatchTrace>,
+}
+
+/// A record whose way is traced, and the span that handed it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchTrace {
+    /// Place in [`BatchMessage::records`] of the first record of the message that is
+    /// followed.
+    pub record: u32,
+    /// What the next station's spans hang below.
+    pub context: TraceContext,
+}
+
+impl BatchTrace {
+    /// An upper bound of what a trace adds to [`BatchMessage::encoded_len`]: key,
+    /// length, key and number of at most 4 bytes, key, length and a `traceparent`.
+    pub const ENCODED_LEN_ESTIMATE: usize = 2 + 4 + 2 + 55;
 }
 
 /// Why bytes are not a `/DB` message.

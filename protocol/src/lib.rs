@@ -18,11 +18,12 @@ mod position;
 mod record;
 mod text;
 mod topic;
+mod trace;
 mod wire;
 
 pub use batch::{
-    BatchMessage, BatchMessageError, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS,
-    WorkerName, is_worker_name,
+    BatchMessage, BatchMessageError, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES,
+    MAX_BATCH_ROWS, WorkerName, is_worker_name,
 };
 pub use decode::{Frame, Frames, Item, frames};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
@@ -35,3 +36,4 @@ pub use record::{
 };
 pub use text::{Form, Normalised, normalise};
 pub use topic::{TopicName, Topics, topic_matches};
+pub use trace::{TRACEPARENT, TraceContext};

@@ -5,8 +5,8 @@ mod common;
 
 use common::any_position;
 use nemeses_protocol::{
-    BatchKey, BatchMessage, DeadLetter, DecodeError, DeviceId, PositionRecord, Reason, Record,
-    Tally,
+    BatchKey, BatchMessage, BatchTrace, DeadLetter, DecodeError, DeviceId, PositionRecord, Reason,
+    Record, Tally, TraceContext,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -36,12 +36,20 @@ fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![position, letter]
 }
 
+fn trace((at, record): (usize, &Record)) -> BatchTrace {
+    let trace_id = (u128::from(record.received_at_ms()) + 1).to_be_bytes();
+    let context = TraceContext { trace_id, span_id: [7; 8], sampled: at % 2 == 0 };
+    BatchTrace { record: u32::try_from(at).unwrap_or_default(), context }
+}
+
 fn any_batch() -> impl Strategy<Value = BatchMessage> {
     let key = ("[A-Za-z0-9._-]{1,64}", any::<u64>(), 1..=u64::MAX)
         .prop_map(|(worker, run, sequence)| BatchKey { worker, run, sequence });
     let tally = any::<(u32, u32)>().prop_map(|(minute, pings)| Tally { minute, pings });
-    (key, vec(tally, 0..4), vec(any_record(), 0..20))
-        .prop_map(|(key, tallies, records)| BatchMessage { key, tallies, records })
+    (key, vec(tally, 0..4), vec(any_record(), 0..20)).prop_map(|(key, tallies, records)| {
+        let traces = records.iter().enumerate().step_by(3).map(trace).collect();
+        BatchMessage { key, tallies, records, traces }
+    })
 }
 
 proptest! {
@@ -52,7 +60,8 @@ proptest! {
         let bytes = batch.encode();
         prop_assert_eq!(bytes.len(), batch.encoded_len());
         let records: usize = batch.records.iter().map(Record::encoded_len_estimate).sum();
-        prop_assert!(bytes.len() <= BatchMessage::BASE_LEN_ESTIMATE + records);
+        let traces = batch.traces.len() * BatchTrace::ENCODED_LEN_ESTIMATE;
+        prop_assert!(bytes.len() <= BatchMessage::BASE_LEN_ESTIMATE + records + traces);
         prop_assert_eq!(BatchMessage::decode(&bytes), Ok(batch));
     }
 

@@ -8,11 +8,13 @@ mod proto;
 use std::collections::BTreeSet;
 
 use nemeses_protocol::{
-    BatchKey, BatchMessage, Composition, DB_MESSAGE_VERSION, DeadLetter, DeviceId, Position,
-    PositionRecord, Reason, Record, Tally,
+    BatchKey, BatchMessage, BatchTrace, Composition, DB_MESSAGE_VERSION, DeadLetter, DeviceId,
+    Position, PositionRecord, Reason, Record, Tally, TraceContext,
 };
 
 const FILE: &str = include_str!("../../docs/db-message.proto");
+
+const FOLLOWED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn batch() -> BatchMessage {
     let position = Position {
@@ -45,6 +47,10 @@ fn batch() -> BatchMessage {
         key: BatchKey { worker: "parser-0".to_owned(), run: u64::MAX - 1, sequence: 9 },
         tallies: vec![Tally { minute: 26_560_620, pings: 3 }],
         records: vec![Record::Position(record), Record::DeadLetter(Box::new(letter))],
+        traces: vec![BatchTrace {
+            record: 1,
+            context: TraceContext::parse(FOLLOWED).expect("one"),
+        }],
     }
 }
 
@@ -55,6 +61,8 @@ const EXPECTED: &[&str] = &[
     "sequence=9",
     "tallies.minute=26560620",
     "tallies.pings=3",
+    "traces.record=1",
+    "traces.traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     "records.position.device=671603",
     "records.position.recorded_at=1593637200",
     "records.position.direction_cdeg=5487",

@@ -1,5 +1,5 @@
 //! What every station needs and none is about: the clock, back-off, tracked
-//! tasks with a two-stage shutdown, logs, metrics and the admin listener.
+//! tasks with a two-stage shutdown, logs, metrics, traces and the admin listener.
 
 mod admin;
 mod backoff;
@@ -8,6 +8,7 @@ pub mod logs;
 mod outage;
 mod summary;
 mod tasks;
+pub mod traces;
 mod worker;
 
 pub use admin::{Describe, serve_admin};

@@ -4,6 +4,7 @@
 
 mod conditional;
 mod cors;
+mod follow;
 mod gzip;
 mod request_id;
 
@@ -16,6 +17,7 @@ use tracing::Instrument as _;
 use crate::state::ApiState;
 
 pub(crate) use conditional::{conditional, matches_tag, tag};
+pub(crate) use follow::follow;
 pub(crate) use request_id::{RequestId, current_request_id};
 
 /// For answers that are no page: nothing may be loaded, nobody may frame them.

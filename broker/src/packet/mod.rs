@@ -21,7 +21,7 @@ pub use encode::{
     suback, unsuback,
 };
 pub use names::{valid_filter, valid_name};
-pub use property::{message_expiry_s, with_message_expiry};
+pub use property::{message_expiry_s, traceparent, with_message_expiry};
 pub use reason::Reason;
 pub use subscribe::{Filter, RetainHandling, Subscribe, Unsubscribe};
 

@@ -1,6 +1,8 @@
 //! The property block of MQTT 5 (section 2.2.2): one scan that checks each
 //! property's type, its place and that it comes once.
 
+use nemeses_protocol::{TRACEPARENT, TraceContext};
+
 use super::PacketError;
 use super::wire::Reader;
 
@@ -110,18 +112,34 @@ pub fn with_message_expiry(block: &[u8], remaining_s: u32) -> Vec<u8> {
     copy
 }
 
+/// The trace that the publisher began, in a checked block of a PUBLISH: its first user
+/// property of that name; `None` for rubbish.
+pub fn traceparent(block: &[u8]) -> Option<TraceContext> {
+    if block.is_empty() {
+        return None;
+    }
+    let mut found = None;
+    scan(block, &OF_MESSAGES, |property| {
+        if property.id == USER_PROPERTY && found.is_none() {
+            let mut pair = Reader::new(&property.raw[1..]);
+            if pair.text()? == TRACEPARENT {
+                found = Some(pair.text()?);
+            }
+        }
+        Ok(())
+    })
+    .ok()?;
+    TraceContext::parse(found?)
+}
+
+/// What a PUBLISH and a will may have, once they were let in.
+const OF_MESSAGES: [u8; 6] =
+    [PAYLOAD_FORMAT, MESSAGE_EXPIRY, CONTENT_TYPE, RESPONSE_TOPIC, CORRELATION_DATA, USER_PROPERTY];
+
 /// Where the four bytes of the expiry stand, and what they say.
 fn find_expiry(block: &[u8]) -> Option<(usize, u32)> {
-    const ALLOWED: [u8; 6] = [
-        PAYLOAD_FORMAT,
-        MESSAGE_EXPIRY,
-        CONTENT_TYPE,
-        RESPONSE_TOPIC,
-        CORRELATION_DATA,
-        USER_PROPERTY,
-    ];
     let (mut at, mut found) = (0, None);
-    scan(block, &ALLOWED, |property| {
+    scan(block, &OF_MESSAGES, |property| {
         if property.id == MESSAGE_EXPIRY {
             found = Some((at + 1, property.number()));
         }
@@ -155,5 +173,44 @@ fn value<'a>(id: u8, reader: &mut Reader<'a>) -> Result<Value<'a>, PacketError> 
             Ok(Value::Pair)
         }
         _ => Err(PacketError::Malformed("an unknown property")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn pair(name: &str, value: &str) -> Vec<u8> {
+        let text = |text: &str| {
+            let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+            [&length[..], text.as_bytes()].concat()
+        };
+        [vec![USER_PROPERTY], text(name), text(value)].concat()
+    }
+
+    #[test]
+    fn the_publisher_s_trace_is_found_among_its_properties() {
+        let found = |pairs: &[(&str, &str)]| {
+            let block: Vec<u8> = pairs.iter().flat_map(|(name, value)| pair(name, value)).collect();
+            traceparent(&[&[1, 1, 2, 0, 0, 0, 10], &block[..]].concat())
+        };
+        let good = TraceContext::parse(GOOD);
+        assert_eq!(found(&[("a", "b"), ("traceparent", GOOD), ("c", "d")]), good);
+        assert_eq!(found(&[("traceparent", GOOD), ("traceparent", "x")]), good);
+        assert_eq!(found(&[("traceparent", "x"), ("traceparent", GOOD)]), None);
+        assert_eq!(found(&[("Traceparent", GOOD)]), None);
+        assert_eq!(found(&[]), None);
+        assert_eq!(traceparent(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_block_panics(block: Vec<u8>) {
+            let _ = traceparent(&block);
+        }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::acks::Acks;
 use super::end::End;
+use super::follow::Follow;
 use super::greeting::Admitted;
 use super::messages::{Queued, Turn};
 use super::outgoing::Outgoing;
@@ -36,6 +37,7 @@ pub(super) struct Connection {
     pub(super) wire: Wire,
     pub(super) protocol: Protocol,
     pub(super) acks: Acks,
+    pub(super) follow: Follow,
     /// Packet ids of QoS 2 that were not released yet.
     pub(super) received: BTreeSet<u16>,
     pub(super) outgoing: Outgoing,
@@ -76,6 +78,7 @@ impl Connection {
             wire,
             protocol,
             acks: Acks::default(),
+            follow: Follow::default(),
             received: BTreeSet::new(),
             outgoing: Outgoing::new(admitted.receive_maximum),
             backlog: VecDeque::new(),

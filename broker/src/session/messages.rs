@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use nemeses_protocol::TopicName;
+use nemeses_runtime::traces::now_ns;
 
 use super::acks::Due;
 use super::connection::Connection;
 use super::end::End;
+use super::follow::Following;
 use crate::intake::{IntakeMessage, Receipt, Reply};
 use crate::mailbox::Delivery;
 use crate::message::Message;
@@ -29,6 +31,7 @@ pub(super) struct Turn {
     topics: Vec<(Arc<str>, usize)>,
     /// Their payloads end to end: one allocation a read, none of the read buffer.
     payloads: BytesMut,
+    followed: Vec<Following>,
 }
 
 /// A message on its way to this client.
@@ -156,6 +159,11 @@ impl Connection {
                 let payload = Bytes::copy_from_slice(publish.payload);
                 shared.show(&topic, &payload, publish.qos);
             }
+            let tracer = &shared.config.tracer;
+            if tracer.is_on() {
+                let (speaker, index) = (self.presence.role.speaker(), turn.topics.len());
+                turn.followed.extend(Following::begin(tracer, publish, speaker, index));
+            }
             turn.payloads.extend_from_slice(publish.payload);
             turn.topics.push((topic, publish.payload.len()));
             return (Reason::SUCCESS, Some(self.acks.next_batch()));
@@ -188,11 +196,13 @@ impl Connection {
         shared.metrics().frames_in.inc_by(u64::try_from(messages.len()).unwrap_or(0));
         let batch = self.acks.open(messages.len(), bytes);
         let mailbox = Arc::clone(&self.presence.mailbox);
-        let receipt = Receipt::for_connection(mailbox, batch, shared.pool.take(bytes));
+        let receipt = Receipt::for_connection(mailbox, batch, shared.pool.take(bytes))
+            .following(turn.followed.iter().map(Following::ticket).collect());
         let speaker = self.presence.role.speaker();
         for reply in intake.take(&speaker, &messages, receipt) {
             self.reply(reply);
         }
+        self.follow.keep(turn.followed);
     }
 
     /// A reply goes to this connection if it listens, else to another that does.
@@ -215,10 +225,15 @@ impl Connection {
 
     /// Writes the acknowledgements that are due, all into one write.
     pub(super) fn acknowledge(&mut self) {
+        let since_ns = (!self.follow.is_empty()).then(now_ns);
         while let Some(Due { packet_id, exactly_once, reason }) = self.acks.next_due() {
             let write = if exactly_once { pubrec } else { puback };
             write(&mut self.wire.out, self.protocol, packet_id, reason);
             self.shared().metrics().acknowledged.inc();
+            if let Some(since_ns) = since_ns {
+                let tracer = &self.presence.shared.config.tracer;
+                self.follow.acknowledged(tracer, packet_id, since_ns);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod acks;
 mod connection;
 mod end;
+mod follow;
 mod greeting;
 mod messages;
 mod outgoing;

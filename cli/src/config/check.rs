@@ -15,7 +15,7 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::{
     Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, JwtSecret, MqttUrl, Node,
-    Parser, RedisUrl, Secret, Tls, Worker,
+    Parser, RedisUrl, Secret, Tls, Worker, traces,
 };
 use crate::args;
 
@@ -97,6 +97,7 @@ impl TryFrom<&args::UpArgs> for Node {
             frames: frames(&args.frames),
             topics: topics(&args.topics)?,
             admin_listen: admin(&args.admin, &args.network, UP_ADMIN_PORT)?,
+            traces: traces(&args.traces)?,
         })
     }
 }
@@ -132,6 +133,7 @@ impl TryFrom<&args::ParserArgs> for Parser {
                 &args.network,
                 PARSER_ADMIN_PORT + args.worker.worker,
             )?,
+            traces: traces(&args.traces)?,
         })
     }
 }
@@ -155,6 +157,7 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
                 &args.network,
                 EXPORTER_ADMIN_PORT + args.worker.worker,
             )?,
+            traces: traces(&args.traces)?,
         })
     }
 }
@@ -171,6 +174,7 @@ impl TryFrom<&args::ApiArgs> for Api {
             live_ttl: args.live.live_ttl,
             database,
             admin_listen: admin(&args.admin, &args.network, API_ADMIN_PORT)?,
+            traces: traces(&args.traces)?,
         })
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod file;
 mod jwt;
 #[cfg(test)]
 mod reference;
+mod traces;
 pub(crate) mod url;
 pub(crate) mod value;
 mod variable;
@@ -20,6 +21,7 @@ use nemeses_protocol::Topics;
 
 pub(crate) use check::{Wrong, admin_address, database, mqtt_url, redis, topics};
 pub(crate) use jwt::JwtSecret;
+pub(crate) use traces::{Traces, share, traces};
 pub(crate) use url::{DatabaseUrl, MqttUrl, RedisUrl, Secret};
 
 /// `nemeses up`: every station in one process.
@@ -47,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// Traces, if there are to be any.
+    pub(crate) traces: Option<Traces>,
 }
 
 /// `nemeses broker`: the front door alone.
@@ -83,6 +87,8 @@ pub(crate) struct Parser {
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// Traces, if there are to be any.
+    pub(crate) traces: Option<Traces>,
 }
 
 /// `nemeses dbexport`.
@@ -108,6 +114,8 @@ pub(crate) struct Exporter {
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// Traces, if there are to be any.
+    pub(crate) traces: Option<Traces>,
 }
 
 /// `nemeses api`.
@@ -125,6 +133,8 @@ pub(crate) struct Api {
     pub(crate) database: Database,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// Traces, if there are to be any.
+    pub(crate) traces: Option<Traces>,
 }
 
 /// The MQTT front door.

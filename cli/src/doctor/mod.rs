@@ -7,6 +7,7 @@ mod certificate;
 mod files;
 mod finding;
 mod stores;
+mod traces;
 
 use clap::{Args, Subcommand};
 use nemeses_runtime::Clock;
@@ -101,6 +102,7 @@ async fn node(settings: config::Node) -> Vec<Finding> {
     if let Some(redis) = &settings.redis {
         found.extend(stores::redis(redis, settings.live_ttl).await);
     }
+    found.extend(traces::look(settings.traces.as_ref()).await);
     found
 }
 
@@ -131,6 +133,7 @@ async fn parser(settings: config::Parser) -> Vec<Finding> {
     found.extend(stores::redis(&settings.redis, settings.live_ttl).await);
     let listeners = [("admin-listen", settings.admin_listen)];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found.extend(traces::look(settings.traces.as_ref()).await);
     found
 }
 
@@ -142,6 +145,7 @@ async fn exporter(settings: config::Exporter) -> Vec<Finding> {
     }
     let listeners = [("admin-listen", settings.admin_listen)];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found.extend(traces::look(settings.traces.as_ref()).await);
     found
 }
 
@@ -152,5 +156,6 @@ async fn api(settings: config::Api) -> Vec<Finding> {
     let listeners =
         [("http-listen", Some(settings.http.listen)), ("admin-listen", settings.admin_listen)];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
+    found.extend(traces::look(settings.traces.as_ref()).await);
     found
 }

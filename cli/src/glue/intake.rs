@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use nemeses_broker::{Intake, IntakeMessage, Receipt, Reply, Speaker};
 use nemeses_dbexport::{Exporter, Submission, Work};
-use nemeses_parser::{Message, Output, Step};
+use nemeses_parser::Step;
 use nemeses_protocol::{DeadLetter, Record, Tally};
 use nemeses_runtime::Clock;
+use nemeses_runtime::traces::{Tracer, Waiting};
 use nemeses_store::live::LiveWriter;
 
+use super::follow;
 use super::mirror::{Mirror, Pending};
 
 /// The door's receipt, told by the exporter after the commit.
 pub(crate) struct DoorReceipt {
     receipt: Receipt,
     mirrored: Option<Pending>,
+    followed: Vec<Waiting>,
 }
 
 impl nemeses_dbexport::Receipt for DoorReceipt {
@@ -23,6 +26,10 @@ impl nemeses_dbexport::Receipt for DoorReceipt {
         if let Some(pending) = self.mirrored {
             pending.publish();
         }
+    }
+
+    fn followed(&self) -> &[Waiting] {
+        &self.followed
     }
 }
 
@@ -39,6 +46,8 @@ pub(crate) struct NodeIntake {
     pub(crate) mirror: Arc<Mirror>,
     /// Gives each frame its time of arrival.
     pub(crate) clock: Clock,
+    /// Tells of the messages that the door follows.
+    pub(crate) tracer: Tracer,
 }
 
 impl Intake for NodeIntake {
@@ -49,20 +58,18 @@ impl Intake for NodeIntake {
         mut receipt: Receipt,
     ) -> Vec<Reply> {
         let received_at_ms = self.clock.now_ms();
-        let mut out = Output::default();
-        for message in messages {
-            let message = Message {
-                topic: &message.topic,
-                payload: &message.payload,
-                received_at_ms,
-                speaker: *speaker,
-            };
-            self.step.take(&message, &mut out);
-        }
+        let followed = receipt.take_followed();
+        let (step, tracer) = (&self.step, &self.tracer);
+        let out = follow::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
         receipt.weighs(out.records.iter().map(held_bytes).sum());
         let tallies = tallies(out.pings, received_at_ms);
-        let receipt = DoorReceipt { receipt, mirrored: self.mirror.prepare(&out, &tallies) };
+        let mirrored = self.mirror.prepare(&out, &tallies);
+        let receipt = DoorReceipt { receipt, mirrored, followed: follow::waiting(&followed) };
+        let offered_ns = receipt.followed.first().map_or(0, |waiting| waiting.since_ns);
         self.live.offer(out.live);
+        if !followed.is_empty() {
+            self.live.follow(&follow::contexts(&followed), offered_ns);
+        }
         let work = Work::Records { records: out.records, tallies };
         self.exporter.submit(Submission { work, receipt });
         let reply =

@@ -57,6 +57,7 @@ impl Mirror {
                 },
                 tallies: std::mem::take(&mut tallies),
                 records: records.to_vec(),
+                traces: Vec::new(),
             }
             .encode()
         };

@@ -5,6 +5,7 @@
 mod announce;
 mod authenticate;
 mod books_watch;
+mod follow;
 mod intake;
 mod keep_small;
 mod lookup;
@@ -14,6 +15,7 @@ mod relay;
 mod signals;
 #[cfg(test)]
 mod testing;
+mod traces;
 
 pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
@@ -27,3 +29,4 @@ pub(crate) use parts::{
 };
 pub(crate) use relay::{DoorRelay, listen};
 pub(crate) use signals::Asked;
+pub(crate) use traces::trace;

@@ -10,6 +10,7 @@ use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, TokenSecrets};
 use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::{Gate, Policy};
+use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
 use nemeses_store::history::{Database, Options, Role, Users, open};
 use nemeses_store::known::KnownDevices;
@@ -118,9 +119,10 @@ pub(crate) fn live_writer(
     tasks: &Tasks,
     live: Arc<dyn LiveStore>,
     clock: Clock,
+    tracer: Tracer,
     registry: &mut Registry,
 ) -> LiveWriter {
-    let writer = LiveWriter::new(live, clock);
+    let writer = LiveWriter::new(live, clock).with_tracer(tracer);
     writer.register(registry);
     let (running, stop) = (writer.clone(), tasks.stop().all);
     tasks.spawn_rest("live writer", async move {
@@ -185,6 +187,7 @@ pub(crate) async fn serve_api(
     live_ttl: Duration,
     stores: Stores,
     clock: Clock,
+    tracer: Tracer,
     registry: &mut Registry,
 ) -> anyhow::Result<SocketAddr> {
     let current = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
@@ -212,6 +215,7 @@ pub(crate) async fn serve_api(
         cors_origins: settings.cors_origins.clone(),
         live_ttl,
         map,
+        tracer,
         ..ApiConfig::default()
     };
     let state = ApiState::new(stores, &secrets, clock, config)?;
@@ -262,7 +266,11 @@ pub(crate) fn serve_metrics(
 }
 
 /// The door's own form of its settings.
-pub(crate) fn door_config(settings: &config::Door, topics: nemeses_protocol::Topics) -> DoorConfig {
+pub(crate) fn door_config(
+    settings: &config::Door,
+    topics: nemeses_protocol::Topics,
+    tracer: Tracer,
+) -> DoorConfig {
     let tls = settings.tls.as_ref().map(|tls| TlsListen {
         listen: tls.listen,
         cert_pem: tls.cert.clone(),
@@ -278,6 +286,7 @@ pub(crate) fn door_config(settings: &config::Door, topics: nemeses_protocol::Top
         max_packet_bytes: settings.max_packet_bytes,
         window_per_connection: settings.window,
         drain_deadline: DRAIN,
+        tracer,
         ..DoorConfig::default()
     }
 }

@@ -13,6 +13,7 @@ mod logins;
 mod process;
 mod refused;
 mod scale;
+mod traced;
 mod unknown;
 
 /// Runs `async fn scenario(line: Line)` of the surrounding module in each shape.

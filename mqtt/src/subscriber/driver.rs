@@ -241,6 +241,17 @@ fn message(publish: &Publish, ack: Ack) -> Message {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: Bytes::copy_from_slice(&publish.payload),
         redelivered: publish.dup,
+        traceparent: traceparent(publish),
         ack,
     }
+}
+
+/// A `traceparent` has 55 characters, of a later version perhaps some more. Publishers
+/// may send what they like: what is longer is none, and is not held.
+const MOST_TRACEPARENT_BYTES: usize = 128;
+
+fn traceparent(publish: &Publish) -> Option<String> {
+    let pairs = &publish.properties.as_ref()?.user_properties;
+    let (_, value) = pairs.iter().find(|(name, _)| name == "traceparent")?;
+    (value.len() <= MOST_TRACEPARENT_BYTES).then(|| value.clone())
 }

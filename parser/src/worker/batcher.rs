@@ -7,7 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use nemeses_protocol::{BatchKey, BatchMessage, MAX_BATCH_ROWS, Record, Tally, WorkerName};
+use nemeses_protocol::{
+    BatchKey, BatchMessage, BatchTrace, MAX_BATCH_ROWS, Record, Tally, TraceContext, WorkerName,
+};
 
 use super::share::Share;
 
@@ -38,6 +40,8 @@ pub(super) struct Batcher<R> {
     limits: Limits,
     open: Open<R>,
     full: VecDeque<Batch<R>>,
+    /// The next message's, if it is followed.
+    following: Option<TraceContext>,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,7 @@ struct Open<R> {
     tallies: Vec<Tally>,
     bytes: usize,
     shares: Vec<Share<R>>,
+    traces: Vec<BatchTrace>,
 }
 
 impl<R> Default for Open<R> {
@@ -57,6 +62,7 @@ impl<R> Default for Open<R> {
             tallies: Vec::new(),
             bytes: BatchMessage::BASE_LEN_ESTIMATE,
             shares: Vec::new(),
+            traces: Vec::new(),
         }
     }
 }
@@ -64,7 +70,14 @@ impl<R> Default for Open<R> {
 impl<R> Batcher<R> {
     /// Numbers batches from 1 under this worker and run.
     pub(super) fn new(worker: WorkerName, run: u64, limits: Limits) -> Self {
-        Self { worker, run, next_sequence: 1, limits, open: Open::default(), full: VecDeque::new() }
+        let (open, full) = (Open::default(), VecDeque::new());
+        Self { worker, run, next_sequence: 1, limits, open, full, following: None }
+    }
+
+    /// The message that is taken next is followed: every batch that holds records of
+    /// it says so at the first of them.
+    pub(super) const fn follow(&mut self, context: TraceContext) {
+        self.following = Some(context);
     }
 
     /// Adds what one message brought. Returns the receipt at once when it
@@ -79,11 +92,16 @@ impl<R> Batcher<R> {
     ) -> Option<R> {
         let share = Share::of(receipt);
         let mut joined = false;
+        let following = self.following.take();
+        let of_trace = following.map_or(0, |_| BatchTrace::ENCODED_LEN_ESTIMATE);
         for record in records {
             let bytes = record.encoded_len_estimate();
-            if !self.fits(bytes) {
+            if !self.fits(bytes + of_trace) {
                 self.close();
                 joined = false;
+            }
+            if let Some(context) = following.filter(|_| !joined) {
+                self.open.trace(context);
             }
             self.join(&mut joined, &share, now);
             self.open.bytes += bytes;
@@ -127,11 +145,12 @@ impl<R> Batcher<R> {
         if self.open.since.is_none() {
             return;
         }
-        let Open { records, tallies, shares, .. } = std::mem::take(&mut self.open);
+        let Open { records, tallies, shares, traces, .. } = std::mem::take(&mut self.open);
         let key =
             BatchKey { worker: self.worker.clone(), run: self.run, sequence: self.next_sequence };
         self.next_sequence += 1;
-        self.full.push_back(Batch { message: BatchMessage { key, tallies, records }, shares });
+        let message = BatchMessage { key, tallies, records, traces };
+        self.full.push_back(Batch { message, shares });
     }
 
     fn fits(&self, bytes: usize) -> bool {
@@ -150,6 +169,13 @@ impl<R> Batcher<R> {
 }
 
 impl<R> Open<R> {
+    /// The record that comes next is the first of a followed message.
+    fn trace(&mut self, context: TraceContext) {
+        let record = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        self.bytes += BatchTrace::ENCODED_LEN_ESTIMATE;
+        self.traces.push(BatchTrace { record, context });
+    }
+
     /// Counts pings; false when there is no room for another minute.
     fn count(&mut self, minute: u32, pings: u32) -> bool {
         let room = self.tallies.len() < MAX_BATCH_ROWS;

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use nemeses_mqtt::{Ack, Message, Publisher, Subscriber};
-use nemeses_protocol::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Speaker};
+use nemeses_mqtt::{Message, Publisher, Subscriber};
+use nemeses_protocol::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Speaker, TraceContext};
+use nemeses_runtime::traces::{Span, Tracer, now_ns};
 use nemeses_runtime::{Clock, Outage, Registry, Stop};
 use nemeses_store::live::LiveWriter;
 use tokio::task::JoinSet;
 
 use super::WorkerConfig;
 use super::batcher::{Batch, Batcher, Limits};
+use super::follow::{Owed, begin, handed_over};
 use super::handover::Handover;
 use super::replies::Replies;
 use super::share::Share;
 use super::stats::Stats;
+use crate::follow::Decoding;
 use crate::step::{self, Output, Step};
 
 /// Messages that are decoded in one go before anything else gets a turn.
@@ -26,7 +29,8 @@ pub(super) struct Line {
     step: Step,
     live: LiveWriter,
     clock: Clock,
-    batcher: Batcher<Ack>,
+    batcher: Batcher<Owed>,
+    tracer: Tracer,
     handover: Arc<Handover>,
     lanes: usize,
     flush_after: Duration,
@@ -60,6 +64,7 @@ impl Line {
         Self {
             replies: Replies::new(publisher, topics, counters.clone()),
             step: Step::new(config.policy),
+            tracer: config.tracer,
             live,
             clock,
             batcher: Batcher::new(config.name, rand::random(), limits),
@@ -117,26 +122,37 @@ impl Line {
             if due && !self.batcher.has_full() {
                 self.batcher.close();
             }
-            let Some(batch) = self.batcher.next_full() else { return };
-            self.underway.spawn(hand_over(Arc::clone(&self.handover), batch, self.live.clone()));
+            let Some(mut batch) = self.batcher.next_full() else { return };
+            let spans = handed_over(&self.tracer, &mut batch.message);
+            let handover = Arc::clone(&self.handover);
+            self.underway.spawn(hand_over(handover, batch, spans, self.live.clone()));
         }
     }
 
     fn take_what_is_there(&mut self, first: Message, subscriber: &mut Subscriber) {
         let mut out = Output::default();
+        let mut followed = Vec::new();
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(message) = next.take() {
-            self.take(message, &mut out);
+            followed.extend(self.take(message, &mut out));
             taken += 1;
             if taken < TAKE_AT_ONCE && !self.batcher.has_full() {
                 next = subscriber.try_receive();
             }
         }
+        let offered_ns = if followed.is_empty() { 0 } else { now_ns() };
         self.live.offer(out.live);
+        if !followed.is_empty() {
+            self.live.follow(&followed, offered_ns);
+        }
     }
 
-    fn take(&mut self, message: Message, out: &mut Output) {
+    /// Takes one message; what hangs below it, if it is followed.
+    fn take(&mut self, message: Message, out: &mut Output) -> Option<TraceContext> {
+        let span = begin(&self.tracer, &message);
+        let context = span.as_ref().map(Span::context);
+        let decoding = span.as_ref().map(|_| Decoding::begin(out));
         let received_at_ms = self.clock.now_ms();
         let frames = step::Message {
             topic: &message.topic,
@@ -145,28 +161,42 @@ impl Line {
             speaker: Speaker::Any,
         };
         self.step.take(&frames, out);
+        if let (Some(context), Some(decoding)) = (&context, decoding) {
+            decoding.end(&self.tracer, context, out);
+            self.batcher.follow(*context);
+        }
         self.stats.took(out);
         for reply in out.replies.drain(..) {
             self.replies.send(reply);
         }
         let records = std::mem::take(&mut out.records);
         let pings = std::mem::take(&mut out.pings);
-        let nothing =
-            self.batcher.take(records, pings, received_at_ms, Instant::now(), message.ack);
+        let owed = Owed { ack: message.ack, span };
+        let nothing = self.batcher.take(records, pings, received_at_ms, Instant::now(), owed);
         // No record and no ping: there is nothing to wait for.
-        if let Some(ack) = nothing {
-            ack.done();
+        if let Some(owed) = nothing {
+            owed.done();
         }
+        context
     }
 }
 
 /// Acknowledges what `/DB` and the live store have taken. Given up on the way,
 /// nothing is acknowledged.
-async fn hand_over(handover: Arc<Handover>, batch: Batch<Ack>, live: LiveWriter) {
+async fn hand_over(
+    handover: Arc<Handover>,
+    batch: Batch<Owed>,
+    spans: Vec<Span>,
+    live: LiveWriter,
+) {
     let Batch { message, shares } = batch;
-    tokio::join!(handover.until_taken(&message), live.flushed());
-    for ack in shares.into_iter().filter_map(Share::kept) {
-        ack.done();
+    let taken = async {
+        handover.until_taken(&message).await;
+        spans.into_iter().for_each(Span::end);
+    };
+    tokio::join!(taken, live.flushed());
+    for owed in shares.into_iter().filter_map(Share::kept) {
+        owed.done();
     }
 }
 

@@ -8,11 +8,12 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use super::BatchMessageError::{self, Malformed, Version};
 use super::{
-    BatchMessage, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS, is_worker_name, wire,
+    BatchMessage, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS, is_worker_name,
+    wire,
 };
 use crate::{
     BatchKey, Composition, DeadLetter, DeviceId, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, Position,
-    PositionRecord, Reason, Record, Tally,
+    PositionRecord, Reason, Record, Tally, TraceContext,
 };
 
 const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");
@@ -24,10 +25,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<BatchMessage, BatchMessageError> {
     check_version(bytes)?;
     check_counts(bytes)?;
     let batch = wire::Batch::decode(bytes).map_err(|_| NOT_PROTOBUF)?;
+    let records = batch.records.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
     Ok(BatchMessage {
         key: key(batch.worker, batch.run, batch.sequence)?,
         tallies: batch.tallies.into_iter().map(tally).collect(),
-        records: batch.records.into_iter().map(record).collect::<Result<Vec<_>, _>>()?,
+        traces: traces(&batch.traces, records.len()),
+        records,
     })
 }
 
@@ -83,6 +86,17 @@ fn key(
 
 fn tally(tally: wire::Tally) -> Tally {
     Tally { minute: tally.minute, pings: tally.pings }
+}
+
+/// Nothing depends on traces: those that are none, or that name no record, are
+/// passed over, and so are more than there are records.
+fn traces(traces: &[wire::Trace], records: usize) -> Vec<BatchTrace> {
+    let read = |trace: &wire::Trace| {
+        let names_one = usize::try_from(trace.record).is_ok_and(|at| at < records);
+        let context = TraceContext::parse(&trace.traceparent).filter(|_| names_one)?;
+        Some(BatchTrace { record: trace.record, context })
+    };
+    traces.iter().filter_map(read).take(records).collect()
 }
 
 fn record(record: wire::Record) -> Result<Record, BatchMessageError> {

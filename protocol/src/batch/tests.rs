@@ -48,6 +48,7 @@ fn batch(records: Vec<Record>) -> BatchMessage {
         key: BatchKey { worker: "parser-0".to_owned(), run: u64::MAX, sequence: 1 },
         tallies: vec![Tally { minute: 26_560_620, pings: 3 }, Tally::default()],
         records,
+        traces: Vec::new(),
     }
 }
 
@@ -213,4 +214,21 @@ fn fields_that_are_not_known_are_passed_over() {
     // Field 99, varint 1.
     bytes.extend_from_slice(&[0x98, 0x06, 0x01]);
     assert_eq!(BatchMessage::decode(&bytes), Ok(batch(Vec::new())));
+}
+
+/// Nothing depends on a trace, so none spoils a batch.
+#[test]
+fn traces_that_are_none_are_passed_over() {
+    let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = |record, text: &str| wire::Trace { record, traceparent: text.to_owned() };
+    let read = tampered(|message| {
+        let beyond = u32::try_from(message.records.len()).unwrap();
+        message.traces = vec![trace(0, "rubbish"), trace(beyond, good), trace(u32::MAX, good)];
+        message.traces.extend([trace(1, good), trace(1, good), trace(1, good)]);
+    });
+    let read = read.expect("a batch").traces;
+    assert_eq!(read.len(), 2, "as many as records");
+    assert!(
+        read.iter().all(|trace| trace.record == 1 && alloc::format!("{}", trace.context) == good)
+    );
 }

@@ -1,12 +1,13 @@
 //! Records into protobuf.
 
 use alloc::borrow::ToOwned;
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use prost::Message as _;
 use prost::encoding::message;
 
-use super::{BatchMessage, wire};
+use super::{BatchMessage, BatchTrace, wire};
 use crate::{DeadLetter, PositionRecord, Reason, Record};
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
@@ -57,7 +58,12 @@ fn base(batch: &BatchMessage) -> wire::Batch {
         sequence: batch.key.sequence,
         tallies: batch.tallies.iter().map(tally).collect(),
         records: Vec::new(),
+        traces: batch.traces.iter().map(to_trace).collect(),
     }
+}
+
+fn to_trace(trace: &BatchTrace) -> wire::Trace {
+    wire::Trace { record: trace.record, traceparent: trace.context.to_string() }
 }
 
 /// The first version that knows all reasons of the records.

@@ -24,6 +24,16 @@ pub(super) struct Batch {
     pub(super) tallies: Vec<Tally>,
     #[prost(message, repeated, tag = "6")]
     pub(super) records: Vec<Record>,
+    #[prost(message, repeated, tag = "7")]
+    pub(super) traces: Vec<Trace>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Trace {
+    #[prost(uint32, tag = "1")]
+    pub(super) record: u32,
+    #[prost(string, tag = "2")]
+    pub(super) traceparent: String,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]

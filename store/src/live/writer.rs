@@ -12,16 +12,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nemeses_protocol::TraceContext;
+use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Outage, Registry};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::follow::Follow;
 use self::queue::Queue;
 pub use self::stats::LiveWriterStats;
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
+mod follow;
 mod queue;
 mod stats;
 
@@ -70,6 +74,7 @@ struct Shared {
     progress: watch::Sender<Progress>,
     outage: Outage,
     stats: LiveWriterStats,
+    follow: Follow,
     answer_within: Duration,
 }
 
@@ -103,8 +108,27 @@ impl LiveWriter {
             progress: watch::Sender::new(Progress::default()),
             outage: Outage::new(),
             stats: LiveWriterStats::default(),
+            follow: Follow::default(),
             answer_within,
         }))
+    }
+
+    /// Tells of the writes of followed offers. Comes before the first clone.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Tracer) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.follow = Follow::by(tracer);
+        }
+        self
+    }
+
+    /// Notes that what was offered last is followed by these traces. Offers of others
+    /// that came between are waited for too; they are written a moment later at most.
+    pub fn follow(&self, contexts: &[TraceContext], since_ns: u64) {
+        let position = self.queue().last_position();
+        for context in contexts {
+            self.0.follow.offered(context, position, since_ns);
+        }
     }
 
     /// Hands entries over to be written. Never waits and never fails: beyond
@@ -227,6 +251,7 @@ impl LiveWriter {
             let seconds = lasted.as_secs();
             tracing::info!("the live store is back after {seconds} s, {waiting} devices to write");
         }
+        self.0.follow.written(written_to, entries);
         self.0.progress.send_replace(Progress { written_to, down: false });
     }
 

@@ -167,3 +167,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_followed_message_is_named_in_every_batch_that_holds_a_part_of_it() {
+    let context = TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled: true };
+    let mut batcher = batcher(10, MAX_BATCH_BYTES);
+    let records = |count| (0..count).map(|number| record(number, 1)).collect::<Vec<_>>();
+    batcher.take(records(3), 0, 0, Instant::now(), 1);
+    batcher.follow(context);
+    batcher.take(records(9), 0, 0, Instant::now(), 2);
+    batcher.take(records(1), 0, 0, Instant::now(), 3);
+    batcher.follow(context);
+    batcher.take(Vec::new(), 1, 0, Instant::now(), 4);
+    let closed = all(&mut batcher);
+    let traces: Vec<_> = closed.iter().map(|batch| batch.message.traces.clone()).collect();
+    assert_eq!(
+        traces,
+        [vec![BatchTrace { record: 3, context }], vec![BatchTrace { record: 0, context }]]
+    );
+}
+
+#[test]
+fn traces_count_against_the_bytes_of_a_batch() {
+    let context = TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled: true };
+    let one = record(0, 1).encoded_len_estimate();
+    let bound = BatchMessage::BASE_LEN_ESTIMATE + 10 * (one + BatchTrace::ENCODED_LEN_ESTIMATE);
+    let mut batcher = batcher(1000, bound);
+    for number in 0..25 {
+        batcher.follow(context);
+        batcher.take(vec![record(number, 1)], 0, 0, Instant::now(), 1);
+    }
+    let closed = all(&mut batcher);
+    let rows: Vec<_> = closed.iter().map(|batch| batch.message.traces.len()).collect();
+    assert_eq!(rows, [10, 10, 5]);
+    assert!(closed.iter().all(|batch| batch.message.encoded_len() <= bound));
+}
