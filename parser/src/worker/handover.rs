@@ -32,9 +32,12 @@ impl Handover {
                 Err(PublishError::ConnectionLost) => {}
                 Err(error) => {
                     if self.outage.begins() {
+                        let followed = batch.traces.first();
+                        let trace_id = followed.map(|trace| trace.context.trace_id().to_string());
                         tracing::error!(
                             topic = self.topic,
                             %error,
+                            trace_id,
                             "batches are not taken; frames are not acknowledged until they are, trying again"
                         );
                     }

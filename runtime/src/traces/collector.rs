@@ -135,6 +135,8 @@ impl Collector {
         let mut request = Request::post(&self.path)
             .header(header::HOST, &self.authority)
             .header(header::CONTENT_TYPE, "application/x-protobuf")
+            // Also of an empty body, of which nothing would be said else.
+            .header(header::CONTENT_LENGTH, body.len())
             .header(header::CONNECTION, "close");
         for (name, value) in &self.headers {
             request = request.header(name, value);

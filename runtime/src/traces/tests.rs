@@ -11,8 +11,8 @@ fn tracer(share: f64) -> (Tracer, Registry) {
     (tracer, registry)
 }
 
-fn asked(sampled: bool) -> Option<TraceContext> {
-    Some(TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled })
+const fn asked(sampled: bool) -> TraceContext {
+    TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled }
 }
 
 fn spans(tracer: &Tracer) -> Vec<span::SpanData> {
@@ -23,16 +23,16 @@ fn spans(tracer: &Tracer) -> Vec<span::SpanData> {
 fn a_tracer_that_is_off_follows_nothing() {
     let off = Tracer::off();
     assert!(!off.is_on());
-    assert!(off.begin("publish", Kind::Server, asked(true)).is_none());
-    assert!(off.below(&asked(true).unwrap(), "decode", Kind::Internal, 0).is_none());
+    assert!(off.begin("publish", Kind::Server, Some(asked(true))).is_none());
+    assert!(off.below(&asked(true), "decode", Kind::Internal, 0).is_none());
 }
 
 #[test]
 fn who_asks_is_followed_and_who_does_not_want_it_is_not() {
     for share in [0.0, 1.0] {
         let (tracer, _) = tracer(share);
-        assert!(tracer.begin("publish", Kind::Server, asked(false)).is_none());
-        let span = tracer.begin("publish", Kind::Server, asked(true)).unwrap();
+        assert!(tracer.begin("publish", Kind::Server, Some(asked(false))).is_none());
+        let span = tracer.begin("publish", Kind::Server, Some(asked(true))).unwrap();
         let context = span.context();
         assert_eq!((context.trace_id, context.sampled), ([1; 16], true));
         assert_ne!(context.span_id, [2; 8]);
