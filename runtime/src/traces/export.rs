@@ -114,9 +114,10 @@ impl Delivery {
             let wait = self.backoff.wait().max(asked_wait.min(self.limits.retry.1));
             if Instant::now() + wait > given_up_at {
                 self.queue.drop_spans(Dropped::Unreachable, export.spans);
-                // What comes next is not tried sooner than this would have been.
-                let waited = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
-                return waited.map_or(Some(Export { spans: 0, ..export }), |()| None);
+                // What comes next is not tried sooner than this would have been; if the
+                // process is to end meanwhile, that is seen by whoever called.
+                let _ = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+                return None;
             }
             if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return Some(export);

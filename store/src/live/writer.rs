@@ -129,6 +129,9 @@ impl LiveWriter {
         for context in contexts {
             self.0.follow.offered(context, position, since_ns);
         }
+        // It may have been written already, and nothing may come after it for long.
+        let written_to = self.0.progress.borrow().written_to;
+        self.0.follow.written(written_to);
     }
 
     /// Hands entries over to be written. Never waits and never fails: beyond
@@ -251,8 +254,10 @@ impl LiveWriter {
             let seconds = lasted.as_secs();
             tracing::info!("the live store is back after {seconds} s, {waiting} devices to write");
         }
-        self.0.follow.written(written_to, entries);
         self.0.progress.send_replace(Progress { written_to, down: false });
+        // Behind the progress, which `follow` looks at when it has noted an offer: one of
+        // the two sees the other.
+        self.0.follow.written(written_to);
     }
 
     fn note_failure(&self, chunk: Vec<LiveEntry>, error: &StoreError) {

@@ -10,7 +10,8 @@ use nemeses_runtime::traces::{Kind, Span, Tracer};
 /// 1000 of some 500 bytes: half a megabyte. Of those beyond, no write is told.
 const MOST_WAITING: usize = 1000;
 
-/// Followed offers, in the order of their positions in the queue.
+/// Followed offers, nearly in the order of their positions in the queue: of two tasks
+/// that offer at once, one may note its own later.
 #[derive(Debug, Default)]
 pub(super) struct Follow {
     tracer: Tracer,
@@ -31,8 +32,8 @@ impl Follow {
         }
     }
 
-    /// Everything up to this position has been written, in a call of so many entries.
-    pub(super) fn written(&self, written_to: u64, entries: usize) {
+    /// Everything up to this position has been written.
+    pub(super) fn written(&self, written_to: u64) {
         if !self.tracer.is_on() {
             return;
         }
@@ -40,11 +41,49 @@ impl Follow {
         while waiting.front().is_some_and(|(position, _)| *position <= written_to)
             && let Some((_, span)) = waiting.pop_front()
         {
-            span.with("nemeses.live.entries", entries).end();
+            span.end();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, Span)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_runtime::Registry;
+    use nemeses_runtime::metrics::encoding::text::encode;
+    use nemeses_runtime::traces::{Collector, Ratio};
+
+    use super::*;
+
+    #[test]
+    fn a_write_is_told_when_all_before_it_are_written_and_so_many_wait_at_most() {
+        let mut registry = Registry::default();
+        let collector = Collector::at("http://127.0.0.1:1").unwrap();
+        let ratio = Ratio::new(0.0).unwrap();
+        let (tracer, _delivery) = Tracer::new(ratio, collector, Vec::new(), &mut registry);
+        let follow = Follow::by(tracer);
+        let context = TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled: true };
+        let told = || {
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("nemeses_traces_waiting "));
+            line.and_then(|count| count.parse::<usize>().ok()).unwrap()
+        };
+        follow.offered(&context, 3, 0);
+        follow.offered(&context, 5, 0);
+        follow.written(2);
+        assert_eq!(told(), 0);
+        follow.written(4);
+        assert_eq!(told(), 1);
+        follow.written(5);
+        assert_eq!(told(), 2);
+        for _ in 0..MOST_WAITING + 10 {
+            follow.offered(&context, 6, 0);
+        }
+        follow.written(6);
+        assert_eq!(told(), 2 + MOST_WAITING);
     }
 }
