@@ -43,7 +43,7 @@ def start_stations(site):
     mqtt, http, node_http, door = site.mosquitto(), free_port(), free_port(), free_port()
     redis = f"redis://127.0.0.1:{site.redis()}"
     data, broker = site.path("data"), f"mqtt://127.0.0.1:{mqtt}"
-    site.start("node", nemeses, "up", "--data-dir", site.path("node"), "--mqtt-listen",
+    site.start("node", nemeses, "up", "--keep-positions", "90days", "--data-dir", site.path("node"), "--mqtt-listen",
                f"127.0.0.1:{door}", "--http-listen", f"127.0.0.1:{node_http}", "--admin-listen", at["node"],
                # Nobody is there: it is for the metrics of traces.
                "--otlp-endpoint", f"http://127.0.0.1:{free_port()}")

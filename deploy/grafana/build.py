@@ -55,7 +55,7 @@ OVERVIEW = [
     ("Size of the history", "bytes",
      [("max(nemeses_history_total_bytes)", "all tables"),
       ("max(nemeses_history_positions_bytes)", "positions"),
-      ("max(nemeses_history_total_bytes) + 30 * 86400 * deriv(max(nemeses_history_total_bytes)[1d:10m])", "in 30 days")],
+      ("max(predict_linear(nemeses_history_total_bytes[1d], 30 * 86400))", "in 30 days")],
      "In 30 days: if it goes on as in the last one. `nemeses retention --dry-run` knows periods and classes."),
     ("Taken away by retention", "short",
      [("sum by (kind) (increase(nemeses_retention_removed_total[1h]))", "{{kind}}"),

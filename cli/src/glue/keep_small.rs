@@ -110,6 +110,9 @@ impl Figures {
             removed: Family::default(),
             weeks: Counter::default(),
         };
+        for kind in ["position", "dead_letter", "books_line"] {
+            figures.count(kind, 0);
+        }
         // The first run comes soon; until then the start counts as one.
         figures.succeeded.set(clamped(clock.now_ms() / 1000));
         shown.register(
