@@ -51,8 +51,7 @@ trap 'echo; echo "Stopping"; exit 0' INT TERM
 # A terminal's Ctrl-C reaches the whole group; the order above is wanted instead.
 (
     trap '' INT
-    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN" \
-        --registration operators
+    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN"
 ) >>"$DATA/node.log" 2>&1 &
 NODE=$!
 for _ in $(seq 100); do
@@ -62,24 +61,21 @@ for _ in $(seq 100); do
 done
 curl -fs "$API/readyz" >/dev/null || fail "the node is not ready after 10 s; its log is $DATA/node.log"
 
-# The demo user of an earlier start keeps its password.
-[ -s "$DATA/demo-password" ] ||
-    (umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' '-_' >"$DATA/demo-password")
+# The demo user of an earlier start keeps its password. It is no admin: that is whoever
+# registers first on the page.
+if [ ! -s "$DATA/demo-password" ]; then
+    made=$("$PROGRAM" user add "$EMAIL" --name Demo --role operator --leave-first --json --data-dir "$DATA") ||
+        fail "the demo user could not be made; if it exists with another password, choose another NEMESES_DATA_DIR"
+    (umask 077 && sed -n 's/.*"password": *"\([^"]*\)".*/\1/p' <<<"$made" >"$DATA/demo-password")
+fi
 PASSWORD=$(cat "$DATA/demo-password")
 login() {
     curl -s "$API/login" -H 'Content-Type: application/json' \
         -d "{\"email\":\"$EMAIL\",\"password\":\"$PASSWORD\"}" | sed -n 's/.*"token":"\([^"]*\)".*/\1/p'
 }
 TOKEN=$(login)
-if [ -z "$TOKEN" ]; then
-    curl -fsS "$API/register/user" -H 'Content-Type: application/json' \
-        -d "{\"email\":\"$EMAIL\",\"password\":\"$PASSWORD\",\"name\":\"Demo\"}" >/dev/null ||
-        fail "the demo user could not be made; if it exists with another password, choose another NEMESES_DATA_DIR"
-    TOKEN=$(login)
-fi
-
-# An account from before there were roles sees nothing until it is given one.
-"$PROGRAM" user role "$EMAIL" admin --data-dir "$DATA" >/dev/null
+[ -n "$TOKEN" ] ||
+    fail "the demo user cannot sign in; if it has another password by now, choose another NEMESES_DATA_DIR"
 
 (
     trap '' INT
@@ -117,8 +113,8 @@ cat <<TEXT
 
 Nemeses is up, and $DEVICES simulated trackers drive.
 
-  Page      $API    register there, or sign in as the admin
-                            $EMAIL with the password $PASSWORD
+  Page      $API    register there (the first to do so is the administrator),
+                            or sign in as $EMAIL with the password $PASSWORD
   MQTT      $MQTT    frames to /messenger, ping replies on /ping
   REST API  $API
   Metrics   http://$ADMIN/metrics

@@ -1,7 +1,7 @@
 //! Making an account: the one way, whoever asks for it.
 
 use nemeses_store::StoreError;
-use nemeses_store::history::{Added, NewUser, Role, Users};
+use nemeses_store::history::{Added, FirstPlace, NewUser, Role, Users};
 
 use crate::auth::hash_password;
 use crate::input::{self, Fields};
@@ -54,12 +54,12 @@ impl NewAccount {
         self,
         users: &dyn Users,
         role: Role,
+        first: FirstPlace,
         now_ms: u64,
     ) -> anyhow::Result<Added> {
         let password_hash = hash_password(self.password).await?;
         let (email, name) = (&self.email, &self.name);
-        let user =
-            NewUser { email, name, password_hash: &password_hash, role, admin_if_first: false };
+        let user = NewUser { email, name, password_hash: &password_hash, role, first };
         Ok(users.add(user, now_ms).await?)
     }
 }
@@ -70,24 +70,26 @@ impl ApiState {
     /// # Errors
     /// [`Kind::EmailTaken`], [`Kind::HistoryUnavailable`] or [`Kind::Busy`].
     pub async fn add_account(&self, account: NewAccount, role: Role) -> Result<Added, Problem> {
-        self.add(account, role, false).await
+        self.add(account, role, FirstPlace::Takes).await
     }
 
-    /// Makes the account of someone who registers: with the role that is set, or
+    /// Makes the account of someone who registers: a viewer without devices, or
     /// the admin when it is the first and the listener is loopback.
     pub(crate) async fn register_account(&self, account: NewAccount) -> Result<Added, Problem> {
-        self.add(account, self.config.registered_role, self.config.first_is_admin).await
+        let first =
+            if self.config.first_is_admin { FirstPlace::TakesAsAdmin } else { FirstPlace::Takes };
+        self.add(account, Role::Viewer, first).await
     }
 
     async fn add(
         &self,
         account: NewAccount,
         role: Role,
-        admin_if_first: bool,
+        first: FirstPlace,
     ) -> Result<Added, Problem> {
         let password_hash = self.passwords.hash(account.password).await?;
         let (email, name) = (&account.email, &account.name);
-        let user = NewUser { email, name, password_hash: &password_hash, role, admin_if_first };
+        let user = NewUser { email, name, password_hash: &password_hash, role, first };
         let added = self.stores.users.add(user, self.clock.now_ms());
         self.history.ask_knowing(added).await?.map_err(taken)
     }

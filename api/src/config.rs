@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use nemeses_runtime::traces::Tracer;
-use nemeses_store::history::Role;
 
 use crate::guard::Network;
 use crate::page::MapSource;
@@ -17,8 +16,6 @@ pub struct ApiConfig {
     pub first_is_admin: bool,
     /// Whether people may make accounts themselves.
     pub registration_open: bool,
-    /// What they may do then: a viewer sees what is granted, an operator every device.
-    pub registered_role: Role,
     /// Proxies whose `X-Forwarded-For` is believed, to tell addresses apart that
     /// try passwords.
     pub trusted_proxies: Vec<Network>,
@@ -71,7 +68,6 @@ impl Default for ApiConfig {
         Self {
             first_is_admin: true,
             registration_open: true,
-            registered_role: Role::Viewer,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             live_ttl: Duration::from_secs(300),

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use nemeses_store::history::{Added, Digest, NewUser, Role, Users};
+use nemeses_store::history::{Added, Digest, FirstPlace, NewUser, Role, Users};
 
 use crate::accounts::NewAccount;
 use crate::auth::{digest, draw};
@@ -36,7 +36,7 @@ impl ApiState {
             name: &name,
             password_hash: &password_hash,
             role: Role::Admin,
-            admin_if_first: false,
+            first: FirstPlace::Takes,
         };
         let now_ms = self.clock.now_ms();
         let since_ms = now_ms.saturating_sub(GOOD_FOR_MS);

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use nemeses_api::{NewAccount, draw_password, hash_password};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Role, User, Users};
+use nemeses_store::history::{FirstPlace, Role, User, Users};
 use serde_json::{Value, json};
 
 use crate::args::DatabaseArgs;
@@ -50,6 +50,10 @@ pub(crate) struct AddArgs {
     /// Short for --role admin
     #[arg(long, env = "NEMESES_USER_ADMIN", conflicts_with = "role")]
     admin: bool,
+    /// Leave it to whoever registers first on loopback, or has the set-up token, to
+    /// become the admin; without it that is over with the first account
+    #[arg(long, env = "NEMESES_USER_LEAVE_FIRST")]
+    leave_first: bool,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -149,7 +153,8 @@ async fn add(args: &AddArgs, now_ms: u64) -> anyhow::Result<()> {
     let users = open_database(&args.database).await?.users();
     let role = if args.admin { Role::Admin } else { args.role.into() };
     let email = account.email().to_owned();
-    account.keep_in(users.as_ref(), role, now_ms).await?;
+    let first = if args.leave_first { FirstPlace::Leaves } else { FirstPlace::Takes };
+    account.keep_in(users.as_ref(), role, first, now_ms).await?;
     show_password(&email, role, &password, args.output)
 }
 

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse as _, Response};
 
 /// What pages may send.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-const HEADERS: HeaderValue =
-    HeaderValue::from_static("Authorization, Content-Type, X-User-Id, X-Request-Id");
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "Authorization, Content-Type, If-None-Match, Traceparent, X-User-Id, X-Request-Id",
+);
 /// What they may read besides the body.
 const SHOWN: HeaderValue =
     HeaderValue::from_static("Content-Disposition, Retry-After, X-Request-Id, ETag");

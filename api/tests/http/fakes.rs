@@ -10,9 +10,10 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Access, Added, Books, BooksLine, Committed, Digest, Found, History, LookUp, Minutes,
-    NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role, Rotation, ScopedToken,
-    ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User, Users, email_key,
+    Access, Added, Books, BooksLine, Committed, Digest, FirstPlace, Found, History, LookUp,
+    Minutes, NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role, Rotation,
+    ScopedToken, ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User, Users,
+    email_key,
 };
 use nemeses_store::live::{Alive, LiveEntry, LiveStore};
 
@@ -245,7 +246,11 @@ impl Users for FakeUsers {
             return Err(StoreError::Exists(email));
         }
         let id = users.len() as u64 + 1;
-        let role = if users.is_empty() && user.admin_if_first { Role::Admin } else { user.role };
+        let role = if users.is_empty() && user.first == FirstPlace::TakesAsAdmin {
+            Role::Admin
+        } else {
+            user.role
+        };
         self.set_access(id, role, &[]);
         users.push(User {
             id,

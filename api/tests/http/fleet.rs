@@ -5,7 +5,9 @@ use std::sync::Arc;
 use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, WorkerName};
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Database, LoginRole, NewUser, NotedClass, Options, Part, Role, open};
+use nemeses_store::history::{
+    Database, FirstPlace, LoginRole, NewUser, NotedClass, Options, Part, Role, open,
+};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -52,7 +54,7 @@ impl Fleet {
     }
 
     pub(crate) async fn user(database: &Database, email: &str, role: Role) -> u64 {
-        let user = NewUser { email, name: "U", password_hash: "$", role, admin_if_first: false };
+        let user = NewUser { email, name: "U", password_hash: "$", role, first: FirstPlace::Takes };
         database.users().add(user, 1).await.unwrap().id
     }
 

@@ -241,14 +241,6 @@ async fn beyond_loopback_nobody_becomes_admin_by_registering() {
 }
 
 #[tokio::test]
-async fn whoever_registers_has_the_role_that_is_set() {
-    let config = nemeses_api::ApiConfig { registered_role: Role::Operator, ..Default::default() };
-    let api = Api::start_with(config).await;
-    assert_eq!(registered(&api, "a@b.c").await, Role::Admin);
-    assert_eq!(registered(&api, "b@b.c").await, Role::Operator);
-}
-
-#[tokio::test]
 async fn where_registration_is_closed_nobody_registers_and_nothing_is_told() {
     let config = nemeses_api::ApiConfig { registration_open: false, ..Default::default() };
     let api = Api::start_with(config).await;

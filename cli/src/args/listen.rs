@@ -113,8 +113,7 @@ pub(crate) struct HttpArgs {
     #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
     pub(crate) map_credit: String,
     /// Whether people may make accounts themselves; closed, only admins and `nemeses
-    /// user add` make them. Without it: open on loopback, else closed. Operators, on
-    /// loopback alone: whoever registers sees every device, as in a demonstration
+    /// user add` make them. Without it: open on loopback, else closed
     #[arg(long, env = "NEMESES_REGISTRATION")]
     pub(crate) registration: Option<Registration>,
     /// Proxies in front of the REST API, addresses or networks with commas between:
@@ -157,8 +156,6 @@ pub(crate) struct HttpArgs {
 pub(crate) enum Registration {
     /// Whoever reaches the API may register
     Open,
-    /// Whoever reaches it may, and looks after every device
-    Operators,
     /// Nobody may
     Closed,
 }

@@ -302,25 +302,15 @@ fn http(
     Ok(Http {
         listen: args.http_listen,
         map: map_source(args)?,
-        registration: registration(args)?,
+        registration_open: match args.registration {
+            Some(registration) => registration == args::Registration::Open,
+            None => args.http_listen.ip().to_canonical().is_loopback(),
+        },
         trusted_proxies: args.trusted_proxies.clone(),
         cors_origins: args.cors_origins.clone(),
         jwt_secret: jwt_secret(args, database, data_dir)?,
         jwt_previous_secret: previous_secret(args)?,
     })
-}
-
-fn registration(args: &args::HttpArgs) -> Result<args::Registration, Wrong> {
-    use args::Registration::{Closed, Open, Operators};
-    let is_loopback = args.http_listen.ip().to_canonical().is_loopback();
-    match args.registration {
-        Some(Operators) if !is_loopback => {
-            let what = "whoever reaches the API would see every device, so it is for loopback alone; choose open or closed, and let an admin give people what they are to see";
-            Err(Wrong::new("registration", "operators", what))
-        }
-        Some(registration) => Ok(registration),
-        None => Ok(if is_loopback { Open } else { Closed }),
-    }
 }
 
 fn map_source(args: &args::HttpArgs) -> Result<Option<MapSource>, Wrong> {

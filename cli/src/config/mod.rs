@@ -173,7 +173,7 @@ pub(crate) struct Http {
     /// Where; loopback.
     pub(crate) listen: SocketAddr,
     /// Whether people may make accounts themselves.
-    pub(crate) registration: crate::args::Registration,
+    pub(crate) registration_open: bool,
     /// Tiles of another server for the page's map.
     pub(crate) map: Option<nemeses_api::MapSource>,
     /// Whose `X-Forwarded-For` is believed.

@@ -35,20 +35,19 @@ fn checked(
     args: &TraceArgs,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Traces>, Wrong> {
-    let disabled = environment("OTEL_SDK_DISABLED").is_some_and(|value| value == "true");
+    let disabled = environment("OTEL_SDK_DISABLED").is_some_and(|value| value == "true")
+        || environment("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
     let standard = || environment("OTEL_EXPORTER_OTLP_ENDPOINT").filter(|_| !disabled);
     let Some(endpoint) = args.otlp_endpoint.clone().or_else(standard) else { return Ok(None) };
+    let shown = fit_to_be_shown(&endpoint);
     let wrong = |why: &dyn std::fmt::Display| {
-        Wrong::new(
-            "otlp-endpoint",
-            &endpoint,
-            format!("{why}; write for example http://127.0.0.1:4318"),
-        )
+        let why = format!("{why}; write for example http://127.0.0.1:4318");
+        Wrong::new("otlp-endpoint", &shown, why)
     };
     let mut collector = Collector::at(&endpoint).map_err(|why| wrong(&why))?;
     if let Some(headers) = environment("OTEL_EXPORTER_OTLP_HEADERS") {
         collector = collector.with_headers(&headers).map_err(|why| {
-            Wrong::new("otlp-endpoint", &endpoint, format!("OTEL_EXPORTER_OTLP_HEADERS: {why}"))
+            Wrong::new("otlp-endpoint", &shown, format!("OTEL_EXPORTER_OTLP_HEADERS: {why}"))
         })?;
     }
     let service_name = environment("OTEL_SERVICE_NAME");
@@ -59,6 +58,15 @@ fn checked(
     let ratio = Ratio::new(share)
         .ok_or_else(|| Wrong::new("trace-sample", share, "it is no share from 0 to 1"))?;
     Ok(Some(Traces { endpoint, collector, ratio, service_name }))
+}
+
+/// An address without what may be a secret in it: a login, what follows `?`.
+fn fit_to_be_shown(endpoint: &str) -> String {
+    let (address, query) = endpoint.split_once('?').map_or((endpoint, ""), |(a, _)| (a, "?..."));
+    let (scheme, rest) = address.split_once("://").map_or(("", address), |(s, r)| (s, r));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let colon = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{colon}{rest}{query}")
 }
 
 /// What the standard variables make of the share. Parents are respected in any case.
@@ -105,6 +113,8 @@ mod tests {
         assert_eq!(with((None, None), &[standard]).unwrap().unwrap().endpoint, HERE);
         let disabled = [standard, ("OTEL_SDK_DISABLED", "true")];
         assert!(with((None, None), &disabled).unwrap().is_none());
+        let none = [standard, ("OTEL_TRACES_EXPORTER", "none")];
+        assert!(with((None, None), &none).unwrap().is_none());
         let ours = with((Some("http://c:1"), None), &[standard]).unwrap().unwrap();
         assert_eq!(ours.endpoint, "http://c:1");
     }
@@ -137,6 +147,10 @@ mod tests {
             refused.starts_with("otlp-endpoint cannot be 'https://otel.example.org'"),
             "{refused}"
         );
+        for secret in ["http://me:secret@c:4318", "https://c/?api-key=secret", "me:secret@c"] {
+            let refused = with((Some(secret), None), &[]).unwrap_err();
+            assert!(refused.contains('c') && !refused.contains("secret"), "{refused}");
+        }
         let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "secret")];
         let refused = with((Some(HERE), None), &headers).unwrap_err();
         assert!(refused.contains("OTEL_EXPORTER_OTLP_HEADERS") && !refused.contains("secret"));

@@ -105,6 +105,10 @@ pub(crate) fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
         });
         return if wrong_topic { Judgement::WrongTopic } else { Judgement::StillDead };
     }
+    // Its topic may have another name than those that this step knows.
+    if letter.reason == Reason::TopicMismatch.code() {
+        return Judgement::WrongTopic;
+    }
     let minute = u32::try_from(letter.received_at_ms / 60_000).unwrap_or(u32::MAX);
     let tally = (output.pings > 0).then_some(Tally { minute, pings: output.pings });
     Judgement::Resolve { records: output.records, tallies: tally.into_iter().collect() }
@@ -229,6 +233,7 @@ mod tests {
             ("bad_header", "/messenger", "FFFFFF", Judgement::StillDead),
             ("topic_mismatch", "/messenger/0A3F74", FRAME, Judgement::WrongTopic),
             ("topic_mismatch", "/messenger/0A3F74", PING, Judgement::WrongTopic),
+            ("topic_mismatch", "/fleet/0A3F74", FRAME, Judgement::WrongTopic),
             ("topic_mismatch", "/messenger/0A3F74", "FFFFFF", Judgement::StillDead),
             ("identity_mismatch", "/messenger", FRAME, Judgement::NotTheirs),
         ] {

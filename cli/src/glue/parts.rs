@@ -12,12 +12,11 @@ use nemeses_dbexport::{Exporter, Receipt};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
-use nemeses_store::history::{Database, Options, Role, Users, open};
+use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
 use tokio::net::TcpListener;
 
-use crate::args::Registration;
 use crate::config;
 use crate::glue::Asked;
 
@@ -198,11 +197,7 @@ pub(crate) async fn serve_api(
     let address = listener.local_addr()?;
     // Whoever reaches a loopback listener is on this machine already.
     let first_is_admin = address.ip().to_canonical().is_loopback();
-    let registration_open = settings.registration != Registration::Closed;
-    let registered_role = match settings.registration {
-        Registration::Operators => Role::Operator,
-        Registration::Open | Registration::Closed => Role::Viewer,
-    };
+    let registration_open = settings.registration_open;
     let map = settings.map.clone();
     if !(first_is_admin && registration_open) {
         print_setup(stores.users.as_ref(), &clock).await?;
@@ -210,7 +205,6 @@ pub(crate) async fn serve_api(
     let config = ApiConfig {
         first_is_admin,
         registration_open,
-        registered_role,
         trusted_proxies: settings.trusted_proxies.clone(),
         cors_origins: settings.cors_origins.clone(),
         live_ttl,

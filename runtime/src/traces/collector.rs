@@ -92,7 +92,7 @@ impl Collector {
     }
 
     /// The same with headers, written `name=value,name=value` as
-    /// `OTEL_EXPORTER_OTLP_HEADERS` has them.
+    /// `OTEL_EXPORTER_OTLP_HEADERS` has them, with `%20` for a blank and so on.
     ///
     /// # Errors
     /// A pair that is no header. Its value is not repeated: it may be a key.
@@ -102,7 +102,8 @@ impl Collector {
         for pair in pairs.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or(WRONG)?;
             let name = name.trim().parse().map_err(|_| WRONG)?;
-            let mut value: HeaderValue = value.trim().parse().map_err(|_| WRONG)?;
+            let value = unescaped(value.trim()).ok_or(WRONG)?;
+            let mut value = HeaderValue::from_bytes(&value).map_err(|_| WRONG)?;
             value.set_sensitive(true);
             self.headers.push((name, value));
         }
@@ -167,6 +168,25 @@ impl Collector {
     }
 }
 
+/// Percent-encoded bytes as they are; `None` where an escape is cut off or no number.
+fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        rest = behind;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let (digits, behind) = rest.split_at_checked(2)?;
+        let mut byte = [0];
+        hex::decode_to_slice(digits, &mut byte).ok()?;
+        bytes.push(byte[0]);
+        rest = behind;
+    }
+    Some(bytes)
+}
+
 /// What an answer means, as the specification of OTLP/HTTP has it. Pure.
 fn judge(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Answer {
     match status.as_u16() {
@@ -216,7 +236,9 @@ mod tests {
         let two = plain.clone().with_headers(" api-key = 1=2 ,x=y,").unwrap().headers;
         assert_eq!(two.len(), 2);
         assert_eq!((two[0].0.as_str(), two[0].1.to_str().unwrap()), ("api-key", "1=2"));
-        for wrong in ["secret", "a b=c", "a=\u{1}"] {
+        let escaped = plain.clone().with_headers("authorization=Bearer%20a%3Db").unwrap().headers;
+        assert_eq!(escaped[0].1.to_str().unwrap(), "Bearer a=b");
+        for wrong in ["secret", "a b=c", "a=\u{1}", "a=%2", "a=%zz", "a=%0A"] {
             let refusal = plain.clone().with_headers(wrong).unwrap_err().to_string();
             assert!(refusal.contains("name=value") && !refusal.contains("secret"), "{refusal}");
         }

@@ -83,8 +83,19 @@ pub struct NewUser<'a> {
     pub password_hash: &'a str,
     /// What the person may do.
     pub role: Role,
-    /// Makes it an admin instead if the database never had an account before.
-    pub admin_if_first: bool,
+    /// What it does about being the first account of the database.
+    pub first: FirstPlace,
+}
+
+/// Being the first account of a database: a place that is taken once and for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstPlace {
+    /// Takes the place, if it is free, and keeps its role.
+    Takes,
+    /// Takes the place, if it is free, and is an admin then.
+    TakesAsAdmin,
+    /// Leaves it to somebody else.
+    Leaves,
 }
 
 /// An account that was made.

@@ -33,7 +33,7 @@ use nemeses_protocol::{BatchKey, DeviceId, PositionRecord, Record, Tally};
 use crate::StoreError;
 use crate::live::LiveEntry;
 
-pub use accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_key};
+pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use daily::{Daily, DayMark, DaySums, DoneDay, LastFix, SLOT_SECONDS};
 pub use dead_letters::{

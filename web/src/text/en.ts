@@ -350,7 +350,7 @@ export const en = {
   "admin.retention": "Frames are kept",
   "admin.keep.ever": "for ever",
   "admin.profile.delete": "Delete profile",
-  "admin.profile.confirm": "Delete what is said here of {name}? Its frames and its login stay.",
+  "admin.profile.confirm": "Delete what is said here of {name}? Its frames and its login stay; from then on its frames are kept as long as those of the class “default”.",
   "admin.share": "Link",
   "admin.token": "Token",
   "admin.share.about": "A link shows some devices on a map, read only, to whoever has it.",

@@ -352,7 +352,7 @@ export const pt: Words = {
   "admin.retention": "Quadros guardados",
   "admin.keep.ever": "para sempre",
   "admin.profile.delete": "Excluir perfil",
-  "admin.profile.confirm": "Excluir o que se diz aqui de {name}? Os quadros e o acesso ficam.",
+  "admin.profile.confirm": "Excluir o que se diz aqui de {name}? Os quadros e o acesso ficam; a partir daí os quadros são guardados como os da classe “default”.",
   "admin.share": "Link",
   "admin.token": "Token",
   "admin.share.about": "Um link mostra alguns dispositivos em um mapa, somente leitura, a quem o tiver.",

@@ -75,14 +75,6 @@ fn refusals_name_the_setting_the_value_and_what_is_allowed() {
             "--http-listen 0.0.0.0:5000",
             ["http-listen cannot be '0.0.0.0:5000'", "only loopback (127.0.0.1, [::1])"],
         ),
-        (
-            "--http-listen 10.0.0.7:5000 --private-network --registration operators",
-            ["registration cannot be 'operators'", "see every device"],
-        ),
-        (
-            "--map-tiles https://h/{z}/{x}/{y} --map-style https://h/s.json",
-            ["map-style cannot be", "choose --map-style or --map-tiles"],
-        ),
         ("--admin-listen 0.0.0.0:1", ["admin-listen cannot be '0.0.0.0:1'", "loopback"]),
         ("--mqtt-tls-listen 127.0.0.1:8883", ["mqtt-tls-cert is missing", "PEM"]),
         ("--mqtt-tls-key k.pem", ["mqtt-tls-key cannot be 'k.pem'", "mqtt-tls-listen"]),

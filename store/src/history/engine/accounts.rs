@@ -9,7 +9,9 @@ use super::seam::{Product, Session, fixed};
 use super::value::{Fields, Value};
 use super::work::{Execute, Work};
 use crate::StoreError;
-use crate::history::accounts::{Access, Added, MAX_GRANTS, NewUser, Role, User, Users, email_key};
+use crate::history::accounts::{
+    Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key,
+};
 use crate::history::sessions::Digest;
 
 /// Succeeds once in the life of a database. Another transaction that claims it
@@ -175,11 +177,12 @@ impl<P: Product> Work<P> for Add<'_> {
     type Output = Added;
 
     async fn run(&self, session: &mut P::Session) -> Result<Added, Fault> {
-        let first = claim_first(session, self.now_ms).await?;
+        let wanted = self.user.first != FirstPlace::Leaves;
+        let first = wanted && claim_first(session, self.now_ms).await?;
         if first {
             session.execute(fixed(FORGET_SETUP), &[]).await?;
         }
-        let admin = first && self.user.admin_if_first;
+        let admin = first && self.user.first == FirstPlace::TakesAsAdmin;
         self.insert(session, if admin { Role::Admin } else { self.user.role }).await
     }
 }

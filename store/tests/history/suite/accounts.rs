@@ -2,7 +2,7 @@
 
 use nemeses_protocol::DeviceId;
 use nemeses_store::StoreError;
-use nemeses_store::history::{Access, MAX_GRANTS, NewUser, Role};
+use nemeses_store::history::{Access, FirstPlace, MAX_GRANTS, NewUser, Role};
 
 use crate::site::{Product, Site};
 
@@ -11,7 +11,7 @@ const ANA: NewUser<'static> = NewUser {
     name: "Ana ✓",
     password_hash: "$h$",
     role: Role::Viewer,
-    admin_if_first: false,
+    first: FirstPlace::Takes,
 };
 
 pub(crate) async fn accounts_live_their_life(site: Site) {
@@ -99,6 +99,17 @@ pub(crate) async fn grants_have_a_bound(site: Site) {
     assert_eq!(users.grants(ana).await.unwrap().len(), 10_000);
 }
 
+pub(crate) async fn an_account_may_leave_the_first_place_free(site: Site) {
+    let site = site.migrated().await;
+    let users = site.database.users();
+    assert!(users.offer_setup(&[1; 32], 100).await.unwrap());
+    let guest = NewUser { email: "guest@example.org", first: FirstPlace::Leaves, ..ANA };
+    assert_eq!(users.add(guest, 1).await.unwrap().role, Role::Viewer);
+    assert_eq!(site.number("SELECT COUNT(*) FROM setup_tokens").await, 1);
+    let first = NewUser { first: FirstPlace::TakesAsAdmin, ..ANA };
+    assert_eq!(users.add(first, 2).await.unwrap().role, Role::Admin);
+}
+
 pub(crate) async fn of_accounts_made_at_once_one_is_the_first(site: Site) {
     let site = site.migrated().await;
     let mut making = tokio::task::JoinSet::new();
@@ -106,7 +117,7 @@ pub(crate) async fn of_accounts_made_at_once_one_is_the_first(site: Site) {
         let instance = site.another().await;
         making.spawn(async move {
             let email = format!("user{n}@example.org");
-            let user = NewUser { email: &email, admin_if_first: true, ..ANA };
+            let user = NewUser { email: &email, first: FirstPlace::TakesAsAdmin, ..ANA };
             instance.users().add(user, n).await.unwrap().role
         });
     }
@@ -114,6 +125,6 @@ pub(crate) async fn of_accounts_made_at_once_one_is_the_first(site: Site) {
     assert_eq!(roles.iter().filter(|role| **role == Role::Admin).count(), 1, "{roles:?}");
     // Nobody becomes the first again, not even when all are gone.
     site.run("DELETE FROM users").await;
-    let late = NewUser { admin_if_first: true, ..ANA };
+    let late = NewUser { first: FirstPlace::TakesAsAdmin, ..ANA };
     assert_eq!(site.database.users().add(late, 9).await.unwrap().role, Role::Viewer);
 }

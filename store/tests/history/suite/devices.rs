@@ -2,7 +2,9 @@
 
 use nemeses_protocol::DeviceId;
 use nemeses_store::StoreError;
-use nemeses_store::history::{Access, KnownDevice, LoginRole, NewUser, Profile, Rhythm, Role};
+use nemeses_store::history::{
+    Access, FirstPlace, KnownDevice, LoginRole, NewUser, Profile, Rhythm, Role,
+};
 
 use crate::frames::{BASE, frame, part};
 use crate::site::{Product, Site};
@@ -12,7 +14,7 @@ const TWO: DeviceId = DeviceId::new(2);
 const TRUCK: DeviceId = DeviceId::new(0x0A_3F73);
 
 fn viewer(email: &str) -> NewUser<'_> {
-    NewUser { email, name: "V", password_hash: "$h$", role: Role::Viewer, admin_if_first: false }
+    NewUser { email, name: "V", password_hash: "$h$", role: Role::Viewer, first: FirstPlace::Takes }
 }
 
 pub(crate) async fn profiles_live_their_life(site: Site) {

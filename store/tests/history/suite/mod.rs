@@ -65,6 +65,7 @@ macro_rules! all_cases {
             a_lease_has_one_holder,
             a_viewer_sees_granted_devices_and_granted_groups,
             what_a_viewer_sees_by_groups_has_a_bound,
+            an_account_may_leave_the_first_place_free,
             of_accounts_made_at_once_one_is_the_first,
             sessions_live_their_life,
             a_person_has_so_many_sessions,

@@ -1,7 +1,7 @@
 //! The schema: made from nothing by several at once, checked, refused.
 
 use nemeses_store::StoreError;
-use nemeses_store::history::{NewUser, Options, Role, open};
+use nemeses_store::history::{FirstPlace, NewUser, Options, Role, open};
 
 use crate::frames::{BASE, frame, part};
 use crate::site::{Product, Site};
@@ -124,7 +124,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
         name: "D",
         password_hash: "$4$",
         role: Role::Viewer,
-        admin_if_first: true,
+        first: FirstPlace::TakesAsAdmin,
     };
     let new = users.add(new, 8).await.unwrap();
     assert_eq!((new.id, new.role), (4, Role::Viewer));

@@ -2,7 +2,7 @@
 
 use nemeses_protocol::DeviceId;
 use nemeses_store::history::{
-    NewSession, NewToken, NewUser, Previous, Role, Rotation, Scope, Scopes, TokenKind,
+    FirstPlace, NewSession, NewToken, NewUser, Previous, Role, Rotation, Scope, Scopes, TokenKind,
 };
 
 use crate::site::Site;
@@ -148,7 +148,7 @@ const FIRST: NewUser<'static> = NewUser {
     name: "A",
     password_hash: "$h$",
     role: Role::Admin,
-    admin_if_first: false,
+    first: FirstPlace::Takes,
 };
 
 pub(crate) async fn a_set_up_token_makes_the_first_account_only(site: Site) {
