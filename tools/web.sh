@@ -33,6 +33,9 @@ if [ "${1:-}" = screenshots ]; then
     shift
     password=../${NEMESES_DATA_DIR:-data}/demo-password
     [ -s "$password" ] || fail "start make up in another terminal first; pictures are taken of what it shows"
+    # The demo account sees what an operator sees; the pictures show an administrator's views, too.
+    "../${CARGO_TARGET_DIR:-target}/release/nemeses" user role demo@nemeses.example admin \
+        --data-dir "../${NEMESES_DATA_DIR:-data}" >/dev/null
     exec npm run --silent screenshots -- --url "http://${NEMESES_HTTP_LISTEN:-127.0.0.1:5000}" \
         --email demo@nemeses.example --password "$(cat "$password")" "$@"
 fi

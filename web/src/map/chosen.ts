@@ -45,6 +45,27 @@ export function foreignHosts(style: object, own: string): string[] {
   return [...found].sort();
 }
 
+/** A style whose addresses, which may be relative to its own, are whole. */
+export function withWholeAddresses(style: StyleSpecification, own: string): StyleSpecification {
+  const whole = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(whole);
+    if (typeof value !== "string") return value;
+    // Braces are places of numbers, not letters of an address.
+    return new URL(value, own).href.replace(/%7B/gi, "{").replace(/%7D/gi, "}");
+  };
+  const mend = (holder: object, names: string[]): object => {
+    const told = Object.entries(holder);
+    return Object.fromEntries(told.map(([name, value]) => [name, names.includes(name) ? whole(value) : value]));
+  };
+  const sources = Object.entries(style.sources).map(([id, source]) => [id, mend(source, ["url", "urls", "tiles", "data"])]);
+  const sprite = Array.isArray(style.sprite) ? style.sprite.map((one) => mend(one, ["url"])) : whole(style.sprite);
+  return {
+    ...(mend(style, ["glyphs"]) as StyleSpecification),
+    sources: Object.fromEntries(sources) as StyleSpecification["sources"],
+    ...(style.sprite === undefined ? {} : { sprite: sprite as NonNullable<StyleSpecification["sprite"]> }),
+  };
+}
+
 /** Whether it is a style document at all; MapLibre looks at the rest. */
 export function isStyle(told: unknown): told is StyleSpecification {
   const { version, sources, layers } = (told ?? {}) as Record<string, unknown>;
@@ -64,8 +85,9 @@ async function styled(url: string): Promise<{ style: StyleSpecification } | Trou
     return trouble("unreachable", error instanceof Error ? error.message : String(error));
   }
   if (!isStyle(told)) return trouble("no-style", "");
-  const others = foreignHosts(told, origin);
-  return others.length > 0 ? trouble("foreign", others.join(", ")) : { style: told };
+  const style = withWholeAddresses(told, url);
+  const others = foreignHosts(style, origin);
+  return others.length > 0 ? trouble("foreign", others.join(", ")) : { style };
 }
 
 async function baseOf({ tiles, style, credit }: MapSetting): Promise<Base> {

@@ -158,6 +158,8 @@ export class FleetMap {
     this.events = events;
     this.map.resize();
     this.map.getCanvas().setAttribute("aria-label", label);
+    // It did not come while the map waited out of sight.
+    if (!this.base.style && !this.land.world) void this.loadBase("world", basemap.world());
     if (this.language === language) return;
     this.language = language;
     if (this.land.labels) this.label();
@@ -304,7 +306,7 @@ export class FleetMap {
       this.land[name] = await loading;
       if (this.ready && !this.gone) this.drawBase(name);
     } catch (error) {
-      // The fleet is shown on an empty sea; it is asked for again with the page.
+      // The fleet is shown on an empty sea; it is asked for again by the next view.
       console.warn(error);
     }
   }

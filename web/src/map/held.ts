@@ -15,6 +15,8 @@ export interface Appearance {
 interface Held {
   element: HTMLElement;
   map: Promise<FleetMap>;
+  /** The operator's style did not answer, which the next view tries again. */
+  lacksStyle: boolean;
 }
 
 let held: Held | null = null;
@@ -36,8 +38,12 @@ function make(appearance: Appearance): Held {
   const element = document.createElement("div");
   element.className = "map-canvas";
   parking().append(element);
-  const map = chosenBase().then((base) => FleetMap.create(element, { ...appearance, base, events: {} }));
-  return { element, map };
+  const map = chosenBase().then((base) => {
+    made.lacksStyle = base.trouble?.why === "unreachable";
+    return FleetMap.create(element, { ...appearance, base, events: {} });
+  });
+  const made: Held = { element, map, lacksStyle: false };
+  return made;
 }
 
 /** Makes the map while there is time. Failing is no matter: it is tried again when it is wanted. */
@@ -51,6 +57,7 @@ export function warmMap(appearance: Appearance): void {
 
 /** Moves the map into `box`. Rejects where there is no WebGL. */
 export async function takeMap(box: HTMLElement, appearance: Appearance, events: MapEvents): Promise<FleetMap> {
+  if (held?.lacksStyle) dropMap();
   const mine = (held ??= make(appearance));
   box.append(mine.element);
   try {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { daysOf } from "../../src/api/history";
 import { settingsOf } from "../../src/api/settings";
-import { foreignHosts, isStyle } from "../../src/map/chosen";
+import { foreignHosts, isStyle, withWholeAddresses } from "../../src/map/chosen";
 import { setupToken } from "../../src/state/route";
 
 describe("what the server tells everyone", () => {
@@ -44,6 +44,27 @@ describe("a style of another server", () => {
       sources: { far: { type: "raster", tiles: ["https://a.tiles.example.org/{z}/{x}/{y}.png", `${own}:8443/{z}`] } },
     };
     expect(foreignHosts(other, own)).toEqual(["a.tiles.example.org", "fonts.example.org", "maps.example.org:8443"]);
+  });
+
+  it("may say where things are by its own place", () => {
+    const relative = {
+      version: 8 as const,
+      sources: {
+        streets: { type: "vector" as const, url: "streets.json" },
+        hills: { type: "raster" as const, tiles: ["/hills/{z}/{x}/{y}.png"] },
+        mine: { type: "geojson" as const, data: { type: "FeatureCollection" as const, features: [] } },
+      },
+      glyphs: "../fonts/{fontstack}/{range}.pbf",
+      sprite: "sprite",
+      layers: [],
+    };
+    const whole = withWholeAddresses(relative, `${own}/styles/day/style.json`);
+    expect(whole.sources.streets).toEqual({ type: "vector", url: `${own}/styles/day/streets.json` });
+    expect(whole.sources.hills).toEqual({ type: "raster", tiles: [`${own}/hills/{z}/{x}/{y}.png`] });
+    expect(whole.sources.mine).toEqual(relative.sources.mine);
+    expect(whole.glyphs).toBe(`${own}/styles/fonts/{fontstack}/{range}.pbf`);
+    expect(whole.sprite).toBe(`${own}/styles/day/sprite`);
+    expect(withWholeAddresses(whole, "http://elsewhere.example.org/")).toEqual(whole);
   });
 
   it("is no web page and no list of tiles", () => {
