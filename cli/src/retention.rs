@@ -72,7 +72,9 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
         };
     }
     let retention = database.retention();
-    retention.note_classes(&keep.noted()).await?;
+    if keep.touches_positions() {
+        retention.note_classes(&keep.noted()).await?;
+    }
     let removed = run_once(retention.as_ref(), &limits, now_ms, args.convert).await?;
     anyhow::ensure!(
         !removed.needs_partitions,

@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 const EVERY: Duration = Duration::from_secs(3600);
 /// How soon after the start the first one begins: when the rush of a restart is over.
 const FIRST_AFTER: Duration = Duration::from_secs(60);
+/// After an error while a week may be half rewritten: what came late for it cannot be
+/// seen until that is done.
+const SOON: Duration = Duration::from_secs(60);
 /// Between two steps at least, and at most; in between as long as the step took, so that
 /// the database has half of the time to itself.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
@@ -79,10 +82,24 @@ pub struct Removed {
     pub needs_partitions: bool,
 }
 
+impl Removed {
+    /// Adds what steps did to the positions.
+    fn add(&mut self, steps: &Step) {
+        self.positions += steps.removed;
+        self.weeks_rewritten += steps.weeks;
+        self.busy |= steps.busy;
+    }
+}
+
 impl Keep {
     /// Whether everything is kept for ever.
     pub fn is_for_ever(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether anything is said about positions.
+    pub fn touches_positions(&self) -> bool {
+        self.positions.is_some() || !self.classes.is_empty()
     }
 
     /// The classes that have a period, the default one first.
@@ -131,6 +148,17 @@ pub struct Going {
 }
 
 impl Limits {
+    /// When each class is over, the default one too.
+    fn of_classes(&self) -> Vec<ClassLimit> {
+        let default = (DEFAULT_RETENTION.to_owned(), self.positions_before);
+        std::iter::once(&default)
+            .chain(&self.classes)
+            .filter_map(|(class, before)| {
+                Some(ClassLimit { class: class.clone(), before: (*before)? })
+            })
+            .collect()
+    }
+
     /// Whether any positions have a period.
     pub fn touch_positions(&self) -> bool {
         self.positions_before.is_some() || self.classes.iter().any(|(_, before)| before.is_some())
@@ -162,7 +190,8 @@ impl Limits {
     }
 }
 
-/// Makes room ahead and takes away what is too old.
+/// Finishes what an earlier run left half done, makes room ahead and takes away what is
+/// too old.
 ///
 /// `convert` says that a large table without partitions may be given them now,
 /// for which the server copies it while nothing can be written; without it its
@@ -177,8 +206,13 @@ pub async fn run_once(
     convert: bool,
 ) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
+    let there = retention.survey(0).await?;
+    if there.rewriting {
+        let over = limits.of_classes();
+        removed.add(&all_steps(|| retention.finish_rewriting(&over)).await?);
+    }
     if limits.touch_positions() {
-        if convert || !would_copy(&retention.survey(0).await?) {
+        if convert || !would_copy(&there) {
             let now = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
             removed.partitions_made = retention.prepare(now, now.saturating_add(AHEAD_S)).await?;
             take_positions(retention, limits, &mut removed).await?;
@@ -214,19 +248,12 @@ async fn take_positions(
              long with --keep-classes"
         );
     }
-    let mut sum = Step::default();
     if let Some(before) = going.all_before {
-        sum = all_steps(|| retention.expire_positions(before)).await?;
+        removed.add(&all_steps(|| retention.expire_positions(before)).await?);
     }
     if !going.classes.is_empty() {
-        let of_classes = all_steps(|| retention.expire_classes(&going.classes)).await?;
-        sum.removed += of_classes.removed;
-        sum.weeks += of_classes.weeks;
-        sum.busy |= of_classes.busy;
+        removed.add(&all_steps(|| retention.expire_classes(&going.classes)).await?);
     }
-    removed.positions = sum.removed;
-    removed.weeks_rewritten = sum.weeks;
-    removed.busy = sum.busy;
     Ok(())
 }
 
@@ -249,7 +276,9 @@ where
     }
 }
 
-/// Runs once an hour until the stop, and tells of each run how long it took.
+/// Runs once an hour until the stop, and tells of each run how long it took. Sooner
+/// after an error while a week is being rewritten. Whoever keeps everything for ever
+/// notes that once, and else finishes what others left half done.
 pub async fn run_schedule(
     retention: Arc<dyn Retention>,
     keep: Keep,
@@ -258,25 +287,43 @@ pub async fn run_schedule(
     told: impl Fn(&Result<Removed, StoreError>, Duration),
 ) {
     let mut wait = FIRST_AFTER;
-    let noted = keep.noted();
+    let mut is_noted = false;
     let run = async {
         loop {
             tokio::time::sleep(wait).await;
-            wait = EVERY;
-            if let Err(error) = retention.note_classes(&noted).await {
-                tracing::warn!(%error, "the retention classes cannot be noted");
-            }
+            note(retention.as_ref(), &keep, &mut is_noted).await;
             let now_ms = clock.now_ms();
             let begun = Instant::now();
             let outcome = run_once(retention.as_ref(), &keep.limits(now_ms), now_ms, false).await;
             told(&outcome, begun.elapsed());
-            tell(outcome);
+            wait = match &outcome {
+                Ok(_) => EVERY,
+                Err(_) => wait_after_error(retention.survey(0).await.as_ref().ok()),
+            };
+            tell(outcome, wait);
         }
     };
     stop.run_until_cancelled(run).await;
 }
 
-fn tell(outcome: Result<Removed, StoreError>) {
+/// Notes the periods for those who have no setting; once where there is none, since others
+/// may have one.
+async fn note(retention: &dyn Retention, keep: &Keep, is_noted: &mut bool) {
+    if *is_noted && keep.is_for_ever() {
+        return;
+    }
+    match retention.note_classes(&keep.noted()).await {
+        Ok(()) => *is_noted = true,
+        Err(error) => tracing::warn!(%error, "the retention classes cannot be noted"),
+    }
+}
+
+/// How long to wait when a run failed and this is there; `None` when it cannot be seen.
+fn wait_after_error(there: Option<&Survey>) -> Duration {
+    if there.is_some_and(|there| !there.rewriting) { EVERY } else { SOON }
+}
+
+fn tell(outcome: Result<Removed, StoreError>, wait: Duration) {
     match outcome {
         Ok(Removed { needs_partitions: true, .. }) => tracing::warn!(
             "old positions stay: their table is large and has no partitions; make them with \
@@ -291,7 +338,11 @@ fn tell(outcome: Result<Removed, StoreError>) {
             partitions_made = removed.partitions_made,
             "what was kept long enough is gone"
         ),
-        Err(error) => tracing::warn!(%error, "old rows stay until the next try, in an hour"),
+        Err(error) => tracing::warn!(
+            %error,
+            next_try_in_s = wait.as_secs(),
+            "old rows stay until the next try"
+        ),
     }
 }
 
@@ -394,7 +445,9 @@ mod tests {
         async fn classes(&self) -> Result<Vec<ClassCount>, StoreError> {
             Ok(named(&["short"]))
         }
-        async fn note_classes(&self, _: &[NotedClass]) -> Result<(), StoreError> {
+        async fn note_classes(&self, classes: &[NotedClass]) -> Result<(), StoreError> {
+            assert_eq!(classes[0].class, DEFAULT_RETENTION);
+            self.asked.lock().unwrap().push("note");
             Ok(())
         }
         async fn noted_classes(&self) -> Result<Vec<NotedClass>, StoreError> {
@@ -405,6 +458,11 @@ mod tests {
         }
         async fn expire_classes(&self, _: &[ClassLimit]) -> Result<Step, StoreError> {
             Ok(self.next("classes"))
+        }
+        async fn finish_rewriting(&self, over: &[ClassLimit]) -> Result<Step, StoreError> {
+            let classes: Vec<_> = over.iter().map(|limit| limit.class.as_str()).collect();
+            assert!(classes.is_empty() || classes == ["default", "short"], "{classes:?}");
+            Ok(self.next("rewriting"))
         }
         async fn expire_letters(&self, _: u64) -> Result<Step, StoreError> {
             Ok(self.next("letters"))
@@ -435,6 +493,46 @@ mod tests {
         };
         let removed = run_once(&fake, &limits, 0, false).await.unwrap();
         assert_eq!((removed.dead_letters, removed.books, removed.positions), (10, 10, 0));
+    }
+
+    #[tokio::test]
+    async fn a_week_that_is_being_rewritten_is_finished_first_whatever_is_kept() {
+        let rewriting = Survey { rewriting: true, ..Survey::default() };
+        let fake = Fake::of(rewriting.clone());
+        let removed = run_once(&fake, &Limits::default(), 0, false).await.unwrap();
+        assert_eq!((removed.positions, removed.weeks_rewritten), (30, 3));
+        assert_eq!(*fake.asked.lock().unwrap(), ["rewriting"; 3]);
+
+        let fake = Fake::of(rewriting);
+        let limits = Limits {
+            positions_before: Some(1),
+            classes: vec![("long".to_owned(), None), ("short".to_owned(), Some(2))],
+            ..Limits::default()
+        };
+        assert_eq!(run_once(&fake, &limits, 0, false).await.unwrap().positions, 50);
+        let asked = ["rewriting", "rewriting", "rewriting", "positions", "classes"];
+        assert_eq!(*fake.asked.lock().unwrap(), asked);
+    }
+
+    #[tokio::test]
+    async fn who_keeps_everything_says_so_once() {
+        let day = Keep { positions: Some(DAY), ..Keep::default() };
+        for (keep, asked) in [(Keep::default(), 1), (day, 3)] {
+            let fake = Fake::of(Survey::default());
+            let mut is_noted = false;
+            for _ in 0..3 {
+                note(&fake, &keep, &mut is_noted).await;
+            }
+            assert_eq!(fake.asked.lock().unwrap().len(), asked);
+        }
+    }
+
+    #[test]
+    fn what_is_half_done_does_not_wait_for_an_hour() {
+        let there = |rewriting| Survey { rewriting, ..Survey::default() };
+        assert_eq!(wait_after_error(Some(&there(false))), EVERY);
+        assert_eq!(wait_after_error(Some(&there(true))), SOON);
+        assert_eq!(wait_after_error(None), SOON);
     }
 
     #[tokio::test]

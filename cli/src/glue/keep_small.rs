@@ -15,7 +15,8 @@ use nemeses_store::history::{Database, Retention};
 /// Between two looks at the sizes, which the database has in its own books.
 const SIZES_EVERY: Duration = Duration::from_secs(300);
 
-/// Starts retention, unless everything is kept for ever, and looks at the sizes.
+/// Starts retention and looks at the sizes. Where everything is kept for ever, retention
+/// notes that and finishes what another process left half done; it shows no figures.
 pub(crate) fn keep_small(
     tasks: &Tasks,
     database: &Database,
@@ -25,14 +26,13 @@ pub(crate) fn keep_small(
 ) {
     let retention = database.retention();
     watch_sizes(tasks, Arc::clone(&retention), registry);
-    if keep.is_for_ever() {
-        return;
-    }
-    let figures = Figures::register(registry, &clock);
+    let figures = (!keep.is_for_ever()).then(|| Figures::register(registry, &clock));
     let stop = tasks.stop().all;
     tasks.spawn_rest("retention", async move {
         let told = |outcome: &Result<Removed, StoreError>, took| {
-            figures.note(outcome, took, clock.now_ms());
+            if let Some(figures) = &figures {
+                figures.note(outcome, took, clock.now_ms());
+            }
         };
         run_schedule(retention, keep, clock.clone(), stop, told).await;
         Ok(())

@@ -254,6 +254,10 @@ impl Product for Arc<Server> {
         rewrite::step(self, over).await
     }
 
+    async fn finish_rewriting(&self, over: &[BucketLimit]) -> Result<Step, Fault> {
+        rewrite::finish_step(self, over).await
+    }
+
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<MySqlRow>, Fault> {
         self.rows_from(&self.pool, sql, values).await
     }

@@ -21,6 +21,8 @@ pub struct Step {
     pub busy: bool,
     /// Weeks that were rewritten without some devices (MySQL).
     pub weeks: u32,
+    /// Days of devices are gone that commits may take to be noted.
+    pub days_forgotten: bool,
 }
 
 /// Until when the positions of a class go.
@@ -122,6 +124,11 @@ pub trait Retention: Send + Sync {
     /// a week without them when all of it is older, on SQLite some device's days.
     /// Classes that are not named keep all.
     async fn expire_classes(&self, over: &[ClassLimit]) -> Result<Step, StoreError>;
+
+    /// Moves the rewriting of a week that is under way on (MySQL), if one is: until it is
+    /// done, some of what came late is not seen. Before anything has left, only when its
+    /// classes are over by these limits, so that nothing goes that is to stay by now.
+    async fn finish_rewriting(&self, over: &[ClassLimit]) -> Result<Step, StoreError>;
 
     /// Takes some of the dead letters that arrived before this (Unix milliseconds) away.
     async fn expire_letters(&self, before_ms: u64) -> Result<Step, StoreError>;

@@ -224,10 +224,18 @@ impl Product for Arc<File> {
     }
 
     async fn expire_classes(&self, over: &[BucketLimit]) -> Result<Step, Fault> {
+        let due = expire::due_days(self, over).await?;
+        if due.is_empty() {
+            return Ok(Step::default());
+        }
         let mut session = self.begin().await?;
-        let step = expire::classes_step(&mut session, over).await?;
+        let step = expire::classes_step(&mut session, over, &due).await?;
         session.commit().await?;
         Ok(step)
+    }
+
+    async fn finish_rewriting(&self, _over: &[BucketLimit]) -> Result<Step, Fault> {
+        Ok(Step::default())
     }
 
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<SqliteRow>, Fault> {

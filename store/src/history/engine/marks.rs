@@ -32,6 +32,16 @@ pub(in crate::history) struct Marks {
 }
 
 impl Marks {
+    /// None yet, in the slot that is now.
+    pub(in crate::history) fn none_yet() -> Self {
+        Self { slot: Clock::system().now_s() / SLOT_SECONDS, days: Vec::new() }
+    }
+
+    /// When they arrived.
+    pub(in crate::history) const fn slot(&self) -> u32 {
+        self.slot
+    }
+
     /// Fails if the marks may be taken before this transaction is over.
     pub(in crate::history) fn still_open(&self) -> Result<(), Fault> {
         self.open_at(Clock::system().now_s())

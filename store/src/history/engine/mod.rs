@@ -49,6 +49,7 @@ pub(super) use adapter::adapter;
 pub(super) use codes::{mysql_kind, sqlite_kind};
 pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
+pub(super) use marks::Marks;
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
 pub(super) use sql::{Join, insert, or_join};

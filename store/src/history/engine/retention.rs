@@ -52,8 +52,7 @@ impl<P: Product> Retention for Engine<P> {
     }
 
     async fn expire_positions(&self, before: u32) -> Result<Step, StoreError> {
-        let step = self.product.expire(bucket_at(before)).await;
-        step.map_err(|fault| fault.into_error(P::STORE))
+        self.stepped(self.product.expire(bucket_at(before)).await)
     }
 
     async fn classes(&self) -> Result<Vec<ClassCount>, StoreError> {
@@ -93,13 +92,12 @@ impl<P: Product> Retention for Engine<P> {
 
     async fn expire_classes(&self, over: &[ClassLimit]) -> Result<Step, StoreError> {
         let over: Vec<BucketLimit> = over.iter().map(ClassLimit::in_buckets).collect();
-        let step = self.product.expire_classes(&over).await;
-        let step = step.map_err(|fault| fault.into_error(P::STORE))?;
-        if step.removed > 0 {
-            // Days are gone that commits of this process take to be noted.
-            self.days.forget();
-        }
-        Ok(step)
+        self.stepped(self.product.expire_classes(&over).await)
+    }
+
+    async fn finish_rewriting(&self, over: &[ClassLimit]) -> Result<Step, StoreError> {
+        let over: Vec<BucketLimit> = over.iter().map(ClassLimit::in_buckets).collect();
+        self.stepped(self.product.finish_rewriting(&over).await)
     }
 
     async fn expire_letters(&self, before_ms: u64) -> Result<Step, StoreError> {
@@ -116,6 +114,15 @@ impl<P: Product> Retention for Engine<P> {
 }
 
 impl<P: Product> Engine<P> {
+    /// Forgets days that are gone and that commits of this process take to be noted; a
+    /// step that failed may have got that far.
+    fn stepped(&self, step: Result<Step, Fault>) -> Result<Step, StoreError> {
+        if step.as_ref().map_or(true, |step| step.days_forgotten) {
+            self.days.forget();
+        }
+        step.map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn surveyed_class(&self, limit: &ClassLimit) -> Result<Vec<ClassWeek>, Fault> {
         // On SQLite whole days go, on MySQL whole weeks.
         let (divided, unit, shift) = match P::DIALECT {

@@ -97,6 +97,10 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     /// Takes some of the positions of classes before their buckets away and books them.
     async fn expire_classes(&self, over: &[BucketLimit]) -> Result<Step, Fault>;
 
+    /// Moves the rewriting of a week under way on, where there is such a thing; before
+    /// anything left, only for classes that are over by these limits.
+    async fn finish_rewriting(&self, over: &[BucketLimit]) -> Result<Step, Fault>;
+
     /// Reads a bounded number of rows.
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<Self::Row>, Fault>;
 

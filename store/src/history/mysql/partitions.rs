@@ -185,6 +185,7 @@ pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fa
         return Ok(step);
     }
     let mut removed = alone.settle().await?;
+    let mut days_forgotten = false;
     let present = alone.partitions().await?;
     let week = expired_week(&present, before).cloned();
     if let Some(Partition { name, below: Some(below) }) = &week {
@@ -201,12 +202,12 @@ pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fa
             removed += alone.set_aside(PAST).await?;
         }
         let forget = sqlx::query(DELETE_DAYS).bind(before).execute(&mut alone.connection).await;
-        forget.map_err(|error| alone.fault(&error))?;
+        days_forgotten = forget.map_err(|error| alone.fault(&error))?.rows_affected() > 0;
         let forget = sqlx::query(FORGET_WEEKS).bind(before).execute(&mut alone.connection).await;
         forget.map_err(|error| alone.fault(&error))?;
     }
     alone.close().await?;
-    Ok(Step { removed, more: week.is_some(), ..Step::default() })
+    Ok(Step { removed, more: week.is_some(), days_forgotten, ..Step::default() })
 }
 
 /// Whether rows lie in the partition of the past, all of which is before a bucket.

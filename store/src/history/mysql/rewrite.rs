@@ -5,11 +5,13 @@
 //! A row of `retention_rewrite` says how far this is, and each step moves it on in the
 //! transaction that does the work; so the next step, of whatever process, goes on
 //! where the last one ended. Rows that came during the copy are found in the old
-//! table after the exchange and added. What left is booked in `removals`.
+//! table after the exchange and added; their days are marked, so that their sums are
+//! added up again. What left is booked in `removals`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::super::engine::{EXPIRED, Fault, Fields as _, Kind};
+use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Marks};
 use super::super::retention::{BucketLimit, Step};
 use super::Server;
 use super::layout::{Thinned, weeks_to_thin};
@@ -21,6 +23,10 @@ const ROWS_AT_ONCE: u64 = 100_000;
 const MOST_BUCKETS: u64 = 288;
 /// A week is rewritten again no sooner than this, however many late rows it gets.
 const AGAIN_AFTER_MS: u64 = 7 * 86_400_000;
+/// A step of counting that lost against commits is tried so often, with these pauses:
+/// until it is done, what came late cannot be seen.
+const COUNT_TRIES: u32 = 5;
+const COUNT_PAUSE: Duration = Duration::from_millis(200);
 
 const UNDER_WAY: &str = "SELECT week, below, name, classes, phase, next_bucket, step_buckets, \
     witness_bucket, witness_device, witness_at, witness_hash FROM retention_rewrite";
@@ -51,6 +57,16 @@ struct Rewrite {
     has_witness: bool,
 }
 
+impl Rewrite {
+    /// Whether the whole week is over for all classes that leave it.
+    fn is_over(&self, over: &[BucketLimit]) -> bool {
+        let is_over = |class: &String| {
+            over.iter().any(|limit| limit.class == *class && self.below <= limit.before)
+        };
+        self.classes.iter().all(is_over)
+    }
+}
+
 /// Moves the rewriting under way on, or begins with the oldest week that is due.
 pub(super) async fn step(server: &Arc<Server>, over: &[BucketLimit]) -> Result<Step, Fault> {
     let Some(mut alone) = Alone::take(server).await? else {
@@ -64,27 +80,56 @@ pub(super) async fn step(server: &Arc<Server>, over: &[BucketLimit]) -> Result<S
     Ok(step)
 }
 
+/// Moves the rewriting under way on, if one is; before the exchange only when its classes
+/// are over by these limits.
+pub(super) async fn finish_step(server: &Arc<Server>, over: &[BucketLimit]) -> Result<Step, Fault> {
+    let Some(mut alone) = Alone::take(server).await? else {
+        return Ok(Step { busy: true, ..Step::default() });
+    };
+    let step = match under_way(&mut alone).await? {
+        Some(rewrite)
+            if rewrite.phase != Phase::Copy
+                || rewrite.is_over(over)
+                || has_left(&mut alone, &rewrite).await? =>
+        {
+            advance(&mut alone, &rewrite).await?
+        }
+        _ => Step::default(),
+    };
+    alone.close().await?;
+    Ok(step)
+}
+
 /// Moves the rewriting under way on, if one is.
 pub(super) async fn go_on(alone: &mut Alone<'_>) -> Result<Option<Step>, Fault> {
     let Some(rewrite) = under_way(alone).await? else { return Ok(None) };
+    advance(alone, &rewrite).await.map(Some)
+}
+
+async fn advance(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<Step, Fault> {
     let step = Step { more: true, ..Step::default() };
-    Ok(Some(match rewrite.phase {
+    Ok(match rewrite.phase {
         Phase::Copy if rewrite.next < rewrite.below => {
-            copy_some(alone, &rewrite).await?;
+            copy_some(alone, rewrite).await?;
             step
         }
         Phase::Copy => {
-            exchange(alone, &rewrite).await?;
-            step
+            exchange(alone, rewrite).await?;
+            Step { days_forgotten: rewrite.has_witness, ..step }
         }
         Phase::Count if rewrite.next < rewrite.below => {
-            Step { removed: count_some(alone, &rewrite).await?, ..step }
+            Step { removed: count_some(alone, rewrite).await?, ..step }
         }
         Phase::Count | Phase::Done => {
-            finish(alone, &rewrite).await?;
+            finish(alone, rewrite).await?;
             Step { weeks: u32::from(rewrite.has_witness), ..step }
         }
-    }))
+    })
+}
+
+/// Whether the exchange was done, of which there may be no note.
+async fn has_left(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<bool, Fault> {
+    Ok(rewrite.has_witness && alone.flag(WITNESS_IS_OUT.to_owned()).await?)
 }
 
 async fn under_way(alone: &mut Alone<'_>) -> Result<Option<Rewrite>, Fault> {
@@ -259,7 +304,7 @@ async fn exchange(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<(), Fault>
     if !rewrite.has_witness {
         return move_on(alone, "phase = 2".to_owned()).await;
     }
-    if !alone.flag(WITNESS_IS_OUT.to_owned()).await? {
+    if !has_left(alone, rewrite).await? {
         let (first, below) = (rewrite.week, rewrite.below);
         // Before the exchange: a late row that comes after it writes its day anew.
         alone
@@ -284,29 +329,56 @@ async fn exchange(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<(), Fault>
 
 /// Adds the next rows that came during the copy, and books those that left.
 async fn count_some(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<u64, Fault> {
-    let Some((from, to)) = next_buckets(alone, rewrite, "positions_copy").await? else {
+    let Some(buckets) = next_buckets(alone, rewrite, "positions_copy").await? else {
         move_on(alone, format!("next_bucket = {}", rewrite.below)).await?;
         return Ok(0);
     };
+    let mut tries = 1;
+    loop {
+        match count_buckets(alone, buckets).await {
+            // Another commit has just stored the same frame, or each waited for a lock
+            // that the other held.
+            Err(fault) if is_passing(fault.kind) && tries < COUNT_TRIES => {
+                // Fails as well when the connection is gone.
+                alone.run("ROLLBACK".to_owned()).await?;
+                tokio::time::sleep(COUNT_PAUSE).await;
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether the same statements may well succeed in a moment. A wait for a lock that took
+/// too long counts as unavailable.
+const fn is_passing(kind: Kind) -> bool {
+    matches!(kind, Kind::Taken | Kind::Conflict | Kind::Unavailable)
+}
+
+/// Adds and books the rows of these buckets, in one transaction.
+async fn count_buckets(alone: &mut Alone<'_>, (from, to): (u32, u32)) -> Result<u64, Fault> {
     let tables = format!(
         "positions_copy o LEFT JOIN retention_devices l ON l.device = o.device \
          LEFT JOIN positions n ON {SAME_ROW} WHERE o.bucket >= {from} AND o.bucket < {to}"
     );
     alone.run("START TRANSACTION".to_owned()).await?;
-    let added = alone
+    // Sums of their days may have been added up since the exchange, without them.
+    let marks = Marks::none_yet();
+    alone
+        .run(format!(
+            "INSERT INTO daily_marks (slot, device, day) \
+             SELECT DISTINCT STRAIGHT_JOIN {slot}, o.device, o.bucket DIV 288 FROM {tables} \
+             AND l.device IS NULL AND n.device IS NULL \
+             ON DUPLICATE KEY UPDATE slot = VALUES(slot)",
+            slot = marks.slot(),
+        ))
+        .await?;
+    alone
         .run(format!(
             "INSERT INTO positions SELECT STRAIGHT_JOIN o.* FROM {tables} \
              AND l.device IS NULL AND n.device IS NULL"
         ))
-        .await;
-    match added {
-        // The device sent the frame again, and just now another commit has stored it.
-        Err(fault) if fault.kind == Kind::Taken => {
-            alone.run("ROLLBACK".to_owned()).await?;
-            return Ok(0);
-        }
-        other => other?,
-    };
+        .await?;
     // A row that came during the copy and once more after the exchange was stored
     // twice: the second stays, as its other time of arrival tells, the first is booked.
     let left = alone
@@ -332,6 +404,7 @@ async fn count_some(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<u64, Fau
             .await?;
     }
     move_on(alone, format!("next_bucket = {to}")).await?;
+    marks.still_open()?;
     alone.run("COMMIT".to_owned()).await?;
     Ok(removed)
 }

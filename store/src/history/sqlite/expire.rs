@@ -42,8 +42,8 @@ const DELETE_DAYS: &str = "DELETE FROM device_days WHERE day < ? / 288";
 pub(super) async fn step<S: Session>(session: &mut S, before: u32) -> Result<Step, Fault> {
     let oldest = session.rows(fixed(OLDEST), &[before.into()]).await?;
     let Some(bucket) = oldest.first().map_or(Ok(None), |row| row.maybe::<u32>(0))? else {
-        session.execute(fixed(DELETE_DAYS), &[before.into()]).await?;
-        return Ok(Step::default());
+        let days = session.execute(fixed(DELETE_DAYS), &[before.into()]).await?;
+        return Ok(Step { days_forgotten: days > 0, ..Step::default() });
     };
     let last = session.rows(fixed(LAST_DEVICE), &[bucket.into(), AT_ONCE.into()]).await?;
     let last: u32 = last.first().map_or(Ok(u32::MAX), |row| row.need(0))?;
@@ -75,29 +75,48 @@ async fn book<S: Session>(
     Ok(())
 }
 
-/// Takes the next days of devices of these classes away, whole days only, and books
-/// their rows.
-pub(super) async fn classes_step<S: Session>(
-    session: &mut S,
-    over: &[BucketLimit],
-) -> Result<Step, Fault> {
-    if over.is_empty() {
-        return Ok(Step::default());
-    }
+/// Selects days of devices that are over by these limits, with more to restrict it.
+fn days_over<'o>(over: &'o [BucketLimit], more: &str) -> (String, Vec<Value<'o>>) {
     let of_class = "(COALESCE(d.retention, 'default') = ? AND y.day < ?)";
     let text = format!(
         "SELECT y.device, y.day FROM device_days y LEFT JOIN devices d ON d.device = y.device \
-         WHERE {} LIMIT {DAYS_AT_ONCE}",
+         WHERE ({}) {more}",
         vec![of_class; over.len()].join(" OR ")
     );
-    let values: Vec<Value<'_>> = over
+    let values = over
         .iter()
         .flat_map(|limit| [limit.class.as_str().into(), (limit.before / DAY_BUCKETS).into()])
         .collect();
-    let days = session.rows(sql(text), &values).await?;
+    (text, values)
+}
+
+/// The next days of devices of these classes that go, whole days only. Reads all days
+/// when few are due, so not where commits would wait for it.
+pub(super) async fn due_days(
+    file: &Arc<File>,
+    over: &[BucketLimit],
+) -> Result<Vec<(u32, u32)>, Fault> {
+    if over.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (text, values) = days_over(over, &format!("LIMIT {DAYS_AT_ONCE}"));
+    let days = file.rows(sql(text), &values).await?;
+    days.iter().map(|row| Ok((row.need(0)?, row.need(1)?))).collect()
+}
+
+/// Takes days away that were due a moment ago and still are, and books their rows.
+pub(super) async fn classes_step<S: Session>(
+    session: &mut S,
+    over: &[BucketLimit],
+    due: &[(u32, u32)],
+) -> Result<Step, Fault> {
+    let (text, values) = days_over(over, "AND y.device = ? AND y.day = ?");
     let mut removed = 0;
-    for row in &days {
-        let (device, day): (u32, u32) = (row.need(0)?, row.need(1)?);
+    for &(device, day) in due {
+        let one = [values.as_slice(), &[device.into(), day.into()]].concat();
+        if session.rows(sql(text.clone()), &one).await?.is_empty() {
+            continue;
+        }
         let first = day * DAY_BUCKETS;
         let rows: [Value<'_>; 3] = [first.into(), (first + DAY_BUCKETS - 1).into(), device.into()];
         book(session, ARRIVALS_OF_DAY, &rows).await?;
@@ -107,7 +126,7 @@ pub(super) async fn classes_step<S: Session>(
             break;
         }
     }
-    Ok(Step { removed, more: !days.is_empty(), ..Step::default() })
+    Ok(Step { removed, more: true, days_forgotten: true, ..Step::default() })
 }
 
 /// The size of the file's used pages.

@@ -181,6 +181,90 @@ pub(crate) async fn what_comes_while_a_class_leaves_is_kept_once(site: Site) {
     assert_eq!(site.number("SELECT COUNT(*) FROM positions WHERE device = 2").await, 2);
 }
 
+pub(crate) async fn what_comes_while_a_class_leaves_is_added_up_again(site: Site) {
+    const COPIED: &str =
+        "SELECT COUNT(*) FROM retention_rewrite WHERE phase = 0 AND next_bucket >= below";
+    let site = fleet(site).await;
+    if site.product == Product::Sqlite {
+        return; // It rewrites nothing.
+    }
+    let retention = site.database.retention();
+    let over = limits(&[("short", 1)]);
+    while site.number(COPIED).await == 0 {
+        assert!(retention.expire_classes(&over).await.unwrap().more);
+    }
+    let late = vec![frame(5, BASE + 60, 9)];
+    site.history().commit(&[part("w", 2, late)], "x").await.unwrap();
+    assert!(retention.expire_classes(&over).await.unwrap().more);
+    // Whoever keeps the sums added the day up while the row was nowhere.
+    site.run("DELETE FROM daily_marks").await;
+    all_steps(retention.as_ref(), &over).await;
+    assert_eq!(site.number("SELECT COUNT(*) FROM positions WHERE device = 5").await, 11);
+    assert_eq!(site.number("SELECT COUNT(*) FROM daily_marks").await, 1);
+    let day = i64::from(BASE / 86_400);
+    assert_eq!(
+        site.number("SELECT CAST(day AS SIGNED) FROM daily_marks WHERE device = 5").await,
+        day
+    );
+    assert_balanced(&site.database).await;
+}
+
+pub(crate) async fn days_that_left_are_noted_again_when_late_rows_come(site: Site) {
+    const DAYS_OF_1: &str = "SELECT COUNT(*) FROM device_days WHERE device = 1";
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let over = limits(&[("short", 1)]);
+    assert_eq!(site.number(DAYS_OF_1).await, 5);
+    // At whatever step the day is forgotten: the first row after it notes the day anew.
+    for sequence in 2..100 {
+        let step = retention.expire_classes(&over).await.unwrap();
+        if site.number(DAYS_OF_1).await == 4 {
+            let late = vec![frame(1, BASE + 60, sequence)];
+            site.history().commit(&[part("w", sequence, late)], "x").await.unwrap();
+            assert_eq!(site.number(DAYS_OF_1).await, 5, "after {step:?}");
+            break;
+        }
+        assert!(step.more);
+    }
+    all_steps(retention.as_ref(), &over).await;
+
+    // Days without rows go with whole weeks, of which nothing is left to remove.
+    let before = MONDAY + 2 * WEEK;
+    while retention.expire_positions(before).await.unwrap().more {}
+    assert_eq!(site.number(DAYS_OF_1).await, 3);
+    let late = vec![frame(1, BASE + 61, 7)];
+    site.history().commit(&[part("x", 1, late)], "x").await.unwrap();
+    assert_eq!(site.number(DAYS_OF_1).await, 4);
+    assert_balanced(&site.database).await;
+}
+
+pub(crate) async fn a_rewrite_under_way_is_finished_when_nothing_has_a_period(site: Site) {
+    const COUNTING: &str = "SELECT COUNT(*) FROM retention_rewrite WHERE phase = 1";
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    assert_eq!(retention.finish_rewriting(&[]).await.unwrap(), Step::default());
+    if site.product == Product::Sqlite {
+        return; // It rewrites nothing.
+    }
+    let over = limits(&[("short", 1)]);
+    assert!(retention.expire_classes(&over).await.unwrap().more);
+    // As long as nothing left, only those go on that were told that this class is over.
+    let longer = [ClassLimit { class: "short".to_owned(), before: MONDAY }];
+    for others in [[].as_slice(), &longer] {
+        assert_eq!(retention.finish_rewriting(others).await.unwrap(), Step::default());
+    }
+    assert_eq!(weeks_of(&site, 1).await, [0, 1, 2, 3, 4]);
+    while site.number(COUNTING).await == 0 {
+        assert!(retention.finish_rewriting(&over).await.unwrap().more);
+    }
+    let late = frame(5, BASE + 60, 9);
+    site.history().commit(&[part("w", 2, vec![late])], "x").await.unwrap();
+    while retention.finish_rewriting(&[]).await.unwrap().more {}
+    assert!(!retention.survey(0).await.unwrap().rewriting);
+    assert_eq!(weeks_of(&site, 1).await, [1, 2, 3, 4]);
+    assert_balanced(&site.database).await;
+}
+
 pub(crate) async fn classes_that_have_a_period_are_noted(site: Site) {
     let site = site.migrated().await;
     let retention = site.database.retention();
