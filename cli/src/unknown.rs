@@ -75,6 +75,8 @@ pub(crate) struct Watch {
     roster: Roster,
     /// The gate of a node that does not simply accept.
     gate: Option<KnownDevices>,
+    /// Whether that refuses who is not in the list.
+    rejects: bool,
     /// Where parsers look.
     mirror: Option<Arc<dyn LiveStore>>,
     releaser: Option<Releaser>,
@@ -89,7 +91,7 @@ impl Watch {
         clock: Clock,
     ) -> Self {
         let roster = Roster::new(database.devices());
-        Self { roster, gate: None, mirror, releaser: None, clock }
+        Self { roster, gate: None, rejects: false, mirror, releaser: None, clock }
     }
 
     /// Lets out of quarantine as well; live positions by the writer, if there is one.
@@ -109,8 +111,9 @@ impl Watch {
         if mode == UnknownDevices::Accept {
             return self;
         }
+        self.rejects = mode == UnknownDevices::Reject;
         let read_at_ms = self.clock.now_ms();
-        match self.roster.read().await {
+        match self.roster.read(true).await {
             Ok(list) => known.renew(Arc::new(list), read_at_ms),
             Err(error) => tracing::warn!(
                 "the list of known devices cannot be read yet, frames are quarantined: {error}"
@@ -170,7 +173,9 @@ impl Watch {
             return Ok(EVERY);
         }
         let (begun, read_at_ms) = (Instant::now(), self.clock.now_ms());
-        let list = Arc::new(self.roster.read().await?);
+        // Parsers do not say what they do with strangers.
+        let rows_now = wanted || self.rejects;
+        let list = Arc::new(self.roster.read(rows_now).await?);
         let rest = EVERY.max(begun.elapsed() * REST_SHARE);
         if let Some(gate) = &self.gate {
             gate.renew(Arc::clone(&list), read_at_ms);

@@ -418,6 +418,18 @@ async fn a_redis_is_inspected() {
 }
 
 #[tokio::test]
+async fn the_list_of_known_devices_and_its_version_are_written_both_or_not_at_all() {
+    let redis = Redis::start();
+    let version = "(+get +pexpire ~nemeses:{known}:version)";
+    let list = "~nemeses:{known}:list";
+    redis.command(&["ACL", "SETUSER", "half", "on", ">secret", list, "+@all", version]);
+    let url = redis.url().replace("redis://", "redis://half:secret@");
+    let keeper = RedisLive::new(&url, TTL_MS, Clock::system(), RedisOptions::default()).unwrap();
+    keeper.keep_known(&[device(1)].into_iter().collect()).await.unwrap_err();
+    assert_eq!(redis.command(&["EXISTS", "nemeses:{known}:list"]), redis::Value::Int(0));
+}
+
+#[tokio::test]
 async fn the_list_of_known_devices_is_kept_for_who_wants_it() {
     let redis = Redis::start();
     let clock = Clock::system();

@@ -53,8 +53,10 @@ pub(super) async fn keep(connection: &Connection, list: &KnownList) -> Result<()
     if list_there > 0 && said == Some(version.to_string()) {
         return Ok(());
     }
-    // The version last: who sees it finds this list, or a later one.
+    // Both or none: two keepers with different lists shall not leave one's version with
+    // the other's list, which would then count as up to date.
     let mut commands = Pipeline::new();
+    commands.atomic();
     commands.cmd("SET").arg(LIST_KEY).arg(bytes).arg("PX").arg(KNOWN_FOR_MS);
     commands.cmd("SET").arg(VERSION_KEY).arg(version.to_string()).arg("PX").arg(KNOWN_FOR_MS);
     connection.ask::<redis::Value>(&commands).await.map(drop)
