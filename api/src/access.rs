@@ -135,6 +135,11 @@ pub enum Right {
     SeeGroup(u64),
     /// Changing what is said of devices, and groups of them.
     Manage,
+    /// Commands to devices, of which the handler names one and has [`Right::Command`]
+    /// decided.
+    Commands,
+    /// Commands to this device.
+    Command(DeviceId),
     /// The live stream, of which the handler leaves out what may not be seen.
     Stream,
     /// This device's positions.
@@ -185,6 +190,15 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
         Right::Stream => or(by.scopes.has(Scope::Stream), Because::Scope),
         Right::See(device) => or(by.may_see(device), Because::Hidden),
         Right::SeeGroup(group) => or(by.may_see_group(group), Because::Hidden),
+        // A token never does what its maker may not.
+        Right::Commands if by.scopes.has(Scope::Command) => {
+            or(by.role != Role::Viewer, Because::Role)
+        }
+        Right::Commands => Deny(Because::Scope),
+        Right::Command(device) => match decide(principal, Right::Commands) {
+            Allow => or(by.may_see(device), Because::Hidden),
+            denied @ Deny(_) => denied,
+        },
         Right::Own => or(person, Because::Scope),
         Right::Manage | Right::Books | Right::System | Right::People if !person => {
             Deny(Because::Scope)
@@ -236,7 +250,7 @@ impl Principal {
 
 fn denied(because: Because, right: Right) -> Problem {
     match (because, right) {
-        (Because::Hidden, Right::See(device)) => unknown_device(device),
+        (Because::Hidden, Right::See(device) | Right::Command(device)) => unknown_device(device),
         (Because::Hidden, Right::SeeGroup(group)) => unknown_group(group, "group_id"),
         (Because::NotSignedIn, _) => Problem::new(
             Kind::Unauthorized,
@@ -336,6 +350,10 @@ mod tests {
             (Right::SeeGroup(7), [anyone, Deny(Hidden), Allow, Allow, Allow]),
             (Right::SeeGroup(8), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
             (Right::Manage, [anyone, role, role, Allow, Allow]),
+            (Right::Commands, [anyone, role, role, Allow, Allow]),
+            // Viewers never learn whether there is a device.
+            (Right::Command(GRANTED), [anyone, role, role, Allow, Allow]),
+            (Right::Command(OTHER), [anyone, role, role, Allow, Allow]),
             (Right::Books, [anyone, role, role, role, Allow]),
             (Right::System, [anyone, role, role, role, Allow]),
             (Right::People, [anyone, role, role, role, Allow]),
@@ -358,25 +376,32 @@ mod tests {
             token(TokenKind::Token, &[Scope::Read], admin.clone()),
             token(TokenKind::Token, &[Scope::Stream], access(Role::Viewer, &[GRANTED, OTHER])),
             token(TokenKind::Token, &[], access(Role::Viewer, &[OTHER])),
-            token(TokenKind::Share, &all, admin),
+            token(TokenKind::Share, &all, admin.clone()),
+            token(TokenKind::Token, &[Scope::Command], access(Role::Operator, &[])),
+            token(TokenKind::Token, &all, access(Role::Viewer, &[GRANTED])),
         ];
+        let role = Deny(ByRole);
         let scope = Deny(ByScope);
         let table = [
-            (Right::Open, [Allow; 5]),
-            (Right::SignedIn, [Allow; 5]),
-            (Right::Devices, [Allow, Allow, scope, scope, Allow]),
-            (Right::List, [Allow, Allow, scope, scope, Allow]),
-            (Right::Groups, [Allow, Allow, scope, scope, Allow]),
-            (Right::Stream, [Allow, scope, Allow, scope, Allow]),
-            (Right::See(GRANTED), [Allow, Allow, Allow, Deny(Hidden), Allow]),
+            (Right::Open, [Allow; 7]),
+            (Right::SignedIn, [Allow; 7]),
+            (Right::Devices, [Allow, Allow, scope, scope, Allow, scope, Allow]),
+            (Right::List, [Allow, Allow, scope, scope, Allow, scope, Allow]),
+            (Right::Groups, [Allow, Allow, scope, scope, Allow, scope, Allow]),
+            (Right::Stream, [Allow, scope, Allow, scope, Allow, scope, Allow]),
+            (Right::See(GRANTED), [Allow, Allow, Allow, Deny(Hidden), Allow, Allow, Allow]),
             // Neither what the maker sees nor what the token names alone is enough.
-            (Right::See(OTHER), [Deny(Hidden); 5]),
-            (Right::SeeGroup(7), [Deny(Hidden); 5]),
-            (Right::Own, [scope; 5]),
-            (Right::Manage, [scope; 5]),
-            (Right::Books, [scope; 5]),
-            (Right::System, [scope; 5]),
-            (Right::People, [scope; 5]),
+            (Right::See(OTHER), [Deny(Hidden); 7]),
+            (Right::SeeGroup(7), [Deny(Hidden); 7]),
+            (Right::Own, [scope; 7]),
+            (Right::Manage, [scope; 7]),
+            // Nor is the scope alone, where the maker is a viewer.
+            (Right::Commands, [Allow, scope, scope, scope, scope, Allow, role]),
+            (Right::Command(GRANTED), [Allow, scope, scope, scope, scope, Allow, role]),
+            (Right::Command(OTHER), [Deny(Hidden), scope, scope, scope, scope, Deny(Hidden), role]),
+            (Right::Books, [scope; 7]),
+            (Right::System, [scope; 7]),
+            (Right::People, [scope; 7]),
         ];
         for (right, decisions) in table {
             for (principal, expected) in principals.iter().zip(decisions) {

@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod auth;
+mod commands;
 mod config;
 mod connection;
 mod daily;
@@ -34,6 +35,7 @@ mod upstream;
 pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
+pub use commands::{CommandError, CommandSink, Delivered};
 pub use config::ApiConfig;
 pub use daily::keep_daily;
 pub use guard::{Network, NetworkError};

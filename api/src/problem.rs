@@ -67,6 +67,8 @@ pub enum Kind {
     LiveUnavailable,
     /// The history store cannot be reached.
     HistoryUnavailable,
+    /// Commands cannot be passed on to devices.
+    CommandsUnavailable,
     /// Too many of the same are in progress.
     Busy,
     /// The answer took too long.
@@ -139,6 +141,11 @@ impl Kind {
                 "history-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The history store is unreachable",
+            ),
+            Self::CommandsUnavailable => (
+                "commands-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Commands cannot be passed on",
             ),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too busy"),
             Self::Slow => ("slow", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),

@@ -194,7 +194,9 @@ fn of_people() -> Vec<Route> {
 
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
-    use api_v1::{books, dead_letters, device_login, devices, fleet, groups, location, locations};
+    use api_v1::{
+        books, commands, dead_letters, device_login, devices, fleet, groups, location, locations,
+    };
     use api_v1::{lookup, report, retention_classes, storage, stream, workers};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
@@ -221,6 +223,10 @@ fn of_devices() -> Vec<Route> {
         route(
             "/api/v1/devices/{device_id}/login",
             [post(Right::Manage, device_login::post, device_login::doc)],
+        ),
+        route(
+            "/api/v1/devices/{device_id}/commands",
+            [post(Right::Commands, commands::post, commands::doc)],
         ),
         route(
             "/api/v1/retention-classes",

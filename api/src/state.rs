@@ -10,6 +10,7 @@ use nemeses_store::history::{
 use nemeses_store::live::LiveStore;
 
 use crate::auth::{KnownAccess, Passwords, Tokens};
+use crate::commands::{CommandSink, Counts};
 use crate::config::ApiConfig;
 use crate::guard::Guard;
 use crate::letters::SecondChance;
@@ -43,6 +44,8 @@ pub struct Stores {
     pub letters: Arc<dyn DeadLetters>,
     /// What decodes them again; without it they are only shown.
     pub second_chance: Option<Arc<dyn SecondChance>>,
+    /// What passes commands on to devices.
+    pub commands: Option<Arc<dyn CommandSink>>,
     /// Who may speak to the front door.
     pub logins: Arc<dyn Logins>,
     /// What the history takes on disk.
@@ -64,6 +67,7 @@ impl Stores {
             daily: database.daily(),
             letters: database.dead_letters(),
             second_chance: None,
+            commands: None,
             logins: database.logins(),
             retention: database.retention(),
         }
@@ -73,6 +77,12 @@ impl Stores {
     #[must_use]
     pub fn with_second_chance(self, second_chance: Arc<dyn SecondChance>) -> Self {
         Self { second_chance: Some(second_chance), ..self }
+    }
+
+    /// The same with what passes commands on.
+    #[must_use]
+    pub fn with_commands(self, commands: Arc<dyn CommandSink>) -> Self {
+        Self { commands: Some(commands), ..self }
     }
 }
 
@@ -89,6 +99,7 @@ pub struct ApiState {
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
     pub(crate) requests: Requests,
+    pub(crate) commands: Counts,
     pub(crate) tickets: Arc<Tickets>,
     pub(crate) hub: Arc<Hub>,
 }
@@ -118,6 +129,7 @@ impl ApiState {
             live: Arc::new(Upstream::live(config.store_timeout)),
             history: Arc::new(Upstream::history(config.store_timeout)),
             requests: Requests::new(),
+            commands: Counts::default(),
             config: Arc::new(config),
         })
     }
@@ -125,6 +137,7 @@ impl ApiState {
     /// Adds what the API counts to a registry.
     pub fn register(&self, registry: &mut Registry) {
         self.requests.register(registry);
+        self.commands.register(registry);
         self.hub.counts.register(registry);
     }
 

@@ -194,6 +194,17 @@ pub enum Published {
     NobodyListens,
 }
 
+/// Whom a command reached here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// A client that listens for this device's commands.
+    Listener,
+    /// Only clients whose filter has wildcards: a gateway, or somebody who watches.
+    Watcher,
+    /// Nobody.
+    Nobody,
+}
+
 /// How the door stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DoorStats {
@@ -246,6 +257,23 @@ impl DoorHandle {
     pub fn command(&self, device: DeviceId, payload: impl Into<Bytes>) -> bool {
         let call = crate::hub::Call::Command(device);
         self.shared.hub.call(call, &payload.into(), Qos::AtLeastOnce) > 0
+    }
+
+    /// Publishes a command as a client would: to whoever listens for this device here,
+    /// and to those who watch. Never relayed.
+    pub fn publish_command(&self, device: DeviceId, payload: impl Into<Bytes>) -> Reached {
+        let payload = payload.into();
+        let listened = self.command(device, payload.clone());
+        let topic = self.shared.config.topics.command_of(device);
+        let seen = self.shared.show(&topic, &payload, Qos::AtLeastOnce);
+        if !listened {
+            self.shared.metrics().undelivered.inc();
+        }
+        match (listened, seen) {
+            (true, _) => Reached::Listener,
+            (false, Reason::SUCCESS) => Reached::Watcher,
+            (false, _) => Reached::Nobody,
+        }
     }
 
     /// Serves a client of this process until it ends, without a socket and

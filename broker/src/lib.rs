@@ -24,7 +24,7 @@ mod shared;
 
 pub use auth::{Authenticator, Login, NoLogins, OpenLogin, Refusal, Role};
 pub use config::{ConfigError, DoorConfig, TlsListen};
-pub use door::{Door, DoorHandle, DoorStats, Published};
+pub use door::{Door, DoorHandle, DoorStats, Published, Reached};
 pub use intake::{Followed, Intake, IntakeMessage, Receipt, Reply};
 pub use nemeses_protocol::Speaker;
 pub use rights::{Wanted, may_publish, may_subscribe};

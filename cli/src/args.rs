@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::line::{FlushArgs, FrameArgs, LinkArgs, TopicArgs, WorkerArgs};
-pub(crate) use self::listen::{AdminArgs, DoorArgs, HttpArgs, NetworkArgs, Registration};
+pub(crate) use self::listen::{
+    AdminArgs, CommandArgs, DoorArgs, HttpArgs, NetworkArgs, Registration,
+};
 pub(crate) use self::stores::{DatabaseArgs, KeepArgs, LiveArgs, PoolArgs};
 pub(crate) use self::traces::TraceArgs;
 use crate::dead_letters::DeadLettersCommand;
@@ -251,11 +253,15 @@ pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(crate) http: HttpArgs,
     #[command(flatten)]
+    pub(crate) commands: CommandArgs,
+    #[command(flatten)]
     pub(crate) live: LiveArgs,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) pool: PoolArgs,
+    #[command(flatten)]
+    pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
     #[command(flatten)]

@@ -10,14 +10,14 @@ use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::known::KnownDevices;
-use nemeses_store::relay::open_relay;
+use nemeses_store::relay::{open_relay, relay_caller};
 
 use crate::config;
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeIntake, announce,
-    bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums, listen,
-    live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api,
+    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeCommands, NodeIntake,
+    announce, bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums,
+    listen, live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api,
     serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, show_policy};
@@ -80,7 +80,11 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let mqtt = door.local_addr().context("the door has no address")?;
 
     let retrier = Retrier::new(&database, settings.frames.future_limit)?;
-    let stores = Stores::new(Arc::clone(&live), &database).with_second_chance(Arc::new(retrier));
+    let nodes = settings.redis.as_ref().map(|redis| relay_caller(redis.expose())).transpose()?;
+    let commands = Arc::new(NodeCommands { door: door.handle(), nodes });
+    let stores = Stores::new(Arc::clone(&live), &database)
+        .with_second_chance(Arc::new(retrier))
+        .with_commands(commands);
     let http = serve_api(
         &tasks,
         &settings.http,

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nemeses_api::Stores;
+use nemeses_api::{CommandSink, Stores};
 use nemeses_broker::{Authenticator, Door, NoLogins};
+use nemeses_mqtt::PublisherConfig;
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
+use nemeses_store::relay::relay_caller;
 use tokio::net::TcpListener;
 
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, announce, bind_metrics, database, describe,
-    door_config, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
-    policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
+    Asked, BrokerCommands, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, RelayCommands, announce,
+    bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums, live,
+    live_writer, make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace,
+    watch_books,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -198,7 +201,9 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         tracing::warn!(%error, "live positions are not served until Redis answers; the rest is");
     }
     let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
-    let stores = Stores::new(Arc::clone(&live), &database).with_second_chance(Arc::new(retrier));
+    let stores = Stores::new(Arc::clone(&live), &database)
+        .with_second_chance(Arc::new(retrier))
+        .with_commands(commands(&settings, &clock)?);
     let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
     let http = serve_api(
         &tasks,
@@ -215,6 +220,17 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     here.make_known(&tasks, metrics, registry, Some(live))?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
+}
+
+/// Where an API that runs alone gives commands: a broker, else the nodes on its Redis.
+fn commands(settings: &Api, clock: &Clock) -> anyhow::Result<Arc<dyn CommandSink>> {
+    let Some(url) = &settings.commands else {
+        return Ok(Arc::new(RelayCommands(relay_caller(settings.redis.expose())?)));
+    };
+    // The process's number and the moment: no two APIs turn each other out.
+    let client_id = format!("nemeses-api-{}-{}", std::process::id(), clock.now_ms());
+    let config = PublisherConfig::new(broker_url(url), client_id);
+    Ok(Arc::new(BrokerCommands::new(config, settings.topics.clone())))
 }
 
 /// `nemeses broker`: the door without the rest. A PUBACK only means that the

@@ -64,6 +64,18 @@ impl User {
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
+    /// Posts a body to a path; returns status and body (`Null` if it is no JSON).
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.post(url).bearer_auth(&self.token).json(body);
+        let response = request.send().await?;
+        let (status, body) = (response.status(), response.bytes().await?);
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
     /// Puts a body at a path.
     ///
     /// # Errors

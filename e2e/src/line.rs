@@ -136,7 +136,8 @@ impl Line {
             let args = [&broker[..], &redis, args, &for_parsers].concat();
             line.parsers.push(Nemeses::worker("parser", number, &args).await?);
         }
-        line.api = Some(Api::start(&[&redis, &database, args].concat()).await?);
+        let commands = ["--commands-mqtt-url", mqtt_url];
+        line.api = Some(Api::start(&[&commands, &redis, &database, args].concat()).await?);
         Ok(line)
     }
 

@@ -26,6 +26,8 @@ const WAITING: usize = 1024;
 const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 /// Connecting or answering that takes longer counts as down.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// The same where somebody waits to hear of his message.
+const CALL_WITHIN: Duration = Duration::from_secs(2);
 /// How often the server is asked whether it is there.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After errors.
@@ -95,11 +97,15 @@ pub struct Relay {
 /// # Errors
 /// `Configuration` for a URL that cannot be used.
 pub fn open_relay(url: &str) -> Result<(RelaySender, Relay), StoreError> {
-    let source = Source::new(url, None).map_err(|error| {
-        StoreError::Configuration(format!("the Redis URL cannot be used: {error}"))
-    })?;
+    let source = source(url)?;
     let (sender, waiting) = mpsc::channel(WAITING);
     Ok((RelaySender(sender), Relay { source, waiting }))
+}
+
+fn source(url: &str) -> Result<Source, StoreError> {
+    Source::new(url, None).map_err(|error| {
+        StoreError::Configuration(format!("the Redis URL cannot be used: {error}"))
+    })
 }
 
 impl Relay {
@@ -138,9 +144,7 @@ impl Relay {
         };
         let mut listening = listening?;
         listening.subscribe(CHANNEL).await?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(ANSWER_WITHIN))
-            .set_response_timeout(Some(ANSWER_WITHIN));
+        let config = waiting(ANSWER_WITHIN);
         let mut speaking = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut heard = listening.into_on_message();
@@ -158,7 +162,9 @@ impl Relay {
                     }
                     None => return Err(closed()),
                 },
-                Some(message) = self.waiting.recv() => publish(&mut speaking, &message).await?,
+                Some(message) = self.waiting.recv() => {
+                    publish(&mut speaking, &message).await?;
+                }
                 // Whoever only listens would not notice a server that is gone in silence.
                 _ = look.tick() => redis::cmd("PING").query_async(&mut speaking).await?,
             }
@@ -166,10 +172,48 @@ impl Relay {
     }
 }
 
+/// Sends single messages and hears whether anybody listened. Each goes over a connection
+/// of its own, which some commands a minute do not feel. Clones share nothing.
+#[derive(Clone, Debug)]
+pub struct RelayCaller(Source);
+
+/// A caller over this Redis. Connects when it sends.
+///
+/// # Errors
+/// `Configuration` for a URL that cannot be used.
+pub fn relay_caller(url: &str) -> Result<RelayCaller, StoreError> {
+    source(url).map(RelayCaller)
+}
+
+impl RelayCaller {
+    /// Sends to all nodes; whether one may have heard. In a cluster that is always so:
+    /// its servers count their own listeners only.
+    ///
+    /// # Errors
+    /// Redis does not answer or refuses; the message may have been sent nevertheless.
+    pub async fn send(&self, message: &Relayed) -> Result<bool, StoreError> {
+        let sending = async {
+            let client = self.0.client(CALL_WITHIN).await?;
+            let config = waiting(CALL_WITHIN);
+            let mut speaking = client.get_multiplexed_async_connection_with_config(&config).await?;
+            publish(&mut speaking, message).await
+        };
+        let heard = sending.await.map_err(|error| self.0.store_error(&error, CALL_WITHIN))?;
+        Ok(heard > 0 || self.0.is_cluster())
+    }
+}
+
+fn waiting(within: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(within))
+        .set_response_timeout(Some(within))
+}
+
+/// Publishes, and says how many connections of that server listen.
 async fn publish(
     connection: &mut MultiplexedConnection,
     message: &Relayed,
-) -> Result<(), redis::RedisError> {
+) -> Result<u64, redis::RedisError> {
     redis::cmd("PUBLISH").arg(CHANNEL).arg(message.encode()).query_async(connection).await
 }
 

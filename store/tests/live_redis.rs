@@ -18,7 +18,7 @@ use nemeses_store::live::{
     FORGOTTEN_AFTER_MS, Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, Mirrored, RedisLive,
     RedisOptions,
 };
-use nemeses_store::relay::{RelaySender, Relayed, open_relay};
+use nemeses_store::relay::{RelaySender, Relayed, open_relay, relay_caller};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -356,10 +356,23 @@ async fn replies_and_commands_travel_between_nodes_and_over_a_restart() {
     let device = DeviceId::new(0x0A_3F73);
     until_heard(&speaking, &mut heard, &Relayed::Command(device, b"stop".to_vec())).await;
     until_heard(&speaking, &mut heard, &Relayed::Reply(device, vec![0, 255])).await;
+    let (nodes, message) =
+        (relay_caller(&redis.url()).unwrap(), Relayed::Command(device, b"called".to_vec()));
+    assert!(nodes.send(&message).await.unwrap(), "two nodes listen");
+    // Repeated ones may come before it.
+    while heard.recv().await.unwrap() != message {}
     redis.kill();
+    assert!(nodes.send(&message).await.unwrap_err().is_transient());
     redis.start_again();
     until_heard(&speaking, &mut heard, &Relayed::Command(device, b"go".to_vec())).await;
     stop.cancel();
+}
+
+#[tokio::test]
+async fn a_command_without_nodes_is_heard_by_nobody() {
+    let redis = Redis::start();
+    let message = Relayed::Command(DeviceId::new(0x0A_3F73), b"stop".to_vec());
+    assert!(!relay_caller(&redis.url()).unwrap().send(&message).await.unwrap());
 }
 
 #[tokio::test]

@@ -55,6 +55,12 @@ fn one(
         "maxLength" => length(value).is_none_or(|length| Some(length) <= wanted.as_u64()),
         "minItems" => value.as_array().is_none_or(|all| Some(all.len() as u64) >= wanted.as_u64()),
         "maxItems" => value.as_array().is_none_or(|all| Some(all.len() as u64) <= wanted.as_u64()),
+        "minProperties" => {
+            value.as_object().is_none_or(|all| Some(all.len() as u64) >= wanted.as_u64())
+        }
+        "maxProperties" => {
+            value.as_object().is_none_or(|all| Some(all.len() as u64) <= wanted.as_u64())
+        }
         "uniqueItems" => true,
         _ => SILENT.contains(&keyword),
     };

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod books;
+mod commands;
 mod computed;
 mod daily;
 mod dead_letters;

@@ -123,7 +123,7 @@ async fn every_route_asks_for_the_right_it_declares() {
                 by_operator.ok();
                 by_viewer.is_problem(404, "unknown-group", Some("group_id"));
             }
-            Right::Manage => {
+            Right::Manage | Right::Commands => {
                 assert!(![401, 403].contains(&by_operator.status), "{method} {path}");
                 by_viewer.is_problem(403, "forbidden", None);
             }
@@ -141,7 +141,11 @@ async fn every_route_asks_for_the_right_it_declares() {
                     assert!(![401, 403].contains(&answer.status), "{path} {answer:?}");
                 }
             }
-            Right::Open | Right::Stream | Right::See(_) | Right::SeeGroup(_) => {
+            Right::Open
+            | Right::Stream
+            | Right::See(_)
+            | Right::SeeGroup(_)
+            | Right::Command(_) => {
                 panic!("{route:?} declares no right of a route")
             }
         }

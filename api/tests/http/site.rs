@@ -8,6 +8,7 @@ use nemeses_store::history::{Database, Options, Role, open};
 use nemeses_store::live::MemoryLive;
 use serde_json::{Value, json};
 
+use crate::commands::FakeCommands;
 use crate::harness::{NOW_MS, Served};
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -21,6 +22,7 @@ pub(crate) struct Site {
     pub(crate) database: Database,
     pub(crate) live: Arc<MemoryLive>,
     pub(crate) clock: Clock,
+    pub(crate) commands: Arc<FakeCommands>,
     _dir: tempfile::TempDir,
 }
 
@@ -36,15 +38,16 @@ impl Site {
         database.history().migrate().await.unwrap();
         let clock = Clock::held(NOW_MS);
         let live = Arc::new(MemoryLive::new(300_000, clock.clone()));
-        let serve =
-            || Served::start(Stores::new(live.clone(), &database), clock.clone(), config.clone());
+        let commands = Arc::new(FakeCommands::default());
+        let stores = Stores::new(live.clone(), &database).with_commands(commands.clone());
+        let serve = || Served::start(stores.clone(), clock.clone(), config.clone());
         let (one, two) = (serve().await, serve().await);
         for role in Role::ALL {
             let email = format!("{}@b.c", role.name());
             let account = NewAccount::new(&email, PASSWORD.into(), role.name()).unwrap();
             one.state.add_account(account, role).await.unwrap();
         }
-        Self { one, two, database, live, clock, _dir: dir }
+        Self { one, two, database, live, clock, commands, _dir: dir }
     }
 
     pub(crate) async fn login(&self, name: &str) -> Value {

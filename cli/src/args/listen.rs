@@ -151,6 +151,17 @@ pub(crate) struct HttpArgs {
     pub(crate) jwt_previous_secret_file: Option<PathBuf>,
 }
 
+/// Commands to devices, of an API that runs alone.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "REST API")]
+pub(crate) struct CommandArgs {
+    /// The MQTT broker at which commands to devices are published, as a login of the role
+    /// operator: mqtt://USER:PASSWORD@HOST:PORT. Without it they go to the nodes that
+    /// share the Redis
+    #[arg(long, env = "NEMESES_COMMANDS_MQTT_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) commands_mqtt_url: Option<String>,
+}
+
 /// Whether people may make accounts themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Registration {

@@ -170,6 +170,8 @@ impl TryFrom<&args::ApiArgs> for Api {
         Ok(Self {
             data_dir: args.database.data_dir.clone(),
             http: http(&args.http, &args.network, &database.url, &args.database.data_dir)?,
+            commands: commands(&args.commands)?,
+            topics: topics(&args.topics)?,
             redis: required_redis(&args.live)?,
             live_ttl: args.live.live_ttl,
             database,
@@ -183,6 +185,14 @@ impl TryFrom<&args::ApiArgs> for Api {
 pub(crate) fn mqtt_url(args: &args::LinkArgs) -> Result<MqttUrl, Wrong> {
     MqttUrl::parse(&args.mqtt_url)
         .map_err(|allowed| Wrong::new("mqtt-url", without_password(&args.mqtt_url), allowed))
+}
+
+fn commands(args: &args::CommandArgs) -> Result<Option<MqttUrl>, Wrong> {
+    let read = |url: &String| {
+        MqttUrl::parse(url)
+            .map_err(|allowed| Wrong::new("commands-mqtt-url", without_password(url), allowed))
+    };
+    args.commands_mqtt_url.as_ref().map(read).transpose()
 }
 
 /// The database of a station or a tool.

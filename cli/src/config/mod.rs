@@ -121,6 +121,10 @@ pub(crate) struct Exporter {
 /// `nemeses api`.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
+    /// The broker that takes commands to devices; `None` leaves them to nodes.
+    pub(crate) commands: Option<MqttUrl>,
+    /// Topic names.
+    pub(crate) topics: Topics,
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
     /// REST API.

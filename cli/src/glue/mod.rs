@@ -5,6 +5,7 @@
 mod announce;
 mod authenticate;
 mod books_watch;
+mod commands;
 mod follow;
 mod intake;
 mod keep_small;
@@ -20,6 +21,7 @@ mod traces;
 pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
+pub(crate) use commands::{BrokerCommands, NodeCommands, RelayCommands};
 pub(crate) use intake::NodeIntake;
 pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;

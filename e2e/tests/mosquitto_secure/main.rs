@@ -10,8 +10,9 @@ mod site;
 use std::process::Output;
 
 use nemeses_e2e::frames::{bytes, live, now_s, ping};
-use nemeses_e2e::{Mqtt, Nemeses, Redis, RedisMemory, SOON, Tables, wait_for};
+use nemeses_e2e::{Api, Mqtt, Nemeses, Redis, RedisMemory, SOON, Tables, User, wait_for};
 use nemeses_protocol::DeviceId;
+use serde_json::json;
 use site::Site;
 
 const DEVICE: DeviceId = DeviceId::new(0x000A_3F73);
@@ -201,6 +202,33 @@ async fn a_running_broker_follows_the_identity_store() {
         site.connect(name).await.unwrap();
     }
     assert_eq!(text(&site.apply(&[]).await), "Nothing to change.\n");
+}
+
+#[tokio::test]
+async fn the_api_commands_devices_by_the_login_of_an_operator() {
+    let logins = [("0A3F73", "device"), ("control-room", "operator"), ("line", "worker")];
+    let site = Site::start(&logins).await;
+    let redis = Redis::start(RedisMemory::Lost).await.unwrap();
+    let (redis_url, database_url) = (redis.url(), site.database_url());
+    let api_as = async |name: &str| {
+        let stores = ["--redis-url", &redis_url, "--database-url", &database_url];
+        let url = site.url_as(name);
+        Api::start(&[&stores[..], &["--commands-mqtt-url", &url]].concat()).await.unwrap()
+    };
+    let mut device = site.connect("0A3F73").await.unwrap();
+    device.subscribe("/command/0A3F73").await.unwrap();
+    let api = api_as("control-room").await;
+    let user = User::sign_in(&api.url(), &User::register(&api.url()).await.unwrap()).await.unwrap();
+    let (path, body) = ("/api/v1/devices/0A3F73/commands", json!({"hex": "00ff"}));
+    let (status, answer) = user.post(path, &body).await.unwrap();
+    assert_eq!((status.as_u16(), &answer["delivered_to"]), (202, &json!("broker")), "{answer}");
+    assert_eq!(&*device.next_publish(SOON).await.unwrap().payload, [0x00, 0xFF]);
+
+    // A worker's login may not, and the broker says so.
+    let mistaken = api_as("line").await;
+    let (status, answer) = user.at(&mistaken.url()).post(path, &body).await.unwrap();
+    assert_eq!(status, 503, "{answer}");
+    assert_eq!(answer["type"], "urn:nemeses:problem:commands-unavailable");
 }
 
 #[tokio::test]

@@ -156,8 +156,8 @@ pub trait History: Send + Sync {
         with_fix: bool,
     ) -> Result<Option<PositionRecord>, StoreError>;
 
-    /// Whether any row, dead letter or login of the device exists; a letter does not
-    /// count whose reason is that the device is unknown.
+    /// Whether any row, dead letter, login, profile or group of the device exists; a letter
+    /// does not count whose reason is that the device is unknown.
     async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError>;
 
     /// Up to `limit` devices that have rows, in order of number, behind `after`.

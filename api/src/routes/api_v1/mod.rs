@@ -1,6 +1,7 @@
 //! Everything below `/api/v1`; all of it for those who signed in.
 
 pub(crate) mod books;
+pub(crate) mod commands;
 pub(crate) mod dead_letters;
 pub(crate) mod device_login;
 pub(crate) mod devices;

@@ -137,7 +137,18 @@ fn stations() {
     let exporter = Exporter::try_from(&args).unwrap();
     assert_eq!((exporter.redis, exporter.admin_listen.unwrap().port()), (None, 19_999));
     let Command::Api(args) = command("api --redis-url redis://h") else { panic!("no api") };
-    assert_eq!(Api::try_from(&args).unwrap().admin_listen.unwrap().port(), 9182);
+    let api = Api::try_from(&args).unwrap();
+    assert_eq!((api.commands, api.admin_listen.unwrap().port()), (None, 9182));
+    let with_broker = |url: &str| {
+        let line = format!("api --redis-url redis://h --commands-mqtt-url {url}");
+        let Command::Api(args) = command(&line) else { panic!("no api") };
+        Api::try_from(&args).map_err(|wrong| wrong.to_string())
+    };
+    let commands = with_broker("mqtt://ops:geheim@h:18").unwrap().commands.unwrap();
+    assert_eq!(commands.to_string(), "mqtt://ops:***@h:18");
+    let error = with_broker("http://ops:geheim@h").unwrap_err();
+    assert!(error.contains("commands-mqtt-url cannot be 'http://ops:***@h'"), "{error}");
+    assert!(error.contains("NEMESES_COMMANDS_MQTT_URL"), "{error}");
     let Command::Broker(args) = command("broker") else { panic!("no broker") };
     assert_eq!(Broker::try_from(&args).unwrap().admin_listen.unwrap().port(), 9181);
 }

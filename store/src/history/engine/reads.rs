@@ -247,10 +247,12 @@ pub(in crate::history) async fn knows_device<P: Product>(
     let text = format!(
         "SELECT EXISTS (SELECT 1 FROM device_days WHERE device = ?) \
          OR EXISTS (SELECT 1 FROM logins WHERE device = ?) \
+         OR EXISTS (SELECT 1 FROM devices WHERE device = ?) \
+         OR EXISTS (SELECT 1 FROM group_devices WHERE device = ?) \
          OR EXISTS (SELECT 1 FROM dead_letters WHERE device = ? AND reason IN ({}))",
         placeholders(reasons.len())
     );
-    let mut values: Vec<Value<'_>> = vec![device.into(); 3];
+    let mut values: Vec<Value<'_>> = vec![device.into(); 5];
     values.extend(reasons.into_iter().map(Value::from));
     let rows = engine.product.rows(sql(text), &values).await?;
     rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0))

@@ -82,12 +82,12 @@ impl Source {
     }
 
     /// Whether keys of different hash tags may be on different servers.
-    pub(super) fn is_cluster(&self) -> bool {
+    pub(crate) fn is_cluster(&self) -> bool {
         matches!(self.ready, Ready::Cluster(_))
     }
 
     /// What an error means: where a cluster is meant, being led elsewhere passes.
-    pub(super) fn store_error(&self, error: &RedisError, answer_within: Duration) -> StoreError {
+    pub(crate) fn store_error(&self, error: &RedisError, answer_within: Duration) -> StoreError {
         let led_elsewhere = matches!(
             error.kind(),
             ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason, Record};
-use nemeses_store::history::{History, LoginRole, RangeQuery};
+use nemeses_store::history::{History, LoginRole, Profile, RangeQuery};
 use nemeses_store::live::LiveEntry;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -187,7 +187,7 @@ pub(crate) async fn the_last_position_is_found_across_days(site: Site) {
 pub(crate) async fn a_device_is_known_by_any_trace(site: Site) {
     let site = site.migrated().await;
     let history = site.history();
-    for device in 1..=5 {
+    for device in 1..=7 {
         assert!(!history.knows_device(DeviceId::new(device)).await.unwrap());
     }
     let letter = Record::DeadLetter(Box::new(letter(Some(2), BASE_MS, b"x")));
@@ -198,7 +198,13 @@ pub(crate) async fn a_device_is_known_by_any_trace(site: Site) {
     history.commit(&[part("w", 1, records)], "x").await.unwrap();
     let role = LoginRole::Device(DeviceId::new(3));
     site.database.logins().add("000003", role, BASE_MS).await.unwrap();
-    for (device, known) in [(1, true), (2, true), (3, true), (4, false), (5, false)] {
+    let profile = Profile::new(DeviceId::new(6), BASE_MS);
+    site.database.devices().put(&profile).await.unwrap();
+    let groups = site.database.groups();
+    let group = groups.add("North", BASE_MS).await.unwrap();
+    groups.put(group, DeviceId::new(7), BASE_MS).await.unwrap();
+    let known = [1, 2, 3, 6, 7];
+    for (device, known) in (1..=7).map(|device| (device, known.contains(&device))) {
         assert_eq!(history.knows_device(DeviceId::new(device)).await.unwrap(), known, "{device}");
     }
 }

@@ -1,0 +1,113 @@
+//! Commands that the REST API takes: they reach the device that they are for, as they
+//! are, and nobody else, by whatever way the shape of the line has.
+
+use nemeses_e2e::{Api, Line, Mqtt, SOON, Shape, User, run_nemeses, wait_for};
+use nemeses_protocol::DeviceId;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::in_every_shape;
+
+in_every_shape!(a_command_reaches_its_device_alone);
+
+const ONE: DeviceId = DeviceId::new(0x0A_3F73);
+const OTHER: DeviceId = DeviceId::new(0x0A_3F74);
+const ABSENT: DeviceId = DeviceId::new(0x0A_3F75);
+/// Neither text nor frames.
+const BYTES: [u8; 4] = [0x00, 0xFF, b'\n', 0x50];
+
+/// Sends one; what was told of its way.
+async fn command(user: &User, device: DeviceId, body: &Value) -> String {
+    let path = format!("/api/v1/devices/{device}/commands");
+    let (status, answer) = user.post(&path, body).await.unwrap();
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    assert_eq!(answer["device_id"], device.to_string());
+    answer["delivered_to"].as_str().unwrap().to_owned()
+}
+
+async fn listening(mut mqtt: Mqtt, device: DeviceId) -> Mqtt {
+    mqtt.subscribe(&format!("/command/{device}")).await.unwrap();
+    mqtt
+}
+
+/// What comes next.
+async fn heard(mqtt: &mut Mqtt) -> (String, Vec<u8>) {
+    let publish = mqtt.next_publish(SOON).await.unwrap();
+    (publish.topic, publish.payload.to_vec())
+}
+
+async fn a_command_reaches_its_device_alone(line: Line) {
+    let user = line.user().await.unwrap();
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    let mut other = listening(line.device("other").await.unwrap(), OTHER).await;
+    let (here, absent) = match (&line.node, &line.redis) {
+        (Some(_), None) => ("connection", "nobody"),
+        (Some(_), Some(_)) => ("connection", "relay"),
+        (None, _) => ("broker", "nobody"),
+    };
+    let body = json!({ "hex": hex::encode(BYTES) });
+    assert_eq!(command(&user, ONE, &body).await, here);
+    assert_eq!(heard(&mut one).await, ("/command/0A3F73".to_owned(), BYTES.to_vec()));
+    // The first that comes to the other is its own.
+    assert_eq!(command(&user, OTHER, &json!({"text": "own"})).await, here);
+    assert_eq!(heard(&mut other).await, ("/command/0A3F74".to_owned(), b"own".to_vec()));
+    assert_eq!(command(&user, ABSENT, &json!({"base64": "AA=="})).await, absent);
+}
+
+/// An API of its own on the servers of a line, without a broker.
+async fn api_beside(line: &Line) -> Api {
+    let redis = line.redis.as_ref().unwrap().url();
+    Api::start(&["--redis-url", &redis, "--database-url", &line.database_url()]).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_api_without_a_broker_reaches_devices_through_the_nodes_on_its_redis() {
+    let line = Line::start(Shape::NodeOnServers, &[]).await.unwrap();
+    let api = api_beside(&line).await;
+    let user = line.user().await.unwrap().at(&api.url());
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    let path = format!("/api/v1/devices/{ONE}/commands");
+    // A node listens in Redis soon after it is up.
+    let sent = wait_for(SOON, "a node listens", async || {
+        let (status, answer) = user.post(&path, &json!({"text": "from afar"})).await?;
+        anyhow::ensure!(status == StatusCode::ACCEPTED, "{answer}");
+        Ok(answer)
+    });
+    assert_eq!(sent.await.unwrap()["delivered_to"], "relay");
+    assert_eq!(heard(&mut one).await.1, b"from afar");
+}
+
+#[tokio::test]
+async fn an_api_without_broker_and_nodes_says_what_is_missing() {
+    let line = Line::start(Shape::Stations, &[]).await.unwrap();
+    let api = api_beside(&line).await;
+    let user = line.user().await.unwrap().at(&api.url());
+    let path = format!("/api/v1/devices/{ONE}/commands");
+    let (status, answer) = user.post(&path, &json!({"text": "x"})).await.unwrap();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    assert_eq!(answer["type"], "urn:nemeses:problem:commands-unavailable");
+    assert!(answer["detail"].as_str().unwrap().contains("--commands-mqtt-url"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_device_with_a_login_gets_its_own_commands() {
+    let line = Line::start(Shape::Embedded, &["--mqtt-anonymous=false"]).await.unwrap();
+    let user = line.user().await.unwrap();
+    let mut connections = Vec::new();
+    for device in [ONE, OTHER] {
+        let name = device.to_string();
+        let url = line.database_url();
+        let added = ["device", "add", &name, "--json", "--database-url", &url];
+        let added = run_nemeses(added).await.unwrap();
+        let login: Value = serde_json::from_slice(&added.stdout).unwrap();
+        let secret = login["secret"].as_str().unwrap();
+        let mqtt = Mqtt::connect_as(line.mqtt_address(), &name, &name, secret).await.unwrap();
+        connections.push(listening(mqtt, device).await);
+    }
+    connections[1].subscribe("/command/0A3F73").await.unwrap_err();
+    let body = json!({ "hex": hex::encode(BYTES) });
+    assert_eq!(command(&user, ONE, &body).await, "connection");
+    assert_eq!(heard(&mut connections[0]).await.1, BYTES);
+    assert_eq!(command(&user, OTHER, &json!({"text": "own"})).await, "connection");
+    assert_eq!(heard(&mut connections[1]).await.1, b"own");
+}
