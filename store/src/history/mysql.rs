@@ -61,7 +61,9 @@ const SERVER: &str = "SELECT VERSION(), CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UN
 const NOTE: &str = "INSERT INTO schema_version (version, applied_at_ms) \
     VALUES (?, UNIX_TIMESTAMP() * 1000) ON DUPLICATE KEY UPDATE version = version";
 
-/// Connections that only write: as many as an exporter has lanes. A pool hands its
+/// Begins a transaction on a connection that reads as well.
+const BEGIN: &str = "START TRANSACTION";
+/// Connections on which only the line commits: as many as an exporter has lanes. A pool hands its
 /// connections out in turn, and each has prepared statements of its own, megabytes
 /// of them: of eight, none would stay in the processor's cache.
 const WRITERS: u32 = 2;
@@ -73,7 +75,7 @@ const WRITER_SETUP: &str = "SET SESSION autocommit = 0";
 /// Connections to one server.
 pub(super) struct Server {
     pool: MySqlPool,
-    /// Where transactions are, and the words that begin one.
+    /// Where commits of the line are, and the words that begin one.
     writers: (MySqlPool, &'static str),
     /// Host, port and database, for messages; never the password.
     endpoint: String,
@@ -100,7 +102,7 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
     let all = options.max_connections.max(1);
     let (pool, writers) = if all < APART_FROM {
         let pool = pool_of(all, "", options, connect);
-        (pool.clone(), (pool, "START TRANSACTION"))
+        (pool.clone(), (pool, BEGIN))
     } else {
         let writers = pool_of(WRITERS, WRITER_SETUP, options, connect.clone());
         (pool_of(all - WRITERS, "", options, connect), (writers, ""))
@@ -191,6 +193,10 @@ impl Product for Arc<Server> {
     async fn begin(&self) -> Result<ServerSession, Fault> {
         let (writers, words) = &self.writers;
         self.begin_on(writers, words).await
+    }
+
+    async fn begin_apart(&self) -> Result<ServerSession, Fault> {
+        self.begin_on(&self.pool, BEGIN).await
     }
 
     /// On a connection of its own, which is closed at the end and with it the lock.

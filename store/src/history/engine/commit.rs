@@ -73,6 +73,7 @@ struct Commit<'a, P> {
 #[async_trait]
 impl<P: Product> Work<P> for Commit<'_, P> {
     type Output = Written;
+    const IS_COMMIT: bool = true;
 
     async fn run(&self, session: &mut P::Session) -> Result<Written, Fault> {
         write_parts(self.engine, session, self.parts, self.exporter).await

@@ -73,6 +73,11 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     /// Begins a write transaction that sees what others commit meanwhile.
     async fn begin(&self) -> Result<Self::Session, Fault>;
 
+    /// The same where the line's commits are in nobody's way, where there is such a place.
+    async fn begin_apart(&self) -> Result<Self::Session, Fault> {
+        self.begin().await
+    }
+
     /// Brings the schema up to date; safe when several processes do it at once.
     async fn migrate(&self) -> Result<(), Fault>;
 

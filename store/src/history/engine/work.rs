@@ -19,6 +19,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(2);
 #[async_trait]
 pub(in crate::history) trait Work<P: Product>: Sync {
     type Output: Send;
+    /// Whether this is the line's own work, which has connections of its own.
+    const IS_COMMIT: bool = false;
 
     async fn run(&self, session: &mut P::Session) -> Result<Self::Output, Fault>;
 }
@@ -58,7 +60,12 @@ impl<P: Product> Engine<P> {
     }
 
     async fn once<W: Work<P>>(&self, work: &W) -> Result<W::Output, Fault> {
-        let mut session = self.product.begin().await?;
+        let begun = if W::IS_COMMIT {
+            self.product.begin().await
+        } else {
+            self.product.begin_apart().await
+        };
+        let mut session = begun?;
         match work.run(&mut session).await {
             Ok(value) => {
                 session.commit().await?;

@@ -1,18 +1,46 @@
 //! Commits: once, whole, balanced.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nemeses_protocol::Record;
+use nemeses_protocol::{DeviceId, Record};
 use nemeses_store::StoreError;
+use nemeses_store::history::Profile;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use sqlx::Connection as _;
 
 use super::assert_balanced;
 use crate::frames::{BASE, BASE_MS, frame, letter, part, pings, record};
-use crate::site::Site;
+use crate::site::{Product, Site};
 
 const MINUTE: u32 = BASE / 60;
+
+pub(crate) async fn while_commits_are_stuck_others_still_write(site: Site) {
+    const STUCK: &str = "SELECT COUNT(*) FROM information_schema.processlist \
+        WHERE db = DATABASE() AND state LIKE 'Waiting for table%'";
+    let site = site.migrated().await;
+    if site.product == Product::Sqlite {
+        return; // One transaction at a time.
+    }
+    let mut locking = sqlx::MySqlConnection::connect(&site.url).await.unwrap();
+    sqlx::raw_sql("LOCK TABLES positions WRITE").execute(&mut locking).await.unwrap();
+    let others = async {
+        while site.number(STUCK).await < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        site.database.devices().put(&Profile::new(DeviceId::new(7), 1)).await.unwrap();
+        assert_eq!(site.number(STUCK).await, 2, "they do not wait any more");
+        sqlx::raw_sql("UNLOCK TABLES").execute(&mut locking).await.unwrap();
+    };
+    let (one, two) =
+        ([part("w", 1, vec![frame(1, BASE, 1)])], [part("v", 1, vec![frame(2, BASE, 1)])]);
+    let (history, other) = (site.history(), site.history());
+    let (one, two, ()) = tokio::join!(history.commit(&one, "x"), other.commit(&two, "x"), others);
+    assert_eq!(one.unwrap()[0].stored + two.unwrap()[0].stored, 2);
+    locking.close().await.unwrap();
+    assert_balanced(&site.database).await;
+}
 
 pub(crate) async fn a_commit_counts_once(site: Site) {
     let site = site.migrated().await;

@@ -33,6 +33,7 @@ macro_rules! all_cases {
     ($cases:ident) => {
         $cases! {
             a_commit_counts_once,
+            while_commits_are_stuck_others_still_write,
             duplicates_inside_and_outside_a_batch,
             a_large_batch_with_rows_that_are_there,
             an_empty_part_is_remembered,
