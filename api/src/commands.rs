@@ -17,6 +17,9 @@ use crate::problem::{Kind, Problem};
 /// wait between nodes or for a slow tracker are a megabyte.
 pub(crate) const MAX_COMMAND_BYTES: usize = 1024;
 
+/// The result of a command that did not get on its way.
+const FAILED: &str = "failed";
+
 /// The fields that a command's bytes may come in, of which one is sent.
 const FORMS: [&str; 3] = ["hex", "text", "base64"];
 
@@ -74,11 +77,16 @@ impl Counts {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let api = registry.sub_registry_with_prefix("nemeses_api");
         api.register("commands", "Commands taken, by how far they came", self.0.clone());
+        // All results are there from the start, so that a first one is seen as an increase.
+        let known = [Delivered::Connection, Delivered::Relay, Delivered::Broker, Delivered::Nobody];
+        for result in known.map(Delivered::name).into_iter().chain([FAILED]) {
+            self.0.get_or_create(&[("result", result)]);
+        }
     }
 
     /// Counts one, which came so far or nowhere.
     pub(crate) fn sent(&self, outcome: &Result<Delivered, CommandError>) {
-        let result = outcome.as_ref().map_or("failed", |delivered| delivered.name());
+        let result = outcome.as_ref().map_or(FAILED, |delivered| delivered.name());
         self.0.get_or_create(&[("result", result)]).inc();
     }
 }
