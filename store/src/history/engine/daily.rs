@@ -9,7 +9,6 @@ use super::Engine;
 use super::fault::{Fault, Kind};
 use super::ladder::{NARROW, WIDE, rungs};
 use super::plan::DAY_SECONDS;
-
 use super::seam::{Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
 use super::value::{Fields, Value};
