@@ -71,6 +71,17 @@ pub struct Output {
     pub pings: u32,
 }
 
+impl Output {
+    /// With room for what so many messages of one frame each come to.
+    pub fn for_messages(messages: usize) -> Self {
+        Self {
+            records: Vec::with_capacity(messages),
+            live: Vec::with_capacity(messages),
+            ..Self::default()
+        }
+    }
+}
+
 /// Decodes messages under a [`Policy`].
 #[derive(Clone, Debug, Default)]
 pub struct Step {

@@ -5,11 +5,11 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Builds [`NumberHasher`]s.
-pub(crate) type NumberHash = BuildHasherDefault<NumberHasher>;
+pub type NumberHash = BuildHasherDefault<NumberHasher>;
 
 /// Multiplies by 2^64 / golden ratio, which spreads neighbours over the table.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NumberHasher(u64);
+pub struct NumberHasher(u64);
 
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 

@@ -10,3 +10,4 @@ pub mod live;
 pub mod relay;
 
 pub use error::StoreError;
+pub use hash::NumberHash;

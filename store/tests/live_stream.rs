@@ -87,6 +87,40 @@ async fn both_stores_tell_the_same() {
 }
 
 #[tokio::test]
+async fn a_call_of_many_tells_the_same_whatever_its_entries_come_to() {
+    let redis = Redis::start();
+    let (shared, memory) = (open(&redis), MemoryLive::new(TTL_MS, Clock::held(NOW_MS)));
+    let mut runner = TestRunner::deterministic();
+    let fleet: Vec<_> =
+        (0..8).map(|number| proptest::option::of(entries(DeviceId::new(number)))).collect();
+    let mut recorded_at = 10;
+    for _ in 0..100 {
+        let drawn = fleet.new_tree(&mut runner).unwrap().current();
+        let mut batch: Vec<LiveEntry> = drawn.into_iter().flatten().collect();
+        // Of some, what comes nearly always: the frame that is later than all before.
+        for entry in &mut batch {
+            recorded_at += 1;
+            if let Some(frame) = &mut entry.newest
+                && entry.device.number() % 2 == 0
+            {
+                frame.position.recorded_at = recorded_at;
+                entry.fix.clone_from(&entry.newest);
+            }
+        }
+        shared.merge(&batch, NOW_MS).await.unwrap();
+        memory.merge(&batch, NOW_MS).await.unwrap();
+    }
+    let here = next(&memory, 0).await;
+    let mut told = next(&shared, 0).await;
+    while told.len() < here.len() {
+        let after = told[told.len() - 1].id;
+        told.extend(next(&shared, after).await);
+    }
+    assert!(told.iter().map(|moved| &moved.entry).eq(here.iter().map(|moved| &moved.entry)));
+    assert!(told.is_sorted_by(|one, two| one.id + 1 == two.id));
+}
+
+#[tokio::test]
 async fn many_entries_are_one_record_and_the_oldest_make_room() {
     let redis = Redis::start();
     let live = open(&redis);

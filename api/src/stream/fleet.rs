@@ -2,12 +2,13 @@
 //! from a repetition, to notice a silence, and to begin a client with a whole
 //! picture. Pure; time is an argument.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 use nemeses_protocol::DeviceId;
-use nemeses_store::live::{LiveEntry, Moved};
+use nemeses_store::NumberHash;
+use nemeses_store::live::{LiveEntry, LiveFrame, Moved};
 
 use super::event::{Event, place};
 use super::id::EventId;
@@ -27,7 +28,9 @@ struct Known {
 }
 
 pub(crate) struct Fleet {
-    devices: HashMap<DeviceId, Known>,
+    /// In the order in which they were first heard, which is nearly that in which they
+    /// are heard again: neighbours in memory are looked at one after the other.
+    devices: IndexMap<DeviceId, Known, NumberHash>,
     ttl_ms: u64,
     most: usize,
 }
@@ -41,7 +44,7 @@ pub(crate) struct Standing {
 
 impl Fleet {
     pub(crate) fn new(ttl_ms: u64) -> Self {
-        Self { devices: HashMap::new(), ttl_ms, most: MOST }
+        Self { devices: IndexMap::default(), ttl_ms, most: MOST }
     }
 
     /// Takes entries in that were there before anyone looked; nothing is told.
@@ -95,17 +98,17 @@ impl Fleet {
             }
             return;
         };
-        let before = known.entry.clone();
+        let version = |entry: &LiveEntry| entry.newest.as_ref().map(LiveFrame::version);
+        let (seen_ms, held, was_on) =
+            (known.entry.seen_at_ms, version(&known.entry), ignition(&known.entry));
         known.entry.merge(entry);
-        known.rhythm.learn(known.entry.seen_at_ms.saturating_sub(before.seen_at_ms), ttl_ms);
-        let version =
-            |entry: &LiveEntry| entry.newest.as_ref().map(nemeses_store::live::LiveFrame::version);
-        let is_new = version(&known.entry) != version(&before);
+        known.rhythm.learn(known.entry.seen_at_ms.saturating_sub(seen_ms), ttl_ms);
+        let is_new = version(&known.entry) != held;
         if is_new && let Some(position) = Event::position(EventId::at(id), &known.entry, now_ms) {
             let position = Arc::new(position);
             known.position = Some(Arc::clone(&position));
             events.push(position);
-            if ignition(&before).is_some_and(|was| ignition(&known.entry) != Some(was)) {
+            if was_on.is_some_and(|was| ignition(&known.entry) != Some(was)) {
                 let switched = Event::ignition(window.added_id(), &known.entry, now_ms);
                 events.extend(switched.map(Arc::new));
             }

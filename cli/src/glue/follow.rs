@@ -15,7 +15,7 @@ pub(crate) fn decode(
     messages: &[IntakeMessage],
     followed: &[Followed],
 ) -> Output {
-    let mut out = Output::default();
+    let mut out = Output::for_messages(messages.len());
     let mut followed = followed.iter().peekable();
     for (index, message) in messages.iter().enumerate() {
         let message =

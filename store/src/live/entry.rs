@@ -1,7 +1,8 @@
 //! The live entry: what is known of one device now, and how two such
 //! knowledges join. Pure; the stores only differ in where they keep it.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use nemeses_protocol::{DeviceId, PositionRecord};
 
@@ -92,8 +93,15 @@ fn merge_frame(held: &mut Option<LiveFrame>, offered: Option<LiveFrame>) {
 }
 
 /// One entry a device, those that are past their time left out: what a store
-/// has to write of a batch, in no particular order.
-pub(super) fn coalesce(entries: &[LiveEntry], now_ms: u64, ttl_ms: u64) -> Vec<LiveEntry> {
+/// has to write of a batch, in no particular order. As it is, nearly always: the
+/// live writer offers no device twice.
+pub(super) fn coalesce(entries: &[LiveEntry], now_ms: u64, ttl_ms: u64) -> Cow<'_, [LiveEntry]> {
+    let mut devices: HashSet<DeviceId, NumberHash> =
+        HashSet::with_capacity_and_hasher(entries.len(), NumberHash::default());
+    let mut is_new = |entry: &LiveEntry| devices.insert(entry.device);
+    if entries.iter().all(|entry| entry.lives_at(now_ms, ttl_ms) && is_new(entry)) {
+        return Cow::Borrowed(entries);
+    }
     let mut newest: Vec<LiveEntry> = Vec::with_capacity(entries.len());
     let mut places: HashMap<DeviceId, usize, NumberHash> =
         HashMap::with_capacity_and_hasher(entries.len(), NumberHash::default());
@@ -104,7 +112,7 @@ pub(super) fn coalesce(entries: &[LiveEntry], now_ms: u64, ttl_ms: u64) -> Vec<L
             None => newest.push(entry.clone()),
         }
     }
-    newest
+    Cow::Owned(newest)
 }
 
 #[cfg(test)]
@@ -159,6 +167,6 @@ mod tests {
         let entry = LiveEntry::seen(DEVICE, 1_000);
         assert!(entry.lives_at(1_299, 300));
         assert!(!entry.lives_at(1_300, 300));
-        assert_eq!(coalesce(&[entry], 1_300, 300), []);
+        assert!(coalesce(&[entry], 1_300, 300).is_empty());
     }
 }

@@ -38,10 +38,12 @@ mod source;
 mod value;
 mod workers;
 
+/// The longest key, `live:{63}:FFFFFFFF`.
+const KEY_BYTES: usize = 18;
 /// Distinct hash tags: a few dozen, so that a batch of 1000 has some twenty keys a tag.
 const TAGS: u32 = 64;
-/// Keys in one script call or read. 500 values of 50 bytes take the server about
-/// 1.5 ms, which is how long others wait for it.
+/// Keys in one script call or read. 500 values of 50 bytes take the server less than
+/// a millisecond, which is how long others wait for it.
 const KEYS_A_CALL: usize = 500;
 /// Calls sent in one go, so that what waits for one answer is bounded: 2000 entries, 200 KB.
 const CALLS_AT_ONCE: usize = 4;
@@ -70,6 +72,8 @@ pub struct RedisLive {
     script: redis::Script,
     untold: cluster::Untold,
     ttl_ms: u64,
+    /// When this began to write, for `merge.lua`.
+    since_ms: u64,
     clock: Clock,
     claim: Mutex<Option<Claim>>,
     reader: Reader,
@@ -94,6 +98,7 @@ impl RedisLive {
             script: redis::Script::new(MERGE),
             untold: cluster::Untold::default(),
             ttl_ms: ttl_ms.min(value::LATEST_MS),
+            since_ms: clock.now_ms().min(value::LATEST_MS),
             clock,
             claim: Mutex::new(None),
         })
@@ -122,16 +127,12 @@ impl RedisLive {
         for call in entries.chunks(KEYS_A_CALL) {
             let command = commands.cmd("EVALSHA").arg(self.script.get_hash());
             command.arg(call.len() + 2).arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY);
-            for entry in call {
-                command.arg(key(entry.device));
-            }
-            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms);
+            each_key(call.iter(), |key| {
+                command.arg(key);
+            });
+            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(self.since_ms);
+            command.arg(value::records(call.iter()));
             command.arg(KEPT).arg(now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS));
-            let (records, values) = value::records(call.iter());
-            command.arg(&records);
-            for value in values {
-                command.arg(&records[value]);
-            }
         }
         commands
     }
@@ -164,7 +165,35 @@ impl RedisLive {
 
 /// The key of a device: `live:{7}:0A3F73`.
 fn key(device: DeviceId) -> String {
-    format!("live:{{{}}}:{device}", tag(device))
+    let mut key = String::with_capacity(KEY_BYTES);
+    push_key(&mut key, device);
+    key
+}
+
+/// Appends the key. Written digit by digit, since it is done for every entry.
+fn push_key(key: &mut String, device: DeviceId) {
+    let digit = |number: u32, base: u32| char::from_digit(number % base, base).unwrap_or('0');
+    let (number, tag) = (device.number(), tag(device));
+    key.push_str("live:{");
+    if tag >= 10 {
+        key.push(digit(tag / 10, 10));
+    }
+    key.push(digit(tag, 10));
+    key.push_str("}:");
+    let digits = if number > DeviceId::MAX_SFT9001 { 8 } else { 6 };
+    for place in (0..digits).rev() {
+        key.push(digit(number >> (4 * place), 16).to_ascii_uppercase());
+    }
+}
+
+/// Hands out the key of each entry in turn.
+fn each_key<'e>(entries: impl Iterator<Item = &'e LiveEntry>, mut take: impl FnMut(&[u8])) {
+    let mut key = String::with_capacity(KEY_BYTES);
+    for entry in entries {
+        key.clear();
+        push_key(&mut key, entry.device);
+        take(key.as_bytes());
+    }
 }
 
 /// A device's hash tag.
@@ -290,5 +319,9 @@ mod tests {
     fn keys_carry_a_tag() {
         assert_eq!(key(DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73");
         assert_eq!(key(DeviceId::new(0x1200_0040)), "live:{0}:12000040");
+        for number in (0..=u32::MAX).step_by(65_521) {
+            let device = DeviceId::new(number);
+            assert_eq!(key(device), format!("live:{{{}}}:{device}", tag(device)));
+        }
     }
 }

@@ -12,7 +12,9 @@ use nemeses_protocol::DeviceId;
 use redis::{Cmd, Script};
 
 use super::connection::Fault;
-use super::{IDS_A_MS, KEPT, KEYS_A_CALL, MERGE, RedisLive, key, lacks_script, reader, tag, value};
+use super::{
+    IDS_A_MS, KEPT, KEYS_A_CALL, MERGE, RedisLive, each_key, key, lacks_script, reader, tag, value,
+};
 use crate::StoreError;
 use crate::live::LiveEntry;
 
@@ -104,18 +106,15 @@ impl RedisLive {
 
     /// Joins entries of one tag; what moved.
     async fn merge_call(&self, call: &[&LiveEntry], now_ms: u64) -> Result<Record, StoreError> {
-        let (records, values) = value::records(call.iter().copied());
+        let records = value::records(call.iter().copied());
         let command = |verb: &str, script: &str| {
             let mut command = redis::cmd(verb);
             command.arg(script).arg(call.len());
-            for entry in call {
-                command.arg(key(entry.device));
-            }
-            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(KEPT).arg(0);
+            each_key(call.iter().copied(), |key| {
+                command.arg(key);
+            });
+            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(self.since_ms);
             command.arg(&records);
-            for value in &values {
-                command.arg(&records[value.clone()]);
-            }
             command
         };
         self.run(&command("EVALSHA", self.script.get_hash()), || command("EVAL", MERGE)).await

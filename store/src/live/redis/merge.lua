@@ -1,14 +1,15 @@
 -- Joins one offered value into each key, as LiveEntry::merge does; value.rs has
 -- the layout. Then tells the stream what moved, in one record (tell.lua, which is
 -- put before this). KEYS: the stream, its counter, then one key a device, no device
--- twice. ARGV: now_ms, ttl_ms, entries that the stream keeps, the counter's first
--- value, what the stream is told when all is kept as offered (for each key its device,
--- the value's length, the value), then one value a key. On a cluster the stream is
--- elsewhere: without its two keys, what moved is answered. Numbers here are doubles:
--- times have 48 bits, and versions are compared in parts of 32, since string comparison
+-- twice. ARGV: now_ms, ttl_ms, since_ms, what is offered (for each key its device, the
+-- value's length, the value, as the stream is told it), entries that the stream keeps,
+-- the counter's first value. On a cluster the stream is elsewhere: without its two keys
+-- and the last two arguments, what moved is answered. Numbers here are doubles: times
+-- have 48 bits, and versions are compared in parts of 32, since string comparison
 -- follows the server's locale.
-local now, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
-local unpack_numbers, cut = struct.unpack, string.sub
+local now, ttl, since = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local records = ARGV[4]
+local call, unpack_numbers, cut, byte = redis.call, struct.unpack, string.sub, string.byte
 -- Length of a value by its parts byte.
 local lengths = {[0] = 8, [1] = 50, [2] = 50, [3] = 92, [7] = 50}
 
@@ -76,57 +77,77 @@ local function merge(held, offered)
     return value, seen, value
 end
 
-local function device_of(key) return tonumber(string.match(key, ':(%x+)$'), 16) end
+-- A key's expiry is renewed once in a span of half a TTL, to the span's end and a TTL;
+-- between, values are written in place, which costs half as much. `since`: of what was
+-- seen before, the expiry may be that of another TTL.
+local span = math.max(1, math.floor(ttl / 2))
+local span_to, expiry = 0, nil
+-- Of a seen time in the span, by the value's first four and next four bytes: what the
+-- first are in a value of version 1 with parts 7 (263), and the second's range.
+local span_head, renewed_low, end_low = 0, 0, 0
+local function find_span(seen)
+    local from = math.floor(seen / span) * span
+    local high = math.floor(seen / 4294967296)
+    span_to, expiry = from + span, string.format('%.0f', from + span + ttl - now)
+    span_head = 263 * 65536 + high
+    renewed_low = math.max(from, since) - high * 4294967296
+    end_low = span_to - high * 4294967296
+end
 
--- Keys that are not a device's: 2 or 0.
-local others = #KEYS - (#ARGV - 5)
-local values = redis.call('MGET', unpack(KEYS, others + 1))
-local records, moved = ARGV[5], 0
--- While all is told as it was offered, `records` has it up to `told_to`; from the
--- first that is not, the pieces are gathered.
-local told_to, pieces = 0, nil
--- The expiry of what was seen then: most of a call was seen at one moment.
-local expiry_seen, expiry
-for i = others + 1, #KEYS do
-    local offered, held = ARGV[i - others + 5], values[i - others]
-    local value, seen, told = offered, nil, offered
-    -- Nearly always one frame, later recorded than the one that is held. 263 is
-    -- version 1, parts 7.
-    if #offered == 50 then
-        local head, high, low, recorded = unpack_numbers('>I2I2I4I4', offered)
-        local is_newer = head == 263
-        if is_newer and held then
-            is_newer = false
-            if #held == 50 then
-                local held_head, held_high, held_low, held_recorded =
-                    unpack_numbers('>I2I2I4I4', held)
-                is_newer = held_head == 263 and recorded > held_recorded
-                    and (high > held_high or high == held_high and low >= held_low)
-            end
-        end
-        if is_newer then seen = high * 4294967296 + low end
-    end
-    if not seen then value, seen, told = merge(held, offered) end
+local keys = KEYS
+-- Keys that are not a device's.
+local others = ARGV[5] and 2 or 0
+local values = call('MGET', unpack(keys, others + 1))
+local moved, at = #values, 1
+-- Where what is told begins to be as it was offered, behind what `pieces` have.
+local pieces, same_from = {}, 1
+
+-- Any entry: writes what it comes to, and notes what of it is told.
+local function write(key, held, offered, next_at)
+    local value, seen, told = merge(held, offered)
     if value == held then
-        told = nil
+        told, moved = '', moved - 1
     else
-        moved = moved + 1
-        if seen ~= expiry_seen then
-            expiry_seen, expiry = seen, string.format('%.0f', seen + ttl - now)
-        end
-        redis.call('SET', KEYS[i], value, 'PX', expiry)
+        if seen < span_to - span or seen >= span_to then find_span(seen) end
+        call('SET', key, value, 'PX', expiry)
     end
-    if not pieces and told == offered then
-        told_to = told_to + 5 + #offered
-    else
-        pieces = pieces or {cut(records, 1, told_to)}
-        if told then
-            pieces[#pieces + 1] = struct.pack('>I4B', device_of(KEYS[i]), #told) .. told
+    if told ~= offered then
+        pieces[#pieces + 1] = cut(records, same_from, at - 1)
+        if told ~= '' then
+            pieces[#pieces + 1] = cut(records, at, at + 3) .. string.char(#told) .. told
         end
+        same_from = next_at
     end
 end
 
-local record = pieces and table.concat(pieces) or records
+find_span(now)
+for i = 1, #values do
+    local held, length, is_newer, is_renewed = values[i], byte(records, at + 4), false, false
+    -- Nearly always one frame, later recorded than the one that is held, heard in this span.
+    if length == 50 and held and #held == 50 then
+        local head, low, recorded = unpack_numbers('>I4I4I4', records, at + 5)
+        local held_head, held_low, held_recorded = unpack_numbers('>I4I4I4', held)
+        is_newer = recorded > held_recorded and low >= held_low and low < end_low
+            and head == span_head and held_head == span_head
+        is_renewed = held_low >= renewed_low
+    end
+    local next_at = at + 5 + length
+    local offered = cut(records, at + 5, next_at - 1)
+    if not is_newer then
+        write(keys[i + others], held, offered, next_at)
+    elseif is_renewed then
+        call('SETRANGE', keys[i + others], '0', offered)
+    else
+        call('SET', keys[i + others], offered, 'PX', expiry)
+    end
+    at = next_at
+end
+
+local record = records
+if same_from > 1 then
+    pieces[#pieces + 1] = cut(records, same_from)
+    record = table.concat(pieces)
+end
 if others == 0 then return {moved, record} end
-tell(KEYS[1], KEYS[2], ARGV[3], ARGV[4], moved, record)
+tell(keys[1], keys[2], ARGV[5], ARGV[6], moved, record)
 return moved

@@ -120,7 +120,7 @@ mod tests {
     use crate::live::strategies::entries as any_entry;
 
     fn record(last: u64, entries: &[LiveEntry]) -> Record {
-        (format!("{last}-0"), vec![("e".to_owned(), value::records(entries.iter()).0)])
+        (format!("{last}-0"), vec![("e".to_owned(), value::records(entries.iter()))])
     }
 
     proptest! {

@@ -6,8 +6,6 @@
 //! same frame, as they nearly always are. 50 bytes in the common case. The
 //! device is not in the value, since the key names it.
 
-use std::ops::Range;
-
 use nemeses_protocol::{Composition, DeviceId, Position};
 
 use crate::live::{LiveEntry, LiveFrame};
@@ -43,24 +41,19 @@ fn push(value: &mut Vec<u8>, entry: &LiveEntry) {
     }
 }
 
-/// What the stream is told of entries that are kept as they are, end to end: the
-/// device, the value's length, the value; and where each value lies in it.
-pub(super) fn records<'e>(
-    entries: impl ExactSizeIterator<Item = &'e LiveEntry>,
-) -> (Vec<u8>, Vec<Range<usize>>) {
+/// What is offered and what the stream is told of entries that are kept as they are, end
+/// to end: the device, the value's length, the value.
+pub(super) fn records<'e>(entries: impl ExactSizeIterator<Item = &'e LiveEntry>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(entries.len() * (5 + HEADER_BYTES + BLOCK_BYTES));
-    let mut values = Vec::with_capacity(entries.len());
     for entry in entries {
         bytes.extend(entry.device.number().to_be_bytes());
         let length_at = bytes.len();
         bytes.push(0);
         push(&mut bytes, entry);
-        let value = length_at + 1..bytes.len();
         // Two blocks and a header at most, see above.
-        bytes[length_at] = u8::try_from(value.len()).unwrap_or(u8::MAX);
-        values.push(value);
+        bytes[length_at] = u8::try_from(bytes.len() - length_at - 1).unwrap_or(u8::MAX);
     }
-    (bytes, values)
+    bytes
 }
 
 fn push_time(value: &mut Vec<u8>, time_ms: u64) {
