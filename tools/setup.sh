@@ -53,6 +53,8 @@ missing=()
 for pair in "${needed[@]}"; do
     have "${pair%%:*}" || missing+=("${pair##*:}")
 done
+# A plugin is no command: the file tells.
+[ -e /usr/lib/mysql/plugin/ha_rocksdb.so ] || missing+=(mariadb-plugin-rocksdb)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${#missing[@]}" -eq 0 ]; then
     install_checker

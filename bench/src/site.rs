@@ -14,7 +14,11 @@ use nemeses_store::history::{History, Options, Part, open};
 use crate::load::{DEVICES, EVERY_S};
 
 /// The log stays flushed at every commit (the e2e crate's own setting).
-const MARIADB: [&str; 2] = ["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G"];
+const MARIADB: [&str; 3] = [
+    "--innodb-buffer-pool-size=1G",
+    "--innodb-log-file-size=1G",
+    "--innodb-adaptive-hash-index=ON",
+];
 const STOP: Duration = Duration::from_secs(60);
 const BATCH: u32 = 1000;
 /// Recorded seconds lie in the past, with room for hours of load: 40 days.

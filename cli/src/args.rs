@@ -17,7 +17,7 @@ pub(crate) use self::line::{FlushArgs, FrameArgs, LinkArgs, TopicArgs, WorkerArg
 pub(crate) use self::listen::{
     AdminArgs, CommandArgs, DoorArgs, HttpArgs, NetworkArgs, Registration,
 };
-pub(crate) use self::stores::{DatabaseArgs, KeepArgs, LiveArgs, PoolArgs};
+pub(crate) use self::stores::{DatabaseArgs, EngineArgs, KeepArgs, LiveArgs, PoolArgs};
 pub(crate) use self::traces::TraceArgs;
 use crate::dead_letters::DeadLettersCommand;
 use crate::device::DeviceCommand;
@@ -275,4 +275,6 @@ pub(crate) struct ApiArgs {
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }

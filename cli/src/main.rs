@@ -90,7 +90,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Api(args) => stations::api((&args).try_into()?).await?,
         Command::Simulate(args) => simulate::run(args).await?,
         Command::Decode(args) => return decode::run(&args),
-        Command::Migrate(args) => tools::migrate(&args.database).await?,
+        Command::Migrate(args) => tools::migrate(&args.database, args.engine).await?,
         Command::Device(command) => device::run(command).await?,
         Command::User(command) => user::run(command).await?,
         Command::DeadLetters(command) => dead_letters::run(command).await?,

@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args};
-use nemeses_store::history::{Database, Options, open};
+use nemeses_store::history::{Database, Options, StorageEngine, open};
 use serde_json::Value;
 
-use crate::args::DatabaseArgs;
+use crate::args::{DatabaseArgs, EngineArgs};
 use crate::config::{DatabaseUrl, database};
 
 /// Connections a tool needs: it asks one thing at a time.
@@ -46,14 +46,14 @@ pub(crate) async fn open_database(args: &DatabaseArgs) -> anyhow::Result<Databas
             path.display()
         );
     }
-    let database = open_url(&url).await?;
+    let database = open_url(&url, None).await?;
     let checked = database.history().check_schema().await;
     checked.with_context(|| format!("the database {url} cannot be used"))?;
     Ok(database)
 }
 
-async fn open_url(url: &DatabaseUrl) -> anyhow::Result<Database> {
-    let options = Options { max_connections: CONNECTIONS, ..Options::default() };
+async fn open_url(url: &DatabaseUrl, engine: Option<StorageEngine>) -> anyhow::Result<Database> {
+    let options = Options { max_connections: CONNECTIONS, engine, ..Options::default() };
     open(url.expose(), options)
         .await
         .with_context(|| format!("the database {url} cannot be opened"))
@@ -63,14 +63,14 @@ async fn open_url(url: &DatabaseUrl) -> anyhow::Result<Database> {
 ///
 /// # Errors
 /// Wrong settings, or what the database reports.
-pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
+pub(crate) async fn migrate(args: &DatabaseArgs, engine: EngineArgs) -> anyhow::Result<()> {
     let url = database(args)?;
     if !url.is_server() && args.database_url.is_none() {
         std::fs::create_dir_all(&args.data_dir).with_context(|| {
             format!("the data directory {} cannot be made", args.data_dir.display())
         })?;
     }
-    let database = open_url(&url).await?;
+    let database = open_url(&url, engine.database_engine.map(Into::into)).await?;
     let history = database.history();
     let migrated = async {
         let before = history.schema_version().await?;

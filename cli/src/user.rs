@@ -320,7 +320,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::args::{Cli, Command, EngineArgs};
 
     fn parse(line: &str) -> UserCommand {
         let words = format!("nemeses user {line}");
@@ -342,7 +342,7 @@ mod tests {
         else {
             panic!("not a list");
         };
-        crate::tools::migrate(&args.database).await.unwrap();
+        crate::tools::migrate(&args.database, EngineArgs { database_engine: None }).await.unwrap();
         let line = async |line: &str| run_line(line, folder.path()).await;
         line("add Ana@example.org --name Ana").await.unwrap();
         line("add root@example.org --admin").await.unwrap();

@@ -148,6 +148,7 @@ async fn server(growth: &Growth) -> anyhow::Result<MariaDb> {
         vec![
             "--plugin-load-add=ha_rocksdb".into(),
             "--default-storage-engine=RocksDB".into(),
+            "--rocksdb-large-prefix=ON".into(),
             format!("--rocksdb-block-cache-size={memory}").into(),
             // Flushed at every commit, as InnoDB's log is.
             "--rocksdb-flush-log-at-trx-commit=1".into(),
@@ -156,6 +157,7 @@ async fn server(growth: &Growth) -> anyhow::Result<MariaDb> {
         vec![
             format!("--innodb-buffer-pool-size={memory}").into(),
             "--innodb-log-file-size=1G".into(),
+            "--innodb-adaptive-hash-index=ON".into(),
         ]
     };
     mariadb_with(settings).await

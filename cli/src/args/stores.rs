@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use nemeses_dbexport::retention::{ClassPeriod, Keep};
+use nemeses_store::history::StorageEngine;
 
 use crate::config::value;
 
@@ -42,10 +43,41 @@ pub(crate) struct DatabaseArgs {
     pub(crate) data_dir: PathBuf,
 }
 
+/// Where a server's tables are made.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct EngineArgs {
+    /// Storage engine of the tables when they are made; the server's default without it.
+    /// rocksdb needs MariaDB's plugin and rocksdb_large_prefix, and keeps positions
+    /// forever (docs/sizing.md tells when it pays)
+    #[arg(long, env = "NEMESES_DATABASE_ENGINE", value_enum, value_name = "ENGINE")]
+    pub(crate) database_engine: Option<DatabaseEngine>,
+}
+
+/// A storage engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DatabaseEngine {
+    /// What every server has
+    Innodb,
+    /// `MyRocks`
+    Rocksdb,
+}
+
+impl From<DatabaseEngine> for StorageEngine {
+    fn from(engine: DatabaseEngine) -> Self {
+        match engine {
+            DatabaseEngine::Innodb => Self::InnoDb,
+            DatabaseEngine::Rocksdb => Self::RocksDb,
+        }
+    }
+}
+
 /// How a station uses its database.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct PoolArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Connections to the database server at most
     #[arg(
         long,

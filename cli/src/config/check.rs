@@ -209,6 +209,7 @@ fn station_database(args: &args::DatabaseArgs, pool: &args::PoolArgs) -> Result<
         url: database(args)?,
         connections: pool.db_connections,
         migrate: pool.migrate && !pool.no_migrate,
+        engine: pool.engine.database_engine.map(Into::into),
     })
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
+use nemeses_store::history::StorageEngine;
 
 pub(crate) use check::{Wrong, admin_address, database, mqtt_url, redis, topics};
 pub(crate) use jwt::JwtSecret;
@@ -199,6 +200,8 @@ pub(crate) struct Database {
     pub(crate) connections: u32,
     /// Create or upgrade the tables at start; else only check their version.
     pub(crate) migrate: bool,
+    /// Where they are made.
+    pub(crate) engine: Option<StorageEngine>,
 }
 
 /// What is done with frames.

@@ -53,6 +53,7 @@ pub(super) async fn database(settings: &config::Database, needs: Needs) -> Vec<F
         max_connections: 1,
         acquire_timeout: ANSWER_WITHIN,
         statement_timeout: ANSWER_WITHIN,
+        engine: None,
     };
     let history = match open(url.expose(), options).await {
         Ok(database) => database.history(),

@@ -68,7 +68,8 @@ pub(crate) async fn database(
     settings: &config::Database,
     asked: &Asked,
 ) -> anyhow::Result<Option<Database>> {
-    let options = Options { max_connections: settings.connections, ..Options::default() };
+    let config::Database { connections: max_connections, engine, .. } = *settings;
+    let options = Options { max_connections, engine, ..Options::default() };
     let database = open(settings.url.expose(), options).await?;
     let history = database.history();
     let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));

@@ -101,6 +101,7 @@ async fn history(url: &config::DatabaseUrl, clock: &Clock) -> (Found<Rows>, Opti
         max_connections: 1,
         acquire_timeout: ANSWER_WITHIN,
         statement_timeout: ANSWER_WITHIN,
+        engine: None,
     };
     let database = match open(url.expose(), options).await {
         Ok(database) => database,

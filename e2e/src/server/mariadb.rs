@@ -145,6 +145,8 @@ fn prepare(data: &Path) -> anyhow::Result<()> {
     let output = Command::new(program("mariadb-install-db"))
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .args([option("datadir", data), SETTINGS[0].to_owned()])
+        // Two at once would meet in the system's folder of temporary files.
+        .arg(option("tmpdir", data.parent().unwrap_or(data)))
         .args(is_root().then_some("--user=root"))
         .output()
         .context("running mariadb-install-db; `make setup` installs it")?;

@@ -43,7 +43,7 @@ pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, R
 pub use groups::{Group, Groups, MAX_GROUPS};
 pub use inspection::Inspection;
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
-pub use open::{Database, Options, open};
+pub use open::{Database, Options, StorageEngine, open};
 pub use retention::{ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey};
 pub use secret::{PlainSecret, SecretHash};
 pub use sessions::{

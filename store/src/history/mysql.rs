@@ -8,6 +8,7 @@
 mod layout;
 mod partitions;
 mod rewrite;
+mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
-use super::open::{Database, Options};
+use super::open::{Database, Options, StorageEngine};
 use super::retention::{BucketLimit, Step, Survey};
 use crate::StoreError;
 
@@ -80,6 +81,8 @@ pub(super) struct Server {
     /// Host, port and database, for messages; never the password.
     endpoint: String,
     timeout: Duration,
+    /// Where tables that it makes lie, unless where the server puts them.
+    engine: Option<StorageEngine>,
 }
 
 /// Opens a server's database lazily.
@@ -107,7 +110,8 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
         let writers = pool_of(WRITERS, WRITER_SETUP, options, connect.clone());
         (pool_of(all - WRITERS, "", options, connect), (writers, ""))
     };
-    let server = Server { pool, writers, endpoint, timeout: options.statement_timeout };
+    let Options { statement_timeout: timeout, engine, .. } = *options;
+    let server = Server { pool, writers, endpoint, timeout, engine };
     Ok(Engine::database(Arc::new(server)))
 }
 
@@ -175,6 +179,12 @@ impl Server {
     }
 }
 
+/// The server's number of what went wrong.
+fn error_number(error: &sqlx::Error) -> Option<u16> {
+    let error = error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?;
+    Some(error.number())
+}
+
 adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_id);
 
 #[async_trait]
@@ -218,7 +228,11 @@ impl Product for Arc<Server> {
             Err(error) if self.fault(&error).kind == Kind::Schema => 0,
             Err(error) => return Err(self.fault(&error)),
         };
-        for migration in pending(&Self::FRESH, Self::UPGRADES, version) {
+        let mut pending = pending(&Self::FRESH, Self::UPGRADES, version).peekable();
+        if let Some(engine) = self.engine.filter(|_| pending.peek().is_some()) {
+            storage::choose(self, &mut connection, engine).await?;
+        }
+        for migration in pending {
             for statement in statements(migration.sql) {
                 sqlx::raw_sql(sql(statement)).execute(&mut connection).await.map_err(fault)?;
             }

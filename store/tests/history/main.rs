@@ -11,6 +11,7 @@ mod mariadb;
 mod mosquitto;
 mod properties;
 mod proxy;
+mod rocksdb;
 mod site;
 mod sqlite;
 mod suite;

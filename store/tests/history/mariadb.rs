@@ -24,9 +24,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With further options.
+    pub(crate) async fn start_with(options: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
-        install(&data);
+        install(&data, folder.path());
         let port = free_port();
         let process = Command::new("mariadbd")
             .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"])
@@ -35,6 +40,7 @@ impl Server {
             .arg(format!("--socket={}", folder.path().join("s.sock").display()))
             .arg(format!("--pid-file={}", folder.path().join("pid").display()))
             .arg(format!("--port={port}"))
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -79,11 +85,13 @@ impl Drop for Server {
     }
 }
 
-fn install(data: &Path) {
+/// Two at once would meet in the system's folder of temporary files.
+fn install(data: &Path, temporary: &Path) {
     let done = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--user=root", "--skip-test-db"])
         .arg("--auth-root-authentication-method=normal")
         .arg(format!("--datadir={}", data.display()))
+        .arg(format!("--tmpdir={}", temporary.display()))
         .output()
         .expect("mariadb-install-db is installed");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

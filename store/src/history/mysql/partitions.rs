@@ -9,16 +9,17 @@
 use std::sync::Arc;
 
 use sqlx::Connection as _;
-use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlRow};
+use sqlx::mysql::{MySqlConnection, MySqlRow};
 
 use super::super::BUCKET_SECONDS;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed, sql};
 use super::super::retention::{Step, Survey};
-use super::Server;
 use super::layout::{
     PAST, Partition, REST, definition, earliest_week, expired_week, weeks_to_make,
 };
 use super::rewrite::go_on;
+use super::storage::weeks_can_leave;
+use super::{Server, error_number};
 
 /// One at a time for each database; nobody waits.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())), 0)";
@@ -104,11 +105,8 @@ impl<'a> Alone<'a> {
         const SYNTAX: u16 = 1064;
         let outcome = sqlx::raw_sql(sql(text)).execute(&mut self.connection).await;
         let Err(error) = outcome else { return Ok(true) };
-        let number = error
-            .as_database_error()
-            .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
-            .map(MySqlDatabaseError::number);
-        if number == Some(SYNTAX) { Ok(false) } else { Err(self.fault(&error)) }
+        let is_syntax = error_number(&error) == Some(SYNTAX);
+        if is_syntax { Ok(false) } else { Err(self.fault(&error)) }
     }
 
     /// Sets a partition's rows aside. Its late rows stay where reports find them.
@@ -180,6 +178,7 @@ pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fa
     let Some(mut alone) = Alone::take(server).await? else {
         return Ok(Step { busy: true, ..Step::default() });
     };
+    weeks_can_leave(&mut alone).await?;
     if let Some(step) = go_on(&mut alone).await? {
         alone.close().await?;
         return Ok(step);

@@ -16,6 +16,7 @@ use super::super::retention::{BucketLimit, Step};
 use super::Server;
 use super::layout::{Thinned, weeks_to_thin};
 use super::partitions::Alone;
+use super::storage::weeks_can_leave;
 
 /// Rows that one step copies, about: a second or two, of which commits notice nothing.
 const ROWS_AT_ONCE: u64 = 100_000;
@@ -72,6 +73,7 @@ pub(super) async fn step(server: &Arc<Server>, over: &[BucketLimit]) -> Result<S
     let Some(mut alone) = Alone::take(server).await? else {
         return Ok(Step { busy: true, ..Step::default() });
     };
+    weeks_can_leave(&mut alone).await?;
     let step = match go_on(&mut alone).await? {
         Some(step) => step,
         None => begin_next(&mut alone, over).await?,
