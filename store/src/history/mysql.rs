@@ -5,6 +5,7 @@
 //! server's `innodb_flush_log_at_trx_commit`: 1 (its default) keeps the promise
 //! through a power cut.
 
+mod bulk;
 mod layout;
 mod partitions;
 mod rewrite;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use nemeses_protocol::PositionRecord;
 use sqlx::mysql::{
     MySql, MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions,
     MySqlQueryResult, MySqlRow,
@@ -70,6 +72,8 @@ const BEGIN: &str = "START TRANSACTION";
 const WRITERS: u32 = 2;
 /// From so many connections on some are set aside for writing.
 const APART_FROM: u32 = 4;
+/// From so many connections on there are as many again for rows in bulk.
+const BULK_FROM: u32 = 6;
 /// Begins each transaction by itself, which saves the request that would.
 const WRITER_SETUP: &str = "SET SESSION autocommit = 0";
 
@@ -78,6 +82,8 @@ pub(super) struct Server {
     pool: MySqlPool,
     /// Where commits of the line are, and the words that begin one.
     writers: (MySqlPool, &'static str),
+    /// Where they go first, if there is such a way to this server.
+    bulk: Option<bulk::Channel>,
     /// Host, port and database, for messages; never the password.
     endpoint: String,
     timeout: Duration,
@@ -103,15 +109,18 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
     let endpoint = format!("MySQL at {}:{}/{database}", connect.get_host(), connect.get_port());
     let connect = connect.disable_statement_logging();
     let all = options.max_connections.max(1);
+    let bulk =
+        (all >= BULK_FROM).then(|| bulk::Channel::of(url, &connect, &endpoint, options)).flatten();
     let (pool, writers) = if all < APART_FROM {
         let pool = pool_of(all, "", options, connect);
         (pool.clone(), (pool, BEGIN))
     } else {
+        let apart = if bulk.is_some() { 2 * WRITERS } else { WRITERS };
         let writers = pool_of(WRITERS, WRITER_SETUP, options, connect.clone());
-        (pool_of(all - WRITERS, "", options, connect), (writers, ""))
+        (pool_of(all - apart, "", options, connect), (writers, ""))
     };
     let Options { statement_timeout: timeout, engine, .. } = *options;
-    let server = Server { pool, writers, endpoint, timeout, engine };
+    let server = Server { pool, writers, bulk, endpoint, timeout, engine };
     Ok(Engine::database(Arc::new(server)))
 }
 
@@ -207,6 +216,13 @@ impl Product for Arc<Server> {
 
     async fn begin_apart(&self) -> Result<ServerSession, Fault> {
         self.begin_on(&self.pool, BEGIN).await
+    }
+
+    async fn commit_rows(&self, rows: &[&PositionRecord], script: &str) -> Result<bool, Fault> {
+        match &self.bulk {
+            Some(bulk) => bulk.commit(rows, script).await,
+            None => Ok(false),
+        }
     }
 
     /// On a connection of its own, which is closed at the end and with it the lock.

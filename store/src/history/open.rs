@@ -20,7 +20,7 @@ use crate::StoreError;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Connections at most (SQLite: readers, besides the one writer). A server's: two of
-    /// four and more only write.
+    /// four and more only write, four of six and more where rows go in bulk.
     pub max_connections: u32,
     /// How long to wait for a free or new connection before the store counts as unavailable.
     pub acquire_timeout: Duration,

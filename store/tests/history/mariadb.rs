@@ -116,7 +116,7 @@ macro_rules! cases {
                     failed.push(stringify!($case));
                 }
             )*
-            failed.extend(crate::proxy::failed_cases(&server).await);
+            failed.extend(Box::pin(crate::proxy::failed_cases(&server)).await);
             assert!(failed.is_empty(), "failed on MariaDB: {failed:?}");
         }
     };

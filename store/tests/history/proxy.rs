@@ -96,6 +96,18 @@ fn take_one(left: &AtomicU32) -> bool {
     left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
+/// Rows in bulk stand before the query, have an answer of their own, and are followed by a
+/// guard, one statement with a semicolon inside.
+fn answers(commit: &[u8]) -> usize {
+    let query = if commit.get(4) == Some(&0xfa) {
+        let length = u32::from_le_bytes([commit[0], commit[1], commit[2], 0]);
+        &commit[4 + length as usize..]
+    } else {
+        commit
+    };
+    query.split(|byte| *byte == b';').count()
+}
+
 async fn break_commit(
     mut client: TcpStream,
     mut server: TcpStream,
@@ -107,8 +119,7 @@ async fn break_commit(
     }
     server.write_all(commit).await?;
     // The last answer proves that it was done; each statement has one.
-    let statements = commit.split(|byte| *byte == b';').count();
-    for _ in 0..statements {
+    for _ in 0..answers(commit) {
         let mut header = [0; 4];
         server.read_exact(&mut header).await?;
         let length = u32::from_le_bytes([header[0], header[1], header[2], 0]);
@@ -128,12 +139,15 @@ async fn url_through(server: &Server, name: &str, behaviour: Behaviour) -> Strin
 /// Runs the cases of this file; returns the names of those that failed.
 pub(crate) async fn failed_cases(server: &Server) -> Vec<&'static str> {
     let mut failed = Vec::new();
-    for (name, how, repeated) in [
-        ("commit_cut_before", AtCommit::CutBefore, false),
-        ("commit_cut_behind", AtCommit::CutBehind, true),
-        ("commit_swallowed", AtCommit::Swallow, true),
+    for (name, how, rows, repeated) in [
+        ("commit_cut_before", AtCommit::CutBefore, 2, false),
+        ("commit_cut_behind", AtCommit::CutBehind, 2, true),
+        ("commit_swallowed", AtCommit::Swallow, 2, true),
+        ("bulk_cut_before", AtCommit::CutBefore, 100, false),
+        ("bulk_cut_behind", AtCommit::CutBehind, 100, true),
+        ("bulk_swallowed", AtCommit::Swallow, 100, true),
     ] {
-        let case = a_doubtful_commit_counts_once(server, name, how, repeated);
+        let case = a_doubtful_commit_counts_once(server, name, how, rows, repeated);
         if std::panic::AssertUnwindSafe(case).catch_unwind().await.is_err() {
             failed.push(name);
         }
@@ -200,6 +214,7 @@ async fn a_doubtful_commit_counts_once(
     server: &Server,
     name: &'static str,
     at_commit: AtCommit,
+    rows: u32,
     repeated: bool,
 ) {
     let site = server.site(name).await.migrated().await;
@@ -207,13 +222,16 @@ async fn a_doubtful_commit_counts_once(
     let url = url_through(server, name, behaviour).await;
     let options = Options { statement_timeout: Duration::from_millis(1_500), ..Options::default() };
     let through = open(&url, options).await.unwrap();
-    let parts = [part("w", 1, vec![frame(1, BASE, 1), frame(1, BASE, 1), frame(2, BASE, 1)])];
+    let mut records: Vec<Record> = (1..=rows).map(|device| frame(device, BASE, 1)).collect();
+    records.push(frame(1, BASE, 1));
+    let parts = [part("w", 1, records)];
     let error = through.history().commit(&parts, "x").await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     let again = through.history().commit(&parts, "x").await.unwrap();
     assert_eq!(again[0].repeated, repeated);
     let totals = assert_balanced(&site.database).await;
-    assert_eq!((totals.received, totals.stored, totals.duplicates), (3, 2, 1));
+    let rows = u64::from(rows);
+    assert_eq!((totals.received, totals.stored, totals.duplicates), (rows + 1, rows, 1));
 }
 
 async fn links_cut_at_any_moment_lose_and_double_nothing(server: &Server) {

@@ -58,6 +58,25 @@ impl Site {
         }
     }
 
+    /// Ends all connections to a MariaDB's database.
+    pub(crate) async fn kill_connections(&self) {
+        const OTHERS: &str = "SELECT id FROM information_schema.processlist \
+            WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+        let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
+        loop {
+            let others: Vec<i64> =
+                sqlx::query_scalar(OTHERS).fetch_all(&mut connection).await.unwrap();
+            if others.is_empty() {
+                return connection.close().await.unwrap();
+            }
+            for id in others {
+                // One that is gone by itself is what we want.
+                let kill = sqlx::AssertSqlSafe(format!("KILL {id}"));
+                let _ = sqlx::raw_sql(kill).execute(&mut connection).await;
+            }
+        }
+    }
+
     /// Reads one number behind the store's back.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         match self.product {

@@ -50,9 +50,10 @@ pub(super) use codes::{mysql_kind, sqlite_kind};
 pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
 pub(super) use marks::Marks;
+pub(super) use rows::bucket_of;
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
-pub(super) use sql::{Join, insert, or_join};
+pub(super) use sql::{BARE_COLUMNS, Join, insert, or_join};
 pub(super) use value::{Fields, Value, signed_hash};
 
 /// A product with what the shared code remembers about it.

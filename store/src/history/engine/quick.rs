@@ -1,6 +1,7 @@
 //! The commit of what is new, as nearly everything is: nothing is looked up
-//! first, and what is left of the rows after the large statements goes to the
-//! server in one request with the books and the COMMIT. A key that is taken, a
+//! first. Rows and all that belongs to them go the product's own way, where it has one for
+//! rows (`Product::commit_rows`). Else what is left of the rows after the large statements
+//! goes to the server in one request with the books and the COMMIT. A key that is taken, a
 //! row's or the batch's, takes all of it back, and the commit that looks
 //! (`commit.rs`) finds out which.
 
@@ -12,10 +13,11 @@ use super::commit::{
     BOOKS_COLUMNS, DAY_COLUMNS, DUPLICATE_COLUMNS, Written, books_values, duplicate_values,
     insert_letters, join_days, join_duplicates,
 };
+use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
 use super::ladder::{WIDE, bulk, rungs};
-use super::marks::{MARK_COLUMNS, join_marks};
-use super::plan::{Plan, plan};
+use super::marks::{MARK_COLUMNS, Marks, join_marks};
+use super::plan::{Plan, Settled, plan};
 use super::rows::{bare_position_values, is_bare, position_values};
 use super::script::Script;
 use super::seam::{Dialect, Product, Session, sql};
@@ -64,45 +66,60 @@ impl<P: Product> Engine<P> {
             return Ok(None);
         }
         let plan = plan(parts, &HashSet::new());
-        let mut session = self.product.begin().await?;
-        match self.write_new(&mut session, &plan, exporter).await {
+        match self.write_new(&plan, exporter).await {
             Ok(written) => Ok(Some(written)),
+            Err(fault) if matches!(fault.kind, Kind::Taken | Kind::Conflict) => {
+                self.doubts.begin();
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// By the product's own way for rows if it has one, else in a session.
+    async fn write_new(&self, plan: &Plan<'_>, exporter: &str) -> Result<Written, Fault> {
+        let rows = plan.rows();
+        let settled = plan.settle(&vec![true; rows.len()]);
+        let touched = plan.days();
+        let (days, marks) = (self.days.unknown(&touched), self.marks.missing(&touched));
+        let behind = Behind::of::<P>(&days, &marks, &settled, exporter);
+        let written = Written { committed: settled.committed, days, marks };
+        if plan.letters.is_empty() && rows.iter().all(|record| is_bare(record)) {
+            written.marks.still_open()?;
+            if self.product.commit_rows(&rows, &[&*behind.rows, &behind.books].concat()).await? {
+                return Ok(written);
+            }
+        }
+        let mut session = self.product.begin().await?;
+        match write_in::<P>(&mut session, &rows, plan, &behind, &written.marks).await {
+            Ok(()) => Ok(written),
             // Dropped, the session closes its connection, as in `work.rs`.
             Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
             Err(fault) => {
                 // A session that cannot be rolled back closes its connection.
                 let _ = session.rollback().await;
-                match fault.kind {
-                    Kind::Taken | Kind::Conflict => {
-                        self.doubts.begin();
-                        Ok(None)
-                    }
-                    _ => Err(fault),
-                }
+                Err(fault)
             }
         }
     }
+}
 
-    /// In the order of tables and keys that `commit.rs` keeps.
-    async fn write_new(
-        &self,
-        session: &mut P::Session,
-        plan: &Plan<'_>,
+/// What is written behind the rows, in the order of tables that `commit.rs` keeps.
+struct Behind {
+    /// Days, marks and duplicates.
+    rows: String,
+    /// Behind the dead letters, if there are any.
+    books: String,
+}
+
+impl Behind {
+    fn of<P: Product>(
+        days: &[DeviceDay],
+        marks: &Marks,
+        settled: &Settled<'_>,
         exporter: &str,
-    ) -> Result<Written, Fault> {
-        let rows = plan.rows();
-        let settled = plan.settle(&vec![true; rows.len()]);
-        let touched = plan.days();
-        let (days, marks) = (self.days.unknown(&touched), self.marks.missing(&touched));
-        let mut rest = rows.as_slice();
-        for slice in rungs(&rows, ladder(P::DIALECT, rows.len())) {
-            insert_bulk::<P>(session, slice).await?;
-            rest = &rest[slice.len()..];
-        }
+    ) -> Self {
         let mut script = Script::new(P::DIALECT);
-        let words =
-            format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));
-        script.insert(&words, rest.iter().map(|record| position_values(record)), "");
         let day_rows = days.iter().map(|(device, day)| [Value::from(*device), (*day).into()]);
         let words = insert_words("device_days", DAY_COLUMNS);
         script.insert(&words, day_rows, &join_days(P::DIALECT));
@@ -111,18 +128,38 @@ impl<P: Product> Engine<P> {
         let words = insert_words("duplicates", DUPLICATE_COLUMNS);
         let duplicates = settled.duplicates.iter().map(duplicate_values);
         script.insert(&words, duplicates, &join_duplicates(P::DIALECT));
-        if !plan.letters.is_empty() {
-            if !script.is_empty() {
-                session.run(script.take()).await?;
-            }
-            insert_letters(session, plan).await?;
-        }
+        let rows = script.take();
         let books = settled.books.iter().map(|row| books_values(row, exporter));
         script.insert(&insert_words("books", BOOKS_COLUMNS), books, "");
-        marks.still_open()?;
-        session.commit_with(script.take()).await?;
-        Ok(Written { committed: settled.committed, days, marks })
+        Self { rows, books: script.take() }
     }
+}
+
+/// Commits in the order of tables and keys that `commit.rs` keeps.
+async fn write_in<P: Product>(
+    session: &mut P::Session,
+    rows: &[&PositionRecord],
+    plan: &Plan<'_>,
+    behind: &Behind,
+    marks: &Marks,
+) -> Result<(), Fault> {
+    let mut rest = rows;
+    for slice in rungs(rows, ladder(P::DIALECT, rows.len())) {
+        insert_bulk::<P>(session, slice).await?;
+        rest = &rest[slice.len()..];
+    }
+    let mut script = Script::new(P::DIALECT);
+    let words = format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));
+    script.insert(&words, rest.iter().map(|record| position_values(record)), "");
+    let mut text = script.take() + &behind.rows;
+    if !plan.letters.is_empty() {
+        if !text.is_empty() {
+            session.run(sql(std::mem::take(&mut text))).await?;
+        }
+        insert_letters(session, plan).await?;
+    }
+    marks.still_open()?;
+    session.commit_with(sql(text + &behind.books)).await
 }
 
 /// Inserts as many rows as one of the large statements takes. Most rows have

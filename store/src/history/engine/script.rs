@@ -8,9 +8,7 @@
 
 use std::fmt::Write as _;
 
-use sqlx::SqlStr;
-
-use super::seam::{Dialect, sql};
+use super::seam::Dialect;
 use super::value::Value;
 
 /// Statements in order, ended by `;` each.
@@ -51,13 +49,9 @@ impl Script {
         self.text.push(';');
     }
 
-    pub(in crate::history) const fn is_empty(&self) -> bool {
-        self.text.is_empty()
-    }
-
     /// The statements so far; the script is empty afterwards.
-    pub(in crate::history) fn take(&mut self) -> SqlStr {
-        sql(std::mem::take(&mut self.text))
+    pub(in crate::history) fn take(&mut self) -> String {
+        std::mem::take(&mut self.text)
     }
 }
 
@@ -108,18 +102,18 @@ mod tests {
     fn script(dialect: Dialect, value: Value<'_>) -> String {
         let mut script = Script::new(dialect);
         script.insert("INSERT INTO t VALUES ", [[value]], "");
-        script.take().as_str().to_owned()
+        script.take()
     }
 
     #[test]
     fn rows_become_one_statement_and_no_rows_none() {
         let mut script = Script::new(Dialect::MySql);
         script.insert("I (a, b) VALUES ", std::iter::empty::<[Value<'_>; 2]>(), " X");
-        assert!(script.is_empty());
+        assert_eq!(script.take(), "");
         let rows = [[Value::Number(1), Value::NoBytes], [Value::Signed(-2), Value::Hash(u64::MAX)]];
         script.insert("I (a, b) VALUES ", rows, " X");
-        assert_eq!(script.take().as_str(), "I (a, b) VALUES (1,NULL),(-2,18446744073709551615) X;");
-        assert!(script.is_empty());
+        assert_eq!(script.take(), "I (a, b) VALUES (1,NULL),(-2,18446744073709551615) X;");
+        assert_eq!(script.take(), "");
     }
 
     #[test]

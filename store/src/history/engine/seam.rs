@@ -7,6 +7,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
 use super::value::{Fields, Value};
+use nemeses_protocol::PositionRecord;
+
 use crate::history::retention::{BucketLimit, Step, Survey};
 
 /// The words that differ.
@@ -76,6 +78,14 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     /// The same where the line's commits are in nobody's way, where there is such a place.
     async fn begin_apart(&self) -> Result<Self::Session, Fault> {
         self.begin().await
+    }
+
+    /// Commits bare rows and a script behind them, in a transaction of their own, where the
+    /// product has a faster way for that than a session; `false` when it has none, or not
+    /// for these, and nothing was kept. A failure keeps nothing either, or, being
+    /// [`super::fault::Kind::Unavailable`], leaves it open.
+    async fn commit_rows(&self, _rows: &[&PositionRecord], _script: &str) -> Result<bool, Fault> {
+        Ok(false)
     }
 
     /// Brings the schema up to date; safe when several processes do it at once.

@@ -1,0 +1,232 @@
+//! One connection of the bulk channel: logs in, prepares the one statement, commits.
+//! Whoever drops a call half-way must drop the connection with it; `bulk.rs` sees to that.
+
+use std::time::{Duration, Instant};
+
+use nemeses_protocol::PositionRecord;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use super::packets::{
+    Answer, MAX_ANSWER, Malformed, PING, PREPARE, QUERY, ServerError, answer, greeting, login,
+    packet, payload_length, prepared, proof,
+};
+use super::rows;
+use super::target::Target;
+use crate::history::mysql::{SESSION_SETUP, WRITER_SETUP};
+
+/// What sqlx sets on its connections.
+const LIKE_SQLX: &str = "SET sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT,\
+    NO_ENGINE_SUBSTITUTION'), time_zone = '+00:00', NAMES utf8mb4";
+
+/// ER_SIGNAL_EXCEPTION, the guard's error.
+const GUARDED: u16 = 1644;
+
+/// Why something did not go.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// This server, or this account, is not for the channel: a reason.
+    Unfit(&'static str),
+    /// The server said no.
+    Server(ServerError),
+    /// The link is of no use any more.
+    Broken(String),
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<Malformed> for Trouble {
+    fn from(_: Malformed) -> Self {
+        Self::Broken("the server's answer is none that is understood".to_owned())
+    }
+}
+
+/// A connection that is ready for a commit.
+pub(super) struct Link {
+    stream: BufReader<TcpStream>,
+    /// The number that the server gave the prepared statement.
+    statement: u32,
+    /// What goes out, kept for its room: 61 KB for 1000 rows.
+    out: Vec<u8>,
+    used: Instant,
+}
+
+impl Link {
+    /// Connects, logs in, sets the session up as sqlx's writers are, and prepares.
+    pub(super) async fn open(target: &Target) -> Result<Self, Trouble> {
+        let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
+        stream.set_nodelay(true)?;
+        let stream = BufReader::new(stream);
+        let mut link = Self { stream, statement: 0, out: Vec::new(), used: Instant::now() };
+        link.log_in(target).await?;
+        let setup = format!("{LIKE_SQLX}; {SESSION_SETUP}; {WRITER_SETUP}");
+        link.put(QUERY, setup.as_bytes());
+        link.send().await?;
+        link.answers().await.1?;
+        link.prepare(&rows::statement()).await?;
+        Ok(link)
+    }
+
+    /// How long nobody used it.
+    pub(super) fn idle_for(&self) -> Duration {
+        self.used.elapsed()
+    }
+
+    /// Asks whether the server is still there.
+    pub(super) async fn ping(&mut self) -> Result<(), Trouble> {
+        self.put(PING, b"");
+        self.send().await?;
+        self.answers().await.1
+    }
+
+    /// Takes back what was not committed.
+    pub(super) async fn roll_back(&mut self) -> Result<(), Trouble> {
+        self.put(QUERY, b"ROLLBACK");
+        self.send().await?;
+        self.answers().await.1
+    }
+
+    /// Inserts the rows and runs the script, which ends with COMMIT, in one write. The
+    /// script begins with a guard: the server runs it whether or not the rows went in.
+    pub(super) async fn commit(
+        &mut self,
+        rows: &[&PositionRecord],
+        script: &str,
+    ) -> Result<(), Trouble> {
+        let statement = self.statement;
+        packet(&mut self.out, 0, |out| rows::execute(out, statement, rows));
+        let guarded = format!("{};{script}COMMIT", guard(rows.len()));
+        self.put(QUERY, guarded.as_bytes());
+        self.send().await?;
+        let (_, inserted) = self.answers().await;
+        if let Err(trouble @ Trouble::Broken(_)) = inserted {
+            return Err(trouble);
+        }
+        let (done, committed) = self.answers().await;
+        self.used = Instant::now();
+        inserted?;
+        match committed {
+            // The rows are in, and the guard does not see them: a server, or something before
+            // it, that does not do the two in turn on one connection. No row is at fault.
+            Err(Trouble::Server(error)) if done == 0 && error.number == GUARDED => {
+                Err(Trouble::Unfit("it does not tell how many rows went in"))
+            }
+            other => other,
+        }
+    }
+
+    async fn log_in(&mut self, target: &Target) -> Result<(), Trouble> {
+        let (_, payload) = self.receive().await?;
+        let greeting = greeting(&payload).map_err(|refused| match refused {
+            Ok(error) => Trouble::Server(error),
+            Err(malformed) => malformed.into(),
+        })?;
+        if !greeting.takes_bulk {
+            return Err(Trouble::Unfit("it does not take rows in bulk, which MariaDB does"));
+        }
+        if greeting.offers_tls && !target.plain_is_wanted {
+            return Err(Trouble::Unfit(
+                "it offers TLS, which rows in bulk do not go through; on a network that is \
+                 trusted, ssl-mode=disabled in --database-url brings them",
+            ));
+        }
+        packet(&mut self.out, 1, |out| login(out, &target.account, &greeting.nonce));
+        self.send().await?;
+        let (number, payload) = self.receive().await?;
+        let verdict = match answer(&payload)? {
+            Answer::Prove(Some(nonce)) => {
+                let proof = proof(&target.account.password, &nonce);
+                packet(&mut self.out, number.wrapping_add(1), |out| out.extend(proof));
+                self.send().await?;
+                let (_, payload) = self.receive().await?;
+                answer(&payload)?
+            }
+            other => other,
+        };
+        match verdict {
+            Answer::Done { .. } => Ok(()),
+            Answer::Failed(error) => Err(Trouble::Server(error)),
+            Answer::Prove(_) => {
+                Err(Trouble::Unfit("the account logs in otherwise than by mysql_native_password"))
+            }
+        }
+    }
+
+    async fn prepare(&mut self, text: &str) -> Result<(), Trouble> {
+        self.put(PREPARE, text.as_bytes());
+        self.send().await?;
+        let (_, payload) = self.receive().await?;
+        if payload.first() != Some(&0) {
+            return match answer(&payload)? {
+                Answer::Failed(error) => Err(Trouble::Server(error)),
+                Answer::Done { .. } | Answer::Prove(_) => Err(Malformed.into()),
+            };
+        }
+        let (statement, packets) = prepared(&payload)?;
+        self.statement = statement;
+        for _ in 0..packets {
+            self.receive().await?;
+        }
+        Ok(())
+    }
+
+    /// Adds a command to what goes out.
+    fn put(&mut self, command: u8, payload: &[u8]) {
+        packet(&mut self.out, 0, |out| {
+            out.push(command);
+            out.extend_from_slice(payload);
+        });
+    }
+
+    async fn send(&mut self) -> Result<(), Trouble> {
+        self.stream.write_all(&self.out).await?;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// The answers to one command: how many statements were done, and how it ended.
+    async fn answers(&mut self) -> (u32, Result<(), Trouble>) {
+        let mut done = 0;
+        loop {
+            match self.answer().await {
+                Ok(Answer::Done { more }) => {
+                    done += 1;
+                    if !more {
+                        return (done, Ok(()));
+                    }
+                }
+                Ok(Answer::Failed(error)) => return (done, Err(Trouble::Server(error))),
+                Ok(Answer::Prove(_)) => return (done, Err(Malformed.into())),
+                Err(trouble) => return (done, Err(trouble)),
+            }
+        }
+    }
+
+    async fn answer(&mut self) -> Result<Answer, Trouble> {
+        let (_, payload) = self.receive().await?;
+        Ok(answer(&payload)?)
+    }
+
+    /// One packet and its number.
+    async fn receive(&mut self) -> Result<(u8, Vec<u8>), Trouble> {
+        let mut header = [0; 4];
+        self.stream.read_exact(&mut header).await?;
+        let length = payload_length(header);
+        if length > MAX_ANSWER {
+            return Err(Malformed.into());
+        }
+        let mut payload = vec![0; length];
+        self.stream.read_exact(&mut payload).await?;
+        Ok((header[3], payload))
+    }
+}
+
+/// Fails unless the statement before has inserted so many rows: a script ends at its first
+/// error, so nothing of it is done. (`DO` would not do: its errors are warnings.)
+fn guard(rows: usize) -> String {
+    format!("IF ROW_COUNT() <> {rows} THEN SIGNAL SQLSTATE '45000'; END IF")
+}

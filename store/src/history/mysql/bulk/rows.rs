@@ -1,0 +1,124 @@
+//! Rows as COM_STMT_BULK_EXECUTE takes them: one statement of one row, executed for
+//! many, each value in its column's own width.
+
+use nemeses_protocol::PositionRecord;
+
+use crate::history::engine::{BARE_COLUMNS, bucket_of};
+
+const EXECUTE: u8 = 0xfa;
+/// The types of the columns come first.
+const WITH_TYPES: u16 = 128;
+/// Before each value: it is there.
+const HERE: u8 = 0;
+
+const TINY: [u8; 2] = [1, 0x80];
+const SHORT: [u8; 2] = [2, 0x80];
+const LONG: [u8; 2] = [3, 0x80];
+const SIGNED_LONG: [u8; 2] = [3, 0];
+const LONG_LONG: [u8; 2] = [8, 0x80];
+
+/// Type and sign of each of [`BARE_COLUMNS`], as in `schema.sql`.
+const TYPES: [[u8; 2]; BARE_COLUMNS.len()] = [
+    LONG,
+    LONG,
+    LONG,
+    LONG_LONG,
+    LONG_LONG,
+    SHORT,
+    LONG,
+    LONG,
+    SHORT,
+    TINY,
+    SIGNED_LONG,
+    SIGNED_LONG,
+];
+/// 7 values of 4 bytes, 2 of 8, 2 of 2, one of 1, and a byte before each: 1000 rows are 61 KB.
+const ROW_BYTES: usize = 61;
+/// Rows of one packet at most: 250 KB, a quarter of the smallest packet that servers in
+/// use refuse. A batch of the line has 1000.
+pub(super) const MAX_ROWS: usize = 4096;
+
+/// The statement for one row.
+pub(super) fn statement() -> String {
+    let columns = BARE_COLUMNS.join(",");
+    let places = ["?"; BARE_COLUMNS.len()].join(",");
+    format!("INSERT INTO positions ({columns}) VALUES ({places})")
+}
+
+/// Appends the payload that executes the statement for all rows, which are bare.
+pub(super) fn execute(out: &mut Vec<u8>, statement: u32, rows: &[&PositionRecord]) {
+    out.reserve(ROW_BYTES * (rows.len() + 1));
+    out.push(EXECUTE);
+    out.extend(statement.to_le_bytes());
+    out.extend(WITH_TYPES.to_le_bytes());
+    out.extend(TYPES.as_flattened());
+    for row in rows {
+        push_row(out, row);
+    }
+}
+
+/// In the order of [`BARE_COLUMNS`].
+fn push_row(out: &mut Vec<u8>, record: &PositionRecord) {
+    let position = &record.position;
+    push(out, bucket_of(position.recorded_at).to_le_bytes());
+    push(out, position.device.number().to_le_bytes());
+    push(out, position.recorded_at.to_le_bytes());
+    push(out, record.frame_hash.to_le_bytes());
+    push(out, record.received_at_ms.to_le_bytes());
+    push(out, position.direction_cdeg.to_le_bytes());
+    push(out, position.odometer_m.to_le_bytes());
+    push(out, position.hour_meter_min.to_le_bytes());
+    push(out, position.composition.0.to_le_bytes());
+    push(out, position.speed_kmh.to_le_bytes());
+    push(out, position.latitude_udeg.to_le_bytes());
+    push(out, position.longitude_udeg.to_le_bytes());
+}
+
+fn push<const BYTES: usize>(out: &mut Vec<u8>, value: [u8; BYTES]) {
+    out.push(HERE);
+    out.extend_from_slice(&value);
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::{Composition, DeviceId, Position};
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_as_long_as_its_types_say() {
+        let width = |kind: &[u8; 2]| match kind[0] {
+            1 => 1,
+            2 => 2,
+            3 => 4,
+            _ => 8,
+        };
+        assert_eq!(TYPES.iter().map(|kind| 1 + width(kind)).sum::<usize>(), ROW_BYTES);
+        assert_eq!(statement().matches('?').count(), TYPES.len());
+        let record = PositionRecord {
+            position: Position {
+                device: DeviceId::new(0x0102_0304),
+                recorded_at: 300,
+                direction_cdeg: 0x0506,
+                odometer_m: 7,
+                hour_meter_min: 8,
+                composition: Composition(9),
+                extension: None,
+                speed_kmh: 10,
+                latitude_udeg: -1,
+                longitude_udeg: -2,
+            },
+            frame_hash: u64::MAX,
+            received_at_ms: 11,
+            raw: None,
+        };
+        let (mut none, mut two) = (Vec::new(), Vec::new());
+        execute(&mut none, 5, &[]);
+        execute(&mut two, 5, &[&record, &record]);
+        assert_eq!(two.len() - none.len(), 2 * ROW_BYTES);
+        assert_eq!(none[..7], [0xfa, 5, 0, 0, 0, 128, 0]);
+        let row = &two[none.len() + ROW_BYTES..];
+        assert_eq!(row[..15], [0, 1, 0, 0, 0, 0, 4, 3, 2, 1, 0, 0x2c, 1, 0, 0]);
+        assert_eq!(row[51..], [0, 255, 255, 255, 255, 0, 254, 255, 255, 255]);
+    }
+}
