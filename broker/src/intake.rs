@@ -8,20 +8,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use nemeses_protocol::{DeviceId, Speaker, TraceContext};
 
 use crate::mailbox::{Mailbox, Resolved};
 use crate::pool::Room;
 
-/// One PUBLISH on an intake topic. Copied out of the read buffer, so that
-/// holding it does not pin the buffer.
-#[derive(Clone, Debug)]
-pub struct IntakeMessage {
+/// One PUBLISH on an intake topic, in the read buffer: what is kept of it is copied.
+#[derive(Clone, Copy, Debug)]
+pub struct IntakeMessage<'a> {
     /// Topic name, checked to be one of ours.
-    pub topic: Arc<str>,
+    pub topic: &'a str,
     /// Payload.
-    pub payload: Bytes,
+    pub payload: &'a [u8],
 }
 
 /// A ping's answer, to be delivered by the door at once.
@@ -39,7 +37,12 @@ pub trait Intake: Send + Sync + 'static {
     /// computation, no waiting) and returns the replies to the pings in them;
     /// the rest is queued with the receipt, which must be marked
     /// [`Receipt::kept`] after the commit of everything in the messages.
-    fn take(&self, speaker: &Speaker, messages: &[IntakeMessage], receipt: Receipt) -> Vec<Reply>;
+    fn take(
+        &self,
+        speaker: &Speaker,
+        messages: &[IntakeMessage<'_>],
+        receipt: Receipt,
+    ) -> Vec<Reply>;
 }
 
 /// Proof owed to a connection: the messages handed over with it are kept.

@@ -2,10 +2,12 @@
 //! replies and commands, and that it must end. About 200 bytes while idle.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
 use crate::packet::Qos;
 
@@ -53,7 +55,8 @@ pub(crate) struct Mail {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     mail: Mutex<Mail>,
-    bell: Notify,
+    rung: AtomicBool,
+    task: AtomicWaker,
 }
 
 impl Mailbox {
@@ -68,7 +71,7 @@ impl Mailbox {
         mail.delivery_bytes = bytes;
         mail.deliveries.push_back(delivery);
         drop(mail);
-        self.bell.notify_one();
+        self.ring();
         true
     }
 
@@ -78,18 +81,31 @@ impl Mailbox {
             mail.resolved.push(resolved);
         }
         drop(mail);
-        self.bell.notify_one();
+        self.ring();
     }
 
     /// Tells the connection to end.
     pub(crate) fn dismiss(&self, why: Dismissed) {
         self.lock().dismissed = Some(why);
-        self.bell.notify_one();
+        self.ring();
     }
 
-    /// Waits for the bell. Cancel-safe.
-    pub(crate) async fn rung(&self) {
-        self.bell.notified().await;
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.task.wake();
+        }
+    }
+
+    /// Whether the bell rang since this was asked last: one look at memory that
+    /// nobody else touches while nothing comes.
+    pub(crate) fn rang(&self) -> bool {
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+    }
+
+    /// The same for a task that is about to wait, which the next ring wakes.
+    pub(crate) fn poll_rang(&self, cx: &Context<'_>) -> Poll<()> {
+        self.task.register(cx.waker());
+        if self.rung.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Empties the box; leaves the deliveries in it for a connection that cannot

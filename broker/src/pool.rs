@@ -82,6 +82,9 @@ impl Room {
     /// Takes more until it is `bytes`; what is taken already stays.
     pub(crate) fn grow_to(&mut self, bytes: usize) {
         let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return;
+        }
         self.pool.0.taken.fetch_add(more, Ordering::AcqRel);
         self.pool.0.shown.inc_by(u64::try_from(more).unwrap_or(0));
         self.bytes += more;

@@ -126,7 +126,7 @@ impl Shared {
         };
         self.show(&will.topic, &will.payload, will.qos);
         let room = self.pool.take(will.payload.len() + MESSAGE_OVERHEAD_BYTES);
-        let message = IntakeMessage { topic: will.topic, payload: will.payload };
+        let message = IntakeMessage { topic: &will.topic, payload: &will.payload };
         for reply in intake.take(&role.speaker(), &[message], Receipt::for_nobody(room)) {
             self.reply(reply.device, reply.payload.into(), Qos::AtMostOnce);
         }

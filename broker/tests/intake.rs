@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use nemeses_protocol::Speaker;
 use support::{Client, DEVICE, PING, PING_REPLY, TestDoor, eventually};
 
@@ -226,4 +228,56 @@ async fn many_connections_are_acknowledged_each_in_its_order() {
     assert_eq!(door.intake.count(), usize::from(CONNECTIONS) * usize::from(FRAMES));
     assert_eq!(door.handle.stats().held_bytes, 0);
     door.stopped().await.unwrap();
+}
+
+/// Commits, reads and writes of many connections at the same time, in whatever order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn each_frame_is_acknowledged_once_and_in_order_under_load() {
+    let door = TestDoor::start().await;
+    let intake = std::sync::Arc::clone(&door.intake);
+    let committing = tokio::spawn(async move {
+        loop {
+            intake.commit_backwards();
+            tokio::task::yield_now().await;
+        }
+    });
+    let clients: Vec<_> =
+        (1..=12).map(|number| tokio::spawn(send_and_wait(door.address, number))).collect();
+    let mut frames = 0;
+    for client in clients {
+        frames += client.await.unwrap();
+    }
+    committing.abort();
+    assert_eq!(door.intake.count(), frames);
+    door.stopped().await.unwrap();
+}
+
+/// Sends one to three frames at a time, some with a PINGREQ between, and waits for all
+/// answers; how many frames.
+async fn send_and_wait(address: SocketAddr, number: u16) -> usize {
+    let mut client = Client::connect(address, 4, &format!("tracker-{number}")).await;
+    let (mut sent, mut acknowledged) = (0, 0);
+    for round in 0..150 {
+        let mut pings = 0;
+        for _ in 0..=(round + number) % 3 {
+            sent += 1;
+            client.publish("/messenger", 1, sent, b"frame").await;
+            if (sent + number).is_multiple_of(5) {
+                // Answered by the task, perhaps between two acknowledgements.
+                client.send(&[0xC0, 0]).await;
+                pings += 1;
+            }
+        }
+        while pings > 0 || acknowledged < sent {
+            let answer = client.next().await;
+            if answer.first == 0xD0 {
+                pings -= 1;
+            } else {
+                acknowledged += 1;
+                assert_eq!(answer.puback(), acknowledged);
+            }
+        }
+    }
+    client.disconnect().await;
+    usize::from(sent)
 }

@@ -54,26 +54,29 @@ impl Wire {
     /// Writes what there is to write and reads at most `read_limit` bytes,
     /// whichever is possible first. Cancel-safe.
     pub(crate) async fn progress(&mut self, read_limit: usize) -> io::Result<Progress> {
-        self.progress_within(|| read_limit).await
+        poll_fn(|cx| self.poll_progress(cx, || read_limit)).await
     }
 
     /// The same with a limit that is asked for when there is something to read; it
     /// may change meanwhile, but neither become 0 nor cease to be.
-    pub(crate) async fn progress_within(
+    pub(crate) fn poll_progress(
         &mut self,
+        cx: &mut Context<'_>,
         read_limit: impl Fn() -> usize,
-    ) -> io::Result<Progress> {
-        poll_fn(|cx| {
-            let wrote = self.poll_out(cx)?;
-            let read_limit = read_limit();
-            if read_limit > 0
-                && let Poll::Ready(read) = self.poll_in(cx, read_limit)
-            {
-                return Poll::Ready(read);
-            }
-            if wrote { Poll::Ready(Ok(Progress::Wrote)) } else { Poll::Pending }
-        })
-        .await
+    ) -> Poll<io::Result<Progress>> {
+        let wrote = self.poll_out(cx)?;
+        let read_limit = read_limit();
+        if read_limit > 0
+            && let Poll::Ready(read) = self.poll_in(cx, read_limit)
+        {
+            return Poll::Ready(read);
+        }
+        if wrote { Poll::Ready(Ok(Progress::Wrote)) } else { Poll::Pending }
+    }
+
+    /// Writes what can be written at once; whether that was anything.
+    pub(crate) async fn write_now(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| Poll::Ready(self.poll_out(cx))).await
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {

@@ -2,10 +2,12 @@
 //! and its clocks, and does what comes. Decisions are in the files beside it.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::future::pending;
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use nemeses_protocol::TopicName;
 use nemeses_runtime::Stop;
@@ -15,6 +17,7 @@ use super::acks::Acks;
 use super::end::End;
 use super::follow::Follow;
 use super::greeting::Admitted;
+use super::interrupts::{Interrupt, Interrupts};
 use super::messages::{Queued, Turn};
 use super::outgoing::Outgoing;
 use super::presence::Presence;
@@ -61,9 +64,7 @@ enum Event {
     Mail,
     Heard(Result<Heard, RouterDied>),
     Room,
-    StopIntake,
-    StopAll,
-    Clock,
+    Interrupt(Interrupt),
 }
 
 impl Connection {
@@ -116,61 +117,79 @@ impl Connection {
         }
     }
 
-    async fn serve(&mut self, stop: &Stop) -> Result<std::convert::Infallible, End> {
-        let mut clock = pin!(sleep_until(Instant::now()));
-        // Waited for over all events: each wait of its own takes locks twice.
-        let mailbox = Arc::clone(&self.presence.mailbox);
-        let mut rung = pin!(mailbox.rung());
-        let mut stops_intake = pin!(stop.intake.cancelled());
-        let mut stops_all = pin!(stop.all.cancelled());
+    async fn serve(&mut self, stop: &Stop) -> Result<Infallible, End> {
+        let stops_intake = pin!(stop.intake.cancelled());
+        let stops_all = pin!(stop.all.cancelled());
+        let clock = pin!(sleep_until(Instant::now()));
+        let mut interrupts = Interrupts::new(stops_intake, stops_all, clock);
         let mut took = false;
         self.process()?;
         loop {
+            took |= self.write().await?;
             // Looked at once: between two looks room may come, and nobody tells.
             let has_room = self.shared().pool.has_room();
             let read_limit = self.read_limit(has_room);
             let now = Instant::now();
             self.watch.update(read_limit > 0, self.wire.owed_bytes() > 0, took, now);
             self.end_if_due(now)?;
-            let deadline = self.deadline();
-            // Set anew only to an earlier time; a later one is found when it rings.
-            if deadline.is_some_and(|at| at < clock.deadline() || clock.is_elapsed()) {
-                clock.as_mut().reset(deadline.unwrap_or(now));
-            }
-            let draining = self.draining_until.is_some();
-            // In this order: mail is bounded, while a client may always have more to
-            // read; when it has, tokio's budget still lets the rest be looked at.
-            let event = tokio::select! {
-                biased;
-                () = rung.as_mut() => {
-                    rung.set(mailbox.rung());
-                    Event::Mail
-                }
-                event = self.next_event(read_limit, !has_room) => event,
-                () = stops_intake.as_mut(), if !draining => Event::StopIntake,
-                () = stops_all.as_mut() => Event::StopAll,
-                () = clock.as_mut(), if deadline.is_some() => Event::Clock,
-            };
+            interrupts.come_at(self.deadline());
+            let event = self.next_event(read_limit, !has_room, &mut interrupts).await;
             took = matches!(event, Event::Wire(Ok(Progress::Wrote)));
             self.handle(event)?;
         }
     }
 
-    /// What happens on the wire, at the router or in the pool.
-    async fn next_event(&mut self, read_limit: usize, pool_full: bool) -> Event {
+    /// Writes what is owed before anything is waited for; whether the client took any.
+    async fn write(&mut self) -> Result<bool, End> {
+        let mut took = false;
+        while self.wire.owed_bytes() > 0 {
+            let held_back = self.wire.owed_bytes() > OUT_LIMIT_BYTES;
+            if !self.wire.write_now().await.map_err(|_| End::Gone)? {
+                break;
+            }
+            took = true;
+            if held_back {
+                self.go_on()?;
+            }
+        }
+        Ok(took)
+    }
+
+    /// What happens in the mailbox, on the wire, at the router or in the pool, or
+    /// seldom.
+    async fn next_event(
+        &mut self,
+        read_limit: usize,
+        pool_full: bool,
+        interrupts: &mut Interrupts<'_, '_>,
+    ) -> Event {
         let draining = self.draining_until.is_some();
         let can_hear = self.can_send() && !draining;
         let waits_for_room = read_limit == 0 && pool_full && !draining;
         let Self { presence, wire, link, .. } = self;
-        let pool = &presence.shared.pool;
+        let (pool, mailbox) = (&presence.shared.pool, &presence.mailbox);
         // The wait may be long, and the room gone when something comes.
         let limit_now = || match read_limit {
             limit if pool.has_room() => limit,
             limit => limit.min(ALLOWANCE_READ_BYTES),
         };
+        // In this order: mail is bounded, while a client may always have more to
+        // read; when it has, tokio's budget still lets the rest be looked at.
+        let mut usual = poll_fn(|cx| {
+            if mailbox.rang() {
+                return Poll::Ready(Event::Mail);
+            }
+            if let Poll::Ready(progress) = wire.poll_progress(cx, limit_now) {
+                return Poll::Ready(Event::Wire(progress));
+            }
+            if let Poll::Ready(interrupt) = interrupts.poll(cx, draining) {
+                return Poll::Ready(Event::Interrupt(interrupt));
+            }
+            mailbox.poll_rang(cx).map(|()| Event::Mail)
+        });
         let link = link.as_mut().filter(|_| can_hear);
         if link.is_none() && !waits_for_room {
-            return Event::Wire(wire.progress_within(limit_now).await);
+            return usual.await;
         }
         let heard = async {
             match link {
@@ -179,7 +198,7 @@ impl Connection {
             }
         };
         tokio::select! {
-            progress = wire.progress_within(limit_now) => Event::Wire(progress),
+            event = &mut usual => event,
             heard = heard => Event::Heard(heard),
             () = pool.room(), if waits_for_room => Event::Room,
         }
@@ -189,21 +208,25 @@ impl Connection {
         match event {
             Event::Wire(Ok(Progress::Read)) | Event::Room => self.process()?,
             Event::Wire(Ok(Progress::Ended) | Err(_)) => return Err(End::Gone),
-            // Room to write is room for what was left in the mailbox and undecoded.
-            Event::Wire(Ok(Progress::Wrote)) => {
-                self.open_mail()?;
-                self.process()?;
-            }
+            Event::Wire(Ok(Progress::Wrote)) => self.go_on()?,
             Event::Mail => self.open_mail()?,
             Event::Heard(Ok(heard)) => self.heard(heard),
-            Event::Heard(Err(RouterDied)) | Event::StopAll => return Err(End::Stopping),
-            Event::StopIntake => {
+            Event::Heard(Err(RouterDied)) | Event::Interrupt(Interrupt::StopAll) => {
+                return Err(End::Stopping);
+            }
+            Event::Interrupt(Interrupt::StopIntake) => {
                 let wait = self.shared().config.drain_deadline;
                 self.draining_until = Some(Instant::now() + wait);
             }
-            Event::Clock => {}
+            Event::Interrupt(Interrupt::Clock) => {}
         }
         Ok(())
+    }
+
+    /// Room to write is room for what was left in the mailbox and undecoded.
+    fn go_on(&mut self) -> Result<(), End> {
+        self.open_mail()?;
+        self.process()
     }
 
     /// How much to read now. Looked at before each read, never within one, so
@@ -286,8 +309,8 @@ impl Connection {
         if at > 0 {
             self.watch.heard(Instant::now());
         }
-        self.wire.put_back(unread, at);
         self.hand_over(turn);
+        self.wire.put_back(unread, at);
         self.acknowledge();
         outcome
     }

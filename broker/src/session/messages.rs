@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use nemeses_protocol::TopicName;
 use nemeses_runtime::traces::now_ns;
 
@@ -27,10 +27,10 @@ const MOST_BACKLOG: usize = 256;
 
 /// The frames of one socket read.
 #[derive(Default)]
-pub(super) struct Turn {
-    topics: Vec<(Arc<str>, usize)>,
-    /// Their payloads end to end: one allocation a read, none of the read buffer.
-    payloads: BytesMut,
+pub(super) struct Turn<'a> {
+    messages: Vec<IntakeMessage<'a>>,
+    /// Bytes of their payloads.
+    bytes: usize,
     followed: Vec<Following>,
 }
 
@@ -46,7 +46,11 @@ pub(super) struct Queued {
 
 impl Connection {
     /// Does what a packet asks for.
-    pub(super) fn packet(&mut self, packet: Packet<'_>, turn: &mut Turn) -> Result<(), End> {
+    pub(super) fn packet<'a>(
+        &mut self,
+        packet: Packet<'a>,
+        turn: &mut Turn<'a>,
+    ) -> Result<(), End> {
         match packet {
             Packet::Publish(publish) => self.publish(&publish, turn),
             Packet::PubAck(ack) => {
@@ -91,7 +95,7 @@ impl Connection {
         }
     }
 
-    fn publish(&mut self, publish: &Publish<'_>, turn: &mut Turn) -> Result<(), End> {
+    fn publish<'a>(&mut self, publish: &Publish<'a>, turn: &mut Turn<'a>) -> Result<(), End> {
         let packet_id = publish.packet_id;
         let exactly_once = publish.qos == Qos::ExactlyOnce;
         if exactly_once && self.received.contains(&packet_id) {
@@ -101,9 +105,9 @@ impl Connection {
             }
             return Ok(());
         }
-        let (topic, name, allowed) = self.topic(publish.topic);
+        let (name, allowed) = self.topic(publish.topic);
         let (reason, batch) = if allowed {
-            self.take(topic, name, publish, turn)
+            self.take(name, publish, turn)
         } else {
             let role = self.presence.role.label();
             self.shared().metrics().publish_refused(role);
@@ -128,49 +132,56 @@ impl Connection {
         Ok(())
     }
 
-    /// A topic's shared name, its meaning and whether this client may publish
-    /// there. Clients stay with a topic, so that the last one is kept.
-    fn topic(&mut self, topic: &str) -> (Arc<str>, TopicName, bool) {
+    /// A topic's meaning and whether this client may publish there. Clients stay with
+    /// a topic, so that the last one is kept.
+    fn topic(&mut self, topic: &str) -> (TopicName, bool) {
         match &self.last_topic {
-            Some(known) if &*known.0 == topic => known.clone(),
+            Some((known, name, allowed)) if **known == *topic => (*name, *allowed),
             _ => {
                 let topics = &self.shared().config.topics;
                 let allowed = may_publish(self.presence.role, topics, topic);
-                let known = (Arc::from(topic), topics.classify(topic), allowed);
-                self.last_topic = Some(known.clone());
-                known
+                let name = topics.classify(topic);
+                self.last_topic = Some((topic.into(), name, allowed));
+                (name, allowed)
             }
+        }
+    }
+
+    /// A topic that was just looked up, without a copy.
+    fn shared_topic(&self, topic: &str) -> Arc<str> {
+        match &self.last_topic {
+            Some((known, ..)) if **known == *topic => Arc::clone(known),
+            _ => topic.into(),
         }
     }
 
     /// Takes a message that is allowed: for the intake or for the router. Says
     /// the reason to acknowledge it with, and after which batch.
-    fn take(
+    fn take<'a>(
         &mut self,
-        topic: Arc<str>,
         name: TopicName,
-        publish: &Publish<'_>,
-        turn: &mut Turn,
+        publish: &Publish<'a>,
+        turn: &mut Turn<'a>,
     ) -> (Reason, Option<u64>) {
         let shared = self.shared();
         let is_frames = matches!(name, TopicName::Messenger | TopicName::MessengerOf(_));
         if shared.intake.is_some() && is_frames {
-            if shared.hub.has_subscriber(&topic) {
+            if shared.hub.has_subscriber(publish.topic) {
                 let payload = Bytes::copy_from_slice(publish.payload);
-                shared.show(&topic, &payload, publish.qos);
+                shared.show(publish.topic, &payload, publish.qos);
             }
             let tracer = &shared.config.tracer;
             if tracer.is_on() {
-                let (speaker, index) = (self.presence.role.speaker(), turn.topics.len());
+                let (speaker, index) = (self.presence.role.speaker(), turn.messages.len());
                 turn.followed.extend(Following::begin(tracer, publish, speaker, index));
             }
-            turn.payloads.extend_from_slice(publish.payload);
-            turn.topics.push((topic, publish.payload.len()));
+            turn.bytes += publish.payload.len();
+            turn.messages.push(IntakeMessage { topic: publish.topic, payload: publish.payload });
             return (Reason::SUCCESS, Some(self.acks.next_batch()));
         }
         let message = Message {
             publisher: self.presence.number,
-            topic,
+            topic: self.shared_topic(publish.topic),
             payload: Bytes::copy_from_slice(publish.payload),
             qos: publish.qos,
             retain: publish.retain,
@@ -181,28 +192,23 @@ impl Connection {
 
     /// Hands the frames of a read to the intake, and its replies to whom they
     /// belong.
-    pub(super) fn hand_over(&mut self, turn: Turn) {
-        let shared = Arc::clone(self.shared());
-        let Some(intake) = shared.intake.as_ref().filter(|_| !turn.topics.is_empty()) else {
+    pub(super) fn hand_over(&mut self, turn: Turn<'_>) {
+        let Turn { messages, bytes, followed } = turn;
+        let shared = &self.presence.shared;
+        let Some(intake) = shared.intake.as_ref().filter(|_| !messages.is_empty()) else {
             return;
         };
-        let bytes = turn.payloads.len() + turn.topics.len() * MESSAGE_OVERHEAD_BYTES;
-        let mut payloads = turn.payloads.freeze();
-        let messages: Vec<_> = turn
-            .topics
-            .into_iter()
-            .map(|(topic, length)| IntakeMessage { topic, payload: payloads.split_to(length) })
-            .collect();
+        let bytes = bytes + messages.len() * MESSAGE_OVERHEAD_BYTES;
         shared.metrics().frames_in.inc_by(u64::try_from(messages.len()).unwrap_or(0));
         let batch = self.acks.open(messages.len(), bytes);
         let mailbox = Arc::clone(&self.presence.mailbox);
         let receipt = Receipt::for_connection(mailbox, batch, shared.pool.take(bytes))
-            .following(turn.followed.iter().map(Following::ticket).collect());
+            .following(followed.iter().map(Following::ticket).collect());
         let speaker = self.presence.role.speaker();
         for reply in intake.take(&speaker, &messages, receipt) {
             self.reply(reply);
         }
-        self.follow.keep(turn.followed);
+        self.follow.keep(followed);
     }
 
     /// A reply goes to this connection if it listens, else to another that does.

@@ -127,7 +127,7 @@ impl Keeper {
 }
 
 impl Intake for Keeper {
-    fn take(&self, _: &Speaker, messages: &[IntakeMessage], receipt: Receipt) -> Vec<Reply> {
+    fn take(&self, _: &Speaker, messages: &[IntakeMessage<'_>], receipt: Receipt) -> Vec<Reply> {
         let has = |payload: &[u8]| messages.iter().any(|message| message.payload == payload);
         if !has(b"lost") {
             self.0.lock().expect("no panic").push(receipt);

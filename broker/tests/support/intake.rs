@@ -75,11 +75,16 @@ impl FakeIntake {
 }
 
 impl Intake for FakeIntake {
-    fn take(&self, speaker: &Speaker, messages: &[IntakeMessage], receipt: Receipt) -> Vec<Reply> {
+    fn take(
+        &self,
+        speaker: &Speaker,
+        messages: &[IntakeMessage<'_>],
+        receipt: Receipt,
+    ) -> Vec<Reply> {
         let mut taken = self.taken.lock().unwrap();
         let mut replies = Vec::new();
         for message in messages {
-            assert_ne!(message.payload.as_ref(), b"panic", "as the test asked for");
+            assert_ne!(message.payload, b"panic", "as the test asked for");
             taken.push((*speaker, message.topic.to_string(), message.payload.to_vec()));
             if message.payload == PING {
                 replies.push(Reply { device: DEVICE, payload: PING_REPLY.to_vec() });

@@ -12,14 +12,14 @@ pub(crate) fn decode(
     tracer: &Tracer,
     speaker: Speaker,
     received_at_ms: u64,
-    messages: &[IntakeMessage],
+    messages: &[IntakeMessage<'_>],
     followed: &[Followed],
 ) -> Output {
     let mut out = Output::for_messages(messages.len());
     let mut followed = followed.iter().peekable();
     for (index, message) in messages.iter().enumerate() {
-        let message =
-            Message { topic: &message.topic, payload: &message.payload, received_at_ms, speaker };
+        let IntakeMessage { topic, payload } = *message;
+        let message = Message { topic, payload, received_at_ms, speaker };
         match followed.next_if(|next| next.message == index) {
             None => step.take(&message, &mut out),
             Some(Followed { context, .. }) => {

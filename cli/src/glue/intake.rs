@@ -54,7 +54,7 @@ impl Intake for NodeIntake {
     fn take(
         &self,
         speaker: &Speaker,
-        messages: &[IntakeMessage],
+        messages: &[IntakeMessage<'_>],
         mut receipt: Receipt,
     ) -> Vec<Reply> {
         let received_at_ms = self.clock.now_ms();
