@@ -190,6 +190,9 @@ impl<R: Receipt> Exporter<R> {
         let shared = &self.shared;
         loop {
             let Some(alone) = shared.pace.turn(&shared.queue, &stop).await else {
+                if let Err(error) = history.settle().await {
+                    tracing::warn!(%error, "the history's journal is left for the next start");
+                }
                 return Ok(());
             };
             let since = shared.queue.oldest().unwrap_or_else(Instant::now);

@@ -113,6 +113,12 @@ pub trait History: Send + Sync {
     /// is the one this program needs.
     async fn check_schema(&self) -> Result<(), StoreError>;
 
+    /// Puts rows that are kept in a journal where they belong, so that whoever looks into
+    /// the tables with other programs sees them. Reads do so by themselves.
+    async fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The schema's version; 0 when there is none.
     async fn schema_version(&self) -> Result<u32, StoreError> {
         Ok(0)

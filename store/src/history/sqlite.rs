@@ -6,6 +6,7 @@
 //! flipped, so that signed order is the order of the hashes.
 
 mod expire;
+mod journal;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,8 +22,9 @@ use sqlx::sqlite::{
 use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqlStr};
 
 use super::engine::{
-    Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
-    adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements, version_of,
+    Dialect, Engine, Fault, Fields, Journaled, Kind, Migration, Product, SCHEMA_VERSION, Session,
+    Value, adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements,
+    version_of,
 };
 use super::open::{Database, Options};
 use super::retention::{BucketLimit, Step, Survey};
@@ -59,10 +61,15 @@ pub(super) struct File {
     /// The path, for messages.
     endpoint: String,
     timeout: Duration,
+    journal: journal::Journal,
 }
 
 /// Opens a file lazily; makes it when it is not there.
 pub(super) fn open(path: &str, options: &Options) -> Result<Database, StoreError> {
+    open_with(path, options, journal::Sizes::default())
+}
+
+fn open_with(path: &str, options: &Options, sizes: journal::Sizes) -> Result<Database, StoreError> {
     if path.is_empty() || path.starts_with(':') {
         return Err(StoreError::Configuration(format!(
             "sqlite:{path} names no file; write sqlite:PATH"
@@ -97,6 +104,7 @@ pub(super) fn open(path: &str, options: &Options) -> Result<Database, StoreError
         readers: pool(options.max_connections.max(1), READER_CACHE_KIB),
         endpoint: format!("the SQLite file {path}"),
         timeout: options.statement_timeout,
+        journal: journal::Journal::new(sizes),
     };
     Ok(Engine::database(Arc::new(file)))
 }
@@ -171,6 +179,7 @@ fn drawn_id(done: &SqliteQueryResult) -> u64 {
 impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
+    const JOURNALS: bool = true;
     const FRESH: Migration = Migration { version: 3, sql: include_str!("sqlite/schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
@@ -183,6 +192,19 @@ impl Product for Arc<File> {
     /// IMMEDIATE: takes the write lock now, so that no transaction fails in its middle.
     async fn begin(&self) -> Result<FileSession, Fault> {
         self.begin_on(&self.writer, "BEGIN IMMEDIATE").await
+    }
+
+    /// With nothing in the journal.
+    async fn begin_apart(&self) -> Result<FileSession, Fault> {
+        journal::begin_settled(self).await
+    }
+
+    async fn journal(&self, batch: &Journaled<'_>) -> Result<bool, Fault> {
+        journal::keep(self, batch).await
+    }
+
+    async fn settle(&self) -> Result<(), Fault> {
+        journal::settle(self).await
     }
 
     /// All in one transaction, which is the lock as well.
@@ -217,7 +239,7 @@ impl Product for Arc<File> {
     }
 
     async fn expire(&self, before: u32) -> Result<Step, Fault> {
-        let mut session = self.begin().await?;
+        let mut session = self.begin_apart().await?;
         let step = expire::step(&mut session, before).await?;
         session.commit().await?;
         Ok(step)
@@ -228,7 +250,7 @@ impl Product for Arc<File> {
         if due.is_empty() {
             return Ok(Step::default());
         }
-        let mut session = self.begin().await?;
+        let mut session = self.begin_apart().await?;
         let step = expire::classes_step(&mut session, over, &due).await?;
         session.commit().await?;
         Ok(step)
@@ -239,6 +261,9 @@ impl Product for Arc<File> {
     }
 
     async fn rows(&self, sql: SqlStr, values: &[Value<'_>]) -> Result<Vec<SqliteRow>, Fault> {
+        if journal::concerns(sql.as_str()) {
+            journal::settle(self).await?;
+        }
         self.rows_from(&self.readers, sql, values).await
     }
 
@@ -247,7 +272,12 @@ impl Product for Arc<File> {
         sql: SqlStr,
         values: &[Value<'_>],
     ) -> BoxStream<'s, Result<SqliteRow, Fault>> {
-        self.stream_from(&self.readers, sql, values)
+        if !journal::concerns(sql.as_str()) {
+            return self.stream_from(&self.readers, sql, values);
+        }
+        let rows = self.stream_from(&self.readers, sql, values);
+        let settled = async move { journal::settle(self).await.map(|()| rows) };
+        stream::once(settled).try_flatten().boxed()
     }
 }
 

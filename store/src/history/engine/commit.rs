@@ -254,6 +254,9 @@ impl<P: Product> Engine<P> {
         };
         self.days.learn(&written.days);
         self.marks.learn(&written.marks);
+        if P::JOURNALS {
+            self.newest.learn(parts);
+        }
         Ok(written.committed)
     }
 

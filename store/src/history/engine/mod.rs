@@ -14,6 +14,7 @@ mod devices;
 mod fault;
 mod groups;
 mod insert;
+mod journal;
 mod ladder;
 mod logins;
 mod marks;
@@ -47,13 +48,21 @@ use crate::live::LiveEntry;
 
 pub(super) use adapter::adapter;
 pub(super) use codes::{mysql_kind, sqlite_kind};
+pub(super) use commit::{
+    BOOKS_COLUMNS, DUPLICATE_COLUMNS, books_values, duplicate_values, join_duplicates,
+};
 pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
+pub(super) use insert::insert_positions;
+pub(super) use journal::Journaled;
+pub(super) use ladder::{WIDE, rungs};
 pub(super) use marks::Marks;
-pub(super) use rows::bucket_of;
+pub(super) use plan::{DuplicateRow, minute_of};
+pub(super) use quick::insert_bulk;
+pub(super) use rows::{bare_position_values, bucket_of, key_of};
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
-pub(super) use sql::{BARE_COLUMNS, Join, insert, or_join};
+pub(super) use sql::{BARE_COLUMNS, Join, insert, or_join, placeholder_rows};
 pub(super) use value::{Fields, Value, signed_hash};
 
 /// A product with what the shared code remembers about it.
@@ -62,6 +71,7 @@ pub(super) struct Engine<P> {
     days: days::KnownDays,
     marks: marks::KnownMarks,
     doubts: quick::Doubts,
+    newest: journal::Newest,
 }
 
 impl<P: Product> Engine<P> {
@@ -89,6 +99,7 @@ impl<P: Product> Engine<P> {
             days: days::KnownDays::default(),
             marks: marks::KnownMarks::default(),
             doubts: quick::Doubts::default(),
+            newest: journal::Newest::default(),
         });
         Database {
             history: Arc::clone(&engine) as _,
@@ -160,12 +171,18 @@ impl<P: Product> History for Engine<P> {
         if found > needed {
             return judge_version(found, needed, P::STORE);
         }
-        self.product.migrate().await.map_err(|fault| fault.into_error(P::STORE))
+        self.product.migrate().await.map_err(|fault| fault.into_error(P::STORE))?;
+        self.settle().await
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let found = self.schema_version().await.map_err(|fault| fault.into_error(P::STORE))?;
-        judge_version(found, P::FRESH.version, P::STORE)
+        judge_version(found, P::FRESH.version, P::STORE)?;
+        self.settle().await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.product.settle().await.map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn schema_version(&self) -> Result<u32, StoreError> {

@@ -107,6 +107,17 @@ impl<'a> Plan<'a> {
         self.bearers.chunk_by(|a, b| a.key == b.key).map(|equal| equal[0].record).collect()
     }
 
+    /// All records that bear a key, sorted by key, with the index of their part.
+    pub(in crate::history) fn borne(&self) -> Vec<(u32, &'a PositionRecord)> {
+        let part = |part| u32::try_from(part).unwrap_or(u32::MAX);
+        self.bearers.iter().map(|bearer| (part(bearer.part), bearer.record)).collect()
+    }
+
+    /// The keys of all parts.
+    pub(in crate::history) fn part_keys(&self) -> Vec<&'a BatchKey> {
+        self.parts.iter().map(|part| &part.key).collect()
+    }
+
     /// The days that the rows' devices have data for, sorted, each once.
     pub(in crate::history) fn days(&self) -> Vec<DeviceDay> {
         let mut days: Vec<DeviceDay> =

@@ -66,6 +66,9 @@ impl<P: Product> Engine<P> {
             return Ok(None);
         }
         let plan = plan(parts, &HashSet::new());
+        if let Some(written) = self.commit_journaled(&plan, exporter).await? {
+            return Ok(Some(written));
+        }
         match self.write_new(&plan, exporter).await {
             Ok(written) => Ok(Some(written)),
             Err(fault) if matches!(fault.kind, Kind::Taken | Kind::Conflict) => {
@@ -164,7 +167,7 @@ async fn write_in<P: Product>(
 
 /// Inserts as many rows as one of the large statements takes. Most rows have
 /// neither extension nor raw bytes; then those are not sent.
-async fn insert_bulk<P: Product>(
+pub(in crate::history) async fn insert_bulk<P: Product>(
     session: &mut P::Session,
     rows: &[&PositionRecord],
 ) -> Result<(), Fault> {

@@ -6,6 +6,7 @@ use futures_util::stream::BoxStream;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
+use super::journal::Journaled;
 use super::value::{Fields, Value};
 use nemeses_protocol::PositionRecord;
 
@@ -86,6 +87,21 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
     /// [`super::fault::Kind::Unavailable`], leaves it open.
     async fn commit_rows(&self, _rows: &[&PositionRecord], _script: &str) -> Result<bool, Fault> {
         Ok(false)
+    }
+
+    /// Whether [`Product::journal`] ever takes a batch.
+    const JOURNALS: bool = false;
+
+    /// Keeps a batch in a journal, to be put where it belongs later; `false` when it is
+    /// to be written there at once. What is in the journal has moved before anything is
+    /// read that it changes, and before [`Product::begin_apart`].
+    async fn journal(&self, _batch: &Journaled<'_>) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    /// Puts what is in the journal where it belongs.
+    async fn settle(&self) -> Result<(), Fault> {
+        Ok(())
     }
 
     /// Brings the schema up to date; safe when several processes do it at once.

@@ -72,6 +72,19 @@ CREATE TABLE IF NOT EXISTS books (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS books_minute ON books (minute);
 
+-- The journal: batches whose rows are not in positions yet, and how far the group
+-- that moves there is (up to which batch, how many of its rows).
+CREATE TABLE IF NOT EXISTS pending (
+    id      INTEGER NOT NULL PRIMARY KEY,
+    records BLOB    NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS pending_group (
+    id    INTEGER NOT NULL PRIMARY KEY,
+    up_to INTEGER NOT NULL,
+    done  INTEGER NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS removals (
     kind    TEXT    NOT NULL,
     minute  INTEGER NOT NULL,

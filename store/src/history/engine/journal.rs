@@ -1,0 +1,175 @@
+//! Which batches may be written to a product's journal first
+//! ([`Product::journal`]): plain live frames in numbers, that nothing speaks
+//! against being new. All else is written where it belongs at once, and so is
+//! everything on a product without a journal.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use nemeses_protocol::{BatchKey, PositionRecord, Record};
+
+use super::Engine;
+use super::commit::Written;
+use super::fault::Fault;
+use super::marks::Marks;
+use super::plan::{BooksRow, Plan};
+use super::rows::is_bare;
+use super::seam::Product;
+use crate::hash::NumberHash;
+use crate::history::Part;
+
+/// Rows of the smallest batch that goes to the journal: a smaller one dirties few
+/// pages, and at rates that make such batches nobody has to wait for groups.
+const JOURNAL_FROM: usize = 64;
+/// Lines of the books of a batch in the journal: parts times minutes of arrival. A
+/// statement of each count is kept prepared.
+const MAX_BOOKS: usize = 8;
+/// Devices whose newest second is remembered: 18 bytes each at most, 4.5 MiB in all.
+const MAX_DEVICES: usize = 250_000;
+
+/// A batch for the journal.
+pub(in crate::history) struct Journaled<'a> {
+    /// Sorted by key, each key once, with the index of its part.
+    pub(in crate::history) rows: Vec<(u32, &'a PositionRecord)>,
+    /// The parts' keys.
+    pub(in crate::history) parts: Vec<&'a BatchKey>,
+    pub(in crate::history) books: Vec<BooksRow<'a>>,
+    pub(in crate::history) exporter: &'a str,
+    /// None, in the slot on which the batch relies.
+    pub(in crate::history) marks: Marks,
+}
+
+/// The newest second that this process has committed of each device. A row that is
+/// newer is new, unless another process was faster; then the row is found to be a
+/// duplicate when it is put where it belongs.
+#[derive(Default)]
+pub(in crate::history) struct Newest(Mutex<HashMap<u32, u32, NumberHash>>);
+
+impl Newest {
+    /// Whether each of the rows, sorted by key, is newer than all before it.
+    fn are_older_than(&self, rows: &[(u32, &PositionRecord)]) -> bool {
+        let newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = None;
+        rows.iter().all(|(_, record)| {
+            let position = &record.position;
+            let this = (position.device.number(), position.recorded_at);
+            let equals_neighbour = before.replace(this) == Some(this);
+            !equals_neighbour && newest.get(&this.0).is_some_and(|newest| *newest < this.1)
+        })
+    }
+
+    /// Notes rows that are committed.
+    pub(in crate::history) fn learn(&self, parts: &[Part]) {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in parts.iter().flat_map(|part| &part.records) {
+            let Record::Position(record) = record else { continue };
+            let position = &record.position;
+            if let Some(second) = newest.get_mut(&position.device.number()) {
+                *second = (*second).max(position.recorded_at);
+                continue;
+            }
+            if newest.len() >= MAX_DEVICES {
+                newest.clear();
+            }
+            newest.insert(position.device.number(), position.recorded_at);
+        }
+    }
+}
+
+impl<P: Product> Engine<P> {
+    /// Writes a batch to the journal; `None` when it is to be written otherwise.
+    pub(in crate::history) async fn commit_journaled(
+        &self,
+        plan: &Plan<'_>,
+        exporter: &str,
+    ) -> Result<Option<Written>, Fault> {
+        let Some(batch) = self.for_journal(plan, exporter) else { return Ok(None) };
+        if !self.product.journal(&batch).await? {
+            return Ok(None);
+        }
+        let committed = plan.settle(&vec![true; batch.rows.len()]).committed;
+        Ok(Some(Written { committed, ..Written::default() }))
+    }
+
+    fn for_journal<'a>(&self, plan: &Plan<'a>, exporter: &'a str) -> Option<Journaled<'a>> {
+        if !P::JOURNALS || !plan.letters.is_empty() {
+            return None;
+        }
+        let rows = plan.borne();
+        let fits = rows.len() >= JOURNAL_FROM
+            && rows.iter().all(|(_, record)| is_bare(record))
+            && self.newest.are_older_than(&rows);
+        if !fits {
+            return None;
+        }
+        let touched = plan.days();
+        let marks = self.marks.missing(&touched);
+        if !self.days.unknown(&touched).is_empty() || marks.values().next().is_some() {
+            return None;
+        }
+        let books = plan.settle(&vec![true; rows.len()]).books;
+        (books.len() <= MAX_BOOKS).then(|| Journaled {
+            rows,
+            parts: plan.part_keys(),
+            books,
+            exporter,
+            marks,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::{Composition, DeviceId, Position};
+
+    use super::*;
+
+    fn record(device: u32, recorded_at: u32, frame_hash: u64) -> PositionRecord {
+        let position = Position {
+            device: DeviceId::new(device),
+            recorded_at,
+            direction_cdeg: 0,
+            odometer_m: 0,
+            hour_meter_min: 0,
+            composition: Composition(0),
+            extension: None,
+            speed_kmh: 0,
+            latitude_udeg: 0,
+            longitude_udeg: 0,
+        };
+        PositionRecord { position, frame_hash, received_at_ms: 0, raw: None }
+    }
+
+    fn part(records: &[PositionRecord]) -> Part {
+        Part {
+            key: BatchKey { worker: "w".to_owned(), run: 1, sequence: 1 },
+            tallies: Vec::new(),
+            records: records.iter().cloned().map(Record::Position).collect(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_newer_than_all_that_is_known_of_its_device_is_taken_to_be_new() {
+        let newest = Newest::default();
+        let judged = |rows: &[PositionRecord]| {
+            let rows: Vec<_> = rows.iter().map(|record| (0, record)).collect();
+            newest.are_older_than(&rows)
+        };
+        assert!(!judged(&[record(1, 20, 1)]), "a device never heard of");
+        newest.learn(&[part(&[record(1, 20, 1), record(1, 10, 1), record(2, 5, 1)])]);
+        assert!(judged(&[record(1, 21, 1), record(1, 22, 1), record(2, 6, 1)]));
+        assert!(!judged(&[record(1, 20, 2)]), "another frame of the same second");
+        assert!(!judged(&[record(1, 15, 1)]));
+        assert!(!judged(&[record(1, 21, 1), record(1, 21, 2)]));
+        assert!(!judged(&[record(1, 21, 1), record(3, 30, 1)]));
+    }
+
+    #[test]
+    fn it_stays_bounded() {
+        let newest = Newest::default();
+        let devices = u32::try_from(MAX_DEVICES).unwrap() + 1;
+        let records: Vec<_> = (0..devices).map(|device| record(device, 1, 1)).collect();
+        newest.learn(&[part(&records)]);
+        assert_eq!(newest.0.lock().unwrap().len(), 1);
+    }
+}

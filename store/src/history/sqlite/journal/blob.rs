@@ -1,0 +1,177 @@
+//! A batch in the journal as bytes: its parts' keys, then its rows, each of the
+//! same length. Pure.
+
+use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord};
+
+use super::super::super::engine::{Fault, Kind};
+use super::group::Row;
+
+/// The form of what follows; a later one gets another number.
+const FORM: u8 = 1;
+/// Bytes of a row.
+const ROW_BYTES: usize = 49;
+
+/// The bytes of a batch; rows tell which part they are of.
+pub(super) fn encode(parts: &[&BatchKey], rows: &[(u32, &PositionRecord)]) -> Vec<u8> {
+    let names: usize = parts.iter().map(|key| key.worker.len() + 20).sum();
+    let mut bytes = Vec::with_capacity(9 + names + rows.len() * ROW_BYTES);
+    bytes.push(FORM);
+    put_length(&mut bytes, parts.len());
+    for key in parts {
+        put_length(&mut bytes, key.worker.len());
+        bytes.extend_from_slice(key.worker.as_bytes());
+        bytes.extend_from_slice(&key.run.to_le_bytes());
+        bytes.extend_from_slice(&key.sequence.to_le_bytes());
+    }
+    put_length(&mut bytes, rows.len());
+    for (part, record) in rows {
+        put_row(&mut bytes, *part, record);
+    }
+    bytes
+}
+
+/// Lengths here end far below 2^32: a batch holds at most some thousand rows.
+fn put_length(bytes: &mut Vec<u8>, length: usize) {
+    bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn put_row(bytes: &mut Vec<u8>, part: u32, record: &PositionRecord) {
+    let position = &record.position;
+    bytes.extend_from_slice(&part.to_le_bytes());
+    bytes.extend_from_slice(&position.device.number().to_le_bytes());
+    bytes.extend_from_slice(&position.recorded_at.to_le_bytes());
+    bytes.extend_from_slice(&record.frame_hash.to_le_bytes());
+    bytes.extend_from_slice(&record.received_at_ms.to_le_bytes());
+    bytes.extend_from_slice(&position.direction_cdeg.to_le_bytes());
+    bytes.extend_from_slice(&position.odometer_m.to_le_bytes());
+    bytes.extend_from_slice(&position.hour_meter_min.to_le_bytes());
+    bytes.extend_from_slice(&position.composition.0.to_le_bytes());
+    bytes.push(position.speed_kmh);
+    bytes.extend_from_slice(&position.latitude_udeg.to_le_bytes());
+    bytes.extend_from_slice(&position.longitude_udeg.to_le_bytes());
+}
+
+/// Reads what [`encode`] wrote; a row's part counts from `first_part` on.
+pub(super) fn decode(bytes: &[u8], first_part: u32) -> Result<(Vec<BatchKey>, Vec<Row>), Fault> {
+    read(bytes, first_part)
+        .ok_or_else(|| Fault::new(Kind::Schema, "a batch in the journal cannot be read"))
+}
+
+fn read(mut bytes: &[u8], first_part: u32) -> Option<(Vec<BatchKey>, Vec<Row>)> {
+    let bytes = &mut bytes;
+    if take::<1>(bytes)? != [FORM] {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for _ in 0..length(bytes)? {
+        let name = length(bytes)?;
+        let worker = str::from_utf8(bytes.split_off(..name)?).ok()?.to_owned();
+        let run = u64::from_le_bytes(take(bytes)?);
+        parts.push(BatchKey { worker, run, sequence: u64::from_le_bytes(take(bytes)?) });
+    }
+    let count = length(bytes)?;
+    if bytes.len() != count.checked_mul(ROW_BYTES)? {
+        return None;
+    }
+    let mut rows = Vec::with_capacity(count);
+    for _ in 0..count {
+        let part = u32::from_le_bytes(take(bytes)?);
+        parts.get(usize::try_from(part).ok()?)?;
+        rows.push(Row { part: first_part.checked_add(part)?, record: take_row(bytes)? });
+    }
+    Some((parts, rows))
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*first)
+}
+
+fn length(bytes: &mut &[u8]) -> Option<usize> {
+    usize::try_from(u32::from_le_bytes(take(bytes)?)).ok()
+}
+
+fn take_row(bytes: &mut &[u8]) -> Option<PositionRecord> {
+    let device = DeviceId::new(u32::from_le_bytes(take(bytes)?));
+    let recorded_at = u32::from_le_bytes(take(bytes)?);
+    let frame_hash = u64::from_le_bytes(take(bytes)?);
+    let received_at_ms = u64::from_le_bytes(take(bytes)?);
+    let position = Position {
+        device,
+        recorded_at,
+        direction_cdeg: u16::from_le_bytes(take(bytes)?),
+        odometer_m: u32::from_le_bytes(take(bytes)?),
+        hour_meter_min: u32::from_le_bytes(take(bytes)?),
+        composition: Composition(u16::from_le_bytes(take(bytes)?)),
+        extension: None,
+        speed_kmh: u8::from_le_bytes(take(bytes)?),
+        latitude_udeg: i32::from_le_bytes(take(bytes)?),
+        longitude_udeg: i32::from_le_bytes(take(bytes)?),
+    };
+    Some(PositionRecord { position, frame_hash, received_at_ms, raw: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        fn any_record()(
+            (device, recorded_at, frame_hash) in any::<(u32, u32, u64)>(),
+            received_at_ms in any::<u64>(),
+            (direction_cdeg, odometer_m, hour_meter_min) in any::<(u16, u32, u32)>(),
+            (composition, speed_kmh) in any::<(u16, u8)>(),
+            (latitude_udeg, longitude_udeg) in any::<(i32, i32)>(),
+        ) -> PositionRecord {
+            let position = Position {
+                device: DeviceId::new(device),
+                recorded_at,
+                direction_cdeg,
+                odometer_m,
+                hour_meter_min,
+                composition: Composition(composition),
+                extension: None,
+                speed_kmh,
+                latitude_udeg,
+                longitude_udeg,
+            };
+            PositionRecord { position, frame_hash, received_at_ms, raw: None }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_comes_back(
+            keys in prop::collection::vec(("[a-zé]{0,9}", any::<u64>(), any::<u64>()), 1..4),
+            records in prop::collection::vec((any_record(), 0_u32..9), 0..20),
+            first in 0_u32..100,
+        ) {
+            let keys: Vec<BatchKey> = keys
+                .into_iter()
+                .map(|(worker, run, sequence)| BatchKey { worker, run, sequence })
+                .collect();
+            let count = u32::try_from(keys.len()).unwrap();
+            let rows: Vec<_> =
+                records.iter().map(|(record, part)| (part % count, record)).collect();
+            let bytes = encode(&keys.iter().collect::<Vec<_>>(), &rows);
+            let (parts, read) = decode(&bytes, first).unwrap();
+            prop_assert_eq!(parts, keys);
+            let expected: Vec<Row> = rows
+                .iter()
+                .map(|(part, record)| Row { part: first + part, record: (*record).clone() })
+                .collect();
+            prop_assert_eq!(read, expected);
+            for end in 0..bytes.len() {
+                prop_assert!(decode(&bytes[..end], 0).is_err());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = decode(&[&[FORM][..], &bytes].concat(), 0);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Moves rows of the journal to where they belong, and counts those that are there
+//! already as what they are: duplicates of their batch.
+
+use std::sync::Arc;
+
+use nemeses_protocol::PositionRecord;
+
+use super::super::super::engine::{
+    BARE_COLUMNS, BOOKS_COLUMNS, DUPLICATE_COLUMNS, Dialect, DuplicateRow, Fault, Kind,
+    Session as _, Value, WIDE, bare_position_values, duplicate_values, fixed, insert, insert_bulk,
+    insert_positions, join_duplicates, key_of, minute_of, placeholder_rows, rungs, sql,
+};
+use super::super::{File, FileSession};
+use super::Sizes;
+use super::group::{Row, equals};
+use super::held::{Held, Mark, Step};
+
+/// Fails (NULL is refused) when the group is not where it was.
+const CHANGE: &str = "UPDATE pending_group SET \
+    done = CASE WHEN up_to = ? AND done = ? THEN ? END, up_to = ? WHERE id = 1";
+const FORGET: &str = "DELETE FROM pending WHERE id <= ?";
+/// Fails when the number is taken or was.
+const PENDING: &str = "INSERT INTO pending (id, records) VALUES (?, CASE WHEN NOT EXISTS \
+    (SELECT 1 FROM pending_group WHERE up_to >= ?) THEN ? END)";
+const CORRECT: &str = "UPDATE books SET stored = stored - 1, duplicates = duplicates + 1 \
+    WHERE worker = ? AND run = ? AND sequence = ? AND minute = ?";
+
+/// A transaction in one request. Its text depends on few things, so that it is
+/// prepared once: whether it moves a slice, and the number of lines of the books.
+pub(super) struct Request<'a> {
+    text: String,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn begin() -> Self {
+        Self { text: "BEGIN IMMEDIATE".to_owned(), values: Vec::new() }
+    }
+
+    fn add(&mut self, text: &str) {
+        self.text.push(';');
+        self.text.push_str(text);
+    }
+
+    /// Moves the next slice if it is a whole one and not the group's last; then tells
+    /// what the table says afterwards.
+    pub(super) fn slice(&mut self, held: &'a Held, sizes: Sizes) -> Option<Mark> {
+        let step = held.next()?;
+        if step.is_last || !step.rows.len().is_multiple_of(sizes.statement) {
+            return None;
+        }
+        let text = format!(
+            "INSERT OR FAIL INTO positions ({}) VALUES {}",
+            BARE_COLUMNS.join(","),
+            placeholder_rows(BARE_COLUMNS.len(), sizes.statement)
+        );
+        self.values.reserve(step.rows.len() * BARE_COLUMNS.len());
+        for rows in step.rows.chunks(sizes.statement) {
+            self.add(&text);
+            for row in rows {
+                self.values.extend(bare_position_values(&row.record));
+            }
+        }
+        self.add(CHANGE);
+        self.values.extend(Mark::change(step.before, step.after));
+        Some(step.after)
+    }
+
+    pub(super) fn pending(&mut self, id: i64, bytes: &'a [u8]) {
+        self.add(PENDING);
+        self.values.extend([Value::Signed(id), Value::Signed(id), Value::Bytes(bytes)]);
+    }
+
+    pub(super) fn books(&mut self, rows: &[[Value<'a>; 10]]) {
+        self.add(&insert("books", BOOKS_COLUMNS, rows.len()));
+        self.values.extend_from_slice(rows.as_flattened());
+    }
+
+    pub(super) fn end(mut self) -> (String, Vec<Value<'a>>) {
+        self.add("COMMIT");
+        (self.text, self.values)
+    }
+}
+
+/// Moves the next slice in a transaction of its own.
+pub(super) async fn move_next(file: &Arc<File>, held: &mut Held) -> Result<(), Fault> {
+    held.seal();
+    match moved_alone(file, held, Manner::Quick).await {
+        Err(fault) if fault.kind == Kind::Taken => move_carefully(file, held).await,
+        other => other,
+    }
+}
+
+/// The same, when a row of it may be there already.
+pub(super) async fn move_carefully(file: &Arc<File>, held: &mut Held) -> Result<(), Fault> {
+    held.seal();
+    moved_alone(file, held, Manner::Careful).await
+}
+
+#[derive(Clone, Copy)]
+enum Manner {
+    /// Takes all rows to be new.
+    Quick,
+    /// Looks.
+    Careful,
+}
+
+async fn moved_alone(file: &Arc<File>, held: &mut Held, manner: Manner) -> Result<(), Fault> {
+    let Some(step) = held.next() else { return Ok(()) };
+    let mut session = file.begin_on(&file.writer, "BEGIN IMMEDIATE").await?;
+    let after = step.after;
+    match move_in(&mut session, &step, manner).await {
+        Ok(()) => session.commit().await?,
+        // Dropped, the session closes its connection.
+        Err(fault) if fault.kind == Kind::Unavailable => return Err(fault),
+        Err(fault) => {
+            // A session that cannot be rolled back closes its connection.
+            let _ = session.rollback().await;
+            return Err(fault);
+        }
+    }
+    held.moved(after);
+    Ok(())
+}
+
+async fn move_in(session: &mut FileSession, step: &Step<'_>, manner: Manner) -> Result<(), Fault> {
+    match manner {
+        Manner::Quick => {
+            let rows: Vec<&PositionRecord> = step.rows.iter().map(|row| &row.record).collect();
+            for rows in rungs(&rows, WIDE) {
+                insert_bulk::<Arc<File>>(session, rows).await?;
+            }
+        }
+        Manner::Careful => insert_carefully(session, step).await?,
+    }
+    session.execute(fixed(CHANGE), &Mark::change(step.before, step.after)).await?;
+    if step.is_last {
+        session.execute(fixed(FORGET), &[Value::Signed(step.after.up_to)]).await?;
+    }
+    Ok(())
+}
+
+async fn insert_carefully(session: &mut FileSession, step: &Step<'_>) -> Result<(), Fault> {
+    let firsts: Vec<&PositionRecord> =
+        equals(step.rows).filter_map(|rows| rows.first()).map(|row| &row.record).collect();
+    let is_new = insert_positions(session, &firsts).await?;
+    for (rows, is_new) in equals(step.rows).zip(is_new) {
+        for row in rows.iter().skip(usize::from(is_new)) {
+            count_repeat(session, step, row).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts a row as a duplicate that its batch's books count as stored.
+async fn count_repeat(session: &mut FileSession, step: &Step<'_>, row: &Row) -> Result<(), Fault> {
+    let repeat = DuplicateRow {
+        key: key_of(&row.record),
+        times: 1,
+        last_received_at_ms: row.record.received_at_ms,
+    };
+    let text = insert("duplicates", DUPLICATE_COLUMNS, 1) + &join_duplicates(Dialect::Sqlite);
+    session.execute(sql(text), &duplicate_values(&repeat)).await?;
+    let part = usize::try_from(row.part).ok().and_then(|part| step.group.parts.get(part));
+    let Some(key) = part else {
+        return Err(Fault::new(Kind::Schema, "a row in the journal is of no batch"));
+    };
+    let minute = minute_of(row.record.received_at_ms);
+    let line = [
+        key.worker.as_str().into(),
+        Value::Hash(key.run),
+        Value::Hash(key.sequence),
+        minute.into(),
+    ];
+    session.execute(fixed(CORRECT), &line).await.map(drop)
+}

@@ -1,0 +1,277 @@
+//! Any course of batches, repeats, reads and crashes ends as if all rows had gone
+//! where they belong at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::TryStreamExt as _;
+use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
+use proptest::prelude::*;
+use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::super::open_with;
+use super::Sizes;
+use crate::history::{Database, Options, Part, RangeQuery};
+
+/// Enough for a batch of one frame each to go to the journal.
+const DEVICES: u32 = 70;
+/// Groups and slices that end within a few batches.
+const SMALL: Sizes = Sizes { group: 300, slice: 60, statement: 20 };
+const BEGIN: u32 = 1_700_000_000;
+
+#[derive(Clone, Debug)]
+enum Act {
+    /// A frame of each device, so many seconds later.
+    Batch {
+        later: u32,
+    },
+    /// The same frames as some batches ago, under a key of their own.
+    Again {
+        ago: usize,
+        by_another: bool,
+    },
+    /// The last key once more, as after an answer that was lost.
+    Repeat,
+    /// A frame of each device that another process commits, too, before or after.
+    Both {
+        another_first: bool,
+    },
+    Read,
+    Settle,
+    /// A transaction beside the line, which wants nothing pending.
+    Beside,
+    Crash,
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        12 => (1_u32..400).prop_map(|later| Act::Batch { later }),
+        2 => (0_usize..6, any::<bool>()).prop_map(|(ago, by_another)| Act::Again { ago, by_another }),
+        1 => Just(Act::Repeat),
+        2 => any::<bool>().prop_map(|another_first| Act::Both { another_first }),
+        1 => Just(Act::Read),
+        1 => Just(Act::Settle),
+        1 => Just(Act::Beside),
+        2 => Just(Act::Crash),
+    ]
+}
+
+fn frame(device: u32, recorded_at: u32) -> PositionRecord {
+    let position = Position {
+        device: DeviceId::new(device),
+        recorded_at,
+        direction_cdeg: 5487,
+        odometer_m: recorded_at,
+        hour_meter_min: device,
+        composition: Composition(7),
+        extension: None,
+        speed_kmh: 60,
+        latitude_udeg: -19_932_833,
+        longitude_udeg: -43_938_493,
+    };
+    let received_at_ms = u64::from(recorded_at) * 1000 + u64::from(device);
+    PositionRecord { position, frame_hash: u64::from(device) << 40, received_at_ms, raw: None }
+}
+
+fn frames(recorded_at: u32) -> Vec<PositionRecord> {
+    (0..DEVICES).map(|device| frame(device, recorded_at)).collect()
+}
+
+/// What is expected, and the process that is to meet it.
+struct Course {
+    folder: TempDir,
+    process: Option<(Runtime, Database)>,
+    other: Option<(Runtime, Database)>,
+    sequence: u64,
+    now: u32,
+    seconds: Vec<u32>,
+    last: Option<Part>,
+    rows: BTreeMap<(u32, u32), PositionRecord>,
+    received: u64,
+}
+
+impl Course {
+    fn begin() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut course = Self {
+            folder,
+            process: None,
+            other: None,
+            sequence: 0,
+            now: BEGIN,
+            seconds: vec![],
+            last: None,
+            rows: BTreeMap::new(),
+            received: 0,
+        };
+        course.process = Some(course.start());
+        course.other = Some(course.start());
+        course.later(1, false);
+        course
+    }
+
+    fn start(&self) -> (Runtime, Database) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let path = self.folder.path().join("history.db");
+        let database = runtime.block_on(async {
+            let database = open_with(path.to_str().unwrap(), &Options::default(), SMALL).unwrap();
+            database.history().migrate().await.unwrap();
+            database
+        });
+        (runtime, database)
+    }
+
+    fn commit(&self, part: &Part, by_another: bool) -> bool {
+        let (runtime, database) =
+            if by_another { self.other.as_ref() } else { self.process.as_ref() }.unwrap();
+        let history = database.history();
+        let done = runtime.block_on(history.commit(std::slice::from_ref(part), "x")).unwrap();
+        done[0].repeated
+    }
+
+    fn send(&mut self, recorded_at: u32, by_another: bool) {
+        self.sequence += 1;
+        let key = BatchKey { worker: "w".to_owned(), run: 1, sequence: self.sequence };
+        let frames = frames(recorded_at);
+        let records = frames.iter().cloned().map(Record::Position).collect();
+        let part = Part { key, tallies: Vec::new(), records };
+        assert!(!self.commit(&part, by_another));
+        self.received += u64::from(DEVICES);
+        for frame in frames {
+            self.rows.insert((frame.position.device.number(), recorded_at), frame);
+        }
+        self.last = Some(part);
+    }
+
+    fn later(&mut self, later: u32, by_another: bool) {
+        self.now += later;
+        self.seconds.push(self.now);
+        self.send(self.now, by_another);
+    }
+
+    fn act(&mut self, act: &Act) {
+        match act {
+            Act::Batch { later } => self.later(*later, false),
+            Act::Again { ago, by_another } => {
+                let at = self.seconds.len().saturating_sub(1 + ago);
+                self.send(self.seconds[at], *by_another);
+            }
+            Act::Repeat => assert!(self.commit(self.last.as_ref().unwrap(), false)),
+            Act::Both { another_first } => {
+                self.later(1, *another_first);
+                self.send(self.now, !another_first);
+            }
+            Act::Read => self.look(),
+            Act::Settle => {
+                let (runtime, database) = self.process.as_ref().unwrap();
+                runtime.block_on(database.history().settle()).unwrap();
+            }
+            Act::Beside => {
+                let (runtime, database) = self.process.as_ref().unwrap();
+                runtime.block_on(database.daily().lease("x", "y", 1, 2)).unwrap();
+                assert_eq!(self.number("SELECT COUNT(*) FROM pending"), 0);
+            }
+            Act::Crash => {
+                let (runtime, database) = self.process.take().unwrap();
+                runtime.shutdown_background();
+                drop(database);
+                self.process = Some(self.start());
+            }
+        }
+    }
+
+    fn number(&self, text: &'static str) -> u64 {
+        let url = format!("sqlite:{}", self.folder.path().join("history.db").display());
+        let (runtime, _) = self.other.as_ref().unwrap();
+        runtime.block_on(async {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            let number: i64 = sqlx::query_scalar(text).fetch_one(&mut connection).await.unwrap();
+            number.cast_unsigned()
+        })
+    }
+
+    /// Reads all through the other process.
+    fn look(&self) {
+        let (runtime, database) = self.other.as_ref().unwrap();
+        let history = database.history();
+        let found = runtime.block_on(async {
+            let mut found = BTreeMap::new();
+            for device in 0..DEVICES {
+                let query = RangeQuery {
+                    device: DeviceId::new(device),
+                    from: 0,
+                    to: u32::MAX,
+                    descending: false,
+                    after: None,
+                    limit: None,
+                };
+                let rows: Vec<_> = history.positions(query).try_collect().await.unwrap();
+                for row in rows {
+                    found.insert((device, row.position.recorded_at), row);
+                }
+            }
+            found
+        });
+        assert_eq!(found, self.rows);
+        let stored = u64::try_from(self.rows.len()).unwrap();
+        assert_eq!(self.number("SELECT COUNT(*) FROM positions"), stored);
+        assert_eq!(self.number("SELECT COUNT(*) FROM pending"), 0);
+        assert_eq!(self.number("SELECT SUM(received) FROM books"), self.received);
+        assert_eq!(self.number("SELECT SUM(stored) FROM books"), stored);
+        let duplicates = self.received - stored;
+        assert_eq!(self.number("SELECT SUM(duplicates) FROM books"), duplicates);
+        assert_eq!(self.number("SELECT COALESCE(SUM(times), 0) FROM duplicates"), duplicates);
+        let days: BTreeSet<_> =
+            self.rows.keys().map(|(device, at)| (device, at / 86_400)).collect();
+        let noted = self.number("SELECT COUNT(*) FROM device_days");
+        assert_eq!(noted, u64::try_from(days.len()).unwrap());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn any_course_ends_as_if_there_were_no_journal(acts in prop::collection::vec(any_act(), 1..40)) {
+        let mut course = Course::begin();
+        for act in &acts {
+            course.act(act);
+        }
+        course.look();
+    }
+}
+
+#[test]
+fn batches_in_numbers_wait_in_the_journal_and_move_in_slices() {
+    let mut course = Course::begin();
+    let mut most = 0;
+    let mut before = course.number("SELECT COUNT(*) FROM positions");
+    let mut moved_along = false;
+    for _ in 0..40 {
+        course.later(10, false);
+        let moved = course.number("SELECT COUNT(*) FROM positions");
+        moved_along |= moved > before && course.number("SELECT COUNT(*) FROM pending") > 0;
+        before = moved;
+        most = most.max(course.number("SELECT COUNT(*) FROM pending"));
+    }
+    assert!(most >= 5, "batches go to the journal: {most}");
+    assert!(moved_along, "a group moves while batches come");
+    course.look();
+}
+
+#[test]
+fn a_journal_that_is_left_alone_empties_itself() {
+    let mut course = Course::begin();
+    course.later(10, false);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while course.number("SELECT COUNT(*) FROM pending") > 0 {
+        assert!(std::time::Instant::now() < deadline, "the journal is not empty");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    course.look();
+}
