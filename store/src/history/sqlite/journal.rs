@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::super::engine::{Fault, Journaled, Kind, Session as _, books_values, fixed, sql};
@@ -36,6 +36,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often a transaction that wants nothing pending finds that another process
 /// has written again.
 const MAX_ROUNDS: u32 = 10;
+/// How often a reader finds that another process moves the journal, too: each time a
+/// slice has moved, and this many are all there are.
+const MAX_CONFLICTS: u32 = 1000;
 
 /// How many rows move together.
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +97,7 @@ pub(super) async fn keep(file: &Arc<File>, batch: &Journaled<'_>) -> Result<bool
         *place = Some(held);
         return Ok(false);
     }
-    if held.owes_slice() && held.ends_with_slice() {
-        slice::move_next(file, &mut held).await?;
-    }
-    match keep_in(file, &mut held, batch).await {
+    match move_and_keep(file, &mut held, batch).await {
         Ok(()) => {
             *place = Some(held);
             tend(file);
@@ -105,9 +105,12 @@ pub(super) async fn keep(file: &Arc<File>, batch: &Journaled<'_>) -> Result<bool
         }
         // A key is taken, the batch's or a row's, or another process was there.
         Err(fault) if matches!(fault.kind, Kind::Taken | Kind::Refused | Kind::Conflict) => {
-            let mut held = taken(file, None).await?;
-            slice::move_carefully(file, &mut held).await?;
-            *place = Some(held);
+            let mut held = held::read(file).await?;
+            match slice::move_carefully(file, &mut held).await {
+                Ok(()) => *place = Some(held),
+                Err(fault) if fault.kind == Kind::Conflict => {}
+                Err(fault) => return Err(fault),
+            }
             Ok(false)
         }
         Err(fault) => Err(fault),
@@ -120,6 +123,18 @@ async fn taken(file: &Arc<File>, held: Option<Held>) -> Result<Held, Fault> {
         Some(held) => Ok(held),
         None => held::read(file).await,
     }
+}
+
+/// A group's last slice, which is of any length, moves alone.
+async fn move_and_keep(
+    file: &Arc<File>,
+    held: &mut Held,
+    batch: &Journaled<'_>,
+) -> Result<(), Fault> {
+    if held.owes_slice() && held.ends_with_slice() {
+        slice::move_next(file, held).await?;
+    }
+    keep_in(file, held, batch).await
 }
 
 /// One transaction in one request: a slice when it is due, the batch, its books.
@@ -179,7 +194,7 @@ pub(super) async fn settle(file: &Arc<File>) -> Result<(), Fault> {
     if !any(file.rows_from(&file.readers, fixed(ANY), &[]).await)? {
         return Ok(());
     }
-    let mut goal = None;
+    let (mut goal, mut conflicts) = (None, 0);
     loop {
         let mut place = file.journal.held.lock().await;
         let mut held = match place.take() {
@@ -192,8 +207,14 @@ pub(super) async fn settle(file: &Arc<File>) -> Result<(), Fault> {
             *place = Some(held);
             return Ok(());
         }
-        slice::move_next(file, &mut held).await?;
-        *place = Some(held);
+        match slice::move_next(file, &mut held).await {
+            Ok(()) => *place = Some(held),
+            // Another process moves it, too.
+            Err(fault) if fault.kind == Kind::Conflict && conflicts < MAX_CONFLICTS => {
+                conflicts += 1;
+            }
+            Err(fault) => return Err(fault),
+        }
     }
 }
 
@@ -201,24 +222,25 @@ pub(super) async fn settle(file: &Arc<File>) -> Result<(), Fault> {
 pub(super) async fn begin_settled(file: &Arc<File>) -> Result<FileSession, Fault> {
     for round in 0..MAX_ROUNDS {
         // From the third round on, commits of this process wait.
-        let place = if round < 2 { None } else { Some(file.journal.held.lock().await) };
-        if let Some(mut place) = place {
-            let mut held = held::read(file).await?;
-            while !held.has_moved(held.last_id()) {
-                slice::move_next(file, &mut held).await?;
-            }
-            *place = Some(held);
-            if let Some(session) = begin_if_settled(file).await? {
-                return Ok(session);
-            }
-        } else {
-            if let Some(session) = begin_if_settled(file).await? {
-                return Ok(session);
-            }
-            settle(file).await?;
+        let place = if round < 2 { None } else { Some(emptied(file).await?) };
+        if let Some(session) = begin_if_settled(file).await? {
+            return Ok(session);
         }
+        drop(place);
+        settle(file).await?;
     }
     Err(Fault::new(Kind::Conflict, "another process goes on writing to the journal"))
+}
+
+/// Moves all there is with the lock held, and goes on holding it.
+async fn emptied(file: &Arc<File>) -> Result<MutexGuard<'_, Option<Held>>, Fault> {
+    let mut place = file.journal.held.lock().await;
+    let mut held = held::read(file).await?;
+    while !held.has_moved(held.last_id()) {
+        slice::move_next(file, &mut held).await?;
+    }
+    *place = Some(held);
+    Ok(place)
 }
 
 async fn begin_if_settled(file: &Arc<File>) -> Result<Option<FileSession>, Fault> {

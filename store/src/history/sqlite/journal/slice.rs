@@ -133,11 +133,20 @@ async fn move_in(session: &mut FileSession, step: &Step<'_>, manner: Manner) -> 
         }
         Manner::Careful => insert_carefully(session, step).await?,
     }
-    session.execute(fixed(CHANGE), &Mark::change(step.before, step.after)).await?;
+    let change = Mark::change(step.before, step.after);
+    session.execute(fixed(CHANGE), &change).await.map_err(moved_elsewhere)?;
     if step.is_last {
         session.execute(fixed(FORGET), &[Value::Signed(step.after.up_to)]).await?;
     }
     Ok(())
+}
+
+/// Another process has moved the group on: read it anew.
+fn moved_elsewhere(fault: Fault) -> Fault {
+    match fault.kind {
+        Kind::Refused => Fault::new(Kind::Conflict, fault.detail),
+        _ => fault,
+    }
 }
 
 async fn insert_carefully(session: &mut FileSession, step: &Step<'_>) -> Result<(), Fault> {

@@ -275,3 +275,42 @@ fn a_journal_that_is_left_alone_empties_itself() {
     }
     course.look();
 }
+
+#[test]
+fn two_processes_and_a_reader_at_once() {
+    const BATCHES: u32 = 25;
+    let mut course = Course::begin();
+    let (_, one) = course.process.as_ref().unwrap();
+    let (runtime, two) = course.other.as_ref().unwrap();
+    let writer = |name: &'static str, database: &Database| {
+        let history = database.history();
+        async move {
+            for sequence in 1..=BATCHES {
+                let records = frames(BEGIN + 1000 + sequence);
+                let key = BatchKey { worker: name.to_owned(), run: 2, sequence: sequence.into() };
+                let records = records.into_iter().map(Record::Position).collect();
+                let part = Part { key, tallies: Vec::new(), records };
+                // As the line does: until it is kept.
+                while history.commit(std::slice::from_ref(&part), "x").await.is_err() {}
+            }
+        }
+    };
+    let reader = two.history();
+    runtime.block_on(async {
+        let both = futures_util::future::join(writer("one", one), writer("two", two));
+        let mut both = std::pin::pin!(both);
+        loop {
+            tokio::select! {
+                _ = &mut both => break,
+                settled = reader.settle() => settled.unwrap(),
+            }
+        }
+    });
+    for sequence in 1..=BATCHES {
+        for frame in frames(BEGIN + 1000 + sequence) {
+            course.rows.insert((frame.position.device.number(), BEGIN + 1000 + sequence), frame);
+        }
+    }
+    course.received += u64::from(2 * BATCHES * DEVICES);
+    course.look();
+}
