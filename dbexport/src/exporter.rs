@@ -102,6 +102,10 @@ struct Late {
 /// reads the history, looks a second time after 3 s.
 const LATE_AFTER_MS: u64 = 2000;
 
+/// The history's journal is given so long at the stop: several times what a full one
+/// takes. What is left is durable, and moves at the next start.
+const SETTLE_WITHIN: Duration = Duration::from_secs(2);
+
 impl<R: Receipt> Exporter<R> {
     /// An exporter whose lanes do not run yet; see [`Exporter::run_lane`].
     pub fn new(config: Config, registry: &mut Registry) -> Self {
@@ -190,9 +194,7 @@ impl<R: Receipt> Exporter<R> {
         let shared = &self.shared;
         loop {
             let Some(alone) = shared.pace.turn(&shared.queue, &stop).await else {
-                if let Err(error) = history.settle().await {
-                    tracing::warn!(%error, "the history's journal is left for the next start");
-                }
+                settle_at_stop(history.as_ref()).await;
                 return Ok(());
             };
             let since = shared.queue.oldest().unwrap_or_else(Instant::now);
@@ -324,6 +326,20 @@ impl<R> Shared<R> {
                 true
             }
         }
+    }
+}
+
+/// So that whoever looks into the tables with other programs sees all.
+async fn settle_at_stop(history: &dyn History) {
+    match tokio::time::timeout(SETTLE_WITHIN, history.settle()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the history's journal is left for the next start");
+        }
+        Err(_) => tracing::warn!(
+            within = ?SETTLE_WITHIN,
+            "the history's journal takes long to empty; it is left for the next start"
+        ),
     }
 }
 

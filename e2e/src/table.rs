@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, SqliteConnection};
@@ -22,6 +23,8 @@ pub enum Tables {
 /// that their order is the same as in MySQL.
 const SQLITE_HASH_BIT: u64 = 1 << 63;
 const POSITIONS: &str = "SELECT device, recorded_at, CAST(frame_hash AS SIGNED) FROM positions";
+/// As long as other waits for a node on a busy machine.
+const EMPTY_WITHIN: Duration = Duration::from_secs(60);
 const LETTERS: &str = "SELECT reason, bytes FROM dead_letters";
 
 impl Tables {
@@ -42,6 +45,7 @@ impl Tables {
             }
             Self::Sqlite(path) => {
                 let mut connection = open(path).await?;
+                emptied(&mut connection).await?;
                 let columns = POSITIONS.replace("SIGNED", "INTEGER");
                 sqlx::query_as(AssertSqlSafe(columns)).fetch_all(&mut connection).await?
             }
@@ -148,8 +152,25 @@ impl Tables {
     }
 }
 
+/// Waits until no rows are in the journal, which a running node empties within about a
+/// second; there is none before its table is made.
+async fn emptied(connection: &mut SqliteConnection) -> anyhow::Result<()> {
+    let made = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'pending'";
+    let (made,): (i64,) = sqlx::query_as(made).fetch_one(&mut *connection).await?;
+    let deadline = Instant::now() + EMPTY_WITHIN;
+    while made > 0 {
+        let count = "SELECT COUNT(*) FROM pending";
+        let (batches,): (i64,) = sqlx::query_as(count).fetch_one(&mut *connection).await?;
+        if batches == 0 {
+            break;
+        }
+        anyhow::ensure!(Instant::now() < deadline, "{batches} batches stay in the journal");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
 async fn open(path: &std::path::Path) -> sqlx::Result<SqliteConnection> {
-    let options =
-        SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(20));
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(20));
     SqliteConnection::connect_with(&options).await
 }
