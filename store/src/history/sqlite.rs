@@ -22,8 +22,8 @@ use sqlx::sqlite::{
 use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqlStr};
 
 use super::engine::{
-    Dialect, Engine, Fault, Fields, Journaled, Kind, Migration, Product, SCHEMA_VERSION, Session,
-    Value, adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements,
+    Dialect, Direct, Engine, Fault, Fields, Journaled, Kind, Migration, Product, SCHEMA_VERSION,
+    Session, Value, adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements,
     version_of,
 };
 use super::open::{Database, Options};
@@ -180,10 +180,11 @@ impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
     const JOURNALS: bool = true;
-    const FRESH: Migration = Migration { version: 3, sql: include_str!("sqlite/schema.sql") };
+    const FRESH: Migration = Migration { version: 4, sql: include_str!("sqlite/schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("sqlite/upgrade_3.sql") },
+        Migration { version: 4, sql: include_str!("sqlite/upgrade_4.sql") },
     ];
 
     type Row = SqliteRow;
@@ -194,8 +195,7 @@ impl Product for Arc<File> {
         self.begin_on(&self.writer, "BEGIN IMMEDIATE").await
     }
 
-    /// With nothing in the journal.
-    async fn begin_apart(&self) -> Result<FileSession, Fault> {
+    async fn begin_settled(&self) -> Result<FileSession, Fault> {
         journal::begin_settled(self).await
     }
 
@@ -205,6 +205,10 @@ impl Product for Arc<File> {
 
     async fn settle(&self) -> Result<(), Fault> {
         journal::settle(self).await
+    }
+
+    async fn settle_before(&self, direct: &Direct) -> Result<(), Fault> {
+        journal::settle_before(self, direct).await
     }
 
     /// All in one transaction, which is the lock as well.
@@ -239,7 +243,7 @@ impl Product for Arc<File> {
     }
 
     async fn expire(&self, before: u32) -> Result<Step, Fault> {
-        let mut session = self.begin_apart().await?;
+        let mut session = self.begin_settled().await?;
         let step = expire::step(&mut session, before).await?;
         session.commit().await?;
         Ok(step)
@@ -250,7 +254,7 @@ impl Product for Arc<File> {
         if due.is_empty() {
             return Ok(Step::default());
         }
-        let mut session = self.begin_apart().await?;
+        let mut session = self.begin_settled().await?;
         let step = expire::classes_step(&mut session, over, &due).await?;
         session.commit().await?;
         Ok(step)

@@ -248,6 +248,7 @@ impl<P: Product> Engine<P> {
         let written = if let Some(written) = self.commit_new(parts, exporter).await? {
             written
         } else {
+            self.settle_before(parts).await?;
             let written = self.transact(Commit { engine: self, parts, exporter }).await?;
             self.doubts.learn(&written.committed);
             written

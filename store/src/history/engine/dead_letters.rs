@@ -167,6 +167,7 @@ struct Resolve<'a, P> {
 #[async_trait]
 impl<P: Product> Work<P> for Resolve<'_, P> {
     type Output = Option<Written>;
+    const NEEDS_SETTLED: bool = true;
 
     async fn run(&self, session: &mut P::Session) -> Result<Option<Written>, Fault> {
         let letters = letters(session, fixed(TIME_OF_ONE), &[self.id.into()]).await?;
@@ -189,6 +190,7 @@ struct ResolveAll<'a, P> {
 #[async_trait]
 impl<P: Product> Work<P> for ResolveAll<'_, P> {
     type Output = Written;
+    const NEEDS_SETTLED: bool = true;
 
     async fn run(&self, session: &mut P::Session) -> Result<Written, Fault> {
         let ids: Vec<u64> = self.letters.iter().map(|letter| letter.id).collect();

@@ -39,6 +39,15 @@ pub(in crate::history) struct Journaled<'a> {
     pub(in crate::history) marks: Marks,
 }
 
+/// Rows that are to be written beside the journal, by their recorded seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::history) struct Direct {
+    /// The newest.
+    pub(in crate::history) newest: u32,
+    /// The newest of those that this process may have committed before.
+    pub(in crate::history) newest_in_doubt: Option<u32>,
+}
+
 /// The newest second that this process has committed of each device. A row that is
 /// newer is new, unless another process was faster; then the row is found to be a
 /// duplicate when it is put where it belongs.
@@ -56,6 +65,25 @@ impl Newest {
             let equals_neighbour = before.replace(this) == Some(this);
             !equals_neighbour && newest.get(&this.0).is_some_and(|newest| *newest < this.1)
         })
+    }
+
+    /// What there is to know of rows beside the journal; none without rows.
+    fn direct(&self, parts: &[Part]) -> Option<Direct> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Option<Direct> = None;
+        for record in parts.iter().flat_map(|part| &part.records) {
+            let Record::Position(record) = record else { continue };
+            let position = &record.position;
+            let second = position.recorded_at;
+            let newest = known.get(&position.device.number());
+            let in_doubt = newest.is_none_or(|newest| second <= *newest).then_some(second);
+            let before = found.unwrap_or(Direct { newest: 0, newest_in_doubt: None });
+            found = Some(Direct {
+                newest: before.newest.max(second),
+                newest_in_doubt: before.newest_in_doubt.max(in_doubt),
+            });
+        }
+        found
     }
 
     /// Notes rows that are committed.
@@ -89,6 +117,18 @@ impl<P: Product> Engine<P> {
         }
         let committed = plan.settle(&vec![true; batch.rows.len()]).committed;
         Ok(Some(Written { committed, ..Written::default() }))
+    }
+
+    /// Comes before a commit beside the journal: a frame that comes again, as historical
+    /// now, must not be stored before the one that waits.
+    pub(in crate::history) async fn settle_before(&self, parts: &[Part]) -> Result<(), Fault> {
+        if !P::JOURNALS {
+            return Ok(());
+        }
+        match self.newest.direct(parts) {
+            Some(direct) => self.product.settle_before(&direct).await,
+            None => Ok(()),
+        }
     }
 
     fn for_journal<'a>(&self, plan: &Plan<'a>, exporter: &'a str) -> Option<Journaled<'a>> {
@@ -162,6 +202,19 @@ mod tests {
         assert!(!judged(&[record(1, 15, 1)]));
         assert!(!judged(&[record(1, 21, 1), record(1, 21, 2)]));
         assert!(!judged(&[record(1, 21, 1), record(3, 30, 1)]));
+    }
+
+    #[test]
+    fn what_is_not_newer_than_all_that_is_known_of_its_device_is_in_doubt() {
+        let newest = Newest::default();
+        newest.learn(&[part(&[record(1, 20, 1)])]);
+        let direct = |records: &[PositionRecord]| {
+            newest.direct(&[part(records)]).map(|direct| (direct.newest, direct.newest_in_doubt))
+        };
+        assert_eq!(direct(&[]), None);
+        assert_eq!(direct(&[record(1, 21, 1)]), Some((21, None)));
+        assert_eq!(direct(&[record(1, 20, 1), record(1, 30, 1)]), Some((30, Some(20))));
+        assert_eq!(direct(&[record(1, 3, 1), record(2, 9, 1)]), Some((9, Some(9))));
     }
 
     #[test]

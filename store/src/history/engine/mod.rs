@@ -54,7 +54,7 @@ pub(super) use commit::{
 pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
 pub(super) use insert::insert_positions;
-pub(super) use journal::Journaled;
+pub(super) use journal::{Direct, Journaled};
 pub(super) use ladder::{WIDE, rungs};
 pub(super) use marks::Marks;
 pub(super) use plan::{DuplicateRow, minute_of};
@@ -177,8 +177,7 @@ impl<P: Product> History for Engine<P> {
 
     async fn check_schema(&self) -> Result<(), StoreError> {
         let found = self.schema_version().await.map_err(|fault| fault.into_error(P::STORE))?;
-        judge_version(found, P::FRESH.version, P::STORE)?;
-        self.settle().await
+        judge_version(found, P::FRESH.version, P::STORE)
     }
 
     async fn settle(&self) -> Result<(), StoreError> {

@@ -69,6 +69,7 @@ impl<P: Product> Engine<P> {
         if let Some(written) = self.commit_journaled(&plan, exporter).await? {
             return Ok(Some(written));
         }
+        self.settle_before(parts).await?;
         match self.write_new(&plan, exporter).await {
             Ok(written) => Ok(Some(written)),
             Err(fault) if matches!(fault.kind, Kind::Taken | Kind::Conflict) => {

@@ -186,6 +186,7 @@ struct Fold {
 #[async_trait]
 impl<P: Product> Work<P> for Fold {
     type Output = u64;
+    const NEEDS_SETTLED: bool = true;
 
     async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
         let oldest = [self.before_minute.into(), Value::Hash(FOLDED_RUN)];

@@ -6,7 +6,7 @@ use futures_util::stream::BoxStream;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
-use super::journal::Journaled;
+use super::journal::{Direct, Journaled};
 use super::value::{Fields, Value};
 use nemeses_protocol::PositionRecord;
 
@@ -81,6 +81,11 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
         self.begin().await
     }
 
+    /// The same with nothing in the journal.
+    async fn begin_settled(&self) -> Result<Self::Session, Fault> {
+        self.begin_apart().await
+    }
+
     /// Commits bare rows and a script behind them, in a transaction of their own, where the
     /// product has a faster way for that than a session; `false` when it has none, or not
     /// for these, and nothing was kept. A failure keeps nothing either, or, being
@@ -94,13 +99,19 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
 
     /// Keeps a batch in a journal, to be put where it belongs later; `false` when it is
     /// to be written there at once. What is in the journal has moved before anything is
-    /// read that it changes, and before [`Product::begin_apart`].
+    /// read that it changes, and before [`Product::begin_settled`].
     async fn journal(&self, _batch: &Journaled<'_>) -> Result<bool, Fault> {
         Ok(false)
     }
 
     /// Puts what is in the journal where it belongs.
     async fn settle(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// The same, unless rows that are to be written beside the journal can be none of it:
+    /// of equal rows the first to come is kept.
+    async fn settle_before(&self, _direct: &Direct) -> Result<(), Fault> {
         Ok(())
     }
 

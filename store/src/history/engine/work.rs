@@ -21,6 +21,9 @@ pub(in crate::history) trait Work<P: Product>: Sync {
     type Output: Send;
     /// Whether this is the line's own work, which has connections of its own.
     const IS_COMMIT: bool = false;
+    /// Whether it reads or writes positions, books or duplicates, so that nothing of them
+    /// may wait in a journal.
+    const NEEDS_SETTLED: bool = false;
 
     async fn run(&self, session: &mut P::Session) -> Result<Self::Output, Fault>;
 }
@@ -62,6 +65,8 @@ impl<P: Product> Engine<P> {
     async fn once<W: Work<P>>(&self, work: &W) -> Result<W::Output, Fault> {
         let begun = if W::IS_COMMIT {
             self.product.begin().await
+        } else if W::NEEDS_SETTLED {
+            self.product.begin_settled().await
         } else {
             self.product.begin_apart().await
         };

@@ -16,45 +16,52 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::super::engine::{Fault, Journaled, Kind, Session as _, books_values, fixed, sql};
+use super::super::engine::{
+    Direct, Fault, Journaled, Kind, Session as _, books_values, fixed, sql,
+};
 use super::{File, FileSession};
 use held::Held;
 
-/// The journal moves by itself after such a pause between two batches,
-const QUIET: Duration = Duration::from_millis(50);
-/// and when its oldest row has waited for so long.
-const LONGEST: Duration = Duration::from_secs(1);
+/// How often it is looked whether the journal is to move by itself.
+const LOOK: Duration = Duration::from_millis(50);
 /// After moving by itself has failed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a transaction that wants nothing pending finds that another process
-/// has written again.
-const MAX_ROUNDS: u32 = 10;
 /// How often a reader finds that another process moves the journal, too: each time a
 /// slice has moved, and this many are all there are.
 const MAX_CONFLICTS: u32 = 1000;
 
-/// How many rows move together.
+/// How many rows move together, and when by themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// Rows that make a group: of 10 000 devices 10 each, so that a page of 57 rows is
     /// touched once for tens of them. At 72 bytes 7 MB, and as much gathers meanwhile.
     group: usize,
-    /// Rows of a slice, 1 to 2 ms: what a commit or a reader waits for at a time.
+    /// Rows of a slice, whole statements, 1 to 2 ms: what a commit or a reader waits for at a time.
     slice: usize,
     /// Rows of one of the statements that move a slice along with a batch.
     statement: usize,
+    /// The journal moves by itself after such a pause between two batches,
+    quiet: Duration,
+    /// and when its oldest row has waited for so long.
+    longest: Duration,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { group: 100_000, slice: 1000, statement: 250 }
+        Self {
+            group: 100_000,
+            slice: 1000,
+            statement: 250,
+            quiet: Duration::from_millis(50),
+            longest: Duration::from_secs(1),
+        }
     }
 }
 
@@ -74,7 +81,7 @@ pub(super) struct Journal {
     /// Locked before the writing connection is taken, never after. `None` until it was
     /// read, and after anything went wrong.
     held: Mutex<Option<Held>>,
-    /// Whether a task looks for pauses.
+    /// Whether a task looks for pauses: [`Tending`].
     tended: AtomicBool,
 }
 
@@ -131,18 +138,18 @@ async fn move_and_keep(
     held: &mut Held,
     batch: &Journaled<'_>,
 ) -> Result<(), Fault> {
-    if held.owes_slice() && held.ends_with_slice() {
+    if held.owes_last() {
         slice::move_next(file, held).await?;
     }
     keep_in(file, held, batch).await
 }
 
-/// One transaction in one request: a slice when it is due, the batch, its books.
+/// One transaction in one request: the slices that are due, the batch, its books.
 async fn keep_in(file: &Arc<File>, held: &mut Held, batch: &Journaled<'_>) -> Result<(), Fault> {
     let id = held.next_id();
     let bytes = blob::encode(&batch.parts, &batch.rows);
     let mut request = slice::Request::begin();
-    let moved = held.owes_slice().then(|| request.slice(held, file.journal.sizes)).flatten();
+    let moved = request.slices(held, file.journal.sizes);
     request.pending(id, &bytes);
     let books: Vec<_> = batch.books.iter().map(|row| books_values(row, batch.exporter)).collect();
     request.books(&books);
@@ -152,8 +159,8 @@ async fn keep_in(file: &Arc<File>, held: &mut Held, batch: &Journaled<'_>) -> Re
     let done = run(&mut session, text, &values).await;
     drop(values);
     done?;
-    if let Some(mark) = moved {
-        held.moved(mark);
+    if let Some((after, rows)) = moved {
+        held.moved(after, rows);
     }
     held.keep(id, batch);
     Ok(())
@@ -190,10 +197,26 @@ fn any(rows: Result<Vec<super::SqliteRow>, Fault>) -> Result<bool, Fault> {
 }
 
 /// Puts all that is in the journal by now where it belongs; commits come in between.
+/// In a task of its own: a reader who goes away in its middle would close the line's
+/// connection.
 pub(super) async fn settle(file: &Arc<File>) -> Result<(), Fault> {
     if !any(file.rows_from(&file.readers, fixed(ANY), &[]).await)? {
         return Ok(());
     }
+    let file = Arc::clone(file);
+    in_task(async move { settle_now(&file).await }).await
+}
+
+/// Goes on when the caller goes away.
+async fn in_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        Err(Fault::new(Kind::Unavailable, format!("the journal did not move: {error}")))
+    })
+}
+
+async fn settle_now(file: &Arc<File>) -> Result<(), Fault> {
     let (mut goal, mut conflicts) = (None, 0);
     loop {
         let mut place = file.journal.held.lock().await;
@@ -218,81 +241,125 @@ pub(super) async fn settle(file: &Arc<File>) -> Result<(), Fault> {
     }
 }
 
-/// A transaction that finds nothing in the journal, and keeps others from adding to it.
-pub(super) async fn begin_settled(file: &Arc<File>) -> Result<FileSession, Fault> {
-    for round in 0..MAX_ROUNDS {
-        // From the third round on, commits of this process wait.
-        let place = if round < 2 { None } else { Some(emptied(file).await?) };
-        if let Some(session) = begin_if_settled(file).await? {
-            return Ok(session);
+/// Settles unless these rows can be none of those that wait: the first of equal rows
+/// is the one to be kept.
+pub(super) async fn settle_before(file: &Arc<File>, direct: &Direct) -> Result<(), Fault> {
+    let place = file.journal.held.lock().await;
+    let is_apart = match &*place {
+        Some(held) if held.rows() > 0 => {
+            let newest =
+                if held.is_foreign() { Some(direct.newest) } else { direct.newest_in_doubt };
+            newest.is_none_or(|newest| held.is_before(newest)) && held.is_current(file).await?
         }
-        drop(place);
-        settle(file).await?;
-    }
-    Err(Fault::new(Kind::Conflict, "another process goes on writing to the journal"))
+        // Another process may have written to it, or one that died.
+        _ => !any(file.rows_from(&file.writer, fixed(ANY), &[]).await)?,
+    };
+    drop(place);
+    if is_apart { Ok(()) } else { settle(file).await }
 }
 
-/// Moves all there is with the lock held, and goes on holding it.
-async fn emptied(file: &Arc<File>) -> Result<MutexGuard<'_, Option<Held>>, Fault> {
-    let mut place = file.journal.held.lock().await;
-    let mut held = held::read(file).await?;
-    while !held.has_moved(held.last_id()) {
-        slice::move_next(file, &mut held).await?;
-    }
-    *place = Some(held);
-    Ok(place)
-}
-
-async fn begin_if_settled(file: &Arc<File>) -> Result<Option<FileSession>, Fault> {
+/// A transaction that finds nothing in the journal, and keeps others from adding to it.
+/// What comes between the settling and its begin, it moves itself.
+pub(super) async fn begin_settled(file: &Arc<File>) -> Result<FileSession, Fault> {
+    settle(file).await?;
     let mut session = file.begin_on(&file.writer, "BEGIN IMMEDIATE").await?;
-    if any(session.rows(fixed(ANY), &[]).await)? {
-        session.rollback().await?;
-        return Ok(None);
+    if !any(session.rows(fixed(ANY), &[]).await)? {
+        return Ok(session);
     }
-    Ok(Some(session))
+    session.rollback().await?;
+    let file = Arc::clone(file);
+    in_task(async move { begin_moving(&file).await }).await
+}
+
+async fn begin_moving(file: &Arc<File>) -> Result<FileSession, Fault> {
+    let mut place = file.journal.held.lock().await;
+    let mut session = file.begin_on(&file.writer, "BEGIN IMMEDIATE").await?;
+    // What is held is no copy of the table any more, if this is committed.
+    *place = None;
+    if let Err(fault) = slice::move_all_in(&mut session, file.journal.sizes).await {
+        if fault.kind != Kind::Unavailable {
+            // A session that cannot be rolled back closes its connection.
+            let _ = session.rollback().await;
+        }
+        return Err(fault);
+    }
+    Ok(session)
 }
 
 /// Sees to it that the journal moves when batches pause. Called with the lock held.
 /// The task ends with what it tends, or with the file's last handle; what it leaves
-/// undone is done at the next start.
+/// undone is done by whoever commits, reads or migrates next.
 fn tend(file: &Arc<File>) {
     if file.journal.tended.swap(true, Ordering::Relaxed) {
         return;
     }
+    let mut tending = Tending(Some(Arc::downgrade(file)));
     let file = Arc::downgrade(file);
     tokio::spawn(async move {
+        let mut is_down = false;
         loop {
-            tokio::time::sleep(QUIET).await;
+            tokio::time::sleep(LOOK).await;
             let Some(file) = file.upgrade() else { return };
-            match tended(&file).await {
-                Ok(true) => return,
-                Ok(false) => {}
+            let turn = tended(&file, &mut tending).await;
+            match &turn {
+                Ok(Turn::Waits) => {}
+                Ok(Turn::Moved | Turn::Empty) => {
+                    if std::mem::take(&mut is_down) {
+                        tracing::info!("the journal moves again");
+                    }
+                }
                 Err(fault) => {
-                    tracing::warn!(
-                        error = fault.detail,
-                        "the journal does not move; its rows are kept"
-                    );
+                    if !std::mem::replace(&mut is_down, true) {
+                        tracing::warn!(
+                            error = fault.detail,
+                            "the journal does not move; its rows are kept; trying again"
+                        );
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
+            }
+            if matches!(turn, Ok(Turn::Empty)) {
+                return;
             }
         }
     });
 }
 
-/// Moves what is due; whether nothing is left.
-async fn tended(file: &Arc<File>) -> Result<bool, Fault> {
+/// What the journal is told when the task that tends it ends, by a panic, too. None
+/// once it was told.
+struct Tending(Option<Weak<File>>);
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        if let Some(file) = self.0.take().and_then(|file| file.upgrade()) {
+            file.journal.tended.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+enum Turn {
+    /// Nothing is due.
+    Waits,
+    Moved,
+    /// Nothing is left.
+    Empty,
+}
+
+/// Moves what is due.
+async fn tended(file: &Arc<File>, tending: &mut Tending) -> Result<Turn, Fault> {
     let mut place = file.journal.held.lock().await;
     let held = taken(file, place.take()).await?;
     let (nothing, due) = (held.rows() == 0, held.is_due(Instant::now()));
     *place = Some(held);
     if nothing {
         // With the lock held, so that whoever adds to it looks afterwards.
-        file.journal.tended.store(false, Ordering::Relaxed);
-        return Ok(true);
+        drop(std::mem::replace(tending, Tending(None)));
+        return Ok(Turn::Empty);
     }
     drop(place);
-    if due {
-        settle(file).await?;
+    if !due {
+        return Ok(Turn::Waits);
     }
-    Ok(false)
+    settle(file).await?;
+    Ok(Turn::Moved)
 }

@@ -83,8 +83,8 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
              DROP TABLE sessions; DROP TABLE scoped_tokens; DROP TABLE setup_tokens; \
              DROP TABLE devices; DROP TABLE device_groups; DROP TABLE group_devices; \
              DROP TABLE user_groups; DROP TABLE daily_marks; DROP TABLE daily; \
-             DROP TABLE device_last; DROP TABLE leases; \
-             DROP TABLE schema_version"
+             DROP TABLE device_last; DROP TABLE leases; DROP TABLE retention_classes; \
+             DROP TABLE pending; DROP TABLE pending_group; DROP TABLE schema_version"
         }
     })
     .await;

@@ -16,7 +16,7 @@ pub(super) struct Row {
 }
 
 /// Rows of consecutive batches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Group {
     /// The keys of the batches' parts.
     pub(super) parts: Vec<BatchKey>,
@@ -24,6 +24,14 @@ pub(super) struct Group {
     pub(super) rows: Vec<Row>,
     /// The last batch.
     pub(super) last_id: i64,
+    /// The oldest recorded second.
+    pub(super) oldest: u32,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self { parts: Vec::new(), rows: Vec::new(), last_id: 0, oldest: u32::MAX }
+    }
 }
 
 impl Group {
@@ -34,6 +42,8 @@ impl Group {
 
     /// Adds a batch.
     pub(super) fn add(&mut self, id: i64, parts: Vec<BatchKey>, rows: Vec<Row>) {
+        let oldest = rows.iter().map(|row| row.record.position.recorded_at).min();
+        self.oldest = self.oldest.min(oldest.unwrap_or(u32::MAX));
         self.parts.extend(parts);
         self.rows.extend(rows);
         self.last_id = id;

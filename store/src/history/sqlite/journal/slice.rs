@@ -13,7 +13,7 @@ use super::super::super::engine::{
 use super::super::{File, FileSession};
 use super::Sizes;
 use super::group::{Row, equals};
-use super::held::{Held, Mark, Step};
+use super::held::{self, Held, Mark, Step};
 
 /// Fails (NULL is refused) when the group is not where it was.
 const CHANGE: &str = "UPDATE pending_group SET \
@@ -26,7 +26,7 @@ const CORRECT: &str = "UPDATE books SET stored = stored - 1, duplicates = duplic
     WHERE worker = ? AND run = ? AND sequence = ? AND minute = ?";
 
 /// A transaction in one request. Its text depends on few things, so that it is
-/// prepared once: whether it moves a slice, and the number of lines of the books.
+/// prepared once: how many slices it moves (three with 2000 rows), and the number of lines of the books.
 pub(super) struct Request<'a> {
     text: String,
     values: Vec<Value<'a>>,
@@ -42,13 +42,10 @@ impl<'a> Request<'a> {
         self.text.push_str(text);
     }
 
-    /// Moves the next slice if it is a whole one and not the group's last; then tells
-    /// what the table says afterwards.
-    pub(super) fn slice(&mut self, held: &'a Held, sizes: Sizes) -> Option<Mark> {
-        let step = held.next()?;
-        if step.is_last || !step.rows.len().is_multiple_of(sizes.statement) {
-            return None;
-        }
+    /// Moves the slices that are due, whole ones; then tells what the table says
+    /// afterwards, and how many rows moved.
+    pub(super) fn slices(&mut self, held: &'a Held, sizes: Sizes) -> Option<(Mark, usize)> {
+        let step = held.next_along()?;
         let text = format!(
             "INSERT OR FAIL INTO positions ({}) VALUES {}",
             BARE_COLUMNS.join(","),
@@ -63,7 +60,7 @@ impl<'a> Request<'a> {
         }
         self.add(CHANGE);
         self.values.extend(Mark::change(step.before, step.after));
-        Some(step.after)
+        Some((step.after, step.rows.len()))
     }
 
     pub(super) fn pending(&mut self, id: i64, bytes: &'a [u8]) {
@@ -108,7 +105,7 @@ enum Manner {
 async fn moved_alone(file: &Arc<File>, held: &mut Held, manner: Manner) -> Result<(), Fault> {
     let Some(step) = held.next() else { return Ok(()) };
     let mut session = file.begin_on(&file.writer, "BEGIN IMMEDIATE").await?;
-    let after = step.after;
+    let (after, rows) = (step.after, step.rows.len());
     match move_in(&mut session, &step, manner).await {
         Ok(()) => session.commit().await?,
         // Dropped, the session closes its connection.
@@ -119,7 +116,20 @@ async fn moved_alone(file: &Arc<File>, held: &mut Held, manner: Manner) -> Resul
             return Err(fault);
         }
     }
-    held.moved(after);
+    held.moved(after, rows);
+    Ok(())
+}
+
+/// Moves all there is within a transaction that goes on.
+pub(super) async fn move_all_in(session: &mut FileSession, sizes: Sizes) -> Result<(), Fault> {
+    let mut held = held::read_in(session, sizes).await?;
+    while held.rows() > 0 {
+        held.seal();
+        let Some(step) = held.next() else { break };
+        move_in(session, &step, Manner::Careful).await?;
+        let (after, rows) = (step.after, step.rows.len());
+        held.moved(after, rows);
+    }
     Ok(())
 }
 
@@ -181,5 +191,11 @@ async fn count_repeat(session: &mut FileSession, step: &Step<'_>, row: &Row) -> 
         Value::Hash(key.sequence),
         minute.into(),
     ];
-    session.execute(fixed(CORRECT), &line).await.map(drop)
+    if session.execute(fixed(CORRECT), &line).await? == 0 {
+        tracing::error!(
+            batch = ?key, minute,
+            "a duplicate in the journal is of a line that the books do not have; look with nemeses audit"
+        );
+    }
+    Ok(())
 }
