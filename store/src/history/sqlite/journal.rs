@@ -41,7 +41,8 @@ const MAX_CONFLICTS: u32 = 1000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     /// Rows that make a group: of 10 000 devices 10 each, so that a page of 57 rows is
-    /// touched once for tens of them. At 72 bytes 7 MB, and as much gathers meanwhile.
+    /// touched once for tens of them. At 72 bytes 7 MB, and nearly as much gathers while
+    /// it moves. What waits is at most a group, two batches and two slices.
     group: usize,
     /// Rows of a slice, whole statements, 1 to 2 ms: what a commit or a reader waits for at a time.
     slice: usize,
@@ -66,8 +67,8 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// More rows than this never wait: while moving fails, batches go where they
-    /// belong. 29 MB.
+    /// Where the arithmetic does not hold, since another process writes, too: beyond
+    /// this batches go where they belong. 29 MB.
     const fn most(self) -> usize {
         4 * self.group
     }
