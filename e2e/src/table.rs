@@ -157,17 +157,19 @@ impl Tables {
 async fn emptied(connection: &mut SqliteConnection) -> anyhow::Result<()> {
     let made = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'pending'";
     let (made,): (i64,) = sqlx::query_as(made).fetch_one(&mut *connection).await?;
+    if made == 0 {
+        return Ok(());
+    }
     let deadline = Instant::now() + EMPTY_WITHIN;
-    while made > 0 {
+    loop {
         let count = "SELECT COUNT(*) FROM pending";
         let (batches,): (i64,) = sqlx::query_as(count).fetch_one(&mut *connection).await?;
         if batches == 0 {
-            break;
+            return Ok(());
         }
         anyhow::ensure!(Instant::now() < deadline, "{batches} batches stay in the journal");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok(())
 }
 
 async fn open(path: &std::path::Path) -> sqlx::Result<SqliteConnection> {
