@@ -12,11 +12,11 @@ use super::Engine;
 use super::commit::Written;
 use super::fault::Fault;
 use super::marks::Marks;
-use super::plan::{BooksRow, Plan};
+use super::plan::{BooksRow, Plan, Settled};
 use super::rows::is_bare;
 use super::seam::Product;
 use crate::hash::NumberHash;
-use crate::history::Part;
+use crate::history::{Committed, Part};
 
 /// Rows of the smallest batch that goes to the journal: a smaller one dirties few
 /// pages, and at rates that make such batches nobody has to wait for groups.
@@ -111,12 +111,9 @@ impl<P: Product> Engine<P> {
         plan: &Plan<'_>,
         exporter: &str,
     ) -> Result<Option<Written>, Fault> {
-        let Some(batch) = self.for_journal(plan, exporter) else { return Ok(None) };
-        if !self.product.journal(&batch).await? {
-            return Ok(None);
-        }
-        let committed = plan.settle(&vec![true; batch.rows.len()]).committed;
-        Ok(Some(Written { committed, ..Written::default() }))
+        let Some((batch, committed)) = self.for_journal(plan, exporter) else { return Ok(None) };
+        let kept = self.product.journal(&batch).await?;
+        Ok(kept.then(|| Written { committed, ..Written::default() }))
     }
 
     /// Comes before a commit beside the journal: a frame that comes again, as historical
@@ -131,7 +128,12 @@ impl<P: Product> Engine<P> {
         }
     }
 
-    fn for_journal<'a>(&self, plan: &Plan<'a>, exporter: &'a str) -> Option<Journaled<'a>> {
+    /// The batch, and what is told of it once it is kept.
+    fn for_journal<'a>(
+        &self,
+        plan: &Plan<'a>,
+        exporter: &'a str,
+    ) -> Option<(Journaled<'a>, Vec<Committed>)> {
         if !P::JOURNALS || !plan.letters.is_empty() {
             return None;
         }
@@ -147,38 +149,18 @@ impl<P: Product> Engine<P> {
         if !self.days.unknown(&touched).is_empty() || marks.values().next().is_some() {
             return None;
         }
-        let books = plan.settle(&vec![true; rows.len()]).books;
-        (books.len() <= MAX_BOOKS).then(|| Journaled {
-            rows,
-            parts: plan.part_keys(),
-            books,
-            exporter,
-            marks,
-        })
+        let Settled { committed, books, .. } = plan.settle(&vec![true; rows.len()]);
+        if books.len() > MAX_BOOKS {
+            return None;
+        }
+        Some((Journaled { rows, parts: plan.part_keys(), books, exporter, marks }, committed))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::{Composition, DeviceId, Position};
-
+    use super::super::testing::record;
     use super::*;
-
-    fn record(device: u32, recorded_at: u32, frame_hash: u64) -> PositionRecord {
-        let position = Position {
-            device: DeviceId::new(device),
-            recorded_at,
-            direction_cdeg: 0,
-            odometer_m: 0,
-            hour_meter_min: 0,
-            composition: Composition(0),
-            extension: None,
-            speed_kmh: 0,
-            latitude_udeg: 0,
-            longitude_udeg: 0,
-        };
-        PositionRecord { position, frame_hash, received_at_ms: 0, raw: None }
-    }
 
     fn part(records: &[PositionRecord]) -> Part {
         Part {

@@ -28,6 +28,8 @@ mod script;
 mod seam;
 mod sessions;
 mod sql;
+#[cfg(test)]
+pub(super) mod testing;
 mod tokens;
 mod value;
 mod window;

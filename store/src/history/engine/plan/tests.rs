@@ -1,6 +1,7 @@
-use nemeses_protocol::{Composition, DeadLetter, DecodeError, DeviceId, Position, Reason, Tally};
+use nemeses_protocol::{DeadLetter, DecodeError, Reason, Tally};
 use proptest::prelude::*;
 
+use super::super::testing::record;
 use super::*;
 
 fn key(sequence: u64) -> BatchKey {
@@ -8,23 +9,7 @@ fn key(sequence: u64) -> BatchKey {
 }
 
 fn frame(device: u32, recorded_at: u32, frame_hash: u64, received_at_ms: u64) -> Record {
-    Record::Position(PositionRecord {
-        position: Position {
-            device: DeviceId::new(device),
-            recorded_at,
-            direction_cdeg: 0,
-            odometer_m: 0,
-            hour_meter_min: 0,
-            composition: Composition(0),
-            extension: None,
-            speed_kmh: 0,
-            latitude_udeg: 0,
-            longitude_udeg: 0,
-        },
-        frame_hash,
-        received_at_ms,
-        raw: None,
-    })
+    Record::Position(PositionRecord { received_at_ms, ..record(device, recorded_at, frame_hash) })
 }
 
 fn letter(received_at_ms: u64) -> Record {

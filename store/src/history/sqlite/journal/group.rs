@@ -71,25 +71,13 @@ pub(super) fn equals(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::{Composition, DeviceId, Position};
     use proptest::prelude::*;
 
+    use super::super::super::super::engine::testing::record;
     use super::*;
 
     fn row(part: u32, device: u32, recorded_at: u32, frame_hash: u64) -> Row {
-        let position = Position {
-            device: DeviceId::new(device),
-            recorded_at,
-            direction_cdeg: 0,
-            odometer_m: 0,
-            hour_meter_min: 0,
-            composition: Composition(0),
-            extension: None,
-            speed_kmh: 0,
-            latitude_udeg: 0,
-            longitude_udeg: 0,
-        };
-        Row { part, record: PositionRecord { position, frame_hash, received_at_ms: 0, raw: None } }
+        Row { part, record: record(device, recorded_at, frame_hash) }
     }
 
     proptest! {
