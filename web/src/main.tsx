@@ -14,6 +14,7 @@ import "./styles/parts.css";
 import "./styles/views.css";
 import "./styles/device.css";
 import "./styles/pages.css";
+import "./styles/print.css";
 
 const SHARE_AGAIN_MS = 3000;
 
@@ -56,6 +57,8 @@ async function start(): Promise<void> {
         state: "share",
         name: opened.name ?? null,
         expiresMs: opened.share_expires_at ? Date.parse(opened.share_expires_at) : null,
+        past: opened.shows !== "live",
+        fromMs: opened.history_from ? Date.parse(opened.history_from) : null,
       });
       begin();
     } else if (await resume()) {

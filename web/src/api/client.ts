@@ -2,6 +2,7 @@
 // refresh token is a cookie that scripts cannot read), renews it before it runs
 // out, and turns every problem document into an `ApiError`.
 
+import { nowMs, serverSaid } from "../state/clock";
 import type { DevicePage, Location, Me } from "./types";
 
 export class ApiError extends Error {
@@ -26,6 +27,9 @@ interface Token {
 /** Renewed this long before it runs out, so that no request meets an old one. */
 const RENEW_BEFORE_S = 60;
 
+/** A way to the server that takes longer is none. Hashing a password takes one of them at most. */
+const TOKEN_WITHIN_MS = 15_000;
+
 let token: string | null = null;
 let renewAt = 0;
 let renewing: Promise<boolean> | null = null;
@@ -46,7 +50,7 @@ export function isSignedIn(): boolean {
 
 function keep(answer: Token): void {
   token = answer.token;
-  renewAt = Date.now() + Math.max(5, answer.expires_in - RENEW_BEFORE_S) * 1000;
+  renewAt = nowMs() + Math.max(5, answer.expires_in - RENEW_BEFORE_S) * 1000;
 }
 
 function forget(): void {
@@ -88,6 +92,9 @@ export async function openShare(secret: string): Promise<ShareOpened> {
 export interface ShareOpened {
   name?: string | null;
   share_expires_at?: string | null;
+  /** `history` beside what is now, from `history_from` on; all of it without one. */
+  shows?: "live" | "history";
+  history_from?: string | null;
 }
 
 /** Says that this browser may hold a session; the session itself is in the cookie. */
@@ -130,7 +137,7 @@ function renew(): Promise<boolean> {
 }
 
 async function authorized(): Promise<HeadersInit> {
-  if ((byCookie || share !== null) && (token === null || Date.now() >= renewAt)) {
+  if ((byCookie || share !== null) && (token === null || nowMs() >= renewAt)) {
     try {
       if (!(await renew())) forget();
     } catch (error) {
@@ -160,6 +167,7 @@ async function raw(
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, "unreachable", "The server does not answer.");
   }
+  serverSaid(response.headers.get("Date"));
   if (!response.ok) throw await problem(response);
   return response;
 }
@@ -187,7 +195,7 @@ async function send<T>(
   body?: unknown,
   headers: HeadersInit = {},
 ): Promise<T> {
-  return read<T>(await raw(method, path, body, headers));
+  return read<T>(await raw(method, path, body, headers, AbortSignal.timeout(TOKEN_WITHIN_MS)));
 }
 
 /** Asks as who is signed in; once more with a new token when this one is refused. */
@@ -227,8 +235,9 @@ export async function change<T>(
   method: "POST" | "PUT" | "PATCH" | "DELETE",
   path: string,
   body?: unknown,
+  signal?: AbortSignal,
 ): Promise<T> {
-  return read<T>(await ask(method, path, body));
+  return read<T>(await ask(method, path, body, signal));
 }
 
 /** Saves an answer as a file, under the name that the server gives it. */

@@ -52,6 +52,23 @@ export async function newest(device: string, limit: number, signal: AbortSignal)
   return page.rows;
 }
 
+/** The moments nearest to a range before and after it at which something was recorded. */
+export async function daysNear(
+  device: string,
+  range: Range,
+  signal: AbortSignal,
+): Promise<{ before: number | null; after: number | null }> {
+  const one = async (query: Query): Promise<number | null> => {
+    const page = await get<RowPage>("/api/v1/report/", { device_id: device, limit: 1, ...query }, signal);
+    return page.rows[0] ? Date.parse(page.rows[0].recorded_at) : null;
+  };
+  const [before, after] = await Promise.all([
+    one({ order: "desc", to: Math.floor(range.fromMs / 1000) - 1 }),
+    one({ order: "asc", from: Math.floor(range.toMs / 1000) + 1 }),
+  ]);
+  return { before, after };
+}
+
 /** Whose: of some devices, or of all in a group. */
 export type Whose = { devices: readonly string[] } | { group: string };
 

@@ -1,6 +1,7 @@
 // The live stream: a socket that is opened again with growing pauses and goes on
 // after the last event it had. What it says is handed on in lists, as it came.
 
+import { serverSaid } from "../state/clock";
 import { ApiError, change } from "./client";
 import type { Status } from "./types";
 
@@ -32,8 +33,8 @@ export interface StatusEvent {
 export type StreamEvent =
   | PositionEvent
   | StatusEvent
-  | { type: "hello"; id: string | null; heartbeat_s: number; gap: boolean }
-  | { type: "heartbeat"; id?: string }
+  | { type: "hello"; id: string | null; heartbeat_s: number; gap: boolean; at?: string }
+  | { type: "heartbeat"; id?: string; at?: string }
   | { type: "thinned" }
   | { type: "end"; reason: string };
 
@@ -52,8 +53,15 @@ export function pauseMs(attempt: number, chance: number): number {
   return Math.round(base * (1 - chance / 3));
 }
 
-/** After this many heartbeats without a word the connection counts as dead. */
-const MISSED_BEATS = 2.5;
+/** What the server is taken to promise until it says so itself. */
+const USUAL_HEARTBEAT_S = 4;
+/** A way to the server that takes longer than this is none. */
+const TICKET_WITHIN_MS = 9_000;
+
+/** After so long without a word the connection counts as dead: a heartbeat was missed, and the next. */
+export function silentMs(heartbeatS: number): number {
+  return (2 * heartbeatS + 1) * 1000;
+}
 
 export class Stream {
   private socket: WebSocket | null = null;
@@ -62,10 +70,11 @@ export class Stream {
   private attempt = 0;
   private latest: string | null = null;
   private closed = false;
-  private heartbeatS = 15;
+  private heartbeatS = USUAL_HEARTBEAT_S;
 
   constructor(private readonly listener: StreamListener) {
     window.addEventListener("online", this.hurry);
+    window.addEventListener("offline", this.lose);
     document.addEventListener("visibilitychange", this.hurry);
     void this.open();
   }
@@ -73,6 +82,7 @@ export class Stream {
   close(): void {
     this.closed = true;
     window.removeEventListener("online", this.hurry);
+    window.removeEventListener("offline", this.lose);
     document.removeEventListener("visibilitychange", this.hurry);
     clearTimeout(this.timer);
     clearTimeout(this.watch);
@@ -88,13 +98,22 @@ export class Stream {
     void this.open();
   };
 
+  /** The browser knows that it has no network: nothing more will come. */
+  private readonly lose = (): void => {
+    this.attempt = 0;
+    this.again();
+  };
+
   private async open(): Promise<void> {
     this.timer = undefined;
     if (this.closed) return;
-    this.listener.connection("connecting");
+    // What was lost is lost until the server has spoken again.
+    if (this.attempt === 0) this.listener.connection("connecting");
     try {
-      const { ticket } = await change<{ ticket: string }>("POST", "/api/v1/stream/ticket", {});
-      if (this.closed) return;
+      const within = AbortSignal.timeout(TICKET_WITHIN_MS);
+      const { ticket } = await change<{ ticket: string }>("POST", "/api/v1/stream/ticket", {}, within);
+      // Meanwhile the browser may have lost the network, and another attempt is due.
+      if (this.closed || this.timer !== undefined) return;
       this.connect(ticket);
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;
@@ -122,6 +141,7 @@ export class Stream {
     const events = Array.isArray(parsed) ? parsed : [parsed];
     for (const event of events) {
       if ("id" in event && typeof event.id === "string") this.latest = event.id;
+      if (event.type === "hello" || event.type === "heartbeat") serverSaid(event.at);
       if (event.type === "hello") {
         this.heartbeatS = event.heartbeat_s || this.heartbeatS;
         this.attempt = 0;
@@ -139,7 +159,7 @@ export class Stream {
 
   private beat(): void {
     clearTimeout(this.watch);
-    this.watch = setTimeout(() => this.again(), this.heartbeatS * 1000 * MISSED_BEATS);
+    this.watch = setTimeout(() => this.again(), silentMs(this.heartbeatS));
   }
 
   private again(): void {

@@ -5,7 +5,7 @@
 import type { Feature, FeatureCollection, LineString } from "geojson";
 import type { GeoJSONSource, Map as LibreMap, MapMouseEvent } from "maplibre-gl";
 
-import type { Unit } from "../state/fleet";
+import { type Unit, isOld } from "../state/fleet";
 import type { Camera } from "../state/route";
 import { t } from "../text/language";
 import * as basemap from "./basemap";
@@ -42,9 +42,11 @@ const MOVING_KMH = 3;
 const DIMMED = 0.38;
 const WORLD: Camera = { zoom: 2.2, latitude: -8, longitude: -40 };
 
-/** The marker of a device: an arrow where it heads, or a disc. */
-export function markerOf(unit: Pick<Unit, "speedKmh" | "status" | "directionDeg">): { icon: string; turn: number } {
-  const isMoving = (unit.speedKmh ?? 0) >= MOVING_KMH && unit.status !== "offline";
+/** The marker of a device: an arrow where it heads, or a disc. Nothing is known to move by an old position. */
+export function markerOf(
+  unit: Pick<Unit, "speedKmh" | "status" | "directionDeg" | "seenMs" | "positionMs">,
+): { icon: string; turn: number } {
+  const isMoving = (unit.speedKmh ?? 0) >= MOVING_KMH && unit.status !== "offline" && !isOld(unit);
   return { icon: markerName(unit.status, isMoving), turn: isMoving ? (unit.directionDeg ?? 0) : 0 };
 }
 

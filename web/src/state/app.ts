@@ -5,13 +5,13 @@ import type { Me } from "../api/types";
 import type { FleetMap } from "../map/fleet-map";
 import { type Language, preferred, useLanguage } from "../text/language";
 import { Cell } from "./cell";
-import { type Route, formatRoute, parseRoute } from "./route";
+import { HOME, type Route, formatRoute, parseRoute } from "./route";
 
 export type Session =
   | { state: "starting" }
   | { state: "out"; ended: boolean }
   | { state: "in"; me: Me }
-  | { state: "share"; name: string | null; expiresMs: number | null }
+  | { state: "share"; name: string | null; expiresMs: number | null; past: boolean; fromMs: number | null }
   | { state: "bad-share" };
 
 export type Theme = "auto" | "light" | "dark";
@@ -35,6 +35,8 @@ export const language = new Cell<Language>(
     : preferred(navigator.languages),
 );
 export const fleetMap = new Cell<FleetMap | null>(null);
+/** A stop that was picked on the map, by its beginning; picked again it is another object. */
+export const pickedStop = new Cell<{ id: string } | null>(null);
 
 function applyTheme(): void {
   const isDark = theme.value === "auto" ? prefersDark.matches : theme.value === "dark";
@@ -61,6 +63,20 @@ applyLanguage();
 
 window.addEventListener("hashchange", () => route.set(parseRoute(location.hash)));
 
+/** The fleet as it was looked at last, and the device that was opened from it. */
+let lastFleet: Route = route.value.view === "fleet" ? route.value : HOME;
+export const lastDevice = new Cell<string | null>(null);
+route.subscribe(() => {
+  if (route.value.view === "fleet") lastFleet = route.value;
+  else if (route.value.device) lastDevice.set(route.value.device);
+});
+
+/** One level up: from a replay to its device, from anything else to the fleet as it was. */
+export function upFrom({ view, device }: Route): Route | null {
+  if (view === "fleet") return null;
+  return view === "replay" && device ? { view: "device", device, query: {} } : lastFleet;
+}
+
 /** Goes to a view; the back button leads here again. */
 export function go(next: Route): void {
   location.hash = formatRoute(next);
@@ -80,6 +96,9 @@ export function tune(changes: Record<string, string | null>): void {
   history.replaceState(null, "", formatRoute(next));
   route.set(next);
 }
+
+/** Whether what was recorded may be looked at; some share links show the present alone. */
+export const showsPast = (): boolean => session.value.state !== "share" || session.value.past;
 
 export const isAdmin = (): boolean =>
   session.value.state === "in" && session.value.me.role === "admin";

@@ -20,6 +20,8 @@ export interface Unit {
   status: Status;
   seenMs: number | null;
   recordedMs: number | null;
+  /** When the place was recorded, which is before `recordedMs` while there is no fix. */
+  positionMs: number | null;
   latitude: number | null;
   longitude: number | null;
   speedKmh: number | null;
@@ -79,8 +81,10 @@ export function unitOf(device: Device): Unit {
     vehicle: device.vehicle || null,
     groups: device.groups.map((group) => group.name),
     status: device.status,
-    seenMs: timeMs(device.seen_at) ?? timeMs(at?.seen_at),
+    // Of a silent device the server knows when its last frame came.
+    seenMs: timeMs(device.seen_at) ?? timeMs(at?.seen_at) ?? timeMs(at?.received_at),
     recordedMs: timeMs(at?.recorded_at),
+    positionMs: timeMs(at?.position_recorded_at),
     latitude: at?.latitude ?? null,
     longitude: at?.longitude ?? null,
     speedKmh: at?.speed_kmh ?? null,
@@ -162,7 +166,16 @@ function takePosition(fleet: Fleet, event: PositionEvent): void {
   if (event.gps_fix !== false && event.latitude !== null && event.longitude !== null) {
     unit.latitude = event.latitude;
     unit.longitude = event.longitude;
+    unit.positionMs = recordedMs;
   }
+}
+
+/** A place this much older than the last contact is not where the device is now. */
+export const OLD_MS = 5 * 60_000;
+
+/** Whether the device is heard and its position is of another time. */
+export function isOld(unit: Pick<Unit, "seenMs" | "positionMs">): boolean {
+  return unit.seenMs !== null && unit.positionMs !== null && unit.seenMs - unit.positionMs > OLD_MS;
 }
 
 function takeStatus(fleet: Fleet, event: StatusEvent): void {

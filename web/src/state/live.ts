@@ -5,6 +5,7 @@
 import { ApiError, devices } from "../api/client";
 import { type Connection, Stream, type StreamEvent } from "../api/stream";
 import { Cell, useCell } from "./cell";
+import { nowMs } from "./clock";
 import { type Fleet, emptyFleet, keepOnly, takeEvents, takePage } from "./fleet";
 
 /** Changes reach the map this often: far below what an eye takes for late. */
@@ -60,7 +61,7 @@ export class Live {
   }
 
   private take(events: StreamEvent[]): void {
-    this.heardMs = Date.now();
+    this.heardMs = nowMs();
     const known = this.fleet.units.size;
     takeEvents(this.fleet, events);
     if (this.fleet.units.size > known) this.readSoon(STRANGER_AFTER_MS);
@@ -103,7 +104,7 @@ export class Live {
       await devices(this.abort.signal, (page) => {
         for (const device of page.devices) ids.add(device.device_id);
         takePage(this.fleet, page);
-        this.heardMs = Date.now();
+        this.heardMs = nowMs();
         if (this.loading.value) {
           // Someone waits for the first look: at once.
           this.version.set(this.fleet.version);

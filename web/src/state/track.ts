@@ -27,14 +27,20 @@ export type Line = { part: "whole" | "ahead" | "travelled" | "silent"; points: [
 /** Longer than this between two fixes is silence. */
 export const SILENT_MS = 5 * 60_000;
 
-/** The rows with a fix, in recorded order. */
+/** The same meridian within half a turn of another: a way over the 180th goes on beyond it. */
+export function unwrapped(longitude: number, before: number): number {
+  return longitude - 360 * Math.round((longitude - before) / 360);
+}
+
+/** The rows with a fix, in recorded order; longitudes go on beyond 180° rather than round the world. */
 export function trackOf(rows: readonly Row[]): Point[] {
   const points: Point[] = [];
   for (const row of rows) {
     if (!row.gps_fix || row.latitude === null || row.longitude === null) continue;
+    const before = points.at(-1);
     points.push({
       ms: Date.parse(row.recorded_at),
-      longitude: row.longitude,
+      longitude: before ? unwrapped(row.longitude, before.longitude) : row.longitude,
       latitude: row.latitude,
       speedKmh: row.speed_kmh,
       directionDeg: row.direction_deg,

@@ -1,6 +1,7 @@
 // Numbers, times and durations as people read them. Times are in the viewer's
 // zone; `utc` is what a title adds on hover.
 
+import { nowMs } from "../state/clock";
 import { language, locale, t } from "./language";
 
 export const NOTHING = "–";
@@ -100,14 +101,17 @@ export function duration(seconds: number | null | undefined): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** How long ago, short: `now`, `12 s`, `5 min`, `3 h`, `4 d`. */
+/** How long ago, short: `12 s`, `5 min`, `3 h`, `4 d`, `6 y`. */
 export function age(ms: number | null, nowMs: number): string {
   if (ms === null) return NOTHING;
   const s = Math.max(0, Math.round((nowMs - ms) / 1000));
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 86_400) return `${Math.floor(s / 3600)} h`;
-  return `${Math.floor(s / 86_400)} d`;
+  const days = Math.floor(s / 86_400);
+  if (days < 365) return `${days} d`;
+  const years = Math.floor(days / 365);
+  return t(years === 1 ? "duration.year" : "duration.years", { count: years });
 }
 
 /** The same in a sentence. */
@@ -131,11 +135,14 @@ export function day(ms: number): string {
   return date("day", { weekday: "short", day: "numeric", month: "short", year: "numeric" }).format(ms);
 }
 
+/** With its year when it is another than this one. */
 export function dateTime(ms: number | null): string {
   if (ms === null) return NOTHING;
-  return date("dt", {
+  const old = new Date(ms).getFullYear() !== new Date(nowMs()).getFullYear();
+  return date(old ? "dty" : "dt", {
     day: "2-digit",
     month: "short",
+    ...(old ? { year: "numeric" } : {}),
     hour: "2-digit",
     minute: "2-digit",
     second: "2-digit",

@@ -1,21 +1,22 @@
 // Small parts that every view is made of.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError } from "../api/client";
 import type { Status } from "../api/types";
+import { nowMs } from "../state/clock";
 import * as format from "../text/format";
 import type { Key } from "../text/en";
 import { t } from "../text/language";
 import { Icon } from "./icons";
 
-/** The time, renewed every so often while the page is looked at. */
+/** The server's time, renewed every so often while the page is looked at. */
 export function useNow(everyMs = 1000): number {
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(nowMs());
   useEffect(() => {
     const timer = setInterval(() => {
-      if (!document.hidden) setNow(Date.now());
+      if (!document.hidden) setNow(nowMs());
     }, everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);
@@ -110,36 +111,62 @@ export type Loaded<T> =
   | { state: "done"; value: T }
   | { state: "failed"; value: null; error: unknown; text: string };
 
-/** Loads when `key` changes; what it was doing before is given up. */
+/**
+ * Loads when `key` changes; what it was doing before is given up. The first function asks
+ * again and shows that it does; the second does so unseen, and what is shown stays when it fails.
+ */
 export function useLoad<T>(
   key: string,
   load: (signal: AbortSignal) => Promise<T>,
-): [Loaded<T>, () => void] {
+): [loaded: Loaded<T>, again: () => void, refresh: () => void] {
   const [loaded, setLoaded] = useState<Loaded<T>>({ state: "loading", value: null });
-  const [turn, setTurn] = useState(0);
+  const [turn, setTurn] = useState({ quiet: false });
+  const asked = useRef<string | null>(null);
   useEffect(() => {
     const abort = new AbortController();
-    setLoaded((before) => ({ state: "loading", value: turn > 0 ? before.value : null }));
+    const isOther = asked.current !== key;
+    const quiet = turn.quiet && !isOther;
+    asked.current = key;
+    if (!quiet) setLoaded((before) => ({ state: "loading", value: isOther ? null : before.value }));
     load(abort.signal).then(
       (value) => {
         if (!abort.signal.aborted) setLoaded({ state: "done", value });
       },
       (error: unknown) => {
         if (abort.signal.aborted) return;
-        setLoaded({ state: "failed", value: null, error, text: reason(error) });
+        setLoaded((before) =>
+          quiet && before.value !== null ? before : { state: "failed", value: null, error, text: reason(error) },
+        );
       },
     );
     return () => abort.abort();
   }, [key, turn]);
-  return [loaded, () => setTurn((before) => before + 1)];
+  const next = (quiet: boolean): void => setTurn({ quiet });
+  return [loaded, () => next(false), () => next(true)];
 }
 
-/** A value that follows another after it has stood still for a while. */
-export function useSettled<T>(value: T, afterMs: number): T {
-  const [settled, setSettled] = useState(value);
+/** Calls when `value` changes, not more often than every so often, and not while nobody looks. */
+export function useNews(value: unknown, everyMs: number, act: () => void): void {
+  const doing = useRef(act);
+  doing.current = act;
+  const last = useRef({ value, atMs: 0 });
   useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), afterMs);
-    return () => clearTimeout(timer);
-  }, [value, afterMs]);
-  return settled;
+    if (Object.is(value, last.current.value)) return;
+    const dueMs = Math.max(0, last.current.atMs + everyMs - performance.now());
+    const timer = setTimeout(function due() {
+      if (document.hidden) return;
+      last.current = { value, atMs: performance.now() };
+      doing.current();
+    }, dueMs);
+    const look = (): void => {
+      if (document.hidden || Object.is(value, last.current.value)) return;
+      last.current = { value, atMs: performance.now() };
+      doing.current();
+    };
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [value, everyMs]);
 }

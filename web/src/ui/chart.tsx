@@ -36,10 +36,18 @@ export interface ChartProps {
   dayTicks?: boolean;
 }
 
+const dataOf = ({ times, series }: ChartProps): uPlot.AlignedData => [times, ...series.map(({ values }) => values)];
+
 export function Chart(props: ChartProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const isDark = useCell(dark);
   const { times, series, height } = props;
+  const shown = useRef(props);
+  shown.current = props;
+  const drawn = useRef<uPlot | null>(null);
+  const isEmpty = times.length === 0;
+  // New values are drawn in place, so that the cursor stays where it is.
+  const kind = JSON.stringify(series.map(({ values, ...look }) => look));
   // What changes often does not make the chart anew.
   const marked = useRef(props.markMs);
   marked.current = props.markMs;
@@ -49,7 +57,7 @@ export function Chart(props: ChartProps): JSX.Element {
 
   useEffect(() => {
     const element = box.current;
-    if (!element || times.length === 0) return;
+    if (!element || isEmpty) return;
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
@@ -103,7 +111,7 @@ export function Chart(props: ChartProps): JSX.Element {
             grid: index === 0 ? grid : { show: false },
             size: 54,
             space: 34,
-            values: (_: uPlot, ticks: number[]) => ticks.map((value) => props.format(value, unit)),
+            values: (_: uPlot, ticks: number[]) => ticks.map((value) => shown.current.format(value, unit)),
           })),
         ],
         hooks: {
@@ -111,14 +119,16 @@ export function Chart(props: ChartProps): JSX.Element {
             (self: uPlot) => {
               const index = self.cursor.idx;
               const over = index !== null && index !== undefined && (self.cursor.left ?? -1) >= 0;
-              props.onCursor?.(over ? times[index]! * 1000 : null);
+              const second = over ? shown.current.times[index] : undefined;
+              shown.current.onCursor?.(second === undefined ? null : second * 1000);
             },
           ],
         },
       },
-      [times, ...series.map(({ values }) => values)],
+      dataOf(shown.current),
       element,
     );
+    drawn.current = plot;
     const place = (): void => {
       const at = marked.current;
       mark.hidden = at === undefined;
@@ -141,10 +151,16 @@ export function Chart(props: ChartProps): JSX.Element {
     observer.observe(element);
     return () => {
       placing.current = null;
+      drawn.current = null;
       observer.disconnect();
       plot.destroy();
     };
-  }, [times, series, height, isDark]);
+  }, [kind, isEmpty, height, isDark]);
+
+  useEffect(() => {
+    drawn.current?.setData(dataOf(shown.current));
+    placing.current?.();
+  }, [times, series]);
 
   useEffect(() => placing.current?.(), [props.markMs]);
 

@@ -2,25 +2,39 @@
 // trips and stops, events, and files to take away.
 
 import type { JSX } from "preact";
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { download } from "../api/client";
-import { type Happening, type Range, type Stop, type Trip, events, rows, stops, trips } from "../api/history";
+import {
+  type Happening,
+  type Range,
+  type Stop,
+  type Trip,
+  days,
+  daysNear,
+  events,
+  rows,
+  stops,
+  trips,
+} from "../api/history";
 import type { Row } from "../api/types";
-import { boundsOf } from "../map/bounds";
+import { boundsOfTrack } from "../map/bounds";
 import { markerName } from "../map/icons";
-import { fleetMap } from "../state/app";
+import { fleetMap, pickedStop, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
+import { nowMs } from "../state/clock";
+import { continued, lacksRows, resumeMs } from "../state/day";
+import { formatDay } from "../state/ranges";
 import { charted, linesOf, momentAt, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { Empty, Failure, type Loaded, Spinner, Time, reason, useLoad, useNews, useNow } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
 import { Icon } from "../ui/icons";
 
 interface Day {
-  rows: Row[];
+  rows: readonly Row[];
   trips: Trip[];
   stops: Stop[];
   events: Happening[];
@@ -36,26 +50,100 @@ export function formatName(name: string): string {
   return name === "parquet" ? "Parquet" : name.toUpperCase();
 }
 
-export function DeviceDay({ id, range }: { id: string; range: Range }): JSX.Element {
-  const [loaded, again] = useLoad<Day>(`${id}${range.fromMs}`, async (signal) => {
-    const zone = format.zone();
-    const [dayRows, dayTrips, dayStops, dayEvents] = await Promise.all([
-      rows(id, range, signal),
-      trips({ devices: [id] }, range, zone, signal),
-      stops({ devices: [id] }, range, zone, signal),
-      events({ devices: [id] }, range, zone, signal),
-    ]);
-    return { rows: dayRows, trips: dayTrips, stops: dayStops, events: dayEvents };
+/** What a device did, beside its rows. */
+type Said = Omit<Day, "rows"> & { counted: number | undefined };
+
+/** Trips follow the rows this often: the server goes over the whole day for them. */
+const SAID_EVERY_MS = 8_000;
+const ROWS_EVERY_MS = 3_000;
+/** Rows of the past arrive unannounced. */
+const LOOK_EVERY_MS = 60_000;
+
+async function saidOf(id: string, range: Range, signal: AbortSignal): Promise<Said> {
+  const zone = format.zone();
+  const whose = { devices: [id] };
+  const [dayTrips, dayStops, dayEvents, sums] = await Promise.all([
+    trips(whose, range, zone, signal),
+    stops(whose, range, zone, signal),
+    events(whose, range, zone, signal),
+    days(whose, range, zone, signal),
+  ]);
+  return { trips: dayTrips, stops: dayStops, events: dayEvents, counted: sums[0]?.rows };
+}
+
+/** The day, and again what is new of it when the device is heard. */
+function useDay(id: string, range: Range, heardMs: number | null): [Loaded<Day>, () => void] {
+  const held = useRef<readonly Row[]>([]);
+  const whole = useRef(true);
+  const [read, readAgain, readMore] = useLoad<readonly Row[]>(id, async (signal) => {
+    const fromMs = whole.current ? range.fromMs : resumeMs(held.current, range.fromMs);
+    const fresh = await rows(id, { ...range, fromMs }, signal);
+    held.current = continued(whole.current ? [] : held.current, fromMs, fresh);
+    whole.current = false;
+    return held.current;
   });
+  const [said, sayAgain, sayMore] = useLoad<Said>(id, async (signal) => {
+    const all = await saidOf(id, range, signal);
+    if (read.state === "done" && lacksRows(held.current.length, all.counted)) {
+      whole.current = true;
+      readMore();
+    }
+    return all;
+  });
+  const isNow = range.fromMs <= nowMs() && nowMs() <= range.toMs;
+  useNews(isNow ? heardMs : null, ROWS_EVERY_MS, readMore);
+  useNews(isNow ? heardMs : null, SAID_EVERY_MS, sayMore);
+  useNews(Math.floor(useNow(LOOK_EVERY_MS) / LOOK_EVERY_MS), 0, sayMore);
+
+  const day = useMemo(
+    () => (read.value && said.value ? { ...said.value, rows: read.value } : null),
+    [read.value, said.value],
+  );
+  const again = (): void => {
+    readAgain();
+    sayAgain();
+  };
+  const failed = [read, said].find(({ state }) => state === "failed");
+  if (failed) return [failed as Loaded<Day>, again];
+  return [day ? { state: "done", value: day } : { state: "loading", value: null }, again];
+}
+
+export function DeviceDay({ id, range, heardMs }: { id: string; range: Range; heardMs: number | null }): JSX.Element {
+  const [loaded, again] = useDay(id, range, heardMs);
   if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
   if (!loaded.value) return <Spinner />;
-  if (loaded.value.rows.length === 0) return <Empty title={t("device.norows")} />;
+  if (loaded.value.rows.length === 0) return <NothingOnThisDay id={id} range={range} />;
   return <DayOf id={id} range={range} day={loaded.value} />;
+}
+
+/** Where there is something, before and after. */
+function NothingOnThisDay({ id, range }: { id: string; range: Range }): JSX.Element {
+  const [near] = useLoad(`${id}${range.fromMs}`, (signal) => daysNear(id, range, signal));
+  return (
+    <Empty title={t("device.norows")}>
+      {near.value &&
+        (["before", "after"] as const).map((which) => {
+          const ms = near.value![which];
+          return (
+            ms !== null && (
+              <button type="button" class="button small" key={which} onClick={() => tune({ day: formatDay(ms) })}>
+                {t(`device.norows.${which}`, { day: format.day(ms) })}
+              </button>
+            )
+          );
+        })}
+      {near.value && near.value.before === null && near.value.after === null && (
+        <p class="empty-hint">{t("device.norows.ever")}</p>
+      )}
+    </Empty>
+  );
 }
 
 function DayOf({ id, range, day }: { id: string; range: Range; day: Day }): JSX.Element {
   const map = useCell(fleetMap);
-  const track = useMemo(() => trackOf(day.rows), [day]);
+  const { query } = useCell(route);
+  const track = useMemo(() => trackOf(day.rows), [day.rows]);
+  const fitted = useRef(false);
 
   useEffect(() => {
     if (!map) return;
@@ -65,10 +153,8 @@ function DayOf({ id, range, day }: { id: string; range: Range; day: Day }): JSX.
         stop.at ? [{ id: stop.start, at: [stop.at.longitude, stop.at.latitude] as [number, number] }] : [],
       ),
     });
-    const box = boundsOf(track);
-    if (box) map.fit(box, { maxZoom: 15 });
-    return () => fleetMap.value?.setShape(null);
-  }, [map, track]);
+  }, [map, track, day.stops]);
+  useEffect(() => () => fleetMap.value?.setShape(null), [map]);
 
   const onCursor = useCallback(
     (cursorMs: number | null) => {
@@ -79,6 +165,19 @@ function DayOf({ id, range, day }: { id: string; range: Range; day: Day }): JSX.
     },
     [map, track],
   );
+
+  // The whole day once, or the moment that the address names; from then on the reader moves the map.
+  useEffect(() => {
+    if (!map || fitted.current || track.length === 0) return;
+    fitted.current = true;
+    const atMs = Number(query.at) * 1000;
+    const moment = atMs ? momentAt(track, atMs) : null;
+    const box = boundsOfTrack(track);
+    if (moment) {
+      map.goTo(moment.longitude, moment.latitude, 14);
+      onCursor(atMs);
+    } else if (box) map.fit(box, { maxZoom: 15 });
+  }, [map, track]);
 
   return (
     <>
@@ -93,7 +192,7 @@ function DayOf({ id, range, day }: { id: string; range: Range; day: Day }): JSX.
   );
 }
 
-function Charts({ rows, onCursor }: { rows: Row[]; onCursor: (ms: number | null) => void }): JSX.Element {
+function Charts({ rows, onCursor }: { rows: readonly Row[]; onCursor: (ms: number | null) => void }): JSX.Element {
   const [moment, setMoment] = useState<Row | null>(null);
   const [times, series, byTime] = useMemo(() => {
     const { times: seconds, values: some } = charted(rows, (row) => Date.parse(row.recorded_at), CHART_POINTS);
@@ -147,13 +246,22 @@ type Entry = { kind: "trip"; at: number; trip: Trip } | { kind: "stop"; at: numb
 
 function Timeline({ trips: all, stops: stands }: { trips: Trip[]; stops: Stop[] }): JSX.Element {
   const map = useCell(fleetMap);
+  const picked = useCell(pickedStop);
+  const list = useRef<HTMLOListElement>(null);
+  // A stop that was picked on the map is shown here, and the keyboard goes on from it.
+  useEffect(() => {
+    const found = picked && list.current?.querySelector<HTMLElement>(`[data-stop="${CSS.escape(picked.id)}"]`);
+    if (!found) return;
+    found.scrollIntoView({ block: "center" });
+    found.focus();
+  }, [picked]);
   const entries: Entry[] = [
     ...all.map((trip): Entry => ({ kind: "trip", at: Date.parse(trip.start), trip })),
     ...stands.map((stop): Entry => ({ kind: "stop", at: Date.parse(stop.start), stop })),
   ].sort((a, b) => a.at - b.at);
   if (entries.length === 0) return <p class="none">{t("trips.none")}</p>;
   return (
-    <ol class="timeline">
+    <ol class="timeline" ref={list}>
       {entries.map((entry) => {
         const one = entry.kind === "trip" ? entry.trip : entry.stop;
         const place = entry.kind === "trip" ? entry.trip.from : entry.stop.at;
@@ -162,6 +270,8 @@ function Timeline({ trips: all, stops: stands }: { trips: Trip[]; stops: Stop[] 
             <button
               type="button"
               disabled={!place}
+              data-stop={entry.kind === "stop" ? one.start : undefined}
+              class={entry.kind === "stop" && picked?.id === one.start ? "is-picked" : ""}
               onClick={() => place && map?.goTo(place.longitude, place.latitude, 14)}
             >
               <span class="timeline-when">

@@ -6,12 +6,13 @@ import { useEffect, useMemo } from "preact/hooks";
 import { location as locationOf } from "../api/client";
 import type { Location, Status } from "../api/types";
 import { markerOf } from "../map/fleet-map";
-import { fleetMap, route, tune } from "../state/app";
+import { fleetMap, route, showsPast, tune, upFrom } from "../state/app";
 import { useCell } from "../state/cell";
-import type { Unit } from "../state/fleet";
+import { nowMs } from "../state/clock";
+import { type Unit, isOld } from "../state/fleet";
 import { useLive } from "../state/live";
 import { dayOf, formatDay, parseDay, shiftDay, startOfDay } from "../state/ranges";
-import { formatRoute } from "../state/route";
+import { HOME, formatRoute } from "../state/route";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -22,13 +23,15 @@ import { Frames } from "./frames";
 
 export function DeviceView({ id }: { id: string }): JSX.Element {
   const source = useLive();
+  const now = useCell(route);
   const [loaded, again] = useLoad(id, (signal) => locationOf(id, signal));
   const known = source?.fleet.units.get(id);
+  const heardMs = known?.recordedMs ?? null;
 
   return (
     <div class="device">
       <header class="device-head">
-        <a class="button icon-only quiet" href="#/fleet" aria-label={t("device.back")} title={t("device.back")}>
+        <a class="button icon-only quiet" href={formatRoute(upFrom(now) ?? HOME)} aria-label={t("device.back")} title={t("device.back")}>
           <Icon name="back" />
         </a>
         <div class="device-title">
@@ -51,8 +54,8 @@ export function DeviceView({ id }: { id: string }): JSX.Element {
       {loaded.state === "done" && (
         <>
           <Now location={loaded.value} unit={known} />
-          <OfDay id={id} />
-          <Frames id={id} />
+          {showsPast() && <OfDay id={id} heardMs={heardMs} />}
+          {showsPast() && <Frames id={id} heardMs={heardMs} />}
         </>
       )}
     </div>
@@ -68,6 +71,11 @@ function Card({ name, children }: { name: string; children: JSX.Element | string
   );
 }
 
+/** A moment of today by its time, any other with its date. */
+function Moment({ ms: at }: { ms: number | null }): JSX.Element {
+  return <Time ms={at} as={at !== null && at >= startOfDay(nowMs()) ? "time" : "dateTime"} />;
+}
+
 const ms = (text: string | null): number | null => (text ? Date.parse(text) : null);
 
 /** The stream's values where it has spoken, else those that were asked for. */
@@ -80,14 +88,18 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
   const fix = unit?.gpsFix ?? location.gps_fix;
   const speedKmh = unit?.speedKmh ?? location.speed_kmh;
   const directionDeg = unit?.directionDeg ?? location.direction_deg;
-  const recordedMs = unit?.recordedMs ?? ms(location.recorded_at);
-  const seenMs = unit?.seenMs ?? ms(location.seen_at);
+  const seenMs = unit?.seenMs ?? ms(location.seen_at) ?? ms(location.received_at);
+  const positionMs = unit?.positionMs ?? ms(location.position_recorded_at);
+  const old = isOld({ seenMs, positionMs });
+  // Links that show no past show no totals of it either.
+  const odometerM = unit?.odometerM ?? location.odometer_m;
+  const hourMeterMin = unit?.hourMeterMin ?? location.hour_meter_min;
 
   useEffect(() => {
     if (!map || latitude === null || longitude === null) return;
     map.showFleet(true);
-    map.setFocus({ longitude, latitude, ...markerOf({ status, speedKmh, directionDeg }) });
-  }, [map, latitude, longitude, status, speedKmh, directionDeg]);
+    map.setFocus({ longitude, latitude, ...markerOf({ status, speedKmh, directionDeg, seenMs, positionMs }) });
+  }, [map, latitude, longitude, status, speedKmh, directionDeg, old]);
   useEffect(() => {
     map?.dimFleet(true);
     return () => {
@@ -98,13 +110,16 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
 
   return (
     <section aria-label={t("device.position")}>
-      <p class="why">
-        {t(`status.${status}.why` as Key)}{" "}
-        <strong>
-          <Ago ms={seenMs} />
-        </strong>
-      </p>
-      <dl class="facts">
+      <p class="why">{t(`status.${status}.why` as Key)}</p>
+      {old && (
+        <p class="notice old">
+          <Icon name="warning" size={16} />
+          <span>
+            {t("device.old")} <Moment ms={positionMs} /> (<Ago ms={positionMs} />).
+          </span>
+        </p>
+      )}
+      <dl class={old ? "facts is-old" : "facts"}>
         <Card name={t("device.speed")}>
           <span class="big">{format.speed(speedKmh)}</span>
         </Card>
@@ -112,15 +127,16 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
         <Card name={t("device.ignition")}>
           {ignition === null ? format.NOTHING : t(ignition ? "device.ignition.on" : "device.ignition.off")}
         </Card>
-        <Card name={t("device.odometer")}>{format.distance(unit?.odometerM ?? location.odometer_m)}</Card>
-        <Card name={t("device.hours")}>
-          {format.engineHours(unit?.hourMeterMin ?? location.hour_meter_min)}
-        </Card>
+        {odometerM !== null && <Card name={t("device.odometer")}>{format.distance(odometerM)}</Card>}
+        {hourMeterMin !== null && <Card name={t("device.hours")}>{format.engineHours(hourMeterMin)}</Card>}
         <Card name={t("device.fix")}>
           {fix === null ? format.NOTHING : t(fix ? "device.fix.yes" : "device.fix.no")}
         </Card>
-        <Card name={t("device.recorded")}>
-          <Time ms={recordedMs} as={recordedMs !== null && recordedMs >= startOfDay(Date.now()) ? "time" : "dateTime"} />
+        <Card name={t("device.contact")}>
+          <Ago ms={seenMs} />
+        </Card>
+        <Card name={t("device.position.age")}>
+          {old ? <Moment ms={positionMs} /> : <Ago ms={positionMs} />}
         </Card>
         <Card name={t("device.position")}>
           <button
@@ -139,9 +155,9 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
   );
 }
 
-function OfDay({ id }: { id: string }): JSX.Element {
+function OfDay({ id, heardMs }: { id: string; heardMs: number | null }): JSX.Element {
   const { query } = useCell(route);
-  const today = startOfDay(Date.now());
+  const today = startOfDay(nowMs());
   const day = parseDay(query.day) ?? today;
   const range = useMemo(() => dayOf(day), [day]);
   const show = (next: number): void => tune({ day: next >= today ? null : formatDay(next) });
@@ -171,8 +187,8 @@ function OfDay({ id }: { id: string }): JSX.Element {
           type="button"
           class="button icon-only quiet"
           aria-label={t("device.day.next")}
-          disabled={day >= today}
-          onClick={() => show(shiftDay(day, 1))}
+          aria-disabled={day >= today}
+          onClick={() => day < today && show(shiftDay(day, 1))}
         >
           <Icon name="next" />
         </button>
@@ -188,7 +204,7 @@ function OfDay({ id }: { id: string }): JSX.Element {
           {t("device.replay")}
         </a>
       </div>
-      <DeviceDay key={`${id}${day}`} id={id} range={range} />
+      <DeviceDay key={`${id}${day}`} id={id} range={range} heardMs={heardMs} />
     </section>
   );
 }

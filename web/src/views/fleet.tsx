@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { fleetMap, go, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
-import { NO_FILTER, STATUSES, type Unit, counts, groupNames, shown } from "../state/fleet";
+import { NO_FILTER, STATUSES, type Unit, counts, groupNames, isOld, shown } from "../state/fleet";
 import { type Live, live } from "../state/live";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
@@ -117,7 +117,8 @@ function Filters({ source }: { source: Live }): JSX.Element {
 }
 
 function Row({ unit, now }: { unit: Unit; now: number }): JSX.Element {
-  const moving = (unit.speedKmh ?? 0) > 0 && unit.status !== "offline" && unit.status !== "never";
+  const old = isOld(unit);
+  const moving = (unit.speedKmh ?? 0) > 0 && !old && unit.status !== "offline" && unit.status !== "never";
   return (
     <div class="unit">
       <StatusDot status={unit.status} />
@@ -125,6 +126,11 @@ function Row({ unit, now }: { unit: Unit; now: number }): JSX.Element {
         <span class="unit-name">{unit.name}</span>
         <span class="unit-sub">
           {t(`status.${unit.status}` as Key)}
+          {old && (
+            <strong class="old-position" title={format.utc(unit.positionMs)}>
+              {` · ${t("fleet.old", { age: format.age(unit.positionMs, now) })}`}
+            </strong>
+          )}
           {unit.name !== unit.id && ` · ${unit.id}`}
           {unit.vehicle && ` · ${unit.vehicle}`}
         </span>

@@ -10,13 +10,17 @@ import { isAdmin } from "../state/app";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, Spinner, Time, useLoad } from "../ui/basics";
+import { Failure, Spinner, Time, useLoad, useNews } from "../ui/basics";
 import { FrameBytes } from "./frame-bytes";
 
 const MOST = 20;
 
-export function Frames({ id }: { id: string }): JSX.Element {
-  const [loaded, again] = useLoad(id, (signal) => newest(id, MOST, signal));
+/** New rows are shown this soon. */
+const EVERY_MS = 3_000;
+
+export function Frames({ id, heardMs }: { id: string; heardMs: number | null }): JSX.Element {
+  const [loaded, again, refresh] = useLoad(id, (signal) => newest(id, MOST, signal));
+  useNews(heardMs, EVERY_MS, refresh);
   const [open, setOpen] = useState<string | null>(null);
   return (
     <section>

@@ -8,11 +8,13 @@ import { boundsOf } from "../map/bounds";
 import type { Trouble } from "../map/chosen";
 import type { FleetMap } from "../map/fleet-map";
 import { parkMap, takeMap } from "../map/held";
-import { dark, fleetMap, go, route, tune } from "../state/app";
+import { dark, fleetMap, go, pickedStop, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { type Filter, STATUSES, type Unit, matches } from "../state/fleet";
 import { live } from "../state/live";
+import { insist } from "../state/loading";
 import { type Camera, formatCamera, parseCamera } from "../state/route";
+import type { Key } from "../text/en";
 import { language, t } from "../text/language";
 import { StatusDot } from "../ui/basics";
 import { Icon } from "../ui/icons";
@@ -99,6 +101,15 @@ function TroubleNote({ trouble, close }: { trouble: Trouble; close: () => void }
   );
 }
 
+/** Whether this browser can draw the map at all. */
+function hasWebGl(): boolean {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
+  // A browser has few of them to give.
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context !== null;
+}
+
 function lookWhereSaid(map: FleetMap): void {
   const { view, query } = route.value;
   const camera = parseCamera(query.map);
@@ -107,7 +118,7 @@ function lookWhereSaid(map: FleetMap): void {
 
 export function MapPane(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
-  const [missing, setMissing] = useState(false);
+  const [missing, setMissing] = useState<Key | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const map = useCell(fleetMap);
   const isDark = useCell(dark);
@@ -123,19 +134,23 @@ export function MapPane(): JSX.Element {
       camera: (camera: Camera) => {
         if (route.value.view === "fleet") tune({ map: formatCamera(camera) });
       },
+      stop: (id: string) => pickedStop.set({ id }),
       trouble: setTrouble,
     };
     let gone = false;
-    takeMap(mine, appearance, events).then(
+    const load = (): Promise<FleetMap> => takeMap(mine, appearance, events);
+    const away = (): void => setMissing("view.away");
+    insist(load, { isGone: () => gone, away, isFinal: () => !hasWebGl() }).then(
       (taken) => {
         if (gone) return;
+        setMissing(null);
         setTrouble(taken.trouble);
         lookWhereSaid(taken);
         fleetMap.set(taken);
       },
       (error: unknown) => {
         console.warn(error);
-        setMissing(true);
+        if (!gone) setMissing(hasWebGl() ? "map.failed" : "map.missing");
       },
     );
     return () => {
@@ -183,7 +198,7 @@ export function MapPane(): JSX.Element {
   return (
     <section class="map" aria-label={t("map.label")}>
       <div class="map-box" ref={box} />
-      {missing && <p class="map-missing">{t("map.missing")}</p>}
+      {missing && <p class="map-missing">{t(missing)}</p>}
       <div class="map-tools">
         <button type="button" class="tool" aria-label={t("map.in")} onClick={() => map?.zoomBy(1)}>
           <Icon name="plus" />

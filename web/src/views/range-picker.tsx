@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 
+import { nowMs } from "../state/clock";
 import { tune } from "../state/app";
 import { type Preset, formatMinute, parseMinute, preset } from "../state/ranges";
 import type { Range } from "../api/history";
@@ -31,7 +32,7 @@ export function RangePicker({ range }: { range: Range }): JSX.Element {
       </div>
       <div class="range-presets">
         {PRESETS.map((name) => (
-          <button type="button" class="button small" key={name} onClick={() => set(preset(name, Date.now()))}>
+          <button type="button" class="button small" key={name} onClick={() => set(preset(name, nowMs()))}>
             {t(`range.${name}` as Key)}
           </button>
         ))}

@@ -5,11 +5,12 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { type Range, type Stop, rows, stops } from "../api/history";
-import { boundsOf } from "../map/bounds";
+import { boundsOfTrack } from "../map/bounds";
 import type { FleetMap } from "../map/fleet-map";
 import { markerName } from "../map/icons";
 import { fleetMap, go, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
+import { nowMs } from "../state/clock";
 import { useLive } from "../state/live";
 import { rangeOf } from "../state/ranges";
 import { type Moment, type Point, advance, charted, momentAt, splitAt, trackOf } from "../state/track";
@@ -37,7 +38,7 @@ export function ReplayView(): JSX.Element {
   const now = useCell(route);
   const source = useLive();
   const id = now.device;
-  const { fromMs, toMs } = rangeOf(now.query, Date.now());
+  const { fromMs, toMs } = rangeOf(now.query, nowMs());
   const range = useMemo(() => ({ fromMs, toMs }), [fromMs, toMs]);
   return (
     <div class="replay">
@@ -119,7 +120,7 @@ function Player({ recorded }: { recorded: Recorded }): JSX.Element {
   }, [playing, rate, endMs]);
 
   useEffect(() => {
-    const box = map && boundsOf(track);
+    const box = map && boundsOfTrack(track);
     if (box) map.fit(box, { maxZoom: 15, animate: false });
   }, [map, track]);
 

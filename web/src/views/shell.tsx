@@ -2,7 +2,6 @@
 // connection, and the map, which stays the same while views beside it change.
 
 import type { JSX } from "preact";
-import { Suspense, lazy } from "preact/compat";
 import { useEffect } from "preact/hooks";
 
 import { isAdmin, route, session } from "../state/app";
@@ -12,17 +11,18 @@ import { type View, formatRoute } from "../state/route";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Spinner, useNow } from "../ui/basics";
+import { useNow } from "../ui/basics";
 import { Icon, type IconName, Logo } from "../ui/icons";
+import { Boundary, lazyView } from "../ui/view";
 import { FleetView } from "./fleet";
 import { MapPane } from "./map-pane";
 import { Menu } from "./menu";
 
-const DeviceView = lazy(() => import("./device").then((m) => m.DeviceView));
-const ReplayView = lazy(() => import("./replay").then((m) => m.ReplayView));
-const ReportsView = lazy(() => import("./reports").then((m) => m.ReportsView));
-const SystemView = lazy(() => import("./system").then((m) => m.SystemView));
-const AdminView = lazy(() => import("./admin").then((m) => m.AdminView));
+const DeviceView = lazyView(() => import("./device").then((m) => m.DeviceView));
+const ReplayView = lazyView(() => import("./replay").then((m) => m.ReplayView));
+const ReportsView = lazyView(() => import("./reports").then((m) => m.ReportsView));
+const SystemView = lazyView(() => import("./system").then((m) => m.SystemView));
+const AdminView = lazyView(() => import("./admin").then((m) => m.AdminView));
 
 const NAV: { view: View; icon: IconName; admin?: boolean }[] = [
   { view: "fleet", icon: "fleet" },
@@ -143,14 +143,14 @@ export function Shell(): JSX.Element {
       <StaleBanner />
       <div class={`stage stage-${view}`}>
         <main class={hasMap ? "panel" : "page"} id="content" tabIndex={-1}>
-          <Suspense fallback={<Spinner />}>
+          <Boundary key={`${view}${now.device ?? ""}`}>
             {view === "fleet" && <FleetView />}
             {view === "device" && <DeviceView key={now.device} id={now.device!} />}
             {view === "replay" && <ReplayView />}
             {view === "reports" && <ReportsView />}
             {view === "system" && <SystemView />}
             {view === "admin" && <AdminView />}
-          </Suspense>
+          </Boundary>
         </main>
         {hasMap && <MapPane />}
       </div>

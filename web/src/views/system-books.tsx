@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 
 import { get } from "../api/client";
+import { nowMs } from "../state/clock";
 import { type BookLine, type Sums, perMinute } from "../state/books";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
@@ -31,7 +32,7 @@ const PART_NAMES: Record<(typeof PARTS)[number], Key> = {
 
 /** A day by minute and worker: a few pages of 10 000 lines. */
 async function books(signal: AbortSignal): Promise<Books> {
-  const to = Math.floor(Date.now() / 1000);
+  const to = Math.floor(nowMs() / 1000);
   const query = { from: to - DAY_S, to, limit: 10_000 };
   const first = await get<Books>("/api/v1/books", query, signal);
   let { next_cursor: cursor } = first;

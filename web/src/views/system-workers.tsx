@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { ApiError, get } from "../api/client";
+import { nowMs } from "../state/clock";
 import {
   IN,
   REQUESTS,
@@ -38,7 +39,7 @@ function useTellings(): { tellings: Telling[]; failed: string | null } {
       try {
         if (!document.hidden) {
           const { workers } = await get<{ workers: Worker[] }>("/api/v1/workers/", {}, abort.signal);
-          setTellings((before) => kept(before, { atMs: Date.now(), workers }));
+          setTellings((before) => kept(before, { atMs: nowMs(), workers }));
           setFailed(null);
         }
       } catch (error) {

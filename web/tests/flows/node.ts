@@ -39,6 +39,12 @@ export async function until<T>(
   }
 }
 
+/** A zone in which it is about noon, so that no midnight falls into what was recorded. */
+export function noon(now: Date): string {
+  const behind = now.getUTCHours() - 12;
+  return behind === 0 ? "Etc/GMT" : `Etc/GMT${behind > 0 ? "+" : "-"}${Math.abs(behind)}`;
+}
+
 export class Node {
   private child: ChildProcess | null = null;
 
@@ -86,6 +92,15 @@ export class Node {
     const late = setTimeout(() => child.kill("SIGKILL"), ENDS_WITHIN_MS);
     await ended;
     clearTimeout(late);
+  }
+
+  /** It is there and does nothing, as behind a network that swallows everything. */
+  pause(): void {
+    this.child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.child?.kill("SIGCONT");
   }
 
   async remove(): Promise<void> {

@@ -7,7 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { findings, launch, watch } from "./browser";
-import { Node, drive, frame, until } from "./node";
+import { Node, drive, frame, noon, until } from "./node";
 
 const EMAIL = "ana@example.org";
 const PASSWORD = "correct horse battery staple";
@@ -44,12 +44,6 @@ afterAll(async () => {
   await browser?.close();
   await node?.remove();
 });
-
-/** A zone in which it is about noon, so that no midnight falls into what was recorded. */
-function noon(now: Date): string {
-  const behind = now.getUTCHours() - 12;
-  return behind === 0 ? "Etc/GMT" : `Etc/GMT${behind > 0 ? "+" : "-"}${Math.abs(behind)}`;
-}
 
 const row = (name: string) => page.getByRole("option", { name: new RegExp(name) });
 /** How many devices the map was given. */
