@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Checks the house rules that no compiler knows: which crate may use which, where
+products are named, who may start a task, where the clock is read.
+
+Reads the sources as text; a rule's exceptions stand beside it with their reasons. An
+exception that nothing needs any more is reported too. `--self-test` checks the checker.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Each of them can be run without the others; the binary and the end-to-end tests join them.
+STATIONS = {"broker", "parser", "dbexport", "api"}
+# Where all stations meet.
+JOINERS = {"cli", "e2e", "bench"}
+
+MAX_LINES = 500
+
+
+class Rule:
+    """A pattern that may stand only in some files: path prefixes with their reasons."""
+
+    def __init__(self, name, pattern, advice, allowed, tests=True):
+        self.name = name
+        self.pattern = re.compile(pattern)
+        self.advice = advice
+        self.allowed = allowed
+        # Whether test code may do it anyhow.
+        self.tests = tests
+        self.used = set()
+
+    def check(self, path, number, line):
+        if not self.pattern.search(line):
+            return None
+        for prefix in self.allowed:
+            if path.startswith(prefix):
+                self.used.add(prefix)
+                return None
+        return f"{path}:{number}: {self.name}: {self.advice}"
+
+    def stale(self):
+        return [
+            f"tools/tidy.py: {self.name}: nothing in {prefix} needs its exception any more: remove it"
+            for prefix in sorted(set(self.allowed) - self.used)
+        ]
+
+
+def rules():
+    return [
+        Rule(
+            "sqlx outside the databases' files",
+            r"\bsqlx::|\buse sqlx\b",
+            "go through store's history instead",
+            {
+                "store/src/history/mysql": "MySQL and MariaDB",
+                "store/src/history/sqlite": "SQLite",
+                "store/src/history/engine/": "statements that both databases share",
+            },
+        ),
+        Rule(
+            "redis outside the live store's files",
+            r"\bredis::|\buse redis\b",
+            "go through store's live store instead",
+            {
+                "store/src/live/redis": "the live store in Redis",
+                "store/src/live/mod.rs": "names its own module",
+                "store/src/relay.rs": "replies and commands between nodes",
+            },
+        ),
+        Rule(
+            "rumqttd outside its file",
+            r"\brumqttd::|\buse rumqttd\b",
+            "the router is replaceable as long as one file knows it",
+            {"broker/src/rumqttd_router.rs": "the router"},
+        ),
+        Rule(
+            "argon2 outside the passwords' file",
+            r"\bargon2::|\buse argon2\b",
+            "hash by api::auth::passwords, which bounds memory and threads",
+            {"api/src/auth/passwords": "passwords"},
+        ),
+        Rule(
+            "task without a keeper",
+            r"\btokio::(task::)?spawn\(|\bthread::spawn\(",
+            "use runtime::Tasks, so that its end is waited for and its death ends the process",
+            {
+                "runtime/src/tasks.rs": "Tasks itself",
+                "mqtt/src/": "driver of a client: aborted and awaited by its handle",
+                "api/src/routes/api_v1/report/pages.rs": "reads ahead; ends with the answer",
+                "broker/src/rumqttd_router.rs": "watches a thread that is not ours",
+                "cli/src/glue/signals.rs": "waits for signals until the runtime ends",
+                "cli/src/simulate/": "a tool: ends with its command",
+                "store/src/history/sqlite/journal.rs": "awaited at once: shields it from cancellation",
+            },
+        ),
+        Rule(
+            "clock outside the clock module",
+            r"\bSystemTime::now\(|\bTimestamp::now\(|\bZoned::now\(",
+            "take the time as a value, or read it from runtime::clock",
+            {
+                "runtime/src/clock.rs": "the clock",
+                "runtime/src/traces/span.rs": "spans want nanoseconds",
+            },
+        ),
+        Rule(
+            "queue without a bound",
+            r"\bunbounded_channel\(|\bmpsc::unbounded\(|\bmpsc::channel::<[^>]*>\(\)",
+            "name a capacity as a const with its sum",
+            {},
+        ),
+        Rule(
+            "environment changed",
+            r"\benv::(set_var|remove_var)\(",
+            "pass settings as values: other threads read the environment",
+            {},
+            tests=False,
+        ),
+        Rule(
+            "unwritten code",
+            r"\btodo!\(|\bunimplemented!\(|#\[ignore",
+            "write it, or leave it out",
+            {},
+            tests=False,
+        ),
+    ]
+
+
+def crate_of(path):
+    parts = path.split("/")
+    return parts[1] if parts[0] == "crates" else parts[0]
+
+
+def is_test(path):
+    parts = path.split("/")
+    return (
+        crate_of(path) in {"e2e", "bench"}
+        or bool({"tests", "examples", "benches", "fuzz"} & set(parts))
+        or parts[-1] in {"tests.rs", "testing.rs"}
+        or parts[-1].endswith("_tests.rs")
+    )
+
+
+def code_lines(text):
+    """Lines with their numbers, up to the tests at the file's end, without comments."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("mod tests {"):
+            return
+        bare = line.strip()
+        if not bare.startswith("//"):
+            yield number, line
+
+
+def station_problem(path, number, line):
+    crate = crate_of(path)
+    used = re.search(r"\bnemeses_(\w+?)(::|;| as\b)", line)
+    if not used or used[1] not in STATIONS or used[1] == crate or crate in JOINERS:
+        return None
+    return (
+        f"{path}:{number}: {crate} uses {used[1]}: stations never import each other; "
+        "what they must agree on belongs in protocol, what they share in store or runtime"
+    )
+
+
+def problems(files, checked):
+    found = []
+    for path, text in sorted(files.items()):
+        length = text.count("\n")
+        if length > MAX_LINES and not is_test(path):
+            found.append(f"{path}: {length} lines: split it by what a reader looks for")
+        for rule in checked:
+            if is_test(path) and rule.tests:
+                continue
+            for number, line in code_lines(text) if rule.tests else enumerate(text.splitlines(), 1):
+                problem = rule.check(path, number, line)
+                if problem:
+                    found.append(problem)
+        if not is_test(path):
+            for number, line in code_lines(text):
+                problem = station_problem(path, number, line)
+                if problem:
+                    found.append(problem)
+    return found + [stale for rule in checked for stale in rule.stale()]
+
+
+def sources():
+    skipped = {"target", "node_modules"}
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in ROOT.rglob("*.rs")
+        if not skipped & set(path.relative_to(ROOT).parts)
+    }
+
+
+def self_test():
+    def expect(what, files, *fragments):
+        found = [p for p in problems(files, rules()) if not p.startswith("tools/tidy.py")]
+        assert len(found) == len(fragments), f"{what}: {found}"
+        for problem, fragment in zip(found, fragments):
+            assert fragment in problem, f"{what}: {fragment!r} not in {problem!r}"
+
+    expect("a task in a station", {"api/src/a.rs": "fn f() {\n    tokio::spawn(g());\n}\n"}, "a.rs:2")
+    expect("a comment", {"api/src/a.rs": "// tokio::spawn(g())\n"})
+    expect("a test module", {"api/src/a.rs": "mod tests {\n    tokio::spawn(g());\n}\n"})
+    expect("a test", {"api/tests/a.rs": "tokio::spawn(g());\n"})
+    expect("its keeper", {"runtime/src/tasks.rs": "tokio::spawn(g());\n"})
+    expect("sqlx", {"api/src/a.rs": "use sqlx::MySql;\n"}, "sqlx")
+    expect("two stations", {"parser/src/a.rs": "use nemeses_broker::Door;\n"}, "stations never")
+    expect("the binary", {"cli/src/a.rs": "use nemeses_broker::Door;\n"})
+    expect("itself", {"broker/src/a.rs": "use nemeses_broker::Door;\n"})
+    expect("an ignored test", {"api/tests/a.rs": "#[ignore]\nfn f() {}\n"}, "unwritten")
+    expect("a long file", {"api/src/a.rs": "\n" * 501}, "501 lines")
+    stale = problems({"api/src/a.rs": ""}, rules())
+    assert any("broker/src/rumqttd_router.rs" in problem for problem in stale), stale
+    print("tidy: the checker's own tests passed")
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    if sys.argv[1:]:
+        sys.exit("usage: tools/tidy.py [--self-test]")
+    files = sources()
+    found = problems(files, rules())
+    for problem in found:
+        print(f"tidy: {problem}", file=sys.stderr)
+    if found:
+        sys.exit(1)
+    print(f"tidy: {len(files)} files keep the house rules")
+    return None
+
+
+if __name__ == "__main__":
+    main()
