@@ -11,342 +11,342 @@
 -- so that the pages being written are those of the last minutes, whatever the
 -- size of the table; frame_hash tells frames of one second apart
 -- (docs/decisions/0004-clustered-key.md).
-CREATE TABLE IF NOT EXISTS positions (
-    bucket         INT UNSIGNED      NOT NULL,
-    device         INT UNSIGNED      NOT NULL,
-    recorded_at    INT UNSIGNED      NOT NULL,
-    frame_hash     BIGINT UNSIGNED   NOT NULL,
-    received_at_ms BIGINT UNSIGNED   NOT NULL,
-    direction_cdeg SMALLINT UNSIGNED NOT NULL,
-    odometer_m     INT UNSIGNED      NOT NULL,
-    hour_meter_min INT UNSIGNED      NOT NULL,
-    composition    SMALLINT UNSIGNED NOT NULL,
-    extension      SMALLINT UNSIGNED NULL,
-    speed_kmh      TINYINT UNSIGNED  NOT NULL,
-    latitude_udeg  INT               NOT NULL,
-    longitude_udeg INT               NOT NULL,
-    raw            VARBINARY(64)     NULL,
-    PRIMARY KEY (bucket, device, recorded_at, frame_hash)
+CREATE TABLE IF NOT EXISTS `positions` (
+    `bucket`         INT UNSIGNED      NOT NULL,
+    `device`         INT UNSIGNED      NOT NULL,
+    `recorded_at`    INT UNSIGNED      NOT NULL,
+    `frame_hash`     BIGINT UNSIGNED   NOT NULL,
+    `received_at_ms` BIGINT UNSIGNED   NOT NULL,
+    `direction_cdeg` SMALLINT UNSIGNED NOT NULL,
+    `odometer_m`     INT UNSIGNED      NOT NULL,
+    `hour_meter_min` INT UNSIGNED      NOT NULL,
+    `composition`    SMALLINT UNSIGNED NOT NULL,
+    `extension`      SMALLINT UNSIGNED NULL,
+    `speed_kmh`      TINYINT UNSIGNED  NOT NULL,
+    `latitude_udeg`  INT               NOT NULL,
+    `longitude_udeg` INT               NOT NULL,
+    `raw`            VARBINARY(64)     NULL,
+    PRIMARY KEY (`bucket`, `device`, `recorded_at`, `frame_hash`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The days (recorded_at / 86400) that a device has rows for: how reads of one
 -- device find its buckets.
-CREATE TABLE IF NOT EXISTS device_days (
-    device INT UNSIGNED NOT NULL,
-    day    INT UNSIGNED NOT NULL,
-    PRIMARY KEY (device, day)
+CREATE TABLE IF NOT EXISTS `device_days` (
+    `device` INT UNSIGNED NOT NULL,
+    `day`    INT UNSIGNED NOT NULL,
+    PRIMARY KEY (`device`, `day`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Frames that came again, and how often.
-CREATE TABLE IF NOT EXISTS duplicates (
-    device              INT UNSIGNED    NOT NULL,
-    recorded_at         INT UNSIGNED    NOT NULL,
-    frame_hash          BIGINT UNSIGNED NOT NULL,
-    times               BIGINT UNSIGNED NOT NULL,
-    last_received_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (device, recorded_at, frame_hash)
+CREATE TABLE IF NOT EXISTS `duplicates` (
+    `device`              INT UNSIGNED    NOT NULL,
+    `recorded_at`         INT UNSIGNED    NOT NULL,
+    `frame_hash`          BIGINT UNSIGNED NOT NULL,
+    `times`               BIGINT UNSIGNED NOT NULL,
+    `last_received_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`device`, `recorded_at`, `frame_hash`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Bytes that did not become a row. recorded_at is known when they are a whole
 -- location frame; item is the record's place in its batch. bytes_group is the first
 -- four bits of bytes_hash (SHA-256): hashes alone would scatter new letters over the
 -- whole index, and a flood of rubbish would cost a page of it each.
-CREATE TABLE IF NOT EXISTS dead_letters (
-    id             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-    received_at_ms BIGINT UNSIGNED NOT NULL,
-    topic          TEXT            NOT NULL,
-    byte_offset    INT UNSIGNED    NOT NULL,
-    reason         VARCHAR(64)     NOT NULL,
-    device         INT UNSIGNED    NULL,
-    recorded_at    INT UNSIGNED    NULL,
-    bytes          MEDIUMBLOB      NOT NULL,
-    bytes_hash     BINARY(32)      NOT NULL,
-    bytes_group    TINYINT UNSIGNED NOT NULL DEFAULT 0,
-    worker         VARCHAR(64)     NOT NULL,
-    run            BIGINT UNSIGNED NOT NULL,
-    sequence       BIGINT UNSIGNED NOT NULL,
-    item           INT UNSIGNED    NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY dead_letters_item (worker, run, sequence, item),
-    KEY dead_letters_device (device, recorded_at),
-    KEY dead_letters_time (received_at_ms),
-    KEY dead_letters_reason (reason, device),
-    KEY dead_letters_bytes (bytes_group, id, bytes_hash)
+CREATE TABLE IF NOT EXISTS `dead_letters` (
+    `id`             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    `received_at_ms` BIGINT UNSIGNED NOT NULL,
+    `topic`          TEXT            NOT NULL,
+    `byte_offset`    INT UNSIGNED    NOT NULL,
+    `reason`         VARCHAR(64)     NOT NULL,
+    `device`         INT UNSIGNED    NULL,
+    `recorded_at`    INT UNSIGNED    NULL,
+    `bytes`          MEDIUMBLOB      NOT NULL,
+    `bytes_hash`     BINARY(32)      NOT NULL,
+    `bytes_group`    TINYINT UNSIGNED NOT NULL DEFAULT 0,
+    `worker`         VARCHAR(64)     NOT NULL,
+    `run`            BIGINT UNSIGNED NOT NULL,
+    `sequence`       BIGINT UNSIGNED NOT NULL,
+    `item`           INT UNSIGNED    NOT NULL,
+    PRIMARY KEY (`id`),
+    UNIQUE KEY `dead_letters_item` (`worker`, `run`, `sequence`, `item`),
+    KEY `dead_letters_device` (`device`, `recorded_at`),
+    KEY `dead_letters_time` (`received_at_ms`),
+    KEY `dead_letters_reason` (`reason`, `device`),
+    KEY `dead_letters_bytes` (`bytes_group`, `id`, `bytes_hash`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The books: what a batch brought, by minute of arrival (Unix seconds / 60),
 -- written in the transaction that stores it. A key that is here is committed.
 -- received = stored + duplicates + dead_letters + pings in every row.
-CREATE TABLE IF NOT EXISTS books (
-    worker       VARCHAR(64)     NOT NULL,
-    run          BIGINT UNSIGNED NOT NULL,
-    sequence     BIGINT UNSIGNED NOT NULL,
-    minute       INT UNSIGNED    NOT NULL,
-    exporter     VARCHAR(64)     NOT NULL,
-    received     BIGINT UNSIGNED NOT NULL,
-    stored       BIGINT UNSIGNED NOT NULL,
-    duplicates   BIGINT UNSIGNED NOT NULL,
-    dead_letters BIGINT UNSIGNED NOT NULL,
-    pings        BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (worker, run, sequence, minute),
-    KEY books_minute (minute)
+CREATE TABLE IF NOT EXISTS `books` (
+    `worker`       VARCHAR(64)     NOT NULL,
+    `run`          BIGINT UNSIGNED NOT NULL,
+    `sequence`     BIGINT UNSIGNED NOT NULL,
+    `minute`       INT UNSIGNED    NOT NULL,
+    `exporter`     VARCHAR(64)     NOT NULL,
+    `received`     BIGINT UNSIGNED NOT NULL,
+    `stored`       BIGINT UNSIGNED NOT NULL,
+    `duplicates`   BIGINT UNSIGNED NOT NULL,
+    `dead_letters` BIGINT UNSIGNED NOT NULL,
+    `pings`        BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`worker`, `run`, `sequence`, `minute`),
+    KEY `books_minute` (`minute`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What was taken out of a table again, by minute of its arrival: kinds are
 -- letter_purged, letter_resolved, position_expired.
-CREATE TABLE IF NOT EXISTS removals (
-    kind    VARCHAR(32)     NOT NULL,
-    minute  INT UNSIGNED    NOT NULL,
-    removed BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (kind, minute)
+CREATE TABLE IF NOT EXISTS `removals` (
+    `kind`    VARCHAR(32)     NOT NULL,
+    `minute`  INT UNSIGNED    NOT NULL,
+    `removed` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`kind`, `minute`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Who may speak to the door. The secret is kept as Mosquitto's dynamic-security
 -- keeps it: base64 of 12 bytes of salt and of 64 bytes of PBKDF2-HMAC-SHA512.
-CREATE TABLE IF NOT EXISTS logins (
-    name          VARCHAR(64)      NOT NULL,
-    role          VARCHAR(16)      NOT NULL,
-    device        INT UNSIGNED     NULL,
-    salt          VARCHAR(64)      NOT NULL,
-    iterations    INT UNSIGNED     NOT NULL,
-    hash          VARCHAR(128)     NOT NULL,
-    enabled       TINYINT UNSIGNED NOT NULL,
-    created_at_ms BIGINT UNSIGNED  NOT NULL,
-    updated_at_ms BIGINT UNSIGNED  NOT NULL,
-    PRIMARY KEY (name),
-    KEY logins_device (device)
+CREATE TABLE IF NOT EXISTS `logins` (
+    `name`          VARCHAR(64)      NOT NULL,
+    `role`          VARCHAR(16)      NOT NULL,
+    `device`        INT UNSIGNED     NULL,
+    `salt`          VARCHAR(64)      NOT NULL,
+    `iterations`    INT UNSIGNED     NOT NULL,
+    `hash`          VARCHAR(128)     NOT NULL,
+    `enabled`       TINYINT UNSIGNED NOT NULL,
+    `created_at_ms` BIGINT UNSIGNED  NOT NULL,
+    `updated_at_ms` BIGINT UNSIGNED  NOT NULL,
+    PRIMARY KEY (`name`),
+    KEY `logins_device` (`device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- People with an account. The e-mail address is kept trimmed and in lower case;
 -- role is admin, operator or viewer.
-CREATE TABLE IF NOT EXISTS users (
-    id            BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
-    email         VARCHAR(320)     NOT NULL,
-    name          VARCHAR(255)     NOT NULL,
-    password_hash VARCHAR(255)     NOT NULL,
-    role          VARCHAR(16)      NOT NULL DEFAULT 'viewer',
-    disabled      TINYINT UNSIGNED NOT NULL DEFAULT 0,
-    created_at_ms BIGINT UNSIGNED  NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY users_email (email)
+CREATE TABLE IF NOT EXISTS `users` (
+    `id`            BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
+    `email`         VARCHAR(320)     NOT NULL,
+    `name`          VARCHAR(255)     NOT NULL,
+    `password_hash` VARCHAR(255)     NOT NULL,
+    `role`          VARCHAR(16)      NOT NULL DEFAULT 'viewer',
+    `disabled`      TINYINT UNSIGNED NOT NULL DEFAULT 0,
+    `created_at_ms` BIGINT UNSIGNED  NOT NULL,
+    PRIMARY KEY (`id`),
+    UNIQUE KEY `users_email` (`email`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Which devices a viewer may see; the other roles see all.
-CREATE TABLE IF NOT EXISTS user_devices (
-    user_id       BIGINT UNSIGNED NOT NULL,
-    device        INT UNSIGNED    NOT NULL,
-    granted_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (user_id, device)
+CREATE TABLE IF NOT EXISTS `user_devices` (
+    `user_id`       BIGINT UNSIGNED NOT NULL,
+    `device`        INT UNSIGNED    NOT NULL,
+    `granted_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`user_id`, `device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What only one can be: the row's name is taken by whoever writes it first. The
 -- first account takes first_account, and nobody ever again.
-CREATE TABLE IF NOT EXISTS claims (
-    name          VARCHAR(32)     NOT NULL,
-    claimed_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (name)
+CREATE TABLE IF NOT EXISTS `claims` (
+    `name`          VARCHAR(32)     NOT NULL,
+    `claimed_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`name`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What people say of a device. A device without a row here is as good as any;
 -- deleting the row deletes nothing else. tags are separated by line feeds; a
 -- threshold that is NULL is the usual one.
-CREATE TABLE IF NOT EXISTS devices (
-    device        INT UNSIGNED    NOT NULL,
-    name          VARCHAR(100)    NOT NULL,
-    vehicle       VARCHAR(100)    NOT NULL,
-    tags          TEXT            NOT NULL,
-    live_ttl_s    INT UNSIGNED    NULL,
-    motion_kmh    INT UNSIGNED    NULL,
-    stop_s        INT UNSIGNED    NULL,
-    retention     VARCHAR(32)     NOT NULL DEFAULT 'default',
-    created_at_ms BIGINT UNSIGNED NOT NULL,
-    updated_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (device)
+CREATE TABLE IF NOT EXISTS `devices` (
+    `device`        INT UNSIGNED    NOT NULL,
+    `name`          VARCHAR(100)    NOT NULL,
+    `vehicle`       VARCHAR(100)    NOT NULL,
+    `tags`          TEXT            NOT NULL,
+    `live_ttl_s`    INT UNSIGNED    NULL,
+    `motion_kmh`    INT UNSIGNED    NULL,
+    `stop_s`        INT UNSIGNED    NULL,
+    `retention`     VARCHAR(32)     NOT NULL DEFAULT 'default',
+    `created_at_ms` BIGINT UNSIGNED NOT NULL,
+    `updated_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Groups of devices, and who may see all devices of one.
-CREATE TABLE IF NOT EXISTS device_groups (
-    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-    name          VARCHAR(100)    NOT NULL,
-    created_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY device_groups_name (name)
+CREATE TABLE IF NOT EXISTS `device_groups` (
+    `id`            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    `name`          VARCHAR(100)    NOT NULL,
+    `created_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`id`),
+    UNIQUE KEY `device_groups_name` (`name`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS group_devices (
-    group_id    BIGINT UNSIGNED NOT NULL,
-    device      INT UNSIGNED    NOT NULL,
-    added_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (group_id, device),
-    KEY group_devices_device (device)
+CREATE TABLE IF NOT EXISTS `group_devices` (
+    `group_id`    BIGINT UNSIGNED NOT NULL,
+    `device`      INT UNSIGNED    NOT NULL,
+    `added_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`group_id`, `device`),
+    KEY `group_devices_device` (`device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS user_groups (
-    user_id       BIGINT UNSIGNED NOT NULL,
-    group_id      BIGINT UNSIGNED NOT NULL,
-    granted_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (user_id, group_id),
-    KEY user_groups_group (group_id)
+CREATE TABLE IF NOT EXISTS `user_groups` (
+    `user_id`       BIGINT UNSIGNED NOT NULL,
+    `group_id`      BIGINT UNSIGNED NOT NULL,
+    `granted_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`user_id`, `group_id`),
+    KEY `user_groups_group` (`group_id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Days (recorded_at / 86400) of a device whose rows changed in a slot of arrival
 -- (Unix seconds / 600), written in the transaction that stores the rows: what
 -- daily has not taken in yet.
-CREATE TABLE IF NOT EXISTS daily_marks (
-    slot   INT UNSIGNED NOT NULL,
-    device INT UNSIGNED NOT NULL,
-    day    INT UNSIGNED NOT NULL,
-    PRIMARY KEY (slot, device, day),
-    KEY daily_marks_device (device, day)
+CREATE TABLE IF NOT EXISTS `daily_marks` (
+    `slot`   INT UNSIGNED NOT NULL,
+    `device` INT UNSIGNED NOT NULL,
+    `day`    INT UNSIGNED NOT NULL,
+    PRIMARY KEY (`slot`, `device`, `day`),
+    KEY `daily_marks_device` (`device`, `day`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Sums of a device's day (UTC). A row holds what it takes to go on where it
 -- ends; before_at is the last row before the day, from which its first leg leads.
-CREATE TABLE IF NOT EXISTS daily (
-    device              INT UNSIGNED     NOT NULL,
-    day                 INT UNSIGNED     NOT NULL,
-    row_count           BIGINT UNSIGNED  NOT NULL,
-    before_at           INT UNSIGNED     NULL,
-    before_hash         BIGINT UNSIGNED  NULL,
-    first_at            INT UNSIGNED     NOT NULL,
-    first_odometer_m    INT UNSIGNED     NOT NULL,
-    first_hour_min      INT UNSIGNED     NOT NULL,
-    last_at             INT UNSIGNED     NOT NULL,
-    last_hash           BIGINT UNSIGNED  NOT NULL,
-    last_odometer_m     INT UNSIGNED     NOT NULL,
-    last_hour_min       INT UNSIGNED     NOT NULL,
-    last_speed_kmh      TINYINT UNSIGNED NULL,
-    last_ignition       TINYINT UNSIGNED NOT NULL,
-    place_at            INT UNSIGNED     NULL,
-    place_latitude_udeg INT              NOT NULL,
-    place_longitude_udeg INT             NOT NULL,
-    odometer_sum_m      BIGINT UNSIGNED  NOT NULL,
-    gps_sum_mm          BIGINT UNSIGNED  NOT NULL,
-    unmetered_sum_mm    BIGINT UNSIGNED  NOT NULL,
-    moving_s            BIGINT UNSIGNED  NOT NULL,
-    idle_s              BIGINT UNSIGNED  NOT NULL,
-    engine_s            BIGINT UNSIGNED  NOT NULL,
-    silent_s            BIGINT UNSIGNED  NOT NULL,
-    engine_legs         BIGINT UNSIGNED  NOT NULL,
-    max_speed_kmh       TINYINT UNSIGNED NULL,
-    PRIMARY KEY (device, day)
+CREATE TABLE IF NOT EXISTS `daily` (
+    `device`              INT UNSIGNED     NOT NULL,
+    `day`                 INT UNSIGNED     NOT NULL,
+    `row_count`           BIGINT UNSIGNED  NOT NULL,
+    `before_at`           INT UNSIGNED     NULL,
+    `before_hash`         BIGINT UNSIGNED  NULL,
+    `first_at`            INT UNSIGNED     NOT NULL,
+    `first_odometer_m`    INT UNSIGNED     NOT NULL,
+    `first_hour_min`      INT UNSIGNED     NOT NULL,
+    `last_at`             INT UNSIGNED     NOT NULL,
+    `last_hash`           BIGINT UNSIGNED  NOT NULL,
+    `last_odometer_m`     INT UNSIGNED     NOT NULL,
+    `last_hour_min`       INT UNSIGNED     NOT NULL,
+    `last_speed_kmh`      TINYINT UNSIGNED NULL,
+    `last_ignition`       TINYINT UNSIGNED NOT NULL,
+    `place_at`            INT UNSIGNED     NULL,
+    `place_latitude_udeg` INT              NOT NULL,
+    `place_longitude_udeg` INT             NOT NULL,
+    `odometer_sum_m`      BIGINT UNSIGNED  NOT NULL,
+    `gps_sum_mm`          BIGINT UNSIGNED  NOT NULL,
+    `unmetered_sum_mm`    BIGINT UNSIGNED  NOT NULL,
+    `moving_s`            BIGINT UNSIGNED  NOT NULL,
+    `idle_s`              BIGINT UNSIGNED  NOT NULL,
+    `engine_s`            BIGINT UNSIGNED  NOT NULL,
+    `silent_s`            BIGINT UNSIGNED  NOT NULL,
+    `engine_legs`         BIGINT UNSIGNED  NOT NULL,
+    `max_speed_kmh`       TINYINT UNSIGNED NULL,
+    PRIMARY KEY (`device`, `day`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Which row of a device is its newest, and which is its newest with a GPS fix,
 -- as of the days in daily; and the seconds between its frames, with the ignition
 -- on and off.
-CREATE TABLE IF NOT EXISTS device_last (
-    device         INT UNSIGNED    NOT NULL,
-    day            INT UNSIGNED    NOT NULL,
-    newest_at      INT UNSIGNED    NOT NULL,
-    newest_hash    BIGINT UNSIGNED NOT NULL,
-    fix_at         INT UNSIGNED    NULL,
-    fix_hash       BIGINT UNSIGNED NULL,
-    interval_on_s  INT UNSIGNED    NULL,
-    interval_off_s INT UNSIGNED    NULL,
-    PRIMARY KEY (device)
+CREATE TABLE IF NOT EXISTS `device_last` (
+    `device`         INT UNSIGNED    NOT NULL,
+    `day`            INT UNSIGNED    NOT NULL,
+    `newest_at`      INT UNSIGNED    NOT NULL,
+    `newest_hash`    BIGINT UNSIGNED NOT NULL,
+    `fix_at`         INT UNSIGNED    NULL,
+    `fix_hash`       BIGINT UNSIGNED NULL,
+    `interval_on_s`  INT UNSIGNED    NULL,
+    `interval_off_s` INT UNSIGNED    NULL,
+    PRIMARY KEY (`device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Work that one process does for all: who does it, and until when that holds.
-CREATE TABLE IF NOT EXISTS leases (
-    name     VARCHAR(32)     NOT NULL,
-    holder   VARCHAR(64)     NOT NULL,
-    until_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (name)
+CREATE TABLE IF NOT EXISTS `leases` (
+    `name`     VARCHAR(32)     NOT NULL,
+    `holder`   VARCHAR(64)     NOT NULL,
+    `until_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`name`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Who is signed in: a row for each session, none once it has ended. A refresh
 -- token is the family's 128 random bits and 256 of its own; kept is SHA-256 of
 -- both, of the token before, and what the one was made from the other with.
-CREATE TABLE IF NOT EXISTS sessions (
-    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-    user_id       BIGINT UNSIGNED NOT NULL,
-    family_hash   VARBINARY(32)   NOT NULL,
-    secret_hash   VARBINARY(32)   NOT NULL,
-    previous_hash VARBINARY(32)   NULL,
-    nonce         VARBINARY(32)   NULL,
-    created_at_ms BIGINT UNSIGNED NOT NULL,
-    used_at_ms    BIGINT UNSIGNED NOT NULL,
-    expires_at_ms BIGINT UNSIGNED NOT NULL,
-    user_agent    VARCHAR(255)    NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY sessions_family (family_hash),
-    KEY sessions_user (user_id)
+CREATE TABLE IF NOT EXISTS `sessions` (
+    `id`            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    `user_id`       BIGINT UNSIGNED NOT NULL,
+    `family_hash`   VARBINARY(32)   NOT NULL,
+    `secret_hash`   VARBINARY(32)   NOT NULL,
+    `previous_hash` VARBINARY(32)   NULL,
+    `nonce`         VARBINARY(32)   NULL,
+    `created_at_ms` BIGINT UNSIGNED NOT NULL,
+    `used_at_ms`    BIGINT UNSIGNED NOT NULL,
+    `expires_at_ms` BIGINT UNSIGNED NOT NULL,
+    `user_agent`    VARCHAR(255)    NOT NULL,
+    PRIMARY KEY (`id`),
+    UNIQUE KEY `sessions_family` (`family_hash`),
+    KEY `sessions_user` (`user_id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What people hand out: kind is token or share (a link, of whose secret the
 -- SHA-256 is kept). Devices are hex ids and scopes are words, with commas.
-CREATE TABLE IF NOT EXISTS scoped_tokens (
-    id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-    user_id       BIGINT UNSIGNED NOT NULL,
-    kind          VARCHAR(16)     NOT NULL,
-    name          VARCHAR(255)    NOT NULL,
-    devices       VARCHAR(1024)   NOT NULL,
-    scopes        VARCHAR(64)     NOT NULL,
-    secret_hash   VARBINARY(32)   NULL,
-    created_at_ms BIGINT UNSIGNED NOT NULL,
-    expires_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (id),
-    UNIQUE KEY scoped_tokens_secret (secret_hash),
-    KEY scoped_tokens_user (user_id)
+CREATE TABLE IF NOT EXISTS `scoped_tokens` (
+    `id`            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    `user_id`       BIGINT UNSIGNED NOT NULL,
+    `kind`          VARCHAR(16)     NOT NULL,
+    `name`          VARCHAR(255)    NOT NULL,
+    `devices`       VARCHAR(1024)   NOT NULL,
+    `scopes`        VARCHAR(64)     NOT NULL,
+    `secret_hash`   VARBINARY(32)   NULL,
+    `created_at_ms` BIGINT UNSIGNED NOT NULL,
+    `expires_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`id`),
+    UNIQUE KEY `scoped_tokens_secret` (`secret_hash`),
+    KEY `scoped_tokens_user` (`user_id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Tokens that make the first account an admin's; none once there is one.
-CREATE TABLE IF NOT EXISTS setup_tokens (
-    secret_hash   VARBINARY(32)   NOT NULL,
-    offered_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (secret_hash)
+CREATE TABLE IF NOT EXISTS `setup_tokens` (
+    `secret_hash`   VARBINARY(32)   NOT NULL,
+    `offered_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`secret_hash`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Weeks of positions (their first bucket) out of which retention has taken a class
 -- of devices, and when it did so last.
-CREATE TABLE IF NOT EXISTS retention_weeks (
-    week         INT UNSIGNED    NOT NULL,
-    class        VARCHAR(32)     NOT NULL,
-    done_at_ms   BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (week, class)
+CREATE TABLE IF NOT EXISTS `retention_weeks` (
+    `week`         INT UNSIGNED    NOT NULL,
+    `class`        VARCHAR(32)     NOT NULL,
+    `done_at_ms`   BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`week`, `class`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The week that retention is rewriting without some devices, and how far it is; at
 -- most one row. phase: 0 copies what stays into positions_copy, 1 has exchanged the
 -- two and counts what left, 2 is done but for tidying up. The witness is a row
 -- that leaves: it is in positions_copy exactly when the two were exchanged.
-CREATE TABLE IF NOT EXISTS retention_rewrite (
-    week             INT UNSIGNED     NOT NULL,
-    below            INT UNSIGNED     NOT NULL,
-    name             VARCHAR(32)      NOT NULL,
-    classes          VARCHAR(512)     NOT NULL,
-    phase            TINYINT UNSIGNED NOT NULL,
-    next_bucket      INT UNSIGNED     NOT NULL,
-    step_buckets     INT UNSIGNED     NOT NULL,
-    witness_bucket   INT UNSIGNED     NULL,
-    witness_device   INT UNSIGNED     NULL,
-    witness_at       INT UNSIGNED     NULL,
-    witness_hash     BIGINT UNSIGNED  NULL,
-    PRIMARY KEY (week)
+CREATE TABLE IF NOT EXISTS `retention_rewrite` (
+    `week`             INT UNSIGNED     NOT NULL,
+    `below`            INT UNSIGNED     NOT NULL,
+    `name`             VARCHAR(32)      NOT NULL,
+    `classes`          VARCHAR(512)     NOT NULL,
+    `phase`            TINYINT UNSIGNED NOT NULL,
+    `next_bucket`      INT UNSIGNED     NOT NULL,
+    `step_buckets`     INT UNSIGNED     NOT NULL,
+    `witness_bucket`   INT UNSIGNED     NULL,
+    `witness_device`   INT UNSIGNED     NULL,
+    `witness_at`       INT UNSIGNED     NULL,
+    `witness_hash`     BIGINT UNSIGNED  NULL,
+    PRIMARY KEY (`week`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The devices that leave that week.
-CREATE TABLE IF NOT EXISTS retention_devices (
-    device INT UNSIGNED NOT NULL,
-    PRIMARY KEY (device)
+CREATE TABLE IF NOT EXISTS `retention_devices` (
+    `device` INT UNSIGNED NOT NULL,
+    PRIMARY KEY (`device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The retention classes that have a period, as the last process that looks after
 -- retention was told: keep_s is NULL for ever. What people may choose from.
-CREATE TABLE IF NOT EXISTS retention_classes (
-    name   VARCHAR(32)     NOT NULL,
-    keep_s BIGINT UNSIGNED NULL,
-    PRIMARY KEY (name)
+CREATE TABLE IF NOT EXISTS `retention_classes` (
+    `name`   VARCHAR(32)     NOT NULL,
+    `keep_s` BIGINT UNSIGNED NULL,
+    PRIMARY KEY (`name`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- The versions of this schema that were applied.
-CREATE TABLE IF NOT EXISTS schema_version (
-    version       INT UNSIGNED    NOT NULL,
-    applied_at_ms BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (version)
+CREATE TABLE IF NOT EXISTS `schema_version` (
+    `version`       INT UNSIGNED    NOT NULL,
+    `applied_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`version`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-INSERT INTO schema_version (version, applied_at_ms)
+INSERT INTO `schema_version` (`version`, `applied_at_ms`)
 VALUES (3, UNIX_TIMESTAMP() * 1000)
-ON DUPLICATE KEY UPDATE version = version;
+ON DUPLICATE KEY UPDATE `version` = `version`;

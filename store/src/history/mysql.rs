@@ -7,6 +7,7 @@
 
 mod bulk;
 mod layout;
+mod names;
 mod partitions;
 mod rewrite;
 mod storage;
@@ -24,6 +25,7 @@ use sqlx::mysql::{
 };
 use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlStr};
 
+use self::names::statement;
 use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
@@ -44,8 +46,21 @@ const SESSION_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMIT
 const IDLE: Duration = Duration::from_secs(45);
 /// A connection that was used so recently is taken to be good.
 const FRESH: Duration = Duration::from_secs(1);
+/// A lock's name has 64 characters at most, as a database's has, so a hash of that ends it.
+/// MySQL 9.6 has lost `MD5`; MariaDB takes the comment for code, and so goes on waiting
+/// for processes of earlier versions, while MySQL reads the words behind it.
+macro_rules! lock_name {
+    ($prefix:literal) => {
+        concat!(
+            "CONCAT('",
+            $prefix,
+            "', /*M! MD5(DATABASE()) */ /*!80000 LEFT(SHA2(DATABASE(), 256), 32) */)"
+        )
+    };
+}
+use lock_name;
 /// One migration at a time for each database; waits up to a minute for another's.
-const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.', MD5(DATABASE())), 60)";
+const LOCK: &str = concat!("SELECT GET_LOCK(", lock_name!("nemeses."), ", 60)");
 
 /// The settings by which a commit is durable.
 const DURABILITY: &str = "SELECT CAST(@@innodb_flush_log_at_trx_commit AS UNSIGNED), \
@@ -147,7 +162,7 @@ fn pool_of(
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                let setup = sql(format!("{SESSION_SETUP}; {more}"));
+                let setup = statement(&format!("{SESSION_SETUP}; {more}"));
                 connection.execute(sqlx::raw_sql(setup)).await.map(drop)
             })
         })
@@ -155,6 +170,11 @@ fn pool_of(
 }
 
 impl Server {
+    #[expect(clippy::needless_pass_by_value, reason = "as SQLite's, which gives it back")]
+    fn words(sql: SqlStr) -> SqlStr {
+        statement(sql.as_str())
+    }
+
     fn arguments(values: &[Value<'_>]) -> Result<MySqlArguments, Fault> {
         let mut arguments = MySqlArguments::default();
         arguments.reserve(values.len(), values.len() * size_of::<u64>());
@@ -232,14 +252,15 @@ impl Product for Arc<Server> {
         let fault = |error: sqlx::Error| self.fault(&error);
         let mut connection = self.pool.acquire().await.map_err(fault)?.detach();
         let locked: Option<i64> =
-            sqlx::query_scalar(LOCK).fetch_one(&mut connection).await.map_err(fault)?;
+            sqlx::query_scalar(statement(LOCK)).fetch_one(&mut connection).await.map_err(fault)?;
         if locked != Some(1) {
             return Err(Fault::new(
                 Kind::Unavailable,
                 "another process has been migrating this database for a minute",
             ));
         }
-        let version = match sqlx::query(SCHEMA_VERSION).fetch_all(&mut connection).await {
+        let version = match sqlx::query(statement(SCHEMA_VERSION)).fetch_all(&mut connection).await
+        {
             Ok(rows) => version_of(&rows)?,
             Err(error) if self.fault(&error).kind == Kind::Schema => 0,
             Err(error) => return Err(self.fault(&error)),
@@ -249,10 +270,11 @@ impl Product for Arc<Server> {
             storage::choose(self, &mut connection, engine).await?;
         }
         for migration in pending {
-            for statement in statements(migration.sql) {
-                sqlx::raw_sql(sql(statement)).execute(&mut connection).await.map_err(fault)?;
+            for text in statements(migration.sql) {
+                let done = sqlx::raw_sql(statement(&text)).execute(&mut connection).await;
+                done.map_err(fault)?;
             }
-            let note = sqlx::query(NOTE).bind(migration.version);
+            let note = sqlx::query(statement(NOTE)).bind(migration.version);
             note.execute(&mut connection).await.map_err(fault)?;
         }
         connection.close().await.map_err(fault)

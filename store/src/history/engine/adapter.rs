@@ -7,7 +7,8 @@
 
 /// Defines `$session` (a transaction on a connection of the product `$product`)
 /// and the read methods of `$product`, which has the fields `timeout` and
-/// `endpoint` and the methods `arguments(&[Value]) -> Result<Arguments, Fault>`,
+/// `endpoint` and the methods `words(SqlStr) -> SqlStr` (the statement as this product is
+/// sent it), `arguments(&[Value]) -> Result<Arguments, Fault>`,
 /// `fault(&self, &sqlx::Error) -> Fault` and
 /// `connection(&self, &Pool) -> Result<PoolConnection, Fault>`.
 macro_rules! adapter {
@@ -57,7 +58,7 @@ macro_rules! adapter {
                 sql: SqlStr,
                 values: &[Value<'_>],
             ) -> Result<Vec<$row>, Fault> {
-                let query = sqlx::query_with(sql, Self::arguments(values)?);
+                let query = sqlx::query_with(Self::words(sql), Self::arguments(values)?);
                 let mut connection = self.connection(pool).await?;
                 let rows = self.within(query.fetch_all(&mut *connection)).await;
                 if matches!(&rows, Err(fault) if fault.kind == Kind::Unavailable) {
@@ -74,7 +75,7 @@ macro_rules! adapter {
                 values: &[Value<'_>],
             ) -> BoxStream<'s, Result<$row, Fault>> {
                 match Self::arguments(values) {
-                    Ok(arguments) => sqlx::query_with(sql, arguments)
+                    Ok(arguments) => sqlx::query_with(Self::words(sql), arguments)
                         .fetch(pool)
                         .map_err(|error| self.fault(&error))
                         .boxed(),
@@ -97,6 +98,7 @@ macro_rules! adapter {
             async fn control(&mut self, words: SqlStr) -> Result<(), Fault> {
                 let product = std::sync::Arc::clone(&self.product);
                 let connection = self.connection()?;
+                let words = $product::words(words);
                 product.within(sqlx::raw_sql(words).execute(connection)).await.map(drop)
             }
 
@@ -134,7 +136,8 @@ macro_rules! adapter {
             async fn execute(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault> {
                 self.begun().await?;
                 let product = std::sync::Arc::clone(&self.product);
-                let query = sqlx::query_with(sql, $product::arguments(values)?);
+                let query =
+                    sqlx::query_with($product::words(sql), $product::arguments(values)?);
                 let done = product.within(query.execute(self.connection()?)).await?;
                 Ok(done.rows_affected())
             }
@@ -142,7 +145,8 @@ macro_rules! adapter {
             async fn insert(&mut self, sql: SqlStr, values: &[Value<'_>]) -> Result<u64, Fault> {
                 self.begun().await?;
                 let product = std::sync::Arc::clone(&self.product);
-                let query = sqlx::query_with(sql, $product::arguments(values)?);
+                let query =
+                    sqlx::query_with($product::words(sql), $product::arguments(values)?);
                 let done = product.within(query.execute(self.connection()?)).await?;
                 Ok($drawn_id(&done))
             }
@@ -154,7 +158,8 @@ macro_rules! adapter {
             ) -> Result<Vec<$row>, Fault> {
                 self.begun().await?;
                 let product = std::sync::Arc::clone(&self.product);
-                let query = sqlx::query_with(sql, $product::arguments(values)?);
+                let query =
+                    sqlx::query_with($product::words(sql), $product::arguments(values)?);
                 product.within(query.fetch_all(self.connection()?)).await
             }
 

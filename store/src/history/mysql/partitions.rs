@@ -12,22 +12,23 @@ use sqlx::Connection as _;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 
 use super::super::BUCKET_SECONDS;
-use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed, sql};
+use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed};
 use super::super::retention::{Step, Survey};
 use super::layout::{
     PAST, Partition, REST, definition, earliest_week, expired_week, weeks_to_make,
 };
+use super::names::statement;
 use super::rewrite::go_on;
 use super::storage::weeks_can_leave;
-use super::{Server, error_number};
+use super::{Server, error_number, lock_name};
 
 /// One at a time for each database; nobody waits.
-const LOCK: &str = "SELECT GET_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())), 0)";
+const LOCK: &str = concat!("SELECT GET_LOCK(", lock_name!("nemeses.retention."), ", 0)");
 /// Whoever changes partitions waits for long reads to end, and commits wait behind it:
 /// not longer than this. Then it is tried again at the next run.
 const PATIENCE: &str = "SET SESSION lock_wait_timeout = 10";
 /// Said before the connection closes, which the server notices when it pleases.
-const UNLOCK: &str = "SELECT RELEASE_LOCK(CONCAT('nemeses.retention.', MD5(DATABASE())))";
+const UNLOCK: &str = concat!("SELECT RELEASE_LOCK(", lock_name!("nemeses.retention."), ")");
 const PARTITIONS: &str = "SELECT partition_name, CAST(partition_description AS CHAR) \
     FROM information_schema.partitions WHERE table_schema = DATABASE() \
     AND table_name = 'positions' AND partition_name IS NOT NULL ORDER BY partition_ordinal_position";
@@ -66,17 +67,17 @@ impl<'a> Alone<'a> {
 
     /// Runs a statement, for as long as it takes.
     pub(super) async fn run(&mut self, text: String) -> Result<u64, Fault> {
-        let done = sqlx::raw_sql(sql(text)).execute(&mut self.connection).await;
+        let done = sqlx::raw_sql(statement(&text)).execute(&mut self.connection).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.fault(&error))
     }
 
     async fn number(&mut self, text: &'static str) -> Result<Option<u64>, Fault> {
-        let row = sqlx::query(text).fetch_one(&mut self.connection).await;
+        let row = sqlx::query(statement(text)).fetch_one(&mut self.connection).await;
         row.map_err(|error| self.fault(&error))?.number(0)
     }
 
     pub(super) async fn partitions(&mut self) -> Result<Vec<Partition>, Fault> {
-        let rows = sqlx::query(PARTITIONS).fetch_all(&mut self.connection).await;
+        let rows = sqlx::query(statement(PARTITIONS)).fetch_all(&mut self.connection).await;
         let rows = rows.map_err(|error| self.fault(&error))?;
         rows.iter()
             .map(|row| {
@@ -87,12 +88,12 @@ impl<'a> Alone<'a> {
     }
 
     pub(super) async fn rows(&mut self, text: String) -> Result<Vec<MySqlRow>, Fault> {
-        let rows = sqlx::raw_sql(sql(text)).fetch_all(&mut self.connection).await;
+        let rows = sqlx::raw_sql(statement(&text)).fetch_all(&mut self.connection).await;
         rows.map_err(|error| self.fault(&error))
     }
 
     pub(super) async fn number_of(&mut self, text: String) -> Result<Option<u64>, Fault> {
-        let row = sqlx::query(sql(text)).fetch_one(&mut self.connection).await;
+        let row = sqlx::query(statement(&text)).fetch_one(&mut self.connection).await;
         row.map_err(|error| self.fault(&error))?.number(0)
     }
 
@@ -103,7 +104,7 @@ impl<'a> Alone<'a> {
     /// Runs a statement unless the server does not know its words; tells whether it does.
     pub(super) async fn try_words(&mut self, text: String) -> Result<bool, Fault> {
         const SYNTAX: u16 = 1064;
-        let outcome = sqlx::raw_sql(sql(text)).execute(&mut self.connection).await;
+        let outcome = sqlx::raw_sql(statement(&text)).execute(&mut self.connection).await;
         let Err(error) = outcome else { return Ok(true) };
         let is_syntax = error_number(&error) == Some(SYNTAX);
         if is_syntax { Ok(false) } else { Err(self.fault(&error)) }
@@ -200,9 +201,11 @@ pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fa
         if late_rows(&mut alone, &present, before).await? {
             removed += alone.set_aside(PAST).await?;
         }
-        let forget = sqlx::query(DELETE_DAYS).bind(before).execute(&mut alone.connection).await;
+        let forget =
+            sqlx::query(statement(DELETE_DAYS)).bind(before).execute(&mut alone.connection).await;
         days_forgotten = forget.map_err(|error| alone.fault(&error))?.rows_affected() > 0;
-        let forget = sqlx::query(FORGET_WEEKS).bind(before).execute(&mut alone.connection).await;
+        let forget =
+            sqlx::query(statement(FORGET_WEEKS)).bind(before).execute(&mut alone.connection).await;
         forget.map_err(|error| alone.fault(&error))?;
     }
     alone.close().await?;

@@ -2,9 +2,10 @@
 
 use sqlx::mysql::MySqlConnection;
 
+use super::names::statement;
 use super::partitions::Alone;
 use super::{Server, error_number};
-use crate::history::engine::{Fault, Fields as _, Kind, sql};
+use crate::history::engine::{Fault, Fields as _, Kind};
 use crate::history::open::StorageEngine;
 
 /// Unknown storage engine, in the words of the servers.
@@ -29,7 +30,7 @@ pub(super) async fn choose(
     engine: StorageEngine,
 ) -> Result<(), Fault> {
     let words = engine.words();
-    let set = sql(format!("SET SESSION default_storage_engine = {words}"));
+    let set = statement(&format!("SET SESSION default_storage_engine = {words}"));
     if let Err(error) = sqlx::raw_sql(set).execute(&mut *connection).await {
         let unknown = error_number(&error) == Some(UNKNOWN_ENGINE);
         return Err(if unknown { missing(server, words) } else { server.fault(&error) });
@@ -37,7 +38,7 @@ pub(super) async fn choose(
     if engine == StorageEngine::InnoDb {
         return Ok(());
     }
-    let row = sqlx::query(LONG_KEYS).fetch_one(&mut *connection).await;
+    let row = sqlx::query(statement(LONG_KEYS)).fetch_one(&mut *connection).await;
     let long_keys = row.map_err(|error| server.fault(&error))?.need::<u64>(0)?;
     if long_keys == 0 { Err(short_keys(server)) } else { Ok(()) }
 }

@@ -13,6 +13,7 @@ use super::packets::{
 };
 use super::rows;
 use super::target::Target;
+use crate::history::mysql::names::quoted;
 use crate::history::mysql::{SESSION_SETUP, WRITER_SETUP};
 
 /// What sqlx sets on its connections.
@@ -67,7 +68,7 @@ impl Link {
         link.put(QUERY, setup.as_bytes());
         link.send().await?;
         link.answers().await.1?;
-        link.prepare(&rows::statement()).await?;
+        link.prepare(&quoted(&rows::statement())).await?;
         Ok(link)
     }
 
@@ -99,7 +100,7 @@ impl Link {
     ) -> Result<(), Trouble> {
         let statement = self.statement;
         packet(&mut self.out, 0, |out| rows::execute(out, statement, rows));
-        let guarded = format!("{};{script}COMMIT", guard(rows.len()));
+        let guarded = quoted(&format!("{};{script}COMMIT", guard(rows.len())));
         self.put(QUERY, guarded.as_bytes());
         self.send().await?;
         let (_, inserted) = self.answers().await;
