@@ -53,6 +53,7 @@ mod tests {
 
     use super::*;
     use crate::output::{push_csv_row, row_cells};
+    use crate::reports::Doubt;
 
     proptest! {
         /// Rows of positions are written by a shorter way.
@@ -63,6 +64,7 @@ mod tests {
             (direction_cdeg, composition, speed_kmh) in (any::<u16>(), any::<u16>(), any::<u8>()),
             (odometer_m, hour_meter_min) in (any::<u32>(), any::<u32>()),
             offset in prop::sample::select(vec!["UTC", "Europe/Berlin", "-03:30"]),
+            doubtful in prop::sample::select(vec![None, Some(Doubt::Jump), Some(Doubt::ZeroPlace)]),
         ) {
             let position = Position {
                 device: DeviceId::new(device),
@@ -79,8 +81,9 @@ mod tests {
             let record = PositionRecord { position, frame_hash: 0, received_at_ms, raw: None };
             let zone = Zone::parse(offset).unwrap();
             let mut out = Vec::new();
-            push_csv_row(&mut out, &record, &zone);
-            prop_assert_eq!(String::from_utf8(out).unwrap(), csv_line(&row_cells(&record), &zone));
+            push_csv_row(&mut out, &record, doubtful, &zone);
+            let line = csv_line(&row_cells(&record, doubtful), &zone);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), line);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::digits::{push_decimal, push_whole};
 use super::number::{degrees, direction};
 use crate::export::{Cell, Column, Kind, column};
 use crate::openapi::{Device, Time};
-use crate::reports::Zone;
+use crate::reports::{Doubt, Zone};
 
 /// A stored frame as it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,11 +32,15 @@ pub(crate) struct Row {
     gps_fix: bool,
     /// The device sent it later, from its memory.
     historical: bool,
+    /// Only where the row is not believed: why, judged by those before it. One whose
+    /// place is in doubt is in no distance, trip or track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doubtful: Option<Doubt>,
 }
 
 impl Row {
     /// With its times in a zone.
-    pub(crate) fn of(record: &PositionRecord, zone: &Zone) -> Self {
+    pub(crate) fn of(record: &PositionRecord, doubtful: Option<Doubt>, zone: &Zone) -> Self {
         let position = &record.position;
         Self {
             device_id: position.device.to_string(),
@@ -51,12 +55,13 @@ impl Row {
             ignition: position.composition.ignition(),
             gps_fix: position.composition.gps_fix(),
             historical: position.composition.historical(),
+            doubtful,
         }
     }
 }
 
 /// The columns of tables, in the order of the JSON fields.
-pub(crate) const ROW_COLUMNS: [Column; 12] = [
+pub(crate) const ROW_COLUMNS: [Column; 13] = [
     column("device_id", Kind::Text),
     column("recorded_at", Kind::Time),
     column("received_at", Kind::Time),
@@ -69,10 +74,11 @@ pub(crate) const ROW_COLUMNS: [Column; 12] = [
     column("ignition", Kind::Truth),
     column("gps_fix", Kind::Truth),
     column("historical", Kind::Truth),
+    column("doubtful", Kind::Text),
 ];
 
 /// A row of a table; there are many, so they do not go by JSON.
-pub(crate) fn row_cells(record: &PositionRecord) -> [Cell; 12] {
+pub(crate) fn row_cells(record: &PositionRecord, doubtful: Option<Doubt>) -> [Cell; 13] {
     let position = &record.position;
     let bits = position.composition;
     [
@@ -88,11 +94,17 @@ pub(crate) fn row_cells(record: &PositionRecord) -> [Cell; 12] {
         Cell::Truth(bits.ignition()),
         Cell::Truth(bits.gps_fix()),
         Cell::Truth(bits.historical()),
+        doubtful.map_or(Cell::Nothing, |doubt| Cell::Text(doubt.word().to_owned())),
     ]
 }
 
 /// Appends a row of CSV, as [`row_cells`] would be written. Nothing in it needs quotes.
-pub(crate) fn push_csv_row(out: &mut Vec<u8>, record: &PositionRecord, zone: &Zone) {
+pub(crate) fn push_csv_row(
+    out: &mut Vec<u8>,
+    record: &PositionRecord,
+    doubtful: Option<Doubt>,
+    zone: &Zone,
+) {
     let position = &record.position;
     let bits = position.composition;
     push_device(out, position.device);
@@ -115,6 +127,8 @@ pub(crate) fn push_csv_row(out: &mut Vec<u8>, record: &PositionRecord, zone: &Zo
     for truth in [bits.ignition(), bits.gps_fix(), bits.historical()] {
         out.extend_from_slice(if truth { b",true" } else { b",false" });
     }
+    out.push(b',');
+    out.extend_from_slice(doubtful.map_or("", Doubt::word).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -134,8 +148,8 @@ fn ms(record: &PositionRecord) -> i64 {
     i64::try_from(record.received_at_ms).unwrap_or(i64::MAX)
 }
 
-/// A row as a feature of GeoJSON (RFC 7946). Without a fix the place is stale:
-/// the feature has none then.
+/// A row as a feature of GeoJSON (RFC 7946). Without a fix the place is stale, and
+/// it may be in doubt: the feature has none then.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Feature {
     /// Always `Feature`.
@@ -156,11 +170,12 @@ struct Geometry {
 
 impl Feature {
     /// With its times in a zone.
-    pub(crate) fn of(record: &PositionRecord, zone: &Zone) -> Self {
-        let properties = Row::of(record, zone);
+    pub(crate) fn of(record: &PositionRecord, doubtful: Option<Doubt>, zone: &Zone) -> Self {
+        let properties = Row::of(record, doubtful, zone);
         let coordinates = [properties.longitude, properties.latitude];
         let geometry = Geometry { r#type: "Point", coordinates };
-        Self { r#type: "Feature", geometry: properties.gps_fix.then_some(geometry), properties }
+        let placed = properties.gps_fix && !doubtful.is_some_and(Doubt::is_of_place);
+        Self { r#type: "Feature", geometry: placed.then_some(geometry), properties }
     }
 }
 

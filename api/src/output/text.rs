@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use nemeses_protocol::PositionRecord;
 
 use super::number::{degrees, time_s};
+use crate::reports::Doubt;
 
 /// A field of RFC 4180, quoted if it must be. What a spreadsheet would take for
 /// a formula gets an apostrophe in front.
@@ -20,10 +21,11 @@ pub(crate) fn csv_field(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")))
 }
 
-/// A track point of GPX 1.1; nothing for a row without a fix, whose place is stale.
-pub(crate) fn gpx_point(record: &PositionRecord) -> String {
+/// A track point of GPX 1.1; nothing for a row without a fix, whose place is stale,
+/// or whose place is in doubt.
+pub(crate) fn gpx_point(record: &PositionRecord, doubtful: Option<Doubt>) -> String {
     let position = &record.position;
-    if !position.composition.gps_fix() {
+    if !position.composition.gps_fix() || doubtful.is_some_and(Doubt::is_of_place) {
         return String::new();
     }
     format!(
@@ -34,10 +36,10 @@ pub(crate) fn gpx_point(record: &PositionRecord) -> String {
     )
 }
 
-/// A point with its time in KML 2.2; nothing for a row without a fix.
-pub(crate) fn kml_point(record: &PositionRecord) -> String {
+/// A point with its time in KML 2.2; nothing for a row without a fix or in doubt.
+pub(crate) fn kml_point(record: &PositionRecord, doubtful: Option<Doubt>) -> String {
     let position = &record.position;
-    if !position.composition.gps_fix() {
+    if !position.composition.gps_fix() || doubtful.is_some_and(Doubt::is_of_place) {
         return String::new();
     }
     format!(

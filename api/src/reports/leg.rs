@@ -18,6 +18,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Of a row that had a fix.
+    pub(crate) fn of(position: &Position) -> Self {
+        Self {
+            latitude_udeg: position.latitude_udeg,
+            longitude_udeg: position.longitude_udeg,
+            fixed_at: position.recorded_at,
+        }
+    }
+
     pub(crate) fn metres_to(self, other: Self) -> f64 {
         haversine_m(
             (self.latitude_udeg, self.longitude_udeg),
@@ -42,14 +51,9 @@ pub(crate) struct Point {
 impl Point {
     fn new(position: &Position, last_place: Option<Place>) -> Self {
         let fix = position.composition.gps_fix();
-        let own = Place {
-            latitude_udeg: position.latitude_udeg,
-            longitude_udeg: position.longitude_udeg,
-            fixed_at: position.recorded_at,
-        };
         Self {
             at: position.recorded_at,
-            place: if fix { Some(own) } else { last_place },
+            place: if fix { Some(Place::of(position)) } else { last_place },
             speed_kmh: fix.then_some(position.speed_kmh),
             ignition: position.composition.ignition(),
             odometer_m: position.odometer_m,

@@ -4,12 +4,14 @@
 //! makes a trip the same trip in every range.
 
 mod distance;
+mod doubt;
 mod events;
 mod leg;
 mod one_kind;
 mod segments;
 mod summary;
 mod tally;
+mod track;
 mod zone;
 
 #[cfg(test)]
@@ -20,6 +22,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use distance::{Distance, Source, haversine_m};
+pub(crate) use doubt::{Doubt, ROWS_TO_JUDGE};
 pub(crate) use events::{Event, EventLimits, Events, What};
 pub(crate) use leg::{Place, Point, Walker};
 pub(crate) use one_kind::OneKind;
@@ -28,6 +31,7 @@ pub(crate) use road::Road;
 pub(crate) use segments::{Segment, SegmentKind, Segments};
 pub(crate) use summary::{Summary, hour_meter_run_min};
 pub(crate) use tally::Tally;
+pub(crate) use track::{Mark, Track};
 pub(crate) use zone::Zone;
 
 /// Finds things in rows in time order, holding a constant amount of state.

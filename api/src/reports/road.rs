@@ -1,10 +1,12 @@
-//! Rows for tests: a device going east along the equator, where a metre is
-//! always the same number of micro-degrees.
+//! Rows for tests: a device going east along the equator from 10 degrees, where a
+//! metre is always the same number of micro-degrees.
 
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 
 pub(crate) const FIX: u16 = Composition::GPS_FIX;
 pub(crate) const ON: u16 = Composition::IGNITION;
+/// Where roads begin.
+const EAST_UDEG: i32 = 10_000_000;
 /// 2020-07-01T00:00:00Z.
 pub(crate) const START: u32 = 1_593_561_600;
 
@@ -35,7 +37,7 @@ impl Road {
             extension: None,
             speed_kmh: 0,
             latitude_udeg: 0,
-            longitude_udeg: 0,
+            longitude_udeg: EAST_UDEG,
         };
         let mut road = Self { rows: Vec::new(), now, metres: 0 };
         road.put();
@@ -85,7 +87,7 @@ impl Road {
     pub(crate) fn stray(mut self, seconds: u32, metres: i64, kmh: u8) -> Self {
         self.metres += metres;
         self.now.recorded_at += seconds;
-        self.now.longitude_udeg = udeg(self.metres);
+        self.now.longitude_udeg = EAST_UDEG + udeg(self.metres);
         self.now.speed_kmh = kmh;
         self.put();
         self

@@ -211,3 +211,64 @@ async fn hostile_parameters_are_named() {
         answer.is_problem(400, "invalid-parameter", Some(name));
     }
 }
+
+/// Jumps here and there, in rows of ten seconds.
+fn with_doubtful_rows() -> Vec<PositionRecord> {
+    let row = |n: u32| {
+        let mut row = record(RECORDED + n * 10, u64::from(n));
+        row.position.composition.0 = 1 << 15;
+        row.position.latitude_udeg = i32::try_from(n * 1500).unwrap();
+        match n % 400 {
+            7 => (row.position.latitude_udeg, row.position.longitude_udeg) = (0, 0),
+            57 => row.position.longitude_udeg += 50_000,
+            90 => row.position.speed_kmh = 255,
+            _ => {}
+        }
+        row
+    };
+    (0..2500).map(row).collect()
+}
+
+#[tokio::test]
+async fn doubtful_rows_are_marked_the_same_in_every_page_and_order() {
+    let api = Api::start().await;
+    api.history.put(with_doubtful_rows());
+    let marks = |rows: &[Value]| -> Vec<(u64, String)> {
+        let marked = rows.iter().filter(|row| row.get("doubtful").is_some());
+        let mark = |row: &Value| {
+            let at = row["recorded_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            let n = (u64::try_from(at.as_second()).unwrap() - u64::from(RECORDED)) / 10;
+            (n, row["doubtful"].as_str().unwrap().to_owned())
+        };
+        marked.map(mark).collect()
+    };
+    let reasons = [(7, "zero_place"), (57, "jump"), (90, "speed")];
+    let places = (0..7_u64).map(|n| n * 400).flat_map(|n| reasons.map(|(at, why)| (n + at, why)));
+    let expected: Vec<(u64, String)> =
+        places.filter(|(n, _)| *n < 2500).map(|(n, why)| (n, why.to_owned())).collect();
+    for (order, limit) in [("asc", 100_000), ("asc", 58), ("desc", 100_000), ("desc", 90)] {
+        let base = format!("/api/v1/report/?device_id=0A3F73&order={order}&limit={limit}");
+        let (mut rows, mut cursor): (Vec<Value>, _) = (Vec::new(), String::new());
+        loop {
+            let page = api.get(&format!("{base}&cursor={cursor}")).await.ok();
+            rows.extend(page["rows"].as_array().unwrap().iter().cloned());
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            next.clone_into(&mut cursor);
+        }
+        if order == "desc" {
+            rows.reverse();
+        }
+        assert_eq!(marks(&rows), expected, "{order} {limit}");
+    }
+    let from = RECORDED + 10 * 57;
+    let page = api.get(&format!("/api/v1/report/?device_id=0A3F73&from={from}&limit=1")).await.ok();
+    assert_eq!(page["rows"][0]["doubtful"], "jump");
+    // No point of a track, and no place of a feature.
+    let gpx = api.get("/api/v1/report/?device_id=0A3F73&format=gpx").await.text;
+    let out = expected.iter().filter(|(_, why)| why != "speed").count();
+    assert_eq!(gpx.matches("<trkpt").count(), 2500 - out);
+    let path = format!("/api/v1/report/?device_id=0A3F73&format=geojson&from={from}&limit=1");
+    let features = api.get(&path).await;
+    let features: Value = serde_json::from_str(&features.text).unwrap();
+    assert_eq!(features["features"][0]["geometry"], Value::Null);
+}

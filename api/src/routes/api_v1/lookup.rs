@@ -9,10 +9,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use super::report::marks::doubt_of;
 use crate::input::{Params, one_second};
 use crate::openapi::{self, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Row, example_row, time_ms, time_s};
 use crate::problem::Problem;
+use crate::reports::{Doubt, Zone};
 use crate::state::ApiState;
 
 /// Longest stretch that can be looked up, in hex digits: far more than a frame.
@@ -30,7 +32,11 @@ pub(crate) async fn get(
     }
     found.letters.sort_by_key(|letter| letter.id);
     found.letters.dedup_by_key(|letter| letter.id);
-    output::json(&answer(&found))
+    let mut doubts = Vec::with_capacity(found.rows.len());
+    for row in &found.rows {
+        doubts.push(doubt_of(&state, &row.record).await?);
+    }
+    output::json(&answer(&found, &doubts))
 }
 
 /// What to ask the store.
@@ -131,7 +137,7 @@ pub(crate) fn doc() -> Doc {
         .answers(openapi::Answer::json::<Answer>("What is known of it.", example))
 }
 
-fn answer(found: &Found) -> Answer {
+fn answer(found: &Found, doubts: &[Option<Doubt>]) -> Answer {
     let again = found.rows.iter().any(|row| row.duplicates > 0);
     let outcome = match (found.rows.is_empty(), again, found.letters.is_empty()) {
         (false, true, _) => "duplicate",
@@ -139,13 +145,13 @@ fn answer(found: &Found) -> Answer {
         (true, _, false) => "dead_letter",
         (true, _, true) => "unknown",
     };
-    let rows = found.rows.iter().map(stored_row).collect();
+    let rows = found.rows.iter().zip(doubts).map(|(row, doubt)| stored_row(row, *doubt)).collect();
     Answer { outcome, rows, dead_letters: found.letters.iter().map(Letter::of).collect() }
 }
 
-fn stored_row(found: &FoundRow) -> StoredRow {
+fn stored_row(found: &FoundRow, doubtful: Option<Doubt>) -> StoredRow {
     StoredRow {
-        row: Row::of(&found.record, &crate::reports::Zone::utc()),
+        row: Row::of(&found.record, doubtful, &Zone::utc()),
         frame_hash: format!("{:016x}", found.record.frame_hash),
         duplicates: found.duplicates,
         frame: frame_of(&found.record).map(hex::encode_upper),
@@ -263,9 +269,9 @@ mod tests {
             bytes: vec![0xDE, 0xAD],
             worker: "node".into(),
         };
-        assert_eq!(answer(&Found::default()).outcome, "unknown");
+        assert_eq!(answer(&Found::default(), &[]).outcome, "unknown");
         let dead = Found { letters: vec![letter], ..Found::default() };
-        let answer = answer(&dead);
+        let answer = answer(&dead, &[]);
         assert_eq!(
             (answer.outcome, answer.dead_letters[0].bytes.as_str()),
             ("dead_letter", "DEAD")

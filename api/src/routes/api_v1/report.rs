@@ -4,6 +4,7 @@
 mod described;
 pub(crate) mod events;
 mod found;
+pub(crate) mod marks;
 mod pages;
 mod query;
 mod scan;
@@ -46,7 +47,7 @@ pub(crate) async fn get(
         let devices = query.target.devices(&state, &principal).await?;
         devices.into_iter().map(|(device, _)| device).collect()
     };
-    let mut pages = Pages::over(state.clone(), query.ranges(&devices)?, query.limit);
+    let mut pages = Pages::marked(state.clone(), query.ranges(&devices)?, query.limit);
     // The first chunk is read before the status is sent, so that a store that
     // is down is a 503 and not a broken answer.
     let first = pages.next().await?;

@@ -11,8 +11,10 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use super::marks::Marker;
 use crate::input::ReportCursor;
 use crate::problem::{Kind, Problem};
+use crate::reports::Mark;
 use crate::state::ApiState;
 
 /// Rows of a chunk at most: some 100 KiB of records and 300 KiB of text, so much as
@@ -29,6 +31,8 @@ const AHEAD: usize = 2;
 /// One chunk.
 pub(super) struct Page {
     pub(super) rows: Vec<PositionRecord>,
+    /// What each of them is to the device's track; empty unless asked for.
+    pub(super) marks: Vec<Mark>,
     /// Nothing follows in this answer.
     pub(super) last: bool,
     /// Where the next answer begins, if rows are left for one.
@@ -43,13 +47,19 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn new(state: ApiState, range: RangeQuery, limit: u64) -> Self {
-        Self::over(state, [range].into(), limit)
+        Self::read(state, [range].into(), limit, false)
     }
 
-    pub(super) fn over(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64) -> Self {
+    /// With marks.
+    pub(super) fn marked(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64) -> Self {
+        Self::read(state, ranges, limit, true)
+    }
+
+    fn read(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64, marked: bool) -> Self {
         let (pages, ready) = mpsc::channel(AHEAD);
         let reader = async move {
-            let read = Reader { state, pages: pages.clone(), rows: Vec::new(), left: limit };
+            let (rows, marks) = (Vec::new(), Vec::new());
+            let read = Reader { state, pages: pages.clone(), rows, marks, marked, left: limit };
             if let Err(problem) = read.read(ranges).await {
                 // The request may be gone; then nobody waits for it.
                 let _ = pages.send(Err(problem)).await;
@@ -72,6 +82,8 @@ struct Reader {
     pages: mpsc::Sender<Result<Page, Problem>>,
     /// Read and not yet handed on.
     rows: Vec<PositionRecord>,
+    marks: Vec<Mark>,
+    marked: bool,
     /// Rows that the answer still takes, besides these.
     left: u64,
 }
@@ -82,13 +94,20 @@ impl Reader {
         let state = self.state.clone();
         for range in ranges {
             let descending = range.descending;
+            let mut marker =
+                if self.marked { Some(Marker::before(&state, &range).await?) } else { None };
             // One row more than the answer takes, to know whether anything follows.
             let query = RangeQuery { limit: Some(self.left.saturating_add(1)), ..range };
             let mut found = state.stores.history.positions(query).try_ready_chunks(CHUNK_ROWS);
             // Of a chunk with an error in it nothing is told but the error.
             let mut next = async || found.try_next().await.map_err(|error| error.1);
             while let Some(rows) = state.history.ask(next()).await? {
-                if self.take(rows) {
+                let full = self.take(rows);
+                if let Some(marker) = &mut marker {
+                    let new = &self.rows[self.marks.len()..];
+                    self.marks.extend(marker.mark(new).await?);
+                }
+                if full {
                     let next_cursor = self.rows.last().map(|row| cursor(row, descending));
                     self.hand_on(true, next_cursor).await;
                     return Ok(());
@@ -115,8 +134,8 @@ impl Reader {
 
     /// Tells whether somebody still wants it.
     async fn hand_on(&mut self, last: bool, next_cursor: Option<String>) -> bool {
-        let rows = std::mem::take(&mut self.rows);
-        self.pages.send(Ok(Page { rows, last, next_cursor })).await.is_ok()
+        let (rows, marks) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.marks));
+        self.pages.send(Ok(Page { rows, marks, last, next_cursor })).await.is_ok()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::output::{
     Feature, ROW_COLUMNS, Row, gpx_point, kml_point, push_csv_row, row_cells, xml,
 };
 use crate::problem::{Problem, fault};
-use crate::reports::Zone;
+use crate::reports::{Mark, Zone};
 
 /// What has been written so far.
 pub(super) struct Writer {
@@ -64,8 +64,8 @@ impl Writer {
             // The head of a table.
             out.extend(self.sheet.as_mut().map(|sheet| sheet.take()).unwrap_or_default());
         }
-        for record in &page.rows {
-            self.row(&mut out, record)?;
+        for (record, mark) in page.rows.iter().zip(&page.marks) {
+            self.row(&mut out, record, *mark)?;
             self.rows += 1;
         }
         if page.last {
@@ -80,29 +80,36 @@ impl Writer {
         Ok(out)
     }
 
-    fn row(&mut self, out: &mut Vec<u8>, record: &PositionRecord) -> Result<(), Problem> {
+    fn row(
+        &mut self,
+        out: &mut Vec<u8>,
+        record: &PositionRecord,
+        mark: Mark,
+    ) -> Result<(), Problem> {
+        let doubtful = mark.doubt;
         if self.form == Form::Csv {
-            push_csv_row(out, record, &self.zone);
+            push_csv_row(out, record, doubtful, &self.zone);
             return Ok(());
         }
         if let Some(sheet) = &mut self.sheet {
-            return sheet.row(&row_cells(record)).map_err(|error| fault(&error));
+            return sheet.row(&row_cells(record, doubtful)).map_err(|error| fault(&error));
         }
         if self.rows > 0 && matches!(self.form, Form::Json | Form::GeoJson) {
             out.push(b',');
         }
         let zone = &self.zone;
         let written = match self.form {
-            Form::GeoJson => serde_json::to_writer(&mut *out, &Feature::of(record, zone)),
+            Form::GeoJson => serde_json::to_writer(&mut *out, &Feature::of(record, doubtful, zone)),
             Form::Gpx | Form::Kml => {
                 let between = self.between(Some(record.position.device));
                 out.extend(between.bytes());
                 let gpx = self.form == Form::Gpx;
-                let point = if gpx { gpx_point(record) } else { kml_point(record) };
+                let point =
+                    if gpx { gpx_point(record, doubtful) } else { kml_point(record, doubtful) };
                 out.extend(point.bytes());
                 Ok(())
             }
-            _ => serde_json::to_writer(&mut *out, &Row::of(record, zone)),
+            _ => serde_json::to_writer(&mut *out, &Row::of(record, doubtful, zone)),
         };
         written.map_err(|error| fault(&error))?;
         out.extend((self.form == Form::Ndjson).then_some(b'\n'));

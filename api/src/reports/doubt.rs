@@ -1,0 +1,204 @@
+//! Which rows not to believe: places and speeds that contradict the rows before.
+//!
+//! A row is judged once, by the rows before it alone, so that it has one verdict in
+//! every report and file. Verdicts are computed and never stored: a better rule
+//! needs no change of the database. Odometer and ignition are not judged here.
+
+use nemeses_protocol::Position;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::distance::haversine_m;
+
+/// Beyond what speeds explain, metres that fixes of one place may lie apart.
+const SCATTER_M: f64 = 100.0;
+/// Mean speed that a vehicle may reach between two rows whatever it reports at
+/// them, in m/s: so much at once, and a sixth of a metre per second more each second.
+const UNSEEN_M_S: f64 = 15.0;
+const UNSEEN_GAIN_M_S2: f64 = 1.0 / 6.0;
+/// Mean speed allowed per speed reported.
+const REPORTED_SHARE: f64 = 1.5;
+/// No vehicle on land is faster (360 km/h).
+const FASTEST_M_S: f64 = 100.0;
+/// The field ends at 255 km/h: from this speed on the device may be an aircraft.
+const SATURATED_KMH: u8 = 250;
+/// After so long a silence as well.
+const SILENCE_S: u32 = 3600;
+const FASTEST_IN_THE_AIR_M_S: f64 = 300.0;
+/// A device this close to 0/0 may really be there.
+const ZERO_ISLAND_M: f64 = 10_000.0;
+/// A place that contradicts the trusted one replaces it when so many rows in a row,
+/// over so many seconds, agree with each other.
+const AGREEING_ROWS: u8 = 3;
+const AGREEING_S: u32 = 20;
+/// A place repeated to the micro-degree at speed is no new fix, for so long.
+const REPEATED_S: u32 = 300;
+/// A speed up to this needs no explanation, in km/h.
+const USUAL_KMH: f64 = 60.0;
+/// A higher one may exceed what was seen before it by this factor.
+const EXCESS: f64 = 2.5;
+/// The speed before says something about this one for so long.
+const SPEED_HOLDS_S: u32 = 60;
+/// Rows before a row that suffice to judge it.
+pub(crate) const ROWS_TO_JUDGE: u32 = 32;
+
+/// Why a row is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Doubt {
+    /// Latitude and longitude are 0: the receiver had none.
+    ZeroPlace,
+    /// Too far from the place before: reflected signals, or an old fix.
+    Jump,
+    /// The place is believed, the speed is not: nothing before led up to it.
+    Speed,
+}
+
+impl Doubt {
+    /// As it stands in answers and files.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::ZeroPlace => "zero_place",
+            Self::Jump => "jump",
+            Self::Speed => "speed",
+        }
+    }
+
+    /// Whether the place is in doubt, and with it the row's speed.
+    pub(crate) const fn is_of_place(self) -> bool {
+        matches!(self, Self::ZeroPlace | Self::Jump)
+    }
+}
+
+/// A fix: where, when and how fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fix {
+    latitude_udeg: i32,
+    longitude_udeg: i32,
+    at: u32,
+    /// As reported.
+    kmh: u8,
+}
+
+/// Rows that agree with each other and not with the trusted place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rival {
+    last: Fix,
+    since: u32,
+    rows: u8,
+}
+
+/// Judges a device's rows in time order. A few dozen bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Doubts {
+    trusted: Option<Fix>,
+    /// The newest speed that was believed, km/h, and when.
+    speed: Option<(u8, u32)>,
+    rival: Option<Rival>,
+}
+
+/// What is said of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) doubt: Option<Doubt>,
+    /// The place is believed again after rows that were not: how it got here from
+    /// the last place believed is unknown.
+    pub(crate) relocated: bool,
+}
+
+impl Doubts {
+    /// The next row. Rows without a fix are not judged: they claim nothing.
+    pub(crate) fn judge(&mut self, position: &Position) -> Verdict {
+        if !position.composition.gps_fix() {
+            return Verdict::default();
+        }
+        let mut fix = Fix::of(position);
+        if fix.is_zero() && !self.trusted.is_some_and(|near| near.metres_to(fix) < ZERO_ISLAND_M) {
+            return Verdict { doubt: Some(Doubt::ZeroPlace), relocated: false };
+        }
+        let Some(trusted) = self.trusted else {
+            self.speed = Some((fix.kmh, fix.at));
+            return self.trust(fix, Verdict::default());
+        };
+        let metres = trusted.metres_to(fix);
+        if metres > trusted.reach_m(fix) {
+            return self.contradicted(fix);
+        }
+        let doubt = self.judge_speed(fix, metres, fix.at - trusted.at);
+        if metres == 0.0 && fix.kmh > 0 {
+            fix.at = trusted.at.max(fix.at.saturating_sub(REPEATED_S));
+        }
+        self.trust(fix, Verdict { doubt, relocated: false })
+    }
+
+    fn trust(&mut self, fix: Fix, verdict: Verdict) -> Verdict {
+        self.trusted = Some(fix);
+        self.rival = None;
+        verdict
+    }
+
+    /// Too far away to be believed, unless enough rows say the same.
+    fn contradicted(&mut self, fix: Fix) -> Verdict {
+        let near = |rival: &Rival| rival.last.metres_to(fix) <= rival.last.reach_m(fix);
+        let (since, rows) = match self.rival.filter(near) {
+            Some(rival) => (rival.since, rival.rows.saturating_add(1)),
+            None => (fix.at, 1),
+        };
+        if rows >= AGREEING_ROWS && fix.at - since >= AGREEING_S {
+            self.speed = None;
+            return self.trust(fix, Verdict { doubt: None, relocated: true });
+        }
+        self.rival = Some(Rival { last: fix, since, rows });
+        Verdict { doubt: Some(Doubt::Jump), relocated: false }
+    }
+
+    /// A speed is explained by the way since the last place or by the speed before.
+    fn judge_speed(&mut self, fix: Fix, metres: f64, seconds: u32) -> Option<Doubt> {
+        let mean_kmh = if seconds > 0 { metres * 3.6 / f64::from(seconds) } else { 0.0 };
+        let before = self.speed.filter(|(_, at)| fix.at - at <= SPEED_HOLDS_S);
+        let before_kmh = before.map_or(0.0, |(kmh, _)| f64::from(kmh));
+        let most_kmh = USUAL_KMH + EXCESS * mean_kmh.max(before_kmh);
+        if f64::from(fix.kmh) > most_kmh {
+            return Some(Doubt::Speed);
+        }
+        self.speed = Some((fix.kmh, fix.at));
+        None
+    }
+}
+
+impl Fix {
+    fn of(position: &Position) -> Self {
+        Self {
+            latitude_udeg: position.latitude_udeg,
+            longitude_udeg: position.longitude_udeg,
+            at: position.recorded_at,
+            kmh: position.speed_kmh,
+        }
+    }
+
+    const fn is_zero(self) -> bool {
+        self.latitude_udeg == 0 && self.longitude_udeg == 0
+    }
+
+    fn metres_to(self, other: Self) -> f64 {
+        let place = |fix: Self| (fix.latitude_udeg, fix.longitude_udeg);
+        haversine_m(place(self), place(other))
+    }
+
+    /// How far away a later fix may be.
+    fn reach_m(self, later: Self) -> f64 {
+        let seconds = later.at - self.at;
+        let kmh = self.kmh.max(later.kmh);
+        if kmh >= SATURATED_KMH || seconds > SILENCE_S {
+            return FASTEST_IN_THE_AIR_M_S * f64::from(seconds) + SCATTER_M;
+        }
+        let seconds = f64::from(seconds);
+        let explained = f64::from(kmh) / 3.6 * REPORTED_SHARE;
+        let mean = UNSEEN_M_S + explained + seconds * UNSEEN_GAIN_M_S2;
+        mean.min(FASTEST_M_S) * seconds + SCATTER_M
+    }
+}
+
+#[cfg(test)]
+#[path = "doubt_tests.rs"]
+mod tests;
