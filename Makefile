@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb cluster-test
+.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -11,6 +11,9 @@ up: ## Build and start a node with simulated devices, and print commands to past
 
 web: ## Build the live page (needs Node.js with npm); the next cargo build puts it into the program
 	@tools/web.sh
+
+dev: ## A node and the page that start again when their sources change (page on port 5173)
+	@tools/dev.sh
 
 test: ## Everything that must hold: format, dependencies, lints, unit and end-to-end tests
 	@tools/test.sh
