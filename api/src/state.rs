@@ -141,6 +141,11 @@ impl ApiState {
         self.hub.counts.register(registry);
     }
 
+    /// How long an entry of the live store lives.
+    pub(crate) fn live_ttl_ms(&self) -> u64 {
+        u64::try_from(self.config.live_ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The tokens, for whoever issues one outside of a login.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens

@@ -1,5 +1,7 @@
 //! A user of the REST API.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use nemeses_protocol::DeviceId;
 use rand::Rng as _;
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 
 /// Every user's.
 const PASSWORD: &str = "correct horse battery staple";
+
+/// The picture with which a stream begins comes within this.
+const PICTURE_WITHIN: Duration = Duration::from_secs(3);
 
 /// A registered user with a token.
 #[derive(Clone, Debug)]
@@ -106,6 +111,33 @@ impl User {
         let answer = self.get_ok(&path).await?;
         let rows = answer.get("rows").and_then(Value::as_array);
         Ok(rows.with_context(|| format!("no rows in {answer}"))?.clone())
+    }
+
+    /// The device's position in the picture with which the live stream begins.
+    ///
+    /// # Errors
+    /// No answer, or none with the device in time.
+    pub async fn standing(&self, device: DeviceId) -> anyhow::Result<Value> {
+        let url = format!("{}/api/v1/stream/?snapshot=true&device_ids={device}", self.base);
+        let mut response = self.client.get(url).bearer_auth(&self.token).send().await?;
+        let mut text = String::new();
+        let position = async {
+            while let Some(chunk) = response.chunk().await? {
+                text.push_str(&String::from_utf8_lossy(&chunk));
+                let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+                let events = whole.filter_map(|line| line.trim_end().strip_prefix("data: "));
+                for event in events {
+                    let event: Value = serde_json::from_str(event)?;
+                    if event["type"] == "position" {
+                        return Ok(event);
+                    }
+                }
+            }
+            anyhow::bail!("the stream has ended: {text}")
+        };
+        tokio::time::timeout(PICTURE_WITHIN, position)
+            .await
+            .with_context(|| format!("{device} is not in the picture"))?
     }
 
     async fn get_ok(&self, path: &str) -> anyhow::Result<Value> {

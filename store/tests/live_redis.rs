@@ -15,8 +15,8 @@ use nemeses_runtime::{Clock, Worker};
 use nemeses_store::StoreError;
 use nemeses_store::known::{KNOWN_FOR_MS, KnownDevices, KnownList, Standing, follow_known};
 use nemeses_store::live::{
-    FORGOTTEN_AFTER_MS, Flushed, LiveEntry, LiveFrame, LiveStore, LiveWriter, Mirrored, RedisLive,
-    RedisOptions,
+    FORGOTTEN_AFTER_MS, Flushed, Frames, LiveEntry, LiveFrame, LiveStore, LiveWriter, Mirrored,
+    RedisLive, RedisOptions,
 };
 use nemeses_store::relay::{RelaySender, Relayed, open_relay, relay_caller};
 use proptest::prelude::*;
@@ -181,8 +181,8 @@ async fn a_key_outlives_its_entry_though_its_expiry_is_renewed_seldom() {
         let left_ms = expires_after_ms - after_ms;
         assert!((TTL_MS - 5_000..=TTL_MS * 3 / 2).contains(&left_ms), "{after_ms}: {left_ms}");
     }
-    // Spans of 150 s, the first ends after 50; and the stream's counter was set.
-    assert_eq!((renewed, calls(&redis, "setrange")), (5 + 1, 55));
+    // Spans of 150 s, the first ends after 50; and the stream's counter and origin were set.
+    assert_eq!((renewed, calls(&redis, "setrange")), (5 + 2, 55));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
 use nemeses_store::live::{
-    LiveEntry, LiveFrame, LiveStore, MemoryLive, Moved, RedisLive, RedisOptions,
+    Frames, LiveEntry, LiveFrame, LiveStore, MemoryLive, Moved, RedisLive, RedisOptions,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;

@@ -67,7 +67,7 @@ pub(crate) async fn presences(
     let devices: Vec<DeviceId> = members.iter().map(|member| member.known.device).collect();
     let entries = state.live.ask(state.stores.live.get(&devices)).await?;
     let now_ms = state.clock.now_ms();
-    let store_ttl_ms = u64::try_from(state.config.live_ttl.as_millis()).unwrap_or(u64::MAX);
+    let store_ttl_ms = state.live_ttl_ms();
     let presence = |(member, entry): (Member, Option<LiveEntry>)| {
         let known = &member.known;
         let override_s = known.profile.as_ref().and_then(|profile| profile.live_ttl_s);
@@ -87,7 +87,8 @@ impl Presence {
 
     /// What history says of those for whom the live store does not say all.
     pub(crate) async fn pasts(state: &ApiState, of: &[&Self]) -> Result<Vec<Past>, Problem> {
-        let needs = |presence: &Self| output::needs(presence.live.as_ref());
+        let ttl_ms = state.live_ttl_ms();
+        let needs = |presence: &Self| output::needs(presence.live.as_ref(), ttl_ms);
         let asked: Vec<DeviceId> = of
             .iter()
             .filter(|presence| presence.member.known.has_rows && needs(presence) != Need::Nothing)
@@ -115,10 +116,6 @@ impl Presence {
 
     /// The place of [`Presence::location`].
     pub(crate) fn place(&self, past: &Past) -> Option<Place> {
-        let live = self.live.as_ref().and_then(|entry| entry.fix.as_ref());
-        let position = live.map(|frame| frame.position);
-        let position = position.or_else(|| past.fix.as_ref().map(|row| row.position))?;
-        let (latitude_udeg, longitude_udeg) = (position.latitude_udeg, position.longitude_udeg);
-        Some(Place { latitude_udeg, longitude_udeg })
+        output::place(self.live.as_ref(), past)
     }
 }

@@ -2,11 +2,12 @@
 //! the time, without asking anyone.
 
 use nemeses_protocol::{DeviceId, Position, PositionRecord};
-use nemeses_store::live::{LiveEntry, LiveFrame};
+use nemeses_store::live::{LiveEntry, LiveFrame, Origin, Version};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::number::{degrees, direction, time_ms, time_s};
+use crate::fleet::Place;
 use crate::openapi::{Device, Time};
 
 /// Where a device is, or was. Everything is always there; what is not known is null.
@@ -26,7 +27,7 @@ pub(crate) struct Location {
     /// When any frame arrived last, pings included; only known while online.
     #[schemars(with = "Option<Time>")]
     seen_at: Option<String>,
-    /// Seconds since `recorded_at`.
+    /// Seconds since `recorded_at`, or since `received_at` if that is earlier.
     age_s: Option<u64>,
     /// Degrees; the last position with a GPS fix.
     latitude: Option<f64>,
@@ -35,9 +36,10 @@ pub(crate) struct Location {
     /// When the frame with that position was recorded.
     #[schemars(with = "Option<Time>")]
     position_recorded_at: Option<String>,
-    /// Seconds since `position_recorded_at`.
+    /// Seconds since `position_recorded_at`, or since it arrived if that is earlier.
     position_age_s: Option<u64>,
-    /// `history` when the live store holds no position.
+    /// `live` when it arrived live and the live store holds it, else `history`: it came
+    /// from the device's memory, or from before the device was silent.
     position_from: Option<PositionSource>,
     /// Of the newest frame.
     speed_kmh: Option<u8>,
@@ -66,9 +68,18 @@ enum Status {
 /// Where a position comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum PositionSource {
+pub(crate) enum PositionSource {
     Live,
     History,
+}
+
+impl From<Origin> for PositionSource {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Live => Self::Live,
+            Origin::Historical => Self::History,
+        }
+    }
 }
 
 /// What has to be asked of history, given the live entry.
@@ -93,11 +104,18 @@ pub(crate) struct Past {
     pub(crate) known: bool,
 }
 
-/// What history must be asked.
-pub(crate) fn needs(live: Option<&LiveEntry>) -> Need {
-    match live {
-        Some(LiveEntry { newest: Some(_), fix: Some(_), .. }) => Need::Nothing,
-        Some(LiveEntry { newest: Some(_), fix: None, .. }) => Need::Fix,
+/// What history must be asked. Nothing of it is newer than a live frame that came without
+/// delay: since then all was joined into the entry, and nothing counts as recorded later
+/// than it arrived. Of one that was under way for longer than the TTL that is not so: the
+/// entry before it, with newer frames, may have expired meanwhile.
+pub(crate) fn needs(live: Option<&LiveEntry>, ttl_ms: u64) -> Need {
+    let came_late = |frame: &LiveFrame| {
+        let effective_ms = u64::from(frame.version().effective_at) * 1000;
+        frame.received_at_ms.saturating_sub(effective_ms) > ttl_ms
+    };
+    match live.map(|entry| (&entry.newest, &entry.fix)) {
+        Some((Some(newest), Some(fix))) if !came_late(newest) && !came_late(fix) => Need::Nothing,
+        Some((Some(newest), _)) if !came_late(newest) => Need::Fix,
         _ => Need::Everything,
     }
 }
@@ -113,19 +131,16 @@ pub(crate) fn decide(
     if !known {
         return None;
     }
-    let newest = live
-        .and_then(|entry| entry.newest.as_ref().map(Seen::from_live))
-        .or_else(|| past.newest.as_ref().map(Seen::from_history));
-    let fix = live
-        .and_then(|entry| entry.fix.as_ref().map(Seen::from_live))
-        .or_else(|| past.fix.as_ref().map(Seen::from_history));
+    let newest = Seen::newer(live.and_then(LiveEntry::latest), past.newest.as_ref());
+    let fix = Seen::newer(live.and_then(LiveEntry::latest_fix), past.fix.as_ref());
     let status = if live.is_some() { Status::Online } else { Status::Offline };
-    let age = |seen: &Seen<'_>| (now_ms / 1000).saturating_sub(seen.position.recorded_at.into());
+    let age = |seen: &Seen<'_>| (now_ms / 1000).saturating_sub(seen.version.effective_at.into());
+    let sends_live = live.is_some_and(|entry| entry.newest.is_some());
     let (frame, place) = (newest.as_ref(), fix.as_ref());
     Some(Location {
         device_id: device.to_string(),
         status,
-        message: message(status, frame, place),
+        message: message(status, sends_live, frame, place),
         recorded_at: frame.map(|seen| time_s(seen.position.recorded_at)),
         received_at: frame.map(|seen| time_ms(seen.received_at_ms)),
         seen_at: live.map(|entry| time_ms(entry.seen_at_ms)),
@@ -144,27 +159,49 @@ pub(crate) fn decide(
     })
 }
 
+/// The place of the answer, if there is one.
+pub(crate) fn place(live: Option<&LiveEntry>, past: &Past) -> Option<Place> {
+    let fix = Seen::newer(live.and_then(LiveEntry::latest_fix), past.fix.as_ref())?;
+    let &Position { latitude_udeg, longitude_udeg, .. } = fix.position;
+    Some(Place { latitude_udeg, longitude_udeg })
+}
+
 /// A frame with where it was found.
 struct Seen<'a> {
     position: &'a Position,
     received_at_ms: u64,
+    version: Version,
     source: PositionSource,
 }
 
 impl<'a> Seen<'a> {
-    fn from_live(frame: &'a LiveFrame) -> Self {
-        let received_at_ms = frame.received_at_ms;
-        Self { position: &frame.position, received_at_ms, source: PositionSource::Live }
-    }
-
-    fn from_history(record: &'a PositionRecord) -> Self {
-        let received_at_ms = record.received_at_ms;
-        Self { position: &record.position, received_at_ms, source: PositionSource::History }
+    /// The newer of the two; of one frame that is in both, the live store's.
+    fn newer(
+        live: Option<(&'a LiveFrame, Origin)>,
+        past: Option<&'a PositionRecord>,
+    ) -> Option<Self> {
+        let live = live.map(|(frame, origin)| Self {
+            position: &frame.position,
+            received_at_ms: frame.received_at_ms,
+            version: frame.version(),
+            source: origin.into(),
+        });
+        let past = past.map(|record| Self {
+            position: &record.position,
+            received_at_ms: record.received_at_ms,
+            version: Version::of(record),
+            source: PositionSource::History,
+        });
+        match (live, past) {
+            (Some(live), Some(past)) if past.version > live.version => Some(past),
+            (live, past) => live.or(past),
+        }
     }
 }
 
 fn message(
     status: Status,
+    sends_live: bool,
     newest: Option<&Seen<'_>>,
     fix: Option<&Seen<'_>>,
 ) -> Option<&'static str> {
@@ -173,8 +210,11 @@ fn message(
         (Status::Offline, true) => Some("The device is silent. This is its last known position."),
         (Status::Offline, false) => Some("The device is silent, and no position of it is known."),
         (Status::Online, false) => Some("The device is there, but no position of it is known yet."),
-        (Status::Online, true) if from_history => {
+        (Status::Online, true) if !sends_live => {
             Some("The device is there, but sends no live positions. This is its last known one.")
+        }
+        (Status::Online, true) if from_history => {
+            Some("The device's newest position did not arrive live. It is from history.")
         }
         (Status::Online, true) => match newest {
             Some(seen) if !seen.position.composition.gps_fix() => {
@@ -194,6 +234,7 @@ mod tests {
     const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
     const RECORDED: u32 = 1_593_637_200;
     const NOW_MS: u64 = 1_593_637_260_000;
+    const TTL_MS: u64 = 300_000;
 
     fn record(recorded_at: u32, bits: u16) -> PositionRecord {
         let position = Position {
@@ -222,7 +263,7 @@ mod tests {
     #[test]
     fn online_with_a_fix_needs_no_history() {
         let entry = LiveEntry::from_record(&record(RECORDED, FIX));
-        assert_eq!(needs(Some(&entry)), Need::Nothing);
+        assert_eq!(needs(Some(&entry), TTL_MS), Need::Nothing);
         let expected = serde_json::json!({
             "device_id": "0A3F73", "status": "online", "message": null,
             "recorded_at": "2020-07-01T21:00:00Z", "received_at": "2020-07-01T21:00:00.250Z",
@@ -239,7 +280,7 @@ mod tests {
     fn a_lost_fix_keeps_the_last_good_position() {
         let mut entry = LiveEntry::from_record(&record(RECORDED, FIX));
         entry.merge(LiveEntry::from_record(&record(RECORDED + 30, NO_FIX)));
-        assert_eq!(needs(Some(&entry)), Need::Nothing);
+        assert_eq!(needs(Some(&entry), TTL_MS), Need::Nothing);
         let answer = json(Some(&entry), &Past::default());
         assert_eq!(answer["recorded_at"], "2020-07-01T21:00:30Z");
         assert_eq!(answer["position_recorded_at"], "2020-07-01T21:00:00Z");
@@ -251,7 +292,7 @@ mod tests {
     #[test]
     fn online_without_a_fix_asks_history_for_one() {
         let entry = LiveEntry::from_record(&record(RECORDED, NO_FIX));
-        assert_eq!(needs(Some(&entry)), Need::Fix);
+        assert_eq!(needs(Some(&entry), TTL_MS), Need::Fix);
         let past = Past { fix: Some(record(RECORDED - 90, FIX)), ..Past::default() };
         let answer = json(Some(&entry), &past);
         assert_eq!(answer["recorded_at"], "2020-07-01T21:00:00Z");
@@ -264,7 +305,7 @@ mod tests {
     #[test]
     fn only_pings_is_online_with_the_past() {
         let entry = LiveEntry::seen(DEVICE, NOW_MS - 5000);
-        assert_eq!(needs(Some(&entry)), Need::Everything);
+        assert_eq!(needs(Some(&entry), TTL_MS), Need::Everything);
         let past = Past {
             newest: Some(record(RECORDED, FIX)),
             fix: Some(record(RECORDED, FIX)),
@@ -282,7 +323,7 @@ mod tests {
 
     #[test]
     fn silent_is_offline_with_the_past() {
-        assert_eq!(needs(None), Need::Everything);
+        assert_eq!(needs(None, TTL_MS), Need::Everything);
         let past = Past {
             newest: Some(record(RECORDED, NO_FIX)),
             fix: Some(record(RECORDED - 60, FIX)),
@@ -302,8 +343,57 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_ahead_has_no_negative_age() {
-        let entry = LiveEntry::from_record(&record(RECORDED + 3600, FIX));
-        assert_eq!(json(Some(&entry), &Past::default())["age_s"], 0);
+    fn a_clock_ahead_is_as_old_as_its_arrival() {
+        let mut ahead = record(RECORDED + 3600, FIX);
+        ahead.received_at_ms = NOW_MS - 7_000;
+        let answer = json(Some(&LiveEntry::from_record(&ahead)), &Past::default());
+        assert_eq!((&answer["age_s"], &answer["position_age_s"]), (&7.into(), &7.into()));
+        assert_eq!(answer["recorded_at"], "2020-07-01T22:00:00Z");
+        let behind = LiveEntry::from_record(&record(RECORDED + 3600, FIX));
+        assert_eq!(json(Some(&behind), &Past::default())["age_s"], 0, "our clock is behind");
+    }
+
+    /// Live A, then B from memory, recorded later, and pings.
+    #[test]
+    fn newer_memory_is_the_newest_position_of_a_device_that_is_there() {
+        const MEMORY: u16 = FIX | Composition::HISTORICAL;
+        let mut entry = LiveEntry::from_record(&record(RECORDED, FIX));
+        let mut newer = record(RECORDED + 30, MEMORY);
+        newer.position.latitude_udeg = -20_000_000;
+        newer.received_at_ms = NOW_MS - 10_000;
+        entry.merge(LiveEntry::from_record(&newer));
+        entry.merge(LiveEntry::seen(DEVICE, NOW_MS - 1_000));
+        assert_eq!(needs(Some(&entry), TTL_MS), Need::Nothing);
+        let answer = json(Some(&entry), &Past::default());
+        assert_eq!((&answer["latitude"], &answer["status"]), (&(-20.0).into(), &"online".into()));
+        assert_eq!((&answer["position_from"], &answer["age_s"]), (&"history".into(), &30.into()));
+        assert_eq!(answer["recorded_at"], "2020-07-01T21:00:30Z");
+        assert!(answer["message"].as_str().unwrap().contains("did not arrive live"));
+        // Older memory, as nearly always, and a live frame behind it: as if it were not there.
+        entry.merge(LiveEntry::from_record(&record(RECORDED + 40, FIX)));
+        let answer = json(Some(&entry), &Past::default());
+        assert_eq!((&answer["position_from"], &answer["message"]), (&"live".into(), &().into()));
+        assert_eq!(answer["recorded_at"], "2020-07-01T21:00:40Z");
+    }
+
+    /// A clock that went back, as a tracker's that has just started: the live entry is older
+    /// than what is known from before the silence.
+    #[test]
+    fn newer_history_is_asked_for_when_a_live_frame_came_late() {
+        let mut late = record(RECORDED - 86_400, FIX);
+        late.received_at_ms = NOW_MS;
+        let entry = LiveEntry::from_record(&late);
+        assert_eq!(needs(Some(&entry), TTL_MS), Need::Everything);
+        let past = Past {
+            newest: Some(record(RECORDED, FIX)),
+            fix: Some(record(RECORDED, FIX)),
+            known: true,
+        };
+        let answer = json(Some(&entry), &past);
+        assert_eq!((&answer["status"], &answer["age_s"]), (&"online".into(), &60.into()));
+        assert_eq!(answer["position_from"], "history");
+        let mut lost = entry.clone();
+        lost.newest = LiveEntry::from_record(&record(RECORDED, NO_FIX)).newest;
+        assert_eq!(needs(Some(&lost), TTL_MS), Need::Fix);
     }
 }

@@ -10,7 +10,7 @@ mod text;
 
 pub(crate) use digits::push_time;
 pub(crate) use example::{example_location, example_row, example_sums};
-pub(crate) use location::{Location, Need, Past, decide, needs};
+pub(crate) use location::{Location, Need, Past, PositionSource, decide, needs, place};
 pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums, whole as whole_metres};

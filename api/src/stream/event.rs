@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::id::EventId;
 use super::status::Status;
 use crate::fleet::Place;
+use crate::output::PositionSource;
 use crate::output::number::{degrees, direction, time_ms, time_s};
 
 /// What an event tells.
@@ -27,7 +28,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happened {
     /// The device was here.
-    Position { frame: Position, received_at_ms: u64 },
+    Position { frame: Position, received_at_ms: u64, from: Option<PositionSource> },
     /// It is heard, late or silent.
     Status(Status),
     /// Its engine was started or stopped.
@@ -65,6 +66,7 @@ struct PositionText<'a> {
     received_at: String,
     latitude: Option<f64>,
     longitude: Option<f64>,
+    position_from: Option<PositionSource>,
     speed_kmh: u8,
     direction_deg: f64,
     ignition: bool,
@@ -97,19 +99,20 @@ const ONLINE_END: &str = "online\"}";
 
 /// Where the last position with a fix is.
 pub(crate) fn place(entry: &LiveEntry) -> Option<Place> {
-    entry.fix.as_ref().map(|fix| Place {
+    entry.latest_fix().map(|(fix, _)| Place {
         latitude_udeg: fix.position.latitude_udeg,
         longitude_udeg: fix.position.longitude_udeg,
     })
 }
 
 impl Event {
-    /// The newest frame of an entry, if it has one: values of that frame, and the
+    /// The newest frame of an entry, however it came, if there is one: values of that frame, and the
     /// coordinates of the last one with a fix.
     pub(crate) fn position(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
-        let newest = entry.newest.as_ref()?;
-        let happened =
-            Happened::Position { frame: newest.position, received_at_ms: newest.received_at_ms };
+        let (newest, _) = entry.latest()?;
+        let from = entry.latest_fix().map(|(_, origin)| origin.into());
+        let received_at_ms = newest.received_at_ms;
+        let happened = Happened::Position { frame: newest.position, received_at_ms, from };
         let (kind, place) = (Kind::Position, place(entry));
         Some(Self::new(id, kind, entry.device, place, at_ms, happened))
     }
@@ -127,7 +130,7 @@ impl Event {
 
     /// The newest frame says that the engine was started or stopped.
     pub(crate) fn ignition(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
-        let frame = &entry.newest.as_ref()?.position;
+        let frame = &entry.latest()?.0.position;
         let happened =
             Happened::Ignition { on: frame.composition.ignition(), recorded_at: frame.recorded_at };
         Some(Self::new(id, Kind::Change, entry.device, place(entry), at_ms, happened))
@@ -151,8 +154,8 @@ impl Event {
     fn write(&self) -> Text {
         let id = self.id.to_string();
         let (kind, json) = match self.happened {
-            Happened::Position { frame, received_at_ms } => {
-                ("position", self.position_text(&id, &frame, received_at_ms))
+            Happened::Position { frame, received_at_ms, from } => {
+                ("position", self.position_text(&id, &frame, received_at_ms, from))
             }
             Happened::Status(status) => ("status", self.status_text(&id, status)),
             Happened::Ignition { on, recorded_at } => {
@@ -162,7 +165,13 @@ impl Event {
         Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }
     }
 
-    fn position_text(&self, id: &str, frame: &Position, received_at_ms: u64) -> String {
+    fn position_text(
+        &self,
+        id: &str,
+        frame: &Position,
+        received_at_ms: u64,
+        position_from: Option<PositionSource>,
+    ) -> String {
         json(&PositionText {
             r#type: "position",
             id,
@@ -171,6 +180,7 @@ impl Event {
             received_at: time_ms(received_at_ms),
             latitude: self.place.map(|place| degrees(place.latitude_udeg)),
             longitude: self.place.map(|place| degrees(place.longitude_udeg)),
+            position_from,
             speed_kmh: frame.speed_kmh,
             direction_deg: direction(frame.direction_cdeg),
             ignition: frame.composition.ignition(),
@@ -319,7 +329,8 @@ pub(crate) mod tests {
         let expected = json!({
             "type": "position", "id": "7", "device_id": "0A3F73",
             "recorded_at": "2020-07-01T21:00:00Z", "received_at": "2020-07-01T21:00:00.250Z",
-            "latitude": -19.932_833, "longitude": -43.938_493, "speed_kmh": 60,
+            "latitude": -19.932_833, "longitude": -43.938_493,
+            "position_from": "live", "speed_kmh": 60,
             "direction_deg": 54.87, "ignition": true, "gps_fix": true,
             "odometer_m": 25_000_000, "hour_meter_min": 36_000, "status": "online",
         });

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use nemeses_protocol::DeviceId;
 use nemeses_store::NumberHash;
-use nemeses_store::live::{LiveEntry, LiveFrame, Moved};
+use nemeses_store::live::{LiveEntry, Moved};
 
 use super::event::{Event, place};
 use super::id::EventId;
@@ -98,7 +98,7 @@ impl Fleet {
             }
             return;
         };
-        let version = |entry: &LiveEntry| entry.newest.as_ref().map(LiveFrame::version);
+        let version = |entry: &LiveEntry| entry.latest().map(|(frame, _)| frame.version());
         let (seen_ms, held, was_on) =
             (known.entry.seen_at_ms, version(&known.entry), ignition(&known.entry));
         known.entry.merge(entry);
@@ -159,7 +159,7 @@ impl Fleet {
 }
 
 fn ignition(entry: &LiveEntry) -> Option<bool> {
-    entry.newest.as_ref().map(|newest| newest.position.composition.ignition())
+    entry.latest().map(|(newest, _)| newest.position.composition.ignition())
 }
 
 #[cfg(test)]
@@ -232,6 +232,37 @@ mod tests {
         assert_eq!(watched.fleet.len(), 0);
         let back = LiveEntry::seen(DeviceId::new(1), later + 900_000);
         assert_eq!(watched.moves(back, later + 900_000), ["online"]);
+    }
+
+    #[test]
+    fn memory_that_is_newer_is_a_position_and_older_is_none() {
+        const MEMORY: u16 = ON | Composition::HISTORICAL;
+        let mut watched = Watched::new();
+        watched.moves(entry(1, RECORDED, ON), RECEIVED_MS);
+        let newer = "2020-07-01T21:00:20Z";
+        let later = RECEIVED_MS + 20_000;
+        assert_eq!(watched.moves(entry(1, RECORDED + 20, MEMORY), later), [newer]);
+        assert_eq!(watched.moves(entry(1, RECORDED + 10, MEMORY), later), [""; 0]);
+        let standing = watched.fleet.standing(&watched.window, later);
+        assert!(standing[0].event.json().contains("\"position_from\":\"history\""));
+        let live = "2020-07-01T21:00:30Z";
+        assert_eq!(watched.moves(entry(1, RECORDED + 30, ON), RECEIVED_MS + 30_000), [live]);
+        let standing = watched.fleet.standing(&watched.window, later);
+        assert!(standing[0].event.json().contains("\"position_from\":\"live\""));
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_pins_nothing() {
+        let mut watched = Watched::new();
+        let mut ahead = entry(1, RECORDED + 43_200, ON);
+        for frame in [&mut ahead.newest, &mut ahead.fix] {
+            frame.as_mut().unwrap().received_at_ms = RECEIVED_MS;
+        }
+        ahead.seen_at_ms = RECEIVED_MS;
+        let wrong = "2020-07-02T09:00:00Z";
+        assert_eq!(watched.moves(ahead, RECEIVED_MS), [wrong, "online"]);
+        let right = "2020-07-01T21:00:10Z";
+        assert_eq!(watched.moves(entry(1, RECORDED + 10, ON), RECEIVED_MS + 10_000), [right]);
     }
 
     #[test]

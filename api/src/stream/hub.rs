@@ -130,15 +130,22 @@ impl Hub {
 
     async fn follow(&self, stores: &Stores) {
         let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
-        let mut after = 0;
+        let (mut after, mut origin) = (0, None);
+        if let Ok(Some(begun)) = stores.live.stream_origin().await {
+            origin = Some(begun);
+            self.publish(false, |_, window| window.begin_behind(begun, begun));
+        }
         loop {
             match stores.live.moved_after(after).await {
                 Ok(moved) => {
+                    if begins_elsewhere(&moved, after) {
+                        origin = stores.live.stream_origin().await.unwrap_or(origin);
+                    }
                     if let Some(lasted) = outage.ends() {
                         tracing::info!(down_s = lasted.as_secs(), "the live stream goes on");
                     }
                     backoff.reset();
-                    after = self.moved(moved, after);
+                    after = self.moved(moved, after, origin.unwrap_or_default());
                     tokio::time::sleep(BETWEEN_READS).await;
                 }
                 Err(error) => {
@@ -151,8 +158,9 @@ impl Hub {
         }
     }
 
-    /// Publishes what moved; up to where the stream was followed.
-    fn moved(&self, moved: Vec<Moved>, after: u64) -> u64 {
+    /// Publishes what moved of the stream that begins at `origin`; up to where it was
+    /// followed.
+    fn moved(&self, moved: Vec<Moved>, after: u64, origin: u64) -> u64 {
         let (Some(first), Some(last)) = (moved.first(), moved.last()) else { return after };
         let (before, last) = (first.id.saturating_sub(1), last.id);
         let now_ms = self.clock.now_ms();
@@ -163,7 +171,7 @@ impl Hub {
         }
         self.publish(gap, |fleet, window| {
             if before != after {
-                window.begin_behind(before);
+                window.begin_behind(before, origin);
             }
             fleet.moved(moved, window, now_ms);
         });
@@ -206,4 +214,9 @@ impl Hub {
             }
         }
     }
+}
+
+/// Whether entries came that do not follow on those before.
+fn begins_elsewhere(moved: &[Moved], after: u64) -> bool {
+    moved.first().is_some_and(|first| first.id.saturating_sub(1) != after)
 }

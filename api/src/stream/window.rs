@@ -59,6 +59,8 @@ pub(crate) struct Window {
     end: u64,
     /// Everything that happened behind this place ([`EventId::order`]) is here.
     floor: (u64, u32),
+    /// Where the store's stream began; ids below are of one that was lost.
+    origin: u64,
     /// The newest that happened, with or without an event of its own.
     last: EventId,
     instance: u32,
@@ -72,14 +74,16 @@ impl Window {
             most,
             end: 0,
             floor: (0, 0),
+            origin: 0,
             last: EventId::default(),
             instance,
         }
     }
 
-    /// Follows the store's stream from behind this place; what came before it is
-    /// not known here.
-    pub(crate) fn begin_behind(&mut self, place: u64) {
+    /// Follows the store's stream, which began at `origin`, from behind this place; what
+    /// came before it is not known here.
+    pub(crate) fn begin_behind(&mut self, place: u64, origin: u64) {
+        self.origin = origin;
         self.chunks.clear();
         self.kept = 0;
         self.floor = (place, 0);
@@ -155,7 +159,8 @@ impl Window {
         // again, they say what is so rather than what changed.
         let added = if id.instance == self.instance { id.added } else { 0 };
         if (id.place, added) < self.floor {
-            return self.all(Some(TOO_OLD));
+            let known = id.place >= self.origin;
+            return self.all(Some(if known { TOO_OLD } else { UNKNOWN_ID }));
         }
         if id.place > self.last.place {
             return Start { gap: Some(UNKNOWN_ID), ..self.now() };
@@ -238,7 +243,7 @@ mod tests {
     /// Chunks of places with what was added behind each.
     fn filled(most: usize, chunks: &[Vec<u8>]) -> (Window, Vec<EventId>) {
         let mut window = Window::new(US, most);
-        window.begin_behind(1_000);
+        window.begin_behind(1_000, 0);
         let mut all = Vec::new();
         for chunk in chunks {
             let mut events = Vec::new();
@@ -316,10 +321,11 @@ mod tests {
     #[test]
     fn a_stream_that_was_lost_leaves_a_gap() {
         let (mut window, all) = filled(1_000, &[vec![0, 0]]);
-        window.begin_behind(9_000);
+        window.begin_behind(9_000, 8_000);
         window.reached(9_001);
         window.push(vec![event(EventId::at(9_001))]);
-        assert_eq!(window.behind(all[1]).gap, Some(TOO_OLD));
+        assert_eq!(window.behind(all[1]).gap, Some(UNKNOWN_ID), "of the stream that was lost");
+        assert_eq!(window.behind(EventId::at(8_500)).gap, Some(TOO_OLD));
         assert_eq!(ids(&window, window.behind(EventId::at(9_000))), [(9_001, 0)]);
     }
 }

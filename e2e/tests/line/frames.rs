@@ -113,13 +113,13 @@ async fn late_frames_join_history_and_leave_the_live_entry_alone(line: Line) {
     let newest = live(DEVICE, now, 100);
     device.publish(TOPIC, &bytes(&newest)).await.unwrap();
     // Older live frames out of order, a month-old burst from memory, and a
-    // historical frame that claims to be newer than the live one.
+    // historical frame that claims to have been recorded after it arrived.
     let late: Vec<_> = [5, 1, 9].map(|n| live(DEVICE, now - 100 - n, n)).into();
     device.publish(TOPIC, &message(&late)).await.unwrap();
     let burst: Vec<_> =
         (0..50).map(|n| historical(live(DEVICE, now - 30 * 86_400 - n, 1000 + n))).collect();
     device.publish(TOPIC, &message(&burst)).await.unwrap();
-    let claims = historical(live(DEVICE, now + 5, 2000));
+    let claims = historical(live(DEVICE, now + 3600, 2000));
     device.publish(TOPIC, &bytes(&claims)).await.unwrap();
 
     line.wait_rows(55).await.unwrap();

@@ -11,6 +11,7 @@ mod founding;
 mod frames;
 mod live;
 mod logins;
+mod newest;
 mod process;
 mod refused;
 mod scale;

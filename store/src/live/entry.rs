@@ -20,10 +20,79 @@ pub struct LiveFrame {
 }
 
 impl LiveFrame {
-    /// What "newer" compares: recorded time, then hash.
-    pub fn version(&self) -> (u32, u64) {
-        (self.position.recorded_at, self.frame_hash)
+    /// What "newer" compares.
+    pub fn version(&self) -> Version {
+        Version::new(self.position.recorded_at, self.received_at_ms, self.frame_hash)
     }
+}
+
+/// How far ahead of a frame's arrival its time may be and still be the work of two
+/// clocks that differ, rather than a time that is wrong. Decides between frames of
+/// one second only.
+const SKEW_S: u32 = 60;
+
+/// Orders the frames of a device: what "newest" means in live entries, in answers, and
+/// where history is asked for the last known position. A clock that runs ahead must
+/// not hide the frames after it, so nothing counts as recorded later than it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// When it was recorded, Unix seconds, or when it arrived if that is earlier.
+    pub effective_at: u32,
+    /// Whether its own time is at most [`SKEW_S`] beyond its arrival.
+    plausible: bool,
+    recorded_at: u32,
+    frame_hash: u64,
+}
+
+impl Version {
+    /// Of a frame recorded then (Unix seconds) that arrived then (Unix milliseconds).
+    pub fn new(recorded_at: u32, received_at_ms: u64, frame_hash: u64) -> Self {
+        let arrived_at = u32::try_from(received_at_ms / 1000).unwrap_or(u32::MAX);
+        let plausible = recorded_at.saturating_sub(arrived_at) <= SKEW_S;
+        Self { effective_at: recorded_at.min(arrived_at), plausible, recorded_at, frame_hash }
+    }
+
+    /// Whether a row may be a device's newest. Not one from memory that was recorded after it
+    /// arrived: nothing remembers what is still to come.
+    pub fn may_be_newest(record: &PositionRecord) -> bool {
+        let version = Self::of(record);
+        !record.position.composition.historical() || version.effective_at == version.recorded_at
+    }
+
+    /// Of a row.
+    pub fn of(record: &PositionRecord) -> Self {
+        Self::new(record.position.recorded_at, record.received_at_ms, record.frame_hash)
+    }
+}
+
+/// The newest of some frames of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    /// The newest.
+    pub newest: Option<LiveFrame>,
+    /// The newest that had a GPS fix.
+    pub fix: Option<LiveFrame>,
+}
+
+impl Frames {
+    fn of(frame: LiveFrame) -> Self {
+        let fix = frame.position.composition.gps_fix().then(|| frame.clone());
+        Self { newest: Some(frame), fix }
+    }
+
+    fn merge(&mut self, other: Self) {
+        merge_frame(&mut self.newest, other.newest);
+        merge_frame(&mut self.fix, other.fix);
+    }
+}
+
+/// Where a frame was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It arrived live.
+    Live,
+    /// It came from the device's memory.
+    Historical,
 }
 
 /// What is known of a device now; also the unit of writing.
@@ -38,29 +107,36 @@ pub struct LiveEntry {
     pub newest: Option<LiveFrame>,
     /// The newest live frame that had a GPS fix.
     pub fix: Option<LiveFrame>,
+    /// The newest historical frames, kept apart: they never touch the live ones, but
+    /// an answer must know of those that are newer. Nearly always none.
+    pub historical: Option<Box<Frames>>,
 }
 
 impl LiveEntry {
     /// What a ping says: the device is there.
     pub fn seen(device: DeviceId, seen_at_ms: u64) -> Self {
-        Self { device, seen_at_ms, newest: None, fix: None }
+        Self { device, seen_at_ms, newest: None, fix: None, historical: None }
     }
 
-    /// What a location frame says. A historical frame only says that the device is there.
+    /// What frames from a device's memory say, but for when it was heard.
+    pub(super) fn from_memory(device: DeviceId, frames: Frames) -> Self {
+        Self { historical: Some(Box::new(frames)), ..Self::seen(device, 0) }
+    }
+
+    /// What a location frame says.
     pub fn from_record(record: &PositionRecord) -> Self {
         let position = record.position;
         let mut entry = Self::seen(position.device, record.received_at_ms);
-        if !position.composition.historical() {
-            let frame = LiveFrame {
-                position,
-                frame_hash: record.frame_hash,
-                received_at_ms: record.received_at_ms,
-            };
-            if position.composition.gps_fix() {
-                entry.fix = Some(frame.clone());
-            }
-            entry.newest = Some(frame);
+        let frames = Frames::of(LiveFrame {
+            position,
+            frame_hash: record.frame_hash,
+            received_at_ms: record.received_at_ms,
+        });
+        if position.composition.historical() {
+            entry.historical = Version::may_be_newest(record).then(|| Box::new(frames));
+            return entry;
         }
+        (entry.newest, entry.fix) = (frames.newest, frames.fix);
         entry
     }
 
@@ -69,6 +145,28 @@ impl LiveEntry {
         self.seen_at_ms = self.seen_at_ms.max(other.seen_at_ms);
         merge_frame(&mut self.newest, other.newest);
         merge_frame(&mut self.fix, other.fix);
+        self.merge_historical(other.historical);
+    }
+
+    /// Joins historical frames of the same device.
+    pub(super) fn merge_historical(&mut self, other: Option<Box<Frames>>) {
+        match (&mut self.historical, other) {
+            (Some(held), Some(other)) => held.merge(*other),
+            (None, other) => self.historical = other,
+            (Some(_), None) => {}
+        }
+    }
+
+    /// The newest frame, however it came.
+    pub fn latest(&self) -> Option<(&LiveFrame, Origin)> {
+        let historical = self.historical.as_ref().and_then(|frames| frames.newest.as_ref());
+        later(self.newest.as_ref(), historical)
+    }
+
+    /// The newest frame with a GPS fix, however it came.
+    pub fn latest_fix(&self) -> Option<(&LiveFrame, Origin)> {
+        let historical = self.historical.as_ref().and_then(|frames| frames.fix.as_ref());
+        later(self.fix.as_ref(), historical)
     }
 
     /// Whether the entry is still to be shown: until `seen_at_ms + ttl_ms`, exclusive.
@@ -77,9 +175,23 @@ impl LiveEntry {
     }
 }
 
+/// The later of the two, the live one if they are equally new.
+fn later<'f>(
+    live: Option<&'f LiveFrame>,
+    historical: Option<&'f LiveFrame>,
+) -> Option<(&'f LiveFrame, Origin)> {
+    match (live, historical) {
+        (Some(live), Some(historical)) if historical.version() > live.version() => {
+            Some((historical, Origin::Historical))
+        }
+        (Some(live), _) => Some((live, Origin::Live)),
+        (None, historical) => historical.map(|frame| (frame, Origin::Historical)),
+    }
+}
+
 /// Replaces the held frame by a newer one. Frames of one version are one frame
 /// that arrived twice; the earlier arrival stays, so that the order of the two
-/// does not matter.
+/// does not matter. (One whose time is ahead is as new as its last arrival.)
 fn merge_frame(held: &mut Option<LiveFrame>, offered: Option<LiveFrame>) {
     let order = |frame: &LiveFrame| (frame.version(), std::cmp::Reverse(frame.received_at_ms));
     let newer = match (&held, &offered) {
@@ -160,6 +272,80 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn frame(recorded_at: u32, received_at_ms: u64) -> LiveEntry {
+        LiveEntry::from_record(&record(recorded_at, received_at_ms))
+    }
+
+    fn record(recorded_at: u32, received_at_ms: u64) -> PositionRecord {
+        let position = nemeses_protocol::Position {
+            device: DEVICE,
+            recorded_at,
+            direction_cdeg: 0,
+            odometer_m: 0,
+            hour_meter_min: 0,
+            composition: nemeses_protocol::Composition(nemeses_protocol::Composition::GPS_FIX),
+            extension: None,
+            speed_kmh: 0,
+            latitude_udeg: 0,
+            longitude_udeg: 0,
+        };
+        let frame_hash = u64::from(recorded_at);
+        PositionRecord { position, frame_hash, received_at_ms, raw: None }
+    }
+
+    /// Recorded and arrived, in the order in which the frames are sent; the newest of
+    /// them by place.
+    #[test]
+    fn a_clock_that_runs_ahead_pins_nothing() {
+        const AHEAD: u32 = 12 * 3600;
+        for (what, frames, newest) in [
+            ("good ones after it", vec![(1_000 + AHEAD, 1_000_400), (1_010, 1_010_200)], 1),
+            ("one of the same second", vec![(1_000 + AHEAD, 1_000_400), (1_000, 1_000_900)], 1),
+            ("it alone", vec![(990, 990_100), (1_000 + AHEAD, 1_000_400)], 1),
+            ("always ahead", vec![(1_000 + AHEAD, 1_000_400), (1_010 + AHEAD, 1_010_300)], 1),
+            ("two clocks that differ", vec![(1_000, 1_000_300), (1_001, 1_000_900)], 1),
+            ("from memory behind it", vec![(1_000 + AHEAD, 1_000_400), (900, 1_100_000)], 0),
+            ("written late", vec![(1_010, 1_010_200), (1_000 + AHEAD, 1_000_400)], 0),
+            ("the clock went back", vec![(1_000, 1_000_100), (900, 1_001_000)], 0),
+        ] {
+            let entries: Vec<LiveEntry> = frames.iter().map(|(at, ms)| frame(*at, *ms)).collect();
+            let joined = joined(&entries.iter().collect::<Vec<_>>());
+            assert_eq!(joined.newest, entries[newest].newest, "{what}");
+            assert_eq!(joined.fix, entries[newest].fix, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_a_device_sends_from_memory_is_kept_apart_and_may_be_the_latest() {
+        let historical = |recorded_at: u32| {
+            let mut entry = frame(recorded_at, 1_100_000);
+            let frames = Frames { newest: entry.newest.take(), fix: entry.fix.take() };
+            LiveEntry { historical: Some(Box::new(frames)), ..entry }
+        };
+        let live = frame(1_000, 1_000_400);
+        let latest = |entry: &LiveEntry| {
+            let (frame, origin) = entry.latest().unwrap();
+            assert_eq!(entry.latest_fix().unwrap(), (frame, origin));
+            (frame.position.recorded_at, origin)
+        };
+        let mut held = joined(&[&live, &historical(990)]);
+        assert_eq!(latest(&held), (1_000, Origin::Live));
+        held.merge(historical(1_010));
+        assert_eq!((&held.newest, &held.fix), (&live.newest, &live.fix));
+        assert_eq!(latest(&held), (1_010, Origin::Historical));
+        // The same frame, repeated as historical since its acknowledgement was lost.
+        assert_eq!(latest(&joined(&[&live, &historical(1_000)])), (1_000, Origin::Live));
+        assert_eq!(latest(&historical(1_010)), (1_010, Origin::Historical));
+        held.merge(frame(1_020, 1_101_000));
+        assert_eq!(latest(&held), (1_020, Origin::Live));
+        // Nothing remembers what is still to come.
+        let mut future = record(1_101, 1_100_999);
+        future.position.composition.0 |= nemeses_protocol::Composition::HISTORICAL;
+        assert_eq!(LiveEntry::from_record(&future), LiveEntry::seen(DEVICE, 1_100_999));
+        future.received_at_ms = 1_101_000;
+        assert!(LiveEntry::from_record(&future).historical.is_some());
     }
 
     #[test]

@@ -84,16 +84,25 @@ struct Held {
 }
 
 impl Held {
-    /// Joins an entry that lives into what is held. What of it is news, if anything.
-    fn merge(&mut self, offered: &LiveEntry, now_ms: u64) -> Option<LiveEntry> {
+    /// Joins an entry that lives into what is held. What of it is news.
+    fn merge(
+        &mut self,
+        offered: &LiveEntry,
+        now_ms: u64,
+    ) -> (Option<LiveEntry>, Option<LiveEntry>) {
         let Some(held) = self.entries.get_mut(&offered.device) else {
             self.make_room(now_ms);
             self.entries.insert(offered.device, offered.clone());
             return news(None, offered);
         };
         if !held.lives_at(now_ms, self.ttl_ms) {
+            // As if it were new, but what came from memory stays.
+            let mut before = LiveEntry::seen(offered.device, 0);
+            before.historical = held.historical.take();
             *held = offered.clone();
-            return news(None, offered);
+            held.merge_historical(before.historical.clone());
+            let (_, historical) = news(Some(&before), held);
+            return (news(None, held).0, historical);
         }
         let mut joined = held.clone();
         joined.merge(offered.clone());
@@ -141,7 +150,9 @@ impl LiveStore for MemoryLive {
         // The stream is told under the lock: in the order in which entries moved.
         let mut held = self.held();
         held.sweep_sometimes(now_ms);
-        self.stream.push(alive.filter_map(|entry| held.merge(entry, now_ms)).collect());
+        let (live, historical): (Vec<_>, Vec<_>) =
+            alive.map(|entry| held.merge(entry, now_ms)).unzip();
+        self.stream.push(live.into_iter().chain(historical).flatten().collect());
         Ok(())
     }
 
@@ -159,6 +170,10 @@ impl LiveStore for MemoryLive {
 
     async fn moved_after(&self, id: u64) -> Result<Vec<Moved>, StoreError> {
         Ok(self.stream.after(id).await)
+    }
+
+    async fn stream_origin(&self) -> Result<Option<u64>, StoreError> {
+        Ok(Some(self.stream.origin()))
     }
 
     async fn first_use(&self, word: &str, within_ms: u64) -> Result<bool, StoreError> {

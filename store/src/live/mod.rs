@@ -4,8 +4,8 @@
 //! An entry has three parts, each of which only ever moves forward: when the
 //! device was last heard, its newest live frame, and its newest live frame with
 //! a fix. Merging is a join (commutative, associative, idempotent), so any
-//! order of arrival and any number of writers end in the same entry. Equal
-//! seconds are decided by the larger frame hash.
+//! order of arrival and any number of writers end in the same entry. Newest is by
+//! recorded time, but nothing counts as later than its arrival ([`Version`]).
 //!
 //! `entry.rs` holds what the stores must agree on, `memory.rs` and `redis/` keep
 //! entries, `writer.rs` stands between them and the line so that a slow store
@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Worker;
 
-pub use entry::{LiveEntry, LiveFrame};
+pub use entry::{Frames, LiveEntry, LiveFrame, Origin, Version};
 pub use memory::MemoryLive;
 pub use open::{open, open_with};
 pub use rebuild::rebuild_loop;
@@ -96,6 +96,12 @@ pub trait LiveStore: Send + Sync {
     async fn moved_after(&self, _id: u64) -> Result<Vec<Moved>, StoreError> {
         tokio::time::sleep(stream::WAIT).await;
         Ok(Vec::new())
+    }
+
+    /// Where the stream of what moved begins, if that is known: an id below it is of
+    /// another stream, which was lost with the store's memory.
+    async fn stream_origin(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
     }
 
     /// Whether nobody asked this for the word within the time, on any instance

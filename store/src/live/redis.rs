@@ -1,7 +1,8 @@
 //! The live store in Redis, shared by all nodes and stations.
 //!
 //! One key a device (`live:{7}:0A3F73`; the braces are a hash tag of 64 values,
-//! so that a script call can serve many keys of one tag on a cluster, `cluster.rs`). Many
+//! so that a script call can serve many keys of one tag on a cluster, `cluster.rs`), and
+//! a second one (`live:{7}:0A3F73:h`) if it ever sent frames from its memory. Many
 //! entries are joined in one script call, atomically, by the caller's clock; the
 //! key's own expiry is relative to that clock too, so Redis's time of day does
 //! not matter. Readers still look at the entry's age, since a stopped server
@@ -34,12 +35,14 @@ mod known;
 mod loss;
 mod place;
 mod reader;
+#[cfg(test)]
+mod rolling_tests;
 mod source;
 mod value;
 mod workers;
 
-/// The longest key, `live:{63}:FFFFFFFF`.
-const KEY_BYTES: usize = 18;
+/// The longest key, `live:{63}:FFFFFFFF:h`.
+const KEY_BYTES: usize = 20;
 /// Distinct hash tags: a few dozen, so that a batch of 1000 has some twenty keys a tag.
 const TAGS: u32 = 64;
 /// Keys in one script call or read. 500 values of 50 bytes take the server less than
@@ -50,6 +53,26 @@ const CALLS_AT_ONCE: usize = 4;
 
 /// What joins, and tells the stream in the same call.
 const MERGE: &str = concat!(include_str!("redis/tell.lua"), include_str!("redis/merge.lua"));
+
+/// What a device's key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// When it was heard, and its newest live frames.
+    Live,
+    /// Its newest frames from memory. Without expiry: it is wanted as long as pings renew
+    /// the live key. One that nobody wants any more is 150 bytes.
+    Historical,
+}
+
+impl Kind {
+    /// As the scripts call it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Historical => "historical",
+        }
+    }
+}
 
 /// How to reach Redis, beyond its URL.
 #[derive(Clone, Debug)]
@@ -124,17 +147,31 @@ impl RedisLive {
         entries: &[LiveEntry],
         now_ms: u64,
     ) -> Pipeline {
-        for call in entries.chunks(KEYS_A_CALL) {
-            let command = commands.cmd("EVALSHA").arg(self.script.get_hash());
-            command.arg(call.len() + 2).arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY);
-            each_key(call.iter(), |key| {
-                command.arg(key);
-            });
-            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(self.since_ms);
-            command.arg(value::records(call.iter()));
-            command.arg(KEPT).arg(now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS));
+        let historical = value::historical_of(entries);
+        for (kind, entries) in [(Kind::Live, entries), (Kind::Historical, &historical)] {
+            for call in entries.chunks(KEYS_A_CALL) {
+                let command = commands.cmd("EVALSHA").arg(self.script.get_hash());
+                command.arg(call.len() + reader::KEYS.len()).arg(&reader::KEYS);
+                each_key(kind, call.iter(), |key| {
+                    command.arg(key);
+                });
+                let (ttl_ms, since_ms) = self.lives(kind);
+                command.arg(now_ms.min(value::LATEST_MS)).arg(ttl_ms).arg(since_ms);
+                command.arg(value::records(call.iter())).arg(kind.word());
+                command.arg(KEPT).arg(now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS));
+            }
         }
         commands
+    }
+
+    /// How long a key lives after its device was seen, and what was written before it is
+    /// renewed.
+    const fn lives(&self, kind: Kind) -> (u64, u64) {
+        match kind {
+            Kind::Live => (self.ttl_ms, self.since_ms),
+            // Thousands of years.
+            Kind::Historical => (value::LATEST_MS, 0),
+        }
     }
 
     async fn get_at_once(
@@ -146,16 +183,23 @@ impl RedisLive {
         } else {
             let mut commands = Pipeline::new();
             for call in devices.chunks(KEYS_A_CALL) {
-                let keys: Vec<String> = call.iter().map(|device| key(*device)).collect();
-                commands.cmd("MGET").arg(keys);
+                let keys = call
+                    .iter()
+                    .flat_map(|device| [key(Kind::Live, *device), key(Kind::Historical, *device)]);
+                commands.cmd("MGET").arg(keys.collect::<Vec<_>>());
             }
             self.connection.ask(&commands).await?
         };
         let now_ms = self.clock.now_ms();
-        let entry = |(value, device): (Option<Vec<u8>>, &DeviceId)| {
-            value::decode(*device, &value?).filter(|entry| entry.lives_at(now_ms, self.ttl_ms))
+        let values: Vec<Option<Vec<u8>>> = values.into_iter().flatten().collect();
+        let entry = |(pair, device): (&[Option<Vec<u8>>], &DeviceId)| {
+            let [live, historical] = pair else { return None };
+            let mut entry = value::decode(*device, live.as_ref()?)?;
+            let apart = historical.as_ref().and_then(|value| value::decode(*device, value));
+            entry.historical = apart.and_then(|apart| value::as_historical(apart).historical);
+            entry.lives_at(now_ms, self.ttl_ms).then_some(entry)
         };
-        Ok(values.into_iter().flatten().zip(devices).map(entry).collect())
+        Ok(values.chunks(2).zip(devices).map(entry).collect())
     }
 
     fn claim(&self) -> std::sync::MutexGuard<'_, Option<Claim>> {
@@ -164,14 +208,14 @@ impl RedisLive {
 }
 
 /// The key of a device: `live:{7}:0A3F73`.
-fn key(device: DeviceId) -> String {
+fn key(kind: Kind, device: DeviceId) -> String {
     let mut key = String::with_capacity(KEY_BYTES);
-    push_key(&mut key, device);
+    push_key(&mut key, kind, device);
     key
 }
 
 /// Appends the key. Written digit by digit, since it is done for every entry.
-fn push_key(key: &mut String, device: DeviceId) {
+fn push_key(key: &mut String, kind: Kind, device: DeviceId) {
     let digit = |number: u32, base: u32| char::from_digit(number % base, base).unwrap_or('0');
     let (number, tag) = (device.number(), tag(device));
     key.push_str("live:{");
@@ -184,14 +228,21 @@ fn push_key(key: &mut String, device: DeviceId) {
     for place in (0..digits).rev() {
         key.push(digit(number >> (4 * place), 16).to_ascii_uppercase());
     }
+    if kind == Kind::Historical {
+        key.push_str(":h");
+    }
 }
 
 /// Hands out the key of each entry in turn.
-fn each_key<'e>(entries: impl Iterator<Item = &'e LiveEntry>, mut take: impl FnMut(&[u8])) {
+fn each_key<'e>(
+    kind: Kind,
+    entries: impl Iterator<Item = &'e LiveEntry>,
+    mut take: impl FnMut(&[u8]),
+) {
     let mut key = String::with_capacity(KEY_BYTES);
     for entry in entries {
         key.clear();
-        push_key(&mut key, entry.device);
+        push_key(&mut key, kind, entry.device);
         take(key.as_bytes());
     }
 }
@@ -233,6 +284,13 @@ impl LiveStore for RedisLive {
 
     async fn moved_after(&self, id: u64) -> Result<Vec<Moved>, StoreError> {
         self.reader.after(id, self.clock.now_ms()).await
+    }
+
+    async fn stream_origin(&self) -> Result<Option<u64>, StoreError> {
+        let mut commands = Pipeline::new();
+        commands.cmd("GET").arg(reader::ORIGIN_KEY);
+        let (origin,): (Option<u64>,) = self.connection.ask(&commands).await?;
+        Ok(origin)
     }
 
     async fn first_use(&self, word: &str, within_ms: u64) -> Result<bool, StoreError> {
@@ -317,11 +375,14 @@ mod tests {
 
     #[test]
     fn keys_carry_a_tag() {
-        assert_eq!(key(DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73");
-        assert_eq!(key(DeviceId::new(0x1200_0040)), "live:{0}:12000040");
+        assert_eq!(key(Kind::Live, DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73");
+        assert_eq!(key(Kind::Historical, DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73:h");
+        assert_eq!(key(Kind::Live, DeviceId::new(0x1200_0040)), "live:{0}:12000040");
         for number in (0..=u32::MAX).step_by(65_521) {
             let device = DeviceId::new(number);
-            assert_eq!(key(device), format!("live:{{{}}}:{device}", tag(device)));
+            let live = format!("live:{{{}}}:{device}", tag(device));
+            assert_eq!(key(Kind::Live, device), live);
+            assert_eq!(key(Kind::Historical, device), format!("{live}:h"));
         }
     }
 }

@@ -33,29 +33,38 @@ pub(super) const IDS_A_MS: u64 = 1024;
 pub struct Moved {
     /// One more than that of the entry that moved before.
     pub id: u64,
-    /// The entry as it is now. Without a newest frame when none of its frames
-    /// changed: the device was only heard.
+    /// What moved. Without a newest frame when none of its live frames changed: the
+    /// device was only heard, or sent from its memory (when it was heard is told apart).
     pub entry: LiveEntry,
 }
 
-/// What is left of `joined` for readers, given what was held before it.
-pub(super) fn news(held: Option<&LiveEntry>, joined: &LiveEntry) -> Option<LiveEntry> {
-    let Some(held) = held else { return Some(joined.clone()) };
-    if held == joined {
-        return None;
-    }
-    let same_frames = held.newest == joined.newest && held.fix == joined.fix;
-    Some(if same_frames {
-        LiveEntry::seen(joined.device, joined.seen_at_ms)
-    } else {
-        joined.clone()
-    })
+/// What is left of `joined` for readers, given what was held before it: of when the device
+/// was heard and its live frames, and of what it sent from memory.
+pub(super) fn news(
+    held: Option<&LiveEntry>,
+    joined: &LiveEntry,
+) -> (Option<LiveEntry>, Option<LiveEntry>) {
+    let seen = || LiveEntry::seen(joined.device, joined.seen_at_ms);
+    let frames = || {
+        let (newest, fix) = (joined.newest.clone(), joined.fix.clone());
+        LiveEntry { newest, fix, ..seen() }
+    };
+    let live = match held {
+        Some(held) if held.newest == joined.newest && held.fix == joined.fix => {
+            (held.seen_at_ms != joined.seen_at_ms).then(seen)
+        }
+        Some(_) | None => Some(frames()),
+    };
+    let same = held.is_some_and(|held| held.historical == joined.historical);
+    let historical = joined.historical.as_deref().filter(|_| !same);
+    (live, historical.map(|frames| LiveEntry::from_memory(joined.device, frames.clone())))
 }
 
 /// The stream of a store in this process's memory.
 #[derive(Debug)]
 pub(super) struct MemoryStream {
     ring: Mutex<Ring>,
+    origin: u64,
     last: watch::Sender<u64>,
 }
 
@@ -75,7 +84,12 @@ impl MemoryStream {
     fn with_bound(now_ms: u64, most: usize) -> Self {
         let last = now_ms.saturating_mul(IDS_A_MS);
         let ring = Ring { kept: VecDeque::new(), most, last };
-        Self { ring: Mutex::new(ring), last: watch::Sender::new(last) }
+        Self { ring: Mutex::new(ring), origin: last, last: watch::Sender::new(last) }
+    }
+
+    /// The id before the first.
+    pub(super) const fn origin(&self) -> u64 {
+        self.origin
     }
 
     /// Adds entries; the oldest make room.
@@ -140,11 +154,11 @@ mod tests {
         fn news_say_what_changed(held in entries(DEVICE), offered in entries(DEVICE)) {
             let mut joined = held.clone();
             joined.merge(offered);
-            let news = news(Some(&held), &joined);
-            prop_assert_eq!(news.is_none(), held == joined);
+            let (live, historical) = news(Some(&held), &joined);
+            prop_assert_eq!(live.is_none() && historical.is_none(), held == joined);
             // Whoever held the same and joins the news is as far as the store.
             let mut follower = held;
-            if let Some(news) = news {
+            for news in live.into_iter().chain(historical) {
                 follower.merge(news);
             }
             prop_assert_eq!(follower, joined);

@@ -4,14 +4,24 @@
 use nemeses_protocol::{Composition, DeviceId, Position};
 use proptest::prelude::*;
 
-use super::{LiveEntry, LiveFrame};
+use super::{Frames, LiveEntry, LiveFrame};
 
 /// The time around which everything arrives.
 pub(crate) const NOW_MS: u64 = 1_600_000_000_000;
 
 /// What a frame holds follows from its version, as with real hashes.
 pub(crate) fn frames(device: DeviceId) -> impl Strategy<Value = LiveFrame> {
-    let seconds = prop_oneof![0..4_u32, Just(u32::MAX - 1), Just(u32::MAX)];
+    // Long ago, about when it arrives (before, in that second and just after), at the
+    // edge of what two clocks may differ by, and far ahead.
+    let near = u32::try_from(NOW_MS / 1000).unwrap_or(0);
+    let seconds = prop_oneof![
+        0..4_u32,
+        near - 2..near + 3,
+        near + 59..near + 63,
+        near + 43_200..near + 43_203,
+        Just(u32::MAX - 1),
+        Just(u32::MAX)
+    ];
     let hashes = prop_oneof![
         0..3_u64,
         // Neighbours that are one number as a double, and the sign bit of each half.
@@ -25,7 +35,8 @@ pub(crate) fn frames(device: DeviceId) -> impl Strategy<Value = LiveFrame> {
         Just(0x8000_0000_0000_0000),
         any::<u64>(),
     ];
-    (seconds, hashes, 0..5_u64).prop_map(move |(recorded_at, frame_hash, arrival)| {
+    let arrivals = prop_oneof![0..5_u64, 998..1_003_u64, Just(60_000)];
+    (seconds, hashes, arrivals).prop_map(move |(recorded_at, frame_hash, arrival)| {
         let position = position(device, recorded_at, frame_hash);
         LiveFrame { position, frame_hash, received_at_ms: NOW_MS + arrival }
     })
@@ -50,12 +61,23 @@ fn position(device: DeviceId, recorded_at: u32, frame_hash: u64) -> Position {
     }
 }
 
-/// Entries with none, one or both frames, often the same one twice.
-pub(crate) fn entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
+/// None, one or both frames, often the same one twice.
+fn pairs(device: DeviceId) -> impl Strategy<Value = (Option<LiveFrame>, Option<LiveFrame>)> {
     let newest = proptest::option::of(frames(device));
     let fix = proptest::option::of(frames(device));
-    (0..5_u64, newest, fix, any::<bool>()).prop_map(move |(seen, newest, fix, same)| {
+    (newest, fix, any::<bool>()).prop_map(|(newest, fix, same)| {
         let fix = if same { newest.clone() } else { fix };
-        LiveEntry { device, seen_at_ms: NOW_MS + seen, newest, fix }
+        (newest, fix)
+    })
+}
+
+/// Entries with live frames, historical ones, both or neither.
+pub(crate) fn entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
+    let historical = proptest::option::weighted(0.3, pairs(device));
+    (0..5_u64, pairs(device), historical).prop_map(move |(seen, (newest, fix), historical)| {
+        let historical = historical
+            .filter(|(newest, fix)| newest.is_some() || fix.is_some())
+            .map(|(newest, fix)| Box::new(Frames { newest, fix }));
+        LiveEntry { newest, fix, historical, ..LiveEntry::seen(device, NOW_MS + seen) }
     })
 }

@@ -26,7 +26,8 @@ pub(crate) async fn get(
 
     let entries = state.live.ask(state.stores.live.get(&[device])).await?;
     let live = entries.into_iter().next().flatten();
-    let past = ask_history(&state, device, output::needs(live.as_ref())).await?;
+    let need = output::needs(live.as_ref(), state.live_ttl_ms());
+    let past = ask_history(&state, device, need).await?;
     let location = output::decide(device, live.as_ref(), &past, state.clock.now_ms());
     match location {
         Some(location) => output::json(&location),

@@ -84,7 +84,7 @@ impl Site {
 fn entry(device: DeviceId, after_s: u32) -> LiveEntry {
     let mut record = record(RECORDED + after_s, u64::from(after_s));
     record.position.device = device;
-    record.received_at_ms = NOW_MS;
+    record.received_at_ms = NOW_MS.max(u64::from(record.position.recorded_at) * 1000);
     LiveEntry::from_record(&record)
 }
 
@@ -104,7 +104,7 @@ async fn both_forms_say_the_same() {
     let expected = json!({
         "type": "position", "id": position["id"], "device_id": "0A3F73",
         "recorded_at": "2020-07-01T21:00:01Z", "received_at": "2020-07-01T21:01:00Z",
-        "latitude": -19.932_833, "longitude": -43.938_493, "speed_kmh": 60,
+        "latitude": -19.932_833, "longitude": -43.938_493, "position_from": "live", "speed_kmh": 60,
         "direction_deg": 54.87, "ignition": true, "gps_fix": true,
         "odometer_m": 25_000_000, "hour_meter_min": 36_000, "status": "online",
     });
@@ -233,10 +233,11 @@ async fn a_client_resumes_without_a_gap_or_is_told() {
         assert_eq!(socket.next().await["recorded_at"], time(after_s));
         assert_eq!(events.next().await["recorded_at"], time(after_s));
     }
-    for (id, reason) in [("7", "too_old"), ("18446744073709551615", "unknown_id")] {
+    // The first is of a stream before this one, as after a restart of the live store.
+    for id in ["7", "18446744073709551615"] {
         let mut socket = site.socket(&format!("latest_id={id}&")).await;
         let hello = socket.next().await;
-        assert_eq!((&hello["gap"], &hello["reason"]), (&json!(true), &json!(reason)));
+        assert_eq!((&hello["gap"], &hello["reason"]), (&json!(true), &json!("unknown_id")));
     }
 }
 

@@ -13,7 +13,8 @@ use redis::{Cmd, Script};
 
 use super::connection::Fault;
 use super::{
-    IDS_A_MS, KEPT, KEYS_A_CALL, MERGE, RedisLive, each_key, key, lacks_script, reader, tag, value,
+    IDS_A_MS, KEPT, KEYS_A_CALL, Kind, MERGE, RedisLive, each_key, key, lacks_script, reader, tag,
+    value,
 };
 use crate::StoreError;
 use crate::live::LiveEntry;
@@ -21,8 +22,9 @@ use crate::live::LiveEntry;
 /// Tells the stream of records: each is a number of entries and their bytes.
 const TELL: &str = concat!(
     include_str!("tell.lua"),
-    "for i = 3, #ARGV, 2 do \
-         tell(KEYS[1], KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[i]), ARGV[i + 1]) \
+    "for i = 3, #ARGV, 3 do \
+         tell(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], tonumber(ARGV[i]), ARGV[i + 1], \
+             ARGV[i + 2]) \
      end \
      return 0"
 );
@@ -31,7 +33,12 @@ const TELL: &str = concat!(
 const MOST_UNTOLD: usize = KEPT;
 
 /// So many entries that moved, one after the other, as the stream has them.
-type Record = (usize, Vec<u8>);
+#[derive(Debug, PartialEq, Eq)]
+struct Record {
+    count: usize,
+    bytes: Vec<u8>,
+    kind: Kind,
+}
 
 /// What moved and could not be told yet, since the stream's server did not answer.
 /// Beyond the bound the oldest are forgotten.
@@ -42,21 +49,23 @@ impl Untold {
     /// Adds what moved, in records of at most [`KEYS_A_CALL`] entries.
     fn push(&self, moved: impl IntoIterator<Item = Record>) {
         let mut waiting = self.waiting();
-        for (count, bytes) in moved {
+        for record in moved {
             match waiting.back_mut() {
-                _ if count == 0 => {}
-                Some((held, record)) if *held + count <= KEYS_A_CALL => {
-                    *held += count;
-                    record.extend(bytes);
+                _ if record.count == 0 => {}
+                Some(held)
+                    if held.kind == record.kind && held.count + record.count <= KEYS_A_CALL =>
+                {
+                    held.count += record.count;
+                    held.bytes.extend(record.bytes);
                 }
-                _ => waiting.push_back((count, bytes)),
+                _ => waiting.push_back(record),
             }
         }
-        let mut entries: usize = waiting.iter().map(|(count, _)| count).sum();
+        let mut entries: usize = waiting.iter().map(|record| record.count).sum();
         while entries > MOST_UNTOLD
-            && let Some((count, _)) = waiting.pop_front()
+            && let Some(record) = waiting.pop_front()
         {
-            entries -= count;
+            entries -= record.count;
         }
     }
 
@@ -93,11 +102,16 @@ impl RedisLive {
         entries: &[LiveEntry],
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let by_tag = by_tag(entries);
-        let calls = by_tag.values().flat_map(|entries| entries.chunks(KEYS_A_CALL));
-        let calls = calls.map(|call| async move {
+        let historical = value::historical_of(entries);
+        let (live, historical) = (by_tag(entries), by_tag(&historical));
+        let calls = [(Kind::Live, &live), (Kind::Historical, &historical)];
+        let calls = calls.into_iter().flat_map(|(kind, by_tag)| {
+            let calls = by_tag.values().flat_map(|entries| entries.chunks(KEYS_A_CALL));
+            calls.map(move |call| (kind, call))
+        });
+        let calls = calls.map(|(kind, call)| async move {
             // Kept at once: the caller may lose patience with another server.
-            self.merge_call(call, now_ms).await.map(|moved| self.untold.push([moved]))
+            self.merge_call(kind, call, now_ms).await.map(|moved| self.untold.push([moved]))
         });
         let answers = join_all(calls).await;
         let told = self.tell(now_ms).await;
@@ -105,19 +119,27 @@ impl RedisLive {
     }
 
     /// Joins entries of one tag; what moved.
-    async fn merge_call(&self, call: &[&LiveEntry], now_ms: u64) -> Result<Record, StoreError> {
+    async fn merge_call(
+        &self,
+        kind: Kind,
+        call: &[&LiveEntry],
+        now_ms: u64,
+    ) -> Result<Record, StoreError> {
         let records = value::records(call.iter().copied());
         let command = |verb: &str, script: &str| {
             let mut command = redis::cmd(verb);
             command.arg(script).arg(call.len());
-            each_key(call.iter().copied(), |key| {
+            each_key(kind, call.iter().copied(), |key| {
                 command.arg(key);
             });
-            command.arg(now_ms.min(value::LATEST_MS)).arg(self.ttl_ms).arg(self.since_ms);
-            command.arg(&records);
+            let (ttl_ms, since_ms) = self.lives(kind);
+            command.arg(now_ms.min(value::LATEST_MS)).arg(ttl_ms).arg(since_ms);
+            command.arg(&records).arg(kind.word());
             command
         };
-        self.run(&command("EVALSHA", self.script.get_hash()), || command("EVAL", MERGE)).await
+        let by_hash = command("EVALSHA", self.script.get_hash());
+        let (count, bytes) = self.run(&by_hash, || command("EVAL", MERGE)).await?;
+        Ok(Record { count, bytes, kind })
     }
 
     /// Tells the stream what moved and was not told yet.
@@ -129,10 +151,10 @@ impl RedisLive {
         let first = now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS);
         let command = |verb: &str, script: &str| {
             let mut command = redis::cmd(verb);
-            command.arg(script).arg(2).arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY);
+            command.arg(script).arg(reader::KEYS.len()).arg(&reader::KEYS);
             command.arg(KEPT).arg(first);
-            for (count, bytes) in &untold.records {
-                command.arg(*count).arg(bytes);
+            for Record { count, bytes, kind } in &untold.records {
+                command.arg(*count).arg(bytes).arg(kind.word());
             }
             command
         };
@@ -166,7 +188,7 @@ impl RedisLive {
             // The client divides it among the slots and puts the answers in order.
             let mut command = redis::cmd("MGET");
             for device in call {
-                command.arg(key(*device));
+                command.arg(key(Kind::Live, *device)).arg(key(Kind::Historical, *device));
             }
             async move {
                 let answer = self.connection.try_command(&command).await;
@@ -203,13 +225,16 @@ mod tests {
     #[test]
     fn what_moved_is_told_in_order_in_few_records() {
         let untold = Untold::default();
-        untold.push([(300, vec![1]), (0, vec![]), (200, vec![2]), (1, vec![3])]);
+        let live = |count, bytes: &[u8]| Record { count, bytes: bytes.into(), kind: Kind::Live };
+        let historical = || Record { kind: Kind::Historical, ..live(1, &[5]) };
+        untold.push([live(300, &[1]), live(0, &[]), live(200, &[2]), live(1, &[3])]);
         let taken = untold.take();
-        assert_eq!(taken.records, [(500, vec![1, 2]), (1, vec![3])]);
-        untold.push([(2, vec![4])]);
+        assert_eq!(taken.records, [live(500, &[1, 2]), live(1, &[3])]);
+        untold.push([live(2, &[4]), historical(), live(1, &[6])]);
         drop(taken);
         let mut taken = untold.take();
-        assert_eq!(taken.records, [(500, vec![1, 2]), (1, vec![3]), (2, vec![4])]);
+        let all = [live(500, &[1, 2]), live(1, &[3]), live(2, &[4]), historical(), live(1, &[6])];
+        assert_eq!(taken.records, all);
         taken.records.clear();
         drop(taken);
         assert!(untold.take().records.is_empty());
@@ -219,10 +244,11 @@ mod tests {
     fn what_cannot_be_told_is_bounded() {
         let untold = Untold::default();
         for number in 0..=MOST_UNTOLD / KEYS_A_CALL {
-            untold.push([(KEYS_A_CALL, number.to_be_bytes().to_vec())]);
+            let bytes = number.to_be_bytes().to_vec();
+            untold.push([Record { count: KEYS_A_CALL, bytes, kind: Kind::Live }]);
         }
         let taken = untold.take();
         assert_eq!(taken.records.len(), MOST_UNTOLD / KEYS_A_CALL);
-        assert_eq!(taken.records[0].1, 1_usize.to_be_bytes(), "the oldest went");
+        assert_eq!(taken.records[0].bytes, 1_usize.to_be_bytes(), "the oldest went");
     }
 }

@@ -1,14 +1,15 @@
 -- Joins one offered value into each key, as LiveEntry::merge does; value.rs has
 -- the layout. Then tells the stream what moved, in one record (tell.lua, which is
--- put before this). KEYS: the stream, its counter, then one key a device, no device
--- twice. ARGV: now_ms, ttl_ms, since_ms, what is offered (for each key its device, the
--- value's length, the value, as the stream is told it), entries that the stream keeps,
--- the counter's first value. On a cluster the stream is elsewhere: without its two keys
--- and the last two arguments, what moved is answered. Numbers here are doubles: times
--- have 48 bits, and versions are compared in parts of 32, since string comparison
--- follows the server's locale.
+-- put before this). KEYS: the stream, its counter, its origin, then one key a device, no
+-- device twice. ARGV: now_ms, ttl_ms, since_ms, what is offered (for each key its device,
+-- the value's length, the value, as the stream is told it), its kind ('live', or
+-- 'historical' for the keys of what devices sent from memory, which never expire), entries
+-- that the stream keeps, the counter's first value. On a cluster the stream is elsewhere:
+-- without its keys and the last two arguments, what moved is answered. Numbers here are
+-- doubles: times have 48 bits, and versions are compared in parts of 32, since string
+-- comparison follows the server's locale.
 local now, ttl, since = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local records = ARGV[4]
+local records, kind = ARGV[4], ARGV[5]
 local call, unpack_numbers, cut, byte = redis.call, struct.unpack, string.sub, string.byte
 -- Length of a value by its parts byte.
 local lengths = {[0] = 8, [1] = 50, [2] = 50, [3] = 92, [7] = 50}
@@ -32,18 +33,25 @@ local function split(value)
     return seen, false, false
 end
 
--- The newer block: later recorded, then larger hash, then earlier arrival.
+-- What orders a block, the most important first, as `Version` in entry.rs: its time,
+-- but no later than its arrival; whether the two are no more than 60 s apart if it is
+-- ahead; its time, its hash, and the earlier arrival of one frame.
+local function order(block)
+    local recorded, hash_high, hash_low, high, low = unpack_numbers('>I4I4I4I2I4', block)
+    local received = high * 4294967296 + low
+    local arrived = math.min(math.floor(received / 1000), 4294967295)
+    return math.min(recorded, arrived), recorded - arrived <= 60 and 1 or 0, recorded,
+        hash_high, hash_low, -received
+end
+
 local function newer(a, b)
     if a == b or not b then return a end
     if not a then return b end
-    local a1, b1 = unpack_numbers('>I4', a), unpack_numbers('>I4', b)
-    if a1 > b1 then return a elseif b1 > a1 then return b end
-    local _, a2, a3, a4, a5 = unpack_numbers('>I4I4I4I2I4', a)
-    local _, b2, b3, b4, b5 = unpack_numbers('>I4I4I4I2I4', b)
-    if a2 ~= b2 then return a2 > b2 and a or b end
-    if a3 ~= b3 then return a3 > b3 and a or b end
-    if a4 ~= b4 then return a4 < b4 and a or b end
-    return a5 < b5 and a or b
+    local ours, theirs = {order(a)}, {order(b)}
+    for i = 1, #ours do
+        if ours[i] ~= theirs[i] then return ours[i] > theirs[i] and a or b end
+    end
+    return a
 end
 
 local function join(seen, newest, fix)
@@ -96,7 +104,7 @@ end
 
 local keys = KEYS
 -- Keys that are not a device's.
-local others = ARGV[5] and 2 or 0
+local others = ARGV[6] and 3 or 0
 local values = call('MGET', unpack(keys, others + 1))
 local moved, at = #values, 1
 -- Where what is told begins to be as it was offered, behind what `pieces` have.
@@ -106,11 +114,14 @@ local pieces, same_from = {}, 1
 local function write(key, held, offered, next_at)
     local value, seen, told = merge(held, offered)
     if value == held then
-        told, moved = '', moved - 1
+        told = ''
     else
         if seen < span_to - span or seen >= span_to then find_span(seen) end
         call('SET', key, value, 'PX', expiry)
+        -- That it was heard is told of its live key.
+        if kind == 'historical' and #told == 8 then told = '' end
     end
+    if told == '' then moved = moved - 1 end
     if told ~= offered then
         pieces[#pieces + 1] = cut(records, same_from, at - 1)
         if told ~= '' then
@@ -123,12 +134,15 @@ end
 find_span(now)
 for i = 1, #values do
     local held, length, is_newer, is_renewed = values[i], byte(records, at + 4), false, false
-    -- Nearly always one frame, later recorded than the one that is held, heard in this span.
+    -- Nearly always one frame, later recorded than the one that is held and not later than
+    -- it arrived, heard in this span.
     if length == 50 and held and #held == 50 then
-        local head, low, recorded = unpack_numbers('>I4I4I4', records, at + 5)
+        local head, low, recorded, received_high, received_low =
+            unpack_numbers('>I4I4I4xxxxxxxxI2I4', records, at + 5)
         local held_head, held_low, held_recorded = unpack_numbers('>I4I4I4', held)
         is_newer = recorded > held_recorded and low >= held_low and low < end_low
             and head == span_head and held_head == span_head
+            and recorded * 1000 <= received_high * 4294967296 + received_low
         is_renewed = held_low >= renewed_low
     end
     local next_at = at + 5 + length
@@ -149,5 +163,5 @@ if same_from > 1 then
     record = table.concat(pieces)
 end
 if others == 0 then return {moved, record} end
-tell(keys[1], keys[2], ARGV[5], ARGV[6], moved, record)
+tell(keys[1], keys[2], keys[3], ARGV[6], ARGV[7], moved, record, kind)
 return moved

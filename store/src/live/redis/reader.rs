@@ -4,9 +4,11 @@
 //! The stream `live:{stream}:moved` has a record for each script call that moved
 //! something: one field `e` with its entries one after the other, each the device
 //! (4 bytes, big endian), the length (1) and the value as in the device's key; only
-//! its first 8 bytes when the device was merely heard. The record's id is the
-//! number of its last entry, counted in `live:{stream}:last`. Trimming needs
-//! Redis 6.2 (`XTRIM MINID`); both keys are lost with the server's memory only.
+//! its first 8 bytes when the device was merely heard. A record of what devices sent
+//! from memory has it in a second field `h`, and in `e` that they were heard. The
+//! record's id is the number of its last entry, counted in `live:{stream}:last`; where
+//! counting began is in `live:{stream}:origin`. Trimming needs Redis 6.2
+//! (`XTRIM MINID`); the keys are lost with the server's memory only.
 
 use std::time::Duration;
 
@@ -21,6 +23,9 @@ use crate::live::stream::{IDS_A_MS, Moved, WAIT, WAIT_MS};
 
 pub(super) const STREAM_KEY: &str = "live:{stream}:moved";
 pub(super) const COUNTER_KEY: &str = "live:{stream}:last";
+pub(super) const ORIGIN_KEY: &str = "live:{stream}:origin";
+/// What the scripts are given of the stream, in this order.
+pub(super) const KEYS: [&str; 3] = [STREAM_KEY, COUNTER_KEY, ORIGIN_KEY];
 /// Records read at once: of at most 500 entries and 48 KB each, 1 MB.
 const RECORDS_AT_ONCE: usize = 20;
 
@@ -28,7 +33,8 @@ const RECORDS_AT_ONCE: usize = 20;
 /// moved on, so that no id is given out twice.
 const FOLLOW: &str = "local last = redis.call('GET', KEYS[1]) \
     if not last then return 0 end \
-    if tonumber(last) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[2]) end \
+    if tonumber(last) < tonumber(ARGV[1]) then \
+    redis.call('MSET', KEYS[1], ARGV[2], KEYS[2], ARGV[2]) end \
     return 1";
 
 /// What `XREAD` answers: streams of records of fields.
@@ -76,7 +82,7 @@ impl Reader {
     ) -> Result<(Open, Vec<Moved>), RedisError> {
         let beyond = now_ms.saturating_mul(IDS_A_MS).max(id.saturating_add(1));
         let mut ask = redis::cmd("EVAL");
-        ask.arg(FOLLOW).arg(1).arg(COUNTER_KEY).arg(id).arg(beyond);
+        ask.arg(FOLLOW).arg(2).arg(COUNTER_KEY).arg(ORIGIN_KEY).arg(id).arg(beyond);
         let known: bool = ask.query_async(&mut connection).await?;
         let from = if known { id } else { 0 };
         let mut command = redis::cmd("XREAD");
@@ -92,9 +98,16 @@ impl Reader {
 /// The entries of a record; none of one that this version did not write.
 fn decode((id, fields): &Record) -> Vec<Moved> {
     let last = id.split('-').next().and_then(|number| number.parse::<u64>().ok());
-    let field = fields.iter().find(|(name, _)| name == "e");
-    let (Some(last), Some((_, bytes))) = (last, field) else { return Vec::new() };
-    let entries = entries(bytes).unwrap_or_default();
+    let field = |wanted| fields.iter().find(|(name, _)| name == wanted).map(|(_, bytes)| bytes);
+    let Some(last) = last else { return Vec::new() };
+    let entries = match (field("h"), field("e")) {
+        (Some(bytes), _) => {
+            let apart = entries(bytes).unwrap_or_default();
+            apart.into_iter().map(value::as_historical).collect()
+        }
+        (None, Some(bytes)) => entries(bytes).unwrap_or_default(),
+        (None, None) => return Vec::new(),
+    };
     let first = (last + 1).saturating_sub(entries.len() as u64);
     (first..).zip(entries).map(|(id, entry)| Moved { id, entry }).collect()
 }
@@ -117,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::live::LiveEntry;
-    use crate::live::strategies::entries as any_entry;
+    use crate::live::redis::value::tests::entries as any_entry;
 
     fn record(last: u64, entries: &[LiveEntry]) -> Record {
         (format!("{last}-0"), vec![("e".to_owned(), value::records(entries.iter()))])
@@ -135,8 +148,10 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_a_panic(id: String, bytes: Vec<u8>) {
-            let _ = decode(&(id, vec![("e".to_owned(), bytes.clone())]));
-            let _ = decode(&("7-0".to_owned(), vec![("e".to_owned(), bytes)]));
+            for field in ["e", "h"] {
+                let _ = decode(&(id.clone(), vec![(field.to_owned(), bytes.clone())]));
+                let _ = decode(&("7-0".to_owned(), vec![(field.to_owned(), bytes.clone())]));
+            }
         }
     }
 }

@@ -4,11 +4,13 @@
 //! Big endian: version (1), parts (1), seen_at_ms (6), then a block of 42 bytes
 //! for the newest frame and one for the fix, or one for both where they are the
 //! same frame, as they nearly always are. 50 bytes in the common case. The
-//! device is not in the value, since the key names it.
+//! device is not in the value, since the key names it. Historical frames have a key of
+//! their own, with the same layout: nodes of a version that does not know them write and
+//! read the live one as before.
 
 use nemeses_protocol::{Composition, DeviceId, Position};
 
-use crate::live::{LiveEntry, LiveFrame};
+use crate::live::{Frames, LiveEntry, LiveFrame};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 8;
@@ -23,6 +25,20 @@ const SAME: u8 = 4;
 /// 48 bits of milliseconds reach the year 10 889, and a double, which is all
 /// the script has, holds them exactly. Later times are written as this one.
 pub(super) const LATEST_MS: u64 = (1 << 48) - 1;
+
+/// What of the entries came from memory, as entries of their own.
+pub(super) fn historical_of(entries: &[LiveEntry]) -> Vec<LiveEntry> {
+    let apart = |entry: &LiveEntry| {
+        let Frames { newest, fix } = entry.historical.as_deref()?.clone();
+        Some(LiveEntry { newest, fix, ..LiveEntry::seen(entry.device, entry.seen_at_ms) })
+    };
+    entries.iter().filter_map(apart).collect()
+}
+
+/// An entry without live frames, that has those of an entry apart from memory.
+pub(super) fn as_historical(apart: LiveEntry) -> LiveEntry {
+    LiveEntry::from_memory(apart.device, Frames { newest: apart.newest, fix: apart.fix })
+}
 
 /// Appends the entry's value.
 fn push(value: &mut Vec<u8>, entry: &LiveEntry) {
@@ -94,7 +110,8 @@ pub(super) fn decode(device: DeviceId, value: &[u8]) -> Option<LiveEntry> {
         }
         _ => return None,
     };
-    rest.0.is_empty().then_some(LiveEntry { device, seen_at_ms, newest, fix })
+    let seen = LiveEntry::seen(device, seen_at_ms);
+    rest.0.is_empty().then_some(LiveEntry { newest, fix, ..seen })
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -140,11 +157,16 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::live::strategies::entries;
+
+    /// Random entries as a key holds them.
+    pub(crate) fn entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
+        let live = |entry| LiveEntry { historical: None, ..entry };
+        crate::live::strategies::entries(device).prop_map(live)
+    }
 
     const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
 
@@ -192,10 +214,9 @@ mod tests {
             received_at_ms: 9,
         };
         let both = LiveEntry {
-            device: DEVICE,
-            seen_at_ms: u64::MAX,
             newest: Some(frame.clone()),
             fix: Some(frame),
+            ..LiveEntry::seen(DEVICE, u64::MAX)
         };
         assert_eq!(encode(&both).len(), 50);
         assert_eq!(decode(DEVICE, &encode(&both)).unwrap().seen_at_ms, LATEST_MS);
