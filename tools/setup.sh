@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers and clients that the tests start themselves, if they are
-# missing, and the API checker into the build folder; further commands may be named
-# as COMMAND:PACKAGE. Starts no system service.
+# missing, and the API checker and MySQL into the build folder; further commands may be
+# named as COMMAND:PACKAGE. Starts no system service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/lib.sh
@@ -32,18 +32,29 @@ needed=(
 schemathesis=4.32.5
 target=${CARGO_TARGET_DIR:-target}
 checker=$target/api-check
+mkdir -p "$target"
+# Cargo marks only a folder that it makes itself; tests find it by the mark.
+[ -e "$target/CACHEDIR.TAG" ] ||
+    printf 'Signature: 8a477f597d28d172789f06886806bc55\n' >"$target/CACHEDIR.TAG"
 install_checker() {
     # It bears the path of its folder: moved, it does not start.
     [ -e "$checker/schemathesis-$schemathesis" ] && "$checker/bin/st" --version >/dev/null 2>&1 && return
     echo "installing schemathesis $schemathesis into $checker"
-    mkdir -p "$target"
-    # Cargo marks only a folder that it makes itself; tests find it by the mark.
-    [ -e "$target/CACHEDIR.TAG" ] ||
-        printf 'Signature: 8a477f597d28d172789f06886806bc55\n' >"$target/CACHEDIR.TAG"
     rm -rf "$checker"
     python3 -m venv "$checker"
     "$checker/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis"
     touch "$checker/schemathesis-$schemathesis"
+}
+
+# MySQL is not in Debian's releases: its suite of newest packages has it, which are unpacked
+# and never installed. The tests that need it are left out where it cannot be had.
+unpack_mysql() {
+    local folder=$target/engines/mysql
+    if tools/unpack-debian.sh unstable "$folder" mysql-server-core; then
+        echo "MySQL for the tests: $(sed -n 's/^mysql-server-core //p' "$folder/VERSIONS")"
+    else
+        echo "!!! MySQL cannot be had here (see above): ALL TESTS ON MYSQL ARE SKIPPED !!!" >&2
+    fi
 }
 
 # Servers live in sbin, which a user's PATH may lack.
@@ -58,6 +69,7 @@ done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${#missing[@]}" -eq 0 ]; then
     install_checker
+    unpack_mysql
     exit 0
 fi
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
@@ -83,3 +95,4 @@ echo "installing ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 install_checker
+unpack_mysql

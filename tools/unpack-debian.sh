@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 [ $# -ge 3 ] || fail "usage: unpack-debian.sh SUITE FOLDER PACKAGE..."
 suite=$1 folder=$(realpath -m "$2")
 shift 2
-asked="$suite $*"
+asked="$suite $* in $folder"
 if [ "$(cat "$folder/ASKED" 2>/dev/null)" = "$asked" ]; then
     exit 0
 fi

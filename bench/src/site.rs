@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nemeses_e2e::{MariaDb, Mosquitto, Node, Redis, RedisMemory};
+use nemeses_e2e::{Brand, Mosquitto, Node, Redis, RedisMemory, SqlServer};
 use nemeses_protocol::{
     BatchKey, Composition, DeviceId, Position, PositionRecord, Record, frame_hash,
 };
@@ -25,15 +25,15 @@ const BATCH: u32 = 1000;
 const BEFORE_NOW_S: u64 = 40 * 86_400;
 
 /// A MariaDB for measuring.
-pub(crate) async fn mariadb() -> anyhow::Result<MariaDb> {
+pub(crate) async fn mariadb() -> anyhow::Result<SqlServer> {
     mariadb_with(MARIADB.map(Into::into)).await
 }
 
 /// A MariaDB with these settings on top of the e2e crate's.
 pub(crate) async fn mariadb_with(
     settings: impl IntoIterator<Item = OsString>,
-) -> anyhow::Result<MariaDb> {
-    let mut server = MariaDb::start().await?;
+) -> anyhow::Result<SqlServer> {
+    let mut server = SqlServer::start(Brand::MariaDb).await?;
     server.stop(STOP).await?;
     server.spec_mut().args.extend(settings);
     server.start_again().await?;
@@ -44,7 +44,7 @@ pub(crate) async fn mariadb_with(
 pub(crate) struct OnServers {
     pub(crate) node: Node,
     pub(crate) redis: Redis,
-    pub(crate) mariadb: MariaDb,
+    pub(crate) mariadb: SqlServer,
 }
 
 impl OnServers {

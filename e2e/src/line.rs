@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::table::Tables;
 use crate::{
-    Api, Load, MariaDb, Mosquitto, Mqtt, Nemeses, Node, Redis, RedisMemory, User, frames,
+    Api, Brand, Load, Mosquitto, Mqtt, Nemeses, Node, Redis, RedisMemory, SqlServer, User, frames,
     run_nemeses, wait_for,
 };
 
@@ -26,8 +26,26 @@ pub enum Shape {
     Embedded,
     /// One process on Redis and MariaDB.
     NodeOnServers,
+    /// The same with MySQL.
+    NodeOnMySql,
     /// Parsers, exporters and API on Mosquitto, Redis and MariaDB.
     Stations,
+    /// The same with MySQL.
+    StationsOnMySql,
+}
+
+impl Shape {
+    const fn brand(self) -> Brand {
+        match self {
+            Self::NodeOnMySql | Self::StationsOnMySql => Brand::MySql,
+            Self::Embedded | Self::NodeOnServers | Self::Stations => Brand::MariaDb,
+        }
+    }
+
+    /// Whether its servers are here; says so aloud where they are not.
+    pub fn is_here(self) -> bool {
+        self.brand().is_here()
+    }
 }
 
 /// A running line. What its shape does not have is `None` or empty.
@@ -46,7 +64,7 @@ pub struct Line {
     /// The live store.
     pub redis: Option<Redis>,
     /// The database.
-    pub mariadb: Option<MariaDb>,
+    pub database: Option<SqlServer>,
     tables: Tables,
     /// The first user's address, once there is one.
     user: OnceCell<String>,
@@ -61,21 +79,23 @@ impl Line {
     pub async fn start(shape: Shape, args: &[&str]) -> anyhow::Result<Self> {
         match shape {
             Shape::Embedded => Self::embedded(tempfile::tempdir()?, args).await,
-            Shape::NodeOnServers => {
-                let (redis, mariadb) =
-                    tokio::try_join!(Redis::start(RedisMemory::Lost), MariaDb::start())?;
-                let (redis_url, database_url) = (redis.url(), mariadb.url());
-                Self::node_on(redis, mariadb, &redis_url, &database_url, args).await
+            Shape::NodeOnServers | Shape::NodeOnMySql => {
+                let (redis, database) = tokio::try_join!(
+                    Redis::start(RedisMemory::Lost),
+                    SqlServer::start(shape.brand())
+                )?;
+                let (redis_url, database_url) = (redis.url(), database.url());
+                Self::node_on(redis, database, &redis_url, &database_url, args).await
             }
-            Shape::Stations => {
-                let (mosquitto, redis, mariadb) = tokio::try_join!(
+            Shape::Stations | Shape::StationsOnMySql => {
+                let (mosquitto, redis, database) = tokio::try_join!(
                     Mosquitto::start(),
                     Redis::start(RedisMemory::Lost),
-                    MariaDb::start()
+                    SqlServer::start(shape.brand())
                 )?;
-                let urls = (mosquitto.url(), redis.url(), mariadb.url());
+                let urls = (mosquitto.url(), redis.url(), database.url());
                 let urls = (&*urls.0, &*urls.1, &*urls.2);
-                Self::stations_on(mosquitto, redis, mariadb, urls, 2, args).await
+                Self::stations_on(mosquitto, redis, database, urls, 2, args).await
             }
         }
     }
@@ -96,15 +116,15 @@ impl Line {
     /// It does not start.
     pub async fn node_on(
         redis: Redis,
-        mariadb: MariaDb,
+        database: SqlServer,
         redis_url: &str,
         database_url: &str,
         args: &[&str],
     ) -> anyhow::Result<Self> {
         let stores = ["--redis-url", redis_url, "--database-url", database_url];
         let node = Node::start(&[&stores, args].concat()).await?;
-        let tables = Tables::MySql(mariadb.url());
-        Ok(Self::of(Some(node), None, Some(redis), Some(mariadb), tables))
+        let tables = Tables::MySql(database.url());
+        Ok(Self::of(Some(node), None, Some(redis), Some(database), tables))
     }
 
     /// So many parsers and exporters and an API, reached by these URLs: MQTT,
@@ -115,13 +135,13 @@ impl Line {
     pub async fn stations_on(
         mosquitto: Mosquitto,
         redis: Redis,
-        mariadb: MariaDb,
+        database: SqlServer,
         (mqtt_url, redis_url, database_url): (&str, &str, &str),
         workers: u16,
         args: &[&str],
     ) -> anyhow::Result<Self> {
-        let tables = Tables::MySql(mariadb.url());
-        let mut line = Self::of(None, Some(mosquitto), Some(redis), Some(mariadb), tables);
+        let tables = Tables::MySql(database.url());
+        let mut line = Self::of(None, Some(mosquitto), Some(redis), Some(database), tables);
         let broker = ["--mqtt-url", mqtt_url];
         let redis = ["--redis-url", redis_url];
         let database = ["--database-url", database_url];
@@ -145,12 +165,12 @@ impl Line {
         node: Option<Node>,
         mosquitto: Option<Mosquitto>,
         redis: Option<Redis>,
-        mariadb: Option<MariaDb>,
+        database: Option<SqlServer>,
         tables: Tables,
     ) -> Self {
         let (parsers, exporters, api) = (Vec::new(), Vec::new(), None);
         let user = OnceCell::new();
-        Self { node, parsers, exporters, api, mosquitto, redis, mariadb, tables, user }
+        Self { node, parsers, exporters, api, mosquitto, redis, database, tables, user }
     }
 
     /// Where devices connect.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use nemeses_e2e::{MariaDb, Node, Redis, RedisMemory, User};
+use nemeses_e2e::{Node, Redis, RedisMemory, SqlServer, User};
 use nemeses_protocol::Record;
 use nemeses_store::history::{History, Options, open};
 use sqlx::mysql::MySqlConnection;
@@ -80,7 +80,7 @@ struct Look {
 
 struct Site {
     node: Node,
-    mariadb: MariaDb,
+    mariadb: SqlServer,
     _redis: Redis,
     api: SocketAddr,
     user: User,
@@ -142,7 +142,7 @@ const ROWS: [(&str, Figure); 7] = [
     ("late uploads of a day each, rows/s", |look| look.late_rows_a_second),
 ];
 
-async fn server(growth: &Growth) -> anyhow::Result<MariaDb> {
+async fn server(growth: &Growth) -> anyhow::Result<SqlServer> {
     let memory = &growth.memory;
     let settings = if growth.engine.eq_ignore_ascii_case("rocksdb") {
         vec![
@@ -164,7 +164,7 @@ async fn server(growth: &Growth) -> anyhow::Result<MariaDb> {
 }
 
 impl Site {
-    async fn start(mariadb: MariaDb) -> anyhow::Result<Self> {
+    async fn start(mariadb: SqlServer) -> anyhow::Result<Self> {
         let redis = Redis::start(RedisMemory::Lost).await?;
         let (database, live) = (mariadb.url(), redis.url());
         let node = Node::start(&["--database-url", &database, "--redis-url", &live]).await?;

@@ -1,22 +1,22 @@
 //! Real servers on free loopback ports in temporary folders.
 
-mod mariadb;
 mod mosquitto;
 mod nemeses;
 mod process;
 mod ready;
 mod redis;
+mod sql;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-pub use mariadb::MariaDb;
 pub use mosquitto::Mosquitto;
 pub use nemeses::{Api, Nemeses, Node, nemeses_binary, run_nemeses};
 pub use process::{Process, Signal, Spec};
 pub use ready::Ready;
 pub use redis::{Redis, RedisMemory};
+pub use sql::{Brand, SqlServer};
 
 /// Cargo's target folder, found from the running program: Cargo marks it.
 fn target_folder() -> anyhow::Result<PathBuf> {

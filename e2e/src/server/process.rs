@@ -294,7 +294,7 @@ impl Drop for Process {
 }
 
 #[expect(clippy::print_stderr, reason = "speaks to whoever reads a failed test")]
-fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     eprintln!("{text}");
 }
 

@@ -42,19 +42,31 @@ async fn full_under_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn full_under_the_database() {
-    let mut scene = Scene::begin(Line::start(Shape::NodeOnServers, &TTL).await.unwrap()).await;
+async fn full_under_mariadb() {
+    full_under_the_database(Shape::NodeOnServers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_under_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        full_under_the_database(Shape::NodeOnMySql).await;
+    }
+}
+
+async fn full_under_the_database(shape: Shape) {
+    let mut scene = Scene::begin(Line::start(shape, &TTL).await.unwrap()).await;
     scene.run_on().await;
-    limit_files(scene.line.mariadb.as_ref().unwrap(), "1048576");
+    limit_files(scene.line.database.as_ref().unwrap(), "1048576");
     wait_full(&scene).await;
-    let (node, mariadb) = (scene.line.node.as_mut().unwrap(), scene.line.mariadb.as_mut().unwrap());
+    let (node, database) =
+        (scene.line.node.as_mut().unwrap(), scene.line.database.as_mut().unwrap());
     assert!(node.is_running(), "the node waits for room");
-    println!("MariaDB without room still runs: {}", mariadb.is_running());
-    if mariadb.is_running() {
-        limit_files(mariadb, "unlimited");
+    println!("the database without room still runs: {}", database.is_running());
+    if database.is_running() {
+        limit_files(database, "unlimited");
     } else {
-        mariadb.start_again().await.unwrap();
+        database.start_again().await.unwrap();
     }
     scene.judge().await;
-    scene.end("disk full under MariaDB").await;
+    scene.end(&format!("disk full: {shape:?}")).await;
 }

@@ -11,7 +11,7 @@ use super::{Scene, TTL, kills};
 enum Victim {
     Node,
     Redis,
-    MariaDb,
+    Database,
     Parser(usize),
     Exporter(usize),
     Api,
@@ -26,7 +26,7 @@ fn process(line: &mut Line, victim: Victim) -> &mut Process {
     match victim {
         Victim::Node => line.node.as_deref_mut(),
         Victim::Redis => line.redis.as_deref_mut(),
-        Victim::MariaDb => line.mariadb.as_deref_mut(),
+        Victim::Database => line.database.as_deref_mut(),
         Victim::Parser(number) => line.parsers.get_mut(number).map(|parser| &mut **parser),
         Victim::Exporter(number) => line.exporters.get_mut(number).map(|exporter| &mut **exporter),
         Victim::Api => line.api.as_deref_mut(),
@@ -76,21 +76,37 @@ async fn embedded_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_redis_and_database() {
-    let victims = [Victim::Node, Victim::Redis, Victim::MariaDb];
+    let victims = [Victim::Node, Victim::Redis, Victim::Database];
     every_acknowledged_frame_survives(Shape::NodeOnServers, &victims).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_redis_and_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        let victims = [Victim::Node, Victim::Redis, Victim::Database];
+        every_acknowledged_frame_survives(Shape::NodeOnMySql, &victims).await;
+    }
+}
+
+const ALL_STATIONS: [Victim; 8] = [
+    Victim::Parser(0),
+    Victim::Parser(1),
+    Victim::Exporter(0),
+    Victim::Exporter(1),
+    Victim::Api,
+    Victim::Redis,
+    Victim::Database,
+    Victim::Mosquitto,
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stations_and_their_servers() {
-    let victims = [
-        Victim::Parser(0),
-        Victim::Parser(1),
-        Victim::Exporter(0),
-        Victim::Exporter(1),
-        Victim::Api,
-        Victim::Redis,
-        Victim::MariaDb,
-        Victim::Mosquitto,
-    ];
-    every_acknowledged_frame_survives(Shape::Stations, &victims).await;
+    every_acknowledged_frame_survives(Shape::Stations, &ALL_STATIONS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stations_and_their_servers_with_mysql() {
+    if Shape::StationsOnMySql.is_here() {
+        every_acknowledged_frame_survives(Shape::StationsOnMySql, &ALL_STATIONS).await;
+    }
 }

@@ -17,7 +17,7 @@ async fn sigkill_loses_at_most_what_came_since_the_last_save() {
     let gate = Proxy::start(line.mqtt_address()).await.unwrap();
     let mut scene = Scene::begin_at(line, gate.port().address()).await;
     // The database is away, so that frames wait in Mosquitto.
-    scene.line.mariadb.as_mut().unwrap().kill().unwrap();
+    scene.line.database.as_mut().unwrap().kill().unwrap();
     scene.run_on().await;
     scene.load.settle(SETTLE).await.unwrap();
     tokio::time::sleep(SAVED).await;
@@ -27,7 +27,7 @@ async fn sigkill_loses_at_most_what_came_since_the_last_save() {
     let mosquitto = scene.line.mosquitto.as_mut().unwrap();
     mosquitto.kill().unwrap();
     gate.set(Link::Refused).await.unwrap();
-    scene.line.mariadb.as_mut().unwrap().start_again().await.unwrap();
+    scene.line.database.as_mut().unwrap().start_again().await.unwrap();
     scene.line.mosquitto.as_mut().unwrap().start_again().await.unwrap();
     scene.line.wait_subscribed(DeviceId::new(1)).await.unwrap();
     gate.set(Link::Open).await.unwrap();

@@ -9,19 +9,19 @@ use super::{LIVE_AGAIN, PROGRESS, Scene, TTL, outage};
 #[derive(Clone, Copy, Debug)]
 struct Away {
     redis: bool,
-    mariadb: bool,
+    database: bool,
 }
 
-async fn nothing_is_lost_while(away: Away) {
-    let mut scene = Scene::begin(Line::start(Shape::NodeOnServers, &TTL).await.unwrap()).await;
+async fn nothing_is_lost_while(shape: Shape, away: Away) {
+    let mut scene = Scene::begin(Line::start(shape, &TTL).await.unwrap()).await;
     scene.run_on().await;
-    let (redis, mariadb) =
-        (scene.line.redis.as_mut().unwrap(), scene.line.mariadb.as_mut().unwrap());
+    let (redis, database) =
+        (scene.line.redis.as_mut().unwrap(), scene.line.database.as_mut().unwrap());
     if away.redis {
         redis.kill().unwrap();
     }
-    if away.mariadb {
-        mariadb.kill().unwrap();
+    if away.database {
+        database.kill().unwrap();
     }
     let (lost, acknowledged) = (scene.load.lost_connections(), scene.load.acknowledged());
     tokio::time::sleep(outage()).await;
@@ -30,17 +30,17 @@ async fn nothing_is_lost_while(away: Away) {
         .await
         .unwrap();
     assert_eq!(scene.load.lost_connections(), lost, "no connection was given up");
-    if away.mariadb {
+    if away.database {
         let window = 1000 * 10;
         let more = scene.load.acknowledged() - acknowledged;
         assert!(more <= window, "{more} acknowledged without a database to keep them");
     } else {
         scene.load.wait_acknowledged(1000, PROGRESS).await.unwrap();
     }
-    let (redis, mariadb) =
-        (scene.line.redis.as_mut().unwrap(), scene.line.mariadb.as_mut().unwrap());
-    if away.mariadb {
-        mariadb.start_again().await.unwrap();
+    let (redis, database) =
+        (scene.line.redis.as_mut().unwrap(), scene.line.database.as_mut().unwrap());
+    if away.database {
+        database.start_again().await.unwrap();
     }
     if away.redis {
         redis.start_again().await.unwrap();
@@ -51,15 +51,23 @@ async fn nothing_is_lost_while(away: Away) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_the_database() {
-    nothing_is_lost_while(Away { redis: false, mariadb: true }).await;
+    nothing_is_lost_while(Shape::NodeOnServers, Away { redis: false, database: true }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        let away = Away { redis: false, database: true };
+        nothing_is_lost_while(Shape::NodeOnMySql, away).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_redis() {
-    nothing_is_lost_while(Away { redis: true, mariadb: false }).await;
+    nothing_is_lost_while(Shape::NodeOnServers, Away { redis: true, database: false }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_both() {
-    nothing_is_lost_while(Away { redis: true, mariadb: true }).await;
+    nothing_is_lost_while(Shape::NodeOnServers, Away { redis: true, database: true }).await;
 }

@@ -15,8 +15,8 @@ pub(crate) struct Books {
 
 impl Books {
     pub(crate) async fn read(line: &Line) -> anyhow::Result<Self> {
-        let (received, dead_letters, database_bytes) = match (&line.mariadb, &line.node) {
-            (Some(mariadb), _) => in_mysql(&mariadb.url()).await?,
+        let (received, dead_letters, database_bytes) = match (&line.database, &line.node) {
+            (Some(database), _) => in_mysql(&database.url()).await?,
             (None, Some(node)) => in_sqlite(&node.sqlite_path()).await?,
             (None, None) => anyhow::bail!("no database"),
         };
@@ -33,8 +33,10 @@ async fn in_mysql(url: &str) -> anyhow::Result<(i64, i64, i64)> {
                 (SELECT CAST(SUM(data_length + index_length) AS SIGNED) \
                  FROM information_schema.tables WHERE table_schema = DATABASE()) FROM books";
     let mut connection = MySqlConnection::connect(url).await?;
-    // Sizes are estimated from its pages, when it is asked to.
-    sqlx::raw_sql("ANALYZE TABLE dead_letters, positions").execute(&mut connection).await?;
+    // Sizes are estimated from its pages, when it is asked to; MySQL keeps them for a day.
+    let fresh = "ANALYZE TABLE dead_letters, positions; \
+                 SET SESSION /*!80000 information_schema_stats_expiry = 0, */ wait_timeout = 60";
+    sqlx::raw_sql(fresh).execute(&mut connection).await?;
     Ok(sqlx::query_as(sums).fetch_one(&mut connection).await?)
 }
 

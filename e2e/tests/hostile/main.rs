@@ -50,6 +50,13 @@ async fn random_bytes_at_a_node_on_servers() {
     random_bytes_at(Line::start(Shape::NodeOnServers, &[]).await.unwrap()).await;
 }
 
+#[tokio::test]
+async fn random_bytes_at_a_node_on_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        random_bytes_at(Line::start(Shape::NodeOnMySql, &[]).await.unwrap()).await;
+    }
+}
+
 async fn random_bytes_at(line: Line) {
     let mut sent = wave(&line, 0, messages() / 10).await;
     let warm_kib = memory_kib(&line);

@@ -45,6 +45,13 @@ async fn expires_on_servers() {
 }
 
 #[tokio::test]
+async fn expires_on_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        a_silent_device_goes_offline_and_a_ping_brings_it_back(Shape::NodeOnMySql).await;
+    }
+}
+
+#[tokio::test]
 async fn expires_with_stations() {
     a_silent_device_goes_offline_and_a_ping_brings_it_back(Shape::Stations).await;
 }
@@ -94,6 +101,13 @@ async fn entries_are_rebuilt_after_redis_lost_its_memory(shape: Shape) {
 #[tokio::test]
 async fn rebuilt_by_a_node() {
     entries_are_rebuilt_after_redis_lost_its_memory(Shape::NodeOnServers).await;
+}
+
+#[tokio::test]
+async fn rebuilt_by_a_node_on_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        entries_are_rebuilt_after_redis_lost_its_memory(Shape::NodeOnMySql).await;
+    }
 }
 
 #[tokio::test]

@@ -90,3 +90,10 @@ async fn checked_by_an_embedded_node() {
 async fn checked_by_a_node_on_servers() {
     a_device_speaks_for_itself_only(Shape::NodeOnServers).await;
 }
+
+#[tokio::test]
+async fn checked_by_a_node_on_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        a_device_speaks_for_itself_only(Shape::NodeOnMySql).await;
+    }
+}

@@ -35,8 +35,22 @@ macro_rules! in_every_shape {
             }
 
             #[tokio::test]
+            async fn node_on_mysql() {
+                if Shape::NodeOnMySql.is_here() {
+                    super::$scenario(Line::start(Shape::NodeOnMySql, &[]).await.unwrap()).await;
+                }
+            }
+
+            #[tokio::test]
             async fn stations() {
                 super::$scenario(Line::start(Shape::Stations, &[]).await.unwrap()).await;
+            }
+
+            #[tokio::test]
+            async fn stations_on_mysql() {
+                if Shape::StationsOnMySql.is_here() {
+                    super::$scenario(Line::start(Shape::StationsOnMySql, &[]).await.unwrap()).await;
+                }
             }
         })+
     };

@@ -94,6 +94,13 @@ async fn nothing_is_lost_in_quarantine_of_a_node_on_servers() {
 }
 
 #[tokio::test]
+async fn nothing_is_lost_in_quarantine_of_a_node_on_mysql() {
+    if Shape::NodeOnMySql.is_here() {
+        nothing_is_lost_in_quarantine(Shape::NodeOnMySql).await;
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_lost_in_quarantine_of_stations() {
     nothing_is_lost_in_quarantine(Shape::Stations).await;
 }
@@ -152,4 +159,11 @@ async fn what_an_embedded_node_rejects_can_be_had_back() {
 #[tokio::test]
 async fn what_stations_reject_can_be_had_back() {
     what_is_rejected_can_be_had_back(Shape::Stations).await;
+}
+
+#[tokio::test]
+async fn what_stations_on_mysql_reject_can_be_had_back() {
+    if Shape::StationsOnMySql.is_here() {
+        what_is_rejected_can_be_had_back(Shape::StationsOnMySql).await;
+    }
 }

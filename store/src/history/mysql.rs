@@ -6,11 +6,13 @@
 //! through a power cut.
 
 mod bulk;
+mod carrier;
 mod layout;
 mod names;
 mod partitions;
 mod rewrite;
 mod storage;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +23,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use nemeses_protocol::PositionRecord;
 use sqlx::mysql::{
     MySql, MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions,
-    MySqlQueryResult, MySqlRow,
+    MySqlQueryResult, MySqlRow, MySqlSslMode,
 };
 use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlStr};
 
+use self::carrier::Carrier;
 use self::names::statement;
+use self::tls::Protection;
 use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
@@ -99,6 +103,9 @@ pub(super) struct Server {
     writers: (MySqlPool, &'static str),
     /// Where they go first, if there is such a way to this server.
     bulk: Option<bulk::Channel>,
+    /// What the connections of both pools go through, where they are encrypted.
+    _carrier: Option<Carrier>,
+    mode: MySqlSslMode,
     /// Host, port and database, for messages; never the password.
     endpoint: String,
     timeout: Duration,
@@ -122,10 +129,14 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
         ));
     };
     let endpoint = format!("MySQL at {}:{}/{database}", connect.get_host(), connect.get_port());
-    let connect = connect.disable_statement_logging();
+    let protection = Protection::of(url, &connect);
+    let carrier = carrier(&protection, &connect);
+    let mut connect = connect.disable_statement_logging().ssl_mode(protection.mode);
+    if let Some(carrier) = &carrier {
+        connect = connect.socket(carrier.path());
+    }
     let all = options.max_connections.max(1);
-    let bulk =
-        (all >= BULK_FROM).then(|| bulk::Channel::of(url, &connect, &endpoint, options)).flatten();
+    let bulk = (all >= BULK_FROM).then(|| bulk::Channel::of(url, &endpoint, options)).flatten();
     let (pool, writers) = if all < APART_FROM {
         let pool = pool_of(all, "", options, connect);
         (pool.clone(), (pool, BEGIN))
@@ -135,8 +146,29 @@ pub(super) fn open(url: &str, options: &Options) -> Result<Database, StoreError>
         (pool_of(all - apart, "", options, connect), (writers, ""))
     };
     let Options { statement_timeout: timeout, engine, .. } = *options;
-    let server = Server { pool, writers, bulk, endpoint, timeout, engine };
+    let server = Server {
+        pool,
+        writers,
+        bulk,
+        _carrier: carrier,
+        mode: protection.mode,
+        endpoint,
+        timeout,
+        engine,
+    };
     Ok(Engine::database(Arc::new(server)))
+}
+
+/// Where TLS may be used, and no socket of the URL's own is.
+fn carrier(protection: &Protection, connect: &MySqlConnectOptions) -> Option<Carrier> {
+    if !protection.takes_tls(true) || connect.get_socket().is_some() {
+        return None;
+    }
+    Carrier::start(connect.get_host(), connect.get_port())
+        .inspect_err(|error| {
+            tracing::warn!(%error, "large statements to the database will be slow over TLS");
+        })
+        .ok()
 }
 
 /// So many connections at most, with more to set than all have.
@@ -200,11 +232,15 @@ impl Server {
     }
 
     fn fault(&self, error: &sqlx::Error) -> Fault {
-        sort_error(error, &self.endpoint, |error| {
+        let fault = sort_error(error, &self.endpoint, |error| {
             error.try_downcast_ref::<MySqlDatabaseError>().map_or(Kind::Unavailable, |error| {
                 mysql_kind(error.number(), error.code().unwrap_or_default())
             })
-        })
+        });
+        match tls::advice(&fault.detail, self.mode) {
+            Some(advice) => Fault::new(Kind::Configuration, fault.detail + advice),
+            None => fault,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use nemeses_e2e::Brand;
 use nemeses_protocol::{Composition, DeviceId, PositionRecord, Record};
 use nemeses_store::history::{Database, History, Options, open};
 use rand::rngs::StdRng;
@@ -17,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::frames::{BASE, frame, part, record};
-use crate::mariadb::Server;
+use crate::server::Server;
 use crate::site::Site;
 use crate::suite::{assert_balanced, everything, read};
 
@@ -63,14 +64,13 @@ async fn count(server: u16, bulks: Arc<AtomicU32>) -> SocketAddr {
             tokio::spawn(async move {
                 let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
                 let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
+                let mut left = 0;
                 loop {
                     tokio::select! {
                         read = client.read(&mut up) => {
                             let bytes = &up[..read?];
                             if bytes.is_empty() { return Ok::<_, std::io::Error>(()); }
-                            if bytes.get(3..5) == Some(&[0, 0xfa]) {
-                                bulks.fetch_add(1, Ordering::SeqCst);
-                            }
+                            bulks.fetch_add(bulks_in(bytes, &mut left), Ordering::SeqCst);
                             server.write_all(bytes).await?;
                         }
                         read = server.read(&mut down) => {
@@ -84,6 +84,20 @@ async fn count(server: u16, bulks: Arc<AtomicU32>) -> SocketAddr {
         }
     });
     address
+}
+
+/// How many bulks begin in these bytes, of which the first `left` belong to a packet that has
+/// begun before.
+fn bulks_in(mut bytes: &[u8], left: &mut usize) -> u32 {
+    let mut bulks = 0;
+    while let Some(behind) = bytes.get(*left..) {
+        bytes = behind;
+        let [low, middle, high, number, command, ..] = *bytes else { break };
+        bulks += u32::from((number, command) == (0, 0xfa));
+        *left = 4 + [high, middle, low].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    }
+    *left = left.saturating_sub(bytes.len());
+    bulks
 }
 
 fn batch(second: u32) -> Vec<Record> {
@@ -155,9 +169,12 @@ async fn rows_come_back_as_they_were(server: &Server) {
             position.odometer_m = rng.random();
             position.hour_meter_min = rng.random();
             position.composition = Composition(rng.random());
+            position.extension = (number % 4 == 0).then(|| rng.random());
             position.speed_kmh = rng.random();
             position.latitude_udeg = rng.random();
             position.longitude_udeg = rng.random();
+            // As many bytes as the column takes, none of them included.
+            row.raw = (number % 7 == 0).then(|| vec![rng.random(); number as usize % 65].into());
             row
         })
         .collect();
@@ -193,7 +210,9 @@ async fn a_table_that_changed_is_written_on(server: &Server) {
 async fn a_connection_to_what_became_a_replica_is_closed(server: &Server) {
     let on = Counted::start(server, "bulk_failover").await;
     on.history().commit(&[part("w", 1, batch(0))], "x").await.unwrap();
-    on.site.run("CREATE TABLE failover AS SELECT CONNECTION_ID() AS id").await;
+    on.site
+        .run("CREATE TABLE failover (id BIGINT PRIMARY KEY) AS SELECT CONNECTION_ID() AS id")
+        .await;
     on.site
         .run(
             "CREATE TRIGGER read_only BEFORE INSERT ON positions FOR EACH ROW \
@@ -239,7 +258,7 @@ macro_rules! cases {
         /// Runs every case on one server, also after one has failed, and names those that did.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn all_cases() {
-            let server = Server::start().await;
+            let server = Server::start(Brand::MariaDb).await;
             let mut failed = Vec::new();
             $(
                 let case = AssertUnwindSafe(Box::pin($case(&server)));

@@ -1,5 +1,5 @@
-//! The history against both databases it runs on: the same cases over SQLite in
-//! a temporary file and over a MariaDB that the test starts and stops.
+//! The history against all databases it runs on: the same cases over SQLite in
+//! a temporary file and over a MariaDB and a MySQL that the test starts and stops.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,11 +8,14 @@
 
 mod bulk;
 mod frames;
-mod mariadb;
 mod mosquitto;
+mod names;
 mod properties;
 mod proxy;
 mod rocksdb;
+mod server;
+mod servers;
 mod site;
 mod sqlite;
 mod suite;
+mod tls;

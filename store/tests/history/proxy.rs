@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::frames::{BASE, BASE_MS, frame, letter, part};
-use crate::mariadb::Server;
+use crate::server::Server;
 use crate::suite::assert_balanced;
 
 /// What the link does when it sees a COMMIT.
@@ -178,7 +178,7 @@ async fn a_connection_to_what_became_a_replica_is_not_used_again(server: &Server
     let one = Options { max_connections: 1, ..Options::default() };
     let history = open(&site.url, one).await.unwrap().history();
     history.commit(&[part("w", 1, vec![frame(1, BASE, 1)])], "x").await.unwrap();
-    site.run("CREATE TABLE failover AS SELECT CONNECTION_ID() AS id").await;
+    site.run("CREATE TABLE failover (id BIGINT PRIMARY KEY) AS SELECT CONNECTION_ID() AS id").await;
     site.run(
         "CREATE TRIGGER read_only BEFORE INSERT ON positions FOR EACH ROW \
          IF CONNECTION_ID() < (SELECT id FROM failover) THEN \

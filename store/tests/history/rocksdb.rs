@@ -1,9 +1,10 @@
 //! Tables in MyRocks: commits as everywhere, and clear words for what it cannot do.
 
+use nemeses_e2e::Brand;
 use nemeses_store::StoreError;
 use nemeses_store::history::{Database, Options, StorageEngine, open};
 
-use crate::mariadb::Server;
+use crate::server::Server;
 use crate::site::Site;
 use crate::suite;
 
@@ -24,7 +25,7 @@ fn configuration(error: StoreError) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_are_made_in_the_engine_that_is_asked_for() {
-    let server = Server::start_with(&[PLUGIN, LONG_KEYS]).await;
+    let server = Server::start_with(Brand::MariaDb, &[PLUGIN, LONG_KEYS]).await;
     let site = server.site("made").await;
     let database = opened(&site).await;
     database.history().migrate().await.unwrap();
@@ -55,7 +56,7 @@ async fn tables_are_made_in_the_engine_that_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_the_server_does_not_have_is_named() {
-    let server = Server::start().await;
+    let server = Server::start(Brand::MariaDb).await;
     let site = server.site("without").await;
     let migrated = opened(&site).await.history().migrate().await;
     let words = configuration(migrated.unwrap_err());

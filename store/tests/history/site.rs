@@ -4,13 +4,32 @@
 use std::sync::Arc;
 
 use nemeses_store::history::{Database, History, Options, open};
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _};
 
 /// Which product a site is on, where a case needs to know.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Product {
     MariaDb,
+    MySql,
     Sqlite,
+}
+
+impl Product {
+    /// Whether it is a server.
+    pub(crate) fn is_server(self) -> bool {
+        self != Self::Sqlite
+    }
+}
+
+/// What statements begin with that are not the store's.
+pub(crate) const BEHIND_ITS_BACK: &str = "/* test */";
+
+/// Each statement with a mark that it is not the store's.
+fn marked(sql: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!(
+        "{BEHIND_ITS_BACK} {}",
+        sql.replace("; ", &format!("; {BEHIND_ITS_BACK} "))
+    ))
 }
 
 /// Where a case takes place.
@@ -43,9 +62,10 @@ impl Site {
     }
 
     /// Runs SQL behind the store's back.
-    pub(crate) async fn run(&self, sql: &'static str) {
+    pub(crate) async fn run(&self, sql: &str) {
+        let sql = marked(sql);
         match self.product {
-            Product::MariaDb => {
+            Product::MariaDb | Product::MySql => {
                 let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
@@ -71,7 +91,7 @@ impl Site {
             }
             for id in others {
                 // One that is gone by itself is what we want.
-                let kill = sqlx::AssertSqlSafe(format!("KILL {id}"));
+                let kill = AssertSqlSafe(format!("KILL {id}"));
                 let _ = sqlx::raw_sql(kill).execute(&mut connection).await;
             }
         }
@@ -79,8 +99,9 @@ impl Site {
 
     /// Reads one number behind the store's back.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        let sql = marked(sql);
         match self.product {
-            Product::MariaDb => {
+            Product::MariaDb | Product::MySql => {
                 let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
                 sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
             }
@@ -93,8 +114,9 @@ impl Site {
 
     /// Reads one column of texts behind the store's back.
     pub(crate) async fn texts(&self, sql: &'static str) -> Vec<String> {
+        let sql = marked(sql);
         match self.product {
-            Product::MariaDb => {
+            Product::MariaDb | Product::MySql => {
                 let mut connection = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
                 sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
             }
@@ -108,7 +130,7 @@ impl Site {
     /// From now on the database refuses this device's days for good.
     pub(crate) async fn refuse_days_of_device_2(&self) {
         self.run(match self.product {
-            Product::MariaDb => {
+            Product::MariaDb | Product::MySql => {
                 "CREATE TRIGGER refuse BEFORE INSERT ON device_days FOR EACH ROW \
                  IF NEW.device = 2 THEN \
                  SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no day'; END IF"
@@ -124,7 +146,7 @@ impl Site {
     /// From now on the database refuses rows with this speed for good.
     pub(crate) async fn refuse_speed_255(&self) {
         self.run(match self.product {
-            Product::MariaDb => {
+            Product::MariaDb | Product::MySql => {
                 "CREATE TRIGGER refuse BEFORE INSERT ON positions FOR EACH ROW \
                  IF NEW.speed_kmh = 255 THEN \
                  SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'too fast'; END IF"

@@ -16,11 +16,14 @@ pub(in crate::history) fn mysql_kind(number: u16, sqlstate: &str) -> Kind {
         // Packet larger than max_allowed_packet (halving the batch helps), wrong
         // value, no default, CHECK of MySQL and MariaDB, SIGNAL, no partition.
         1153 | 1366 | 1364 | 3819 | 4025 | 1644 | 1526 => Kind::Refused,
-        // No such table, column or function; read-only columns do not occur.
-        1146 | 1054 | 1305 => Kind::Schema,
+        // No such table, column or function; as many values as columns; a statement that the
+        // server cannot read.
+        1146 | 1054 | 1305 | 1136 | 1064 => Kind::Schema,
         // Access denied in its forms, unknown database, READ COMMITTED with a
-        // statement-based binary log.
-        1044 | 1045 | 1698 | 1142 | 1143 | 1227 | 1049 | 1665 => Kind::Configuration,
+        // statement-based binary log; a way to log in that the account does not have, an
+        // account that is locked or whose password is over, TLS demanded.
+        1044 | 1045 | 1698 | 1142 | 1143 | 1227 | 1049 | 1665 | 1251 | 1820 | 1862 | 3118
+        | 3159 => Kind::Configuration,
         _ => mysql_kind_of_class(sqlstate.get(..2).unwrap_or_default()),
     }
 }
@@ -87,6 +90,8 @@ mod tests {
             (4025, "23000", Kind::Refused),
             (3819, "HY000", Kind::Refused),
             (1146, "42S02", Kind::Schema),
+            (1064, "42000", Kind::Schema),
+            (3159, "08004", Kind::Configuration),
             (1045, "28000", Kind::Configuration),
             (1049, "42000", Kind::Configuration),
             (65000, "HY000", Kind::Unavailable),

@@ -64,7 +64,7 @@ pub(super) use quick::insert_bulk;
 pub(super) use rows::{bare_position_values, bucket_of, key_of};
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
-pub(super) use sql::{BARE_COLUMNS, Join, insert, or_join, placeholder_rows};
+pub(super) use sql::{BARE_COLUMNS, Join, POSITION_COLUMNS, insert, or_join, placeholder_rows};
 pub(super) use value::{Fields, Value, signed_hash};
 
 /// A product with what the shared code remembers about it.

@@ -88,7 +88,7 @@ impl<P: Product> Engine<P> {
         let (days, marks) = (self.days.unknown(&touched), self.marks.missing(&touched));
         let behind = Behind::of::<P>(&days, &marks, &settled, exporter);
         let written = Written { committed: settled.committed, days, marks };
-        if plan.letters.is_empty() && rows.iter().all(|record| is_bare(record)) {
+        if plan.letters.is_empty() {
             written.marks.still_open()?;
             if self.product.commit_rows(&rows, &[&*behind.rows, &behind.books].concat()).await? {
                 return Ok(written);

@@ -86,7 +86,7 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
         self.begin_apart().await
     }
 
-    /// Commits bare rows and a script behind them, in a transaction of their own, where the
+    /// Commits rows and a script behind them, in a transaction of their own, where the
     /// product has a faster way for that than a session; `false` when it has none, or not
     /// for these, and nothing was kept. A failure keeps nothing either, or, being
     /// [`super::fault::Kind::Unavailable`], leaves it open.

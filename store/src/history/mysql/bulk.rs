@@ -13,14 +13,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nemeses_protocol::PositionRecord;
-use sqlx::mysql::MySqlConnectOptions;
 use tokio::sync::Semaphore;
 
 use self::link::{Link, Trouble};
 use self::packets::ServerError;
 use self::rows::MAX_ROWS;
 use self::target::Target;
-use super::{FRESH, IDLE, WRITERS};
+use super::{FRESH, IDLE, WRITERS, tls};
 use crate::history::engine::{Fault, Kind, mysql_kind};
 use crate::history::open::Options;
 
@@ -46,14 +45,9 @@ pub(super) struct Channel {
 
 impl Channel {
     /// A channel to the server of this URL; `None` where the URL rules it out.
-    pub(super) fn of(
-        url: &str,
-        connect: &MySqlConnectOptions,
-        endpoint: &str,
-        options: &Options,
-    ) -> Option<Self> {
+    pub(super) fn of(url: &str, endpoint: &str, options: &Options) -> Option<Self> {
         Some(Self {
-            target: Target::of(url, connect)?,
+            target: Target::of(url, &url.parse().ok()?)?,
             endpoint: endpoint.to_owned(),
             lanes: Semaphore::new(WRITERS as usize),
             idle: Mutex::default(),
@@ -63,7 +57,7 @@ impl Channel {
         })
     }
 
-    /// Commits rows that have no optional columns, and a script behind them. Says `false`
+    /// Commits rows, and a script behind them. Says `false`
     /// when that is not for the channel and nothing was kept. After an error nothing was
     /// kept either, unless it is [`Kind::Unavailable`], which says nothing about that.
     pub(super) async fn commit(
@@ -146,7 +140,10 @@ impl Channel {
                 mysql_kind(number, &sqlstate),
                 format!("{}: {number} ({sqlstate}): {message}", self.endpoint),
             )),
-            Trouble::Broken(detail) => Err(self.down(&detail)),
+            Trouble::Broken(detail) => {
+                let advice = tls::advice(&detail, self.target.protection.mode).unwrap_or_default();
+                Err(self.down(&format!("{detail}{advice}")))
+            }
         }
     }
 

@@ -87,6 +87,11 @@ pub(crate) async fn grants_have_a_bound(site: Site) {
     assert_eq!((ana, MAX_GRANTS), (1, 10_000));
     site.run(match site.product {
         Product::MariaDb => "INSERT INTO user_devices SELECT 1, seq, 0 FROM seq_1_to_9999",
+        Product::MySql => {
+            "SET SESSION cte_max_recursion_depth = 10000; INSERT INTO user_devices \
+             WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq WHERE n < 9999) \
+             SELECT 1, n, 0 FROM seq"
+        }
         Product::Sqlite => {
             "WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq WHERE n < 9999) \
              INSERT INTO user_devices SELECT 1, n, 0 FROM seq"

@@ -24,7 +24,7 @@ pub(crate) async fn while_commits_are_stuck_others_still_write(site: Site) {
         return; // One transaction at a time.
     }
     let mut locking = sqlx::MySqlConnection::connect(&site.url).await.unwrap();
-    sqlx::raw_sql("LOCK TABLES positions WRITE").execute(&mut locking).await.unwrap();
+    sqlx::raw_sql("LOCK TABLES `positions` WRITE").execute(&mut locking).await.unwrap();
     let others = async {
         while site.number(STUCK).await < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;

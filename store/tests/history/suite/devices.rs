@@ -175,6 +175,11 @@ pub(crate) async fn what_a_viewer_sees_by_groups_has_a_bound(site: Site) {
     assert_eq!((ana, group), (1, 1));
     site.run(match site.product {
         Product::MariaDb => "INSERT INTO group_devices SELECT 1, seq, 0 FROM seq_1_to_9999",
+        Product::MySql => {
+            "SET SESSION cte_max_recursion_depth = 10000; INSERT INTO group_devices \
+             WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq WHERE n < 9999) \
+             SELECT 1, n, 0 FROM seq"
+        }
         Product::Sqlite => {
             "WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seq WHERE n < 9999) \
              INSERT INTO group_devices SELECT 1, n, 0 FROM seq"

@@ -76,7 +76,7 @@ pub(crate) async fn books_are_read_by_worker_and_minute(site: Site) {
     let none = Minutes { from: 1, to: 2 };
     assert_eq!(books.totals(none).await.unwrap().received, 0);
 
-    site.run("UPDATE books SET stored = stored + 1 WHERE worker = 'b'").await;
+    site.run("UPDATE books SET `stored` = `stored` + 1 WHERE worker = 'b'").await;
     let wrong = books.unbalanced(Minutes::ALL, 10).await.unwrap();
     assert_eq!(wrong.len(), 2);
     assert!(wrong.iter().all(|line| line.worker == "b" && !line.totals.balance()));

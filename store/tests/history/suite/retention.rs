@@ -5,7 +5,7 @@ use nemeses_store::history::{Minutes, Part, RangeQuery, Retention, Step};
 
 use super::assert_balanced;
 use crate::frames::{BASE, BASE_MS, frame, letter, part};
-use crate::site::{Product, Site};
+use crate::site::Site;
 
 const WEEK: u32 = 7 * 86_400;
 
@@ -50,7 +50,7 @@ pub(crate) async fn what_is_too_old_leaves_and_stays_in_the_books(site: Site) {
     let retention = site.database.retention();
     let (now, until) = (BASE + 7 * WEEK, BASE + 9 * WEEK);
     let made = retention.prepare(now, until).await.unwrap();
-    assert_eq!(made > 0, site.product == Product::MariaDb, "{made}");
+    assert_eq!(made > 0, site.product.is_server(), "{made}");
     assert_eq!(retention.prepare(now, until).await.unwrap(), 0);
 
     // Whole weeks leave on MySQL; so only what lies in them is asked for.
@@ -60,7 +60,7 @@ pub(crate) async fn what_is_too_old_leaves_and_stays_in_the_books(site: Site) {
     assert_eq!(survey.oldest, Some(BASE / 300 * 300));
     assert!(survey.bytes > 0);
     let removed = expire_all(retention.as_ref(), before).await;
-    let kept_longer = if site.product == Product::MariaDb { 0..=10 } else { 0..=0 };
+    let kept_longer = if site.product.is_server() { 0..=10 } else { 0..=0 };
     assert!(kept_longer.contains(&(50 - removed)), "{removed}");
     assert_eq!(assert_balanced(&site.database).await.stored, 80);
     assert_eq!(rows_of(&site, 3).await, 8 - usize::try_from(removed / 10).unwrap());

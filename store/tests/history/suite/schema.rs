@@ -50,7 +50,7 @@ const OLD_USERS: &str = "INSERT INTO users (email, name, password_hash, admin, c
 async fn columns(site: &Site) -> Vec<String> {
     let mut columns = site
         .texts(match site.product {
-            Product::MariaDb => {
+            Product::MariaDb | Product::MySql => {
                 "SELECT CONCAT_WS(' ', table_name, column_name, column_type, is_nullable, \
                  column_default, column_key, collation_name) FROM information_schema.columns \
                  WHERE table_schema = DATABASE()"
@@ -71,7 +71,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
     let fresh = columns(&site).await;
     assert!(fresh.len() > 50, "{fresh:?}");
     site.run(match site.product {
-        Product::MariaDb => {
+        Product::MariaDb | Product::MySql => {
             "DROP TABLE positions, device_days, duplicates, dead_letters, books, removals, \
              logins, users, user_devices, claims, devices, device_groups, group_devices, sessions, scoped_tokens, setup_tokens, \
              user_groups, daily_marks, daily, device_last, leases, schema_version"
@@ -89,7 +89,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
     })
     .await;
     site.run(match site.product {
-        Product::MariaDb => include_str!("../version_1/mysql.sql"),
+        Product::MariaDb | Product::MySql => include_str!("../version_1/mysql.sql"),
         Product::Sqlite => include_str!("../version_1/sqlite.sql"),
     })
     .await;
@@ -101,7 +101,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
     database.history().migrate().await.unwrap();
     database.history().check_schema().await.unwrap();
     assert_eq!(columns(&site).await, fresh);
-    if site.product == Product::MariaDb {
+    if site.product.is_server() {
         // MySQL commits each statement of it: an interrupted upgrade runs again.
         site.run("DELETE FROM schema_version WHERE version > 1").await;
         database.history().migrate().await.unwrap();
@@ -133,7 +133,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
 pub(crate) async fn settings_that_weaken_a_commit_are_told(site: Site) {
     let site = site.migrated().await;
     assert_eq!(site.history().weaknesses().await.unwrap(), [""; 0]);
-    if site.product == Product::MariaDb {
+    if site.product.is_server() {
         // The server's, for all its databases; no other case looks at it.
         site.run("SET GLOBAL innodb_flush_log_at_trx_commit = 2").await;
         let told = site.history().weaknesses().await.unwrap();
@@ -148,20 +148,21 @@ pub(crate) async fn a_database_is_inspected(site: Site) {
     let found = site.history().inspect().await.unwrap();
     assert_eq!((found.frames_refused, found.people_refused), (None, None));
     assert!(found.may_migrate);
-    let server = site.product == Product::MariaDb;
-    let brand = if server { "MariaDB 1" } else { "SQLite 3." };
+    let server = site.product.is_server();
+    let brand = match site.product {
+        Product::MariaDb => "MariaDB 1",
+        Product::MySql => "MySQL ",
+        Product::Sqlite => "SQLite 3.",
+    };
     assert!(found.product.starts_with(brand), "{}", found.product);
     assert_eq!(found.now_ms.is_some(), server);
     if !server {
         return;
     }
     // A login that may only read.
-    site.run(
-        "CREATE USER looker@'%' IDENTIFIED BY 'x'; GRANT SELECT ON *.* TO looker@'%'; \
-         FLUSH PRIVILEGES",
-    )
-    .await;
-    let url = site.url.replace("root@", "looker:x@");
+    site.run("CREATE USER onlooker@'%' IDENTIFIED BY 'x'; GRANT SELECT ON *.* TO onlooker@'%'")
+        .await;
+    let url = site.url.replace("root@", "onlooker:x@");
     let looker = open(&url, Options::default()).await.unwrap();
     let found = looker.history().inspect().await.unwrap();
     let refusal = found.frames_refused.unwrap();

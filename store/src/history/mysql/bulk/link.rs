@@ -4,12 +4,14 @@
 use std::time::{Duration, Instant};
 
 use nemeses_protocol::PositionRecord;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use super::packets::{
-    Answer, MAX_ANSWER, Malformed, PING, PREPARE, QUERY, ServerError, answer, greeting, login,
-    packet, payload_length, prepared, proof,
+    Answer, Greeting, MAX_ANSWER, Malformed, PING, PREPARE, QUERY, ServerError, answer, greeting,
+    login, packet, payload_length, prepared, proof, tls_request,
 };
 use super::rows;
 use super::target::Target;
@@ -48,10 +50,10 @@ impl From<Malformed> for Trouble {
 
 /// A connection that is ready for a commit.
 pub(super) struct Link {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Either<TcpStream, Box<TlsStream<TcpStream>>>>,
     /// The number that the server gave the prepared statement.
     statement: u32,
-    /// What goes out, kept for its room: 61 KB for 1000 rows.
+    /// What goes out, kept for its room: 63 KB for 1000 rows.
     out: Vec<u8>,
     used: Instant,
 }
@@ -59,10 +61,18 @@ pub(super) struct Link {
 impl Link {
     /// Connects, logs in, sets the session up as sqlx's writers are, and prepares.
     pub(super) async fn open(target: &Target) -> Result<Self, Trouble> {
-        let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
+        let mut stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
         stream.set_nodelay(true)?;
+        let greeting = greeted(&mut stream).await?;
+        let with_tls = target.protection.takes_tls(greeting.offers_tls);
+        let (stream, number) = if with_tls {
+            (Either::Right(Box::new(encrypted(stream, target, &greeting).await?)), 2)
+        } else {
+            (Either::Left(stream), 1)
+        };
         let stream = BufReader::new(stream);
         let mut link = Self { stream, statement: 0, out: Vec::new(), used: Instant::now() };
+        packet(&mut link.out, number, |out| login(out, &target.account, &greeting.nonce, with_tls));
         link.log_in(target).await?;
         let setup = format!("{LIKE_SQLX}; {SESSION_SETUP}; {WRITER_SETUP}");
         link.put(QUERY, setup.as_bytes());
@@ -121,21 +131,6 @@ impl Link {
     }
 
     async fn log_in(&mut self, target: &Target) -> Result<(), Trouble> {
-        let (_, payload) = self.receive().await?;
-        let greeting = greeting(&payload).map_err(|refused| match refused {
-            Ok(error) => Trouble::Server(error),
-            Err(malformed) => malformed.into(),
-        })?;
-        if !greeting.takes_bulk {
-            return Err(Trouble::Unfit("it does not take rows in bulk, which MariaDB does"));
-        }
-        if greeting.offers_tls && !target.plain_is_wanted {
-            return Err(Trouble::Unfit(
-                "it offers TLS, which rows in bulk do not go through; on a network that is \
-                 trusted, ssl-mode=disabled in --database-url brings them",
-            ));
-        }
-        packet(&mut self.out, 1, |out| login(out, &target.account, &greeting.nonce));
         self.send().await?;
         let (number, payload) = self.receive().await?;
         let verdict = match answer(&payload)? {
@@ -185,6 +180,8 @@ impl Link {
 
     async fn send(&mut self) -> Result<(), Trouble> {
         self.stream.write_all(&self.out).await?;
+        // TLS may keep the last records.
+        self.stream.flush().await?;
         self.out.clear();
         Ok(())
     }
@@ -212,18 +209,51 @@ impl Link {
         Ok(answer(&payload)?)
     }
 
-    /// One packet and its number.
     async fn receive(&mut self) -> Result<(u8, Vec<u8>), Trouble> {
-        let mut header = [0; 4];
-        self.stream.read_exact(&mut header).await?;
-        let length = payload_length(header);
-        if length > MAX_ANSWER {
-            return Err(Malformed.into());
-        }
-        let mut payload = vec![0; length];
-        self.stream.read_exact(&mut payload).await?;
-        Ok((header[3], payload))
+        receive(&mut self.stream).await
     }
+}
+
+/// Reads who is there; only a server that takes rows in bulk is for this channel.
+async fn greeted(stream: &mut TcpStream) -> Result<Greeting, Trouble> {
+    let (_, payload) = receive(stream).await?;
+    let greeting = greeting(&payload).map_err(|refused| match refused {
+        Ok(error) => Trouble::Server(error),
+        Err(malformed) => malformed.into(),
+    })?;
+    if greeting.takes_bulk {
+        Ok(greeting)
+    } else {
+        Err(Trouble::Unfit("it does not take rows in bulk, which MariaDB does"))
+    }
+}
+
+/// Goes over to TLS before anything of the account is said.
+async fn encrypted(
+    mut stream: TcpStream,
+    target: &Target,
+    greeting: &Greeting,
+) -> Result<TlsStream<TcpStream>, Trouble> {
+    if !greeting.offers_tls {
+        return Err(Trouble::Broken("the server offers no TLS".to_owned()));
+    }
+    let mut out = Vec::new();
+    packet(&mut out, 1, tls_request);
+    stream.write_all(&out).await?;
+    Ok(target.protection.upgrade(&target.host, stream).await?)
+}
+
+/// One packet and its number.
+async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> Result<(u8, Vec<u8>), Trouble> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).await?;
+    let length = payload_length(header);
+    if length > MAX_ANSWER {
+        return Err(Malformed.into());
+    }
+    let mut payload = vec![0; length];
+    stream.read_exact(&mut payload).await?;
+    Ok((header[3], payload))
 }
 
 /// Fails unless the statement before has inserted so many rows: a script ends at its first

@@ -13,6 +13,8 @@ const BULK: u32 = 1 << 2;
 /// MULTI_STATEMENTS, MULTI_RESULTS, PLUGIN_AUTH; and of MariaDB's own the bulk.
 const ASKED: u32 = 1 << 3 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 19;
 const ASKED_OF_MARIADB: u32 = BULK;
+/// The largest packet that the server is told to take: more than is ever sent.
+const MAX_PACKET: u32 = 1 << 24;
 /// The largest packet that the server may send: it never needs more than a message.
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// utf8mb4_general_ci, until SET NAMES.
@@ -115,13 +117,23 @@ fn read_greeting(payload: &[u8]) -> Option<Greeting> {
     })
 }
 
-/// Protocol::HandshakeResponse41.
-pub(super) fn login(out: &mut Vec<u8>, account: &Account, nonce: &[u8; NONCE]) {
-    out.extend(ASKED.to_le_bytes());
-    out.extend((1_u32 << 24).to_le_bytes());
+/// Protocol::SSLRequest: the beginning of a login, behind which TLS begins.
+pub(super) fn tls_request(out: &mut Vec<u8>) {
+    push_wishes(out, ASKED | TLS);
+}
+
+/// What every login begins with.
+fn push_wishes(out: &mut Vec<u8>, asked: u32) {
+    out.extend(asked.to_le_bytes());
+    out.extend(MAX_PACKET.to_le_bytes());
     out.push(CHARACTER_SET);
     out.extend([0; 19]);
     out.extend(ASKED_OF_MARIADB.to_le_bytes());
+}
+
+/// Protocol::HandshakeResponse41.
+pub(super) fn login(out: &mut Vec<u8>, account: &Account, nonce: &[u8; NONCE], over_tls: bool) {
+    push_wishes(out, if over_tls { ASKED | TLS } else { ASKED });
     push_nul(out, account.user.as_bytes());
     let proof = proof(&account.password, nonce);
     out.extend(proof.len().to_le_bytes().first());

@@ -1,11 +1,12 @@
 //! What the database URL says to the bulk channel. sqlx keeps the password to itself, so
 //! the URL is read once more; whoever wants something of the connection that is not
-//! understood here (a socket, certificates, another character set) gets sqlx alone.
+//! understood here (a socket, another character set) gets sqlx alone.
 
 use percent_encoding::percent_decode_str;
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::mysql::MySqlConnectOptions;
 
 use super::packets::Account;
+use crate::history::mysql::tls::{Protection, url_options};
 
 /// A name or a password that is longer than this is of no server.
 const MAX_NAME: usize = 1024;
@@ -16,21 +17,13 @@ pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) account: Account,
-    /// Whether the link may be plain although the server offers TLS: what sqlx would
-    /// encrypt is never sent openly.
-    pub(super) plain_is_wanted: bool,
+    /// What sqlx would encrypt is encrypted here.
+    pub(super) protection: Protection,
 }
 
 impl Target {
     /// Reads a URL that sqlx has read; `None` for one that is not for this channel.
     pub(super) fn of(url: &str, options: &MySqlConnectOptions) -> Option<Self> {
-        let plain_is_wanted = match options.get_ssl_mode() {
-            MySqlSslMode::Disabled => true,
-            MySqlSslMode::Preferred => false,
-            MySqlSslMode::Required | MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity => {
-                return None;
-            }
-        };
         let account = Account {
             user: options.get_username().to_owned(),
             password: password(url)?,
@@ -43,7 +36,7 @@ impl Target {
             host,
             port: options.get_port(),
             account,
-            plain_is_wanted,
+            protection: Protection::of(url, options),
         })
     }
 }
@@ -62,11 +55,9 @@ fn password(url: &str) -> Option<String> {
 
 /// Options that say nothing, or what was read above.
 fn known_options_only(url: &str) -> bool {
-    let url = url.split('#').next().unwrap_or_default();
-    let options = url.split_once('?').map_or("", |(_, options)| options);
-    options.split('&').filter(|option| !option.is_empty()).all(|option| {
-        let name = option.split('=').next().unwrap_or_default();
-        matches!(name, "ssl-mode" | "sslmode" | "statement-cache-capacity")
+    url_options(url).all(|(name, _)| {
+        let name = name.replace('-', "");
+        matches!(&*name, "sslmode" | "sslca" | "sslcert" | "sslkey" | "statementcachecapacity")
     })
 }
 
@@ -96,19 +87,22 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_left_to_sqlx() {
-        for (url, plain) in [
-            ("mysql://h/d", Some(false)),
-            ("mysql://h/d?ssl-mode=disabled", Some(true)),
-            ("mysql://h/d?sslmode=PREFERRED&statement-cache-capacity=9", Some(false)),
-            ("mysql://h/d?ssl-mode=required", None),
-            ("mysql://h/d?ssl-mode=verify_ca&ssl-ca=x", None),
+        // With TLS, when the server offers it.
+        for (url, tls) in [
+            ("mysql://h/d", Some(true)),
+            ("mysql://127.0.0.1/d", Some(false)),
+            ("mysql://h/d?ssl-mode=disabled", Some(false)),
+            ("mysql://h/d?sslmode=PREFERRED&statement-cache-capacity=9", Some(true)),
+            ("mysql://h/d?ssl-mode=required", Some(true)),
+            ("mysql://h/d?ssl-mode=verify_ca&ssl-ca=x", Some(true)),
             ("mysql://h/d?socket=/run/x.sock", None),
             ("mysql://h/d?charset=latin1", None),
             ("mysql://h/d?timezone=Z", None),
             ("mysql://h/d?so%63ket=/run/x.sock", None),
             ("mysql://u%00@h/d", None),
         ] {
-            assert_eq!(target(url).map(|target| target.plain_is_wanted), plain, "{url}");
+            let target = target(url);
+            assert_eq!(target.map(|target| target.protection.takes_tls(true)), tls, "{url}");
         }
     }
 }

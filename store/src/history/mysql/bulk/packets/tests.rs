@@ -57,8 +57,15 @@ fn a_login_is_what_mariadb_took() {
     let account =
         Account { user: "nemeses".into(), password: "nemeses".into(), database: "nemeses".into() };
     let mut out = Vec::new();
-    login(&mut out, &account, b"!QV=n3R%\\#7,v/'s02J^");
+    login(&mut out, &account, b"!QV=n3R%\\#7,v/'s02J^", false);
     assert_eq!(hex::encode(out), LOGIN);
+    // Over TLS the same with that bit, which the request before it begins with.
+    let (mut request, mut over_tls) = (Vec::new(), Vec::new());
+    tls_request(&mut request);
+    login(&mut over_tls, &account, b"!QV=n3R%\\#7,v/'s02J^", true);
+    assert_eq!(request, over_tls[..32]);
+    over_tls[1] ^= 1 << 3;
+    assert_eq!(hex::encode(over_tls), LOGIN);
     assert_eq!(proof("", &[7; NONCE]), [0; 0]);
 }
 
