@@ -93,6 +93,7 @@ def rules():
                 "broker/src/rumqttd_router.rs": "watches a thread that is not ours",
                 "cli/src/glue/signals.rs": "waits for signals until the runtime ends",
                 "cli/src/simulate/": "a tool: ends with its command",
+                "store/src/history/mysql/carrier.rs": "passes bytes on for a pool of connections: aborted with it",
                 "store/src/history/sqlite/journal.rs": "awaited at once: shields it from cancellation",
             },
         ),
