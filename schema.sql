@@ -275,7 +275,8 @@ CREATE TABLE IF NOT EXISTS `sessions` (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- What people hand out: kind is token or share (a link, of whose secret the
--- SHA-256 is kept). Devices are hex ids and scopes are words, with commas.
+-- SHA-256 is kept). Devices are hex ids and scopes are words, with commas. history_from
+-- is the first recorded second that it shows of the past: 0 all of it, 4294967295 nothing.
 CREATE TABLE IF NOT EXISTS `scoped_tokens` (
     `id`            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
     `user_id`       BIGINT UNSIGNED NOT NULL,
@@ -283,6 +284,7 @@ CREATE TABLE IF NOT EXISTS `scoped_tokens` (
     `name`          VARCHAR(255)    NOT NULL,
     `devices`       VARCHAR(1024)   NOT NULL,
     `scopes`        VARCHAR(64)     NOT NULL,
+    `history_from`  INT UNSIGNED    NOT NULL DEFAULT 0,
     `secret_hash`   VARBINARY(32)   NULL,
     `created_at_ms` BIGINT UNSIGNED NOT NULL,
     `expires_at_ms` BIGINT UNSIGNED NOT NULL,
@@ -348,5 +350,5 @@ CREATE TABLE IF NOT EXISTS `schema_version` (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO `schema_version` (`version`, `applied_at_ms`)
-VALUES (3, UNIX_TIMESTAMP() * 1000)
+VALUES (4, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE `version` = `version`;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::{Access, Role, Scope, ScopedToken, Scopes, TokenKind};
+use nemeses_store::history::{Access, NO_HISTORY, Role, Scope, ScopedToken, Scopes, TokenKind};
 use serde::{Deserialize, Serialize};
 
+use crate::output::time_s;
 use crate::problem::{Kind, Problem};
 
 /// What a request's token stands for; each can be revoked by itself.
@@ -48,6 +49,42 @@ pub struct SignedIn {
     pub sees: Sees,
     /// Groups granted to a viewer who signed in, in order.
     pub groups: Vec<u64>,
+    /// How far back.
+    pub reach: Reach,
+}
+
+/// How far back may be looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At all that is stored.
+    All,
+    /// From this recorded second on.
+    From(u32),
+    /// At nothing that was recorded: where devices are, from this moment on (Unix
+    /// milliseconds), when the link was made.
+    Now {
+        /// When the link was made.
+        since_ms: u64,
+    },
+}
+
+impl Reach {
+    const fn of(token: &ScopedToken) -> Self {
+        match token.history_from {
+            0 => Self::All,
+            NO_HISTORY => Self::Now { since_ms: token.created_at_ms },
+            from => Self::From(from),
+        }
+    }
+
+    /// From which moment on (Unix milliseconds) what happened may be told.
+    pub(crate) fn since_ms(self) -> Option<u64> {
+        match self {
+            Self::All => None,
+            Self::From(from) => Some(u64::from(from) * 1000),
+            Self::Now { since_ms } => Some(since_ms),
+        }
+    }
 }
 
 impl SignedIn {
@@ -56,11 +93,13 @@ impl SignedIn {
         let Access { role, devices, groups } = access;
         let sees = seen_by(role, devices);
         let credential = Credential::Session(session);
-        Self { user_id, credential, role, scopes: Scopes::ALL, sees, groups }
+        let (scopes, reach) = (Scopes::ALL, Reach::All);
+        Self { user_id, credential, role, scopes, sees, groups, reach }
     }
 
     /// The holder of a token or link, who never sees more than its maker does now.
     pub(crate) fn by_token(token: ScopedToken, maker: Access) -> Self {
+        let reach = Reach::of(&token);
         let ScopedToken { id, user_id, kind, mut devices, scopes, .. } = token;
         let maker_sees = seen_by(maker.role, maker.devices);
         devices.retain(|device| maker_sees.has(*device));
@@ -70,7 +109,7 @@ impl SignedIn {
         };
         let scopes = scopes.iter().filter(|scope| most.has(*scope)).collect();
         let (role, sees, groups) = (maker.role, Sees::These(devices), Vec::new());
-        Self { user_id, credential, role, scopes, sees, groups }
+        Self { user_id, credential, role, scopes, sees, groups, reach }
     }
 
     /// Whether the device may be seen.
@@ -129,6 +168,9 @@ pub enum Right {
     Devices,
     /// Devices, of which the handler leaves out what may not be seen.
     List,
+    /// What was recorded, of devices as in [`Right::Devices`]; the handler leaves out what
+    /// lies before [`Reach`].
+    History,
     /// A group, which the handler has decided by [`Right::SeeGroup`].
     Groups,
     /// This group's devices.
@@ -170,6 +212,8 @@ pub(crate) enum Because {
     Role,
     /// The token is for something else.
     Scope,
+    /// The link shows nothing that was recorded.
+    NoHistory,
     /// The device was not granted, which must look as if it did not exist.
     Hidden,
 }
@@ -187,6 +231,10 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
         Right::Devices | Right::List | Right::Groups => {
             or(by.scopes.has(Scope::Read), Because::Scope)
         }
+        Right::History => match decide(principal, Right::Devices) {
+            Allow => or(!matches!(by.reach, Reach::Now { .. }), Because::NoHistory),
+            denied @ Deny(_) => denied,
+        },
         Right::Stream => or(by.scopes.has(Scope::Stream), Because::Scope),
         Right::See(device) => or(by.may_see(device), Because::Hidden),
         Right::SeeGroup(group) => or(by.may_see_group(group), Because::Hidden),
@@ -232,6 +280,28 @@ impl Principal {
         decide(self, Right::SeeGroup(group)) == Decision::Allow
     }
 
+    /// How far back the caller may look.
+    pub(crate) fn reach(&self) -> Reach {
+        match self {
+            Self::User(by) => by.reach,
+            Self::Anyone => Reach::All,
+        }
+    }
+
+    /// The first recorded second of a range that the caller may look at.
+    pub(crate) fn history_from(&self, from: u32, to: u32) -> Result<u32, Problem> {
+        match self.reach() {
+            Reach::All => Ok(from),
+            Reach::From(first) if first <= to => Ok(from.max(first)),
+            Reach::From(first) => {
+                let detail =
+                    format!("This link shows what was recorded from {} on.", time_s(first));
+                Err(Problem::parameter("to", detail))
+            }
+            Reach::Now { .. } => Err(denied(Because::NoHistory, Right::History)),
+        }
+    }
+
     /// Who signed in, for routes that are not open.
     pub(crate) fn signed_in(&self) -> Result<&Arc<SignedIn>, Problem> {
         match self {
@@ -259,6 +329,10 @@ fn denied(because: Because, right: Right) -> Problem {
         (Because::Scope, _) => Problem::new(
             Kind::Forbidden,
             "This token is not for that. Sign in, or use another token.",
+        ),
+        (Because::NoHistory, _) => Problem::new(
+            Kind::Forbidden,
+            "This link shows where devices are now, and nothing that was recorded.",
         ),
         (Because::Role | Because::Hidden, _) => Problem::new(
             Kind::Forbidden,
@@ -292,141 +366,4 @@ impl<S: Sync> FromRequestParts<S> for Principal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Because::{Hidden, NotSignedIn, Role as ByRole, Scope as ByScope};
-    use super::Decision::{Allow, Deny};
-    use super::*;
-
-    const GRANTED: DeviceId = DeviceId::new(0x0A_3F73);
-    const OTHER: DeviceId = DeviceId::new(0x0A_3F74);
-
-    fn access(role: Role, devices: &[DeviceId]) -> Access {
-        Access { role, devices: devices.to_vec(), groups: vec![] }
-    }
-
-    fn user(role: Role, devices: &[DeviceId]) -> Principal {
-        Principal::User(Arc::new(SignedIn::by_session(7, 1, access(role, devices))))
-    }
-
-    fn token(kind: TokenKind, scopes: &[Scope], maker: Access) -> Principal {
-        let token = ScopedToken {
-            id: 3,
-            user_id: 7,
-            kind,
-            name: "n".into(),
-            devices: vec![GRANTED],
-            scopes: scopes.iter().copied().collect(),
-            created_at_ms: 0,
-            expires_at_ms: 1,
-        };
-        Principal::User(Arc::new(SignedIn::by_token(token, maker)))
-    }
-
-    fn in_group(principal: Principal) -> Principal {
-        let Principal::User(access) = principal else { panic!("nobody") };
-        Principal::User(Arc::new(SignedIn { groups: vec![5, 7], ..(*access).clone() }))
-    }
-
-    #[test]
-    fn the_whole_table() {
-        let principals = [
-            Principal::Anyone,
-            user(Role::Viewer, &[]),
-            in_group(user(Role::Viewer, &[DeviceId::new(1), GRANTED, DeviceId::new(0xFF_FFFF)])),
-            user(Role::Operator, &[]),
-            user(Role::Admin, &[]),
-        ];
-        let anyone = Deny(NotSignedIn);
-        let role = Deny(ByRole);
-        let table = [
-            (Right::Open, [Allow, Allow, Allow, Allow, Allow]),
-            (Right::SignedIn, [anyone, Allow, Allow, Allow, Allow]),
-            (Right::Devices, [anyone, Allow, Allow, Allow, Allow]),
-            (Right::List, [anyone, Allow, Allow, Allow, Allow]),
-            (Right::Groups, [anyone, Allow, Allow, Allow, Allow]),
-            (Right::Stream, [anyone, Allow, Allow, Allow, Allow]),
-            (Right::See(GRANTED), [anyone, Deny(Hidden), Allow, Allow, Allow]),
-            (Right::See(OTHER), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
-            (Right::SeeGroup(7), [anyone, Deny(Hidden), Allow, Allow, Allow]),
-            (Right::SeeGroup(8), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
-            (Right::Manage, [anyone, role, role, Allow, Allow]),
-            (Right::Commands, [anyone, role, role, Allow, Allow]),
-            // Viewers never learn whether there is a device.
-            (Right::Command(GRANTED), [anyone, role, role, Allow, Allow]),
-            (Right::Command(OTHER), [anyone, role, role, Allow, Allow]),
-            (Right::Books, [anyone, role, role, role, Allow]),
-            (Right::System, [anyone, role, role, role, Allow]),
-            (Right::People, [anyone, role, role, role, Allow]),
-            (Right::Stream, [anyone, Allow, Allow, Allow, Allow]),
-            (Right::Own, [anyone, Allow, Allow, Allow, Allow]),
-        ];
-        for (right, decisions) in table {
-            for (principal, expected) in principals.iter().zip(decisions) {
-                assert_eq!(decide(principal, right), expected, "{principal:?} {right:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_whole_table_of_tokens_and_links() {
-        let all = [Scope::Read, Scope::Stream, Scope::Command];
-        let admin = access(Role::Admin, &[]);
-        let principals = [
-            token(TokenKind::Token, &all, admin.clone()),
-            token(TokenKind::Token, &[Scope::Read], admin.clone()),
-            token(TokenKind::Token, &[Scope::Stream], access(Role::Viewer, &[GRANTED, OTHER])),
-            token(TokenKind::Token, &[], access(Role::Viewer, &[OTHER])),
-            token(TokenKind::Share, &all, admin.clone()),
-            token(TokenKind::Token, &[Scope::Command], access(Role::Operator, &[])),
-            token(TokenKind::Token, &all, access(Role::Viewer, &[GRANTED])),
-        ];
-        let role = Deny(ByRole);
-        let scope = Deny(ByScope);
-        let table = [
-            (Right::Open, [Allow; 7]),
-            (Right::SignedIn, [Allow; 7]),
-            (Right::Devices, [Allow, Allow, scope, scope, Allow, scope, Allow]),
-            (Right::List, [Allow, Allow, scope, scope, Allow, scope, Allow]),
-            (Right::Groups, [Allow, Allow, scope, scope, Allow, scope, Allow]),
-            (Right::Stream, [Allow, scope, Allow, scope, Allow, scope, Allow]),
-            (Right::See(GRANTED), [Allow, Allow, Allow, Deny(Hidden), Allow, Allow, Allow]),
-            // Neither what the maker sees nor what the token names alone is enough.
-            (Right::See(OTHER), [Deny(Hidden); 7]),
-            (Right::SeeGroup(7), [Deny(Hidden); 7]),
-            (Right::Own, [scope; 7]),
-            (Right::Manage, [scope; 7]),
-            // Nor is the scope alone, where the maker is a viewer.
-            (Right::Commands, [Allow, scope, scope, scope, scope, Allow, role]),
-            (Right::Command(GRANTED), [Allow, scope, scope, scope, scope, Allow, role]),
-            (Right::Command(OTHER), [Deny(Hidden), scope, scope, scope, scope, Deny(Hidden), role]),
-            (Right::Books, [scope; 7]),
-            (Right::System, [scope; 7]),
-            (Right::People, [scope; 7]),
-        ];
-        for (right, decisions) in table {
-            for (principal, expected) in principals.iter().zip(decisions) {
-                assert_eq!(decide(principal, right), expected, "{principal:?} {right:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_link_never_commands() {
-        let Principal::User(by) =
-            token(TokenKind::Share, &[Scope::Command, Scope::Read], access(Role::Admin, &[]))
-        else {
-            panic!("nobody");
-        };
-        assert_eq!(by.scopes.names(), ["read"]);
-        assert_eq!((by.credential, by.session()), (Credential::Share(3), None));
-    }
-
-    #[test]
-    fn a_hidden_device_is_answered_like_an_unknown_one() {
-        let hidden = user(Role::Viewer, &[GRANTED]).must_see(OTHER).unwrap_err();
-        assert_eq!(hidden, unknown_device(OTHER));
-        assert_eq!(Principal::Anyone.must_see(OTHER).unwrap_err().kind(), Kind::Unauthorized);
-        let role = user(Role::Operator, &[]).must(Right::Books).unwrap_err();
-        assert_eq!(role.kind(), Kind::Forbidden);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -14,14 +15,15 @@ use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use crate::access::{Principal, Right};
+use crate::access::{Principal, Reach, Right};
 use crate::auth::{self, Accepted};
 use crate::docs;
 use crate::http;
 use crate::input::Params;
 use crate::openapi::{self, Doc};
+use crate::output::without_totals;
 use crate::page;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, fault};
 use crate::routes::{
     api_v1, healthz, login, logout, openapi_json, readyz, register_user, setup, share_open,
     token_refresh,
@@ -203,11 +205,11 @@ fn of_devices() -> Vec<Route> {
     vec![
         // For those who signed in.
         route("/api/v1/location", [get(Right::Devices, location::get, location::doc)]),
-        route("/api/v1/report", [get(Right::Devices, report::get, report::doc)]),
-        route("/api/v1/report/events", [get(Right::Devices, events::get, events::doc)]),
-        route("/api/v1/report/stops", [get(Right::Devices, stops::get, stops::doc)]),
-        route("/api/v1/report/summary", [get(Right::Devices, summary::get, summary::doc)]),
-        route("/api/v1/report/trips", [get(Right::Devices, trips::get, trips::doc)]),
+        route("/api/v1/report", [get(Right::History, report::get, report::doc)]),
+        route("/api/v1/report/events", [get(Right::History, events::get, events::doc)]),
+        route("/api/v1/report/stops", [get(Right::History, stops::get, stops::doc)]),
+        route("/api/v1/report/summary", [get(Right::History, summary::get, summary::doc)]),
+        route("/api/v1/report/trips", [get(Right::History, trips::get, trips::doc)]),
         route("/api/v1/locations", [get(Right::List, locations::get, locations::doc)]),
         // Devices and groups of them.
         route("/api/v1/devices", [get(Right::List, devices::list, devices::list_doc)]),
@@ -261,7 +263,7 @@ fn of_devices() -> Vec<Route> {
                 delete(Right::People, groups::revoke, groups::revoke_doc),
             ],
         ),
-        route("/api/v1/fleet/summary", [get(Right::List, fleet::summary, fleet::doc)]),
+        route("/api/v1/fleet/summary", [get(Right::History, fleet::summary, fleet::doc)]),
         // Live; a ticket does for the header that a browser cannot send.
         route("/api/v1/stream", [get(Right::Stream, stream::get, stream::doc)]),
         route("/api/v1/stream/ticket", [post(Right::Stream, ticket::post, ticket::doc)]),
@@ -403,8 +405,25 @@ async fn authorize(
         Principal::User(standing)
     };
     principal.must(right)?;
+    let only_now = matches!(principal.reach(), Reach::Now { .. });
     request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    // The stream leaves them out itself.
+    if only_now && right != Right::Stream { only_of_now(response).await } else { Ok(response) }
+}
+
+/// What a link to at most [`nemeses_store::history::MAX_TOKEN_DEVICES`] devices is
+/// answered: some 60 KB.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// An answer without what adds up over the past.
+async fn only_of_now(response: Response) -> Result<Response, Problem> {
+    let (mut parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| fault(&error))?;
+    let mut text = String::from_utf8(body.into()).map_err(|error| fault(&error))?;
+    without_totals(&mut text, 0);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, text.into()))
 }
 
 /// Who is behind a request: by its token, or for a stream by a ticket.

@@ -7,6 +7,7 @@ pub(crate) mod number;
 mod row;
 mod sums;
 mod text;
+mod totals;
 
 pub(crate) use digits::push_time;
 pub(crate) use example::{example_location, example_row, example_sums};
@@ -15,6 +16,7 @@ pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums, whole as whole_metres};
 pub(crate) use text::{csv_field, gpx_point, kml_point, xml};
+pub(crate) use totals::without_totals;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 pub use self::map::MapSource;
 use crate::http::tag;
+use crate::reports::Settings;
 use crate::state::ApiState;
 
 /// One file of the page.
@@ -49,9 +50,16 @@ pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
 
 /// What the page has to know before anyone has signed in; nothing that is not public.
 fn settings(state: &ApiState) -> Value {
+    let usual = Settings::default();
     json!({
         "map": map::told(state.config.map.as_ref()),
         "registration_open": state.config.registration_open,
+        // What holds for a device whose profile says nothing, shown in its form.
+        "defaults": {
+            "live_ttl_s": state.config.live_ttl.as_secs(),
+            "motion_kmh": usual.motion_kmh,
+            "stop_s": usual.stop_s,
+        },
     })
 }
 

@@ -11,9 +11,10 @@ use serde_json::json;
 use crate::access::{Credential, Sees};
 use crate::auth::digest;
 use crate::input::Fields;
-use crate::openapi::{Answer, Doc, Tag, object};
+use crate::openapi::{Answer, Doc, Tag, Time, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
+use crate::routes::api_v1::shares::told_from;
 use crate::state::ApiState;
 
 /// What a link shows.
@@ -31,6 +32,10 @@ struct OpenedShare {
     /// `read` and `stream`.
     scopes: Vec<&'static str>,
     share_expires_at: String,
+    /// From which recorded second on it shows what was recorded, too; null shows only
+    /// where the devices are now.
+    #[schemars(with = "Option<Time>")]
+    history_from: Option<String>,
 }
 
 pub(crate) async fn post(
@@ -65,6 +70,7 @@ pub(crate) async fn post(
         device_ids: devices.iter().map(ToString::to_string).collect(),
         scopes: standing.scopes.names(),
         share_expires_at: time_ms(share.expires_at_ms),
+        history_from: told_from(share.history_from),
     })
 }
 
@@ -82,7 +88,7 @@ pub(crate) fn doc() -> Doc {
     let opened = json!({
         "token": "eyJ0eXAi...", "token_type": "Bearer", "expires_in": 900,
         "name": "for the customer", "device_ids": ["0A3F73"], "scopes": ["read", "stream"],
-        "share_expires_at": "2020-07-02T21:00:00Z",
+        "share_expires_at": "2020-07-02T21:00:00Z", "history_from": null,
     });
     Doc::new("openShare", Tag::People, "Open a share link")
         .about("`token` is what stands behind `/#share=` in the link.")

@@ -262,14 +262,17 @@ pub(crate) struct Hello<'a> {
     /// What to resume from when nothing else comes.
     id: &'a str,
     heartbeat_s: u64,
+    /// The server's time, by which a client tells ages.
+    at: String,
     gap: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
 
 /// A hello as JSON; a gap comes with its reason.
-pub(crate) fn hello(id: &str, heartbeat_s: u64, gap: Option<&'static str>) -> String {
-    json(&Hello { r#type: "hello", id, heartbeat_s, gap: gap.is_some(), reason: gap })
+pub(crate) fn hello(id: &str, heartbeat_s: u64, gap: Option<&'static str>, at_ms: u64) -> String {
+    let at = time_ms(at_ms);
+    json(&Hello { r#type: "hello", id, heartbeat_s, at, gap: gap.is_some(), reason: gap })
 }
 
 /// Nothing else happened, as JSON.
@@ -374,10 +377,11 @@ pub(crate) mod tests {
                    "event": "ignition_on", "at": "1970-01-01T00:03:20Z"})
         );
         assert_eq!(
-            read(&hello("7", 15, None)),
-            json!({"type": "hello", "id": "7", "heartbeat_s": 15, "gap": false})
+            read(&hello("7", 4, None, 1_000)),
+            json!({"type": "hello", "id": "7", "heartbeat_s": 4, "at": "1970-01-01T00:00:01Z",
+                   "gap": false})
         );
-        assert_eq!(read(&hello("7", 15, Some("too_old")))["reason"], "too_old");
+        assert_eq!(read(&hello("7", 4, Some("too_old"), 1_000))["reason"], "too_old");
         assert_eq!(
             read(&heartbeat("7", 1_000)),
             json!({"type": "heartbeat", "id": "7", "at": "1970-01-01T00:00:01Z"})

@@ -3,6 +3,7 @@
 
 use super::event::Event;
 use super::status::Status;
+use crate::output::without_totals;
 
 /// One text holds at most this and one event more: 150 positions.
 const TEXT_BYTES: usize = 64 * 1024;
@@ -19,12 +20,14 @@ pub(crate) enum Form {
 /// What is written and not yet sent.
 pub(super) struct Text {
     form: Form,
+    /// Whether positions bear odometer and hour meter, which tell of the past.
+    totals: bool,
     written: String,
 }
 
 impl Text {
-    pub(super) const fn new(form: Form) -> Self {
-        Self { form, written: String::new() }
+    pub(super) const fn new(form: Form, totals: bool) -> Self {
+        Self { form, totals, written: String::new() }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -47,7 +50,15 @@ impl Text {
         self.push_with(Some(id), |to| event.push_as_it_stands(id, status, to));
     }
 
-    fn push_with(&mut self, id: Option<&str>, json: impl FnOnce(&mut String)) {
+    fn push_with(&mut self, id: Option<&str>, whole: impl FnOnce(&mut String)) {
+        let totals = self.totals;
+        let json = |to: &mut String| {
+            let begins = to.len();
+            whole(to);
+            if !totals {
+                without_totals(to, begins);
+            }
+        };
         match self.form {
             Form::Array => {
                 self.written.push(if self.written.is_empty() { '[' } else { ',' });
@@ -85,7 +96,7 @@ mod tests {
 
     #[test]
     fn an_array_is_closed_when_it_is_taken() {
-        let mut text = Text::new(Form::Array);
+        let mut text = Text::new(Form::Array, true);
         assert_eq!(text.take(), None);
         text.push(Some("7"), r#"{"a":1}"#);
         text.push(None, r#"{"b":2}"#);
@@ -94,8 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn who_sees_no_past_sees_no_totals_of_it() {
+        let mut text = Text::new(Form::Array, false);
+        let position =
+            r#"{"type":"position","odometer_m":25000,"hour_meter_min":7,"status":"online"}"#;
+        for _ in 0..2 {
+            text.push(None, position);
+        }
+        let one =
+            r#"{"type":"position","odometer_m":null,"hour_meter_min":null,"status":"online"}"#;
+        assert_eq!(text.take(), Some(format!("[{one},{one}]")));
+    }
+
+    #[test]
     fn an_event_stream_names_the_place_to_resume_from() {
-        let mut text = Text::new(Form::EventStream);
+        let mut text = Text::new(Form::EventStream, true);
         text.push(Some("7"), "{}");
         text.push(None, "{}");
         assert_eq!(text.take().as_deref(), Some("id: 7\ndata: {}\n\ndata: {}\n\n"));
@@ -103,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_full_text_has_no_room_and_is_sent_whole() {
-        let mut text = Text::new(Form::Array);
+        let mut text = Text::new(Form::Array, true);
         let event = "x".repeat(TEXT_BYTES - 1);
         text.push(None, &event);
         assert!(!text.has_room());

@@ -1,8 +1,8 @@
 //! Scoped tokens and share links: for their devices and purposes, never more than
 //! their maker, and gone when revoked.
 
-use nemeses_protocol::DeviceId;
-use nemeses_store::history::Role;
+use nemeses_protocol::{BatchKey, DeviceId, Record, WorkerName};
+use nemeses_store::history::{Part, Role};
 use nemeses_store::live::{LiveEntry, LiveStore as _};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,6 +14,14 @@ use crate::site::{REMEMBERED_MS, Site, text};
 const SEEN: &str = "0A3F73";
 const SEEN_TOO: &str = "0A3F75";
 const HIDDEN: &str = "0A3F74";
+/// Where what was recorded is read.
+const REPORTS: [&str; 5] = [
+    "/api/v1/report/",
+    "/api/v1/report/trips",
+    "/api/v1/report/stops",
+    "/api/v1/report/summary",
+    "/api/v1/report/events",
+];
 
 async fn site() -> Site {
     let site = Site::start().await;
@@ -152,6 +160,66 @@ async fn a_link_shows_its_devices_and_nothing_of_its_maker() {
     site.later(REMEMBERED_MS);
     site.two.get_as(&token, &location(SEEN)).await.is_problem(401, "unauthorized", None);
     open(secret).await.is_problem(401, "wrong-share", None);
+}
+
+/// The access token of whoever opens a link that is made of this.
+async fn opened(site: &Site, body: &Value) -> (Value, String) {
+    let viewer = site.token("viewer").await;
+    let link = made(site, &viewer, "/api/v1/shares", body).await;
+    let secret = link["url"].as_str().unwrap().strip_prefix("/#share=").unwrap();
+    let opened = site.two.post("/share/open", &json!({ "token": secret })).await.ok();
+    let token = text(&opened, "token");
+    (opened, token)
+}
+
+#[tokio::test]
+async fn a_link_shows_the_present_and_no_past_unless_it_was_made_to() {
+    let site = site().await;
+    let (told, token) = opened(&site, &json!({"name": "now", "device_ids": [SEEN]})).await;
+    assert_eq!(told["history_from"], json!(null));
+    let there = site.one.get_as(&token, &location(SEEN)).await.ok();
+    assert_eq!((&there["odometer_m"], &there["hour_meter_min"]), (&json!(null), &json!(null)));
+    let owner = site.token("viewer").await;
+    let owners = site.one.get_as(&owner, &location(SEEN)).await.ok();
+    assert_eq!(there["latitude"], owners["latitude"]);
+    let list = site.one.get_as(&token, "/api/v1/devices/").await.ok();
+    assert_eq!(list["devices"][0]["location"]["odometer_m"], json!(null));
+    for path in REPORTS {
+        let path = format!("{path}?device_id={SEEN}");
+        site.one.get_as(&token, &path).await.is_problem(403, "forbidden", None);
+    }
+    site.one.get_as(&token, "/api/v1/fleet/summary").await.is_problem(403, "forbidden", None);
+}
+
+#[tokio::test]
+async fn a_link_with_a_past_shows_it_from_its_moment_on() {
+    let site = site().await;
+    let key = BatchKey { worker: WorkerName::from("node-0"), run: 1, sequence: 1 };
+    let records = vec![Record::Position(record(RECORDED, 1))];
+    let part = Part { key, tallies: vec![], records };
+    site.database.history().commit(&[part], "node-0").await.unwrap();
+    let body = json!({"name": "past", "device_ids": [SEEN], "history_from": "yesterday"});
+    let viewer = site.token("viewer").await;
+    let wrong = site.one.send_as(&viewer, Method::POST, "/api/v1/shares", &body).await;
+    wrong.is_problem(422, "invalid-field", Some("history_from"));
+    let from = |second: u32| json!({"name": "p", "device_ids": [SEEN], "history_from": second.to_string()});
+    let (told, all) = opened(&site, &from(RECORDED)).await;
+    assert_eq!(told["history_from"], json!("2020-07-01T21:00:00Z"));
+    let (_, later) = opened(&site, &from(RECORDED + 1)).await;
+    let report = format!("/api/v1/report/?device_id={SEEN}");
+    assert_eq!(site.one.get_as(&all, &report).await.ok()["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(site.one.get_as(&later, &report).await.ok()["rows"], json!([]));
+    for path in REPORTS {
+        let asked = format!("{path}?device_id={SEEN}&to={RECORDED}");
+        site.one.get_as(&all, &asked).await.ok();
+        let refused = site.one.get_as(&later, &asked).await;
+        refused.is_problem(400, "invalid-parameter", Some("to"));
+    }
+    let trips = format!("/api/v1/report/trips?device_id={SEEN}");
+    let told = site.one.get_as(&later, &trips).await.ok();
+    assert_eq!(told["from"], json!("2020-07-01T21:00:01Z"));
+    let there = site.one.get_as(&later, &location(SEEN)).await.ok();
+    assert!(there["odometer_m"].is_number());
 }
 
 #[tokio::test]

@@ -10,6 +10,10 @@ use crate::StoreError;
 /// Devices of one token at most: 700 characters of hex in its row, 1.2 KB in its text.
 pub const MAX_TOKEN_DEVICES: usize = 100;
 
+/// A [`ScopedToken::history_from`] that no recorded second reaches: where devices are
+/// now, and nothing that was recorded.
+pub const NO_HISTORY: u32 = u32::MAX;
+
 /// What a token may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -119,6 +123,9 @@ pub struct ScopedToken {
     pub devices: Vec<DeviceId>,
     /// What it may be used for.
     pub scopes: Scopes,
+    /// The first recorded second (Unix) that it shows of the past: 0 shows all of it,
+    /// [`NO_HISTORY`] none.
+    pub history_from: u32,
     /// Unix milliseconds.
     pub created_at_ms: u64,
     /// Unix milliseconds.
@@ -138,6 +145,8 @@ pub struct NewToken<'a> {
     pub devices: &'a [DeviceId],
     /// What it may be used for.
     pub scopes: Scopes,
+    /// As in [`ScopedToken::history_from`].
+    pub history_from: u32,
     /// Of a link's secret; a token has none.
     pub secret: Option<&'a Digest>,
     /// Unix milliseconds.

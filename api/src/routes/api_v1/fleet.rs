@@ -146,7 +146,11 @@ pub(crate) async fn summary(
     State(state): State<ApiState>,
     params: Params,
 ) -> Result<Response, Problem> {
-    let query = Query::read(params, state.clock.now_s())?;
+    let mut query = Query::read(params, state.clock.now_s())?;
+    // Whole days: one of which a part may not be shown is left out.
+    let to = query.to_day.saturating_mul(DAY_S).saturating_add(DAY_S - 1);
+    let from = principal.history_from(query.from_day.saturating_mul(DAY_S), to)?;
+    query.from_day = from.div_ceil(DAY_S);
     if let Some(group) = query.group {
         must_see_group(&state, &principal, group).await?;
     }

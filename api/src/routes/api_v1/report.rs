@@ -39,7 +39,8 @@ pub(crate) async fn get(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let query = ReportQuery::read(params, Form::accepted(&headers))?;
+    let mut query = ReportQuery::read(params, Form::accepted(&headers))?;
+    query.from = principal.history_from(query.from, query.to)?;
     let devices = if let Some(device) = query.target.one() {
         // Of one nothing need be known but its rows.
         principal.must_see(device).map(|()| vec![device])?

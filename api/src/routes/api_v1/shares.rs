@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use nemeses_store::history::{ScopedToken, Scopes, TokenKind};
+use nemeses_store::history::{NO_HISTORY, ScopedToken, Scopes, TokenKind};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::tokens::{Wish, list, revoke, wish_fields};
 use crate::access::Principal;
 use crate::auth::{digest, draw};
-use crate::input::{Fields, Params, Segments};
-use crate::openapi::{Answer, Doc, Param, Tag, object};
-use crate::output::{self, time_ms};
+use crate::input::{Fields, Params, Segments, first_second};
+use crate::openapi::{Answer, Doc, Param, Tag, Time, object};
+use crate::output::{self, time_ms, time_s};
 use crate::problem::{Kind, Problem, fault};
 use crate::state::ApiState;
 
@@ -38,6 +38,15 @@ struct ListedShare {
     device_ids: Vec<String>,
     created_at: String,
     expires_at: String,
+    /// From which recorded second on it shows what was recorded, too; null shows only
+    /// where the devices are now.
+    #[schemars(with = "Option<Time>")]
+    history_from: Option<String>,
+}
+
+/// As it is told: null for nothing of the past.
+pub(crate) fn told_from(history_from: u32) -> Option<String> {
+    (history_from != NO_HISTORY).then(|| time_s(history_from))
 }
 
 /// A link that was just made.
@@ -58,6 +67,7 @@ impl From<ScopedToken> for ListedShare {
             device_ids: token.devices.iter().map(ToString::to_string).collect(),
             created_at: time_ms(token.created_at_ms),
             expires_at: time_ms(token.expires_at_ms),
+            history_from: told_from(token.history_from),
         }
     }
 }
@@ -74,16 +84,23 @@ pub(crate) async fn get(
 pub(crate) async fn post(
     principal: Principal,
     State(state): State<ApiState>,
-    fields: Fields,
+    mut fields: Fields,
 ) -> Result<Response, Problem> {
+    let from = fields.maybe_text("history_from")?;
+    let from = from.map(|text| history_from(&text)).transpose()?.unwrap_or(NO_HISTORY);
     let wish = Wish::take(&principal, fields, DEFAULT_LIFE_S)?;
     let secret: [u8; 32] = draw().map_err(|error| fault(&error))?;
     let hash = digest(&secret);
-    let kept = wish.keep(&state, TokenKind::Share, Scopes::LOOK, Some(&hash)).await?;
+    let kept = wish.keep(&state, (TokenKind::Share, Scopes::LOOK, from), Some(&hash)).await?;
     // In the fragment, which browsers send to no server.
     let url = format!("/#share={}", URL_SAFE_NO_PAD.encode(secret));
     let answer = output::json(&NewShare { about: kept.into(), url })?;
     Ok((StatusCode::CREATED, answer).into_response())
+}
+
+fn history_from(text: &str) -> Result<u32, Problem> {
+    let wrong = |_| Problem::field("history_from", "Must be a time such as 2020-07-01T21:00:00Z.");
+    first_second("history_from", text).map_err(wrong)
 }
 
 pub(crate) async fn delete(
@@ -98,6 +115,7 @@ fn example() -> Value {
     json!({
         "share_id": 4, "name": "for the customer", "device_ids": ["0A3F73"],
         "created_at": "2020-07-01T21:00:00Z", "expires_at": "2020-07-02T21:00:00Z",
+        "history_from": null,
     })
 }
 
@@ -108,16 +126,22 @@ pub(crate) fn doc() -> Doc {
 
 pub(crate) fn doc_of_post() -> Doc {
     let [name, devices, life] = wish_fields(DEFAULT_LIFE_S);
+    let from = json!({
+        "type": "string", "format": "date-time",
+        "description": "The first recorded second that it shows; without it, nothing recorded.",
+    });
     let mut made = example();
     made["url"] = json!("/#share=bX9n...");
     Doc::new("makeShare", Tag::People, "Make a share link")
         .about(
             "To look at some devices that you see, without an account, until a moment. It \
-             never shows more than you see.",
+             shows where they are now, without odometer and hour meter; with `history_from`, \
+             everything that was recorded from that second on, too. It never shows more than \
+             you see.",
         )
         .careless()
         .body(
-            object(&[name, devices], &[life]),
+            object(&[name, devices], &[life, ("history_from", from)]),
             json!({"name": "for the customer", "device_ids": ["0A3F73"]}),
         )
         .answers(

@@ -63,7 +63,7 @@ pub(crate) async fn wanted(
 }
 
 const EXAMPLE: &str = "id: 1631884800001\n\
-    data: {\"type\":\"hello\",\"id\":\"1631884800001\",\"heartbeat_s\":15,\"gap\":false}\n\n";
+    data: {\"type\":\"hello\",\"id\":\"1631884800001\",\"heartbeat_s\":4,\"at\":\"2021-09-17T14:40:00Z\",\"gap\":false}\n\n";
 
 /// What either form of the stream takes and refuses.
 fn described(id: &'static str, summary: &'static str) -> Doc {

@@ -70,7 +70,8 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let scopes = scopes(&fields.some_texts("scopes", Scope::ALL.len())?)?;
     let wish = Wish::take(&principal, fields, DEFAULT_LIFE_S)?;
-    let kept = wish.keep(&state, TokenKind::Token, scopes, None).await?;
+    let of = (TokenKind::Token, scopes, 0);
+    let kept = wish.keep(&state, of, None).await?;
     let times = (kept.created_at_ms / 1000, kept.expires_at_ms / 1000);
     let credential = Credential::Token(kept.id);
     let token = state
@@ -160,8 +161,7 @@ impl Wish {
     pub(super) async fn keep(
         self,
         state: &ApiState,
-        kind: TokenKind,
-        scopes: Scopes,
+        (kind, scopes, history_from): (TokenKind, Scopes, u32),
         secret: Option<&[u8; 32]>,
     ) -> Result<ScopedToken, Problem> {
         let Self { user_id, name, devices, life_s } = self;
@@ -180,12 +180,23 @@ impl Wish {
             name: &name,
             devices: &devices,
             scopes,
+            history_from,
             secret,
             expires_at_ms,
         };
         let id = state.history.ask(tokens.add(new, now_ms)).await?;
         let created_at_ms = now_ms;
-        Ok(ScopedToken { id, user_id, kind, name, devices, scopes, created_at_ms, expires_at_ms })
+        Ok(ScopedToken {
+            id,
+            user_id,
+            kind,
+            name,
+            devices,
+            scopes,
+            history_from,
+            created_at_ms,
+            expires_at_ms,
+        })
     }
 }
 

@@ -97,7 +97,10 @@ async fn both_forms_say_the_same() {
     let site = Site::start().await;
     let (mut socket, mut events) = (site.socket("").await, site.events("").await);
     let hello = socket.next().await;
-    assert_eq!(hello, json!({"type": "hello", "id": hello["id"], "heartbeat_s": 15, "gap": false}));
+    assert_eq!(
+        hello,
+        json!({"type": "hello", "id": hello["id"], "heartbeat_s": 4, "at": hello["at"], "gap": false})
+    );
     assert_eq!(events.next().await, hello);
     site.moves(DEVICE, 1).await;
     let position = socket.next().await;

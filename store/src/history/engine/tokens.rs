@@ -13,14 +13,14 @@ use crate::history::sessions::Digest;
 use crate::history::tokens::{NewToken, Scope, ScopedToken, ScopedTokens, Scopes, TokenKind};
 
 const FORGET: &str = "DELETE FROM scoped_tokens WHERE user_id = ? AND expires_at_ms <= ?";
-const ADD: &str = "INSERT INTO scoped_tokens (user_id, kind, name, devices, scopes, secret_hash, \
-    created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-const BY_ID: &str = "SELECT id, user_id, kind, name, devices, scopes, created_at_ms, expires_at_ms \
-    FROM scoped_tokens WHERE id = ? AND expires_at_ms > ?";
+const ADD: &str = "INSERT INTO scoped_tokens (user_id, kind, name, devices, scopes, \
+    history_from, secret_hash, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const BY_ID: &str = "SELECT id, user_id, kind, name, devices, scopes, created_at_ms, \
+    expires_at_ms, history_from FROM scoped_tokens WHERE id = ? AND expires_at_ms > ?";
 const BY_SECRET: &str = "SELECT id, user_id, kind, name, devices, scopes, created_at_ms, \
-    expires_at_ms FROM scoped_tokens WHERE secret_hash = ? AND expires_at_ms > ?";
+    expires_at_ms, history_from FROM scoped_tokens WHERE secret_hash = ? AND expires_at_ms > ?";
 const OF_USER: &str = "SELECT id, user_id, kind, name, devices, scopes, created_at_ms, \
-    expires_at_ms FROM scoped_tokens WHERE user_id = ? AND kind = ? AND expires_at_ms > ? \
+    expires_at_ms, history_from FROM scoped_tokens WHERE user_id = ? AND kind = ? AND expires_at_ms > ? \
     ORDER BY id DESC LIMIT ?";
 const REVOKE: &str = "DELETE FROM scoped_tokens WHERE id = ? AND user_id = ? AND kind = ?";
 /// More than a person can make.
@@ -87,7 +87,7 @@ impl<P: Product> Work<P> for Add<'_> {
     type Output = u64;
 
     async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
-        let NewToken { user_id, kind, name, secret, expires_at_ms, .. } = self.token;
+        let NewToken { user_id, kind, name, history_from, secret, expires_at_ms, .. } = self.token;
         session.execute(fixed(FORGET), &[user_id.into(), self.now_ms.into()]).await?;
         let values = [
             user_id.into(),
@@ -95,6 +95,7 @@ impl<P: Product> Work<P> for Add<'_> {
             name.into(),
             self.devices.into(),
             self.scopes.into(),
+            history_from.into(),
             secret.map(Digest::as_slice).into(),
             self.now_ms.into(),
             expires_at_ms.into(),
@@ -119,6 +120,7 @@ fn token_of(row: &impl Fields) -> Result<ScopedToken, Fault> {
             .collect::<Scopes>(),
         created_at_ms: row.need(6)?,
         expires_at_ms: row.need(7)?,
+        history_from: row.need(8)?,
     })
 }
 

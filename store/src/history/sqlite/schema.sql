@@ -242,6 +242,7 @@ CREATE TABLE IF NOT EXISTS scoped_tokens (
     name          TEXT    NOT NULL,
     devices       TEXT    NOT NULL,
     scopes        TEXT    NOT NULL,
+    history_from  INTEGER NOT NULL DEFAULT 0,
     secret_hash   BLOB UNIQUE,
     created_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER NOT NULL

@@ -2,7 +2,8 @@
 
 use nemeses_protocol::DeviceId;
 use nemeses_store::history::{
-    FirstPlace, NewSession, NewToken, NewUser, Previous, Role, Rotation, Scope, Scopes, TokenKind,
+    FirstPlace, NO_HISTORY, NewSession, NewToken, NewUser, Previous, Role, Rotation, Scope, Scopes,
+    TokenKind,
 };
 
 use crate::site::Site;
@@ -101,6 +102,7 @@ pub(crate) async fn tokens_and_links_live_their_life(site: Site) {
         name: "plotter ✓",
         devices: &devices,
         scopes: [Scope::Read, Scope::Command].into_iter().collect(),
+        history_from: 0,
         secret: None,
         expires_at_ms: 1000,
     };
@@ -109,6 +111,7 @@ pub(crate) async fn tokens_and_links_live_their_life(site: Site) {
     let link = NewToken {
         kind: TokenKind::Share,
         scopes: Scopes::LOOK,
+        history_from: NO_HISTORY,
         secret: Some(&[9; 32]),
         expires_at_ms: 2000,
         ..new
@@ -117,10 +120,11 @@ pub(crate) async fn tokens_and_links_live_their_life(site: Site) {
     let kept = tokens.get(id, 999).await.unwrap().unwrap();
     assert_eq!((kept.user_id, kept.kind, kept.name.as_str()), (7, TokenKind::Token, "plotter ✓"));
     assert_eq!((kept.devices.as_slice(), kept.scopes), (devices.as_slice(), new.scopes));
-    assert_eq!((kept.created_at_ms, kept.expires_at_ms), (10, 1000));
+    assert_eq!((kept.history_from, kept.created_at_ms, kept.expires_at_ms), (0, 10, 1000));
     assert_eq!(tokens.get(id, 1000).await.unwrap(), None);
     let found = tokens.by_secret(&[9; 32], 1999).await.unwrap().unwrap();
     assert_eq!((found.id, found.kind, found.scopes), (link, TokenKind::Share, Scopes::LOOK));
+    assert_eq!(found.history_from, NO_HISTORY);
     assert_eq!(tokens.by_secret(&[9; 32], 2000).await.unwrap(), None);
     assert_eq!(tokens.by_secret(&[8; 32], 20).await.unwrap(), None);
     let ids = async |user_id, kind| {

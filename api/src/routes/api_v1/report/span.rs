@@ -77,9 +77,10 @@ impl Asked {
         state: &ApiState,
         principal: &Principal,
     ) -> Result<Vec<Span>, Problem> {
+        let from = principal.history_from(self.from, self.to)?;
         let devices = self.target.devices(state, principal).await?;
         let span = |(device, profile): (DeviceId, Option<Profile>)| {
-            let (from, to, zone) = (self.from, self.to, self.zone.clone());
+            let (to, zone) = (self.to, self.zone.clone());
             Span { device, from, to, zone, settings: self.settings(profile.as_ref()) }
         };
         Ok(devices.into_iter().map(span).collect())
@@ -106,7 +107,8 @@ impl Asked {
         Question {
             device_id: one.map(id),
             device_ids: one.is_none().then(|| spans.iter().map(id).collect()),
-            from: self.zone.time(self.from),
+            // A link may show less than was asked for.
+            from: self.zone.time(spans.first().map_or(self.from, |span| span.from)),
             to: self.zone.time(self.to),
             tz: self.zone.name().to_owned(),
             settings,
