@@ -132,7 +132,7 @@ Paste into another terminal:
   curl -s "$API/api/v1/report/?device_id=$DEVICE&order=desc&limit=5" -H "Authorization: Bearer \$TOKEN"
 
   # publish a frame yourself, then look at it
-  mosquitto_pub -h ${MQTT%:*} -p ${MQTT##*:} -q 1 -t /messenger -m 50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4
+  mosquitto_pub -h ${MQTT%:*} -p ${MQTT##*:} -q 1 -t /messenger -m "\$($PROGRAM encode 0A3F73 -19.932833 -43.938493 60)"
   curl -s "$API/api/v1/location/?device_id=0A3F73" -H "Authorization: Bearer \$TOKEN"
 
 Now: $(location "$DEVICE" || echo 'not heard of yet')

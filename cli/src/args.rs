@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Show what is in the bytes of a tracker, field by field
     #[command(after_help = crate::decode::EXAMPLES)]
     Decode(crate::decode::DecodeArgs),
+    /// Make a location frame of now, as hex, to try things out
+    #[command(after_help = crate::encode::EXAMPLES)]
+    Encode(crate::encode::EncodeArgs),
     /// Create or upgrade the tables of the database
     Migrate(MigrateArgs),
     /// Logins of trackers: add, list, disable, enable, rotate

@@ -9,6 +9,7 @@ mod dead_letters;
 mod decode;
 mod device;
 mod doctor;
+mod encode;
 mod glue;
 mod health;
 mod manual;
@@ -90,6 +91,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Api(args) => stations::api((&args).try_into()?).await?,
         Command::Simulate(args) => simulate::run(args).await?,
         Command::Decode(args) => return decode::run(&args),
+        Command::Encode(args) => encode::run(&args)?,
         Command::Migrate(args) => tools::migrate(&args.database, args.engine).await?,
         Command::Device(command) => device::run(command).await?,
         Command::User(command) => user::run(command).await?,
