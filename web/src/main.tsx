@@ -57,7 +57,8 @@ async function start(): Promise<void> {
         state: "share",
         name: opened.name ?? null,
         expiresMs: opened.share_expires_at ? Date.parse(opened.share_expires_at) : null,
-        past: opened.shows !== "live",
+        // A server of before there was a choice shows everything.
+        past: opened.history_from !== null,
         fromMs: opened.history_from ? Date.parse(opened.history_from) : null,
       });
       begin();

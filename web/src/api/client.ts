@@ -92,8 +92,7 @@ export async function openShare(secret: string): Promise<ShareOpened> {
 export interface ShareOpened {
   name?: string | null;
   share_expires_at?: string | null;
-  /** `history` beside what is now, from `history_from` on; all of it without one. */
-  shows?: "live" | "history";
+  /** What was recorded is shown from here on; `null` where none of it is. */
   history_from?: string | null;
 }
 
@@ -264,14 +263,15 @@ export async function devices(
   signal: AbortSignal,
   each: (page: DevicePage) => void,
 ): Promise<void> {
-  let cursor: string | null = null;
-  do {
-    const page: DevicePage = await get<DevicePage>(
-      "/api/v1/devices/",
-      { limit: 1000, cursor },
-      signal,
-    );
+  const ask = (cursor: string | null): Promise<DevicePage> =>
+    get<DevicePage>("/api/v1/devices/", { limit: 1000, cursor }, signal);
+  let asked: Promise<DevicePage> | null = ask(null);
+  while (asked !== null) {
+    const page: DevicePage = await asked;
+    // The server makes the next one while this one is taken in.
+    asked = page.next_cursor === null ? null : ask(page.next_cursor);
+    // A failure is met where it is waited for.
+    asked?.catch(() => undefined);
     each(page);
-    cursor = page.next_cursor;
-  } while (cursor !== null);
+  }
 }

@@ -4,6 +4,14 @@
 export interface Settings {
   registrationOpen: boolean;
   map: MapSetting;
+  /** What holds for a device whose profile says nothing; `null` of a server that does not say. */
+  defaults: Defaults | null;
+}
+
+export interface Defaults {
+  live_ttl_s: number;
+  motion_kmh: number;
+  stop_s: number;
 }
 
 /** Another server's map; neither for the bundled one. */
@@ -17,12 +25,18 @@ export interface MapSetting {
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
+function isDefaults(told: unknown): told is Defaults {
+  const { live_ttl_s, motion_kmh, stop_s } = (told ?? {}) as Record<string, unknown>;
+  return [live_ttl_s, motion_kmh, stop_s].every((value) => typeof value === "number");
+}
+
 /** A server that says nothing has the bundled map and lets people register, or says that it does not. */
 export function settingsOf(told: unknown): Settings {
-  const { map, registration_open } = (told ?? {}) as { map?: unknown; registration_open?: unknown };
+  const { map, registration_open, defaults } = (told ?? {}) as Record<string, unknown>;
   const { tiles, style, credit } = (map ?? {}) as Record<string, unknown>;
   return {
     registrationOpen: registration_open !== false,
+    defaults: isDefaults(defaults) ? defaults : null,
     map: { tiles: text(tiles) || null, style: text(style) || null, credit: text(credit) },
   };
 }

@@ -13,6 +13,8 @@ export interface PositionEvent {
   received_at: string;
   latitude: number | null;
   longitude: number | null;
+  /** Of a server of before it was told: live. */
+  position_from?: "live" | "history" | null;
   speed_kmh: number | null;
   direction_deg: number | null;
   ignition: boolean | null;

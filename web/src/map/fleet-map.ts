@@ -13,6 +13,7 @@ import type { Bounds } from "./bounds";
 import { type Base, type Trouble, insteadOf } from "./chosen";
 import { DARK, LIGHT, type Palette } from "./colours";
 import { PIXEL_RATIO, images, markerName } from "./icons";
+import { meanMs, restMs } from "./pace";
 import { BASE_LAYERS, CLUSTER_RING, DETAIL_ZOOM, styleOf } from "./style";
 
 export interface Shape {
@@ -91,6 +92,10 @@ export class FleetMap {
   private readonly pending = new Map<string, Feature | null>();
   private replaced = true;
   private sending = false;
+  /** What a frame takes of the main thread, on the mean. */
+  private frameMs: number | null = null;
+  private sentMs = 0;
+  private resting: ReturnType<typeof setTimeout> | undefined;
   private land: Partial<Record<"world" | "detail" | "labels", FeatureCollection>> = {};
   private shape: Shape | null = null;
   private focused: Focus | null = null;
@@ -109,6 +114,11 @@ export class FleetMap {
   ) {
     map.on("style.load", () => this.drawAll());
     map.on("moveend", () => this.moved());
+    // The document's clock stands still while a frame is made.
+    map.on("render", () => {
+      const begun = Number(document.timeline.currentTime ?? Number.NaN);
+      if (!Number.isNaN(begun)) this.frameMs = meanMs(this.frameMs, Math.max(0, performance.now() - begun));
+    });
     // MapLibre says so between the start and the end of the move that it makes of it.
     map.on("resize", () => (this.resized = !map.isMoving()));
     for (const name of ["dragstart", "wheel", "touchstart"] as const) {
@@ -184,6 +194,7 @@ export class FleetMap {
 
   destroy(): void {
     this.gone = true;
+    clearTimeout(this.resting);
     this.map.remove();
   }
 
@@ -355,6 +366,16 @@ export class FleetMap {
     if (!this.replaced && this.pending.size === 0) return;
     const source = this.source("fleet");
     if (!source) return;
+    // All of the fleet is sent at once: someone waits for it.
+    const waitMs = this.replaced ? 0 : this.sentMs + restMs(this.frameMs) - performance.now();
+    if (waitMs > 0) {
+      this.resting ??= setTimeout(() => {
+        this.resting = undefined;
+        void this.send();
+      }, waitMs);
+      return;
+    }
+    this.sentMs = performance.now();
     this.sending = true;
     try {
       if (this.replaced) {

@@ -41,6 +41,19 @@ export function perMinute(lines: readonly BookLine[]): Minute[] {
   return all;
 }
 
+const USUAL_SHARE = 0.95;
+/** So much higher than what is usual is a peak of its own: the memory of a fleet, a backfill. */
+const PEAK = 4;
+const FEW = 20;
+
+/** The top of a chart where a few values tower over the rest; `null` where all of them fit. */
+export function usualTop(values: readonly number[]): number | null {
+  if (values.length < FEW) return null;
+  const ordered = [...values].sort((a, b) => a - b);
+  const usual = Math.max(10, ordered[Math.floor((values.length - 1) * USUAL_SHARE)]!);
+  return ordered.at(-1)! > PEAK * usual ? usual * 1.5 : null;
+}
+
 export interface Worker {
   name: string;
   lastMs: number;

@@ -11,7 +11,7 @@ export const STATUSES: readonly Status[] = ["online", "late", "offline", "never"
 export interface Unit {
   id: string;
   name: string;
-  /** Lower case, for search. */
+  /** For search: without accents, in small letters. */
   words: string;
   /** Sorts as people do: named ones first, `Van 7` before `Van 12`. */
   place: string;
@@ -22,6 +22,8 @@ export interface Unit {
   recordedMs: number | null;
   /** When the place was recorded, which is before `recordedMs` while there is no fix. */
   positionMs: number | null;
+  /** `history` where it was sent from memory, or the live store had none. */
+  positionFrom: "live" | "history" | null;
   latitude: number | null;
   longitude: number | null;
   speedKmh: number | null;
@@ -61,11 +63,22 @@ export function emptyFleet(): Fleet {
 const timeMs = (text: string | null | undefined): number | null =>
   text ? Date.parse(text) : null;
 
+/** As people type it: `São João` is found by `sao joao`. */
+export const folded = (text: string): string => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** A plate is the same with and without its hyphen. */
+const compact = (text: string): string => text.replace(/[^\p{L}\p{N}]/gu, "");
+
+function wordsOf({ device_id, vehicle, tags, groups }: Device, name: string): string {
+  const words = [name, device_id, vehicle, ...tags, ...groups.map((group) => group.name)].map(folded);
+  return [...words, compact(folded(vehicle))].join("\n");
+}
+
 const padded = (text: string): string => text.replace(/\d+/g, (digits) => digits.padStart(9, "0"));
 
 /** Comparing two of these is cheap, which comparing as a language does is not. */
 function placeOf(name: string, id: string): string {
-  return name === "" ? `1${id}` : `0${padded(name.toLowerCase())}\n${id}`;
+  return name === "" ? `1${id}` : `0${padded(folded(name))}\n${id}`;
 }
 
 export function unitOf(device: Device): Unit {
@@ -74,9 +87,7 @@ export function unitOf(device: Device): Unit {
   return {
     id: device.device_id,
     name,
-    words: [name, device.device_id, device.vehicle, ...device.tags]
-      .join("\n")
-      .toLowerCase(),
+    words: wordsOf(device, name),
     place: placeOf(device.name.trim(), device.device_id),
     vehicle: device.vehicle || null,
     groups: device.groups.map((group) => group.name),
@@ -85,6 +96,7 @@ export function unitOf(device: Device): Unit {
     seenMs: timeMs(device.seen_at) ?? timeMs(at?.seen_at) ?? timeMs(at?.received_at),
     recordedMs: timeMs(at?.recorded_at),
     positionMs: timeMs(at?.position_recorded_at),
+    positionFrom: at?.position_from ?? null,
     latitude: at?.latitude ?? null,
     longitude: at?.longitude ?? null,
     speedKmh: at?.speed_kmh ?? null,
@@ -167,6 +179,7 @@ function takePosition(fleet: Fleet, event: PositionEvent): void {
     unit.latitude = event.latitude;
     unit.longitude = event.longitude;
     unit.positionMs = recordedMs;
+    unit.positionFrom = event.position_from ?? "live";
   }
 }
 
@@ -202,8 +215,9 @@ export function matches(unit: Unit, filter: Filter): boolean {
   if (filter.statuses.length > 0 && !filter.statuses.includes(unit.status)) return false;
   if (filter.group !== null && !unit.groups.includes(filter.group)) return false;
   if (filter.ignition !== null && unit.ignition !== (filter.ignition === "on")) return false;
-  const text = filter.text.trim().toLowerCase();
-  return text === "" || text.split(/\s+/).every((word) => unit.words.includes(word));
+  if (filter.text.trim() === "") return true;
+  const words = folded(filter.text.trim()).split(/\s+/);
+  return words.every((word) => unit.words.includes(word) || (compact(word) !== "" && unit.words.includes(compact(word))));
 }
 
 const RANK: Record<Status, number> = { online: 0, late: 1, offline: 2, never: 3 };

@@ -17,14 +17,25 @@ export function tagsOf(text: string): string[] {
 
 const numberOf = (text: string): number | null => (text.trim() === "" ? null : Number(text));
 
+/** Minutes as people type them, `2.5` too, are whole seconds. */
+const secondsOf = (text: string): number | null => {
+  const minutes = numberOf(text);
+  return minutes === null ? null : Math.round(minutes * 60);
+};
+
+/** A number of the API in the unit of a field; empty without one. */
+export function shownNumber(value: number | null, per: number): string {
+  return value === null ? "" : String(Math.round((value / per) * 100) / 100);
+}
+
 export function profileOf(field: (name: string) => string): ProfileChange {
   return {
     name: field("name").trim(),
     vehicle: field("vehicle").trim(),
     tags: tagsOf(field("tags")),
-    live_ttl_s: numberOf(field("live_ttl_s")),
+    live_ttl_s: secondsOf(field("live_ttl_s")),
     motion_kmh: numberOf(field("motion_kmh")),
-    stop_s: numberOf(field("stop_s")),
+    stop_s: secondsOf(field("stop_s")),
     retention: field("retention"),
   };
 }

@@ -32,11 +32,24 @@ export function unwrapped(longitude: number, before: number): number {
   return longitude - 360 * Math.round((longitude - before) / 360);
 }
 
-/** The rows with a fix, in recorded order; longitudes go on beyond 180° rather than round the world. */
+export type Doubt = "zero_place" | "jump" | "speed";
+
+/** Why the server does not believe a row, judged by those before it; `null` where it does. */
+export function doubtOf(row: Row): Doubt | null {
+  return (row as Row & { doubtful?: Doubt | null }).doubtful ?? null;
+}
+
+/** Whether the row says where the device was: with a fix, and not in doubt. */
+const hasPlace = (row: Row): boolean => row.gps_fix && (doubtOf(row) === null || doubtOf(row) === "speed");
+
+/** The speed that a row bears, unless it is in doubt. */
+export const speedOf = (row: Row): number | null => (row.gps_fix && doubtOf(row) === null ? row.speed_kmh : null);
+
+/** The rows with a place, in recorded order; longitudes go on beyond 180° rather than round the world. */
 export function trackOf(rows: readonly Row[]): Point[] {
   const points: Point[] = [];
   for (const row of rows) {
-    if (!row.gps_fix || row.latitude === null || row.longitude === null) continue;
+    if (!hasPlace(row) || row.latitude === null || row.longitude === null) continue;
     const before = points.at(-1);
     points.push({
       ms: Date.parse(row.recorded_at),

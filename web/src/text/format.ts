@@ -135,6 +135,11 @@ export function day(ms: number): string {
   return date("day", { weekday: "short", day: "numeric", month: "short", year: "numeric" }).format(ms);
 }
 
+/** Below a chart: `27 Nov`. */
+export function dayShort(ms: number): string {
+  return date("ds", { day: "numeric", month: "short" }).format(ms);
+}
+
 /** With its year when it is another than this one. */
 export function dateTime(ms: number | null): string {
   if (ms === null) return NOTHING;

@@ -8,7 +8,10 @@ import "uplot/dist/uPlot.min.css";
 
 import { dark } from "../state/app";
 import { useCell } from "../state/cell";
-import { clock } from "../text/format";
+import { clock, dayShort } from "../text/format";
+
+const DAY_S = 86_400;
+const DAYS = [1, 2, 7, 14, 28, 91, 182, 365] as const;
 
 export interface Series {
   label: string;
@@ -34,6 +37,8 @@ export interface ChartProps {
   /** A click names a moment. */
   onPick?: (ms: number) => void;
   dayTicks?: boolean;
+  /** What is above is cut off, so that one peak does not flatten all else. */
+  most?: number | null;
 }
 
 const dataOf = ({ times, series }: ChartProps): uPlot.AlignedData => [times, ...series.map(({ values }) => values)];
@@ -71,17 +76,19 @@ export function Chart(props: ChartProps): JSX.Element {
         padding: [10, 20, 0, 0],
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-        scales: Object.fromEntries(
-          units.map((unit) => [
+        scales: Object.fromEntries<uPlot.Scale>([
+          // Bars are as wide as their day: half a day of room at both ends.
+          ["x", props.dayTicks ? { range: (_: uPlot, min: number, max: number) => [min - DAY_S / 2, max + DAY_S / 2] } : {}],
+          ...units.map((unit): [string, uPlot.Scale] => [
             unit,
             {
               range: (_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax =>
                 series.some((one) => one.unit === unit && one.fill)
-                  ? [0, Math.max(10, (max ?? 10) * 1.1)]
+                  ? [0, shown.current.most ?? Math.max(10, (max ?? 10) * 1.1)]
                   : [min ?? 0, (max ?? 1) === min ? (min ?? 0) + 1 : (max ?? 1)],
             },
           ]),
-        ),
+        ]),
         series: [
           {},
           ...series.map(({ label, colour: name, fill, bars, unit }) => ({
@@ -99,9 +106,8 @@ export function Chart(props: ChartProps): JSX.Element {
             ...axis,
             grid: { show: false },
             size: 26,
-            ...(props.dayTicks
-              ? {}
-              : { values: (_: uPlot, ticks: number[]) => ticks.map((s) => clock(s * 1000)) }),
+            ...(props.dayTicks ? { incrs: DAYS.map((days) => days * DAY_S) } : {}),
+            values: (_: uPlot, ticks: number[]) => ticks.map((s) => (props.dayTicks ? dayShort : clock)(s * 1000)),
             space: 64,
           },
           ...units.map((unit, index) => ({

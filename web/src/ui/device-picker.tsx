@@ -37,6 +37,7 @@ export function DevicePicker(props: {
       event.preventDefault();
       pick(found[active]);
     } else if (event.key === "Escape") {
+      event.preventDefault();
       setText(null);
     }
   };

@@ -13,6 +13,8 @@ export interface VirtualListProps<T> {
   label: string;
   idOf: (item: T) => string;
   selected: string | null;
+  /** The row that the keyboard begins on, in sight. */
+  start?: string | null;
   onOpen: (item: T) => void;
   row: (item: T) => JSX.Element;
 }
@@ -32,7 +34,7 @@ export function VirtualList<T>(props: VirtualListProps<T>): JSX.Element {
   const { items, rowHeight, idOf } = props;
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 600 });
-  const [active, setActive] = useState<string | null>(null);
+  const [active, setActive] = useState<string | null>(props.start ?? null);
 
   useLayoutEffect(() => {
     const element = box.current;
@@ -40,6 +42,8 @@ export function VirtualList<T>(props: VirtualListProps<T>): JSX.Element {
     const measure = (): void => setView({ top: element.scrollTop, height: element.clientHeight });
     const observer = new ResizeObserver(measure);
     observer.observe(element);
+    const begin = items.findIndex((item) => idOf(item) === props.start);
+    if (begin >= 0) element.scrollTop = (begin + 0.5) * rowHeight - element.clientHeight / 2;
     measure();
     return () => observer.disconnect();
   }, []);

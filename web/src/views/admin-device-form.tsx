@@ -5,8 +5,9 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 
 import { ApiError, change, get } from "../api/client";
+import { type Defaults, settings } from "../api/settings";
 import type { Group, Profile, RetentionClass } from "../api/types";
-import { profileOf, regrouped } from "../state/profile";
+import { profileOf, regrouped, shownNumber } from "../state/profile";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Failure, Spinner, reason, useLoad } from "../ui/basics";
@@ -15,10 +16,11 @@ interface Known {
   profile: Profile;
   groups: Group[];
   classes: RetentionClass[];
+  defaults: Defaults | null;
 }
 
 async function load(id: string, signal: AbortSignal): Promise<Known> {
-  const [profile, { groups }, { classes }] = await Promise.all([
+  const [profile, { groups }, { classes }, { defaults }] = await Promise.all([
     get<Profile>(`/api/v1/devices/${id}/`, {}, signal),
     get<{ groups: Group[] }>("/api/v1/groups/", {}, signal),
     get<{ classes: RetentionClass[] }>("/api/v1/retention-classes", {}, signal).catch((error: unknown) => {
@@ -26,8 +28,9 @@ async function load(id: string, signal: AbortSignal): Promise<Known> {
       if (error instanceof ApiError && error.status === 404) return { classes: [] };
       throw error;
     }),
+    settings(),
   ]);
-  return { profile, groups, classes };
+  return { profile, groups, classes, defaults };
 }
 
 /** `done` when it is closed, with whether something was changed. */
@@ -38,14 +41,15 @@ export function DeviceForm({ id, done }: { id: string; done: (changed: boolean) 
   return <Fields id={id} known={loaded.value} done={done} />;
 }
 
+/** What the API keeps in seconds, people say in minutes. */
 const NUMBERS = [
-  { name: "live_ttl_s", label: "admin.ttl", max: 2_592_000 },
-  { name: "motion_kmh", label: "admin.motion", max: 100 },
-  { name: "stop_s", label: "admin.stop", max: 86_400 },
+  { name: "live_ttl_s", label: "admin.ttl", max: 2_592_000, per: 60 },
+  { name: "motion_kmh", label: "admin.motion", max: 100, per: 1 },
+  { name: "stop_s", label: "admin.stop", max: 86_400, per: 60 },
 ] as const;
 
 function Fields({ id, known, done }: { id: string; known: Known; done: (changed: boolean) => void }): JSX.Element {
-  const { profile, groups, classes } = known;
+  const { profile, groups, classes, defaults } = known;
   const form = useRef<HTMLFormElement>(null);
   const [failed, setFailed] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
@@ -95,16 +99,17 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
           <span>{t("admin.tags")}</span>
           <input name="tags" defaultValue={profile.tags.join(", ")} placeholder={t("admin.tags.hint")} />
         </label>
-        {NUMBERS.map(({ name, label, max }) => (
+        {NUMBERS.map(({ name, label, max, per }) => (
           <label class="field" key={name}>
             <span>{t(label)}</span>
             <input
               name={name}
               type="number"
-              min={1}
-              max={max}
-              defaultValue={profile[name] === null ? "" : String(profile[name])}
-              placeholder={t("admin.usual")}
+              min={per === 1 ? 1 : 0.1}
+              max={max / per}
+              step={per === 1 ? 1 : "any"}
+              defaultValue={shownNumber(profile[name], per)}
+              placeholder={defaults ? t("admin.default", { value: shownNumber(defaults[name], per) }) : t("admin.usual")}
             />
           </label>
         ))}
@@ -120,9 +125,9 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
           </select>
         </label>
       </div>
-      {groups.length > 0 && (
-        <fieldset class="checks">
+      <fieldset class="checks">
           <legend>{t("admin.groups")}</legend>
+          {groups.length === 0 && <p class="none">{t("admin.groups.none")} {t("admin.groups.about")}</p>}
           {groups.map(({ group_id, name }) => (
             <label key={group_id}>
               <input
@@ -135,7 +140,6 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
             </label>
           ))}
         </fieldset>
-      )}
       {failed && <Failure text={failed} />}
       <div class="form-end">
         <button type="submit" class="button primary small" disabled={busy}>

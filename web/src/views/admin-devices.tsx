@@ -96,7 +96,7 @@ export function DevicesAdmin(): JSX.Element {
       />
       {units.length === 0 && <Empty title={t("fleet.none")} />}
       {units.length > 0 && (
-        <div class="table-scroll" tabIndex={0} role="region" aria-label={t("admin.devices")}>
+        <div class="table-scroll stack" tabIndex={0} role="region" aria-label={t("admin.devices")}>
           <table>
             <thead>
               <tr>
@@ -176,8 +176,11 @@ function Row(props: {
             onChange={(event) => void put(unit.id, name, event.currentTarget.value)}
           />
         </td>
-        <td class="names">{unit.groups.join(", ")}</td>
-        <td class="row-actions">
+        <td class="names" data-label={unit.groups.length > 0 ? t("admin.groups") : undefined}>
+          {unit.groups.join(", ")}
+        </td>
+        <td class="number">
+          <span class="row-actions">
           <button
             type="button"
             class="button small"
@@ -197,6 +200,7 @@ function Row(props: {
           >
             {t("admin.secret.new")}
           </button>
+          </span>
         </td>
       </tr>
       {open && (

@@ -51,7 +51,7 @@ export function GroupsAdmin(): JSX.Element {
       </section>
       {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
       {loaded.state === "loading" && !loaded.value && <Spinner />}
-      {loaded.value?.length === 0 && <Empty title={t("admin.none")} />}
+      {loaded.value?.length === 0 && <Empty title={t("admin.groups.none")} hint={t("admin.groups.about")} />}
       {(loaded.value ?? []).map((group) => (
         <section class="card" key={group.group_id}>
           <div class="result-bar">
@@ -67,7 +67,7 @@ export function GroupsAdmin(): JSX.Element {
               type="button"
               class="button small danger"
               onClick={() => {
-                if (confirm(t("admin.confirm"))) {
+                if (confirm(t("admin.group.confirm", { name: group.name }))) {
                   void act(() => change("DELETE", `/api/v1/groups/${group.group_id}/`));
                 }
               }}
@@ -96,6 +96,7 @@ function Members(props: { id: number; act: (work: () => Promise<unknown>) => Pro
         label={t("report.pick")}
         onPick={({ id }) => void props.act(() => change("PUT", path(id)))}
       />
+      {loaded.value.length === 0 && <p class="none">{t("admin.group.empty")}</p>}
       <div class="chosen">
         {loaded.value.map((id) => (
           <span class="tag" key={id}>

@@ -4,7 +4,9 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
+import { nowMs } from "../state/clock";
 import { useLive } from "../state/live";
+import { formatMinute, parseMinute, startOfDay } from "../state/ranges";
 import { t } from "../text/language";
 import { Empty, Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
@@ -17,6 +19,14 @@ interface Link {
   device_ids: string[];
   created_at: string;
   expires_at: string;
+  /** Of share links: the first moment that is shown of the past; `null` shows none of it. */
+  history_from?: string | null;
+}
+
+/** What was just made and is shown once. */
+interface Made {
+  id: number;
+  secret: string;
 }
 
 interface KindOfLink {
@@ -30,6 +40,8 @@ interface KindOfLink {
   secret: (made: { url?: string; token?: string }) => string;
   extra: object;
 }
+
+type NewAnswer = { url?: string; token?: string; share_id?: number; token_id?: number };
 
 const HOURS = [1, 8, 24, 168, 720] as const;
 
@@ -58,15 +70,22 @@ export const SharesAdmin = (): JSX.Element => <Links key="shares" kind={SHARES} 
 export const TokensAdmin = (): JSX.Element => <Links key="tokens" kind={TOKENS} />;
 
 function Links({ kind }: { kind: KindOfLink }): JSX.Element {
+  const source = useLive();
   const [loaded, again] = useLoad(kind.path, async (signal) => {
     const answer = await get<Record<string, Record<string, unknown>[]>>(`${kind.path}/`, {}, signal);
     return (answer[kind.list] ?? []).map((one) => ({ ...one, id: one[kind.id] })) as Link[];
   });
   const [failed, setFailed] = useState<string | null>(null);
-  const revoke = async (id: number): Promise<void> => {
+  const [made, setMade] = useState<Made | null>(null);
+  const [told, setTold] = useState<string | null>(null);
+  const revoke = async ({ id, name }: Link): Promise<void> => {
+    if (!confirm(t("admin.revoke.confirm", { name }))) return;
     setFailed(null);
     try {
       await change("DELETE", `${kind.path}/${id}`);
+      // What is good no more is not there to be copied.
+      if (made?.id === id) setMade(null);
+      setTold(t("admin.revoked", { name }));
       again();
     } catch (error) {
       setFailed(reason(error));
@@ -74,18 +93,37 @@ function Links({ kind }: { kind: KindOfLink }): JSX.Element {
   };
   return (
     <>
-      <NewLink kind={kind} made={again} />
+      <NewLink
+        kind={kind}
+        made={(next) => {
+          setMade(next);
+          setTold(null);
+          again();
+        }}
+      />
+      {made && (
+        <Secret
+          shown={{ title: t("admin.secret"), lines: [[t(kind.shows), made.secret]] }}
+          close={() => setMade(null)}
+        />
+      )}
+      {told && (
+        <p class="told" role="status">
+          {told}
+        </p>
+      )}
       {failed && <Failure text={failed} />}
       {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
       {loaded.state === "loading" && !loaded.value && <Spinner />}
       {loaded.value?.length === 0 && <Empty title={t("admin.none")} hint={t(kind.about)} />}
       {loaded.value && loaded.value.length > 0 && (
-        <div class="table-scroll" tabIndex={0} role="region" aria-label={t(`admin.${kind.list}`)}>
+        <div class="table-scroll stack" tabIndex={0} role="region" aria-label={t(`admin.${kind.list}`)}>
           <table>
             <thead>
               <tr>
                 <th scope="col">{t("admin.name")}</th>
                 <th scope="col">{t("admin.devices")}</th>
+                {kind.list === "shares" && <th scope="col">{t("admin.share.shows")}</th>}
                 <th scope="col">{t("admin.created")}</th>
                 <th scope="col">{t("admin.expires")}</th>
                 <th scope="col">
@@ -99,15 +137,22 @@ function Links({ kind }: { kind: KindOfLink }): JSX.Element {
                   <td>
                     <strong>{link.name}</strong>
                   </td>
-                  <td>{link.device_ids.join(", ")}</td>
-                  <td>
+                  <td class="names" data-label={t("admin.devices")}>
+                    {link.device_ids.map((id) => source?.fleet.units.get(id)?.name ?? id).join(", ")}
+                  </td>
+                  {kind.list === "shares" && (
+                    <td class="names" data-label={t("admin.share.shows")}>
+                      <Shows from={link.history_from} />
+                    </td>
+                  )}
+                  <td data-label={t("admin.created")}>
                     <Time ms={Date.parse(link.created_at)} />
                   </td>
-                  <td>
+                  <td data-label={t("admin.expires")}>
                     <Time ms={Date.parse(link.expires_at)} />
                   </td>
                   <td class="number">
-                    <button type="button" class="button small danger" onClick={() => void revoke(link.id)}>
+                    <button type="button" class="button small danger" aria-label={`${t("admin.revoke")} ${link.name}`} onClick={() => void revoke(link)}>
                       {t("admin.revoke")}
                     </button>
                   </td>
@@ -121,11 +166,25 @@ function Links({ kind }: { kind: KindOfLink }): JSX.Element {
   );
 }
 
-function NewLink({ kind, made }: { kind: KindOfLink; made: () => void }): JSX.Element {
+/** What a link shows, in words. */
+function Shows({ from }: { from: string | null | undefined }): JSX.Element {
+  if (from === null) return <>{t("admin.share.live")}</>;
+  const ms = from ? Date.parse(from) : 0;
+  if (ms === 0) return <>{t("admin.share.all")}</>;
+  return (
+    <>
+      {t("admin.share.since")} <Time ms={ms} />
+    </>
+  );
+}
+
+function NewLink({ kind, made }: { kind: KindOfLink; made: (made: Made) => void }): JSX.Element {
   const source = useLive();
   const form = useRef<HTMLFormElement>(null);
   const [devices, setDevices] = useState<string[]>([]);
-  const [secret, setSecret] = useState<string | null>(null);
+  const [hours, setHours] = useState(24);
+  const [past, setPast] = useState(false);
+  const [from, setFrom] = useState(() => formatMinute(startOfDay(nowMs())));
   const [failed, setFailed] = useState<string | null>(null);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -136,16 +195,18 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: () => void }): JSX.El
       return;
     }
     try {
-      const answer = await change<{ url?: string; token?: string }>("POST", `${kind.path}/`, {
+      const fromMs = parseMinute(from);
+      const history = kind.list === "shares" && past && fromMs !== null ? { history_from: new Date(fromMs).toISOString() } : {};
+      const answer = await change<NewAnswer>("POST", `${kind.path}/`, {
         name: String(data.get("name")),
         device_ids: devices,
-        expires_in: Number(data.get("hours")) * 3600,
+        expires_in: hours * 3600,
+        ...history,
         ...kind.extra,
       });
-      setSecret(kind.secret(answer));
       setDevices([]);
       form.current?.reset();
-      made();
+      made({ id: answer.share_id ?? answer.token_id ?? 0, secret: kind.secret(answer) });
     } catch (error) {
       setFailed(reason(error));
     }
@@ -160,10 +221,10 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: () => void }): JSX.El
         </label>
         <label class="field">
           <span>{t("admin.share.hours")}</span>
-          <select name="hours" defaultValue="24">
-            {HOURS.map((hours) => (
-              <option key={hours} value={hours} selected={hours === 24}>
-                {hours < 48 ? t("duration.hours", { count: hours }) : t("duration.days", { count: hours / 24 })}
+          <select value={String(hours)} onChange={(event) => setHours(Number(event.currentTarget.value))}>
+            {HOURS.map((count) => (
+              <option key={count} value={String(count)}>
+                {count < 48 ? t("duration.hours", { count }) : t("duration.days", { count: count / 24 })}
               </option>
             ))}
           </select>
@@ -189,14 +250,39 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: () => void }): JSX.El
             ))}
           </div>
         </div>
+        {kind.list === "shares" && (
+          <fieldset class="field whole">
+            <legend>{t("admin.share.shows")}</legend>
+            <label class="check">
+              <input type="radio" name="shows" checked={!past} onChange={() => setPast(false)} />
+              <span>
+                {t("admin.share.live")} <small>{t("admin.share.live.hint")}</small>
+              </span>
+            </label>
+            <label class="check">
+              <input type="radio" name="shows" checked={past} onChange={() => setPast(true)} />
+              <span>
+                {t("admin.share.past")} <small>{t("admin.share.past.hint")}</small>
+              </span>
+            </label>
+            {past && (
+              <label class="check">
+                <span>{t("admin.share.since")}</span>
+                <input
+                  type="datetime-local"
+                  required
+                  value={from}
+                  onInput={(event) => setFrom(event.currentTarget.value)}
+                />
+              </label>
+            )}
+          </fieldset>
+        )}
         <button type="submit" class="button primary">
           {t("admin.add")}
         </button>
       </form>
       {failed && <Failure text={failed} />}
-      {secret && (
-        <Secret shown={{ title: t("admin.secret"), lines: [[t(kind.shows), secret]] }} close={() => setSecret(null)} />
-      )}
     </section>
   );
 }

@@ -71,7 +71,7 @@ export function PeopleAdmin(): JSX.Element {
       {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
       {loaded.state === "loading" && !loaded.value && <Spinner />}
       {loaded.value && (
-        <div class="table-scroll" tabIndex={0} role="region" aria-label={t("admin.people")}>
+        <div class="table-scroll stack" tabIndex={0} role="region" aria-label={t("admin.people")}>
           <table>
             <thead>
               <tr>
@@ -162,12 +162,19 @@ function Row({ person, isOwn, open, toggle, act, show }: RowProps): JSX.Element 
           {person.disabled && <span class="tag is-off">{t("admin.disabled")}</span>}
           <span class="unit-sub cell-sub">{person.email}</span>
         </td>
-        <td>
+        <td data-label={t("admin.role")}>
           <select
             aria-label={`${t("admin.role")} ${person.name}`}
             value={person.role}
             disabled={isOwn}
-            onChange={(event) => void act(() => change("PATCH", path, { role: event.currentTarget.value }))}
+            onChange={(event) => {
+              const select = event.currentTarget;
+              const role = select.value;
+              const words = { name: person.name, role: t(`role.${role}` as Key) };
+              if (confirm(t(`admin.role.confirm.${role}` as Key, words))) {
+                void act(() => change("PATCH", path, { role }));
+              } else select.value = person.role;
+            }}
           >
             {ROLES.map((role) => (
               <option key={role} value={role}>
@@ -176,10 +183,10 @@ function Row({ person, isOwn, open, toggle, act, show }: RowProps): JSX.Element 
             ))}
           </select>
         </td>
-        <td>
+        <td data-label={t("admin.created")}>
           <Time ms={Date.parse(person.created_at)} as="day" />
         </td>
-        <td>
+        <td data-label={t("admin.sees")}>
           {person.role === "viewer" ? (
             <button type="button" class="button small" aria-expanded={open} onClick={toggle}>
               {t("admin.grants")}
@@ -205,7 +212,11 @@ function Row({ person, isOwn, open, toggle, act, show }: RowProps): JSX.Element 
               <button
                 type="button"
                 class={person.disabled ? "button small" : "button small danger"}
-                onClick={() => void act(() => change("PATCH", path, { disabled: !person.disabled }))}
+                onClick={() => {
+                  if (person.disabled || confirm(t("admin.disable.confirm", { name: person.name }))) {
+                    void act(() => change("PATCH", path, { disabled: !person.disabled }));
+                  }
+                }}
               >
                 {t(person.disabled ? "admin.enable" : "admin.disable")}
               </button>

@@ -25,7 +25,7 @@ import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
 import { continued, lacksRows, resumeMs } from "../state/day";
 import { formatDay } from "../state/ranges";
-import { charted, linesOf, momentAt, trackOf } from "../state/track";
+import { charted, linesOf, momentAt, speedOf, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -202,7 +202,7 @@ function Charts({ rows, onCursor }: { rows: readonly Row[]; onCursor: (ms: numbe
         colour: "--accent",
         fill: true,
         unit: "km/h",
-        values: some.map((row) => (row?.gps_fix ? row.speed_kmh : null)),
+        values: some.map((row) => (row ? speedOf(row) : null)),
       },
       {
         label: t("device.odometer"),

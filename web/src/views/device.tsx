@@ -90,6 +90,7 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
   const directionDeg = unit?.directionDeg ?? location.direction_deg;
   const seenMs = unit?.seenMs ?? ms(location.seen_at) ?? ms(location.received_at);
   const positionMs = unit?.positionMs ?? ms(location.position_recorded_at);
+  const positionFrom = unit ? unit.positionFrom : location.position_from;
   const old = isOld({ seenMs, positionMs });
   // Links that show no past show no totals of it either.
   const odometerM = unit?.odometerM ?? location.odometer_m;
@@ -136,7 +137,10 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
           <Ago ms={seenMs} />
         </Card>
         <Card name={t("device.position.age")}>
-          {old ? <Moment ms={positionMs} /> : <Ago ms={positionMs} />}
+          <span>
+            {old ? <Moment ms={positionMs} /> : <Ago ms={positionMs} />}
+            {positionFrom === "history" && <small class="unit-sub cell-sub">{t("device.source.history")}</small>}
+          </span>
         </Card>
         <Card name={t("device.position")}>
           <button

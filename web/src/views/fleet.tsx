@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 
-import { fleetMap, go, route, tune } from "../state/app";
+import { fleetMap, go, lastDevice, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { NO_FILTER, STATUSES, type Unit, counts, groupNames, isOld, shown } from "../state/fleet";
 import { type Live, live } from "../state/live";
@@ -202,6 +202,7 @@ function FleetList({ source }: { source: Live }): JSX.Element {
             label={t("fleet.list")}
             idOf={(unit) => unit.id}
             selected={null}
+            start={lastDevice.value}
             onOpen={(unit) => go({ view: "device", device: unit.id, query: {} })}
             row={(unit) => <Row unit={unit} now={now} />}
           />

@@ -7,6 +7,7 @@ import { useState } from "preact/hooks";
 import { type Found, lookUp, newest } from "../api/history";
 import type { Row } from "../api/types";
 import { isAdmin } from "../state/app";
+import { doubtOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -44,7 +45,10 @@ export function Frames({ id, heardMs }: { id: string; heardMs: number | null }):
               >
                 <Time ms={Date.parse(row.recorded_at)} />
                 <span>{format.speed(row.speed_kmh)}</span>
-                <span class="unit-sub">{row.historical ? t("frame.historical") : ""}</span>
+                <span class="unit-sub">
+                  {row.historical ? t("frame.historical") : ""}
+                  {doubtOf(row) && <strong class="old-position"> {t(`doubt.${doubtOf(row)!}`)}</strong>}
+                </span>
               </button>
               {open === key && <Fields row={row} />}
             </li>

@@ -9,6 +9,7 @@ import { useCell } from "../state/cell";
 import { LANGUAGES, type Language, t } from "../text/language";
 import type { Key } from "../text/en";
 import { Icon } from "../ui/icons";
+import { PasswordForm } from "./password";
 
 export function LanguagePicker(): JSX.Element {
   const current = useCell(language);
@@ -49,15 +50,22 @@ function ThemePicker(): JSX.Element {
 
 export function Menu(): JSX.Element {
   const [open, setOpen] = useState(false);
+  const [changing, setChanging] = useState(false);
   const box = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
   const now = useCell(session);
 
   useEffect(() => {
     if (!open) return;
     const leave = (event: Event): void => {
-      if (event instanceof KeyboardEvent ? event.key === "Escape" : !box.current?.contains(event.target as Node)) {
-        setOpen(false);
-      }
+      if (event instanceof KeyboardEvent) {
+        if (event.key !== "Escape") return;
+        // Back to where one was, and not a view up.
+        event.preventDefault();
+        button.current?.focus();
+      } else if (box.current?.contains(event.target as Node)) return;
+      setOpen(false);
+      setChanging(false);
     };
     document.addEventListener("pointerdown", leave);
     document.addEventListener("keydown", leave);
@@ -70,6 +78,7 @@ export function Menu(): JSX.Element {
   return (
     <div class="menu" ref={box}>
       <button
+        ref={button}
         type="button"
         class="button icon-only quiet"
         aria-label={t("menu.account")}
@@ -95,6 +104,12 @@ export function Menu(): JSX.Element {
             <span>{t("menu.language")}</span>
             <LanguagePicker />
           </div>
+          {now.state === "in" && !changing && (
+            <button type="button" class="button wide" onClick={() => setChanging(true)}>
+              {t("menu.password")}
+            </button>
+          )}
+          {now.state === "in" && changing && <PasswordForm close={() => setChanging(false)} />}
           {now.state === "in" && (
             <button type="button" class="button wide" onClick={() => void signOut().catch(() => undefined)}>
               {t("menu.signout")}

@@ -8,7 +8,7 @@ import { type Range, type Stop, rows, stops } from "../api/history";
 import { boundsOfTrack } from "../map/bounds";
 import type { FleetMap } from "../map/fleet-map";
 import { markerName } from "../map/icons";
-import { fleetMap, go, route, tune } from "../state/app";
+import { fleetMap, go, pickedStop, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
 import { useLive } from "../state/live";
@@ -146,6 +146,11 @@ function Player({ recorded }: { recorded: Recorded }): JSX.Element {
     const at = momentAt(track, clampMs(to));
     if (at && follow) map?.keepAt(at.longitude, at.latitude);
   };
+  // A stop that is picked on the map is a moment, too.
+  const picked = useCell(pickedStop);
+  useEffect(() => {
+    if (picked && recorded.stops.some(({ start }) => start === picked.id)) seek(Date.parse(picked.id));
+  }, [picked]);
   const starts = recorded.stops.map((stop) => Date.parse(stop.start));
   const before = starts.filter((start) => start < ms - 1000).at(-1);
   const after = starts.find((start) => start > ms);
@@ -183,7 +188,7 @@ function Player({ recorded }: { recorded: Recorded }): JSX.Element {
           class="button icon-only"
           aria-label={t("replay.prev")}
           title={t("replay.prev")}
-          disabled={before === undefined}
+          aria-disabled={before === undefined}
           onClick={() => before !== undefined && seek(before)}
         >
           <Icon name="prevStop" />
@@ -204,7 +209,7 @@ function Player({ recorded }: { recorded: Recorded }): JSX.Element {
           class="button icon-only"
           aria-label={t("replay.next")}
           title={t("replay.next")}
-          disabled={after === undefined}
+          aria-disabled={after === undefined}
           onClick={() => after !== undefined && seek(after)}
         >
           <Icon name="nextStop" />

@@ -59,6 +59,20 @@ function usePrinting(): boolean {
   return printing;
 }
 
+/** Above a report on paper: what was asked for, and when. */
+export function PrintHead({ kind, whoseName, range }: Pick<RowsProps, "kind" | "whoseName" | "range">): JSX.Element {
+  return (
+    <header class="print-only">
+      <h1>{t(`report.${kind}`)}</h1>
+      <p>{whoseName}</p>
+      <p>
+        {format.dateTime(range.fromMs)} – {format.dateTime(range.toMs)} ({format.zone()}) ·{" "}
+        {t("report.printed", { time: format.dateTime(nowMs()) })}
+      </p>
+    </header>
+  );
+}
+
 /** The column that a row begins with, and those of its kind. */
 function columnsOf({ table, nameOf }: RowsProps): Column<AnyRow>[] {
   const device: Column<AnyRow> = {
@@ -85,14 +99,6 @@ export function Rows(props: RowsProps): JSX.Element {
 
   return (
     <section class="result">
-      <header class="print-only">
-        <h1>{t(`report.${kind}`)}</h1>
-        <p>{props.whoseName}</p>
-        <p>
-          {format.dateTime(props.range.fromMs)} – {format.dateTime(props.range.toMs)} ({format.zone()}) ·{" "}
-          {t("report.printed", { time: format.dateTime(nowMs()) })}
-        </p>
-      </header>
       <div class="result-bar">
         <p role="status">
           {rows.length === 1 ? t("report.row") : t("report.rows", { count: format.count(rows.length) })}

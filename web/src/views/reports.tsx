@@ -18,7 +18,7 @@ import { Chart, type Series } from "../ui/chart";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
 import { RangePicker } from "./range-picker";
-import { Rows } from "./report-rows";
+import { PrintHead, Rows } from "./report-rows";
 import { type AnyRow, KINDS, type Kind, TABLES, type Table } from "./report-tables";
 
 /** As many as an address can hold; a group may have more. */
@@ -166,6 +166,7 @@ function Result(props: ResultProps): JSX.Element {
   const table = TABLES[kind];
   return (
     <>
+      <PrintHead {...props} />
       {table.measure && <DayChart table={table} rows={loaded.value} />}
       <Rows {...props} table={table} rows={loaded.value} />
     </>

@@ -4,7 +4,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 
-import { isAdmin, route, session } from "../state/app";
+import { go, isAdmin, route, session, showsPast, upFrom } from "../state/app";
 import { useCell } from "../state/cell";
 import { live } from "../state/live";
 import { type View, formatRoute } from "../state/route";
@@ -101,17 +101,43 @@ const TITLES: Record<View, Key> = {
   admin: "nav.admin",
 };
 
+/** What of the past a share link shows, in words. */
+function shownBy(past: boolean, fromMs: number | null): string {
+  if (!past) return t("share.live");
+  return fromMs ? t("share.from", { time: format.dateTime(fromMs) }) : t("share.all");
+}
+
 export function Shell(): JSX.Element {
   const now = useCell(route);
   const who = useCell(session);
   const shared = who.state === "share";
-  const view: View = shared && now.view !== "device" ? "fleet" : now.view;
+  const allowed = !shared || now.view === "device" || (now.view === "replay" && showsPast());
+  const view: View = allowed ? now.view : "fleet";
   const hasMap = view === "fleet" || view === "device" || view === "replay";
 
   useEffect(() => {
     const name = now.device ? `${now.device} · ` : "";
     document.title = `${name}${t(TITLES[view])} · Nemeses`;
   }, [view, now.device]);
+
+  // Where the focus was is gone with the view that had it: it goes on in the new one.
+  useEffect(() => {
+    if (document.activeElement && document.activeElement !== document.body) return;
+    const list = view === "fleet" ? document.querySelector<HTMLElement>(".vlist") : null;
+    (list ?? document.getElementById("content"))?.focus({ preventScroll: true });
+  }, [view, now.device]);
+
+  useEffect(() => {
+    const leave = (event: KeyboardEvent): void => {
+      if (event.key !== "Escape" || event.defaultPrevented) return;
+      // In a field it means the field.
+      if ((event.target as Element).closest?.("input:not([type=range]), select, textarea")) return;
+      const up = upFrom(route.value);
+      if (up) go(up);
+    };
+    window.addEventListener("keydown", leave);
+    return () => window.removeEventListener("keydown", leave);
+  }, []);
 
   return (
     <div class="shell">
@@ -129,6 +155,7 @@ export function Shell(): JSX.Element {
             <strong>{who.name ?? t("share.opened")}</strong>
             <span>
               {who.name ? t("share.opened") : ""}
+              {` · ${shownBy(who.past, who.fromMs)}`}
               {who.expiresMs !== null && ` ${t("share.until", { time: format.dateTime(who.expiresMs) })}`}
             </span>
           </p>

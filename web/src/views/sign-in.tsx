@@ -14,8 +14,7 @@ import { language, t } from "../text/language";
 import { reason } from "../ui/basics";
 import { Logo } from "../ui/icons";
 import { LanguagePicker } from "./menu";
-
-const MIN_PASSWORD = 12;
+import { MIN_PASSWORD } from "./password";
 
 type Task = "in" | "up" | "setup";
 

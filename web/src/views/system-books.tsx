@@ -5,7 +5,7 @@ import { useMemo } from "preact/hooks";
 
 import { get } from "../api/client";
 import { nowMs } from "../state/clock";
-import { type BookLine, type Sums, perMinute } from "../state/books";
+import { type BookLine, type Sums, perMinute, usualTop } from "../state/books";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -62,7 +62,7 @@ export function BooksCard(): JSX.Element {
 }
 
 function BooksOf({ books: all }: { books: Books }): JSX.Element {
-  const [times, series] = useMemo(() => {
+  const [times, series, most, peak] = useMemo(() => {
     // The minute that runs is not over: it would look like a fall.
     const minutes = perMinute(all.lines).slice(0, -1);
     const made: Series[] = [
@@ -80,7 +80,9 @@ function BooksOf({ books: all }: { books: Books }): JSX.Element {
         values: minutes.map(({ dead }) => dead),
       },
     ];
-    return [minutes.map(({ s }) => s), made];
+    const top = usualTop(minutes.map(({ received }) => received));
+    const highest = minutes.reduce((a, b) => (b.received > a.received ? b : a), { s: 0, received: 0 });
+    return [minutes.map(({ s }) => s), made, top, highest] as const;
   }, [all]);
   return (
     <>
@@ -101,6 +103,11 @@ function BooksOf({ books: all }: { books: Books }): JSX.Element {
           <figcaption>
             <span class="key">{t("system.rate")}</span>
             <span class="key key-bad">{t("col.dead")}</span>
+            {most !== null && (
+              <span class="figure-now">
+                {t("system.peak", { count: format.count(peak.received), time: format.clock(peak.s * 1000) })}
+              </span>
+            )}
           </figcaption>
           <Chart
             times={times}
@@ -108,6 +115,7 @@ function BooksOf({ books: all }: { books: Books }): JSX.Element {
             height={170}
             label={t("system.rate")}
             format={(value) => format.count(value)}
+            most={most}
           />
         </figure>
       )}

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
 import type { Letter, LetterPage, Retried } from "../api/types";
-import type { Key } from "../text/en";
+import { type Key, en } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
@@ -95,6 +95,17 @@ export function LettersCard(): JSX.Element {
 /** A frame that waits for its device to be known is taken in with it. */
 const act = ({ reason: why }: Letter): string => t(why === "quarantined" ? "system.dead.known" : "system.dead.retry");
 
+/** Why a frame was refused: in words, and the code that logs and metrics have. */
+export function Reason({ code }: { code: string }): JSX.Element {
+  const key = `reason.${code}`;
+  return (
+    <>
+      <strong>{key in en ? t(key as Key) : code}</strong>
+      <code class="unit-sub cell-sub">{code}</code>
+    </>
+  );
+}
+
 function Letters(props: {
   letters: Letter[];
   busy: number | null;
@@ -121,8 +132,8 @@ function Letters(props: {
               <td>
                 <Time ms={Date.parse(letter.received_at)} />
               </td>
-              <td>
-                <strong>{letter.reason}</strong>
+              <td class="names">
+                <Reason code={letter.reason} />
               </td>
               <td>{letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}</td>
               <td>

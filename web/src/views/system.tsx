@@ -14,7 +14,7 @@ import { Empty, Failure, Time, reason, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { FrameBytes } from "./frame-bytes";
 import { BooksCard } from "./system-books";
-import { LettersCard } from "./system-letters";
+import { LettersCard, Reason } from "./system-letters";
 import { StorageCard } from "./system-storage";
 import { WorkersCards } from "./system-workers";
 
@@ -100,7 +100,7 @@ function LookUp(): JSX.Element {
           {found.rows.map((row) => row.frame && <FrameBytes key={row.frame_hash} hex={row.frame} />)}
           {found.dead_letters.map((letter) => (
             <p key={letter.id}>
-              <strong>{letter.reason}</strong> · <Time ms={Date.parse(letter.received_at)} /> · {t("col.topic")}{" "}
+              <Reason code={letter.reason} /> · <Time ms={Date.parse(letter.received_at)} /> · {t("col.topic")}{" "}
               <code>{letter.topic}</code> · {t("col.bytes")} <code class="bytes">{letter.bytes}</code>
             </p>
           ))}

@@ -183,13 +183,13 @@ describe("the page", () => {
     const edit = page.getByRole("button", { name: "Edit 0A3F75" });
     await edit.click();
     await page.getByLabel("Tags").fill("cold, night, cold");
-    await page.getByLabel("Moves from, km/h").fill("3");
+    await page.getByLabel("Moving from, km/h").fill("3");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByLabel("Tags").waitFor({ state: "detached" });
     await edit.click();
     await page.getByLabel("Tags").waitFor();
     expect(await page.getByLabel("Tags").inputValue()).toBe("cold, night");
-    expect(await page.getByLabel("Moves from, km/h").inputValue()).toBe("3");
+    expect(await page.getByLabel("Moving from, km/h").inputValue()).toBe("3");
     await page.getByRole("button", { name: "Cancel" }).click();
   });
 
@@ -231,8 +231,11 @@ describe("the page", () => {
     expect(guestFaults).toEqual([]);
     await guest.context().close();
 
-    await page.getByRole("button", { name: "Revoke" }).click();
+    page.once("dialog", (dialog) => void dialog.accept());
+    await page.getByRole("button", { name: "Revoke For a customer" }).click();
+    await page.getByText("“For a customer” is revoked and works no more.").waitFor();
     await page.getByText("Nothing here yet.").waitFor();
+    expect(await page.locator(".secret").count()).toBe(0);
   });
 
   it("speaks Portuguese, in the dark, on a telephone", async () => {
@@ -262,8 +265,8 @@ describe("the page", () => {
   it("retries a dead letter with a decoder that takes it", async () => {
     await visit("#/system");
     await page.getByRole("button", { name: /^Tentar de novo \d/ }).click();
-    await page.getByText("agora é um quadro válido: 1 gravados").waitFor();
-    await page.getByText("Sem cartas mortas.").waitFor();
+    await page.getByText("agora é um pacote válido: 1 gravado").waitFor();
+    await page.getByText("Nenhum pacote rejeitado.").waitFor();
   });
 
   it("signs out", async () => {

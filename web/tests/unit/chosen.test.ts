@@ -8,11 +8,15 @@ import { setupToken } from "../../src/state/route";
 describe("what the server tells everyone", () => {
   it("is read with care", () => {
     const bundled = { tiles: null, style: null, credit: "" };
-    expect(settingsOf(null)).toEqual({ registrationOpen: true, map: bundled });
+    expect(settingsOf(null)).toEqual({ registrationOpen: true, map: bundled, defaults: null });
     expect(settingsOf({ registration_open: false, map: { tiles: null, style: 7 } })).toEqual({
       registrationOpen: false,
       map: bundled,
+      defaults: null,
     });
+    const defaults = { live_ttl_s: 300, motion_kmh: 5, stop_s: 300 };
+    expect(settingsOf({ defaults }).defaults).toEqual(defaults);
+    expect(settingsOf({ defaults: { live_ttl_s: 300 } }).defaults).toBeNull();
     const style = { tiles: null, style: "https://maps.example.org/s.json", credit: "Example" };
     expect(settingsOf({ registration_open: true, map: style }).map).toEqual(style);
   });

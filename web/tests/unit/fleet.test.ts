@@ -164,6 +164,24 @@ describe("what is shown", () => {
     expect(sorted("seen")).toEqual(["000001", "000002", "000003"]);
   });
 
+  it("is found as people type it: without accents, by plate, tag and group", () => {
+    const named = emptyFleet();
+    takePage(
+      named,
+      page(
+        device("000001", "online", { name: "Caminhão São João", vehicle: "ABC-1D23", tags: ["Frigorífico"] }),
+        device("000002", "online", { name: "Ônibus 12", vehicle: "Volvo", groups: [{ group_id: 1, name: "Região Norte" }] }),
+      ),
+    );
+    const ids = (text: string) => shown(named, { ...NO_FILTER, text }, "name").map(({ id }) => id);
+    for (const text of ["sao joao", "São João", "SAO", "abc1d23", "abc-1d23", "frigorifico"]) {
+      expect(ids(text), text).toEqual(["000001"]);
+    }
+    for (const text of ["onibus", "regiao norte", "volvo"]) expect(ids(text), text).toEqual(["000002"]);
+    expect(ids("-")).toEqual(["000001"]);
+    expect(ids("sao volvo")).toEqual([]);
+  });
+
   it("has the names of all groups", () => {
     expect(groupNames(fleet)).toEqual(["North", "South"]);
   });

@@ -4,6 +4,7 @@ import { pathWith } from "../../src/api/client";
 import { pauseMs } from "../../src/api/stream";
 import { features, labelFeatures, placeZoom, unpack } from "../../src/map/basemap";
 import { boundsOf } from "../../src/map/bounds";
+import { meanMs, restMs } from "../../src/map/pace";
 import { windowOf } from "../../src/ui/virtual-list";
 
 describe("the base map", () => {
@@ -46,6 +47,16 @@ describe("bounds", () => {
         { latitude: 40, longitude: -50 },
       ]),
     ).toEqual([-50, -19, -43, 40]);
+  });
+});
+
+describe("the markers", () => {
+  it("are drawn as changes come while frames are quick, and take a fifth of the time when slow", () => {
+    expect([null, 4, 50].map(restMs)).toEqual([0, 0, 0]);
+    expect(restMs(120)).toBe(600);
+    expect(restMs(5_000)).toBe(3_000);
+    expect(meanMs(null, 80)).toBe(80);
+    expect(meanMs(80, 40)).toBe(70);
   });
 });
 

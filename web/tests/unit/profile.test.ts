@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { profileOf, regrouped, tagsOf } from "../../src/state/profile";
+import { profileOf, regrouped, shownNumber, tagsOf } from "../../src/state/profile";
 
 describe("the form of a device", () => {
   it("reads tags as people write them", () => {
@@ -9,16 +9,21 @@ describe("the form of a device", () => {
   });
 
   it("leaves what is empty to the usual", () => {
-    const fields: Record<string, string> = { name: " Van 7 ", motion_kmh: "3", live_ttl_s: "", retention: "law" };
+    const fields: Record<string, string> = { name: " Van 7 ", motion_kmh: "3", live_ttl_s: "", stop_s: "2.5", retention: "law" };
     expect(profileOf((name) => fields[name] ?? "")).toEqual({
       name: "Van 7",
       vehicle: "",
       tags: [],
       live_ttl_s: null,
       motion_kmh: 3,
-      stop_s: null,
+      // Minutes in the field, seconds in the API.
+      stop_s: 150,
       retention: "law",
     });
+  });
+
+  it("shows seconds as minutes", () => {
+    expect([300, 90, null].map((value) => shownNumber(value, 60))).toEqual(["5", "1.5", ""]);
   });
 
   it("changes only the groups that differ", () => {

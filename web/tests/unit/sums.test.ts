@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type BookLine, perMinute, workers } from "../../src/state/books";
+import { type BookLine, perMinute, usualTop, workers } from "../../src/state/books";
 import {
   dayOf,
   formatDay,
@@ -36,6 +36,15 @@ describe("the books", () => {
   it("by minute have no holes", () => {
     expect(perMinute(lines).map(({ received, dead }) => [received, dead])).toEqual([[7, 2], [0, 0], [7, 1]]);
     expect(perMinute([])).toEqual([]);
+  });
+
+  it("are drawn to what is usual where one minute towers over the rest", () => {
+    const day = Array.from({ length: 200 }, (_, index) => 90 + (index % 20));
+    expect(usualTop(day)).toBeNull();
+    const top = usualTop([...day, 48_000])!;
+    expect(top).toBeGreaterThan(109);
+    expect(top).toBeLessThan(200);
+    expect(usualTop([1, 2, 48_000])).toBeNull();
   });
 
   it("by worker say when each was last heard of", () => {

@@ -8,6 +8,7 @@ import {
   indexAt,
   linesOf,
   momentAt,
+  speedOf,
   splitAt,
   trackOf,
   turned,
@@ -38,6 +39,13 @@ describe("a track", () => {
   it("is made of rows with a fix", () => {
     const track = trackOf([row(0, -43), row(10, 0, { gps_fix: false }), row(20, -42)]);
     expect(track.map((point) => point.longitude)).toEqual([-43, -42]);
+  });
+
+  it("leaves out places that are in doubt, and speeds from the chart", () => {
+    const doubtful = (afterS: number, longitude: number, doubt: string) => ({ ...row(afterS, longitude), doubtful: doubt }) as Row;
+    const rows = [row(0, -43), doubtful(10, 0, "zero_place"), doubtful(20, 12, "jump"), doubtful(30, -42, "speed")];
+    expect(trackOf(rows).map(({ longitude }) => longitude)).toEqual([-43, -42]);
+    expect(rows.map(speedOf)).toEqual([40, null, null, null]);
   });
 
   it("says where the device was, between fixes too", () => {
