@@ -122,7 +122,8 @@ export function Shell(): JSX.Element {
 
   // Where the focus was is gone with the view that had it: it goes on in the new one.
   useEffect(() => {
-    if (document.activeElement && document.activeElement !== document.body) return;
+    const here = document.activeElement;
+    if (here && here !== document.body && here.id !== "content") return;
     const list = view === "fleet" ? document.querySelector<HTMLElement>(".vlist") : null;
     (list ?? document.getElementById("content"))?.focus({ preventScroll: true });
   }, [view, now.device]);
