@@ -27,7 +27,7 @@ const MOST_DEVICES = 100;
 export function ReportsView(): JSX.Element {
   const { query } = useCell(route);
   const source = useLive();
-  const chosen = (query.devices ?? "").split(",").filter(Boolean);
+  const chosen = [...new Set((query.devices ?? "").split(",").filter(Boolean))];
   const kind = KINDS.find((known) => known === query.kind) ?? "trips";
   const { fromMs, toMs } = rangeOf(query, nowMs());
   const range = useMemo(() => ({ fromMs, toMs }), [fromMs, toMs]);
