@@ -92,6 +92,7 @@ fn bulks_in(mut bytes: &[u8], left: &mut usize) -> u32 {
     let mut bulks = 0;
     while let Some(behind) = bytes.get(*left..) {
         bytes = behind;
+        *left = 0;
         let [low, middle, high, number, command, ..] = *bytes else { break };
         bulks += u32::from((number, command) == (0, 0xfa));
         *left = 4 + [high, middle, low].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));

@@ -97,10 +97,11 @@ mod tests {
 
     use super::*;
 
-    const SCRIPTS: [&str; 3] = [
+    const SCRIPTS: [&str; 4] = [
         include_str!("../../../../schema.sql"),
         include_str!("upgrade_2.sql"),
         include_str!("upgrade_3.sql"),
+        include_str!("upgrade_4.sql"),
     ];
 
     #[test]
