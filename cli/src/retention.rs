@@ -14,6 +14,7 @@ use nemeses_store::history::{
 use serde_json::{Value, json};
 
 use crate::args::{DatabaseArgs, KeepArgs};
+use crate::glue::Asked;
 use crate::tools::{OutputArgs, moment, open_database, print, print_json};
 
 pub(crate) use self::class::{ClassArgs, class};
@@ -26,7 +27,7 @@ Examples:
       The same with classes of devices, by week and class.
   nemeses retention --keep-positions 90days --keep-dead-letters 30days --keep-books 400days
       Takes away what is older. `up` and `dbexport` do the same once an hour when
-      they are started with these settings.";
+      they are started with these settings. Ctrl-C ends it after the step under way.";
 
 const DAY_MS: u64 = 86_400_000;
 /// The forecast's rate is that of so many days up to now.
@@ -75,7 +76,9 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
     if keep.touches_positions() {
         retention.note_classes(&keep.noted()).await?;
     }
-    let removed = run_once(retention.as_ref(), &limits, now_ms, args.convert).await?;
+    let asked = Asked::listen()?;
+    let stop = asked.token();
+    let removed = run_once(retention.as_ref(), &limits, now_ms, args.convert, &stop).await?;
     anyhow::ensure!(
         !removed.needs_partitions,
         "old positions stay: their table is large and has no partitions; --convert makes them (the server copies the table, nothing is written meanwhile)"
@@ -101,6 +104,9 @@ fn removed_as_text(removed: &Removed) -> String {
             removed.weeks_rewritten
         ));
     }
+    if removed.stopped {
+        lines.push("Stopped before all was done; the next run goes on from here.".to_owned());
+    }
     if removed.busy {
         lines.push("Another process is taking positions away; they were left to it.".to_owned());
     }
@@ -116,6 +122,7 @@ fn removed_as_json(removed: &Removed) -> Value {
         "books_folded": removed.books,
         "partitions_made": removed.partitions_made,
         "busy": removed.busy,
+        "stopped": removed.stopped,
     })
 }
 

@@ -24,6 +24,8 @@ const SOON: Duration = Duration::from_secs(60);
 /// Between two steps at least, and at most; in between as long as the step took, so that
 /// the database has half of the time to itself.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
+/// What takes longer is logged as it goes, so often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Partitions are made for this much time ahead.
 const AHEAD_S: u32 = 28 * 86_400;
 /// Rows up to which a table without partitions gets them on its own; a larger
@@ -47,6 +49,8 @@ pub struct Removed {
     pub busy: bool,
     /// The positions stay: their table is large and has no partitions.
     pub needs_partitions: bool,
+    /// It was asked to stop and has more to do.
+    pub stopped: bool,
 }
 
 impl Removed {
@@ -59,7 +63,8 @@ impl Removed {
 }
 
 /// Finishes what an earlier run left half done, makes room ahead and takes away what is
-/// too old.
+/// too old. What takes long is logged as it goes, and ends early after a step once `stop` is
+/// cancelled; the next run goes on there.
 ///
 /// `convert` says that a large table without partitions may be given them now,
 /// for which the server copies it while nothing can be written; without it its
@@ -72,28 +77,32 @@ pub async fn run_once(
     limits: &Limits,
     now_ms: u64,
     convert: bool,
+    stop: &CancellationToken,
 ) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
+    let steps = Steps { until: stop };
     let there = retention.survey(0).await?;
     if there.rewriting {
         let over = limits.of_classes();
-        removed.add(&all_steps(|| retention.finish_rewriting(&over)).await?);
+        removed.add(&steps.all("a week", || retention.finish_rewriting(&over)).await?);
     }
     if limits.touch_positions() {
         if convert || !would_copy(&there) {
             let now = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
             removed.partitions_made = retention.prepare(now, now.saturating_add(AHEAD_S)).await?;
-            take_positions(retention, limits, &mut removed).await?;
+            take_positions(retention, limits, &steps, &mut removed).await?;
         } else {
             removed.needs_partitions = true;
         }
     }
     if let Some(before_ms) = limits.letters_before_ms {
-        removed.dead_letters = all_steps(|| retention.expire_letters(before_ms)).await?.removed;
+        let expire = || retention.expire_letters(before_ms);
+        removed.dead_letters = steps.all("dead letters", expire).await?.removed;
     }
     if let Some(before_minute) = limits.books_before_minute {
-        removed.books = all_steps(|| retention.fold_books(before_minute)).await?.removed;
+        removed.books = steps.all("books", || retention.fold_books(before_minute)).await?.removed;
     }
+    removed.stopped = stop.is_cancelled();
     Ok(removed)
 }
 
@@ -106,6 +115,7 @@ fn would_copy(there: &Survey) -> bool {
 async fn take_positions(
     retention: &dyn Retention,
     limits: &Limits,
+    steps: &Steps<'_>,
     removed: &mut Removed,
 ) -> Result<(), StoreError> {
     let going = limits.going(&retention.classes().await?);
@@ -117,30 +127,53 @@ async fn take_positions(
         );
     }
     if let Some(before) = going.all_before {
-        removed.add(&all_steps(|| retention.expire_positions(before)).await?);
+        removed.add(&steps.all("positions", || retention.expire_positions(before)).await?);
     }
     if !going.classes.is_empty() {
-        removed.add(&all_steps(|| retention.expire_classes(&going.classes)).await?);
+        let expire = || retention.expire_classes(&going.classes);
+        removed.add(&steps.all("positions of classes", expire).await?);
     }
     Ok(())
 }
 
-/// Steps with pauses until nothing is left to do, and their sum.
-async fn all_steps<F>(mut step: impl FnMut() -> F) -> Result<Step, StoreError>
-where
-    F: Future<Output = Result<Step, StoreError>>,
-{
-    let mut sum = Step::default();
-    loop {
-        let begun = Instant::now();
-        let done = step().await?;
-        sum.removed += done.removed;
-        sum.weeks += done.weeks;
-        sum.busy |= done.busy;
-        if !done.more {
-            return Ok(sum);
+/// How steps are made.
+struct Steps<'a> {
+    until: &'a CancellationToken,
+}
+
+impl Steps<'_> {
+    /// Steps with pauses until nothing is left to do or it is to stop, and their sum.
+    async fn all<F>(
+        &self,
+        what: &'static str,
+        mut step: impl FnMut() -> F,
+    ) -> Result<Step, StoreError>
+    where
+        F: Future<Output = Result<Step, StoreError>>,
+    {
+        let (mut sum, mut told) = (Step::default(), Instant::now());
+        while !self.until.is_cancelled() {
+            let begun = Instant::now();
+            let done = step().await?;
+            sum.removed += done.removed;
+            sum.weeks += done.weeks;
+            sum.busy |= done.busy;
+            if !done.more {
+                break;
+            }
+            if told.elapsed() >= PROGRESS_EVERY {
+                told = Instant::now();
+                tracing::info!(
+                    what,
+                    removed = sum.removed,
+                    partitions_left = done.partitions_left,
+                    "retention is at work"
+                );
+            }
+            let pause = tokio::time::sleep(begun.elapsed().clamp(PAUSES[0], PAUSES[1]));
+            self.until.run_until_cancelled(pause).await;
         }
-        tokio::time::sleep(begun.elapsed().clamp(PAUSES[0], PAUSES[1])).await;
+        Ok(sum)
     }
 }
 
@@ -162,7 +195,8 @@ pub async fn run_schedule(
             note(retention.as_ref(), &keep, &mut is_noted).await;
             let now_ms = clock.now_ms();
             let begun = Instant::now();
-            let outcome = run_once(retention.as_ref(), &keep.limits(now_ms), now_ms, false).await;
+            let limits = keep.limits(now_ms);
+            let outcome = run_once(retention.as_ref(), &limits, now_ms, false, &stop).await;
             told(&outcome, begun.elapsed());
             wait = match &outcome {
                 Ok(_) => EVERY,

@@ -42,6 +42,11 @@ impl Asked {
         self.0.cancelled().await;
     }
 
+    /// Cancelled when the process was asked to end.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.0.clone()
+    }
+
     /// Waits for `work`; `None` when a person did not want to wait any longer.
     pub(crate) async fn unless_asked<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.0.run_until_cancelled(work).await

@@ -130,7 +130,7 @@ async fn takes_what_has_a_period_until_nothing_is_left() {
         classes: vec![("short".to_owned(), Some(2))],
         ..Limits::default()
     };
-    let removed = run_once(&fake, &limits, 0, false).await.unwrap();
+    let removed = run_once(&fake, &limits, 0, false, &CancellationToken::new()).await.unwrap();
     assert_eq!((removed.positions, removed.partitions_made), (40, 2));
     assert_eq!(removed.weeks_rewritten, 4);
     let asked = ["positions", "positions", "positions", "classes"];
@@ -138,15 +138,39 @@ async fn takes_what_has_a_period_until_nothing_is_left() {
 
     let limits =
         Limits { letters_before_ms: Some(1), books_before_minute: Some(1), ..Limits::default() };
-    let removed = run_once(&fake, &limits, 0, false).await.unwrap();
+    let removed = run_once(&fake, &limits, 0, false, &CancellationToken::new()).await.unwrap();
     assert_eq!((removed.dead_letters, removed.books, removed.positions), (10, 10, 0));
+}
+
+#[tokio::test]
+async fn who_asks_it_to_stop_waits_for_one_step() {
+    let fake = Fake::of(Survey::default());
+    let limits = Limits {
+        positions_before: Some(1),
+        letters_before_ms: Some(1),
+        classes: vec![("short".to_owned(), Some(2))],
+        ..Limits::default()
+    };
+    let stop = CancellationToken::new();
+    let run = run_once(&fake, &limits, 0, false, &stop);
+    let stopping = async {
+        while fake.asked.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let (removed, ()) = tokio::join!(run, stopping);
+    let removed = removed.unwrap();
+    assert!(removed.stopped && removed.positions == 10, "{removed:?}");
+    assert_eq!(*fake.asked.lock().unwrap(), ["positions"]);
 }
 
 #[tokio::test]
 async fn a_week_that_is_being_rewritten_is_finished_first_whatever_is_kept() {
     let rewriting = Survey { rewriting: true, ..Survey::default() };
     let fake = Fake::of(rewriting.clone());
-    let removed = run_once(&fake, &Limits::default(), 0, false).await.unwrap();
+    let removed =
+        run_once(&fake, &Limits::default(), 0, false, &CancellationToken::new()).await.unwrap();
     assert_eq!((removed.positions, removed.weeks_rewritten), (30, 3));
     assert_eq!(*fake.asked.lock().unwrap(), ["rewriting"; 3]);
 
@@ -156,7 +180,10 @@ async fn a_week_that_is_being_rewritten_is_finished_first_whatever_is_kept() {
         classes: vec![("long".to_owned(), None), ("short".to_owned(), Some(2))],
         ..Limits::default()
     };
-    assert_eq!(run_once(&fake, &limits, 0, false).await.unwrap().positions, 50);
+    assert_eq!(
+        run_once(&fake, &limits, 0, false, &CancellationToken::new()).await.unwrap().positions,
+        50
+    );
     let asked = ["rewriting", "rewriting", "rewriting", "positions", "classes"];
     assert_eq!(*fake.asked.lock().unwrap(), asked);
 }
@@ -191,9 +218,12 @@ async fn a_large_table_is_not_copied_unasked() {
         classes: vec![("short".to_owned(), Some(1))],
         ..Limits::default()
     };
-    let removed = run_once(&fake, &limits, 0, false).await.unwrap();
+    let removed = run_once(&fake, &limits, 0, false, &CancellationToken::new()).await.unwrap();
     assert!(removed.needs_partitions && removed.positions == 0);
-    assert_eq!(run_once(&fake, &limits, 0, true).await.unwrap().positions, 30);
+    assert_eq!(
+        run_once(&fake, &limits, 0, true, &CancellationToken::new()).await.unwrap().positions,
+        30
+    );
     assert!(!would_copy(&Survey { partitions: None, rows: None, ..Survey::default() }));
     assert!(!would_copy(&Survey { partitions: Some(0), rows: Some(9), ..Survey::default() }));
 }

@@ -11,6 +11,7 @@ mod layout;
 mod names;
 mod partitions;
 mod rewrite;
+mod sparse;
 mod storage;
 mod tls;
 
@@ -41,10 +42,11 @@ use crate::StoreError;
 /// How long a transaction waits for a row that another one writes; the server's
 /// own 50 s would outlast the caller's patience. And how long the server keeps a
 /// connection that says nothing: when the link dies in silence, its locks would
-/// else stand in the way of the repeated batch for hours.
+/// else stand in the way of the repeated batch for hours. MySQL tells sizes as it knew
+/// them up to a day ago unless it is told otherwise.
 const SESSION_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SET SESSION innodb_lock_wait_timeout = 10; \
-    SET SESSION wait_timeout = 60; \
+    SET SESSION /*!80000 information_schema_stats_expiry = 0, */ wait_timeout = 60; \
     SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
 /// A connection that nobody used is closed before the server does it.
 const IDLE: Duration = Duration::from_secs(45);

@@ -1,7 +1,8 @@
 //! What is kept for how long, and what was let go.
 //!
 //! A device belongs to a class, by its profile; a class has a period.
-//! Rows leave by whole partitions on MySQL and in small transactions on SQLite;
+//! Rows leave by whole partitions on MySQL, where they are few and on SQLite in small
+//! transactions;
 //! what leaves is booked by the minute of its arrival, so that the books go on
 //! balancing. All methods may be called by several processes at once.
 
@@ -23,6 +24,8 @@ pub struct Step {
     pub weeks: u32,
     /// Days of devices are gone that commits may take to be noted.
     pub days_forgotten: bool,
+    /// Partitions that are over and still there (MySQL).
+    pub partitions_left: u32,
 }
 
 /// Until when the positions of a class go.

@@ -265,12 +265,12 @@ async fn a_class_leaves_over_links_cut_at_any_moment(server: &Server) {
     const WEEK: u32 = 7 * 86_400;
     let name = "cut_classes";
     let site = server.site(name).await.migrated().await;
+    site.database.retention().prepare(BASE, BASE + 4 * WEEK).await.unwrap();
     let frames = |week: u32| (1..=20).map(move |device| frame(device, BASE + week * WEEK, 1));
     let records: Vec<Record> = (0..3).flat_map(frames).collect();
     site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
     let short = Profile { retention: "short".into(), ..Profile::new(DeviceId::new(7), 1) };
     site.database.devices().put(&short).await.unwrap();
-    site.database.retention().prepare(BASE + 3 * WEEK, BASE + 4 * WEEK).await.unwrap();
 
     let behaviour = Behaviour {
         at_commit: AtCommit::CutBefore,

@@ -13,7 +13,9 @@ macro_rules! cases {
             let mut failed = Vec::new();
             $(
                 let site = server.site(stringify!($case)).await;
-                let outcome = std::panic::AssertUnwindSafe(suite::$case(site)).catch_unwind().await;
+                // All in one, they would not fit on a stack.
+                let case = std::panic::AssertUnwindSafe(Box::pin(suite::$case(site)));
+                let outcome = case.catch_unwind().await;
                 println!("{}: {}", stringify!($case), if outcome.is_ok() { "ok" } else { "FAILED" });
                 if outcome.is_err() {
                     failed.push(stringify!($case));

@@ -12,8 +12,8 @@ const SINCE_MONDAY: u32 = 3 * 86_400 / BUCKET_SECONDS;
 /// Weeks made at once at most: ten years. What is older goes to [`PAST`].
 const MOST_WEEKS: u32 = 520;
 
-/// Holds what is older than the first week: late uploads of weeks that are gone,
-/// and clocks that stood at nothing.
+/// Holds what is older than the first week: few rows of many weeks, late uploads of weeks
+/// that are gone, and clocks that stood at nothing.
 pub(super) const PAST: &str = "past";
 /// Holds what is later than the last week.
 pub(super) const REST: &str = "rest";
@@ -32,7 +32,7 @@ pub(super) fn week_start(bucket: u32) -> u32 {
 }
 
 /// The first bucket of the next week.
-fn next_week(bucket: u32) -> u32 {
+pub(super) fn next_week(bucket: u32) -> u32 {
     (bucket + SINCE_MONDAY) / WEEK * WEEK + WEEK - SINCE_MONDAY
 }
 
@@ -69,12 +69,23 @@ pub(super) fn weeks_to_make(
     made
 }
 
-/// The oldest week all of whose buckets are before this one.
-pub(super) fn expired_week(present: &[Partition], before: u32) -> Option<&Partition> {
-    let weeks = present.iter().filter(|partition| partition.name != PAST);
-    weeks
-        .filter(|partition| partition.below.is_some_and(|below| below <= before))
-        .min_by_key(|partition| partition.below)
+/// The partitions all of whose buckets are before this one, the oldest first.
+pub(super) fn expired(present: &[Partition], before: u32) -> Vec<&Partition> {
+    let is_over = |partition: &&Partition| partition.below.is_some_and(|below| below <= before);
+    let mut over: Vec<&Partition> = present.iter().filter(is_over).collect();
+    over.sort_by_key(|partition| partition.below);
+    over
+}
+
+/// The statement that makes an empty table like another of which this is the definition, as
+/// the server shows it, but without its partitions: hundreds of them would be made and
+/// dropped again.
+pub(super) fn without_partitions(shown: &str, table: &str) -> Option<String> {
+    let (_, definition) = shown.strip_prefix("CREATE TABLE `")?.split_once('`')?;
+    // As MariaDB and as MySQL begin them, at the end of the definition.
+    let begins = ["\n PARTITION BY ", "\n/*!50100 PARTITION BY "];
+    let end = begins.iter().filter_map(|begin| definition.rfind(begin)).min();
+    Some(format!("CREATE TABLE {table}{}", &definition[..end.unwrap_or(definition.len())]))
 }
 
 /// A week that devices of some classes leave.
@@ -172,9 +183,27 @@ mod tests {
     fn only_whole_weeks_expire_and_the_oldest_first() {
         let monday = week_start(6_000_000);
         let present = weeks_to_make(&[], monday, monday + 2 * WEEK, named);
-        assert_eq!(expired_week(&present, monday + WEEK - 1), None);
-        let expired = expired_week(&present, monday + 2 * WEEK).unwrap();
-        assert_eq!(expired.name, named(monday));
+        let names = |before| -> Vec<String> {
+            expired(&present, before).iter().map(|partition| partition.name.clone()).collect()
+        };
+        assert_eq!(names(monday - 1), [""; 0]);
+        assert_eq!(names(monday + WEEK - 1), [PAST]);
+        assert_eq!(names(monday + 2 * WEEK), [PAST, &named(monday), &named(monday + WEEK)]);
+    }
+
+    #[test]
+    fn a_table_is_made_like_another_without_its_partitions() {
+        let columns = "(\n  `a` int NOT NULL,\n  PRIMARY KEY (`a`)\n) ENGINE=InnoDB";
+        let expected = Some(format!("CREATE TABLE t {columns}"));
+        for partitions in [
+            "",
+            "\n PARTITION BY RANGE (`a`)\n(PARTITION `past` VALUES LESS THAN (5) ENGINE = InnoDB)",
+            "\n/*!50100 PARTITION BY RANGE (`a`)\n(PARTITION past VALUES LESS THAN (5)) */",
+        ] {
+            let shown = format!("CREATE TABLE `positions` {columns}{partitions}");
+            assert_eq!(without_partitions(&shown, "t"), expected);
+        }
+        assert_eq!(without_partitions("CREATE VIEW", "t"), None);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! How positions leave a server: a week's partition at once, never row by row.
+//! How positions leave a server: a week's partition at once. Weeks with few rows that are
+//! older than all others share the partition of the past, so that a clock that was years
+//! behind makes no hundreds of partitions; what is over in it leaves row by row
+//! (`sparse.rs`).
 //!
 //! A week is first exchanged against an empty table, which is instant and leaves
 //! nothing behind that a late row could be lost with. Then the rows set aside
@@ -15,10 +18,12 @@ use super::super::BUCKET_SECONDS;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Product, fixed};
 use super::super::retention::{Step, Survey};
 use super::layout::{
-    PAST, Partition, REST, definition, earliest_week, expired_week, weeks_to_make,
+    Partition, REST, definition, earliest_week, expired, next_week, week_start, weeks_to_make,
+    without_partitions,
 };
 use super::names::statement;
 use super::rewrite::go_on;
+use super::sparse::take_some;
 use super::storage::weeks_can_leave;
 use super::{Server, error_number, lock_name};
 
@@ -32,6 +37,9 @@ const UNLOCK: &str = concat!("SELECT RELEASE_LOCK(", lock_name!("nemeses.retenti
 const PARTITIONS: &str = "SELECT partition_name, CAST(partition_description AS CHAR) \
     FROM information_schema.partitions WHERE table_schema = DATABASE() \
     AND table_name = 'positions' AND partition_name IS NOT NULL ORDER BY partition_ordinal_position";
+/// A week of fewer rows gets no partition of its own when partitions are first made.
+const FEW_ROWS: u64 = 10_000;
+const SHOWN: &str = "SHOW CREATE TABLE positions";
 const SET_ASIDE: &str = "SELECT COUNT(*) FROM information_schema.tables \
     WHERE table_schema = DATABASE() AND table_name = 'positions_expired'";
 const COUNTED: &str = "SELECT COUNT(*) FROM claims WHERE name = 'positions_expired'";
@@ -110,10 +118,23 @@ impl<'a> Alone<'a> {
         if is_syntax { Ok(false) } else { Err(self.fault(&error)) }
     }
 
+    /// The statement that makes an empty table like `positions`.
+    pub(super) async fn definition_of_positions(&mut self, table: &str) -> Result<String, Fault> {
+        let rows = self.rows(SHOWN.to_owned()).await?;
+        let shown = rows.first().map_or(Ok(String::new()), |row| row.text(1))?;
+        without_partitions(&shown, table)
+            .ok_or_else(|| Fault::new(Kind::Schema, "positions is no table that can be shown"))
+    }
+
+    /// Whether a partition holds any row.
+    async fn has_rows(&mut self, name: &str) -> Result<bool, Fault> {
+        self.flag(format!("SELECT EXISTS (SELECT 1 FROM positions PARTITION ({name}))")).await
+    }
+
     /// Sets a partition's rows aside. Its late rows stay where reports find them.
     async fn set_aside(&mut self, name: &str) -> Result<u64, Fault> {
-        self.run("CREATE TABLE positions_expired LIKE positions".to_owned()).await?;
-        self.run("ALTER TABLE positions_expired REMOVE PARTITIONING".to_owned()).await?;
+        let create = self.definition_of_positions("positions_expired").await?;
+        self.run(create).await?;
         let exchange =
             format!("ALTER TABLE positions EXCHANGE PARTITION {name} WITH TABLE positions_expired");
         self.run(exchange).await?;
@@ -154,11 +175,7 @@ impl<'a> Alone<'a> {
 pub(super) async fn prepare(server: &Arc<Server>, now: u32, until: u32) -> Result<u32, Fault> {
     let Some(mut alone) = Alone::take(server).await? else { return Ok(0) };
     let present = alone.partitions().await?;
-    // A clock that stood at nothing shall not make ten years of empty weeks.
-    let earliest = earliest_week(until);
-    let oldest = format!("SELECT MIN(bucket) FROM positions WHERE bucket >= {earliest}");
-    let oldest = alone.number_of(oldest).await?;
-    let oldest = oldest.and_then(|bucket| u32::try_from(bucket).ok()).map_or(now, |b| b.min(now));
+    let oldest = if present.is_empty() { first_week(&mut alone, now, until).await? } else { now };
     let made = weeks_to_make(&present, oldest, until, week_name);
     if !made.is_empty() {
         let parts = definition(&made);
@@ -174,57 +191,99 @@ pub(super) async fn prepare(server: &Arc<Server>, now: u32, until: u32) -> Resul
     Ok(u32::try_from(made.len().saturating_sub(1)).unwrap_or(u32::MAX))
 }
 
-/// Takes the oldest week before a bucket away, or what came late for those before it.
+/// A bucket of the first week that gets a partition of its own: of the first with more than a
+/// few rows, or of now. A week without rows costs nothing here, and one with rows two looks
+/// into the key; there are 520 at most.
+async fn first_week(alone: &mut Alone<'_>, now: u32, until: u32) -> Result<u32, Fault> {
+    let (mut from, this_week) = (earliest_week(until), week_start(now));
+    loop {
+        let oldest = format!(
+            "SELECT MIN(bucket) FROM positions WHERE bucket >= {from} AND bucket < {this_week}"
+        );
+        let oldest = alone.number_of(oldest).await?;
+        let Some(oldest) = oldest.and_then(|bucket| u32::try_from(bucket).ok()) else {
+            return Ok(now);
+        };
+        from = next_week(oldest);
+        let rows = format!(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM positions \
+             WHERE bucket >= {oldest} AND bucket < {from} LIMIT {FEW_ROWS}) few"
+        );
+        if alone.number_of(rows).await? >= Some(FEW_ROWS) {
+            return Ok(oldest);
+        }
+    }
+}
+
+/// Takes some of what is before a bucket away: the oldest partition that has rows when all
+/// of it is over, or rows of the past.
 pub(super) async fn expire(server: &Arc<Server>, before: u32) -> Result<Step, Fault> {
     let Some(mut alone) = Alone::take(server).await? else {
         return Ok(Step { busy: true, ..Step::default() });
     };
     weeks_can_leave(&mut alone).await?;
-    if let Some(step) = go_on(&mut alone).await? {
-        alone.close().await?;
-        return Ok(step);
-    }
-    let mut removed = alone.settle().await?;
-    let mut days_forgotten = false;
-    let present = alone.partitions().await?;
-    let week = expired_week(&present, before).cloned();
-    if let Some(Partition { name, below: Some(below) }) = &week {
-        removed += alone.set_aside(name).await?;
-        let past = Partition { name: PAST.to_owned(), below: Some(*below) };
-        let parts = definition(&[past]);
-        alone
-            .run(format!(
-                "ALTER TABLE positions REORGANIZE PARTITION {PAST}, {name} INTO ({parts})"
-            ))
-            .await?;
-    } else {
-        if late_rows(&mut alone, &present, before).await? {
-            removed += alone.set_aside(PAST).await?;
-        }
-        let forget =
-            sqlx::query(statement(DELETE_DAYS)).bind(before).execute(&mut alone.connection).await;
-        days_forgotten = forget.map_err(|error| alone.fault(&error))?.rows_affected() > 0;
-        let forget =
-            sqlx::query(statement(FORGET_WEEKS)).bind(before).execute(&mut alone.connection).await;
-        forget.map_err(|error| alone.fault(&error))?;
-    }
+    let step = match go_on(&mut alone).await? {
+        Some(step) => step,
+        None => expire_some(&mut alone, before).await?,
+    };
     alone.close().await?;
-    Ok(Step { removed, more: week.is_some(), days_forgotten, ..Step::default() })
+    Ok(step)
 }
 
-/// Whether rows lie in the partition of the past, all of which is before a bucket.
-async fn late_rows(
-    alone: &mut Alone<'_>,
-    present: &[Partition],
-    before: u32,
-) -> Result<bool, Fault> {
-    let past = present.iter().find(|partition| partition.name == PAST);
-    let is_past = |past: &Partition| past.below.is_some_and(|below| below <= before);
-    if !past.is_some_and(is_past) {
-        return Ok(false);
+async fn expire_some(alone: &mut Alone<'_>, before: u32) -> Result<Step, Fault> {
+    let settled = alone.settle().await?;
+    let present = alone.partitions().await?;
+    let over = expired(&present, before);
+    let mut empty = Vec::new();
+    for partition in &over {
+        if alone.has_rows(&partition.name).await? {
+            break;
+        }
+        empty.push(*partition);
     }
-    let text = "SELECT EXISTS (SELECT 1 FROM positions PARTITION (past))";
-    Ok(alone.number(text).await? == Some(1))
+    let left = over.len() - empty.len();
+    let step = Step {
+        removed: settled,
+        more: true,
+        partitions_left: u32::try_from(left).unwrap_or(u32::MAX),
+        ..Step::default()
+    };
+    // Empty ones go at once, however many they are.
+    if let [past, .., last] = empty[..] {
+        join(alone, past, &empty[1..], last.below).await?;
+        return Ok(step);
+    }
+    if let Some(partition) = over.get(empty.len()) {
+        let removed = settled + alone.set_aside(&partition.name).await?;
+        return Ok(Step { removed, ..step });
+    }
+    let removed = take_some(alone, before, None).await?;
+    if removed > 0 {
+        return Ok(Step { removed: settled + removed, ..step });
+    }
+    let forget = sqlx::query(statement(DELETE_DAYS)).bind(before);
+    let forgotten = forget.execute(&mut alone.connection).await;
+    let days_forgotten = forgotten.map_err(|error| alone.fault(&error))?.rows_affected() > 0;
+    let forget = sqlx::query(statement(FORGET_WEEKS)).bind(before);
+    forget.execute(&mut alone.connection).await.map_err(|error| alone.fault(&error))?;
+    Ok(Step { removed: settled, days_forgotten, ..Step::default() })
+}
+
+/// Makes partitions a part of the one before them.
+async fn join(
+    alone: &mut Alone<'_>,
+    first: &Partition,
+    others: &[&Partition],
+    below: Option<u32>,
+) -> Result<(), Fault> {
+    let names: Vec<&str> =
+        std::iter::once(first).chain(others.iter().copied()).map(|one| &*one.name).collect();
+    let joined = definition(&[Partition { name: first.name.clone(), below }]);
+    let names = names.join(", ");
+    alone
+        .run(format!("ALTER TABLE positions REORGANIZE PARTITION {names} INTO ({joined})"))
+        .await
+        .map(drop)
 }
 
 /// Rows (estimated), bytes and partitions, from the server's own books.

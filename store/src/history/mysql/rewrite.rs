@@ -11,11 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::devices::DEFAULT_RETENTION;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Marks};
 use super::super::retention::{BucketLimit, Step};
 use super::Server;
-use super::layout::{Thinned, weeks_to_thin};
+use super::layout::{PAST, Thinned, weeks_to_thin};
 use super::partitions::Alone;
+use super::sparse::take_some;
 use super::storage::weeks_can_leave;
 
 /// Rows that one step copies, about: a second or two, of which commits notice nothing.
@@ -168,7 +170,37 @@ async fn begin_next(alone: &mut Alone<'_>, over: &[BucketLimit]) -> Result<Step,
         let noted = note_done(week.week, &week.classes);
         alone.run(noted).await?;
     }
+    let past = present.iter().find(|partition| partition.name == PAST);
+    take_of_past(alone, past.and_then(|past| past.below), over).await
+}
+
+/// Takes rows of classes that are over out of the past where others in it are not, and so
+/// it cannot be rewritten as a whole.
+async fn take_of_past(
+    alone: &mut Alone<'_>,
+    below: Option<u32>,
+    over: &[BucketLimit],
+) -> Result<Step, Fault> {
+    let Some(below) = below else { return Ok(Step::default()) };
+    for limit in over.iter().filter(|limit| limit.before < below) {
+        let removed =
+            take_some(alone, limit.before, Some(&members(&[quoted(&limit.class)?]))).await?;
+        if removed > 0 {
+            return Ok(Step { removed, more: true, ..Step::default() });
+        }
+    }
     Ok(Step::default())
+}
+
+/// The condition on a device's profile `d` that it is of one of these classes, which are
+/// quoted: one that nobody has said anything of has no profile.
+fn members(classes: &[String]) -> String {
+    let is_named = format!("d.retention IN ({})", classes.join(", "));
+    if classes.iter().any(|class| class.trim_matches('\'') == DEFAULT_RETENTION) {
+        format!("(d.device IS NULL OR {is_named})")
+    } else {
+        is_named
+    }
 }
 
 /// Whether a week was not looked at for one of its classes, or not for long.
@@ -192,17 +224,17 @@ async fn is_due(alone: &mut Alone<'_>, week: &Thinned) -> Result<bool, Fault> {
 fn leaving(week: &Thinned) -> Result<String, Fault> {
     let classes: Vec<String> =
         week.classes.iter().map(|class| quoted(class)).collect::<Result<_, _>>()?;
-    let classes = classes.join(", ");
+    let members = members(&classes);
     let days = format!("y.day >= {} DIV 288 AND y.day < {} DIV 288", week.week, week.below);
     Ok(if week.takes_default() {
         format!(
             "SELECT DISTINCT y.device FROM device_days y LEFT JOIN devices d ON d.device = y.device \
-             WHERE (d.device IS NULL OR d.retention IN ({classes})) AND {days}"
+             WHERE {members} AND {days}"
         )
     } else {
         format!(
             "SELECT DISTINCT y.device FROM devices d JOIN device_days y ON y.device = d.device \
-             WHERE d.retention IN ({classes}) AND {days}"
+             WHERE {members} AND {days}"
         )
     })
 }
@@ -230,8 +262,7 @@ async fn begin(alone: &mut Alone<'_>, week: &Thinned) -> Result<(), Fault> {
         DROP_COPY.to_owned(),
         "DELETE FROM retention_devices".to_owned(),
         format!("INSERT INTO retention_devices (device) {}", leaving(week)?),
-        "CREATE TABLE positions_copy LIKE positions".to_owned(),
-        "ALTER TABLE positions_copy REMOVE PARTITIONING".to_owned(),
+        alone.definition_of_positions("positions_copy").await?,
         format!(
             "INSERT INTO retention_rewrite (week, below, name, classes, phase, next_bucket, \
              step_buckets) VALUES ({week}, {below}, '{name}', '{classes}', 0, {week}, {step})",

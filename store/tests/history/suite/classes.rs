@@ -19,6 +19,8 @@ const WEEKS: u32 = 5;
 /// Device 1 and 2 are of the short class, 3 is of the long one.
 async fn fleet(site: Site) -> Site {
     let site = site.migrated().await;
+    // Weeks are made ahead of their rows.
+    site.database.retention().prepare(BASE, BASE + 6 * WEEK).await.unwrap();
     let records: Vec<Record> = (0..WEEKS)
         .flat_map(|week| (1..=DEVICES).map(move |device| (device, BASE + week * WEEK)))
         .flat_map(|(device, at)| [frame(device, at, 1), frame(device, at + 3600, 2)])
@@ -27,7 +29,6 @@ async fn fleet(site: Site) -> Site {
     for (device, class) in [(1, "short"), (2, "short"), (3, "long")] {
         put_in(&site, device, class).await;
     }
-    site.database.retention().prepare(BASE + 5 * WEEK, BASE + 6 * WEEK).await.unwrap();
     site
 }
 

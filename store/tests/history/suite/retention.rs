@@ -46,12 +46,12 @@ async fn rows_of(site: &Site, device: u32) -> usize {
 
 pub(crate) async fn what_is_too_old_leaves_and_stays_in_the_books(site: Site) {
     let site = site.migrated().await;
-    site.history().commit(&[part("w", 1, eight_weeks())], "x").await.unwrap();
     let retention = site.database.retention();
-    let (now, until) = (BASE + 7 * WEEK, BASE + 9 * WEEK);
-    let made = retention.prepare(now, until).await.unwrap();
+    let until = BASE + 9 * WEEK;
+    let made = retention.prepare(BASE, until).await.unwrap();
     assert_eq!(made > 0, site.product.is_server(), "{made}");
-    assert_eq!(retention.prepare(now, until).await.unwrap(), 0);
+    assert_eq!(retention.prepare(BASE, until).await.unwrap(), 0);
+    site.history().commit(&[part("w", 1, eight_weeks())], "x").await.unwrap();
 
     // Whole weeks leave on MySQL; so only what lies in them is asked for.
     let before = BASE + 4 * WEEK + 6 * 86_400;
@@ -91,6 +91,64 @@ pub(crate) async fn late_rows_of_a_week_that_is_gone_are_kept_until_the_next_run
     assert_balanced(&site.database).await;
     assert_eq!(expire_all(retention.as_ref(), before).await, 3);
     assert_balanced(&site.database).await;
+}
+
+/// Weeks with few rows share a partition, and what is over leaves it while the rest stays.
+pub(crate) async fn one_old_clock_makes_no_hundreds_of_weeks(site: Site) {
+    const FEW_STEPS: usize = 4;
+    let site = site.migrated().await;
+    let now = BASE + 340 * WEEK;
+    let records = |weeks: &[u32]| -> Vec<Record> {
+        weeks.iter().map(|weeks_ago| frame(1, now - weeks_ago * WEEK, 1)).collect()
+    };
+    let old = [part("w", 1, records(&[340, 200, 30, 14, 5, 0]))];
+    site.history().commit(&old, "x").await.unwrap();
+    let retention = site.database.retention();
+    let made = retention.prepare(now, now + 4 * WEEK).await.unwrap();
+    assert!(made <= 8, "{made}");
+    let steps = expire_in_steps(retention.as_ref(), now - 13 * WEEK).await;
+    assert!(steps.len() <= FEW_STEPS, "{steps:?}");
+    assert_eq!(steps.iter().map(|step| step.removed).sum::<u64>(), 4);
+    assert_eq!(rows_of(&site, 1).await, 2);
+    assert_balanced(&site.database).await;
+
+    // Late for a week that is gone, and for one that is not.
+    let late = [part("w", 2, records(&[100, 6]))];
+    site.history().commit(&late, "x").await.unwrap();
+    assert_eq!(expire_all(retention.as_ref(), now - 13 * WEEK).await, 1);
+    assert_eq!(rows_of(&site, 1).await, 3);
+    assert_balanced(&site.database).await;
+}
+
+/// As an earlier version made them: a partition a week, with and without rows.
+pub(crate) async fn weeks_without_rows_leave_at_once(site: Site) {
+    const WEEKS: u32 = 40;
+    let site = site.migrated().await;
+    let retention = site.database.retention();
+    retention.prepare(BASE, BASE + WEEKS * WEEK).await.unwrap();
+    let rows = [0, 17].map(|week| frame(1, BASE + week * WEEK, 1)).to_vec();
+    site.history().commit(&[part("w", 1, rows)], "x").await.unwrap();
+    let steps = expire_in_steps(retention.as_ref(), BASE + (WEEKS - 1) * WEEK).await;
+    assert!(steps.len() <= 6, "{steps:?}");
+    assert_eq!(steps.iter().map(|step| step.removed).sum::<u64>(), 2);
+    if site.product.is_server() {
+        assert!(steps[0].partitions_left > 20, "{steps:?}");
+        assert!(retention.survey(0).await.unwrap().partitions < Some(6));
+    }
+    assert_balanced(&site.database).await;
+}
+
+/// The last step finds nothing.
+async fn expire_in_steps(retention: &dyn Retention, before: u32) -> Vec<Step> {
+    let mut steps = Vec::new();
+    loop {
+        let step = retention.expire_positions(before).await.unwrap();
+        assert!(!step.busy);
+        steps.push(step);
+        if !step.more {
+            return steps;
+        }
+    }
 }
 
 pub(crate) async fn letters_and_books_have_periods_of_their_own(site: Site) {
