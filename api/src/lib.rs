@@ -49,4 +49,4 @@ pub use secret::{
 };
 pub use serve::serve;
 pub use setup::offer_setup;
-pub use state::{ApiState, Stores};
+pub use state::{ApiState, CommitsFail, Stores};

@@ -50,7 +50,12 @@ pub struct Stores {
     pub logins: Arc<dyn Logins>,
     /// What the history takes on disk.
     pub retention: Arc<dyn Retention>,
+    /// Whether frames cannot be committed, where this process commits them.
+    pub commits_fail: Option<CommitsFail>,
 }
+
+/// Asks whether frames cannot be committed at the moment.
+pub type CommitsFail = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Stores {
     /// A live store and the handles of one database.
@@ -70,6 +75,7 @@ impl Stores {
             commands: None,
             logins: database.logins(),
             retention: database.retention(),
+            commits_fail: None,
         }
     }
 
@@ -77,6 +83,12 @@ impl Stores {
     #[must_use]
     pub fn with_second_chance(self, second_chance: Arc<dyn SecondChance>) -> Self {
         Self { second_chance: Some(second_chance), ..self }
+    }
+
+    /// The same with what knows whether frames cannot be committed.
+    #[must_use]
+    pub fn with_commits_fail(self, commits_fail: CommitsFail) -> Self {
+        Self { commits_fail: Some(commits_fail), ..self }
     }
 
     /// The same with what passes commands on.

@@ -82,8 +82,10 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let retrier = Retrier::new(&database, settings.frames.future_limit)?;
     let nodes = settings.redis.as_ref().map(|redis| relay_caller(redis.expose())).transpose()?;
     let commands = Arc::new(NodeCommands { door: door.handle(), nodes });
+    let committing = exporter.clone();
     let stores = Stores::new(Arc::clone(&live), &database)
         .with_second_chance(Arc::new(retrier))
+        .with_commits_fail(Arc::new(move || committing.is_down()))
         .with_commands(commands);
     let http = serve_api(
         &tasks,

@@ -102,6 +102,9 @@ struct Late {
 /// reads the history, looks a second time after 3 s.
 const LATE_AFTER_MS: u64 = 2000;
 
+/// A commit is rehearsed when there was none for so long.
+const REHEARSE_AFTER: Duration = Duration::from_secs(10);
+
 /// The history's journal is given so long at the stop: several times what a full one
 /// takes. What is left is durable, and moves at the next start.
 const SETTLE_WITHIN: Duration = Duration::from_secs(2);
@@ -167,7 +170,7 @@ impl<R: Receipt> Exporter<R> {
         self.shared.queue.rows()
     }
 
-    /// Whether the history failed when it was used last.
+    /// Whether the last commit failed, or the last rehearsal of one.
     pub fn is_down(&self) -> bool {
         self.shared.outage.is_down()
     }
@@ -183,6 +186,28 @@ impl<R: Receipt> Exporter<R> {
         };
         self.shared.stats.told.letters.tell_until(&stop.all, tell).await;
         Ok(())
+    }
+
+    /// Rehearses a commit at the start and whenever there was none for a while, until
+    /// `stop.all`: a history that answers and cannot be written shows before a frame needs
+    /// it. Run once.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn rehearse(self, history: Arc<dyn History>, stop: Stop) -> anyhow::Result<()> {
+        let shared = &self.shared;
+        let mut seen = shared.stats.attempts();
+        loop {
+            // Lanes that are at it report by themselves.
+            if seen == shared.stats.attempts() {
+                shared.note_rehearsal(history.rehearse().await);
+            }
+            seen = shared.stats.attempts();
+            let pause = tokio::time::sleep(REHEARSE_AFTER);
+            if stop.all.run_until_cancelled(pause).await.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Commits what is queued until `stop.all`, then what is still there unless
@@ -250,6 +275,22 @@ impl<R> Shared<R> {
             worker: self.config.name.clone(),
             run: self.config.run,
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    fn note_rehearsal(&self, outcome: Result<(), StoreError>) {
+        match outcome {
+            Ok(()) => {
+                if let Some(down) = self.outage.ends() {
+                    let after = Duration::from_millis(millis(down));
+                    tracing::info!(?after, "the history can be written again");
+                }
+            }
+            Err(error) => {
+                if self.outage.begins() {
+                    tracing::error!(%error, "the history cannot be written: a commit was rehearsed and failed; no frame will be acknowledged until it can");
+                }
+            }
         }
     }
 

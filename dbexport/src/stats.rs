@@ -146,6 +146,11 @@ impl Stats {
         self.oldest_seconds.set(next.map_or(0.0, |next| next.elapsed().as_secs_f64()));
     }
 
+    /// How often a commit was tried so far, with whatever end.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.commits.get() + self.retries.get()
+    }
+
     /// Work that waits since then could not be committed.
     pub(crate) fn waits(&self, since: Instant) {
         self.retries.inc();

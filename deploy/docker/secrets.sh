@@ -10,7 +10,7 @@ draw database_password
 draw grafana_password
 draw jwt_secret
 cat >secrets/stations.env <<TEXT
-NEMESES_DATABASE_URL=mysql://nemeses:$(cat secrets/database_password)@mariadb:3306/nemeses
+NEMESES_DATABASE_URL=mysql://nemeses:$(cat secrets/database_password)@mariadb:3306/nemeses?ssl-mode=disabled
 NEMESES_REDIS_URL=redis://redis:6379
 NEMESES_MQTT_URL=mqtt://mosquitto:1883
 NEMESES_JWT_SECRET=$(cat secrets/jwt_secret)

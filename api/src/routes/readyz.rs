@@ -1,4 +1,5 @@
-//! `GET /readyz`: both stores answer, so requests can be served.
+//! `GET /readyz`: both stores answer, and frames can be committed where this process does
+//! that, so requests can be served.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -29,13 +30,20 @@ pub(crate) async fn get(State(state): State<ApiState>) -> Result<Response, Probl
     );
     live?;
     history?;
+    if state.stores.commits_fail.as_ref().is_some_and(|fail| fail()) {
+        let detail = "Frames cannot be committed at the moment; the server's log says why.";
+        return Err(Problem::new(Kind::HistoryUnavailable, detail));
+    }
     output::json(&Ready { status: "ready", live: "ok", history: "ok" })
 }
 
 pub(crate) fn doc() -> Doc {
     let example = json!({"status": "ready", "live": "ok", "history": "ok"});
     Doc::new("getReadiness", Tag::Service, "Whether requests can be served")
-        .about("Asks both stores; the problem names the one that does not answer.")
+        .about(
+            "Asks both stores, and a node whether frames can be committed, which it tries every ten \
+             seconds unless frames come; the problem names what fails.",
+        )
         .careless()
         .answers(Answer::json::<Ready>("Both stores answer.", example))
         .problems(&[Kind::LiveUnavailable, Kind::HistoryUnavailable])

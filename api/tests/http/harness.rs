@@ -101,6 +101,7 @@ impl Api {
             daily: database.daily(),
             letters: database.dead_letters(),
             second_chance: None,
+            commits_fail: None,
             commands: None,
             logins: database.logins(),
             retention: database.retention(),

@@ -100,7 +100,18 @@ async fn inspected(
     };
     let mut findings =
         vec![Finding::good(DATABASE, format!("{url} is {}, its tables fit", found.product))];
-    findings.extend(rights(&found, needs, migrate));
+    let refused = rights(&found, needs, migrate);
+    let stores_frames = matches!(needs, Needs::Frames | Needs::Everything);
+    if stores_frames && found.frames_refused.is_none() {
+        findings.push(match history.rehearse().await {
+            Ok(()) => Finding::good(DATABASE, "a commit of a frame was tried and taken back"),
+            Err(error) => Finding::wrong(
+                DATABASE,
+                format!("a frame cannot be committed: {error}\nwere the tables made or changed by hand? nemeses migrate makes them in an empty database"),
+            ),
+        });
+    }
+    findings.extend(refused);
     // Whoever may not read the settings is not told of them.
     let weaknesses = history.weaknesses().await.unwrap_or_default();
     findings.extend(weaknesses.into_iter().map(|weakness| Finding::weak(DATABASE, weakness)));

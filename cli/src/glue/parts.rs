@@ -144,6 +144,8 @@ pub(crate) fn run_lanes<R: Receipt>(
         let lane = exporter.clone().run_lane(database.history(), tasks.stop());
         tasks.spawn_rest("exporter", lane);
     }
+    let rehearsal = exporter.clone().rehearse(database.history(), tasks.stop());
+    tasks.spawn_rest("rehearsal", rehearsal);
     tasks.spawn_rest("exporter's log", exporter.clone().tell_dead_letters(tasks.stop()));
 }
 

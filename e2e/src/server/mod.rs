@@ -1,5 +1,6 @@
 //! Real servers on free loopback ports in temporary folders.
 
+mod certificate;
 mod mosquitto;
 mod nemeses;
 mod process;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+pub use certificate::Certificate;
 pub use mosquitto::Mosquitto;
 pub use nemeses::{Api, Nemeses, Node, nemeses_binary, run_nemeses};
 pub use process::{Process, Signal, Spec};

@@ -72,7 +72,7 @@ async fn a_node_that_is_well_and_one_that_is_gone() {
     assert!(well, "{answer:#}");
     assert_eq!(names(&answer), [format!("node@{}", host_and_port(&line))]);
     assert_eq!(answer["books_last_hour"]["stored"], 1);
-    assert_eq!(answer["database"]["schema"], 4);
+    assert_eq!(answer["database"]["schema"], 5);
 
     let node = line.node.as_mut().unwrap();
     node.kill().unwrap();
@@ -199,4 +199,35 @@ async fn a_broker_that_refuses_the_login_and_stores_that_are_not_there() {
     assert!(!well && found.contains(&format!("mqtt-listen {mqtt}")), "{found}");
     let (well, found) = doctor(&["up", "--http-listen", "0.0.0.0:5000"]).await;
     assert!(!well && found.contains("wrong settings: http-listen cannot be"), "{found}");
+}
+
+/// Tables that somebody made or changed by hand: the server answers, and takes no frame.
+#[tokio::test]
+async fn a_node_whose_commits_cannot_succeed_is_not_ready() {
+    let line = Line::start(Shape::NodeOnServers, &[]).await.unwrap();
+    let is = async |status: u16| {
+        wait_for(SOON, &format!("readiness is {status}"), async || {
+            let answer = reqwest::get(format!("{}/readyz", line.api_url())).await?;
+            let (found, text) = (answer.status(), answer.text().await?);
+            anyhow::ensure!(found == status, "{found} {text}");
+            Ok(text)
+        })
+        .await
+        .unwrap()
+    };
+    let url = line.database_url();
+    let command = ["dbexport", "--no-migrate", "--admin-listen", "off", "--database-url", &url];
+    is(200).await;
+    let (_, told) = doctor(&command).await;
+    assert!(told.contains("good database: a commit of a frame was tried"), "{told}");
+
+    line.tables().execute("ALTER TABLE books RENAME COLUMN received TO gone").await.unwrap();
+    assert!(is(503).await.contains("Frames cannot be committed"));
+    let (well, told) = doctor(&command).await;
+    assert!(!well && told.contains("wrong database: a frame cannot be committed"), "{told}");
+    let log = line.node.as_ref().unwrap().log().unwrap();
+    assert!(log.contains("a commit was rehearsed and failed"), "{log}");
+
+    line.tables().execute("ALTER TABLE books RENAME COLUMN gone TO received").await.unwrap();
+    is(200).await;
 }

@@ -148,6 +148,12 @@ pub trait History: Send + Sync {
     /// unacceptable (find it with [`History::probe`]). Nothing is written then.
     async fn commit(&self, parts: &[Part], exporter: &str) -> Result<Vec<Committed>, StoreError>;
 
+    /// Writes what [`History::commit`] writes, of a device that there is not, and takes it
+    /// back: whether a commit can succeed.
+    async fn rehearse(&self) -> Result<(), StoreError> {
+        self.ping().await
+    }
+
     /// Tries to write the records and takes them back, to find one that is refused.
     async fn probe(&self, records: &[Record]) -> Result<(), StoreError>;
 

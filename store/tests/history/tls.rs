@@ -1,11 +1,10 @@
 //! Links over TLS: when they are used and verified, that rows in bulk and large statements go
 //! through them, and how accounts log in with and without.
 
-use nemeses_e2e::Brand;
+use nemeses_e2e::{Brand, Certificate};
 use nemeses_protocol::Record;
 use nemeses_store::StoreError;
 use nemeses_store::history::{Database, Options, open};
-use tempfile::TempDir;
 
 use crate::frames::{BASE, part, record};
 use crate::server::Server;
@@ -14,25 +13,6 @@ use crate::suite::assert_balanced;
 
 /// As many as bulks and several TLS records need.
 const ROWS: u32 = 1000;
-
-/// A certificate for 127.0.0.1 that nobody has signed but itself.
-struct Certificate {
-    folder: TempDir,
-}
-
-impl Certificate {
-    fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-}
 
 async fn opened(url: &str) -> Database {
     open(url, Options::default()).await.unwrap()
@@ -67,14 +47,13 @@ async fn prepared(site: &Site) -> (i64, i64) {
 }
 
 async fn links_are_what_the_url_says(brand: Brand) {
-    let certificate = Certificate::new();
-    let option = |name: &str, file: &str| format!("--ssl-{name}={}", certificate.path(file));
-    let (cert, key) = (option("cert", "cert.pem"), option("key", "key.pem"));
+    let certificate = Certificate::new().unwrap();
+    let [cert, key] = certificate.server_options();
     let server = Server::start_with(brand, &[&cert, &key]).await;
     let site = server.site("tls").await;
     let url = &site.url;
     let elsewhere = url.replace("127.0.0.1", "localhost");
-    let ca = format!("ssl-ca={}", certificate.path("cert.pem"));
+    let ca = format!("ssl-ca={}", certificate.cert());
 
     site.run("SET GLOBAL require_secure_transport = ON").await;
     let plain = migrate_error(url).await;

@@ -59,6 +59,7 @@ impl Site {
             daily: database.daily(),
             letters: database.dead_letters(),
             second_chance: None,
+            commits_fail: None,
             commands: None,
             logins: database.logins(),
             retention: database.retention(),

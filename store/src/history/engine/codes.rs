@@ -54,7 +54,10 @@ pub(in crate::history) fn sqlite_kind(extended_code: i32, message: &str) -> Kind
         // CONSTRAINT, MISMATCH, TOOBIG, RANGE
         19 | 20 | 18 | 25 => Kind::Refused,
         // ERROR has one code for everything that is wrong in a statement.
-        1 if message.contains("no such table") || message.contains("no such column") => {
+        1 if ["no such table", "no such column", "has no column named"]
+            .iter()
+            .any(|words| message.contains(*words)) =>
+        {
             Kind::Schema
         }
         // NOTADB: the path names something else.
@@ -119,6 +122,7 @@ mod tests {
             (14, "unable to open database file", Kind::Unavailable),
             (8, "attempt to write a readonly database", Kind::Unavailable),
             (1, "no such table: books", Kind::Schema),
+            (1, "table dead_letters has no column named item", Kind::Schema),
             (1, "near \"x\": syntax error", Kind::Unavailable),
             (26, "file is not a database", Kind::Configuration),
         ] {

@@ -24,7 +24,7 @@ use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, booked_keys, insert, or_join};
 use super::value::{Fields as _, Value};
 use super::work::Work;
-use nemeses_protocol::{BatchKey, Record};
+use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
 
 use crate::history::books::Totals;
 use crate::history::{Committed, Part};
@@ -34,6 +34,9 @@ use crate::history::{Committed, Part};
 /// packets of 1 MiB (`max_allowed_packet`, the smallest default in use) takes all,
 /// and no batch stands before it for ever.
 const MAX_LETTER_BYTES: usize = 512 * 1024;
+
+/// Who commits nothing.
+const REHEARSAL: &str = "rehearsal";
 
 /// Characters of a worker's or exporter's name, as in the tables.
 const MAX_WORKER_NAME: usize = 64;
@@ -261,6 +264,32 @@ impl<P: Product> Engine<P> {
         Ok(written.committed)
     }
 
+    /// Writes what a commit writes, of a device that there is not, and takes it back.
+    pub(in crate::history) async fn rehearse(&self) -> Result<(), Fault> {
+        let parts = [rehearsed()];
+        let plan = plan(&parts, &HashSet::new());
+        let mut session = self.product.begin().await?;
+        let outcome = self.rehearse_in(&mut session, &plan).await;
+        let rolled_back = session.rollback().await;
+        outcome.and(rolled_back)
+    }
+
+    async fn rehearse_in(&self, session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
+        let is_new = insert_positions(session, &plan.rows()).await?;
+        let days = plan.days();
+        insert_days::<P>(session, &days).await?;
+        insert_marks::<P>(session, &self.marks.missing(&days)).await?;
+        let settled = plan.settle(&is_new);
+        insert_duplicates::<P>(session, &settled.duplicates).await?;
+        // A real letter would use up a number each time.
+        let columns = LETTER_COLUMNS.join(", ");
+        let no_letter = format!(
+            "INSERT INTO dead_letters ({columns}) SELECT {columns} FROM dead_letters WHERE 1 = 0"
+        );
+        session.execute(sql(no_letter), &[]).await?;
+        insert_books(session, &settled.books, REHEARSAL).await
+    }
+
     /// Writes the records and takes them back.
     pub(in crate::history) async fn try_records(&self, records: &[Record]) -> Result<(), Fault> {
         let key = BatchKey { worker: "probe".to_owned(), run: 0, sequence: 0 };
@@ -271,6 +300,27 @@ impl<P: Product> Engine<P> {
         let rolled_back = session.rollback().await;
         outcome.and(rolled_back)
     }
+}
+
+/// The same frame twice: a row, and a duplicate of it.
+fn rehearsed() -> Part {
+    let position = Position {
+        device: DeviceId::new(u32::MAX),
+        recorded_at: 0,
+        direction_cdeg: 0,
+        odometer_m: 0,
+        hour_meter_min: 0,
+        composition: Composition(0),
+        extension: Some(0),
+        speed_kmh: 0,
+        latitude_udeg: 0,
+        longitude_udeg: 0,
+    };
+    let record =
+        PositionRecord { position, frame_hash: 0, received_at_ms: 0, raw: Some(Box::default()) };
+    let record = Record::Position(record);
+    let key = BatchKey { worker: REHEARSAL.to_owned(), run: u64::MAX, sequence: 0 };
+    Part { key, tallies: Vec::new(), records: vec![record.clone(), record] }
 }
 
 /// A name that is too long for its column would make the database refuse every

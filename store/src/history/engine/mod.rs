@@ -207,6 +207,10 @@ impl<P: Product> History for Engine<P> {
         answer.map(drop).map_err(|fault| fault.into_error(P::STORE))
     }
 
+    async fn rehearse(&self) -> Result<(), StoreError> {
+        Self::rehearse(self).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn commit(&self, parts: &[Part], exporter: &str) -> Result<Vec<Committed>, StoreError> {
         self.commit_parts(parts, exporter).await.map_err(|fault| fault.into_error(P::STORE))
     }

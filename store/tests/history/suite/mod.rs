@@ -79,6 +79,8 @@ macro_rules! all_cases {
             books_are_read_by_worker_and_minute,
             what_is_too_old_leaves_and_stays_in_the_books,
             late_rows_of_a_week_that_is_gone_are_kept_until_the_next_run,
+            one_old_clock_makes_no_hundreds_of_weeks,
+            weeks_without_rows_leave_at_once,
             letters_and_books_have_periods_of_their_own,
             each_class_leaves_when_its_period_is_over,
             what_comes_while_a_class_leaves_is_kept_once,
@@ -90,6 +92,8 @@ macro_rules! all_cases {
             settings_that_weaken_a_commit_are_told,
             a_schema_that_does_not_fit_is_named,
             a_database_is_inspected,
+            a_commit_is_rehearsed_without_a_trace,
+            sizes_are_those_of_now,
             an_older_schema_becomes_the_same_and_nobody_gains_rights,
         }
     };

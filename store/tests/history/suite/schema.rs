@@ -142,6 +142,50 @@ pub(crate) async fn settings_that_weaken_a_commit_are_told(site: Site) {
     }
 }
 
+pub(crate) async fn a_commit_is_rehearsed_without_a_trace(site: Site) {
+    const LEFT: &str = "SELECT (SELECT COUNT(*) FROM positions) + (SELECT COUNT(*) FROM books) \
+        + (SELECT COUNT(*) FROM device_days) + (SELECT COUNT(*) FROM daily_marks) \
+        + (SELECT COUNT(*) FROM duplicates) + (SELECT COUNT(*) FROM dead_letters)";
+    let site = site.migrated().await;
+    let history = site.history();
+    for _ in 0..2 {
+        history.rehearse().await.unwrap();
+        assert_eq!(site.number(LEFT).await, 0);
+    }
+    // Tables that somebody made or changed: the server answers, and no commit succeeds.
+    for (spoil, mend) in [
+        ("ALTER TABLE books RENAME TO ledger", "ALTER TABLE ledger RENAME TO books"),
+        (
+            "ALTER TABLE dead_letters RENAME COLUMN item TO place",
+            "ALTER TABLE dead_letters RENAME COLUMN place TO item",
+        ),
+    ] {
+        site.run(spoil).await;
+        let error = history.rehearse().await.unwrap_err();
+        assert!(matches!(error, StoreError::Schema(_)), "{spoil}: {error}");
+        history.ping().await.unwrap();
+        site.run(mend).await;
+    }
+    history.rehearse().await.unwrap();
+}
+
+/// MySQL keeps what it knows of sizes for a day unless it is told otherwise.
+pub(crate) async fn sizes_are_those_of_now(site: Site) {
+    let site = site.migrated().await;
+    let retention = site.database.retention();
+    let before = retention.survey(0).await.unwrap();
+    let records = (0..10_000).map(|device| frame(device, BASE, 1)).collect();
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    if site.product.is_server() {
+        // The server counts pages when it pleases, some seconds after rows have come.
+        site.run("ANALYZE TABLE positions").await;
+    }
+    let after = retention.survey(0).await.unwrap();
+    assert!(after.bytes > before.bytes + 300_000, "{before:?} {after:?}");
+    assert!(after.total_bytes >= after.bytes, "{after:?}");
+    assert!(after.rows.is_none_or(|rows| (5_000..20_000).contains(&rows)), "{after:?}");
+}
+
 pub(crate) async fn a_database_is_inspected(site: Site) {
     site.history().inspect().await.unwrap_err();
     site.history().migrate().await.unwrap();
