@@ -40,8 +40,16 @@ impl User {
     /// # Errors
     /// The API refuses or does not answer.
     pub async fn sign_in(base: &str, email: &str) -> anyhow::Result<Self> {
+        Self::sign_in_with(base, email, PASSWORD).await
+    }
+
+    /// The same with another password.
+    ///
+    /// # Errors
+    /// The API refuses or does not answer.
+    pub async fn sign_in_with(base: &str, email: &str, password: &str) -> anyhow::Result<Self> {
         let client = reqwest::Client::new();
-        let login = json!({ "email": email, "password": PASSWORD });
+        let login = json!({ "email": email, "password": password });
         let answer = post(&client, &format!("{base}/login"), &login).await?;
         let token = answer["token"].as_str().context("the login's answer has no token")?.to_owned();
         Ok(Self { client, base: base.to_owned(), token })
@@ -140,10 +148,46 @@ impl User {
             .with_context(|| format!("{device} is not in the picture"))?
     }
 
+    /// Server-sent events of a path, without end.
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub async fn stream(&self, path: &str) -> anyhow::Result<Events> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.client.get(url).bearer_auth(&self.token).send().await?;
+        Ok(Events { answer: answer.error_for_status()?, heard: String::new() })
+    }
+
     async fn get_ok(&self, path: &str) -> anyhow::Result<Value> {
         let (status, body) = self.get(path).await?;
         anyhow::ensure!(status == StatusCode::OK, "{path} answers {status}: {body}");
         Ok(body)
+    }
+}
+
+/// What a stream of events has sent so far.
+#[derive(Debug)]
+pub struct Events {
+    answer: reqwest::Response,
+    heard: String,
+}
+
+impl Events {
+    /// Whether a text was among it, with what comes within a moment.
+    ///
+    /// # Errors
+    /// It was not, or the stream has ended.
+    pub async fn has(&mut self, text: &str) -> anyhow::Result<()> {
+        const MOMENT: std::time::Duration = std::time::Duration::from_millis(500);
+        let listening = async {
+            while !self.heard.contains(text) {
+                let chunk = self.answer.chunk().await?.context("the stream has ended")?;
+                self.heard += &String::from_utf8_lossy(&chunk);
+            }
+            anyhow::Ok(())
+        };
+        let heard = tokio::time::timeout(MOMENT, listening).await;
+        heard.with_context(|| format!("no {text} in {}", self.heard))?
     }
 }
 

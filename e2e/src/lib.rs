@@ -17,7 +17,7 @@ mod table;
 mod wait;
 
 pub use frames::FrameKey;
-pub use http::User;
+pub use http::{Events, User};
 pub use line::{Line, SOON, Shape};
 pub use load::{Ledger, Load, Plan, Verdict};
 pub use mqtt::Mqtt;

@@ -12,6 +12,7 @@ mod frames;
 mod live;
 mod logins;
 mod newest;
+mod old_formats;
 mod process;
 mod refused;
 mod scale;
