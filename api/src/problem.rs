@@ -182,13 +182,14 @@ impl Kind {
         )
     }
 
-    /// How such a problem looks, for the API's own description.
+    /// How such a problem looks, for the API's own description. Of no request, even if one
+    /// is being answered: the description is built once and served to everybody.
     pub(crate) fn example(self) -> serde_json::Value {
         let mut problem = Problem::new(self, self.title());
         if self.blames() {
             problem = problem.blaming("device_id");
         }
-        serde_json::to_value(problem.body()).unwrap_or_default()
+        serde_json::to_value(problem.body(None)).unwrap_or_default()
     }
 }
 
@@ -292,7 +293,7 @@ pub(crate) struct Body<'a> {
 }
 
 impl Problem {
-    fn body(&self) -> Body<'_> {
+    fn body(&self, request_id: Option<String>) -> Body<'_> {
         let (code, status, title) = self.kind.parts();
         Body {
             r#type: format!("urn:nemeses:problem:{code}"),
@@ -300,7 +301,7 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             parameter: self.parameter.as_deref(),
-            request_id: current_request_id(),
+            request_id,
         }
     }
 }
@@ -309,7 +310,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.status();
         // Strings and a number: this cannot fail, and an empty body would still carry the status.
-        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        let body = serde_json::to_vec(&self.body(current_request_id())).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
