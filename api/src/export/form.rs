@@ -10,7 +10,7 @@ pub(crate) enum Form {
     /// One row a line; when rows are left, a last line with the cursor.
     Ndjson,
     /// RFC 4180, with a head.
-    Csv,
+    Csv(Csv),
     /// RFC 7946: a point a row.
     GeoJson,
     /// GPX 1.1: one track of the rows with a fix.
@@ -23,11 +23,26 @@ pub(crate) enum Form {
     Parquet,
 }
 
+/// Whom a CSV file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Csv {
+    /// Programs: commas, times as in JSON.
+    Plain,
+    /// Excel and its like where a decimal point is written: a byte order mark, without
+    /// which they take UTF-8 for another encoding, and times as they recognise them.
+    Excel,
+    /// The same where a decimal comma is written (Portuguese, German, French): there
+    /// they expect semicolons between fields.
+    Semicolon,
+}
+
 /// Each with its word in `format=`; the first is the default.
-pub(crate) const FORMS: [(&str, Form); 8] = [
+pub(crate) const FORMS: [(&str, Form); 10] = [
     ("json", Form::Json),
     ("ndjson", Form::Ndjson),
-    ("csv", Form::Csv),
+    ("csv", Form::Csv(Csv::Plain)),
+    ("csv-excel", Form::Csv(Csv::Excel)),
+    ("csv-semicolon", Form::Csv(Csv::Semicolon)),
     ("geojson", Form::GeoJson),
     ("gpx", Form::Gpx),
     ("kml", Form::Kml),
@@ -40,7 +55,7 @@ impl Form {
         match self {
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8",
+            Self::Csv(_) => "text/csv; charset=utf-8",
             Self::GeoJson => "application/geo+json",
             Self::Gpx => "application/gpx+xml",
             Self::Kml => "application/vnd.google-earth.kml+xml",
@@ -49,13 +64,21 @@ impl Form {
         }
     }
 
-    fn word(self) -> &'static str {
+    fn suffix(self) -> &'static str {
+        if matches!(self, Self::Csv(_)) {
+            return "csv";
+        }
         FORMS.iter().find(|(_, form)| *form == self).map_or("json", |(word, _)| word)
     }
 
     /// Has no place to say that it was cut, so it never is: it is the whole range.
     pub(crate) const fn is_whole(self) -> bool {
-        matches!(self, Self::Csv | Self::Gpx | Self::Kml | Self::Xlsx | Self::Parquet)
+        matches!(self, Self::Csv(_) | Self::Gpx | Self::Kml | Self::Xlsx | Self::Parquet)
+    }
+
+    /// A table, whose rows bear the names of their devices.
+    pub(crate) const fn is_table(self) -> bool {
+        matches!(self, Self::Csv(_) | Self::Xlsx | Self::Parquet)
     }
 
     /// Shows places.
@@ -67,7 +90,7 @@ impl Form {
     /// name is of letters, digits and hyphens, which need no escaping.
     pub(crate) fn disposition(self, name: &str) -> Option<String> {
         let file = !matches!(self, Self::Json | Self::Ndjson);
-        file.then(|| format!("attachment; filename=\"{name}.{}\"", self.word()))
+        file.then(|| format!("attachment; filename=\"{name}.{}\"", self.suffix()))
     }
 
     /// The form that `Accept` asks for, where `format=` does not say (RFC 9110,
@@ -91,7 +114,7 @@ impl Form {
             return Some(Self::Json);
         }
         if name == "text/*" {
-            return Some(Self::Csv);
+            return Some(Self::Csv(Csv::Plain));
         }
         let essence = |format: Self| format.content_type().split(';').next().unwrap_or_default();
         FORMS.iter().map(|(_, form)| *form).find(|format| essence(*format) == name)
@@ -127,9 +150,9 @@ mod tests {
         for (text, format) in [
             ("", Form::Json),
             ("*/*", Form::Json),
-            ("text/csv", Form::Csv),
-            ("TEXT/CSV; charset=utf-8", Form::Csv),
-            ("text/html, text/*;q=0.5, */*;q=0.1", Form::Csv),
+            ("text/csv", Form::Csv(Csv::Plain)),
+            ("TEXT/CSV; charset=utf-8", Form::Csv(Csv::Plain)),
+            ("text/html, text/*;q=0.5, */*;q=0.1", Form::Csv(Csv::Plain)),
             ("application/json;q=0.2, application/gpx+xml", Form::Gpx),
             ("application/vnd.google-earth.kml+xml", Form::Kml),
             ("application/geo+json;q=0.9, text/csv;q=0.8", Form::GeoJson),
@@ -149,5 +172,7 @@ mod tests {
         let named = Form::Gpx.disposition("positions-0A3F73").unwrap();
         assert_eq!(named, "attachment; filename=\"positions-0A3F73.gpx\"");
         assert_eq!(Form::Json.disposition("trips-0A3F73"), None);
+        let named = Form::Csv(Csv::Excel).disposition("trips-0A3F73").unwrap();
+        assert_eq!(named, "attachment; filename=\"trips-0A3F73.csv\"");
     }
 }

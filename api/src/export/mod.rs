@@ -12,21 +12,26 @@ mod thrift;
 mod xlsx;
 mod zip;
 
-pub(crate) use form::{FORMS, Form};
+pub(crate) use form::{Csv, FORMS, Form};
 pub(crate) use place::Place;
-pub(crate) use respond::{BrokenOff, GPX, KML, Report, Source, respond};
+pub(crate) use respond::{BrokenOff, GPX, KML, Report, Source, Totals, respond};
 pub(crate) use table::{Cell, Column, Kind, Sheet, column};
 
 use self::parquet::Parquet;
-use self::text::Csv;
+use self::text::CsvFile;
 use self::xlsx::Xlsx;
 use crate::reports::Zone;
 
 /// A writer of one of the forms that are tables.
-pub(crate) fn sheet(form: Form, columns: &'static [Column], zone: &Zone) -> Option<Box<dyn Sheet>> {
+pub(crate) fn sheet(
+    form: Form,
+    columns: &'static [Column],
+    title: &'static str,
+    zone: &Zone,
+) -> Option<Box<dyn Sheet>> {
     Some(match form {
-        Form::Csv => Box::new(Csv::new(columns, zone)),
-        Form::Xlsx => Box::new(Xlsx::new(columns, zone)),
+        Form::Csv(csv) => Box::new(CsvFile::new(columns, csv, zone)),
+        Form::Xlsx => Box::new(Xlsx::new(columns, title, zone)),
         Form::Parquet => Box::new(Parquet::new(columns)),
         Form::Json | Form::Ndjson | Form::GeoJson | Form::Gpx | Form::Kml => return None,
     })

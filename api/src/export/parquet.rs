@@ -15,11 +15,13 @@ const GROUP_ROWS: usize = 20_000;
 
 /// Physical types.
 const BOOLEAN: i32 = 0;
+const INT32: i32 = 1;
 const INT64: i32 = 2;
 const DOUBLE: i32 = 5;
 const BYTE_ARRAY: i32 = 6;
 /// What they stand for.
 const UTF8: i32 = 0;
+const DATE: i32 = 6;
 const TIMESTAMP_MILLIS: i32 = 9;
 /// Encodings.
 const PLAIN: i32 = 0;
@@ -116,6 +118,7 @@ impl Parquet {
             match column.kind {
                 Kind::Text => leaf.i32(6, UTF8),
                 Kind::Time => leaf.i32(6, TIMESTAMP_MILLIS),
+                Kind::Day => leaf.i32(6, DATE),
                 Kind::Whole | Kind::Number | Kind::Truth => leaf,
             }
         };
@@ -155,6 +158,7 @@ const fn physical(kind: Kind) -> i32 {
     match kind {
         Kind::Text => BYTE_ARRAY,
         Kind::Time | Kind::Whole => INT64,
+        Kind::Day => INT32,
         Kind::Number => DOUBLE,
         Kind::Truth => BOOLEAN,
     }
@@ -177,6 +181,7 @@ fn page<'a>(cells: impl Iterator<Item = &'a Cell>) -> Vec<u8> {
                 values.extend(text.bytes());
             }
             Cell::Time(number) | Cell::Whole(number) => values.extend(number.to_le_bytes()),
+            Cell::Day(number) => values.extend(number.to_le_bytes()),
             Cell::Number(number) => values.extend(number.to_le_bytes()),
             Cell::Truth(truth) => truths.push(*truth),
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::output::xml;
+use crate::output::{titled, xml};
 
 /// How a kind of things has places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Place {
     /// A waypoint, or a route of two points; nothing for what has no place.
     pub(super) fn gpx(self, thing: &Value) -> String {
         let points = self.points(thing);
-        let (start, end) = (text(thing, "start"), text(thing, "end"));
+        let (start, end) = (xml(text(thing, "start")), xml(text(thing, "end")));
         let name = title(thing);
         let point = |tag: &str, [longitude, latitude]: [f64; 2], time: &str, rest: &str| {
             let time = if time.is_empty() { String::new() } else { format!("<time>{time}</time>") };
@@ -76,8 +76,8 @@ impl Place {
             let _ = write!(coordinates, "{longitude},{latitude} ");
         }
         let when = |tag: &str, name: &str| match text(thing, name) {
-            time if time.is_empty() => time,
-            time => format!("<{tag}>{time}</{tag}>"),
+            "" => String::new(),
+            time => format!("<{tag}>{}</{tag}>", xml(time)),
         };
         format!(
             "<Placemark><name>{}</name><TimeSpan>{}{}</TimeSpan>\
@@ -90,14 +90,15 @@ impl Place {
     }
 }
 
-fn text(thing: &Value, name: &str) -> String {
-    xml(thing.get(name).and_then(Value::as_str).unwrap_or_default())
+fn text<'a>(thing: &'a Value, name: &str) -> &'a str {
+    thing.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The device, and what happened if the thing says so.
+/// The device, and what happened if the thing says so, as text of XML.
 fn title(thing: &Value) -> String {
-    let (device, event) = (text(thing, "device_id"), text(thing, "event"));
-    if event.is_empty() { device } else { format!("{device} {event}") }
+    let device = titled(text(thing, "device_id"), text(thing, "device_name"));
+    let event = text(thing, "event");
+    xml(&if event.is_empty() { device } else { format!("{device} {event}") })
 }
 
 #[cfg(test)]
@@ -108,7 +109,7 @@ mod tests {
     fn points_lines_and_nothing() {
         let place = |latitude: f64| json!({"latitude": latitude, "longitude": 7.5});
         let trip = json!({"device_id": "0A3F73", "start": "S", "end": "E", "from": place(1.0), "to": place(2.0)});
-        let event = json!({"device_id": "0A3F73", "event": "overspeed", "start": "S", "end": null, "at": place(1.0)});
+        let event = json!({"device_id": "0A3F73", "device_name": "A & B", "event": "overspeed", "start": "S", "end": null, "at": place(1.0)});
         let line = Place::FromTo.feature(&trip);
         assert_eq!(
             line["geometry"],
@@ -122,7 +123,7 @@ mod tests {
         );
         assert_eq!(
             Place::At.gpx(&event),
-            "<wpt lat=\"1\" lon=\"7.5\"><time>S</time><name>0A3F73 overspeed</name></wpt>\n"
+            "<wpt lat=\"1\" lon=\"7.5\"><time>S</time><name>A &amp; B (0A3F73) overspeed</name></wpt>\n"
         );
         assert!(Place::FromTo.kml(&trip).contains(
             "<TimeSpan><begin>S</begin><end>E</end></TimeSpan><LineString><coordinates>7.5,1 7.5,2<"

@@ -25,6 +25,18 @@ pub(crate) struct BrokenOff;
 pub(crate) trait Source: Send + 'static {
     /// The next ones as JSON, which may be none; `None` when nothing follows.
     async fn next(&mut self) -> Result<Option<Vec<String>>, Problem>;
+
+    /// What [`Report::totals`] is about, as JSON, once nothing follows.
+    fn totals(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A second table, for forms that can hold one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    pub(crate) title: &'static str,
+    pub(crate) columns: &'static [Column],
 }
 
 /// A report of some kind.
@@ -35,6 +47,9 @@ pub(crate) struct Report {
     /// The name of the list of things.
     pub(crate) list: &'static str,
     pub(crate) columns: &'static [Column],
+    /// The name of its sheet, where there are sheets.
+    pub(crate) title: &'static str,
+    pub(crate) totals: Option<Totals>,
     pub(crate) place: Place,
     pub(crate) zone: Zone,
     /// Of the file, without its suffix.
@@ -56,7 +71,7 @@ pub(crate) async fn respond(report: Report, source: impl Source) -> Result<Respo
         return Err(Problem::parameter("format", detail));
     }
     let name = form.disposition(&report.file);
-    let sheet = super::sheet(form, report.columns, &report.zone);
+    let sheet = super::sheet(form, report.columns, report.title, &report.zone);
     let mut writer = Writer { report, sheet, count: 0 };
     let mut source = source;
     let mut first = writer.head();
@@ -92,6 +107,7 @@ impl Writer {
             self.count += 1;
         }
         if !more {
+            self.totals(source)?;
             self.tail(out)?;
         }
         if let Some(sheet) = &mut self.sheet {
@@ -123,6 +139,20 @@ impl Writer {
         Ok(())
     }
 
+    fn totals(&mut self, source: &mut impl Source) -> Result<(), Problem> {
+        let (Some(sheet), Some(totals)) = (&mut self.sheet, self.report.totals) else {
+            return Ok(());
+        };
+        if !sheet.table(totals.columns, totals.title).map_err(|error| fault(&error))? {
+            return Ok(());
+        }
+        for line in source.totals() {
+            let line: Value = serde_json::from_str(&line).map_err(|error| fault(&error))?;
+            sheet.row(&cells(&line, totals.columns)).map_err(|error| fault(&error))?;
+        }
+        Ok(())
+    }
+
     /// The question as an object that is left open for the list.
     fn open(&self, list: &str) -> String {
         let question = &self.report.question;
@@ -140,7 +170,7 @@ impl Writer {
             }
             Form::Gpx => format!("{GPX}<metadata><name>{name}</name></metadata>\n").into_bytes(),
             Form::Kml => format!("{KML}<Document><name>{name}</name>\n").into_bytes(),
-            Form::Ndjson | Form::Csv | Form::Xlsx | Form::Parquet => Vec::new(),
+            Form::Ndjson | Form::Csv(_) | Form::Xlsx | Form::Parquet => Vec::new(),
         }
     }
 
@@ -151,7 +181,7 @@ impl Writer {
             }
             Form::Gpx => out.extend(b"</gpx>\n"),
             Form::Kml => out.extend(b"</Document>\n</kml>\n"),
-            Form::Ndjson | Form::Csv | Form::Xlsx | Form::Parquet => {}
+            Form::Ndjson | Form::Csv(_) | Form::Xlsx | Form::Parquet => {}
         }
         self.sheet.as_mut().map_or(Ok(()), |sheet| sheet.finish()).map_err(|error| fault(&error))
     }

@@ -2,6 +2,7 @@
 //! read from the JSON of its row, so that a table says what JSON says.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::Value;
 
 /// What a column holds; any cell may be empty.
@@ -10,6 +11,8 @@ pub(crate) enum Kind {
     Text,
     /// A moment, RFC 3339 in JSON.
     Time,
+    /// A day, `2020-07-01` in JSON.
+    Day,
     Whole,
     Number,
     Truth,
@@ -42,6 +45,8 @@ pub(crate) enum Cell {
     Text(String),
     /// Unix milliseconds.
     Time(i64),
+    /// Days since 1970-01-01.
+    Day(i32),
     Whole(i64),
     Number(f64),
     Truth(bool),
@@ -58,16 +63,26 @@ pub(crate) fn cells(row: &Value, columns: &[Column]) -> Vec<Cell> {
 
 fn cell(value: &Value, kind: Kind) -> Cell {
     let found = match kind {
-        Kind::Text => value.as_str().map(|text| Cell::Text(text.to_owned())),
+        Kind::Text => {
+            let text = value.as_str().filter(|text| !text.is_empty());
+            text.map(|text| Cell::Text(text.to_owned()))
+        }
         Kind::Time => {
             let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
             time.map(|time| Cell::Time(time.as_millisecond()))
         }
+        Kind::Day => value.as_str().and_then(days).map(Cell::Day),
         Kind::Whole => value.as_i64().map(Cell::Whole),
         Kind::Number => value.as_f64().map(Cell::Number),
         Kind::Truth => value.as_bool().map(Cell::Truth),
     };
     found.unwrap_or(Cell::Nothing)
+}
+
+/// Days since 1970-01-01 of `2020-07-01`.
+fn days(text: &str) -> Option<i32> {
+    let date: Date = text.parse().ok()?;
+    date.since(Date::constant(1970, 1, 1)).ok().map(|since| since.get_days())
 }
 
 /// Why a table cannot go on.
@@ -86,6 +101,16 @@ pub(crate) trait Sheet: Send {
     /// The next row.
     fn row(&mut self, cells: &[Cell]) -> Result<(), TableError>;
 
+    /// Begins another table in the same file, where the form can hold several; `false`
+    /// where it cannot, and nothing happens.
+    fn table(
+        &mut self,
+        _columns: &'static [Column],
+        _title: &'static str,
+    ) -> Result<bool, TableError> {
+        Ok(false)
+    }
+
     /// What comes behind the last row.
     fn finish(&mut self) -> Result<(), TableError>;
 
@@ -101,7 +126,7 @@ mod tests {
 
     #[test]
     fn cells_are_what_json_says() {
-        const COLUMNS: [Column; 7] = [
+        const COLUMNS: [Column; 8] = [
             column("id", Kind::Text),
             column("at", Kind::Time),
             column("from.latitude", Kind::Number),
@@ -109,10 +134,11 @@ mod tests {
             column("metres", Kind::Whole),
             column("open", Kind::Truth),
             column("absent", Kind::Whole),
+            column("day", Kind::Day),
         ];
         let row = json!({
             "id": "0A3F73", "at": "1970-01-01T02:00:01.5+02:00", "from": {"latitude": 1},
-            "to": null, "metres": -7, "open": true,
+            "to": null, "metres": -7, "open": true, "day": "1970-02-01",
         });
         let expected = [
             Cell::Text("0A3F73".into()),
@@ -122,6 +148,7 @@ mod tests {
             Cell::Whole(-7),
             Cell::Truth(true),
             Cell::Nothing,
+            Cell::Day(31),
         ];
         assert_eq!(cells(&row, &COLUMNS), expected);
         assert_eq!(COLUMNS[2].name(), "from_latitude");

@@ -1,10 +1,10 @@
 //! A workbook (ECMA-376, the parts that readers need), written as a stream: sheets
 //! first, row by row with text in place, the list of sheets at the end. A sheet holds
-//! 1 048 576 rows; what does not fit goes on on the next one.
+//! 1 048 576 rows; the rest continues on the next sheet.
 
 use std::fmt::Write as _;
 
-use super::table::{Cell, Column, Sheet, TableError};
+use super::table::{Cell, Column, Kind, Sheet, TableError};
 use super::zip::Zip;
 use crate::output::xml;
 use crate::reports::Zone;
@@ -25,28 +25,46 @@ const OF_SHEETS: &str = "application/vnd.openxmlformats-officedocument.spreadshe
 /// A workbook on its way.
 pub(super) struct Xlsx {
     zip: Zip,
-    head: Vec<Cell>,
+    columns: &'static [Column],
+    title: &'static str,
     zone: Zone,
-    sheets: u32,
+    /// The names of the sheets that were begun.
+    sheets: Vec<String>,
+    /// How many sheets the table has that is being written.
+    of_table: u32,
     /// Of the sheet that is open, the head included; 0 when none is.
     rows: u32,
 }
 
 impl Xlsx {
-    pub(super) fn new(columns: &[Column], zone: &Zone) -> Self {
-        let head = columns.iter().map(|column| Cell::Text(column.name())).collect();
-        Self { zip: Zip::default(), head, zone: zone.clone(), sheets: 0, rows: 0 }
+    pub(super) fn new(columns: &'static [Column], title: &'static str, zone: &Zone) -> Self {
+        let zone = zone.clone();
+        Self { zip: Zip::default(), columns, title, zone, sheets: Vec::new(), of_table: 0, rows: 0 }
     }
 
     fn open_sheet(&mut self) -> Result<(), TableError> {
-        self.sheets += 1;
-        self.zip.begin(&format!("xl/worksheets/sheet{}.xml", self.sheets))?;
+        self.of_table += 1;
+        self.sheets.push(match self.of_table {
+            1 => self.title.to_owned(),
+            number => format!("{} {number}", self.title),
+        });
+        self.zip.begin(&format!("xl/worksheets/sheet{}.xml", self.sheets.len()))?;
         let frozen = "<sheetViews><sheetView workbookViewId=\"0\"><pane ySplit=\"1\" \
             topLeftCell=\"A2\" activePane=\"bottomLeft\" state=\"frozen\"/></sheetView></sheetViews>";
-        let head = format!("{DECLARATION}<worksheet xmlns=\"{MAIN}\">{frozen}<sheetData>");
-        self.zip.write(&head)?;
-        let head = self.head.clone();
+        let columns = columns(self.columns);
+        self.zip.write(&format!(
+            "{DECLARATION}<worksheet xmlns=\"{MAIN}\">{frozen}{columns}<sheetData>"
+        ))?;
+        let head: Vec<Cell> = self.columns.iter().map(|column| Cell::Text(column.name())).collect();
         self.put(&head)
+    }
+
+    /// A table has a sheet even if it has no rows.
+    fn end_table(&mut self) -> Result<(), TableError> {
+        if self.of_table == 0 {
+            self.open_sheet()?;
+        }
+        self.close_sheet()
     }
 
     fn close_sheet(&mut self) -> Result<(), TableError> {
@@ -76,6 +94,9 @@ impl Xlsx {
             Cell::Time(ms) => {
                 write!(row, "<c r=\"{at}\" s=\"1\"><v>{}</v></c>", self.serial(*ms))
             }
+            Cell::Day(days) => {
+                write!(row, "<c r=\"{at}\" s=\"2\"><v>{}</v></c>", EPOCH_DAYS + f64::from(*days))
+            }
             Cell::Whole(number) => write!(row, "<c r=\"{at}\"><v>{number}</v></c>"),
             Cell::Number(number) => write!(row, "<c r=\"{at}\"><v>{number}</v></c>"),
             Cell::Truth(truth) => {
@@ -102,26 +123,36 @@ impl Sheet for Xlsx {
         self.put(cells)
     }
 
+    fn table(
+        &mut self,
+        columns: &'static [Column],
+        title: &'static str,
+    ) -> Result<bool, TableError> {
+        self.end_table()?;
+        (self.columns, self.title, self.of_table) = (columns, title, 0);
+        Ok(true)
+    }
+
     fn finish(&mut self) -> Result<(), TableError> {
-        if self.sheets == 0 {
-            self.open_sheet()?;
-        }
-        self.close_sheet()?;
-        let of_each =
-            |part: &dyn Fn(u32) -> String| (1..=self.sheets).map(part).collect::<String>();
-        let sheets =
-            of_each(&|n| format!("<sheet name=\"Sheet{n}\" sheetId=\"{n}\" r:id=\"rId{n}\"/>"));
-        let relations = of_each(&|n| {
+        self.end_table()?;
+        let names = std::mem::take(&mut self.sheets);
+        let of_each = |part: &dyn Fn(usize, &str) -> String| {
+            (1..).zip(&names).map(|(n, name)| part(n, name)).collect::<String>()
+        };
+        let sheets = of_each(&|n, name| {
+            format!("<sheet name=\"{}\" sheetId=\"{n}\" r:id=\"rId{n}\"/>", xml(name))
+        });
+        let relations = of_each(&|n, _| {
             format!(
                 "<Relationship Id=\"rId{n}\" Type=\"{OFFICE}/worksheet\" Target=\"worksheets/sheet{n}.xml\"/>"
             )
         });
-        let types = of_each(&|n| {
+        let types = of_each(&|n, _| {
             format!(
                 "<Override PartName=\"/xl/worksheets/sheet{n}.xml\" ContentType=\"{OF_SHEETS}.worksheet+xml\"/>"
             )
         });
-        let styles_id = self.sheets + 1;
+        let styles_id = names.len() + 1;
         for (name, text) in [
             ("xl/styles.xml", styles()),
             (
@@ -159,17 +190,40 @@ impl Sheet for Xlsx {
     }
 }
 
-/// Two forms of cells: as they are, and moments.
+/// How wide each column is: what it holds, and its name, can be read.
+fn columns(columns: &[Column]) -> String {
+    let width = |column: &Column| {
+        let of_kind = match column.kind {
+            Kind::Text => 16,
+            Kind::Time => 19,
+            Kind::Day | Kind::Whole | Kind::Number | Kind::Truth => 11,
+        };
+        of_kind.max(column.name().len()) + 2
+    };
+    let mut text = "<cols>".to_owned();
+    for (n, column) in (1..).zip(columns) {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "<col min=\"{n}\" max=\"{n}\" width=\"{}\" customWidth=\"1\"/>",
+            width(column)
+        );
+    }
+    text + "</cols>"
+}
+
+/// Three forms of cells: as they are, moments, and days.
 fn styles() -> String {
     format!(
         "<styleSheet xmlns=\"{MAIN}\">\
-         <numFmts count=\"1\"><numFmt numFmtId=\"164\" formatCode=\"yyyy\\-mm\\-dd\\ hh:mm:ss\"/></numFmts>\
+         <numFmts count=\"2\"><numFmt numFmtId=\"164\" formatCode=\"yyyy\\-mm\\-dd\\ hh:mm:ss\"/><numFmt numFmtId=\"165\" formatCode=\"yyyy\\-mm\\-dd\"/></numFmts>\
          <fonts count=\"1\"><font><sz val=\"11\"/><name val=\"Calibri\"/></font></fonts>\
          <fills count=\"2\"><fill><patternFill patternType=\"none\"/></fill><fill><patternFill patternType=\"gray125\"/></fill></fills>\
          <borders count=\"1\"><border><left/><right/><top/><bottom/><diagonal/></border></borders>\
          <cellStyleXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\"/></cellStyleXfs>\
-         <cellXfs count=\"2\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\"/>\
-         <xf numFmtId=\"164\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/></cellXfs>\
+         <cellXfs count=\"3\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\"/>\
+         <xf numFmtId=\"164\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/>\
+         <xf numFmtId=\"165\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/></cellXfs>\
          <cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles>\
          </styleSheet>"
     )
@@ -226,7 +280,7 @@ mod tests {
     }
 
     fn written(rows: &[[Cell; 3]], zone: &Zone) -> Vec<(String, String)> {
-        let mut workbook = Xlsx::new(&COLUMNS, zone);
+        let mut workbook = Xlsx::new(&COLUMNS, "Stops", zone);
         let mut bytes = Vec::new();
         for row in rows {
             workbook.row(row).unwrap();
@@ -258,15 +312,34 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_goes_on_on_the_next_sheet() {
-        let mut workbook = Xlsx::new(&COLUMNS, &Zone::utc());
+    fn the_rest_continues_on_the_next_sheet() {
+        let mut workbook = Xlsx::new(&COLUMNS, "Stops", &Zone::utc());
         workbook.row(&[Cell::Whole(1)]).unwrap();
         workbook.rows = MOST_ROWS;
         workbook.row(&[Cell::Whole(2)]).unwrap();
         workbook.finish().unwrap();
         let members = members(&workbook.take());
         assert!(members[1].0 == "xl/worksheets/sheet2.xml" && members[1].1.contains("<v>2</v>"));
-        assert!(members[3].1.contains("name=\"Sheet2\""), "{}", members[3].1);
+        assert!(members[3].1.contains("name=\"Stops 2\""), "{}", members[3].1);
+    }
+
+    #[test]
+    fn a_second_table_is_a_sheet_of_its_own() {
+        const TOTALS: [Column; 1] = [column("day", Kind::Day)];
+        let mut workbook = Xlsx::new(&COLUMNS, "Days", &Zone::utc());
+        workbook.row(&[Cell::Text("a".into()), Cell::Time(0), Cell::Nothing]).unwrap();
+        assert!(workbook.table(&TOTALS, "Totals").unwrap());
+        workbook.row(&[Cell::Day(18_444)]).unwrap();
+        workbook.finish().unwrap();
+        let members = members(&workbook.take());
+        let (days, totals, book) = (&members[0].1, &members[1].1, &members[3].1);
+        assert!(!days.contains("<t>day</t>") && days.ends_with("</sheetData></worksheet>"));
+        assert!(
+            totals.contains("<row r=\"2\"><c r=\"A2\" s=\"2\"><v>44013</v></c></row>"),
+            "{totals}"
+        );
+        assert!(totals.contains("<cols><col min=\"1\" max=\"1\" width=\"13\""), "{totals}");
+        assert!(book.contains("name=\"Days\"") && book.contains("name=\"Totals\""), "{book}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::export::Form;
+use crate::export::{Csv, Form};
 
 /// Writes the schema of a body and registers what it refers to.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -64,7 +64,7 @@ impl Answer {
     /// The same in the other forms of reports; an example of how CSV begins.
     pub(crate) fn or_files(self, csv: &'static str) -> Self {
         self.or_text(Form::Ndjson.content_type(), "{\"device_id\":\"0A3F73\"}\n")
-            .or_text(Form::Csv.content_type(), csv)
+            .or_text(Form::Csv(Csv::Plain).content_type(), csv)
             .or_text(Form::Gpx.content_type(), "<gpx version=\"1.1\"></gpx>\n")
             .or_text(Form::Kml.content_type(), "<kml></kml>\n")
             .or_text(Form::Xlsx.content_type(), "PK")

@@ -60,9 +60,10 @@ impl Row {
     }
 }
 
-/// The columns of tables, in the order of the JSON fields.
-pub(crate) const ROW_COLUMNS: [Column; 13] = [
+/// The columns of tables, in the order of the JSON fields, and the device's name.
+pub(crate) const ROW_COLUMNS: [Column; 14] = [
     column("device_id", Kind::Text),
+    column("device_name", Kind::Text),
     column("recorded_at", Kind::Time),
     column("received_at", Kind::Time),
     column("latitude", Kind::Number),
@@ -78,11 +79,16 @@ pub(crate) const ROW_COLUMNS: [Column; 13] = [
 ];
 
 /// A row of a table; there are many, so they do not go by JSON.
-pub(crate) fn row_cells(record: &PositionRecord, doubtful: Option<Doubt>) -> [Cell; 13] {
+pub(crate) fn row_cells(
+    record: &PositionRecord,
+    name: &str,
+    doubtful: Option<Doubt>,
+) -> [Cell; 14] {
     let position = &record.position;
     let bits = position.composition;
     [
         Cell::Text(position.device.to_string()),
+        if name.is_empty() { Cell::Nothing } else { Cell::Text(name.to_owned()) },
         Cell::Time(i64::from(position.recorded_at) * 1000),
         Cell::Time(ms(record)),
         Cell::Number(degrees(position.latitude_udeg)),
@@ -98,16 +104,20 @@ pub(crate) fn row_cells(record: &PositionRecord, doubtful: Option<Doubt>) -> [Ce
     ]
 }
 
-/// Appends a row of CSV, as [`row_cells`] would be written. Nothing in it needs quotes.
+/// Appends a row of CSV, as [`row_cells`] would be written. Nothing in it needs quotes but
+/// the device's name, which is a field already.
 pub(crate) fn push_csv_row(
     out: &mut Vec<u8>,
     record: &PositionRecord,
+    name: &str,
     doubtful: Option<Doubt>,
     zone: &Zone,
 ) {
     let position = &record.position;
     let bits = position.composition;
     push_device(out, position.device);
+    out.push(b',');
+    out.extend_from_slice(name.as_bytes());
     out.push(b',');
     zone.push_time_ms(out, i64::from(position.recorded_at) * 1000);
     out.push(b',');

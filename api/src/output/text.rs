@@ -10,15 +10,20 @@ use nemeses_protocol::PositionRecord;
 use super::number::{degrees, time_s};
 use crate::reports::Doubt;
 
-/// A field of RFC 4180, quoted if it must be. What a spreadsheet would take for
-/// a formula gets an apostrophe in front.
+/// A field of RFC 4180, quoted if it must be, with a comma or a semicolon between fields.
+/// What a spreadsheet would take for a formula gets an apostrophe in front.
 pub(crate) fn csv_field(text: &str) -> Cow<'_, str> {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if !formula && !text.contains(['"', ',', '\r', '\n']) {
+    if !formula && !text.contains(['"', ',', ';', '\r', '\n']) {
         return Cow::Borrowed(text);
     }
     let apostrophe = if formula { "'" } else { "" };
     Cow::Owned(format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")))
+}
+
+/// A device as people know it: `Truck 7 (0A3F73)`; without a name its id.
+pub(crate) fn titled(device: impl std::fmt::Display, name: &str) -> String {
+    if name.is_empty() { device.to_string() } else { format!("{name} ({device})") }
 }
 
 /// A track point of GPX 1.1; nothing for a row without a fix, whose place is stale,
@@ -81,6 +86,7 @@ mod tests {
         for (text, field) in [
             ("0A3F73", "0A3F73"),
             ("a,b", "\"a,b\""),
+            ("a;b", "\"a;b\""),
             ("say \"hi\"", "\"say \"\"hi\"\"\""),
             ("two\nlines", "\"two\nlines\""),
             ("=HYPERLINK(1)", "\"'=HYPERLINK(1)\""),

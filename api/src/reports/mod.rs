@@ -32,7 +32,7 @@ pub(crate) use segments::{Segment, SegmentKind, Segments};
 pub(crate) use summary::{Summary, hour_meter_run_min};
 pub(crate) use tally::Tally;
 pub(crate) use track::{Mark, Track};
-pub(crate) use zone::Zone;
+pub(crate) use zone::{Zone, date};
 
 /// Finds things in rows in time order, holding a constant amount of state.
 pub(crate) trait Finder: Send + 'static {

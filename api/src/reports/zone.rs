@@ -82,6 +82,12 @@ impl Zone {
         out.extend_from_slice(self.time_ms(ms).as_bytes());
     }
 
+    /// `2020-07-01 18:00:00`, as spreadsheets recognise it: what a clock on the wall shows.
+    pub(crate) fn clock(&self, ms: i64) -> String {
+        let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
+        self.zone.to_datetime(time).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// What a clock on the wall shows, as if it were UTC: Unix milliseconds.
     pub(crate) fn wall_clock_ms(&self, ms: i64) -> i64 {
         let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
@@ -97,6 +103,12 @@ impl Zone {
         let next = next.and_then(|next| u32::try_from(next.timestamp().as_second()).ok());
         (date, next.unwrap_or(u32::MAX).max(second.saturating_add(1)))
     }
+}
+
+/// `2020-07-01`, of days since 1970-01-01.
+pub(crate) fn date(days: i32) -> String {
+    let day = Date::constant(1970, 1, 1).checked_add(days.days());
+    day.map_or_else(|_| days.to_string(), |day| day.to_string())
 }
 
 fn timestamp(second: u32) -> Timestamp {

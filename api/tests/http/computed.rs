@@ -64,7 +64,7 @@ async fn a_trip_is_told_whole() {
     let trips = list(&api, "trips", "tz=-03:00").await;
     assert_eq!(trips.len(), 10);
     let expected = json!({
-        "device_id": "0A3F73",
+        "device_id": "0A3F73", "device_name": "",
         "start": "2020-06-30T22:35:00-03:00", "end": "2020-06-30T22:55:00-03:00",
         "duration_s": 1200, "start_known": true, "open": false, "unobserved": false,
         "from": {"latitude": 0.0, "longitude": 0.0},

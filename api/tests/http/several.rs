@@ -33,7 +33,8 @@ async fn filled() -> (Api, u64) {
     let group = groups.add("North", 0).await.unwrap();
     for device in [DEVICE, SECOND, HIDDEN] {
         api.history.put(drive(device));
-        api.database.devices().put(&Profile::new(device, 0)).await.unwrap();
+        let profile = Profile { name: format!("Truck {device}"), ..Profile::new(device, 0) };
+        api.database.devices().put(&profile).await.unwrap();
         if device != HIDDEN {
             groups.put(group, device, 0).await.unwrap();
         }
@@ -148,7 +149,17 @@ async fn bytes(api: &Api, path: &str) -> (Answer, Vec<u8>) {
 async fn every_report_comes_in_every_form_that_fits() {
     let (api, _) = filled().await;
     for what in ["", "/trips", "/stops", "/events", "/summary"] {
-        for form in ["ndjson", "csv", "geojson", "gpx", "kml", "xlsx", "parquet"] {
+        for form in [
+            "ndjson",
+            "csv",
+            "csv-excel",
+            "csv-semicolon",
+            "geojson",
+            "gpx",
+            "kml",
+            "xlsx",
+            "parquet",
+        ] {
             let path = format!("/api/v1/report{what}?device_id=0A3F73&tz=%2B02:00&format={form}");
             let (answer, body) = bytes(&api, &path).await;
             if what == "/summary" && ["geojson", "gpx", "kml"].contains(&form) {
@@ -161,7 +172,9 @@ async fn every_report_comes_in_every_form_that_fits() {
                 "gpx" | "kml" => "<?xml",
                 "xlsx" => "PK",
                 "parquet" => "PAR1",
-                "csv" => "device_id,",
+                "csv" => "device_id,device_name,",
+                "csv-excel" => "\u{FEFF}device_id,device_name,",
+                "csv-semicolon" => "\u{FEFF}device_id;device_name;",
                 _ => "{\"device_id\":\"0A3F73\"",
             };
             assert!(body.starts_with(begin.as_bytes()), "{path}");
@@ -169,7 +182,7 @@ async fn every_report_comes_in_every_form_that_fits() {
                 "gpx" => "</gpx>\n",
                 "kml" => "</kml>\n",
                 "parquet" => "PAR1",
-                "csv" => "\r\n",
+                "csv" | "csv-excel" | "csv-semicolon" => "\r\n",
                 "geojson" => "}",
                 "ndjson" => "}\n",
                 _ => "\0\0",
@@ -178,7 +191,8 @@ async fn every_report_comes_in_every_form_that_fits() {
             let name = answer.headers.get("content-disposition");
             let list = if what.is_empty() { "positions" } else { &what[1..] };
             let named = name.map(|name| name.to_str().unwrap().to_owned());
-            let expected = format!("attachment; filename=\"{list}-0A3F73.{form}\"");
+            let suffix = if form.starts_with("csv") { "csv" } else { form };
+            let expected = format!("attachment; filename=\"{list}-0A3F73.{suffix}\"");
             assert_eq!(named, (form != "ndjson").then_some(expected), "{path}");
         }
     }
@@ -227,5 +241,62 @@ async fn csv_says_what_json_says() {
                 assert!(same, "{what} {name}: {value} {}", found[&name]);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_summary_has_the_same_lines_in_every_form() {
+    let (api, group) = filled().await;
+    let path = format!("/api/v1/report/summary?group={group}&tz=Asia/Tokyo");
+    let json = api.get(&path).await.ok();
+    let lines = async |form: &str, more: &str| {
+        let text = api.get(&format!("{path}&format={form}{more}")).await.text;
+        text.split_terminator('\n').map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    for (more, of_device) in [
+        ("", (|device| device["days"].as_array().unwrap().clone()) as fn(&Value) -> Vec<Value>),
+        ("&lines=days", |device| device["days"].as_array().unwrap().clone()),
+        ("&lines=totals", |device| vec![device["total"].clone()]),
+    ] {
+        let devices = json["devices"].as_array().unwrap();
+        let expected: Vec<Value> = devices
+            .iter()
+            .flat_map(|device| {
+                of_device(device).into_iter().map(|mut line| {
+                    line["device_id"] = device["device_id"].clone();
+                    line["device_name"] = device["device_name"].clone();
+                    line
+                })
+            })
+            .collect();
+        let told = lines("ndjson", more).await;
+        let told: Vec<Value> =
+            told.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(told, expected, "{more}");
+        for form in ["csv", "csv-excel", "csv-semicolon"] {
+            let told = lines(form, more).await;
+            assert_eq!(told.len(), 1 + expected.len(), "{form}{more}");
+            assert_eq!(told[0].contains("date"), more != "&lines=totals", "{form}{more}");
+            assert!(told[1].contains("Truck 0A3F73"), "{told:?}");
+        }
+    }
+    let refused = api.get(&format!("{path}&lines=weeks")).await;
+    refused.is_problem(400, "invalid-parameter", Some("lines"));
+}
+
+#[tokio::test]
+async fn files_bear_the_names_of_devices() {
+    let (api, _) = filled().await;
+    for (path, wanted) in [
+        ("?format=csv&", "0A3F73,Truck 0A3F73,2020-"),
+        ("?format=gpx&", "<name>Truck 0A3F73 (0A3F73)</name>"),
+        ("?format=kml&", "<name>Truck 0A3F73 (0A3F73)</name>"),
+        ("/trips?format=csv&", "0A3F73,Truck 0A3F73,2020-"),
+        ("/trips?format=gpx&", "<name>Truck 0A3F73 (0A3F73)</name>"),
+        ("/stops?format=ndjson&", "\"device_name\":\"Truck 0A3F73\""),
+        ("/events?format=geojson&", "\"device_name\":\"Truck 0A3F73\""),
+    ] {
+        let text = api.get(&format!("/api/v1/report{path}device_id=0A3F73")).await.text;
+        assert!(text.contains(wanted), "{path}: {text}");
     }
 }

@@ -15,6 +15,8 @@ mod target;
 pub(crate) mod trips;
 mod write;
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -22,6 +24,7 @@ use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use nemeses_protocol::DeviceId;
+use nemeses_store::history::Profile;
 
 pub(crate) use self::described::doc;
 use self::pages::{Page, Pages};
@@ -41,12 +44,13 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let mut query = ReportQuery::read(params, Form::accepted(&headers))?;
     query.from = principal.history_from(query.from, query.to)?;
-    let devices = if let Some(device) = query.target.one() {
+    let wants_names = query.format.is_table() || query.format.is_map();
+    let (devices, names) = match query.target.one() {
         // Of one nothing need be known but its rows.
-        principal.must_see(device).map(|()| vec![device])?
-    } else {
-        let devices = query.target.devices(&state, &principal).await?;
-        devices.into_iter().map(|(device, _)| device).collect()
+        Some(device) if !wants_names => {
+            principal.must_see(device).map(|()| (vec![device], HashMap::new()))?
+        }
+        _ => known(query.target.devices(&state, &principal).await?),
     };
     let mut pages = Pages::marked(state.clone(), query.ranges(&devices)?, query.limit);
     // The first chunk is read before the status is sent, so that a store that
@@ -58,12 +62,19 @@ pub(crate) async fn get(
     {
         must_exist(&state, device).await?;
     }
-    let writer = Writer::new(&query, &devices);
+    let writer = Writer::new(&query, &devices, names);
     let head = [(header::CONTENT_TYPE, query.format.content_type())];
     let name = query.format.disposition(&query.target.file("positions"));
     let name = name.map(|name| AppendHeaders([(header::CONTENT_DISPOSITION, name)]));
     let body = Body::from_stream(chunks(pages, first, writer));
     Ok((head, name, body).into_response())
+}
+
+/// The devices, and the names of those that have one.
+fn known(found: Vec<(DeviceId, Option<Profile>)>) -> (Vec<DeviceId>, HashMap<DeviceId, String>) {
+    let devices = found.iter().map(|(device, _)| *device).collect();
+    let named = |(device, profile): (DeviceId, Option<Profile>)| Some((device, profile?.name));
+    (devices, found.into_iter().filter_map(named).collect())
 }
 
 /// The chunks of the body. A store that fails on the way breaks the connection

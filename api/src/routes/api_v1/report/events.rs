@@ -3,17 +3,16 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use nemeses_protocol::DeviceId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::found::{self, Telling};
+use super::found::{self, Telling, Whose};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
-use crate::openapi::{Device, Doc, Param, Time};
+use crate::openapi::{Doc, Param, Time};
 use crate::output::Here;
 use crate::problem::Problem;
 use crate::reports::{Event, EventLimits, Events, What, Zone};
@@ -37,8 +36,9 @@ pub(crate) async fn get(
     found::answer((&state, &principal), (&asked, form), make, telling).await
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     column("device_id", Kind::Text),
+    column("device_name", Kind::Text),
     column("event", Kind::Text),
     column("start", Kind::Time),
     column("end", Kind::Time),
@@ -78,6 +78,7 @@ struct Answer {
 pub(crate) fn doc() -> Doc {
     let overspeed = json!({
         "device_id": "0A3F73",
+        "device_name": "Truck 7",
         "event": "overspeed",
         "start": "2020-07-01T18:10:00-03:00",
         "end": "2020-07-01T18:11:30-03:00",
@@ -100,8 +101,8 @@ pub(crate) fn doc() -> Doc {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
 struct Happened {
-    #[schemars(with = "Device")]
-    device_id: String,
+    #[serde(flatten)]
+    whose: Whose,
     /// `ignition_on`, `ignition_off`, `overspeed`, `offline` or `odometer_jump`.
     event: &'static str,
     #[schemars(with = "Time")]
@@ -125,6 +126,7 @@ struct Happened {
 
 impl Telling<Events> for Told {
     const LIST: &'static str = "events";
+    const TITLE: &'static str = "Events";
     const PLACE: Place = Place::At;
     const COLUMNS: &'static [Column] = &COLUMNS;
 
@@ -134,7 +136,7 @@ impl Telling<Events> for Told {
         (event.first.at, if silent { u32::MAX } else { event.last.at })
     }
 
-    fn tell(&self, device: DeviceId, event: &Event) -> impl Serialize {
+    fn tell(&self, whose: Whose, event: &Event) -> impl Serialize {
         let &Event { what, first, last, start_known, open } = event;
         let ended = !(open && what == What::Offline);
         let (name, peak_kmh, jump_m) = match what {
@@ -145,7 +147,7 @@ impl Telling<Events> for Told {
             What::OdometerJump(metres) => ("odometer_jump", None, Some(metres)),
         };
         Happened {
-            device_id: device.to_string(),
+            whose,
             event: name,
             start: self.zone.time(first.at),
             end: ended.then(|| self.zone.time(last.at)),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use nemeses_protocol::DeviceId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::must_exist;
@@ -13,14 +14,32 @@ use super::scan::Scan;
 use super::span::{Asked, Span};
 use crate::access::Principal;
 use crate::export::{Column, Form, Place, Report, Source, respond};
+use crate::openapi::Device;
 use crate::problem::{Problem, fault};
 use crate::reports::Finder;
 use crate::state::ApiState;
+
+/// Whose a thing found is.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Whose {
+    #[schemars(with = "Device")]
+    device_id: String,
+    /// Of its profile; empty where there is none.
+    device_name: String,
+}
+
+impl From<&Span> for Whose {
+    fn from(span: &Span) -> Self {
+        Self { device_id: span.device.to_string(), device_name: span.name.clone() }
+    }
+}
 
 /// How things found are told.
 pub(super) trait Telling<F: Finder>: Send + Sync + 'static {
     /// The list's name.
     const LIST: &'static str;
+    /// The name of a sheet of them.
+    const TITLE: &'static str;
     /// Where they are.
     const PLACE: Place;
     /// The columns of tables.
@@ -30,7 +49,7 @@ pub(super) trait Telling<F: Finder>: Send + Sync + 'static {
     fn when(found: &F::Found) -> (u32, u32);
 
     /// As JSON.
-    fn tell(&self, device: DeviceId, found: &F::Found) -> impl Serialize;
+    fn tell(&self, whose: Whose, found: &F::Found) -> impl Serialize;
 }
 
 struct Lists<F: Finder, T, M> {
@@ -38,7 +57,7 @@ struct Lists<F: Finder, T, M> {
     spans: VecDeque<Span>,
     /// Whether it is the only one, which has to be known.
     one: bool,
-    scan: Option<(DeviceId, Scan<F>)>,
+    scan: Option<(DeviceId, Whose, Scan<F>)>,
     make: M,
     telling: T,
 }
@@ -62,6 +81,8 @@ where
         question,
         list: T::LIST,
         columns: T::COLUMNS,
+        title: T::TITLE,
+        totals: None,
         place: T::PLACE,
         zone: asked.zone.clone(),
         file: asked.target.file(T::LIST),
@@ -89,20 +110,21 @@ where
 {
     async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
         loop {
-            let (device, mut scan) = if let Some(scan) = self.scan.take() {
+            let (device, whose, mut scan) = if let Some(scan) = self.scan.take() {
                 scan
             } else {
                 let Some(span) = self.spans.pop_front() else { return Ok(None) };
                 let make = |first| (self.make)(&span, first);
-                (span.device, Scan::begin(&self.state, &span, make).await?)
+                let whose = Whose::from(&span);
+                (span.device, whose, Scan::begin(&self.state, &span, make).await?)
             };
             let Some(found) = scan.next(T::when).await? else { continue };
             if self.one && scan.is_empty() {
                 must_exist(&self.state, device).await?;
             }
-            self.scan = Some((device, scan));
-            let tell = |thing| serde_json::to_string(&self.telling.tell(device, thing));
+            let tell = |thing| serde_json::to_string(&self.telling.tell(whose.clone(), thing));
             let told = found.iter().map(tell).collect::<serde_json::Result<Vec<_>>>();
+            self.scan = Some((device, whose, scan));
             return told.map(Some).map_err(|error| fault(&error));
         }
     }

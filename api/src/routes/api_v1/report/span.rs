@@ -44,6 +44,8 @@ struct Wishes {
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) device: DeviceId,
+    /// Of its profile; empty where there is none.
+    pub(super) name: String,
     /// First recorded second.
     pub(super) from: u32,
     /// Last recorded second.
@@ -81,7 +83,9 @@ impl Asked {
         let devices = self.target.devices(state, principal).await?;
         let span = |(device, profile): (DeviceId, Option<Profile>)| {
             let (to, zone) = (self.to, self.zone.clone());
-            Span { device, from, to, zone, settings: self.settings(profile.as_ref()) }
+            let settings = self.settings(profile.as_ref());
+            let name = profile.map(|profile| profile.name).unwrap_or_default();
+            Span { device, name, from, to, zone, settings }
         };
         Ok(devices.into_iter().map(span).collect())
     }
@@ -257,7 +261,14 @@ mod tests {
 
     fn spanned(asked: &Asked, profile: Option<&Profile>) -> Span {
         let (from, to, zone) = (asked.from, asked.to, asked.zone.clone());
-        Span { device: DeviceId::new(0x0A_3F73), from, to, zone, settings: asked.settings(profile) }
+        Span {
+            device: DeviceId::new(0x0A_3F73),
+            name: String::new(),
+            from,
+            to,
+            zone,
+            settings: asked.settings(profile),
+        }
     }
 
     #[test]

@@ -10,15 +10,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::found;
+use super::found::{self, Whose};
 use super::must_exist;
 use super::pages::Pages;
 use super::scan::{range, row_before};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
-use crate::export::{Column, Form, Kind, Place, Report, Source, column, respond};
+use crate::export::{Column, Form, Kind, Place, Report, Source, Totals, column, respond};
 use crate::input::Params;
-use crate::openapi::{Device, Doc, Time};
+use crate::openapi::{Doc, Param, Time};
 use crate::output::{self, Sums, example_sums};
 use crate::problem::{Problem, fault};
 use crate::reports::{Summary, Tally, Zone, hour_meter_run_min};
@@ -31,6 +31,7 @@ pub(crate) async fn get(
     mut params: Params,
 ) -> Result<Response, Problem> {
     let (asked, form) = (Asked::take(&mut params)?, found::form(&mut params, &headers)?);
+    let lines = params.choice("lines", &LINES, Lines::Days)?;
     params.finish()?;
     let spans = asked.spans(&state, &principal).await?;
     let question = asked.echo(&spans);
@@ -43,14 +44,28 @@ pub(crate) async fn get(
         form,
         question: serde_json::to_string(&question).map_err(|error| fault(&error))?,
         list: "devices",
-        columns: &COLUMNS,
+        columns: if lines == Lines::Days { &COLUMNS } else { &TOTAL_COLUMNS },
+        title: if lines == Lines::Days { "Days" } else { TOTALS.title },
+        totals: (lines == Lines::Days).then_some(TOTALS),
         place: Place::None,
         zone: asked.zone.clone(),
         file: asked.target.file("summary"),
     };
     let whole = form == Form::Json;
-    respond(report, Devices { state, spans: spans.into(), one, whole }).await
+    let (spans, totals) = (spans.into(), Vec::new());
+    respond(report, Devices { state, spans, one, whole, lines, totals }).await
 }
+
+/// What the lines of a table are about; JSON has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    /// A device's day each.
+    Days,
+    /// A device's whole range each.
+    Totals,
+}
+
+const LINES: [(&str, Lines); 2] = [("days", Lines::Days), ("totals", Lines::Totals)];
 
 /// The sums of device after device: whole, or line by line.
 struct Devices {
@@ -58,6 +73,9 @@ struct Devices {
     spans: VecDeque<Span>,
     one: bool,
     whole: bool,
+    lines: Lines,
+    /// Of devices whose days were told: some 500 bytes each, of 10 000 at most.
+    totals: Vec<String>,
 }
 
 #[async_trait]
@@ -65,33 +83,47 @@ impl Source for Devices {
     async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
         let Some(span) = self.spans.pop_front() else { return Ok(None) };
         let summary = add_up(&self.state, &span, self.one).await?;
-        let (device_id, sums) = (span.device.to_string(), sums(&span, &summary));
-        let told = if self.whole {
-            serde_json::to_string(&OfDevice { device_id, sums }).map(|one| vec![one])
+        let (whose, sums) = (Whose::from(&span), sums(&span, &summary));
+        let told: serde_json::Result<Vec<String>> = if self.whole {
+            serde_json::to_string(&OfDevice { whose, sums }).map(|one| vec![one])
         } else {
-            let total = sums.total.iter().map(|line| (None, line));
-            let days = sums.days.iter().map(|day| (Some(day.date.as_str()), &day.line));
-            let told = |(date, line)| {
-                serde_json::to_string(&TableLine { device_id: &device_id, date, line })
-            };
-            total.chain(days).map(told).collect()
+            let whose = &whose;
+            let total =
+                sums.total.iter().map(|sums| serde_json::to_string(&TableLine { whose, sums }));
+            let total: Vec<String> =
+                total.collect::<Result<_, _>>().map_err(|error| fault(&error))?;
+            let day = |sums| serde_json::to_string(&TableLine { whose, sums });
+            match self.lines {
+                Lines::Totals => Ok(total),
+                Lines::Days => {
+                    self.totals.extend(total);
+                    sums.days.iter().map(day).collect()
+                }
+            }
         };
         told.map(Some).map_err(|error| fault(&error))
     }
+
+    fn totals(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.totals)
+    }
 }
 
-/// A line of a table; without a date, of the whole range.
+/// A line of a table.
 #[derive(Serialize)]
-struct TableLine<'a> {
-    device_id: &'a str,
-    date: Option<&'a str>,
+struct TableLine<'a, S> {
     #[serde(flatten)]
-    line: &'a Line,
+    whose: &'a Whose,
+    #[serde(flatten)]
+    sums: &'a S,
 }
 
-const COLUMNS: [Column; 18] = [
+const TOTALS: Totals = Totals { title: "Totals", columns: &TOTAL_COLUMNS };
+
+const COLUMNS: [Column; 19] = [
     column("device_id", Kind::Text),
-    column("date", Kind::Text),
+    column("device_name", Kind::Text),
+    column("date", Kind::Day),
     column("first", Kind::Time),
     column("last", Kind::Time),
     column("rows", Kind::Whole),
@@ -109,6 +141,17 @@ const COLUMNS: [Column; 18] = [
     column("hour_meter_end_min", Kind::Whole),
     column("hour_meter_run_min", Kind::Whole),
 ];
+
+/// The same without the date, which is the third.
+const TOTAL_COLUMNS: [Column; 18] = {
+    let mut columns = [COLUMNS[0]; 18];
+    let mut to = 1;
+    while to < columns.len() {
+        columns[to] = if to < 2 { COLUMNS[to] } else { COLUMNS[to + 1] };
+        to += 1;
+    }
+    columns
+};
 
 async fn add_up(state: &ApiState, span: &Span, one: bool) -> Result<Summary, Problem> {
     let mut summary = Summary::new(span.settings, span.zone.clone(), span.from);
@@ -146,9 +189,13 @@ pub(crate) fn doc() -> Doc {
     };
     let days = [line(json!({"date": "2020-07-01"}))];
     let example = example_answer(json!({"total": line(json!({})), "days": days, "count": 1}));
-    computed_doc::<Either>("getSummary", "Sums over a range, and by local day", example).about(
-        "The way and the time between two rows belong to the day and range of the later one.",
-    )
+    computed_doc::<Either>("getSummary", "Sums over a range, and by local day", example)
+        .about("The way and the time between two rows belong to the day and range of the later one.")
+        .takes(Param::choice(
+            "lines",
+            &LINES,
+            "What the lines of ndjson and tables are: a device's day, or its whole range. JSON has both, and XLSX has the whole ranges as a second sheet.",
+        ))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -184,8 +231,8 @@ struct Answers {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SummaryOfDevice")]
 struct OfDevice {
-    #[schemars(with = "Device")]
-    device_id: String,
+    #[serde(flatten)]
+    whose: Whose,
     #[serde(flatten)]
     sums: DeviceSums,
 }

@@ -3,17 +3,16 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use nemeses_protocol::DeviceId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::found::{self, Telling};
+use super::found::{self, Telling, Whose};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
-use crate::openapi::{Device, Doc, Time};
+use crate::openapi::{Doc, Time};
 use crate::output::{Here, Sums, example_sums};
 use crate::problem::Problem;
 use crate::reports::{OneKind, Segment, SegmentKind, Zone};
@@ -32,8 +31,9 @@ pub(crate) async fn get(
     found::answer((&state, &principal), (&asked, form), make, trips).await
 }
 
-const COLUMNS: [Column; 23] = [
+const COLUMNS: [Column; 24] = [
     column("device_id", Kind::Text),
+    column("device_name", Kind::Text),
     column("start", Kind::Time),
     column("end", Kind::Time),
     column("duration_s", Kind::Whole),
@@ -74,6 +74,7 @@ struct Answer {
 pub(crate) fn doc() -> Doc {
     let mut trip = json!({
         "device_id": "0A3F73",
+        "device_name": "Truck 7",
         "start": "2020-07-01T18:00:00-03:00",
         "end": "2020-07-01T18:30:00-03:00",
         "duration_s": 1800,
@@ -92,8 +93,8 @@ pub(crate) fn doc() -> Doc {
 
 #[derive(Serialize, JsonSchema)]
 struct Trip {
-    #[schemars(with = "Device")]
-    device_id: String,
+    #[serde(flatten)]
+    whose: Whose,
     #[schemars(with = "Time")]
     start: String,
     #[schemars(with = "Time")]
@@ -113,6 +114,7 @@ struct Trip {
 
 impl Telling<OneKind> for Trips {
     const LIST: &'static str = "trips";
+    const TITLE: &'static str = "Trips";
     const PLACE: Place = Place::FromTo;
     const COLUMNS: &'static [Column] = &COLUMNS;
 
@@ -120,10 +122,10 @@ impl Telling<OneKind> for Trips {
         (trip.tally.first.at, trip.tally.last.at)
     }
 
-    fn tell(&self, device: DeviceId, trip: &Segment) -> impl Serialize {
+    fn tell(&self, whose: Whose, trip: &Segment) -> impl Serialize {
         let &Segment { tally, start_known, open, unobserved, .. } = trip;
         Trip {
-            device_id: device.to_string(),
+            whose,
             start: self.0.time(tally.first.at),
             end: self.0.time(tally.last.at),
             duration_s: tally.seconds(),

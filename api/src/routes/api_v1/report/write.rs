@@ -1,13 +1,16 @@
 //! Writes a report of positions chunk by chunk, in one of its forms.
 
+use std::collections::HashMap;
+
 use nemeses_protocol::{DeviceId, PositionRecord};
 use serde_json::json;
 
 use super::pages::Page;
 use super::query::ReportQuery;
-use crate::export::{Form, GPX, KML, Sheet, sheet};
+use crate::export::{Csv, Form, GPX, KML, Sheet, sheet};
 use crate::output::{
-    Feature, ROW_COLUMNS, Row, gpx_point, kml_point, push_csv_row, row_cells, xml,
+    Feature, ROW_COLUMNS, Row, csv_field, gpx_point, kml_point, push_csv_row, row_cells, titled,
+    xml,
 };
 use crate::problem::{Problem, fault};
 use crate::reports::{Mark, Zone};
@@ -19,11 +22,15 @@ pub(super) struct Writer {
     /// What JSON repeats of the question, without the brace that closes it.
     question: String,
     file: String,
+    /// Of devices that have one.
+    names: HashMap<DeviceId, String>,
     sheet: Option<Box<dyn Sheet>>,
     rows: u64,
     begun: bool,
-    /// Whose track or folder is open.
+    /// Whose track or folder is open, or whose name is written.
     device: Option<DeviceId>,
+    /// That name as a field of CSV.
+    field: String,
 }
 
 /// Bytes of a row as text, roughly: what a chunk's buffer starts with.
@@ -31,7 +38,11 @@ const ROW_BYTES: usize = 320;
 
 impl Writer {
     /// A report about these devices.
-    pub(super) fn new(query: &ReportQuery, devices: &[DeviceId]) -> Self {
+    pub(super) fn new(
+        query: &ReportQuery,
+        devices: &[DeviceId],
+        names: HashMap<DeviceId, String>,
+    ) -> Self {
         let zone = query.zone.clone();
         let whose = if let Some(device) = query.target.one() {
             format!(r#""device_id":"{device}""#)
@@ -45,13 +56,15 @@ impl Writer {
         let question = format!(r#"{{{whose},"from":"{from}","to":"{to}","order":"{order}""#);
         Self {
             form: query.format,
-            sheet: sheet(query.format, &ROW_COLUMNS, &zone),
+            sheet: sheet(query.format, &ROW_COLUMNS, "Positions", &zone),
+            names,
             zone,
             question,
             file: query.target.file("positions"),
             rows: 0,
             begun: false,
             device: None,
+            field: String::new(),
         }
     }
 
@@ -86,13 +99,17 @@ impl Writer {
         record: &PositionRecord,
         mark: Mark,
     ) -> Result<(), Problem> {
-        let doubtful = mark.doubt;
-        if self.form == Form::Csv {
-            push_csv_row(out, record, doubtful, &self.zone);
+        let (device, doubtful) = (record.position.device, mark.doubt);
+        if self.form == Form::Csv(Csv::Plain) {
+            if self.device.replace(device) != Some(device) {
+                self.field = csv_field(self.name(device)).into_owned();
+            }
+            push_csv_row(out, record, &self.field, doubtful, &self.zone);
             return Ok(());
         }
         if let Some(sheet) = &mut self.sheet {
-            return sheet.row(&row_cells(record, doubtful)).map_err(|error| fault(&error));
+            let name = self.names.get(&device).map_or("", String::as_str);
+            return sheet.row(&row_cells(record, name, doubtful)).map_err(|error| fault(&error));
         }
         if self.rows > 0 && matches!(self.form, Form::Json | Form::GeoJson) {
             out.push(b',');
@@ -101,7 +118,7 @@ impl Writer {
         let written = match self.form {
             Form::GeoJson => serde_json::to_writer(&mut *out, &Feature::of(record, doubtful, zone)),
             Form::Gpx | Form::Kml => {
-                let between = self.between(Some(record.position.device));
+                let between = self.between(Some(device));
                 out.extend(between.bytes());
                 let gpx = self.form == Form::Gpx;
                 let point =
@@ -126,7 +143,7 @@ impl Writer {
         let end = self.device.map_or("", |_| end);
         self.device = next;
         let begin = next.map(|device| {
-            let name = xml(&device.to_string());
+            let name = xml(&titled(device, self.name(device)));
             if gpx {
                 format!("<trk><name>{name}</name><trkseg>\n")
             } else {
@@ -134,6 +151,10 @@ impl Writer {
             }
         });
         end.to_owned() + &begin.unwrap_or_default()
+    }
+
+    fn name(&self, device: DeviceId) -> &str {
+        self.names.get(&device).map_or("", String::as_str)
     }
 
     fn head(&self) -> String {
@@ -147,7 +168,7 @@ impl Writer {
             }
             Form::Gpx => GPX.to_owned(),
             Form::Kml => format!("{KML}<Document><name>{name}</name>\n"),
-            Form::Ndjson | Form::Csv | Form::Xlsx | Form::Parquet => String::new(),
+            Form::Ndjson | Form::Csv(_) | Form::Xlsx | Form::Parquet => String::new(),
         }
     }
 
@@ -162,7 +183,7 @@ impl Writer {
                 .map_or(String::new(), |next| format!("{{\"next_cursor\":\"{next}\"}}\n")),
             Form::Gpx => self.between(None) + "</gpx>\n",
             Form::Kml => self.between(None) + "</Document>\n</kml>\n",
-            Form::Csv | Form::Xlsx | Form::Parquet => String::new(),
+            Form::Csv(_) | Form::Xlsx | Form::Parquet => String::new(),
         }
     }
 }
