@@ -3,6 +3,7 @@
 
 use nemeses_protocol::{Composition, DeviceId, Position, encode_location, encode_ping};
 
+use super::fault::{Fault, micro, wrapped};
 use super::world::{Dice, PATTERNS, Place, World, home};
 
 /// 2026-01-01T00:00:00Z: odometers stand at their first reading then.
@@ -70,6 +71,8 @@ impl Message {
 #[derive(Clone, Debug)]
 pub(super) struct Device {
     pub(super) id: DeviceId,
+    seed: u64,
+    fault: Option<Fault>,
     home: Place,
     pattern: usize,
     /// Its own place in the cycle of its pattern.
@@ -86,12 +89,15 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(seed: u64, id: DeviceId) -> Self {
+    pub(super) fn new(seed: u64, id: DeviceId, fault: Option<Fault>) -> Self {
         let dice = &mut Dice::new(seed, u64::from(id.number()));
         let gap_every_s = 3_600 + dice.below(7_200);
+        let home = home(dice);
         Self {
             id,
-            home: home(dice),
+            seed,
+            fault,
+            home: fault.and_then(Fault::home).unwrap_or(home),
             pattern: usize::try_from(dice.below(64)).unwrap_or(0) % PATTERNS,
             shift_s: dice.below(1_000_000),
             odometer_m: 5_000_000 + dice.below(300_000_000),
@@ -106,6 +112,25 @@ impl Device {
 
     /// What the tracker records at a second: always the same for the same second.
     pub(super) fn position(&self, world: &World, at_s: u32) -> Position {
+        let healthy = |at_s| self.healthy(world, at_s);
+        let mut position = match self.fault {
+            None => healthy(at_s),
+            Some(fault) => {
+                let of_device = self.seed.wrapping_add(u64::from(self.id.number()));
+                fault.distort(at_s, &mut Dice::new(of_device, u64::from(at_s)), healthy)
+            }
+        };
+        if position.latitude_udeg < 0 {
+            position.composition.0 |= Composition::LATITUDE_NEGATIVE;
+        }
+        if position.longitude_udeg < 0 {
+            position.composition.0 |= Composition::LONGITUDE_NEGATIVE;
+        }
+        position
+    }
+
+    /// What it would record if nothing were wrong with it.
+    fn healthy(&self, world: &World, at_s: u32) -> Position {
         let since_s = i64::from(at_s) - EPOCH_S;
         let motion = world.motion(self.pattern, since_s + i64::from(self.shift_s));
         let first = world.motion(self.pattern, i64::from(self.shift_s));
@@ -117,7 +142,7 @@ impl Device {
         if motion.ignition {
             composition |= Composition::IGNITION;
         }
-        let mut position = Position {
+        Position {
             device: self.id,
             recorded_at: at_s,
             direction_cdeg: spot.direction_cdeg,
@@ -127,15 +152,13 @@ impl Device {
             extension: self.extension,
             speed_kmh: whole(motion.speed_ms * 3.6),
             latitude_udeg: micro(spot.place.latitude),
-            longitude_udeg: micro(spot.place.longitude),
-        };
-        if position.latitude_udeg < 0 {
-            position.composition.0 |= Composition::LATITUDE_NEGATIVE;
+            longitude_udeg: micro(wrapped(spot.place.longitude)),
         }
-        if position.longitude_udeg < 0 {
-            position.composition.0 |= Composition::LONGITUDE_NEGATIVE;
-        }
-        position
+    }
+
+    /// Whether it records anything then.
+    fn records(&self, at_s: u32) -> bool {
+        !self.fault.is_some_and(|fault| fault.is_silent(at_s))
     }
 
     /// Whether the tracker has network then.
@@ -155,7 +178,7 @@ impl Device {
         out: &mut Vec<Message>,
     ) {
         let now_s = schedule.second(index, round);
-        if !self.linked(now_s) {
+        if !self.linked(now_s) || !self.records(now_s) {
             return;
         }
         let before_s = round.checked_sub(1).map(|before| schedule.second(index, before));
@@ -169,7 +192,8 @@ impl Device {
         let kept = (0..round)
             .rev()
             .map(|earlier| schedule.second(index, earlier))
-            .take_while(|&at_s| !self.linked(at_s))
+            .take_while(|&at_s| !self.linked(at_s) || !self.records(at_s))
+            .filter(|&at_s| self.records(at_s))
             .collect::<Vec<_>>();
         for part in kept.rchunks(BURST_FRAMES) {
             let seconds = part.iter().rev().copied();
@@ -236,11 +260,6 @@ fn whole(kmh: f64) -> u8 {
     kmh.round() as u8
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "degrees within 180 fit in micro degrees")]
-fn micro(degrees: f64) -> i32 {
-    (degrees * 1e6).round() as i32
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -254,7 +273,7 @@ mod tests {
 
     fn messages(seed: u64, number: u32, schedule: &Schedule, rounds: u64) -> Vec<Message> {
         let world = World::new(seed);
-        let device = Device::new(seed, DeviceId::new(number));
+        let device = Device::new(seed, DeviceId::new(number), None);
         let mut out = Vec::new();
         for round in 0..rounds {
             device.send(&world, schedule, 0, round, &mut out);
@@ -280,8 +299,8 @@ mod tests {
             at_s in 1_500_000_000_u32..2_000_000_000,
         ) {
             let device = DeviceId::new(number);
-            let first = Device::new(seed, device).position(&World::new(seed), at_s);
-            let again = Device::new(seed, device).position(&World::new(seed), at_s);
+            let first = Device::new(seed, device, None).position(&World::new(seed), at_s);
+            let again = Device::new(seed, device, None).position(&World::new(seed), at_s);
             prop_assert_eq!(first, again);
             let mut bytes = Vec::new();
             encode_location(&first, &mut bytes);
@@ -352,7 +371,7 @@ mod tests {
     #[test]
     fn marking_changes_bit_14_alone() {
         let world = World::new(1);
-        let device = Device::new(1, DeviceId::new(0x50_0002));
+        let device = Device::new(1, DeviceId::new(0x50_0002), None);
         let live = device.locations(&world, [NOW_S, NOW_S + 1].into_iter());
         let mut marked = live.clone();
         marked.mark_historical();

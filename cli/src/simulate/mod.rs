@@ -8,6 +8,7 @@
 
 mod connection;
 mod device;
+mod fault;
 mod journal;
 mod pace;
 mod report;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::connection::{Connection, Plan};
 use self::device::{Device, Schedule};
+use self::fault::Fault;
 use self::journal::Journal;
 use self::pace::Pace;
 use self::tally::Tally;
@@ -44,7 +46,9 @@ Examples:
   nemeses simulate --devices 1000 --speed 60
       An hour of a thousand trackers every minute.
   nemeses simulate --devices 10000 --rate 20000 --connections 4 --duration 60s
-      As a measurement: 20 000 frames a second over four connections.";
+      As a measurement: 20 000 frames a second over four connections.
+  nemeses simulate --devices 3 --fault jitter,zero-island,clock-ahead --start 2026-06-01T00:00:00Z --rate 500
+      Trackers that each have a fault, on days that are over: what do reports make of it?";
 
 /// `nemeses simulate`.
 #[derive(Debug, Args)]
@@ -129,6 +133,17 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) seed: u64,
+    /// What is wrong with the trackers; of several faults, with commas between, they have
+    /// one each in turn
+    #[arg(
+        long,
+        env = "NEMESES_SIMULATE_FAULT",
+        value_delimiter = ',',
+        value_enum,
+        value_name = "FAULT",
+        help_heading = "Simulation"
+    )]
+    pub(crate) fault: Vec<Fault>,
     /// MQTT quality of service: 1 and 2 are acknowledged and repeated, 0 is not
     #[arg(
         long,
@@ -401,6 +416,11 @@ fn login(args: &SimulateArgs, broker: &MqttUrl) -> Option<(String, String)> {
     named.or_else(of_url)
 }
 
+/// The fault of the tracker at this place.
+fn fault_of(args: &SimulateArgs, index: u32) -> Option<Fault> {
+    args.fault.iter().copied().cycle().nth(index as usize % args.fault.len().max(1))
+}
+
 /// Deals the trackers out to the connections in turn.
 fn connections_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<Connection>> {
     let own = args.connections == 0;
@@ -415,7 +435,7 @@ fn connections_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<C
             .step_by(count as usize)
             .map(|index| {
                 let id = DeviceId::new(args.first_device.number() + index);
-                (index, Device::new(args.seed, id))
+                (index, Device::new(args.seed, id, fault_of(args, index)))
             })
             .collect();
         let prefix = &args.client_id_prefix;

@@ -90,7 +90,7 @@ mod tests {
     /// Messages of two trackers in turn, the pings left out.
     fn messages(count: u32) -> Vec<Message> {
         let world = World::new(1);
-        let devices = [1, 2].map(|number| Device::new(1, DeviceId::new(number)));
+        let devices = [1, 2].map(|number| Device::new(1, DeviceId::new(number), None));
         let schedule = Schedule { start_s: 1_783_000_000, interval_s: 10, devices: 2 };
         let mut out = Vec::new();
         for round in 0..u64::from(count) {

@@ -239,3 +239,15 @@ fn trackers_are_dealt_out_and_ids_checked() {
     let error = plan(&arguments("--devices 2 --first-device FFFFFF")).unwrap_err().to_string();
     assert!(error.contains("beyond the last id"), "{error}");
 }
+
+#[test]
+fn faults_are_dealt_out_in_turn() {
+    let of = |line: &str| {
+        let args = arguments(line);
+        (0..4).map(|index| fault_of(&args, index)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(""), [None; 4]);
+    let (jitter, silence) = (Some(Fault::Jitter), Some(Fault::Silence));
+    assert_eq!(of("--fault jitter"), [jitter; 4]);
+    assert_eq!(of("--fault jitter,silence"), [jitter, silence, jitter, silence]);
+}

@@ -4,7 +4,7 @@
 use std::f64::consts::TAU;
 
 /// Degrees of latitude are this long everywhere, degrees of longitude at the equator.
-const METRES_A_DEGREE: f64 = 111_320.0;
+pub(super) const METRES_A_DEGREE: f64 = 111_320.0;
 /// Different ways to drive; trackers share them at different times and places,
 /// which keeps a million trackers small.
 pub(super) const PATTERNS: usize = 64;
