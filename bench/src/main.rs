@@ -11,10 +11,12 @@ mod report;
 mod sink;
 mod site;
 mod stats;
+mod stretch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::cases::{
@@ -23,6 +25,7 @@ use crate::cases::{
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
 use crate::stats::percentile_ms;
+use crate::stretch::{Committed, Stretch, judge, settled};
 
 /// Measures the line against the parts it is made of
 #[derive(Debug, Parser)]
@@ -59,25 +62,33 @@ enum Command {
     /// Compare clustered keys in SQLite
     Keys(keys::Keys),
     /// Publish frames to a broker or node that runs already
-    Load {
-        /// Where it listens
-        address: SocketAddr,
-        /// Connections
-        #[arg(long, default_value_t = 50)]
-        connections: u16,
-        /// Frames ahead of their PUBACKs, each connection
-        #[arg(long, default_value_t = 100)]
-        window: u16,
-        /// Length, behind a second of warm-up
-        #[arg(long, default_value_t = 5)]
-        seconds: u64,
-        /// Frames a second in all; as many as possible without it
-        #[arg(long)]
-        offered: Option<u32>,
-        /// Recorded second of the first frames; by default each call has its own
-        #[arg(long)]
-        recorded_from: Option<u32>,
-    },
+    Load(Load),
+}
+
+#[derive(Debug, clap::Args)]
+struct Load {
+    /// Where it listens
+    address: SocketAddr,
+    /// Connections
+    #[arg(long, default_value_t = 50)]
+    connections: u16,
+    /// Frames ahead of their PUBACKs, each connection
+    #[arg(long, default_value_t = 100)]
+    window: u16,
+    /// Length, behind a second of warm-up
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Frames a second in all; as many as possible without it
+    #[arg(long)]
+    offered: Option<u32>,
+    /// Recorded second of the first frames; without it they begin behind those of the last
+    /// call for this address
+    #[arg(long)]
+    recorded_from: Option<u32>,
+    /// Where exporters count what became of the frames: the node's metrics, or those of
+    /// every exporter, with commas between; `off` does not check
+    #[arg(long, default_value = "http://127.0.0.1:9180/metrics", value_delimiter = ',')]
+    metrics: Vec<String>,
 }
 
 /// How large single cases are.
@@ -102,20 +113,37 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Grow(growth) => growth::grow(&growth).await?,
         Command::Keys(keys) => keys::compare(&keys).await?,
-        Command::Load { address, connections, window, seconds, offered, recorded_from } => {
-            let shape = Shape { connections, window };
-            let recorded_from = recorded_from.unwrap_or_else(site::recorded_from);
-            let plan = Plan { offered, ..Plan::new(address, shape, seconds, recorded_from) };
-            let outcome = load::run(plan).await?;
-            let at = |percent| percentile_ms(&outcome.latencies_us, percent);
-            say(&format!(
-                "{:.0} frames/s, p50 {:.2} ms, p99 {:.2} ms; next --recorded-from {}",
-                outcome.acknowledged_a_second,
-                at(50),
-                at(99),
-                outcome.recorded_to
-            ));
-        }
+        Command::Load(load) => load_running(load).await?,
+    }
+    Ok(())
+}
+
+/// Loads what runs already with frames that it has not had yet, and checks that they
+/// became rows.
+async fn load_running(load: Load) -> anyhow::Result<()> {
+    let Load { address, connections, window, seconds, offered, recorded_from, metrics } = load;
+    let stretch = Stretch::of(address);
+    let recorded_from = match recorded_from {
+        Some(second) => second,
+        None => stretch.begin(site::recorded_from(), site::now_s())?,
+    };
+    let metrics = if metrics == ["off"] { Vec::new() } else { metrics };
+    let before = Committed::read(&metrics).await.context(
+        "what becomes of the frames is counted there; name the place with --metrics, or `--metrics off`",
+    )?;
+    let shape = Shape { connections, window };
+    let plan = Plan { offered, ..Plan::new(address, shape, seconds, recorded_from) };
+    let outcome = load::run(plan).await?;
+    stretch.end(outcome.recorded_to)?;
+    let at = |percent| percentile_ms(&outcome.latencies_us, percent);
+    say(&format!(
+        "{:.0} frames/s, p50 {:.2} ms, p99 {:.2} ms",
+        outcome.acknowledged_a_second,
+        at(50),
+        at(99),
+    ));
+    if !metrics.is_empty() {
+        say(&judge(outcome.sent, settled(&metrics, before, &outcome).await?)?);
     }
     Ok(())
 }

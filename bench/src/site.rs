@@ -22,7 +22,7 @@ const MARIADB: [&str; 3] = [
 const STOP: Duration = Duration::from_secs(60);
 const BATCH: u32 = 1000;
 /// Recorded seconds lie in the past, with room for hours of load: 40 days.
-const BEFORE_NOW_S: u64 = 40 * 86_400;
+const BEFORE_NOW_S: u32 = 40 * 86_400;
 
 /// A MariaDB for measuring.
 pub(crate) async fn mariadb() -> anyhow::Result<SqlServer> {
@@ -64,10 +64,15 @@ pub(crate) async fn mosquitto() -> anyhow::Result<(Mosquitto, SocketAddr)> {
     Ok((broker, address))
 }
 
+/// Unix seconds.
+pub(crate) fn now_s() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(now.as_secs()).unwrap_or(u32::MAX)
+}
+
 /// Where the recorded seconds of an empty table begin.
 pub(crate) fn recorded_from() -> u32 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(now.as_secs() - BEFORE_NOW_S).unwrap_or(u32::MAX)
+    now_s() - BEFORE_NOW_S
 }
 
 /// Writes rows of the whole fleet, from `recorded_from` on, into a database;
