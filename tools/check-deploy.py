@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what is in deploy/ and cannot be run here, as far as it can be without a
-cloud, a cluster or a container engine: the Dockerfile by hadolint and by its own
-sources, compose.yaml by the compose specification, systemd's units by systemd, the
+cloud, a cluster or a container engine: the Dockerfiles by hadolint and by their own
+sources, compose.yaml by the compose specification, its secrets by who may read them, systemd's units by systemd, the
 Kubernetes manifests as kustomize builds them against Kubernetes' schemas, the scale-in
 script against a cluster that is a shell script, and the CloudFormation template by
 cfn-lint and by creating it on a moto server.
@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -35,16 +36,17 @@ def run(*command, **more):
 
 def docker():
     folder = DEPLOY / "docker"
-    run(BIN / "hadolint", folder / "Dockerfile")
+    run(BIN / "hadolint", ROOT / "Dockerfile")
+    run(BIN / "hadolint", DEPLOY / "aws/Dockerfile")
     # What it builds from is let in, and is all that the workspace needs.
-    let_in = {line[1:] for line in (folder / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")}
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     missing = [name for name in let_in if not (ROOT / name).exists()]
     members = set(re.findall(r'^    "(\w+)",$', (ROOT / "Cargo.toml").read_text(), re.M))
     used = {path.split("/")[0] for path in re.findall(r'include_(?:str|bytes)!\("(?:\.\./)+([^"]+)"', "".join(
         path.read_text() for member in members for path in (ROOT / member).glob("src/**/*.rs")))}
     used = {name for name in used if (ROOT / name).exists()}
     if missing or members - let_in or used - let_in:
-        fail(f"Dockerfile.dockerignore: not there {missing}, not let in {members | used - let_in}")
+        fail(f".dockerignore: not there {missing}, not let in {members | used - let_in}")
     # The same settings in the container's Mosquitto, but for its listener and folder.
     def settings(path):
         lines = {line for line in path.read_text().splitlines() if line and not line.startswith("#")}
@@ -55,7 +57,7 @@ def docker():
 
 
 def compose():
-    path = DEPLOY / "docker/compose.yaml"
+    path = ROOT / "compose.yaml"
     # Merge keys resolved, as an engine does: the specification knows none.
     merged = yaml.safe_dump(yaml.safe_load(path.read_text()))
     compose_spec.PyCompose.from_yaml(merged).validate()
@@ -73,8 +75,29 @@ def compose():
                 fail(f"compose.yaml: {name} mounts {source}, which is not there")
         if not service.get("profiles"):
             fail(f"compose.yaml: {name} is in no profile")
-    run("promtool", "check", "config", "--syntax-only", path.parent / "prometheus.yml")
+    run("promtool", "check", "config", "--syntax-only", DEPLOY / "docker/prometheus.yml")
+    secrets(yaml.safe_load(path.read_text())["secrets"])
     print(f"compose: {len(services)} services")
+
+
+def secrets(mounted):
+    """A container's user, whatever its number, can read what is mounted; on the machine
+    nobody but the owner gets that far."""
+    with Site() as site:
+        folder = site.path("docker")
+        shutil.copy(DEPLOY / "docker/secrets.sh", folder)
+        for _ in range(2):
+            run(folder / "secrets.sh")
+        mode = lambda name: (folder / "secrets" / name).stat().st_mode & 0o777
+        if mode(".") != 0o700:
+            fail(f"secrets.sh: the folder has mode {mode('.'):o}")
+        for secret in mounted.values():
+            source = pathlib.Path(secret["file"])
+            if source.parent != pathlib.Path("deploy/docker/secrets") or not mode(source.name) & 0o004:
+                fail(f"secrets.sh: {source} cannot be read in a container")
+        for name in ("jwt_secret", "stations.env"):
+            if mode(name) != 0o600:
+                fail(f"secrets.sh: {name} has mode {mode(name):o}")
 
 
 def systemd():
@@ -161,7 +184,7 @@ def leaver(site):
 
     def told():
         (cluster / "told").write_text("")
-        run("bash", DEPLOY / "kubernetes/stations/leaver.sh", env=env)
+        run("sh", DEPLOY / "kubernetes/stations/leaver.sh", env=env)
         return (cluster / "told").read_text().split("\n")[:-1]
 
     def expect(what, *lines):

@@ -1,7 +1,7 @@
-#!/bin/bash
+#!/bin/sh
 # Lets the workers leave whose numbers a smaller set has no pod for any more. Run each
 # minute by the CronJob nemeses-leaver; asks and tells the cluster through kubectl only.
-set -euo pipefail
+set -eu
 
 # The ConfigMap nemeses-numbers remembers the most workers of each kind there were.
 most() { kubectl get configmap nemeses-numbers -o "jsonpath={.data.$1}" 2>/dev/null || true; }
@@ -17,10 +17,12 @@ for kind in parser dbexport; do
     before=${before:-$wanted}
     left=$wanted
     # A number that works again must not be told to leave.
-    for ((number = 0; number < wanted; number++)); do
+    number=0
+    while [ "$number" -lt "$wanted" ]; do
         kubectl delete job "nemeses-$kind-leave-$number" --ignore-not-found --wait=true >/dev/null
+        number=$((number + 1))
     done
-    for ((number = wanted; number < before; number++)); do
+    for number in $(seq "$wanted" $((before - 1))); do
         job=nemeses-$kind-leave-$number
         # Its pod still works: it drains until it is gone.
         if kubectl get pod "nemeses-$kind-$number" >/dev/null 2>&1; then

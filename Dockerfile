@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image, all stations:
 #
-#   docker build -f deploy/docker/Dockerfile -t nemeses .
+#   docker build -t nemeses .
 #   docker run --rm --read-only -v nemeses:/var/lib/nemeses -p 127.0.0.1:1883:1883 nemeses
 #
 # It runs as a user without rights and needs to write nowhere but in its volume.
