@@ -15,7 +15,5 @@ export CHAOS_OUTAGE_S=${CHAOS_OUTAGE_S:-300}
 export HOSTILE_MESSAGES=${HOSTILE_MESSAGES:-10000000}
 echo "chaos: $CHAOS_KILLS kills of each kind, outages of $CHAOS_OUTAGE_S s, $HOSTILE_MESSAGES messages of rubbish"
 cargo build --locked --package nemeses
-if cargo nextest --version >/dev/null 2>&1; then
-    exec cargo nextest run --locked --package nemeses-e2e --profile chaos --no-capture
-fi
-exec cargo test --locked --package nemeses-e2e --test chaos --test hostile -- --test-threads=1 --nocapture
+need_nextest
+exec cargo nextest run --locked --package nemeses-e2e --profile chaos --no-capture

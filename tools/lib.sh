@@ -14,6 +14,15 @@ need_cargo() {
     have cargo || fail "cargo is missing: install Rust $(rust_version) or later (rustup.rs), then run this again"
 }
 
+# What runs the tests, brought into the build folder where it is missing.
+need_nextest() {
+    local version=0.9.114 tools
+    tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools
+    PATH=$PATH:$tools/bin
+    cargo nextest --version >/dev/null 2>&1 ||
+        phase "cargo-nextest $version, once" cargo install --quiet --locked --root "$tools" "cargo-nextest@$version"
+}
+
 # The oldest Rust that builds this workspace, from Cargo.toml.
 rust_version() {
     sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the servers and clients that the tests start themselves, if they are
-# missing, and the API checker and MySQL into the build folder; further commands may be
-# named as COMMAND:PACKAGE. Starts no system service.
+# missing, and what checks answers and files, and MySQL, into the build folder. Further
+# commands may be named as COMMAND:PACKAGE. Starts no system service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/lib.sh
@@ -28,22 +28,33 @@ needed=(
     "$@"
 )
 
-# Holds a running node against its OpenAPI document; for tests only, in the build folder.
+# In the build folder, for tests only: what holds a running node against its OpenAPI
+# document, and what opens the files that the API gives out.
 schemathesis=4.32.5
 target=${CARGO_TARGET_DIR:-target}
-checker=$target/api-check
 mkdir -p "$target"
 # Cargo marks only a folder that it makes itself; tests find it by the mark.
 [ -e "$target/CACHEDIR.TAG" ] ||
     printf 'Signature: 8a477f597d28d172789f06886806bc55\n' >"$target/CACHEDIR.TAG"
-install_checker() {
-    # It bears the path of its folder: moved, it does not start.
-    [ -e "$checker/schemathesis-$schemathesis" ] && "$checker/bin/st" --version >/dev/null 2>&1 && return
-    echo "installing schemathesis $schemathesis into $checker"
-    rm -rf "$checker"
-    python3 -m venv "$checker"
-    "$checker/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis"
-    touch "$checker/schemathesis-$schemathesis"
+
+# python_tools FOLDER PROGRAM REQUIREMENT...: a virtual environment of its own.
+python_tools() {
+    local folder=$target/$1 program=$2
+    shift 2
+    # It bears the path of its folder: moved, its programs do not start.
+    [ "$(cat "$folder/installed" 2>/dev/null)" = "$*" ] && "$folder/bin/$program" --version >/dev/null 2>&1 && return
+    echo "installing $* into $folder"
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"
+    printf '%s\n' "$*" >"$folder/installed"
+}
+
+install_tools() {
+    python_tools api-check st "schemathesis==$schemathesis"
+    local requirements
+    mapfile -t requirements < <(grep -v '^#' tools/export-requirements.txt)
+    python_tools export-check python "${requirements[@]}"
 }
 
 # MySQL is not in Debian's releases: its suite of newest packages has it, which are unpacked
@@ -68,7 +79,7 @@ done
 [ -e /usr/lib/mysql/plugin/ha_rocksdb.so ] || missing+=(mariadb-plugin-rocksdb)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${#missing[@]}" -eq 0 ]; then
-    install_checker
+    install_tools
     unpack_mysql
     exit 0
 fi
@@ -94,5 +105,5 @@ echo "installing ${missing[*]}"
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-install_checker
+install_tools
 unpack_mysql

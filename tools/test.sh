@@ -25,6 +25,8 @@ phase "house rules" tools/tidy.py
 phase "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 [ "${1:-}" = lint ] && exit 0
 
+need_nextest
+
 # Before the program is built, so that what is tested has the page in it.
 phase "page" tools/web.sh test
 
@@ -32,21 +34,12 @@ phase "page" tools/web.sh test
 phase "build" cargo build --locked --workspace --all-targets
 phase "page in a browser" tools/web.sh flows
 phase "doc tests" cargo test --locked --workspace --doc --quiet
+# In one process each, where what one test leaves behind meets the next; below, each test
+# has a process of its own.
+phase "unit tests in one process" cargo test --locked --workspace --lib --bins --test http --quiet
+phase "files, opened by what people open them with" "${CARGO_TARGET_DIR:-target}/export-check/bin/python" tools/check-exports.py
 phase "monitoring: rules, dashboards, Prometheus" tools/check-monitoring.py
 phase "accounts of the stores" tools/check-accounts.py
 phase "back-up and restore" tools/check-backup.py
 printf '\n== tests (after %d s)\n' "$SECONDS"
-if cargo nextest --version >/dev/null 2>&1; then
-    exec cargo nextest run --locked --workspace
-fi
-
-# Without nextest: the same tests, few at a time since many start servers, and
-# its last line made up from cargo's.
-echo "cargo nextest is missing (cargo install --locked cargo-nextest); using cargo test"
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
-cargo test --locked --workspace --lib --bins --tests -- --test-threads=1 2>&1 | tee "$output" ||
-    fail "tests failed, see above"
-awk '/^test result:/ { passed += $4; skipped += $8 }
-     END { printf "     Summary [%8.3fs] %d tests run: %d passed, %d skipped\n", t, passed, passed, skipped }' \
-    t="$SECONDS" "$output"
+exec cargo nextest run --locked --workspace
