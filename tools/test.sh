@@ -20,6 +20,8 @@ cargo clippy --version >/dev/null 2>&1 ||
 phase "format" cargo fmt --all --check
 phase "self-test of the dependency check" tools/check-deps.py --self-test
 phase "dependencies" tools/check-deps.py
+phase "self-test of the advisories' check" tools/advisories.py --self-test
+phase "advisories" tools/advisories.py
 phase "self-test of the house rules" tools/tidy.py --self-test
 phase "house rules" tools/tidy.py
 phase "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
