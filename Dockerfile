@@ -17,9 +17,10 @@ COPY web .
 RUN npm run build
 
 FROM rust:${RUST_VERSION}-slim-${DEBIAN} AS build
-# C for SQLite and ring; nothing else is compiled that is not Rust.
+# C for SQLite and ring; nothing else is compiled that is not Rust. Python writes the bill
+# of materials.
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make python3 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 COPY --from=page /web/dist web/dist
@@ -28,6 +29,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --package nemeses \
     && install -D target/release/nemeses /out/usr/local/bin/nemeses \
+    && tools/sbom.py /out/usr/share/doc/nemeses/nemeses.cdx.json \
     && install -d -m 0700 /out/var/lib/nemeses
 
 FROM debian:${DEBIAN}-slim
@@ -37,6 +39,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
     && groupadd --system --gid 10001 nemeses \
     && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/nemeses --no-create-home --shell /usr/sbin/nologin nemeses
 COPY --from=build /out/usr/local/bin/nemeses /usr/local/bin/nemeses
+COPY --from=build /out/usr/share/doc/nemeses /usr/share/doc/nemeses
 COPY --from=build --chown=10001:10001 /out/var/lib/nemeses /var/lib/nemeses
 
 # Within a container the listeners are reached through its network only; what may

@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb cluster-test
+.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb sbom cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ deb: ## The Debian package, into target/debian (installs cargo-deb into target/t
 
 check-deb: ## Build the package, install it into a folder, start the node from it, purge it
 	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-deb.py
+
+sbom: ## What the program is made of, in CycloneDX, into target/sbom
+	@tools/sbom.py target/sbom/nemeses.cdx.json
 
 cluster-test: ## Lose machines under load: nodes, Sentinel, Redis Cluster, Galera, replica, scaling (SCENARIO=... for some)
 	@tools/setup.sh redis-sentinel:redis-sentinel redis-cli:redis-tools ip:iproute2 rsync:rsync && cargo build --locked --package nemeses && tools/cluster-test.py $(SCENARIO)

@@ -37,6 +37,7 @@ def check_contents(site, package):
         "/usr/share/man/man1/nemeses-doctor.1.gz", "/usr/share/bash-completion/completions/nemeses",
         "/usr/share/zsh/vendor-completions/_nemeses", "/usr/share/fish/vendor_completions.d/nemeses.fish",
         "/usr/lib/sysusers.d/nemeses.conf", "/usr/share/doc/nemeses/copyright",
+        "/usr/share/doc/nemeses/nemeses.cdx.json",
         "/usr/share/nemeses/accounts/mysql.sh", "/usr/share/nemeses/schema.sql",
     }
     if wanted - paths:

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Checks what is in deploy/ and cannot be run here, as far as it can be without a
 cloud, a cluster or a container engine: the Dockerfiles by hadolint and by their own
-sources, compose.yaml by the compose specification, its secrets by who may read them, systemd's units by systemd, the
-Kubernetes manifests as kustomize builds them against Kubernetes' schemas, the scale-in
-script against a cluster that is a shell script, and the CloudFormation template by
-cfn-lint and by creating it on a moto server.
+sources; compose.yaml by the compose specification, and its secrets by who may read them;
+systemd's units by systemd; the Kubernetes manifests as kustomize builds them against
+Kubernetes' schemas; the scale-in script against a cluster that is a shell script; the
+CloudFormation template by cfn-lint and by creating it on a moto server; and the bill of
+materials by CycloneDX' schema.
 
 Run by `make check-deploy`, in a virtual environment that has deploy/requirements.txt.
 """
@@ -20,6 +21,8 @@ import sys
 import boto3
 import compose_spec
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from servers import ROOT, Site, fail, free_port, listens, need
 
@@ -260,6 +263,20 @@ def for_moto(text):
     return text
 
 
+def sbom():
+    text = run(ROOT / "tools/sbom.py")
+    fault = JsonStrictValidator(SchemaVersion.V1_5).validate_str(text)
+    if fault is not None:
+        fail(f"tools/sbom.py: {fault}")
+    if run(ROOT / "tools/sbom.py") != text:
+        fail("tools/sbom.py writes another bill each time")
+    names = {component["name"] for component in json.loads(text)["components"]}
+    wanted, unwanted = {"tokio", "rustls", "sqlx", "maplibre-gl", "preact"}, {"proptest", "vite", "nemeses-e2e"}
+    if wanted - names or unwanted & names:
+        fail(f"tools/sbom.py: not in it {wanted - names}, in it {unwanted & names}")
+    print(f"sbom: {len(names)} components, as CycloneDX 1.5 wants them")
+
+
 class AnyTag(yaml.SafeLoader):
     """Reads !Ref and the like as nothing."""
 
@@ -268,7 +285,7 @@ AnyTag.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def main():
-    checks = {"docker": docker, "compose": compose, "systemd": systemd, "kubernetes": kubernetes, "aws": aws}
+    checks = {"docker": docker, "compose": compose, "systemd": systemd, "kubernetes": kubernetes, "aws": aws, "sbom": sbom}
     for name in sys.argv[1:] or checks:
         checks[name]()
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Debian package into target/debian: program, units, man pages, completions
-# of bash, zsh and fish, account scripts, documents. With NEMESES_PROFILE=debug it
+# of bash, zsh and fish, account scripts, documents, bill of materials. With NEMESES_PROFILE=debug it
 # takes the program that the tests built, which is quicker and larger.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,6 +38,7 @@ program=$target/$profile/nemeses
 "$program" completions bash >"$made/nemeses.bash"
 "$program" completions zsh >"$made/_nemeses"
 "$program" completions fish >"$made/nemeses.fish"
+tools/sbom.py "$made/nemeses.cdx.json"
 
 rm -f "$target"/debian/nemeses_*.deb
 [ "$profile" = release ] || set -- --profile dev "$@"
