@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb sbom cluster-test
+.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb sbom bare-test cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ dev: ## A node and the page that start again when their sources change (page on 
 
 test: ## Everything that must hold: format, dependencies, lints, unit and end-to-end tests
 	@tools/test.sh
+
+bare-test: ## The README's two commands in a bare Debian root (as root; an hour and more)
+	@tools/bare-test.sh
 
 setup: ## Install the servers that the tests start (Debian and Ubuntu)
 	@tools/setup.sh
