@@ -88,7 +88,7 @@ async fn csv_is_the_rows_of_json() {
                 Value::Number(_) => same(field, &row[*name]),
                 Value::Null => {
                     assert!(field.is_empty() && ["device_name", "doubtful"].contains(name));
-                },
+                }
                 other => assert_eq!(*field, other.to_string()),
             }
         }

@@ -28,7 +28,7 @@ import { formatDay } from "../state/ranges";
 import { charted, linesOf, momentAt, speedOf, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
-import { t } from "../text/language";
+import { language, t } from "../text/language";
 import { Empty, Failure, type Loaded, Spinner, Time, reason, useLoad, useNews, useNow } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
 import { Icon } from "../ui/icons";
@@ -43,6 +43,9 @@ interface Day {
 /** Points of a chart: twice what the panel has pixels. */
 const CHART_POINTS = 900;
 const FORMATS = ["csv", "xlsx", "gpx", "kml", "geojson", "ndjson", "json", "parquet"] as const;
+
+/** The CSV that a spreadsheet of the reader's language opens in columns. */
+const csvFormat = (): string => (language() === "pt" ? "csv-semicolon" : "csv-excel");
 
 /** As people write a format. */
 export function formatName(name: string): string {
@@ -338,7 +341,8 @@ export function Export({ id, range }: { id: string; range: Range }): JSX.Element
       device_id: id,
       from: Math.floor(range.fromMs / 1000),
       to: Math.floor(range.toMs / 1000),
-      format: name,
+      tz: format.zone(),
+      format: name === "csv" ? csvFormat() : name,
       ...(name === "json" || name === "ndjson" || name === "geojson" ? { limit: 100_000 } : {}),
     };
     try {
