@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use nemeses_e2e::frames::{self, live, now_s};
 use nemeses_e2e::{
-    FrameKey, Line, MariaDb, Mosquitto, Nemeses, Redis, RedisMemory, SOON, Tables, User,
+    Brand, FrameKey, Line, Mosquitto, Nemeses, Redis, RedisMemory, SOON, SqlServer, Tables, User,
     run_nemeses, wait_for, workspace,
 };
 use nemeses_protocol::{Composition, DeviceId, Position};
@@ -174,8 +174,8 @@ async fn a_sqlite_file_with_rows_in_its_journal() {
 }
 
 /// The dump in a database.
-async fn restored() -> MariaDb {
-    let mariadb = MariaDb::start().await.unwrap();
+async fn restored() -> SqlServer {
+    let mariadb = SqlServer::start(Brand::MariaDb).await.unwrap();
     let port = mariadb.port().number().to_string();
     let dump = std::fs::File::open(fixture("mariadb.sql")).unwrap();
     let client = Command::new("mariadb")
@@ -257,7 +257,8 @@ async fn a_dump_of_mariadb_and_values_of_redis() {
 
 #[tokio::test]
 async fn messages_of_a_parser() {
-    let (mosquitto, mariadb) = tokio::try_join!(Mosquitto::start(), MariaDb::start()).unwrap();
+    let (mosquitto, mariadb) =
+        tokio::try_join!(Mosquitto::start(), SqlServer::start(Brand::MariaDb)).unwrap();
     let (mqtt_url, database_url) = (mosquitto.url(), mariadb.url());
     let args = ["--mqtt-url", &mqtt_url, "--database-url", &database_url];
     let exporter = Nemeses::worker("dbexport", 0, &args).await.unwrap();
