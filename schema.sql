@@ -232,18 +232,23 @@ CREATE TABLE IF NOT EXISTS `daily` (
     PRIMARY KEY (`device`, `day`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Which row of a device is its newest, and which is its newest with a GPS fix,
--- as of the days in daily; and the seconds between its frames, with the ignition
--- on and off.
+-- Which row of a device is its newest, and which is its newest with a GPS fix: by
+-- recorded second, but none counts as recorded later than it arrived; day is that of
+-- the newest by this order. Noted when a device has fallen quiet, with the slot of
+-- its last commit, and with the sums of its days: rows of a later mark are not known
+-- here. And the seconds between its frames, with the ignition on and off.
 CREATE TABLE IF NOT EXISTS `device_last` (
-    `device`         INT UNSIGNED    NOT NULL,
-    `day`            INT UNSIGNED    NOT NULL,
-    `newest_at`      INT UNSIGNED    NOT NULL,
-    `newest_hash`    BIGINT UNSIGNED NOT NULL,
-    `fix_at`         INT UNSIGNED    NULL,
-    `fix_hash`       BIGINT UNSIGNED NULL,
-    `interval_on_s`  INT UNSIGNED    NULL,
-    `interval_off_s` INT UNSIGNED    NULL,
+    `device`             INT UNSIGNED    NOT NULL,
+    `day`                INT UNSIGNED    NOT NULL,
+    `newest_at`          INT UNSIGNED    NOT NULL,
+    `newest_hash`        BIGINT UNSIGNED NOT NULL,
+    `newest_received_ms` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    `fix_at`             INT UNSIGNED    NULL,
+    `fix_hash`           BIGINT UNSIGNED NULL,
+    `fix_received_ms`    BIGINT UNSIGNED NULL,
+    `interval_on_s`      INT UNSIGNED    NULL,
+    `interval_off_s`     INT UNSIGNED    NULL,
+    `noted_slot`         INT UNSIGNED    NOT NULL DEFAULT 0,
     PRIMARY KEY (`device`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 

@@ -275,6 +275,15 @@ impl Principal {
         decide(self, Right::See(device)) == Decision::Allow
     }
 
+    /// Which devices may be seen, for lists.
+    pub(crate) fn sees_which(&self) -> &Sees {
+        const NONE: &Sees = &Sees::These(Vec::new());
+        match self {
+            Self::User(by) => &by.sees,
+            Self::Anyone => NONE,
+        }
+    }
+
     /// Whether the group may be seen, for lists.
     pub(crate) fn sees_group(&self, group: u64) -> bool {
         decide(self, Right::SeeGroup(group)) == Decision::Allow

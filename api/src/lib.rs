@@ -37,7 +37,7 @@ pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
 pub use commands::{CommandError, CommandSink, Delivered};
 pub use config::ApiConfig;
-pub use daily::keep_daily;
+pub use daily::{DailyStats, KeptIn, keep_daily};
 pub use guard::{Network, NetworkError};
 pub use letters::{Retried, SecondChance};
 pub use page::MapSource;

@@ -12,9 +12,11 @@ use nemeses_store::live::LiveStore;
 use crate::auth::{KnownAccess, Passwords, Tokens};
 use crate::commands::{CommandSink, Counts};
 use crate::config::ApiConfig;
+use crate::fleet::{LatePasts, Roster};
 use crate::guard::Guard;
 use crate::letters::SecondChance;
 use crate::metrics::Requests;
+use crate::routes::Writable;
 use crate::secret::TokenSecrets;
 use crate::stream::{Hub, Tickets};
 use crate::upstream::Upstream;
@@ -114,6 +116,9 @@ pub struct ApiState {
     pub(crate) commands: Counts,
     pub(crate) tickets: Arc<Tickets>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) late: Arc<LatePasts>,
+    pub(crate) writable: Arc<Writable>,
 }
 
 impl ApiState {
@@ -134,6 +139,9 @@ impl ApiState {
             clock,
             tickets: Arc::new(Tickets::new(&secrets.current)),
             hub: Arc::new(hub),
+            roster: Arc::default(),
+            late: Arc::default(),
+            writable: Arc::default(),
             tokens: Arc::new(Tokens::new(secrets)),
             known_access: Arc::default(),
             guard: Arc::default(),

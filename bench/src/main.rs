@@ -20,7 +20,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::cases::{
-    Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, node, outage, stations,
+    Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, node, outage, silent,
+    stations, sums,
 };
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
@@ -184,6 +185,14 @@ async fn measure(effort: Effort, extent: Extent, wanted: impl Fn(&str) -> bool) 
     if wanted("api") {
         let outcome = api::reading(effort, report_of).await;
         report_of.ended("api", outcome);
+    }
+    if wanted("silent") {
+        let outcome = silent::reading(effort, report_of).await;
+        report_of.ended("silent", outcome);
+    }
+    if wanted("daily_sums") {
+        let outcome = sums::catch_up(report_of).await;
+        report_of.ended("daily_sums", outcome);
     }
     if wanted("report_1m_csv") {
         let outcome = csv::report(effort, report_of).await;

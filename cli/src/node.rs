@@ -99,13 +99,14 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     .await?;
     watch_books(&tasks, &database, clock.clone(), &mut registry);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
+    keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
     let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
     serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)))?;
     announce(&tasks, Arc::clone(&live), describe);
-    run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
-    keep_sums(&tasks, &database, clock.clone());
+    let is_server = settings.database.url.is_server();
+    run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);
     watch.run(&tasks);
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     let stop = tasks.stop();

@@ -99,9 +99,10 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         exporter = exporter.with_live(writer, clock.clone());
         keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock.clone());
     }
-    run_lanes(&tasks, &exporter, &database, settings.database.url.is_server());
+    let is_server = settings.database.url.is_server();
+    run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
-    keep_sums(&tasks, &database, clock.clone());
+    keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
     let watch = Watch::new(&database, told.clone(), clock.clone());
     watch.releasing(&database, shown, &mut registry)?.run(&tasks);
     let connecting = async {

@@ -105,8 +105,9 @@ const LATE_AFTER_MS: u64 = 2000;
 /// A commit is rehearsed when there was none for so long.
 const REHEARSE_AFTER: Duration = Duration::from_secs(10);
 
-/// The history's journal is given so long at the stop: several times what a full one
-/// takes. What is left is durable, and moves at the next start.
+/// The history's journal, and noting the devices' last rows, are given so long at the stop:
+/// several times what a full journal takes. What is left of it is durable, and moves at the
+/// next start; rows that are not noted are recalled then.
 const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
 impl<R: Receipt> Exporter<R> {
@@ -168,6 +169,11 @@ impl<R: Receipt> Exporter<R> {
     /// Rows that wait for a commit.
     pub fn queued_rows(&self) -> usize {
         self.shared.queue.rows()
+    }
+
+    /// Rows that were committed, new or not.
+    pub fn committed_rows(&self) -> u64 {
+        self.shared.stats.rows()
     }
 
     /// Whether the last commit failed, or the last rehearsal of one.
@@ -372,14 +378,20 @@ impl<R> Shared<R> {
 
 /// So that whoever looks into the tables with other programs sees all.
 async fn settle_at_stop(history: &dyn History) {
-    match tokio::time::timeout(SETTLE_WITHIN, history.settle()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the history's journal is left for the next start");
-        }
+    let settle = async {
+        history.settle().await?;
+        history.note_last(u64::MAX).await
+    };
+    match tokio::time::timeout(SETTLE_WITHIN, settle).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(
+            %error,
+            "the history's journal, or which rows are the devices' last, is left for the next start"
+        ),
         Err(_) => tracing::warn!(
             within = ?SETTLE_WITHIN,
-            "the history's journal takes long to empty; it is left for the next start"
+            "the history's journal, or noting which rows are the devices' last, takes long; it is \
+             left for the next start"
         ),
     }
 }

@@ -6,6 +6,7 @@ mod exporter;
 mod follow;
 mod pace;
 mod queue;
+mod quiet;
 mod refused;
 pub mod retention;
 mod stats;
@@ -13,4 +14,5 @@ mod worker;
 
 pub use exporter::{Config, Exporter, Receipt};
 pub use queue::{Submission, Work};
+pub use quiet::note_quiet;
 pub use worker::{BatchReceipt, Worker, WorkerConfig};

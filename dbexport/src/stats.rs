@@ -106,6 +106,12 @@ impl Stats {
         stats
     }
 
+    /// Rows that were committed, new or not.
+    pub(crate) fn rows(&self) -> u64 {
+        let outcome = |word| self.records.get_or_create(&[("outcome", word)]).get();
+        outcome("stored") + outcome("duplicate")
+    }
+
     pub(crate) fn committed(&self, parts: &[Part], committed: &[Committed], took: Duration) {
         self.commits.inc();
         self.commit_seconds.observe(took.as_secs_f64());

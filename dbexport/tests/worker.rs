@@ -20,7 +20,7 @@ use nemeses_protocol::{
 use nemeses_runtime::metrics::encoding::text::encode;
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::StoreError;
-use nemeses_store::history::{Committed, History, Part, PositionStream, RangeQuery};
+use nemeses_store::history::{Committed, History, LastKnown, Part, PositionStream, RangeQuery};
 use nemeses_store::live::LiveEntry;
 use support::mosquitto::Mosquitto;
 use support::proxy::Proxy;
@@ -110,6 +110,9 @@ impl History for FakeHistory {
         _: bool,
     ) -> Result<Option<PositionRecord>, StoreError> {
         Ok(None)
+    }
+    async fn last_known(&self, _: &[DeviceId], _: u32) -> Result<Vec<LastKnown>, StoreError> {
+        Ok(Vec::new())
     }
     async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
         Ok(false)

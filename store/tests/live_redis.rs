@@ -299,12 +299,16 @@ async fn read_only_and_out_of_memory_pass_with_time_and_a_wrong_password_does_no
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let full = live.merge(&[seen(1, 0)], NOW_MS).await.unwrap_err();
     assert!(full.is_transient() && full.to_string().contains("OOM"), "{full}");
+    live.ping().await.unwrap();
+    live.check_writes().await.unwrap_err();
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let read_only = live.merge(&[seen(1, 0)], NOW_MS).await.unwrap_err();
     assert!(read_only.is_transient(), "{read_only}");
+    live.check_writes().await.unwrap_err();
     redis.command(&["REPLICAOF", "NO", "ONE"]);
     until_ok("it is a master", async || live.merge(&[seen(1, 0)], NOW_MS).await).await;
+    live.check_writes().await.unwrap();
     redis.command(&["CONFIG", "SET", "requirepass", "right"]);
     for login in ["", ":wrong@"] {
         let url = format!("redis://{login}127.0.0.1:{}", redis.port);

@@ -1,7 +1,7 @@
 //! Adds up a day, from its first row or behind the last one added.
 
 use nemeses_protocol::PositionRecord;
-use nemeses_store::history::{DaySums, LastFix};
+use nemeses_store::history::DaySums;
 
 use crate::reports::{Distance, Place, Point, Settings, Tally, Walker};
 
@@ -14,7 +14,6 @@ pub(crate) struct Day {
     engine_legs: u64,
     before: Option<(u32, u64)>,
     last: (u32, u64),
-    fix: LastFix,
 }
 
 impl Day {
@@ -27,7 +26,7 @@ impl Day {
         }
         let before = before.map(key);
         let last = before.unwrap_or_default();
-        Self { settings, walker, tally: None, engine_legs: 0, before, last, fix: None }
+        Self { settings, walker, tally: None, engine_legs: 0, before, last }
     }
 
     /// A day behind the rows that were added up.
@@ -40,7 +39,6 @@ impl Day {
             engine_legs: sums.engine_legs,
             before: sums.before,
             last: (sums.last_at, sums.last_hash),
-            fix: None,
         }
     }
 
@@ -58,14 +56,6 @@ impl Day {
             }
         }
         self.last = key(row);
-        if row.position.composition.gps_fix() {
-            self.fix = Some(self.last);
-        }
-    }
-
-    /// The newest row with a fix among those pushed.
-    pub(crate) fn fix(&self) -> LastFix {
-        self.fix
     }
 
     /// The sums; `None` without rows.

@@ -3,28 +3,36 @@
 //! and keeps the sums. One process does it for all; a second one would only do
 //! the same work twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Daily, Database, DayMark, DaySums, Devices, DoneDay, History, RangeQuery, SLOT_SECONDS,
+    Daily, Database, DayMark, DaySums, Devices, DoneDay, History, LastRow, RangeQuery, SLOT_SECONDS,
 };
+use nemeses_store::live::Version;
 use tokio_util::sync::CancellationToken;
 
 use super::day::Day;
+use super::stats::DailyStats;
 use crate::reports::Settings;
 
 const DAY_SECONDS: u32 = 86_400;
 /// A slot's marks are taken so long after it: longer than a commit may outlast its
 /// slot (60 s), a COMMIT may take (30 s) and clocks may differ (2 min) together.
 const GRACE_S: u32 = 240;
-/// Days added up at once and kept in one transaction.
-const CHUNK: u32 = 100;
+/// Days added up between two looks at the lease, and kept in one transaction.
+const CHUNK: u32 = 200;
+/// Devices whose days are added up at the same time: enough that the database always has a
+/// statement to work on, and half of its usual connections for others.
+const AT_ONCE: usize = 4;
+/// Rows committed a second with which the machine has no time to spare; with fewer, what is
+/// left of it is ours.
+const BUSY_ROWS_A_SECOND: f64 = 20_000.0;
 /// Between looks when there is nothing to do.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 /// Between looks while another process does it.
@@ -35,19 +43,33 @@ const LEASE_MS: u64 = 180_000;
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 const LEASE: &str = "daily";
 
-/// Keeps the daily table up until `stop`. `holder` names this process among
-/// those that share the database.
-pub async fn keep_daily(database: Database, holder: String, clock: Clock, stop: CancellationToken) {
+/// What the keeper is told of the process it runs in.
+pub struct KeptIn {
+    /// Names it among those that share the database.
+    pub holder: String,
+    /// Rows that it has committed since its start.
+    pub committed_rows: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Keeps the daily table up until `stop`.
+pub async fn keep_daily(
+    database: Database,
+    process: KeptIn,
+    stats: DailyStats,
+    clock: Clock,
+    stop: CancellationToken,
+) {
     let keeper = Keeper {
         history: database.history(),
         devices: database.devices(),
         daily: database.daily(),
-        holder,
+        process,
+        stats,
         clock,
     };
     stop.run_until_cancelled(keeper.look_after()).await;
     // The next one need not wait for the end of the lease.
-    if let Err(error) = keeper.daily.release(LEASE, &keeper.holder).await {
+    if let Err(error) = keeper.daily.release(LEASE, &keeper.process.holder).await {
         tracing::debug!(%error, "the daily sums are not given up; their lease will lapse");
     }
 }
@@ -56,9 +78,13 @@ struct Keeper {
     history: Arc<dyn History>,
     devices: Arc<dyn Devices>,
     daily: Arc<dyn Daily>,
-    holder: String,
+    process: KeptIn,
+    stats: DailyStats,
     clock: Clock,
 }
+
+/// Marks by day.
+type Days = BTreeMap<u32, Vec<DayMark>>;
 
 impl Keeper {
     async fn look_after(&self) {
@@ -84,14 +110,16 @@ impl Keeper {
         }
     }
 
-    /// One chunk, and how long to wait for the next: as long as this one took, so
-    /// that half of the time is for others.
+    /// One chunk, and how long to wait for the next.
     async fn turn(&self) -> Result<Duration, StoreError> {
+        if self.stats.is_due() {
+            self.stats.show(&self.daily.backlog().await?, self.clock.now_s());
+        }
         let now_ms = self.clock.now_ms();
-        if !self.daily.lease(LEASE, &self.holder, now_ms, now_ms + LEASE_MS).await? {
+        if !self.daily.lease(LEASE, &self.process.holder, now_ms, now_ms + LEASE_MS).await? {
             return Ok(LOOK_FOR_LEASE);
         }
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), (self.process.committed_rows)());
         let slot = self.clock.now_s().saturating_sub(GRACE_S) / SLOT_SECONDS;
         let marks = self.daily.marks(slot, CHUNK).await?;
         if marks.is_empty() {
@@ -99,26 +127,50 @@ impl Keeper {
         }
         let done = self.add_up(&marks).await?;
         self.daily.keep(&done).await?;
-        Ok(started.elapsed())
+        self.stats.added(done.len());
+        let rows = (self.process.committed_rows)().saturating_sub(before);
+        Ok(rest(started.elapsed(), rows))
     }
 
-    /// The days of the marks, in order, and those behind them whose first leg
-    /// begins elsewhere now.
+    /// The days of the marks, and those behind them whose first leg begins elsewhere now. A
+    /// device's days are added up in order, several devices at the same time.
     async fn add_up(&self, marks: &[DayMark]) -> Result<Vec<DoneDay>, StoreError> {
-        let mut days: BTreeMap<(DeviceId, u32), Vec<DayMark>> = BTreeMap::new();
+        let mut by_device: BTreeMap<DeviceId, Days> = BTreeMap::new();
         for mark in marks {
-            days.entry((mark.device, mark.day)).or_default().push(*mark);
+            by_device.entry(mark.device).or_default().entry(mark.day).or_default().push(*mark);
         }
-        let mut done: BTreeMap<(DeviceId, u32), DoneDay> = BTreeMap::new();
-        for (&(device, day), marks) in &days {
+        let devices: Vec<DeviceId> = by_device.keys().copied().collect();
+        let settings = &self.settings(&devices).await?;
+        let done: Vec<Vec<DoneDay>> = stream::iter(by_device)
+            .map(|(device, days)| async move {
+                let settings = settings.get(&device).copied().unwrap_or_default();
+                self.days_of(device, settings, days).await
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut done: Vec<DoneDay> = done.into_iter().flatten().collect();
+        // Whoever keeps days meanwhile does it in the same order.
+        done.sort_unstable_by_key(|done| (done.device, done.day));
+        Ok(done)
+    }
+
+    async fn days_of(
+        &self,
+        device: DeviceId,
+        settings: Settings,
+        days: Days,
+    ) -> Result<Vec<DoneDay>, StoreError> {
+        let mut done: BTreeMap<u32, DoneDay> = BTreeMap::new();
+        for (&day, marks) in &days {
             let whole = marks.iter().any(|mark| mark.slot == 0);
-            let one = self.one(device, day, whole, marks.clone()).await?;
+            let one = self.one(device, settings, day, whole, marks.clone()).await?;
             let last = one.sums.as_ref().map(|sums| (sums.last_at, sums.last_hash));
-            done.insert((device, day), one);
+            done.insert(day, one);
             let Some(next) = self.daily.next_day(device, day).await? else { continue };
-            let key = (device, next.day);
-            if next.before != last && !days.contains_key(&key) {
-                done.insert(key, self.one(device, next.day, true, Vec::new()).await?);
+            if next.before != last && !days.contains_key(&next.day) {
+                let again = self.one(device, settings, next.day, true, Vec::new()).await?;
+                done.insert(next.day, again);
             }
         }
         Ok(done.into_values().collect())
@@ -127,11 +179,11 @@ impl Keeper {
     async fn one(
         &self,
         device: DeviceId,
+        settings: Settings,
         day: u32,
         whole: bool,
         marks: Vec<DayMark>,
     ) -> Result<DoneDay, StoreError> {
-        let settings = self.settings(device).await?;
         let held = if whole { None } else { self.daily.day(device, day).await? };
         let (mut sum, after) = match held {
             Some(held) if self.is_behind(device, day, &held).await? => {
@@ -146,11 +198,17 @@ impl Keeper {
         let to = from.saturating_add(DAY_SECONDS - 1);
         let query = RangeQuery { device, from, to, descending: false, after, limit: None };
         let mut rows = self.history.positions(query);
+        let (mut newest, mut fix) = (None, None);
         while let Some(row) = rows.try_next().await? {
             sum.push(&row);
+            let last = Version::may_be_newest(&row).then(|| LastRow::of(&row));
+            newest = newest.max(last);
+            if row.position.composition.gps_fix() {
+                fix = fix.max(last);
+            }
         }
         let sums = sum.sums(device.number(), day);
-        Ok(DoneDay { marks, device, day, sums, fix: sum.fix() })
+        Ok(DoneDay { marks, device, day, sums, newest, fix })
     }
 
     /// Whether all that came since lies behind the last row added up, and the day
@@ -178,10 +236,40 @@ impl Keeper {
         self.history.last_position(device, to, false).await
     }
 
-    async fn settings(&self, device: DeviceId) -> Result<Settings, StoreError> {
-        let profile = self.devices.find(device).await?;
-        let usual = Settings::default();
-        let motion_kmh = profile.and_then(|profile| profile.motion_kmh);
-        Ok(Settings { motion_kmh: motion_kmh.unwrap_or(usual.motion_kmh), ..usual })
+    /// The settings of the devices that have some of their own.
+    async fn settings(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<HashMap<DeviceId, Settings>, StoreError> {
+        let known = self.devices.known_among(devices).await?;
+        let own = known.into_iter().filter_map(|known| {
+            let motion_kmh = known.profile?.motion_kmh?;
+            Some((known.device, Settings { motion_kmh, ..Settings::default() }))
+        });
+        Ok(own.collect())
+    }
+}
+
+/// How long to leave the machine to others after a chunk that took so long, while so many
+/// rows were committed: not at all when there were none, as long as it took when the line
+/// is busy.
+fn rest(took: Duration, rows: u64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "a share of a wait")]
+    let rate = rows as f64 / took.as_secs_f64().max(0.001);
+    took.mul_f64((rate / BUSY_ROWS_A_SECOND).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_time_is_the_lines_when_it_is_busy_and_none_when_it_is_not() {
+        let second = Duration::from_secs(1);
+        assert_eq!(rest(second, 0), Duration::ZERO);
+        assert_eq!(rest(second, 5_000), second / 4);
+        assert_eq!(rest(second, 20_000), second);
+        assert_eq!(rest(second, 200_000), second);
+        assert_eq!(rest(Duration::ZERO, 1), Duration::ZERO);
     }
 }

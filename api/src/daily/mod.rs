@@ -5,6 +5,8 @@
 
 mod day;
 mod keeper;
+mod stats;
 
 pub(crate) use day::tally_of;
-pub use keeper::keep_daily;
+pub use keeper::{KeptIn, keep_daily};
+pub use stats::DailyStats;

@@ -1,13 +1,18 @@
 //! The fleet as a whole: which devices there are, how each one is, and where.
 //! `status.rs`, `place.rs` and `select.rs` decide; `read.rs` asks the stores, a
-//! few times for any number of devices.
+//! few times for any number of devices, and `roster.rs` keeps for some seconds who there
+//! is in a large fleet.
 
+mod late;
 mod place;
 mod read;
+mod roster;
 mod select;
 mod status;
 
+pub(crate) use late::LatePasts;
 pub(crate) use place::{BoundingBox, Place, nearest_first};
-pub(crate) use read::{Member, Presence, members, presences};
+pub(crate) use read::{Counts, Fleet, Member, Presence, census, count, fleet, places, presences};
+pub(crate) use roster::Roster;
 pub(crate) use select::{Filter, keep};
 pub(crate) use status::Status;

@@ -1,5 +1,7 @@
 //! Places on the globe: in a box, and how far away.
 
+use nemeses_protocol::Position;
+
 use crate::problem::Problem;
 use crate::reports::haversine_m;
 
@@ -13,6 +15,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Of a frame.
+    pub(crate) const fn of(position: &Position) -> Self {
+        let &Position { latitude_udeg, longitude_udeg, .. } = position;
+        Self { latitude_udeg, longitude_udeg }
+    }
+
     /// `longitude,latitude` in degrees.
     pub(crate) fn parse(name: &'static str, text: &str) -> Result<Self, Problem> {
         let [longitude, latitude] = numbers(text).ok_or_else(|| {

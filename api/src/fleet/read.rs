@@ -1,53 +1,151 @@
-//! Asks the stores about many devices: one statement for all that are known, one
-//! pipelined read of their live entries, and history only about those that the
-//! live store does not answer for.
+//! Asks the stores about many devices: who there is, by a few statements or not at all
+//! (`roster.rs`), one pipelined read of live entries, and history, by a few statements,
+//! only about those that the live store does not answer for.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use nemeses_protocol::DeviceId;
 use nemeses_store::history::KnownDevice;
 use nemeses_store::live::LiveEntry;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Place;
+use super::roster::{SMALL, Snapshot};
 use super::status::{Status, status, ttl_ms};
-use crate::access::Principal;
-use crate::output::{self, Location, Need, Past};
+use crate::access::{Principal, Sees};
+use crate::output::{self, Location, Past};
 use crate::problem::Problem;
-use crate::routes::api_v1::ask_history;
+use crate::routes::api_v1::pasts;
 use crate::state::ApiState;
 
-/// Devices whose rows are looked for at the same time, where what was noted of
-/// them is out of date.
-const AT_ONCE: usize = 8;
-
-/// A device that the caller may see.
+/// A known device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) known: KnownDevice,
-    /// Its groups, in order, as far as the caller may see them.
+    /// Its groups, in order.
     pub(crate) groups: Vec<u64>,
 }
 
-/// Every known device that the caller may see, in order of number.
-pub(crate) async fn members(
-    state: &ApiState,
-    principal: &Principal,
-) -> Result<Vec<Member>, Problem> {
-    let known = state.history.ask(state.stores.devices.known()).await?;
-    let pairs = state.history.ask(state.stores.groups.memberships()).await?;
-    let mut groups: HashMap<DeviceId, Vec<u64>> = HashMap::new();
-    for (device, group) in pairs {
-        if principal.sees_group(group) {
-            groups.entry(device).or_default().push(group);
+impl Member {
+    /// How it is, given what the live store holds of it within the store's own TTL.
+    pub(crate) fn status(&self, state: &ApiState, live: Option<&LiveEntry>, now_ms: u64) -> Status {
+        let ttl_ms = self.ttl_ms(state);
+        let live = live.filter(|entry| entry.lives_at(now_ms, ttl_ms));
+        status(live, self.known.has_rows, self.known.rhythm, ttl_ms, now_ms)
+    }
+
+    /// Milliseconds for which it counts as there.
+    fn ttl_ms(&self, state: &ApiState) -> u64 {
+        let profile_s = self.known.profile.as_ref().and_then(|profile| profile.live_ttl_s);
+        ttl_ms(state.live_ttl_ms(), profile_s)
+    }
+}
+
+/// Devices that the caller may see, in order of number.
+pub(crate) enum Fleet {
+    /// Every known one.
+    All(Arc<Snapshot>),
+    /// Some, as they are now.
+    Some(Vec<Member>),
+}
+
+impl Deref for Fleet {
+    type Target = [Member];
+
+    fn deref(&self) -> &[Member] {
+        match self {
+            Self::All(snapshot) => &snapshot.members,
+            Self::Some(members) => members,
         }
     }
-    let seen = known.into_iter().filter(|known| principal.sees(known.device));
+}
+
+/// The known devices that the caller may see, of some if `only` says which: then what they
+/// are costs by how many they are.
+pub(crate) async fn fleet(
+    state: &ApiState,
+    principal: &Principal,
+    only: Option<Vec<DeviceId>>,
+) -> Result<Fleet, Problem> {
+    let sees = principal.sees_which();
+    let devices = match (only, sees) {
+        (None, Sees::All) => return Ok(Fleet::All(state.roster.all(state).await?)),
+        (None, Sees::These(devices)) => devices.clone(),
+        (Some(devices), sees) => devices.into_iter().filter(|device| sees.has(*device)).collect(),
+    };
+    let known = state.history.ask(state.stores.devices.known_among(&devices)).await?;
+    let pairs = state.history.ask(state.stores.groups.memberships_of(&devices)).await?;
+    let mut members = join_groups(known, pairs);
+    if *sees != Sees::All {
+        for member in &mut members {
+            member.groups.retain(|group| principal.sees_group(*group));
+        }
+    }
+    Ok(Fleet::Some(members))
+}
+
+pub(super) fn join_groups(known: Vec<KnownDevice>, pairs: Vec<(DeviceId, u64)>) -> Vec<Member> {
+    let mut groups: HashMap<DeviceId, Vec<u64>> = HashMap::new();
+    for (device, group) in pairs {
+        groups.entry(device).or_default().push(group);
+    }
     let member = |known: KnownDevice| {
         let groups = groups.remove(&known.device).unwrap_or_default();
         Member { known, groups }
     };
-    Ok(seen.map(member).collect())
+    known.into_iter().map(member).collect()
+}
+
+/// How many devices are how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "StatusCounts")]
+pub(crate) struct Counts {
+    online: usize,
+    late: usize,
+    offline: usize,
+    never: usize,
+}
+
+pub(crate) fn count(statuses: impl Iterator<Item = Status>) -> Counts {
+    let mut counts = Counts::default();
+    for status in statuses {
+        *match status {
+            Status::Online => &mut counts.online,
+            Status::Late => &mut counts.late,
+            Status::Offline => &mut counts.offline,
+            Status::Never => &mut counts.never,
+        } += 1;
+    }
+    counts
+}
+
+/// How the devices of a fleet are, each by its place in it.
+#[derive(Debug)]
+pub(crate) struct Census {
+    pub(crate) statuses: Vec<Status>,
+    pub(crate) counts: Counts,
+}
+
+/// How the devices are now; of a large fleet, as the instance's stream knows it.
+pub(crate) async fn census(state: &ApiState, fleet: &Fleet) -> Result<Arc<Census>, Problem> {
+    if let Fleet::All(snapshot) = fleet
+        && fleet.len() > SMALL
+        && let Some(census) = snapshot.census(state)
+    {
+        return Ok(census);
+    }
+    let devices: Vec<DeviceId> = fleet.iter().map(|member| member.known.device).collect();
+    let live = state.live.ask(state.stores.live.get(&devices)).await?;
+    let now_ms = state.clock.now_ms();
+    let status = |(member, entry): (&Member, &Option<LiveEntry>)| {
+        member.status(state, entry.as_ref(), now_ms)
+    };
+    let statuses: Vec<Status> = fleet.iter().zip(&live).map(status).collect();
+    let counts = count(statuses.iter().copied());
+    Ok(Arc::new(Census { statuses, counts }))
 }
 
 /// A device with what the live store says of it.
@@ -59,22 +157,19 @@ pub(crate) struct Presence {
     pub(crate) status: Status,
 }
 
-/// How the devices are now.
+/// How some devices are now, each as the census has it where there is one.
 pub(crate) async fn presences(
     state: &ApiState,
     members: Vec<Member>,
+    statuses: Option<Vec<Status>>,
 ) -> Result<Vec<Presence>, Problem> {
     let devices: Vec<DeviceId> = members.iter().map(|member| member.known.device).collect();
     let entries = state.live.ask(state.stores.live.get(&devices)).await?;
     let now_ms = state.clock.now_ms();
-    let store_ttl_ms = state.live_ttl_ms();
+    let mut statuses = statuses.unwrap_or_default().into_iter();
     let presence = |(member, entry): (Member, Option<LiveEntry>)| {
-        let known = &member.known;
-        let override_s = known.profile.as_ref().and_then(|profile| profile.live_ttl_s);
-        let ttl_ms = ttl_ms(store_ttl_ms, override_s);
-        // The store's own TTL has been looked at; only a shorter one is ours to keep.
-        let live = entry.filter(|entry| override_s.is_none() || entry.lives_at(now_ms, ttl_ms));
-        let status = status(live.as_ref(), known.has_rows, known.rhythm, ttl_ms, now_ms);
+        let live = entry.filter(|entry| entry.lives_at(now_ms, member.ttl_ms(state)));
+        let status = statuses.next().unwrap_or_else(|| member.status(state, live.as_ref(), now_ms));
         Presence { member, live, status }
     };
     Ok(members.into_iter().zip(entries).map(presence).collect())
@@ -86,26 +181,17 @@ impl Presence {
     }
 
     /// What history says of those for whom the live store does not say all.
-    pub(crate) async fn pasts(state: &ApiState, of: &[&Self]) -> Result<Vec<Past>, Problem> {
+    pub(crate) async fn pasts(state: &ApiState, of: &[Self]) -> Result<Vec<Past>, Problem> {
         let ttl_ms = state.live_ttl_ms();
-        let needs = |presence: &Self| output::needs(presence.live.as_ref(), ttl_ms);
+        let asks = |presence: &Self| output::asks_history(presence.live.as_ref(), ttl_ms);
         let asked: Vec<DeviceId> = of
             .iter()
-            .filter(|presence| presence.member.known.has_rows && needs(presence) != Need::Nothing)
-            .map(|presence| presence.device())
+            .filter(|presence| presence.member.known.has_rows && asks(presence))
+            .map(Self::device)
             .collect();
-        let last = state.history.ask(state.stores.devices.last_known(&asked)).await?;
-        let pasts = stream::iter(asked.into_iter().zip(last))
-            .map(|(device, last)| async move {
-                if last.stale || last.newest.is_none() {
-                    return Ok((device, ask_history(state, device, Need::Everything).await?));
-                }
-                let past = Past { newest: last.newest, fix: last.fix, known: true };
-                Ok::<_, Problem>((device, past))
-            })
-            .buffer_unordered(AT_ONCE);
-        let mut pasts: HashMap<DeviceId, Past> = pasts.try_collect().await?;
-        let past = |presence: &&Self| pasts.remove(&presence.device()).unwrap_or_default();
+        let pasts = pasts(state, &asked).await?;
+        let mut pasts: HashMap<DeviceId, Past> = asked.into_iter().zip(pasts).collect();
+        let past = |presence: &Self| pasts.remove(&presence.device()).unwrap_or_default();
         Ok(of.iter().map(past).collect())
     }
 
@@ -118,4 +204,34 @@ impl Presence {
     pub(crate) fn place(&self, past: &Past) -> Option<Place> {
         output::place(self.live.as_ref(), past)
     }
+}
+
+/// Where the devices of a fleet are or were, each by its place in it. Of a large one, as the
+/// instance's stream knows those that are there, and as history knew the others some seconds
+/// ago at most.
+pub(crate) async fn places(state: &ApiState, fleet: &Fleet) -> Result<Vec<Option<Place>>, Problem> {
+    let devices = || fleet.iter().map(|member| member.known.device);
+    if let Fleet::All(snapshot) = fleet
+        && fleet.len() > SMALL
+        && let Some(live) = state.hub.look_up(devices(), |entry| {
+            entry.map(|entry| entry.latest_fix().map(|(fix, _)| Place::of(&fix.position)))
+        })
+    {
+        let silent: Vec<DeviceId> = devices()
+            .zip(&live)
+            .filter(|(_, place)| place.flatten().is_none())
+            .map(|(device, _)| device)
+            .collect();
+        let asked = snapshot.without_place(&silent);
+        let found = pasts(state, &asked).await?;
+        let found = found.iter().map(|past| output::place(None, past));
+        snapshot.learn_places(asked.into_iter().zip(found));
+        let place = |(device, live): (DeviceId, Option<Option<Place>>)| {
+            live.flatten().or_else(|| snapshot.place(device))
+        };
+        return Ok(devices().zip(live).map(place).collect());
+    }
+    let present = presences(state, fleet.to_vec(), None).await?;
+    let pasts = Presence::pasts(state, &present).await?;
+    Ok(present.iter().zip(&pasts).map(|(one, past)| one.place(past)).collect())
 }

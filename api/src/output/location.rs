@@ -82,17 +82,6 @@ impl From<Origin> for PositionSource {
     }
 }
 
-/// What has to be asked of history, given the live entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// Nothing: the entry says all.
-    Nothing,
-    /// The last row with a fix: the newest frame is known, its position is not.
-    Fix,
-    /// The newest row, the last one with a fix, and whether the device is known at all.
-    Everything,
-}
-
 /// What history says of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
@@ -104,20 +93,17 @@ pub(crate) struct Past {
     pub(crate) known: bool,
 }
 
-/// What history must be asked. Nothing of it is newer than a live frame that came without
+/// Whether history must be asked. Nothing of it is newer than a live frame that came without
 /// delay: since then all was joined into the entry, and nothing counts as recorded later
 /// than it arrived. Of one that was under way for longer than the TTL that is not so: the
 /// entry before it, with newer frames, may have expired meanwhile.
-pub(crate) fn needs(live: Option<&LiveEntry>, ttl_ms: u64) -> Need {
-    let came_late = |frame: &LiveFrame| {
+pub(crate) fn asks_history(live: Option<&LiveEntry>, ttl_ms: u64) -> bool {
+    let came_soon = |frame: &LiveFrame| {
         let effective_ms = u64::from(frame.version().effective_at) * 1000;
-        frame.received_at_ms.saturating_sub(effective_ms) > ttl_ms
+        frame.received_at_ms.saturating_sub(effective_ms) <= ttl_ms
     };
-    match live.map(|entry| (&entry.newest, &entry.fix)) {
-        Some((Some(newest), Some(fix))) if !came_late(newest) && !came_late(fix) => Need::Nothing,
-        Some((Some(newest), _)) if !came_late(newest) => Need::Fix,
-        _ => Need::Everything,
-    }
+    let says_all = |frame: &Option<LiveFrame>| frame.as_ref().is_some_and(came_soon);
+    !live.is_some_and(|entry| says_all(&entry.newest) && says_all(&entry.fix))
 }
 
 /// The answer; `None` for a device that nobody has heard of.
@@ -162,8 +148,7 @@ pub(crate) fn decide(
 /// The place of the answer, if there is one.
 pub(crate) fn place(live: Option<&LiveEntry>, past: &Past) -> Option<Place> {
     let fix = Seen::newer(live.and_then(LiveEntry::latest_fix), past.fix.as_ref())?;
-    let &Position { latitude_udeg, longitude_udeg, .. } = fix.position;
-    Some(Place { latitude_udeg, longitude_udeg })
+    Some(Place::of(fix.position))
 }
 
 /// A frame with where it was found.
@@ -263,7 +248,7 @@ mod tests {
     #[test]
     fn online_with_a_fix_needs_no_history() {
         let entry = LiveEntry::from_record(&record(RECORDED, FIX));
-        assert_eq!(needs(Some(&entry), TTL_MS), Need::Nothing);
+        assert!(!asks_history(Some(&entry), TTL_MS));
         let expected = serde_json::json!({
             "device_id": "0A3F73", "status": "online", "message": null,
             "recorded_at": "2020-07-01T21:00:00Z", "received_at": "2020-07-01T21:00:00.250Z",
@@ -280,7 +265,7 @@ mod tests {
     fn a_lost_fix_keeps_the_last_good_position() {
         let mut entry = LiveEntry::from_record(&record(RECORDED, FIX));
         entry.merge(LiveEntry::from_record(&record(RECORDED + 30, NO_FIX)));
-        assert_eq!(needs(Some(&entry), TTL_MS), Need::Nothing);
+        assert!(!asks_history(Some(&entry), TTL_MS));
         let answer = json(Some(&entry), &Past::default());
         assert_eq!(answer["recorded_at"], "2020-07-01T21:00:30Z");
         assert_eq!(answer["position_recorded_at"], "2020-07-01T21:00:00Z");
@@ -292,7 +277,7 @@ mod tests {
     #[test]
     fn online_without_a_fix_asks_history_for_one() {
         let entry = LiveEntry::from_record(&record(RECORDED, NO_FIX));
-        assert_eq!(needs(Some(&entry), TTL_MS), Need::Fix);
+        assert!(asks_history(Some(&entry), TTL_MS));
         let past = Past { fix: Some(record(RECORDED - 90, FIX)), ..Past::default() };
         let answer = json(Some(&entry), &past);
         assert_eq!(answer["recorded_at"], "2020-07-01T21:00:00Z");
@@ -305,7 +290,7 @@ mod tests {
     #[test]
     fn only_pings_is_online_with_the_past() {
         let entry = LiveEntry::seen(DEVICE, NOW_MS - 5000);
-        assert_eq!(needs(Some(&entry), TTL_MS), Need::Everything);
+        assert!(asks_history(Some(&entry), TTL_MS));
         let past = Past {
             newest: Some(record(RECORDED, FIX)),
             fix: Some(record(RECORDED, FIX)),
@@ -323,7 +308,7 @@ mod tests {
 
     #[test]
     fn silent_is_offline_with_the_past() {
-        assert_eq!(needs(None, TTL_MS), Need::Everything);
+        assert!(asks_history(None, TTL_MS));
         let past = Past {
             newest: Some(record(RECORDED, NO_FIX)),
             fix: Some(record(RECORDED - 60, FIX)),
@@ -363,7 +348,7 @@ mod tests {
         newer.received_at_ms = NOW_MS - 10_000;
         entry.merge(LiveEntry::from_record(&newer));
         entry.merge(LiveEntry::seen(DEVICE, NOW_MS - 1_000));
-        assert_eq!(needs(Some(&entry), TTL_MS), Need::Nothing);
+        assert!(!asks_history(Some(&entry), TTL_MS));
         let answer = json(Some(&entry), &Past::default());
         assert_eq!((&answer["latitude"], &answer["status"]), (&(-20.0).into(), &"online".into()));
         assert_eq!((&answer["position_from"], &answer["age_s"]), (&"history".into(), &30.into()));
@@ -383,7 +368,7 @@ mod tests {
         let mut late = record(RECORDED - 86_400, FIX);
         late.received_at_ms = NOW_MS;
         let entry = LiveEntry::from_record(&late);
-        assert_eq!(needs(Some(&entry), TTL_MS), Need::Everything);
+        assert!(asks_history(Some(&entry), TTL_MS));
         let past = Past {
             newest: Some(record(RECORDED, FIX)),
             fix: Some(record(RECORDED, FIX)),
@@ -394,6 +379,6 @@ mod tests {
         assert_eq!(answer["position_from"], "history");
         let mut lost = entry.clone();
         lost.newest = LiveEntry::from_record(&record(RECORDED, NO_FIX)).newest;
-        assert_eq!(needs(Some(&lost), TTL_MS), Need::Fix);
+        assert!(asks_history(Some(&lost), TTL_MS));
     }
 }

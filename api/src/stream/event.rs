@@ -14,6 +14,7 @@ use super::status::Status;
 use crate::fleet::Place;
 use crate::output::PositionSource;
 use crate::output::number::{degrees, direction, time_ms, time_s};
+use crate::reports::Doubt;
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,20 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happened {
     /// The device was here.
-    Position { frame: Position, received_at_ms: u64, from: Option<PositionSource> },
+    Position(Here),
     /// It is heard, late or silent.
     Status(Status),
     /// Its engine was started or stopped.
     Ignition { on: bool, recorded_at: u32 },
+}
+
+/// Where a device was, by its newest frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Here {
+    frame: Position,
+    received_at_ms: u64,
+    from: Option<PositionSource>,
+    doubt: Option<Doubt>,
 }
 
 /// One event, some 150 bytes, and 350 more once it was read.
@@ -67,6 +77,7 @@ struct PositionText<'a> {
     latitude: Option<f64>,
     longitude: Option<f64>,
     position_from: Option<PositionSource>,
+    doubtful: Option<Doubt>,
     speed_kmh: u8,
     direction_deg: f64,
     ignition: bool,
@@ -99,20 +110,23 @@ const ONLINE_END: &str = "online\"}";
 
 /// Where the last position with a fix is.
 pub(crate) fn place(entry: &LiveEntry) -> Option<Place> {
-    entry.latest_fix().map(|(fix, _)| Place {
-        latitude_udeg: fix.position.latitude_udeg,
-        longitude_udeg: fix.position.longitude_udeg,
-    })
+    entry.latest_fix().map(|(fix, _)| Place::of(&fix.position))
 }
 
 impl Event {
     /// The newest frame of an entry, however it came, if there is one: values of that frame, and the
     /// coordinates of the last one with a fix.
-    pub(crate) fn position(id: EventId, entry: &LiveEntry, at_ms: u64) -> Option<Self> {
+    pub(crate) fn position(
+        id: EventId,
+        entry: &LiveEntry,
+        at_ms: u64,
+        doubt: Option<Doubt>,
+    ) -> Option<Self> {
         let (newest, _) = entry.latest()?;
         let from = entry.latest_fix().map(|(_, origin)| origin.into());
         let received_at_ms = newest.received_at_ms;
-        let happened = Happened::Position { frame: newest.position, received_at_ms, from };
+        let here = Here { frame: newest.position, received_at_ms, from, doubt };
+        let happened = Happened::Position(here);
         let (kind, place) = (Kind::Position, place(entry));
         Some(Self::new(id, kind, entry.device, place, at_ms, happened))
     }
@@ -154,9 +168,7 @@ impl Event {
     fn write(&self) -> Text {
         let id = self.id.to_string();
         let (kind, json) = match self.happened {
-            Happened::Position { frame, received_at_ms, from } => {
-                ("position", self.position_text(&id, &frame, received_at_ms, from))
-            }
+            Happened::Position(here) => ("position", self.position_text(&id, &here)),
             Happened::Status(status) => ("status", self.status_text(&id, status)),
             Happened::Ignition { on, recorded_at } => {
                 ("event", self.ignition_text(&id, on, recorded_at))
@@ -165,22 +177,18 @@ impl Event {
         Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }
     }
 
-    fn position_text(
-        &self,
-        id: &str,
-        frame: &Position,
-        received_at_ms: u64,
-        position_from: Option<PositionSource>,
-    ) -> String {
+    fn position_text(&self, id: &str, here: &Here) -> String {
+        let frame = &here.frame;
         json(&PositionText {
             r#type: "position",
             id,
             device_id: self.device.to_string(),
             recorded_at: time_s(frame.recorded_at),
-            received_at: time_ms(received_at_ms),
+            received_at: time_ms(here.received_at_ms),
             latitude: self.place.map(|place| degrees(place.latitude_udeg)),
             longitude: self.place.map(|place| degrees(place.longitude_udeg)),
-            position_from,
+            position_from: here.from,
+            doubtful: here.doubt,
             speed_kmh: frame.speed_kmh,
             direction_deg: direction(frame.direction_cdeg),
             ignition: frame.composition.ignition(),
@@ -327,13 +335,13 @@ pub(crate) mod tests {
 
     #[test]
     fn the_contract_of_a_position() {
-        let event =
-            Event::position(EventId::at(7), &entry(0x0A_3F73, 1_593_637_200, FIX), 9).unwrap();
+        let event = Event::position(EventId::at(7), &entry(0x0A_3F73, 1_593_637_200, FIX), 9, None)
+            .unwrap();
         let expected = json!({
             "type": "position", "id": "7", "device_id": "0A3F73",
             "recorded_at": "2020-07-01T21:00:00Z", "received_at": "2020-07-01T21:00:00.250Z",
             "latitude": -19.932_833, "longitude": -43.938_493,
-            "position_from": "live", "speed_kmh": 60,
+            "position_from": "live", "doubtful": null, "speed_kmh": 60,
             "direction_deg": 54.87, "ignition": true, "gps_fix": true,
             "odometer_m": 25_000_000, "hour_meter_min": 36_000, "status": "online",
         });
@@ -350,14 +358,14 @@ pub(crate) mod tests {
     fn without_a_fix_the_last_good_coordinates_stand() {
         let mut held = entry(1, 100, FIX);
         held.merge(entry(1, 200, 0));
-        let event = Event::position(EventId::at(7), &held, 9).unwrap();
+        let event = Event::position(EventId::at(7), &held, 9, None).unwrap();
         let text = read(event.json());
         assert_eq!((&text["gps_fix"], &text["latitude"]), (&json!(false), &json!(-19.932_833)));
         assert_eq!(text["recorded_at"], "1970-01-01T00:03:20Z");
-        let never = Event::position(EventId::at(7), &entry(1, 200, 0), 9).unwrap();
+        let never = Event::position(EventId::at(7), &entry(1, 200, 0), 9, None).unwrap();
         assert_eq!(read(never.json())["latitude"], Value::Null);
         let seen = LiveEntry::seen(DeviceId::new(1), 5);
-        assert!(Event::position(EventId::at(7), &seen, 9).is_none());
+        assert!(Event::position(EventId::at(7), &seen, 9, None).is_none());
     }
 
     #[test]

@@ -14,9 +14,10 @@ use super::event::{Event, place};
 use super::id::EventId;
 use super::status::{Rhythm, Status};
 use super::window::Window;
+use crate::reports::{Settings, Track};
 
-/// Devices looked after: 200 000 of some 500 bytes with their last event, 100 MB;
-/// 5 MB for the founding fleet. Further ones are streamed all the same, but their
+/// Devices looked after: 200 000 of some 600 bytes with their last event, 120 MB;
+/// 6 MB for the founding fleet. Further ones are streamed all the same, but their
 /// silence is not noticed and they are not in a client's first picture.
 const MOST: usize = 200_000;
 
@@ -25,6 +26,30 @@ struct Known {
     position: Option<Arc<Event>>,
     rhythm: Rhythm,
     status: Status,
+    track: Track,
+    /// When the newest frame of the track was recorded.
+    tracked_to: u32,
+}
+
+impl Known {
+    /// A device that is told of for the first time.
+    fn new(entry: LiveEntry, status: Status) -> Self {
+        let (rhythm, track) = (Rhythm::default(), Track::new(&Settings::default()));
+        Self { entry, position: None, rhythm, status, track, tracked_to: 0 }
+    }
+
+    /// Makes an event of the newest frame, if there is one.
+    fn tell_position(&mut self, id: EventId, at_ms: u64) -> Option<Arc<Event>> {
+        let newest = self.entry.latest()?.0.position;
+        if newest.recorded_at < self.tracked_to {
+            // The one before was ahead: nothing follows from it.
+            self.track = Track::new(&Settings::default());
+        }
+        self.tracked_to = newest.recorded_at;
+        let doubt = self.track.step(&newest).doubt;
+        self.position = Event::position(id, &self.entry, at_ms, doubt).map(Arc::new);
+        self.position.clone()
+    }
 }
 
 pub(crate) struct Fleet {
@@ -54,11 +79,10 @@ impl Fleet {
             match self.devices.entry(entry.device) {
                 Entry::Occupied(mut known) => known.get_mut().entry.merge(entry),
                 Entry::Vacant(free) if room && entry.lives_at(now_ms, self.ttl_ms) => {
+                    let status = Rhythm::default().status(entry.seen_at_ms, self.ttl_ms, now_ms);
+                    let known = free.insert(Known::new(entry, status));
                     // Older than anything that will come: never an id to resume from.
-                    let position = Event::position(EventId::default(), &entry, now_ms);
-                    let rhythm = Rhythm::default();
-                    let status = rhythm.status(entry.seen_at_ms, self.ttl_ms, now_ms);
-                    free.insert(Known { entry, position: position.map(Arc::new), rhythm, status });
+                    known.tell_position(EventId::default(), now_ms);
                 }
                 Entry::Vacant(_) => {}
             }
@@ -85,15 +109,14 @@ impl Fleet {
     ) {
         let (device, ttl_ms) = (entry.device, self.ttl_ms);
         let Some(known) = self.devices.get_mut(&device) else {
-            let position = Event::position(EventId::at(id), &entry, now_ms).map(Arc::new);
-            events.extend(position.clone());
-            if entry.lives_at(now_ms, ttl_ms) {
-                let online = (window.added_id(), device, place(&entry), Status::Online);
-                events
-                    .push(Arc::new(Event::status(online.0, online.1, online.2, online.3, now_ms)));
+            let mut known = Known::new(entry, Status::Online);
+            events.extend(known.tell_position(EventId::at(id), now_ms));
+            if known.entry.lives_at(now_ms, ttl_ms) {
+                let (added, at) = (window.added_id(), place(&known.entry));
+                let online = Event::status(added, device, at, Status::Online, now_ms);
+                events.push(Arc::new(online));
                 if self.devices.len() < self.most {
-                    let (rhythm, status) = (Rhythm::default(), Status::Online);
-                    self.devices.insert(device, Known { entry, position, rhythm, status });
+                    self.devices.insert(device, known);
                 }
             }
             return;
@@ -104,9 +127,7 @@ impl Fleet {
         known.entry.merge(entry);
         known.rhythm.learn(known.entry.seen_at_ms.saturating_sub(seen_ms), ttl_ms);
         let is_new = version(&known.entry) != held;
-        if is_new && let Some(position) = Event::position(EventId::at(id), &known.entry, now_ms) {
-            let position = Arc::new(position);
-            known.position = Some(Arc::clone(&position));
+        if is_new && let Some(position) = known.tell_position(EventId::at(id), now_ms) {
             events.push(position);
             if was_on.is_some_and(|was| ignition(&known.entry) != Some(was)) {
                 let switched = Event::ignition(window.added_id(), &known.entry, now_ms);
@@ -151,6 +172,11 @@ impl Fleet {
             Standing { event, status: known.status }
         };
         self.devices.iter().map(standing).collect()
+    }
+
+    /// What is known of a device that is heard.
+    pub(crate) fn entry(&self, device: DeviceId) -> Option<&LiveEntry> {
+        self.devices.get(&device).map(|known| &known.entry)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -249,6 +275,25 @@ mod tests {
         assert_eq!(watched.moves(entry(1, RECORDED + 30, ON), RECEIVED_MS + 30_000), [live]);
         let standing = watched.fleet.standing(&watched.window, later);
         assert!(standing[0].event.json().contains("\"position_from\":\"live\""));
+    }
+
+    #[test]
+    fn a_place_that_is_not_believed_is_told_to_be_so() {
+        let mut watched = Watched::new();
+        let mut moves = |seconds: u32, latitude_udeg: i32| {
+            let mut entry = entry(1, RECORDED + seconds, ON);
+            for frame in [&mut entry.newest, &mut entry.fix] {
+                frame.as_mut().unwrap().position.latitude_udeg = latitude_udeg;
+            }
+            watched.moves(entry, RECEIVED_MS + u64::from(seconds) * 1000);
+            let standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
+            let text: serde_json::Value = serde_json::from_str(standing[0].event.json()).unwrap();
+            text["doubtful"].clone()
+        };
+        assert_eq!(moves(0, -19_932_833), serde_json::Value::Null);
+        assert_eq!(moves(10, -19_933_833), serde_json::Value::Null);
+        assert_eq!(moves(20, -20_533_833), "jump");
+        assert_eq!(moves(30, -19_934_833), serde_json::Value::Null);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
-use nemeses_store::live::Moved;
+use nemeses_store::live::{LiveEntry, Moved};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -93,6 +93,18 @@ impl Hub {
         let fleet = self.fleet();
         let window = self.window();
         (fleet.standing(&window, self.clock.now_ms()), window.now())
+    }
+
+    /// What is known of devices that are heard, each handed to `take`; `None` before the
+    /// fleet was learnt.
+    pub(crate) fn look_up<T>(
+        &self,
+        devices: impl Iterator<Item = DeviceId>,
+        mut take: impl FnMut(Option<&LiveEntry>) -> T,
+    ) -> Option<Vec<T>> {
+        let learnt = *self.learnt.borrow();
+        let fleet = self.fleet();
+        learnt.then(|| devices.map(|device| take(fleet.entry(device))).collect())
     }
 
     fn fleet(&self) -> MutexGuard<'_, Fleet> {

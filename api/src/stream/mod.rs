@@ -23,6 +23,8 @@ mod text;
 mod ticket;
 mod window;
 
+#[cfg(test)]
+pub(crate) use event::tests::entry as test_entry;
 pub(crate) use follower::{Follower, Turn};
 pub(crate) use holder::Holder;
 pub(crate) use hub::Hub;

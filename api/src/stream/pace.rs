@@ -81,7 +81,7 @@ mod tests {
 
     fn position(device: u32, number: u64) -> Arc<Event> {
         let entry = entry(device, 1_593_637_200, 0x8000);
-        Arc::new(Event::position(EventId::at(number), &entry, 0).unwrap())
+        Arc::new(Event::position(EventId::at(number), &entry, 0, None).unwrap())
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nemeses_api::keep_daily;
+use nemeses_api::{DailyStats, KeptIn, keep_daily};
 use nemeses_protocol::PositionRecord;
 use nemeses_runtime::Clock;
 use reqwest::Method;
@@ -47,10 +47,12 @@ impl Fleet {
         // Slots are counted by the machine's time: an hour later all of them are over.
         let clock = Clock::held(Clock::system().now_ms() + 3_600_000);
         let stop = CancellationToken::new();
+        let process = KeptIn { holder: "test".into(), committed_rows: Box::new(|| 0) };
+        let stats = DailyStats::default();
         let keeping =
-            tokio::spawn(keep_daily(self.database.clone(), "test".into(), clock, stop.clone()));
+            tokio::spawn(keep_daily(self.database.clone(), process, stats, clock, stop.clone()));
         let added_up = async {
-            while !self.database.daily().pending(0, u32::MAX).await.unwrap().is_empty() {
+            while self.database.daily().pending(None, 0, u32::MAX).await.unwrap() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

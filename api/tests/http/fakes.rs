@@ -10,12 +10,12 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Access, Added, Books, BooksLine, Committed, Digest, FirstPlace, Found, History, LookUp,
-    Minutes, NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role, Rotation,
-    ScopedToken, ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User, Users,
-    email_key,
+    Access, Added, Books, BooksLine, Committed, Digest, FirstPlace, Found, History, LastKnown,
+    LookUp, Minutes, NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role,
+    Rotation, ScopedToken, ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User,
+    Users, email_key,
 };
-use nemeses_store::live::{Alive, LiveEntry, LiveStore};
+use nemeses_store::live::{Alive, LiveEntry, LiveStore, Version};
 
 /// What a store says of its inside, which no client may see.
 pub(crate) const INNER_TEXT: &str = "ERROR 1146 table `nemeses`.`positions`";
@@ -194,6 +194,27 @@ impl History for FakeHistory {
         };
         let mut rows = self.select(&query).into_iter();
         Ok(rows.find(|row| !with_fix || row.position.composition.gps_fix()))
+    }
+    async fn last_known(
+        &self,
+        devices: &[DeviceId],
+        not_after: u32,
+    ) -> Result<Vec<LastKnown>, StoreError> {
+        self.switch.check().await?;
+        let last = |device: &DeviceId| {
+            let rows = self.rows.lock().unwrap();
+            let counts = |row: &&PositionRecord| {
+                row.position.device == *device
+                    && row.position.recorded_at <= not_after
+                    && Version::may_be_newest(row)
+            };
+            let newest = rows.iter().filter(counts).max_by_key(|row| Version::of(row));
+            let has_fix = |row: &&PositionRecord| row.position.composition.gps_fix();
+            let with_fix = rows.iter().filter(counts).filter(has_fix);
+            let fix = with_fix.max_by_key(|row| Version::of(row));
+            LastKnown { newest: newest.cloned(), fix: fix.cloned() }
+        };
+        Ok(devices.iter().map(last).collect())
     }
     async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError> {
         self.switch.check().await?;

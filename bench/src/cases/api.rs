@@ -121,7 +121,7 @@ fn recorded_at(answer: &[u8]) -> &[u8] {
 }
 
 /// Answers a second over so many connections.
-async fn asked(
+pub(crate) async fn asked(
     api: SocketAddr,
     path: &str,
     token: &str,

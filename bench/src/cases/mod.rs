@@ -11,7 +11,9 @@ pub(crate) mod latency;
 pub(crate) mod live;
 pub(crate) mod node;
 pub(crate) mod outage;
+pub(crate) mod silent;
 pub(crate) mod stations;
+pub(crate) mod sums;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nemeses_runtime::Clock;
 use nemeses_store::StoreError;
-use nemeses_store::history::{History, Inspection, Options, open};
+use nemeses_store::history::{Backlog, History, Inspection, Options, open};
 use nemeses_store::live::{Alive, RedisOptions, open_with};
 
 use super::finding::Finding;
@@ -18,6 +18,8 @@ const CLOCKS: &str = "clocks";
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Clocks that lie further apart are told: frames of the future are judged by them.
 const CLOCKS_APART_MS: u64 = 2_000;
+/// Sums of days that are further behind are told; a quarter of an hour is usual.
+const SUMS_LAG_TOO_LONG_S: u32 = 3_600;
 
 /// What a station does with its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +57,11 @@ pub(super) async fn database(settings: &config::Database, needs: Needs) -> Vec<F
         statement_timeout: ANSWER_WITHIN,
         engine: None,
     };
-    let history = match open(url.expose(), options).await {
-        Ok(database) => database.history(),
+    let database = match open(url.expose(), options).await {
+        Ok(database) => database,
         Err(error) => return vec![refused(url, &error)],
     };
+    let history = database.history();
     if let Err(error) = history.ping().await {
         return vec![refused(url, &error)];
     }
@@ -76,7 +79,30 @@ pub(super) async fn database(settings: &config::Database, needs: Needs) -> Vec<F
             Finding::wrong(DATABASE, error.to_string())
         }];
     }
-    inspected(url, history.as_ref(), needs, settings.migrate).await
+    let mut findings = inspected(url, history.as_ref(), needs, settings.migrate).await;
+    let backlog = database.daily().backlog().await.ok();
+    findings.extend(backlog.map(|backlog| sums(&backlog, Clock::system().now_s())));
+    findings
+}
+
+/// How far the sums of days are behind.
+fn sums(backlog: &Backlog, now_s: u32) -> Finding {
+    const ABOUT: &str = "sums of days";
+    let lag_min = backlog.lag_s(now_s) / 60;
+    let days = backlog.marks;
+    if lag_min * 60 <= SUMS_LAG_TOO_LONG_S {
+        return Finding::good(
+            ABOUT,
+            format!("hold what arrived until {lag_min} min ago; {days} days wait"),
+        );
+    }
+    Finding::weak(
+        ABOUT,
+        format!(
+            "are {lag_min} min behind, {days} days wait; a node or exporter adds them up while it \
+             runs, see SumsLag in docs/operations.md"
+        ),
+    )
 }
 
 fn refused(url: &config::DatabaseUrl, error: &StoreError) -> Finding {
@@ -242,6 +268,18 @@ mod tests {
             "{behind:?}"
         );
         assert!(judge_clock("Redis", 15_000, 10_000).says.contains("5 s ahead of"));
+    }
+
+    #[test]
+    fn sums_that_are_far_behind_are_told() {
+        let backlog = |oldest_slot| Backlog { marks: 7, oldest_slot };
+        let told = |backlog: &Backlog| sums(backlog, 6_000_000);
+        assert_eq!(told(&backlog(None)).verdict, Verdict::Good);
+        let usual = told(&backlog(Some(9_998)));
+        assert!(usual.verdict == Verdict::Good && usual.says.contains("20 min"), "{usual:?}");
+        let behind = told(&backlog(Some(9_900)));
+        assert!(behind.verdict == Verdict::Weak && behind.says.contains("1000 min"), "{behind:?}");
+        assert!(behind.says.contains("7 days wait"), "{behind:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use nemeses_runtime::{Clock, Describe, Figure, Registry, Stop, Tasks, Worker, ho
 use nemeses_store::live::{ANNOUNCE_EVERY, LiveStore};
 
 /// What is told beside name and age; a process tells those of its stations.
-pub(crate) const FIGURES: [Figure; 19] = [
+pub(crate) const FIGURES: [Figure; 21] = [
     figure("connections", "nemeses_door_connections", ""),
     figure("messages_taken", "nemeses_door_frame_messages_total", ""),
     figure("frames_parsed", "nemeses_parser_taken_total", ""),
@@ -24,6 +24,8 @@ pub(crate) const FIGURES: [Figure; 19] = [
     figure("live_store_down", "nemeses_live_store_down", ""),
     figure("broker_connected", "nemeses_mqtt_in_connected", ""),
     figure("books_unbalanced", "nemeses_books_unbalanced_lines", ""),
+    figure("daily_lag_s", "nemeses_daily_lag_seconds", ""),
+    figure("daily_waiting_days", "nemeses_daily_waiting_days", ""),
     figure("unknown_devices_policy", "nemeses_unknown_devices_policy", ""),
     figure("quarantined_devices", "nemeses_quarantine_devices", ""),
     figure("requests", "nemeses_api_requests_total", ""),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nemeses_api::{ApiConfig, ApiState, Stores, TokenSecret, TokenSecrets};
+use nemeses_api::{ApiConfig, ApiState, DailyStats, KeptIn, Stores, TokenSecret, TokenSecrets};
 use nemeses_broker::{DoorConfig, TlsListen};
-use nemeses_dbexport::{Exporter, Receipt};
+use nemeses_dbexport::{Exporter, Receipt, note_quiet};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
@@ -138,6 +138,7 @@ pub(crate) fn run_lanes<R: Receipt>(
     exporter: &Exporter<R>,
     database: &Database,
     is_server: bool,
+    live_ttl: Duration,
 ) {
     let lanes = if is_server { exporter.config().lanes } else { 1 };
     for _ in 0..lanes {
@@ -147,6 +148,11 @@ pub(crate) fn run_lanes<R: Receipt>(
     let rehearsal = exporter.clone().rehearse(database.history(), tasks.stop());
     tasks.spawn_rest("rehearsal", rehearsal);
     tasks.spawn_rest("exporter's log", exporter.clone().tell_dead_letters(tasks.stop()));
+    let (history, stop) = (database.history(), tasks.stop().all);
+    tasks.spawn_rest("last rows", async move {
+        note_quiet(history, live_ttl, Clock::system(), stop).await;
+        Ok(())
+    });
 }
 
 /// Refills the live store from the history whenever it has lost its memory.
@@ -165,12 +171,22 @@ pub(crate) fn keep_rebuilt(
 }
 
 /// Keeps the sums of days up, if no other process of this database does.
-pub(crate) fn keep_sums(tasks: &Tasks, database: &Database, clock: Clock) {
+pub(crate) fn keep_sums<R: Receipt>(
+    tasks: &Tasks,
+    database: &Database,
+    exporter: &Exporter<R>,
+    clock: Clock,
+    registry: &mut Registry,
+) {
     let (database, stop) = (database.clone(), tasks.stop().all);
-    // The process's number and the moment: two that share a database differ.
-    let holder = format!("{}-{}", std::process::id(), clock.now_ms());
+    let (exporter, stats) = (exporter.clone(), DailyStats::register(registry));
+    let process = KeptIn {
+        // The process's number and the moment: two that share a database differ.
+        holder: format!("{}-{}", std::process::id(), clock.now_ms()),
+        committed_rows: Box::new(move || exporter.committed_rows()),
+    };
     tasks.spawn_rest("daily sums", async move {
-        nemeses_api::keep_daily(database, holder, clock, stop).await;
+        nemeses_api::keep_daily(database, process, stats, clock, stop).await;
         Ok(())
     });
 }

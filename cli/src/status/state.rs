@@ -13,6 +13,8 @@ use crate::tools::{columns, moment};
 /// A frame that waits longer for its commit is told, as by the alert FramesWait.
 const WAITS_TOO_LONG_S: f64 = 60.0;
 const CLOCKS_APART_MS: u64 = 2_000;
+/// A quarter of an hour is usual.
+const SUMS_LAG_TOO_LONG_S: f64 = 3_600.0;
 
 /// Something that was looked for: where, and what it is or why it is not there.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +108,12 @@ impl State {
                 "{name} has no connection to the broker; see WorkerCutOff in docs/operations.md"
             ));
         }
+        if let Some(lag_s) = figure("daily_lag_s").filter(|lag_s| *lag_s > SUMS_LAG_TOO_LONG_S) {
+            said.push(format!(
+                "{name}: the sums of days are {:.0} min behind; see SumsLag in docs/operations.md",
+                lag_s / 60.0
+            ));
+        }
         if figure("live_store_down") == Some(1.0) {
             said.push(format!(
                 "{name} cannot write live positions; see LiveStoreDown in docs/operations.md"
@@ -189,6 +197,14 @@ impl State {
                 "nothing waits for its commit".to_owned()
             };
             facts.push(("queue", waits));
+        }
+        if self.figures("daily_lag_s").next().is_some() {
+            let (lag_min, days) =
+                (self.most("daily_lag_s") / 60.0, self.most("daily_waiting_days"));
+            facts.push((
+                "sums of days",
+                format!("hold what arrived until {lag_min:.0} min ago; {days} days wait"),
+            ));
         }
         if let Some(said) = self.unknown_devices() {
             facts.push(("strangers", said));
@@ -378,6 +394,7 @@ mod tests {
             ("books do not balance", Box::new(|s| s.books.as_mut().unwrap().totals.received += 1)),
             ("no process", Box::new(|s| s.processes.clear())),
             ("has waited 61 s", Box::new(|s| figure(s, "oldest_unstored_s", 61.0))),
+            ("sums of days are 61 min behind", Box::new(|s| figure(s, "daily_lag_s", 3_660.0))),
             ("no connection to the broker", Box::new(|s| figure(s, "broker_connected", 0.0))),
             ("cannot write live positions", Box::new(|s| figure(s, "live_store_down", 1.0))),
             ("has version 0.0.1", Box::new(|s| s.processes[0].worker.version = "0.0.1".into())),

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use futures_util::Stream;
 use nemeses_protocol::{Composition, DeadLetter, DeviceId, Position, PositionRecord, Reason};
-use nemeses_store::history::{Committed, PositionStream, RangeQuery};
+use nemeses_store::history::{Committed, LastKnown, PositionStream, RangeQuery};
 use nemeses_store::live::{LiveStore as _, MemoryLive};
 use tokio::sync::mpsc;
 
@@ -95,6 +95,9 @@ impl History for FakeHistory {
         _: bool,
     ) -> Result<Option<PositionRecord>, StoreError> {
         Ok(None)
+    }
+    async fn last_known(&self, _: &[DeviceId], _: u32) -> Result<Vec<LastKnown>, StoreError> {
+        Ok(Vec::new())
     }
     async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
         Ok(false)

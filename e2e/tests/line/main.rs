@@ -16,6 +16,7 @@ mod old_formats;
 mod process;
 mod refused;
 mod scale;
+mod silent;
 mod traced;
 mod unknown;
 

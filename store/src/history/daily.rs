@@ -7,10 +7,13 @@
 //! keeps the sums; so nothing is forgotten by a crash, and a day that is marked
 //! and not added up yet is known to be so.
 
+use std::cmp::{Ordering, Reverse};
+
 use async_trait::async_trait;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, PositionRecord};
 
 use crate::StoreError;
+use crate::live::Version;
 
 /// Seconds of arrival in a slot.
 pub const SLOT_SECONDS: u32 = 600;
@@ -57,8 +60,46 @@ pub struct DaySums {
     pub max_speed_kmh: Option<u32>,
 }
 
-/// Recorded second and hash of a row with a GPS fix.
-pub type LastFix = Option<(u32, u64)>;
+/// What names a row of a device and orders it among those that may be the newest, as live
+/// entries are ordered ([`Version`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastRow {
+    /// Unix seconds, by the device's clock.
+    pub recorded_at: u32,
+    /// Tells frames of one second apart.
+    pub frame_hash: u64,
+    /// When it arrived, Unix milliseconds.
+    pub received_at_ms: u64,
+}
+
+impl LastRow {
+    /// Of a row.
+    pub fn of(record: &PositionRecord) -> Self {
+        Self {
+            recorded_at: record.position.recorded_at,
+            frame_hash: record.frame_hash,
+            received_at_ms: record.received_at_ms,
+        }
+    }
+
+    /// What orders it.
+    pub fn version(&self) -> Version {
+        Version::new(self.recorded_at, self.received_at_ms, self.frame_hash)
+    }
+}
+
+impl Ord for LastRow {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = |row: &Self| (row.version(), Reverse(row.received_at_ms));
+        order(self).cmp(&order(other))
+    }
+}
+
+impl PartialOrd for LastRow {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// A day that was added up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +112,31 @@ pub struct DoneDay {
     pub day: u32,
     /// `None` when the day has no rows.
     pub sums: Option<DaySums>,
-    /// The day's newest row with a fix among those read.
-    pub fix: LastFix,
+    /// The newest of the rows that were read for it.
+    pub newest: Option<LastRow>,
+    /// The newest of them with a GPS fix.
+    pub fix: Option<LastRow>,
+}
+
+/// How far the sums of days are behind the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Marks that wait, of slots that are not over too; not counted beyond
+    /// [`COUNTED_MARKS`].
+    pub marks: u64,
+    /// The oldest slot of arrival that has one.
+    pub oldest_slot: Option<u32>,
+}
+
+/// Marks are counted up to so many: 10 ms.
+pub const COUNTED_MARKS: u64 = 100_000;
+
+impl Backlog {
+    /// Seconds before now up to which all that arrived is in the sums.
+    pub fn lag_s(&self, now_s: u32) -> u32 {
+        let since = |slot: u32| now_s.saturating_sub(slot.saturating_mul(SLOT_SECONDS));
+        self.oldest_slot.map_or(0, since)
+    }
 }
 
 /// The sums of days.
@@ -120,10 +184,14 @@ pub trait Daily: Send + Sync {
         to_day: u32,
     ) -> Result<Vec<DaySums>, StoreError>;
 
-    /// Days from day to day that are marked, by device and day.
-    async fn pending(&self, from_day: u32, to_day: u32)
-    -> Result<Vec<(DeviceId, u32)>, StoreError>;
+    /// How many days from day to day are marked, of all devices or of some.
+    async fn pending(
+        &self,
+        among: Option<&[DeviceId]>,
+        from_day: u32,
+        to_day: u32,
+    ) -> Result<u64, StoreError>;
 
-    /// The oldest slot of arrival that has a mark.
-    async fn oldest_slot(&self) -> Result<Option<u32>, StoreError>;
+    /// How much is not in the sums yet.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
 }

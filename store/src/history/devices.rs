@@ -83,8 +83,6 @@ pub struct LastKnown {
     pub newest: Option<PositionRecord>,
     /// The newest row with a GPS fix.
     pub fix: Option<PositionRecord>,
-    /// Rows came since this was noted: [`super::History::last_position`] knows better.
-    pub stale: bool,
 }
 
 /// The devices' profiles, and what is known of all devices at once.
@@ -104,6 +102,9 @@ pub trait Devices: Send + Sync {
     /// Every device with a profile, a login, a group or rows, in order of number.
     async fn known(&self) -> Result<Vec<KnownDevice>, StoreError>;
 
+    /// Those of the devices that are [`known`](Self::known), in order of number.
+    async fn known_among(&self, devices: &[DeviceId]) -> Result<Vec<KnownDevice>, StoreError>;
+
     /// Every device with a profile, a login or a group, in no order.
     async fn registered(&self) -> Result<Vec<DeviceId>, StoreError>;
 
@@ -112,7 +113,4 @@ pub trait Devices: Send + Sync {
 
     /// Whether a device has a profile or a login, or was put into a group.
     async fn is_registered(&self, device: DeviceId) -> Result<bool, StoreError>;
-
-    /// The last rows of devices, in their order.
-    async fn last_known(&self, devices: &[DeviceId]) -> Result<Vec<LastKnown>, StoreError>;
 }

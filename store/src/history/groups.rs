@@ -54,6 +54,12 @@ pub trait Groups: Send + Sync {
     /// Every device that is in a group, with the group's number, in order of device.
     async fn memberships(&self) -> Result<Vec<(DeviceId, u64)>, StoreError>;
 
+    /// The same of some devices.
+    async fn memberships_of(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<Vec<(DeviceId, u64)>, StoreError>;
+
     /// Puts a device into a group; `false` when it is in it.
     ///
     /// # Errors

@@ -16,6 +16,16 @@ pub struct Inspection {
     pub may_migrate: bool,
 }
 
+/// Reads of every table that reports look into.
+pub(super) const READ: &str = "SELECT EXISTS (SELECT 1 FROM positions), \
+    EXISTS (SELECT 1 FROM device_days), EXISTS (SELECT 1 FROM device_last), \
+    EXISTS (SELECT 1 FROM daily), EXISTS (SELECT 1 FROM daily_marks), \
+    EXISTS (SELECT 1 FROM devices), EXISTS (SELECT 1 FROM group_devices), \
+    EXISTS (SELECT 1 FROM dead_letters), EXISTS (SELECT 1 FROM books)";
+
+/// The row of `leases` that is written to see whether anything can be.
+pub(super) const WRITTEN: &str = "written";
+
 /// Statements that change nothing and are refused like those that do: what nodes and
 /// exporters need.
 pub(super) const FRAMES: [&str; 6] = [

@@ -35,7 +35,7 @@ use crate::live::LiveEntry;
 
 pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
-pub use daily::{Daily, DayMark, DaySums, DoneDay, LastFix, SLOT_SECONDS};
+pub use daily::{Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay, LastRow, SLOT_SECONDS};
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, Resolution, StoredLetter,
 };
@@ -138,6 +138,17 @@ pub trait History: Send + Sync {
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// Whether rows can be read as reports read them: the tables are there and may be
+    /// read, and what must be written first can be.
+    async fn check_reads(&self) -> Result<(), StoreError> {
+        self.ping().await
+    }
+
+    /// Whether anything can be kept now: writes a row.
+    async fn check_writes(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Writes the parts, their books included, in one durable transaction. When
     /// this returns, the rows survive a power cut. Parts whose key is in the
     /// books already are left out and reported as repeated; so calling again
@@ -160,13 +171,34 @@ pub trait History: Send + Sync {
     /// Rows of one device in time order.
     fn positions(&self, query: RangeQuery) -> PositionStream<'_>;
 
-    /// The device's newest row by recorded time (not after `not_after`), with a fix if `with_fix`.
+    /// The device's last row by recorded time (not after `not_after`), with a fix if `with_fix`.
     async fn last_position(
         &self,
         device: DeviceId,
         not_after: u32,
         with_fix: bool,
     ) -> Result<Option<PositionRecord>, StoreError>;
+
+    /// The newest rows of devices as live entries are ordered ([`crate::live::Version`]),
+    /// recorded not after `not_after`, in the devices' order: a few statements, and some
+    /// more for each device of which it is not noted what came since ([`Self::note_last`]).
+    async fn last_known(
+        &self,
+        devices: &[DeviceId],
+        not_after: u32,
+    ) -> Result<Vec<LastKnown>, StoreError>;
+
+    /// Notes which rows are the newest of the devices that this process committed last
+    /// before a time (Unix milliseconds); how many devices.
+    async fn note_last(&self, _before_ms: u64) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
+    /// Reads what was committed in the last minutes before nothing was any more, which a
+    /// process that was killed has not noted; how many rows.
+    async fn recall_last(&self) -> Result<usize, StoreError> {
+        Ok(0)
+    }
 
     /// Whether any row, dead letter, login, profile or group of the device exists; a letter
     /// does not count whose reason is that the device is unknown.

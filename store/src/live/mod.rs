@@ -151,6 +151,11 @@ pub trait LiveStore: Send + Sync {
         Ok(LiveInspection { product: "this process's memory".to_owned(), ..Default::default() })
     }
 
+    /// Whether the store takes what is written now.
+    async fn check_writes(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Whether the store answers now.
     async fn ping(&self) -> Result<(), StoreError>;
 

@@ -334,6 +334,12 @@ impl LiveStore for RedisLive {
         inspect::inspect(&self.connection).await
     }
 
+    async fn check_writes(&self) -> Result<(), StoreError> {
+        let mut commands = Pipeline::new();
+        commands.cmd("SET").arg("nemeses:written").arg(1).arg("PX").arg(1_000);
+        self.connection.ask(&commands).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let mut commands = Pipeline::new();
         commands.cmd("PING");

@@ -47,6 +47,7 @@ pub(crate) async fn post(
             Ok((logins.add(&name, LoginRole::Device(device), now_ms).await?, false))
         })
         .await?;
+    state.roster.forget();
     let (secret, replaced) = drawn;
     let login = DeviceLogin { username: name, secret: secret.reveal().to_owned(), replaced };
     let status = if replaced { StatusCode::OK } else { StatusCode::CREATED };

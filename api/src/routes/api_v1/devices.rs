@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::retention_classes;
 use crate::access::{Principal, Right, unknown_device, unknown_group};
-use crate::fleet::{Filter, Member, Presence, Status, keep, members, presences};
+use crate::fleet::{
+    Counts, Filter, Member, Presence, Status, census, count, fleet, keep, presences,
+};
 use crate::input::{self, DeviceCursor, Fields, Params, Patch, Segments};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time, object};
 use crate::output::{self, Location, Past, example_location, time_ms};
@@ -49,16 +51,6 @@ impl ListQuery {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(Self { filter, status, limit, after })
     }
-}
-
-/// How many devices are how, among all that match but for `status=`.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "StatusCounts")]
-struct Counts {
-    online: usize,
-    late: usize,
-    offline: usize,
-    never: usize,
 }
 
 /// A group by its number and name.
@@ -114,13 +106,33 @@ pub(crate) async fn list(
     if let Some(group) = query.filter.group {
         must_see_group(&state, &principal, group).await?;
     }
-    let mut wanted = members(&state, &principal).await?;
-    wanted.retain(|member| keep(&query.filter, member));
-    let present = presences(&state, wanted).await?;
-    let counts = count(&present);
-    let (shown, next_cursor) = page(&present, &query);
+    let only = only(&state, &query.filter).await?;
+    let fleet = fleet(&state, &principal, only).await?;
+    let census = census(&state, &fleet).await?;
+    let (at, next_cursor) = page(&fleet, &census.statuses, &query);
+    let members = at.iter().map(|at| fleet[*at].clone()).collect();
+    let statuses = at.iter().map(|at| census.statuses[*at]).collect();
+    let counts = if query.filter == Filter::default() {
+        census.counts
+    } else {
+        let kept = fleet.iter().zip(&census.statuses).filter(|(one, _)| keep(&query.filter, one));
+        count(kept.map(|(_, status)| *status))
+    };
+    let shown = presences(&state, members, Some(statuses)).await?;
     let devices = describe(&state, &shown).await?;
     output::json(&List { count: devices.len(), devices, counts, next_cursor })
+}
+
+/// The devices that a filter names, by themselves or as a group.
+async fn only(state: &ApiState, filter: &Filter) -> Result<Option<Vec<DeviceId>>, Problem> {
+    let mut only: Option<Vec<DeviceId>> =
+        filter.ids.as_ref().map(|ids| ids.iter().copied().collect());
+    if let Some(group) = filter.group {
+        let mut devices = state.history.ask(state.stores.groups.devices(group)).await?;
+        devices.retain(|device| filter.ids.as_ref().is_none_or(|ids| ids.contains(device)));
+        only = Some(devices);
+    }
+    Ok(only)
 }
 
 /// A group that is named as a filter has to be there.
@@ -136,31 +148,20 @@ pub(crate) async fn must_see_group(
     Err(unknown_group(group, "group"))
 }
 
-fn count(present: &[Presence]) -> Counts {
-    let mut counts = Counts::default();
-    for presence in present {
-        *match presence.status {
-            Status::Online => &mut counts.online,
-            Status::Late => &mut counts.late,
-            Status::Offline => &mut counts.offline,
-            Status::Never => &mut counts.never,
-        } += 1;
-    }
-    counts
-}
-
-/// Those to show, and where the next page begins.
-fn page<'a>(present: &'a [Presence], query: &ListQuery) -> (Vec<&'a Presence>, Option<String>) {
-    let behind = |presence: &&Presence| query.after.is_none_or(|after| presence.device() > after);
-    let like = |presence: &&Presence| query.status.is_none_or(|status| presence.status == status);
-    let mut rest = present.iter().filter(behind).filter(like);
-    let shown: Vec<&Presence> = rest.by_ref().take(query.limit).collect();
+/// Those to show, by their places in the fleet, and where the next page begins.
+fn page(fleet: &[Member], statuses: &[Status], query: &ListQuery) -> (Vec<usize>, Option<String>) {
+    let device = |at: usize| fleet[at].known.device;
+    let begin =
+        query.after.map_or(0, |after| fleet.partition_point(|member| member.known.device <= after));
+    let like = |at: &usize| query.status.is_none_or(|status| statuses[*at] == status);
+    let mut rest = (begin..fleet.len()).filter(like).filter(|at| keep(&query.filter, &fleet[*at]));
+    let shown: Vec<usize> = rest.by_ref().take(query.limit).collect();
     let more = rest.next().is_some();
-    let cursor = shown.last().filter(|_| more).map(|last| DeviceCursor::encode(last.device()));
+    let cursor = shown.last().filter(|_| more).map(|last| DeviceCursor::encode(device(*last)));
     (shown, cursor)
 }
 
-async fn describe(state: &ApiState, shown: &[&Presence]) -> Result<Vec<Shown>, Problem> {
+async fn describe(state: &ApiState, shown: &[Presence]) -> Result<Vec<Shown>, Problem> {
     let groups = state.history.ask(state.stores.groups.list()).await?;
     let names: HashMap<u64, String> =
         groups.into_iter().map(|group| (group.id, group.name)).collect();
@@ -206,10 +207,8 @@ pub(crate) async fn get(
 }
 
 async fn one(state: &ApiState, principal: &Principal, device: DeviceId) -> Result<Shown, Problem> {
-    let mut wanted = members(state, principal).await?;
-    wanted.retain(|member| member.known.device == device);
-    let present = presences(state, wanted).await?;
-    let shown: Vec<&Presence> = present.iter().collect();
+    let one = fleet(state, principal, Some(vec![device])).await?;
+    let shown = presences(state, one.to_vec(), None).await?;
     describe(state, &shown).await?.pop().ok_or_else(|| unknown_device(device))
 }
 
@@ -248,6 +247,7 @@ async fn keep_profile(
 ) -> Result<Response, Problem> {
     retention_classes::must_be_known(state, &profile.retention).await?;
     let made = state.history.ask(state.stores.devices.put(&profile)).await?;
+    state.roster.forget();
     let answer = output::json(&one(state, principal, profile.device).await?)?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, answer).into_response())
@@ -288,7 +288,9 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
     let device = input::device("device_id", &device_id)?;
-    if state.history.ask(state.stores.devices.remove(device)).await? {
+    let removed = state.history.ask(state.stores.devices.remove(device)).await?;
+    state.roster.forget();
+    if removed {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let detail = format!("{device} has no profile.");

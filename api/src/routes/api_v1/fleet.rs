@@ -8,7 +8,7 @@ use axum::response::Response;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::{DaySums, SLOT_SECONDS};
+use nemeses_store::history::DaySums;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::devices::must_see_group;
 use crate::access::{Principal, unknown_device};
 use crate::daily::tally_of;
-use crate::fleet::{Filter, Member, keep, members};
-use crate::input::Params;
+use crate::fleet::{Fleet, Member, fleet};
+use crate::input::{DeviceCursor, Params};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Sums, example_sums, time_s};
 use crate::problem::{Kind, Problem};
@@ -30,6 +30,9 @@ const USUAL_DAYS: u32 = 30;
 /// Days of one request: 10 000 devices have 3.7 million rows of 150 bytes a year,
 /// of which some thousand devices' are held at a time.
 const MAX_DAYS: u32 = 366;
+/// A device's line is some 400 bytes: an answer has 4 MB at most.
+const DEFAULT_LIMIT: u32 = 1000;
+const MAX_LIMIT: u32 = 10_000;
 /// Devices whose days are read at a time: 1000 x 366 x 200 bytes are 73 MB at worst.
 const DEVICES_AT_ONCE: usize = 1000;
 
@@ -38,6 +41,8 @@ struct Query {
     to_day: u32,
     devices: Option<Vec<DeviceId>>,
     group: Option<u64>,
+    limit: usize,
+    after: Option<DeviceId>,
 }
 
 impl Query {
@@ -47,6 +52,9 @@ impl Query {
         let usual = to_day.saturating_sub(USUAL_DAYS - 1);
         let from_day = params.take("from")?.map_or(Ok(usual), |text| day("from", text))?;
         let (devices, group) = (params.devices("device_ids")?, params.number("group")?);
+        let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let after = params.take("cursor")?.map(|text| DeviceCursor::decode(&text)).transpose()?;
         params.finish()?;
         if from_day > to_day {
             return Err(Problem::parameter("from", "The range ends before it begins."));
@@ -54,7 +62,7 @@ impl Query {
         if to_day - from_day >= MAX_DAYS {
             return Err(Problem::parameter("from", format!("At most {MAX_DAYS} days.")));
         }
-        Ok(Self { from_day, to_day, devices, group })
+        Ok(Self { from_day, to_day, devices, group, limit, after })
     }
 }
 
@@ -123,7 +131,7 @@ struct DeviceLine {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "FleetSummary")]
-struct Fleet {
+struct Summary {
     from: String,
     to: String,
     /// In which days are counted: UTC.
@@ -132,13 +140,17 @@ struct Fleet {
     #[schemars(with = "Time")]
     as_of: String,
     /// Days of these devices that have rows which are not in the sums yet.
-    pending: usize,
-    total: Total,
-    /// Days with rows.
+    pending: u64,
+    /// Of all of them; null on the pages behind the first.
+    total: Option<Total>,
+    /// Days with rows, of all devices; none on the pages behind the first.
     days: Vec<DayLine>,
     /// Devices with rows, in order of id.
     devices: Vec<DeviceLine>,
+    /// Lines of devices in this answer.
     count: usize,
+    /// Where the next page of devices begins; null if nothing is left.
+    next_cursor: Option<String>,
 }
 
 pub(crate) async fn summary(
@@ -156,47 +168,58 @@ pub(crate) async fn summary(
     }
     let wanted = wanted(&state, &principal, &query).await?;
     let daily = &state.stores.daily;
-    // Looked at first: what is added up meanwhile is then said to be pending, not lost.
-    let pending = state.history.ask(daily.pending(query.from_day, query.to_day)).await?;
-    let oldest = state.history.ask(daily.oldest_slot()).await?;
     let ids: Vec<DeviceId> = wanted.iter().map(|member| member.known.device).collect();
+    // Looked at first: what is added up meanwhile is then said to be pending, not lost.
+    let among = matches!(wanted, Fleet::Some(_)).then_some(&*ids);
+    let pending = daily.pending(among, query.from_day, query.to_day);
+    let pending = state.history.ask(pending).await?;
+    let backlog = state.history.ask(daily.backlog()).await?;
+    // Behind the first page there is nothing to say of those before it, nor of all.
+    let begin = query.after.map_or(0, |after| ids.partition_point(|device| *device <= after));
     let mut adding = Adding::default();
-    for devices in ids.chunks(DEVICES_AT_ONCE) {
+    for devices in ids[begin..].chunks(DEVICES_AT_ONCE) {
         let sums = daily.sums(devices, query.from_day, query.to_day);
         adding.add(&state.history.ask(sums).await?);
+        if query.after.is_some() && adding.devices.len() > query.limit {
+            break;
+        }
     }
-    let is_wanted = |(device, _): &&(DeviceId, u32)| ids.binary_search(device).is_ok();
+    let is_first = query.after.is_none();
+    let (total, days) =
+        if is_first { (Some(adding.total()), adding.days()) } else { (None, vec![]) };
+    let next_cursor = adding.cut(query.limit).map(DeviceCursor::encode);
     let now_s = state.clock.now_s();
-    let as_of = oldest.map_or(now_s, |slot| slot.saturating_mul(SLOT_SECONDS).min(now_s));
+    let as_of = now_s - backlog.lag_s(now_s);
     let devices = adding.lines(&wanted);
-    output::json(&Fleet {
+    output::json(&Summary {
         from: date_of(query.from_day),
         to: date_of(query.to_day),
         tz: "UTC",
         as_of: time_s(as_of),
-        pending: pending.iter().filter(is_wanted).count(),
-        total: adding.total(),
-        days: adding.days(),
+        pending,
+        total,
+        days,
         count: devices.len(),
         devices,
+        next_cursor,
     })
 }
 
-async fn wanted(
-    state: &ApiState,
-    principal: &Principal,
-    query: &Query,
-) -> Result<Vec<Member>, Problem> {
-    let mut known = members(state, principal).await?;
-    for &device in query.devices.iter().flatten() {
+async fn wanted(state: &ApiState, principal: &Principal, query: &Query) -> Result<Fleet, Problem> {
+    let mut only = query.devices.clone();
+    if let Some(group) = query.group {
+        let mut devices = state.history.ask(state.stores.groups.devices(group)).await?;
+        devices.retain(|device| query.devices.as_ref().is_none_or(|named| named.contains(device)));
+        only = Some(devices);
+    }
+    let named = query.devices.clone().unwrap_or_default();
+    let known = fleet(state, principal, only).await?;
+    for device in named {
         let found = known.binary_search_by_key(&device, |member| member.known.device);
-        if !principal.sees(device) || found.is_err() {
+        if query.group.is_none() && found.is_err() {
             return Err(unknown_device(device).blaming("device_ids"));
         }
     }
-    let ids = query.devices.as_ref().map(|devices| devices.iter().copied().collect());
-    let filter = Filter { ids, group: query.group, ..Filter::default() };
-    known.retain(|member| keep(&filter, member));
     Ok(known)
 }
 
@@ -282,6 +305,13 @@ impl Adding {
         }
     }
 
+    /// Leaves so many devices; the last of them if there are more.
+    fn cut(&mut self, limit: usize) -> Option<DeviceId> {
+        let more = self.devices.len() > limit;
+        self.devices.truncate(limit);
+        self.devices.last().filter(|_| more).map(|(device, _)| DeviceId::new(*device))
+    }
+
     fn total(&self) -> Total {
         self.all.told(self.devices.len())
     }
@@ -330,6 +360,7 @@ fn example() -> Value {
     json!({
         "from": "2020-07-01", "to": "2020-07-01", "tz": "UTC", "as_of": "2020-07-01T21:00:00Z",
         "pending": 1, "total": total, "days": [day], "devices": [device], "count": 1,
+        "next_cursor": null,
     })
 }
 
@@ -342,8 +373,10 @@ pub(crate) fn doc() -> Doc {
         .takes(Param::query("to", date(), "The last day; today if absent.").example("2020-07-01"))
         .takes(Param::devices("device_ids", "These, at most 1000."))
         .takes(Param::query("group", group, "The devices of this group."))
+        .takes(Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Lines of devices in this answer."))
+        .takes(Param::text("cursor", 256, "`next_cursor` of the page before, as it came."))
         .conditional()
-        .answers(Answer::json::<Fleet>("Sums of all, by day and by device.", example()))
+        .answers(Answer::json::<Summary>("Sums of all, by day and by device.", example()))
         .problems(&[Kind::UnknownDevice, Kind::UnknownGroup])
 }
 
@@ -375,6 +408,8 @@ mod tests {
             ("from=2020-07-01T00:00:00Z", "from"),
             ("group=a", "group"),
             ("device_ids=1", "device_ids"),
+            ("limit=10001", "limit"),
+            ("cursor=x", "cursor"),
             ("tz=UTC", "tz"),
         ] {
             assert_eq!(read(query).err().unwrap().at_fault(), Some(name), "{query}");

@@ -112,7 +112,9 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
     let id = input::number("group_id", &group_id)?;
-    if !state.history.ask(state.stores.groups.remove(id)).await? {
+    let removed = state.history.ask(state.stores.groups.remove(id)).await?;
+    state.roster.forget();
+    if !removed {
         return Err(unknown_group(id, "group_id"));
     }
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -129,6 +131,7 @@ pub(crate) async fn put_device(
     let device = input::device("device_id", &device_id)?;
     let put = state.stores.groups.put(id, device, state.clock.now_ms());
     let put = state.history.ask_knowing(put).await?;
+    state.roster.forget();
     done(put.map_err(|error| refused(&state, &error)))
 }
 
@@ -140,7 +143,9 @@ pub(crate) async fn delete_device(
     principal.must(Right::Manage)?;
     let id = input::number("group_id", &group_id)?;
     let device = input::device("device_id", &device_id)?;
-    done(state.history.ask(state.stores.groups.take(id, device)).await)
+    let taken = state.history.ask(state.stores.groups.take(id, device)).await;
+    state.roster.forget();
+    done(taken)
 }
 
 /// Lets a person see the devices of a group.

@@ -3,11 +3,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use nemeses_protocol::DeviceId;
+use nemeses_store::history::LastKnown;
+use nemeses_store::live::LiveEntry;
 
 use crate::access::{Principal, unknown_device};
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Param, Tag};
-use crate::output::{self, Location, Need, Past, example_location};
+use crate::output::{self, Location, Past, example_location};
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
@@ -26,8 +28,7 @@ pub(crate) async fn get(
 
     let entries = state.live.ask(state.stores.live.get(&[device])).await?;
     let live = entries.into_iter().next().flatten();
-    let need = output::needs(live.as_ref(), state.live_ttl_ms());
-    let past = ask_history(&state, device, need).await?;
+    let past = past(&state, device, live.as_ref()).await?;
     let location = output::decide(device, live.as_ref(), &past, state.clock.now_ms());
     match location {
         Some(location) => output::json(&location),
@@ -47,28 +48,36 @@ pub(crate) fn doc() -> Doc {
         .problems(&[Kind::UnknownDevice, Kind::LiveUnavailable])
 }
 
-pub(crate) async fn ask_history(
+/// What history says of a device, as far as the live store does not say all.
+async fn past(
     state: &ApiState,
     device: DeviceId,
-    need: Need,
+    live: Option<&LiveEntry>,
 ) -> Result<Past, Problem> {
-    let history = &state.stores.history;
-    let not_after = state.clock.now_s().saturating_add(FUTURE_SECONDS);
-    let last = async |with_fix| {
-        state.history.ask(history.last_position(device, not_after, with_fix)).await
-    };
-    match need {
-        Need::Nothing => Ok(Past::default()),
-        Need::Fix => Ok(Past { fix: last(true).await?, ..Past::default() }),
-        Need::Everything => {
-            let newest = last(false).await?;
-            let fix = match &newest {
-                Some(row) if row.position.composition.gps_fix() => newest.clone(),
-                Some(_) => last(true).await?,
-                None => None,
-            };
-            let known = newest.is_some() || state.history.ask(history.knows_device(device)).await?;
-            Ok(Past { newest, fix, known })
-        }
+    if !output::asks_history(live, state.live_ttl_ms()) {
+        return Ok(Past::default());
     }
+    if let Some(past) = live.and_then(|entry| state.late.recall(entry)) {
+        return Ok(past);
+    }
+    let past = pasts(state, &[device]).await?.pop().unwrap_or_default();
+    if let Some(entry) = live {
+        state.late.keep(entry, &past);
+    }
+    let known = past.newest.is_some()
+        || live.is_some()
+        || state.history.ask(state.stores.history.knows_device(device)).await?;
+    Ok(Past { known, ..past })
+}
+
+/// What history knows of devices, in their order.
+pub(crate) async fn pasts(state: &ApiState, devices: &[DeviceId]) -> Result<Vec<Past>, Problem> {
+    if devices.is_empty() {
+        return Ok(Vec::new());
+    }
+    let not_after = state.clock.now_s().saturating_add(FUTURE_SECONDS);
+    let last = state.history.ask(state.stores.history.last_known(devices, not_after)).await?;
+    let past =
+        |last: LastKnown| Past { known: last.newest.is_some(), newest: last.newest, fix: last.fix };
+    Ok(last.into_iter().map(past).collect())
 }

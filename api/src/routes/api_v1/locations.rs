@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Principal, unknown_device};
-use crate::fleet::{BoundingBox, Member, Place, Presence, members, nearest_first, presences};
+use crate::fleet::{
+    BoundingBox, Fleet, Member, Place, Presence, fleet, nearest_first, places, presences,
+};
 use crate::input::{DeviceCursor, NearCursor, Params};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output::{self, Location, example_location};
@@ -160,94 +162,75 @@ pub(crate) async fn get(
     params: Params,
 ) -> Result<Response, Problem> {
     let query = Query::read(params, wants_geojson(&headers))?;
-    let mut wanted = members(&state, &principal).await?;
-    if let Wanted::Devices(devices) = &query.wanted {
-        wanted = these(&principal, wanted, devices)?;
-    }
-    let present = presences(&state, wanted).await?;
-    let (page, pasts) = match query.wanted {
-        Wanted::All | Wanted::Devices(_) => {
-            let page = by_device(&present, |_| true, &query)?;
-            let shown: Vec<&Presence> = page.shown.iter().map(|(at, _)| &present[*at]).collect();
-            let pasts = Presence::pasts(&state, &shown).await?;
-            (page, pasts)
-        }
-        Wanted::Within(within) => {
-            let (places, mut pasts) = places(&state, &present).await?;
-            let inside = |at: usize| places[at].is_some_and(|place| within.contains(place));
-            let page = by_device(&present, inside, &query)?;
-            let pasts = page.shown.iter().map(|(at, _)| std::mem::take(&mut pasts[*at])).collect();
-            (page, pasts)
-        }
-        Wanted::Near(from) => {
-            let (places, mut pasts) = places(&state, &present).await?;
-            let devices: Vec<DeviceId> = present.iter().map(Presence::device).collect();
-            let page = by_distance(from, &places, &devices, &query)?;
-            let pasts = page.shown.iter().map(|(at, _)| std::mem::take(&mut pasts[*at])).collect();
-            (page, pasts)
+    let fleet = match &query.wanted {
+        Wanted::Devices(devices) => these(&state, &principal, devices).await?,
+        Wanted::All | Wanted::Within(_) | Wanted::Near(_) => {
+            fleet(&state, &principal, None).await?
         }
     };
+    let page = match query.wanted {
+        Wanted::All | Wanted::Devices(_) => by_device(&fleet, |_| true, &query)?,
+        Wanted::Within(within) => {
+            let places = places(&state, &fleet).await?;
+            by_device(&fleet, |at| places[at].is_some_and(|place| within.contains(place)), &query)?
+        }
+        Wanted::Near(from) => by_distance(from, &places(&state, &fleet).await?, &fleet, &query)?,
+    };
+    let members = page.shown.iter().map(|(at, _)| fleet[*at].clone()).collect();
+    let present = presences(&state, members, None).await?;
+    let pasts = Presence::pasts(&state, &present).await?;
     let now_ms = state.clock.now_ms();
-    let found = page.shown.iter().zip(&pasts).filter_map(|(&(at, distance_mm), past)| {
-        let location = present[at].location(past, now_ms)?;
-        let name = present[at].member.known.profile.as_ref().map(|profile| profile.name.clone());
-        let distance_m = distance_mm.map(|mm| (mm + 500) / 1000);
-        Some(Found { location, name: name.unwrap_or_default(), distance_m })
-    });
+    let distances = page.shown.iter().map(|(_, distance_mm)| *distance_mm);
+    let found =
+        present.iter().zip(&pasts).zip(distances).filter_map(|((one, past), distance_mm)| {
+            let location = one.location(past, now_ms)?;
+            let name = one.member.known.profile.as_ref().map(|profile| profile.name.clone());
+            let distance_m = distance_mm.map(|mm| (mm + 500) / 1000);
+            Some(Found { location, name: name.unwrap_or_default(), distance_m })
+        });
     answer(found.collect(), page.next_cursor, query.geojson)
 }
 
 /// The devices named, each of which has to be there and to be seen.
-fn these(
+async fn these(
+    state: &ApiState,
     principal: &Principal,
-    mut known: Vec<Member>,
     wanted: &[DeviceId],
-) -> Result<Vec<Member>, Problem> {
-    let unknown = |device: DeviceId| unknown_device(device).blaming("device_ids");
+) -> Result<Fleet, Problem> {
+    let fleet = fleet(state, principal, Some(wanted.to_vec())).await?;
     for &device in wanted {
         // Whether it is hidden or unheard of makes no difference to the answer.
-        let found = known.binary_search_by_key(&device, |member| member.known.device);
-        if !principal.sees(device) || found.is_err() {
-            return Err(unknown(device));
+        if fleet.binary_search_by_key(&device, |member| member.known.device).is_err() {
+            return Err(unknown_device(device).blaming("device_ids"));
         }
     }
-    known.retain(|member| wanted.contains(&member.known.device));
-    Ok(known)
-}
-
-async fn places(
-    state: &ApiState,
-    present: &[Presence],
-) -> Result<(Vec<Option<Place>>, Vec<output::Past>), Problem> {
-    let all: Vec<&Presence> = present.iter().collect();
-    let pasts = Presence::pasts(state, &all).await?;
-    let places = present.iter().zip(&pasts).map(|(one, past)| one.place(past)).collect();
-    Ok((places, pasts))
+    Ok(fleet)
 }
 
 fn by_device(
-    present: &[Presence],
+    fleet: &[Member],
     inside: impl Fn(usize) -> bool,
     query: &Query,
 ) -> Result<Page, Problem> {
     let after = query.cursor.as_deref().map(DeviceCursor::decode).transpose()?;
-    let behind = |at: &usize| after.is_none_or(|after| present[*at].device() > after);
-    let mut rest = (0..present.len()).filter(behind).filter(|at| inside(*at));
+    let begin =
+        after.map_or(0, |after| fleet.partition_point(|member| member.known.device <= after));
+    let mut rest = (begin..fleet.len()).filter(|at| inside(*at));
     let shown: Vec<_> = rest.by_ref().take(query.limit).map(|at| (at, None)).collect();
     let more = rest.next().is_some();
     let last = shown.last().filter(|_| more);
-    let next_cursor = last.map(|(at, _)| DeviceCursor::encode(present[*at].device()));
+    let next_cursor = last.map(|(at, _)| DeviceCursor::encode(fleet[*at].known.device));
     Ok(Page { shown, next_cursor })
 }
 
 fn by_distance(
     from: Place,
     places: &[Option<Place>],
-    devices: &[DeviceId],
+    fleet: &[Member],
     query: &Query,
 ) -> Result<Page, Problem> {
     let after = query.cursor.as_deref().map(NearCursor::decode).transpose()?;
-    let key = |mm: u64, at: usize| NearCursor { distance_mm: mm, device: devices[at] };
+    let key = |mm: u64, at: usize| NearCursor { distance_mm: mm, device: fleet[at].known.device };
     let ordered = nearest_first(from, places);
     let mut rest =
         ordered.into_iter().filter(|(mm, at)| after.is_none_or(|after| key(*mm, *at) > after));
@@ -288,6 +271,7 @@ fn answer(
 
 #[cfg(test)]
 mod tests {
+    use nemeses_store::history::{KnownDevice, Rhythm};
     use proptest::prelude::*;
 
     use super::*;
@@ -339,7 +323,12 @@ mod tests {
             };
             let places: Vec<Option<Place>> =
                 places.into_iter().map(|pair| pair.map(place)).collect();
-            let devices: Vec<DeviceId> = (0..30).map(DeviceId::new).collect();
+            let member = |number| {
+                let (device, rhythm) = (DeviceId::new(number), Rhythm::default());
+                let known = KnownDevice { device, profile: None, has_rows: true, rhythm };
+                Member { known, groups: Vec::new() }
+            };
+            let devices: Vec<Member> = (0..30).map(member).collect();
             let from = place((0, 0));
             let page = |limit, cursor| {
                 let query = Query { wanted: Wanted::Near(from), limit, cursor, geojson: false };

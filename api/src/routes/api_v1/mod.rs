@@ -22,4 +22,4 @@ pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod workers;
 
-pub(crate) use location::ask_history;
+pub(crate) use location::pasts;

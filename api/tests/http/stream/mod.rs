@@ -108,7 +108,7 @@ async fn both_forms_say_the_same() {
     let expected = json!({
         "type": "position", "id": position["id"], "device_id": "0A3F73",
         "recorded_at": "2020-07-01T21:00:01Z", "received_at": "2020-07-01T21:01:00Z",
-        "latitude": -19.932_833, "longitude": -43.938_493, "position_from": "live", "speed_kmh": 60,
+        "latitude": -19.932_833, "longitude": -43.938_493, "position_from": "live", "doubtful": null, "speed_kmh": 60,
         "direction_deg": 54.87, "ignition": true, "gps_fix": true,
         "odometer_m": 25_000_000, "hour_meter_min": 36_000, "status": "online",
     });

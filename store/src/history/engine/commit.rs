@@ -25,6 +25,7 @@ use super::sql::{Join, booked_keys, insert, or_join};
 use super::value::{Fields as _, Value};
 use super::work::Work;
 use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
+use nemeses_runtime::Clock;
 
 use crate::history::books::Totals;
 use crate::history::{Committed, Part};
@@ -261,6 +262,7 @@ impl<P: Product> Engine<P> {
         if P::JOURNALS {
             self.newest.learn(parts);
         }
+        self.lasts.learn(parts, Clock::system().now_ms());
         Ok(written.committed)
     }
 

@@ -8,14 +8,14 @@ use nemeses_protocol::DeviceId;
 use super::Engine;
 use super::fault::{Fault, Kind};
 use super::ladder::{NARROW, WIDE, rungs};
-use super::plan::DAY_SECONDS;
+use super::last::{Last, join_into_table};
 use super::seam::{Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
 use super::value::{Fields, Value};
 use super::window::{padded, seconds_of};
 use super::work::Work;
 use crate::StoreError;
-use crate::history::daily::{Daily, DayMark, DaySums, DoneDay, LastFix};
+use crate::history::daily::{Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay};
 
 const COLUMNS: &[&str] = &[
     "device",
@@ -45,16 +45,6 @@ const COLUMNS: &[&str] = &[
     "engine_legs",
     "max_speed_kmh",
 ];
-const LAST_COLUMNS: &[&str] = &[
-    "device",
-    "day",
-    "newest_at",
-    "newest_hash",
-    "fix_at",
-    "fix_hash",
-    "interval_on_s",
-    "interval_off_s",
-];
 const ADD_LEASE: &str = "INSERT INTO leases (name, holder, until_ms) VALUES (?, ?, ?)";
 const RENEW_LEASE: &str =
     "UPDATE leases SET holder = ?, until_ms = ? WHERE name = ? AND (holder = ? OR until_ms < ?)";
@@ -63,11 +53,17 @@ const MARKS: &str = "SELECT device, day, slot FROM daily_marks WHERE slot < ? \
     ORDER BY slot DESC, device DESC, day DESC LIMIT ?";
 const DELETE_MARK: &str = "DELETE FROM daily_marks WHERE slot = ? AND device = ? AND day = ?";
 const DELETE_DAY: &str = "DELETE FROM daily WHERE device = ? AND day = ?";
-const PENDING: &str = "SELECT DISTINCT device, day FROM daily_marks WHERE day BETWEEN ? AND ? \
-    ORDER BY device, day";
-const OLDEST_SLOT: &str = "SELECT MIN(slot) FROM daily_marks WHERE slot > 0";
+const BACKLOG: &str = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM daily_marks LIMIT ?) counted), \
+    (SELECT MIN(slot) FROM daily_marks WHERE slot > 0)";
 /// A rhythm is told by at least so many intervals.
 const ENOUGH_LEGS: u64 = 5;
+
+fn pending_sql(condition: &str) -> String {
+    format!(
+        "SELECT COUNT(*) FROM (SELECT DISTINCT device, day FROM daily_marks \
+         WHERE day BETWEEN ? AND ? AND {condition}) days"
+    )
+}
 
 fn select(condition: &str) -> String {
     format!("SELECT {} FROM daily WHERE {condition}", COLUMNS.join(", "))
@@ -137,9 +133,7 @@ impl<P: Product> Daily for Engine<P> {
              AND (recorded_at < ? OR frame_hash <= ?)",
             placeholders(buckets.len())
         );
-        let rows = self.product.rows(sql(text), &values).await;
-        rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.need(0)))
-            .map_err(|fault| fault.into_error(P::STORE))
+        self.number(text, &values).await
     }
 
     async fn keep(&self, done: &[DoneDay]) -> Result<(), StoreError> {
@@ -168,23 +162,41 @@ impl<P: Product> Daily for Engine<P> {
 
     async fn pending(
         &self,
+        among: Option<&[DeviceId]>,
         from_day: u32,
         to_day: u32,
-    ) -> Result<Vec<(DeviceId, u32)>, StoreError> {
-        let rows = self.product.rows(fixed(PENDING), &[from_day.into(), to_day.into()]).await;
-        let pair = |row: &P::Row| Ok((DeviceId::new(row.need(0)?), row.need(1)?));
-        rows.and_then(|rows| rows.iter().map(pair).collect())
-            .map_err(|fault| fault.into_error(P::STORE))
+    ) -> Result<u64, StoreError> {
+        let Some(devices) = among else {
+            let text = pending_sql("1 = 1");
+            return self.number(text, &[from_day.into(), to_day.into()]).await;
+        };
+        let mut days = 0;
+        for devices in rungs(devices, WIDE) {
+            let text = pending_sql(&format!("device IN ({})", placeholders(devices.len())));
+            let mut values: Vec<Value<'_>> = vec![from_day.into(), to_day.into()];
+            values.extend(devices.iter().map(|device| Value::from(*device)));
+            days += self.number(text, &values).await?;
+        }
+        Ok(days)
     }
 
-    async fn oldest_slot(&self) -> Result<Option<u32>, StoreError> {
-        let rows = self.product.rows(fixed(OLDEST_SLOT), &[]).await;
-        rows.and_then(|rows| rows.first().map_or(Ok(None), |row| row.maybe(0)))
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let rows = self.product.rows(fixed(BACKLOG), &[COUNTED_MARKS.into()]).await;
+        let backlog =
+            |row: &P::Row| Ok(Backlog { marks: row.need(0)?, oldest_slot: row.maybe(1)? });
+        rows.and_then(|rows| rows.first().map_or(Ok(Backlog::default()), backlog))
             .map_err(|fault| fault.into_error(P::STORE))
     }
 }
 
 impl<P: Product> Engine<P> {
+    /// The one number that a statement tells.
+    async fn number(&self, text: String, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let rows = self.product.rows(sql(text), values).await;
+        rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.need(0)))
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn day_sums(
         &self,
         text: String,
@@ -262,69 +274,43 @@ fn sums_values(sums: &DaySums) -> [Value<'static>; 26] {
     ]
 }
 
-fn key_values(key: LastFix) -> (Value<'static>, Value<'static>) {
+fn key_values(key: Option<(u32, u64)>) -> (Value<'static>, Value<'static>) {
     key.map_or((Value::NoNumber, Value::NoNumber), |(at, hash)| (at.into(), Value::Hash(hash)))
 }
 
-/// The newest rows of a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Last {
-    newest: (u32, u64),
-    fix: LastFix,
-    on_s: Option<u32>,
-    off_s: Option<u32>,
+/// What a day says of its device's newest rows; the rhythm where it has enough of them.
+fn last_of(done: &DoneDay, sums: &DaySums) -> Last {
+    let interval = |seconds: u64, legs: u64| {
+        let enough = legs >= ENOUGH_LEGS;
+        enough.then(|| u32::try_from(seconds.div_ceil(legs.max(1))).unwrap_or(u32::MAX))
+    };
+    let span = u64::from(sums.last_at.saturating_sub(sums.first_at));
+    let off_s = span.saturating_sub(sums.engine_s).saturating_sub(sums.silent_s);
+    let off_legs = sums.row_count.saturating_sub(1).saturating_sub(sums.engine_legs);
+    Last {
+        newest: done.newest.unwrap_or_default(),
+        fix: done.fix,
+        rhythm_day: done.day,
+        on_s: interval(sums.engine_s, sums.engine_legs),
+        off_s: interval(off_s, off_legs),
+        noted_slot: 0,
+    }
 }
 
-impl Last {
-    /// Of one day; the rhythm where it has enough rows.
-    fn of(sums: &DaySums, fix: LastFix) -> Self {
-        let interval = |seconds: u64, legs: u64| {
-            let enough = legs >= ENOUGH_LEGS;
-            enough.then(|| u32::try_from(seconds.div_ceil(legs.max(1))).unwrap_or(u32::MAX))
-        };
-        let span = u64::from(sums.last_at.saturating_sub(sums.first_at));
-        let off_s = span.saturating_sub(sums.engine_s).saturating_sub(sums.silent_s);
-        let off_legs = sums.row_count.saturating_sub(1).saturating_sub(sums.engine_legs);
-        Self {
-            newest: (sums.last_at, sums.last_hash),
-            fix,
-            on_s: interval(sums.engine_s, sums.engine_legs),
-            off_s: interval(off_s, off_legs),
-        }
-    }
+/// Writes a lease, whoever has it.
+pub(super) struct Lease<'a> {
+    pub(super) values: &'a [Value<'a>; 3],
+}
 
-    /// Joins what another day says.
-    fn join(self, other: Self) -> Self {
-        let (old, new) = if self.newest <= other.newest { (self, other) } else { (other, self) };
-        Self {
-            newest: new.newest,
-            fix: old.fix.max(new.fix),
-            on_s: new.on_s.or(old.on_s),
-            off_s: new.off_s.or(old.off_s),
-        }
-    }
+#[async_trait]
+impl<P: Product> Work<P> for Lease<'_> {
+    type Output = ();
 
-    fn read(row: &impl Fields) -> Result<Self, Fault> {
-        let fix = match row.maybe(4)? {
-            Some(at) => Some((at, row.hash(5)?)),
-            None => None,
-        };
-        let newest = (row.need(2)?, row.hash(3)?);
-        Ok(Self { newest, fix, on_s: row.maybe(6)?, off_s: row.maybe(7)? })
-    }
-
-    fn values(&self, device: u32) -> [Value<'static>; 8] {
-        let (fix_at, fix_hash) = key_values(self.fix);
-        [
-            device.into(),
-            (self.newest.0 / DAY_SECONDS).into(),
-            self.newest.0.into(),
-            Value::Hash(self.newest.1),
-            fix_at,
-            fix_hash,
-            self.on_s.into(),
-            self.off_s.into(),
-        ]
+    async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
+        let columns = &["name", "holder", "until_ms"];
+        let text = insert("leases", columns, 1);
+        let text = or_join(&text, P::DIALECT, &columns[..1], &[("until_ms", Join::New)]);
+        session.execute(sql(text), self.values).await.map(drop)
     }
 }
 
@@ -347,15 +333,12 @@ impl<P: Product> Work<P> for Keep<'_> {
                 session.execute(fixed(DELETE_DAY), &[done.device.into(), done.day.into()]).await?;
                 continue;
             };
-            let last = Last::of(day, done.fix);
+            let last = last_of(done, day);
             lasts.entry(day.device).and_modify(|held| *held = held.join(last)).or_insert(last);
             sums.push(day);
         }
         put::<P, _>(session, "daily", COLUMNS, 2, &sums, |day| sums_values(day).to_vec()).await?;
-        join_held(session, &mut lasts).await?;
-        let lasts: Vec<(u32, Last)> = lasts.into_iter().collect();
-        let values = |(device, last): &(u32, Last)| last.values(*device).to_vec();
-        put::<P, _>(session, "device_last", LAST_COLUMNS, 1, &lasts, values).await
+        join_into_table::<P>(session, lasts).await
     }
 }
 
@@ -367,26 +350,6 @@ async fn take_marks<S: Session>(session: &mut S, marks: &[DayMark]) -> Result<bo
         taken &= session.execute(fixed(DELETE_MARK), &values).await? > 0;
     }
     Ok(taken)
-}
-
-async fn join_held<S: Session>(
-    session: &mut S,
-    lasts: &mut BTreeMap<u32, Last>,
-) -> Result<(), Fault> {
-    let devices: Vec<u32> = lasts.keys().copied().collect();
-    for devices in rungs(&devices, WIDE) {
-        let values: Vec<Value<'_>> = devices.iter().map(|device| (*device).into()).collect();
-        let text = format!(
-            "SELECT {} FROM device_last WHERE device IN ({})",
-            LAST_COLUMNS.join(", "),
-            placeholders(devices.len())
-        );
-        for row in session.rows(sql(text), &values).await? {
-            let held = Last::read(&row)?;
-            lasts.entry(row.need(0)?).and_modify(|last| *last = held.join(*last));
-        }
-    }
-    Ok(())
 }
 
 /// Writes rows in the place of those with the same key: the first columns.
@@ -410,8 +373,6 @@ async fn put<P: Product, T: Sync>(
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -424,25 +385,17 @@ mod tests {
             engine_legs: 100,
             ..DaySums::default()
         };
-        assert_eq!((Last::of(&day, None).on_s, Last::of(&day, None).off_s), (Some(10), None));
+        let done = DoneDay {
+            marks: Vec::new(),
+            device: DeviceId::new(1),
+            day: 0,
+            sums: None,
+            newest: None,
+            fix: None,
+        };
+        let last = last_of(&done, &day);
+        assert_eq!((last.on_s, last.off_s), (Some(10), None));
         let parked = DaySums { row_count: 111, ..day };
-        assert_eq!(Last::of(&parked, None).off_s, Some(3900));
-    }
-
-    fn lasts() -> impl Strategy<Value = Last> {
-        let key = || (0..3_u32, 0..3_u64);
-        let seconds = || prop::option::of(0..3_u32);
-        (key(), prop::option::of(key()), seconds(), seconds())
-            .prop_map(|(newest, fix, on_s, off_s)| Last { newest, fix, on_s, off_s })
-    }
-
-    proptest! {
-        #[test]
-        fn the_newest_row_wins_whatever_the_order(a in lasts(), b in lasts(), c in lasts()) {
-            let rows = |last: Last| (last.newest, last.fix);
-            prop_assert_eq!(rows(a.join(b)), rows(b.join(a)));
-            prop_assert_eq!(rows(a.join(b).join(c)), rows(a.join(b.join(c))));
-            prop_assert_eq!(rows(a.join(a)), rows(a));
-        }
+        assert_eq!(last_of(&done, &parked).off_s, Some(3900));
     }
 }

@@ -1,21 +1,19 @@
 //! The devices' profiles, and what is known of all devices, in SQL.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_protocol::DeviceId;
 
 use super::Engine;
 use super::fault::{Fault, Kind};
 use super::ladder::{WIDE, rungs};
-use super::rows::position_of;
 use super::seam::{Dialect, Product, Session, fixed, sql};
-use super::sql::{Join, POSITION_COLUMNS, insert, or_join, placeholders};
+use super::sql::{Join, insert, or_join, placeholders};
 use super::value::{Fields, Value};
 use super::work::Work;
 use crate::StoreError;
-use crate::history::BUCKET_SECONDS;
-use crate::history::devices::{Devices, KnownDevice, LastKnown, Profile, Rhythm};
+use crate::history::devices::{Devices, KnownDevice, Profile, Rhythm};
 
 const COLUMNS: &[&str] = &[
     "device",
@@ -43,6 +41,8 @@ const ALL_REGISTERED: &str = "SELECT device FROM devices \
 const MARK_ALL_DAYS: &str = "INSERT INTO daily_marks (slot, device, day) \
     SELECT 0, d.device, d.day FROM device_days d WHERE d.device = ? AND NOT EXISTS \
     (SELECT 1 FROM daily_marks m WHERE m.slot = 0 AND m.device = d.device AND m.day = d.day)";
+/// Kinds of traces by which a device is known.
+const TRACES: usize = 4;
 const FORGET_SUMS: &str = "DELETE FROM daily WHERE device = ?";
 
 /// The devices that have rows, by jumping from one to the next: the table has a
@@ -61,45 +61,28 @@ const fn seen_sql(dialect: Dialect) -> &'static str {
     }
 }
 
-fn known_sql(dialect: Dialect) -> String {
-    let seen = seen_sql(dialect);
+/// All that is known of all devices, or of so many; these are bound once for each of the
+/// four kinds of traces, and have rows here if these are noted.
+fn known_sql(dialect: Dialect, among: Option<usize>) -> String {
+    let (among, seen) = match among {
+        None => ("device IS NOT NULL".to_owned(), seen_sql(dialect).to_owned()),
+        Some(devices) => {
+            let among = format!("device IN ({})", placeholders(devices));
+            let seen = format!("SELECT device, 1 FROM device_last WHERE {among}");
+            (among, seen)
+        }
+    };
     format!(
         "SELECT k.device, COALESCE(p.name, ''), COALESCE(p.vehicle, ''), COALESCE(p.tags, ''), \
          p.live_ttl_s, p.motion_kmh, p.stop_s, COALESCE(p.retention, ''), p.created_at_ms, \
          p.updated_at_ms, k.has_rows, l.interval_on_s, l.interval_off_s \
          FROM (SELECT device, MAX(has_rows) AS has_rows FROM ( \
-         SELECT device, 0 AS has_rows FROM devices \
-         UNION ALL SELECT device, 0 FROM logins WHERE device IS NOT NULL \
-         UNION ALL SELECT device, 0 FROM group_devices \
+         SELECT device, 0 AS has_rows FROM devices WHERE {among} \
+         UNION ALL SELECT device, 0 FROM logins WHERE {among} \
+         UNION ALL SELECT device, 0 FROM group_devices WHERE {among} \
          UNION ALL {seen}) traces GROUP BY device) k \
          LEFT JOIN devices p ON p.device = k.device \
          LEFT JOIN device_last l ON l.device = k.device ORDER BY k.device"
-    )
-}
-
-/// The rows that `device_last` names for so many devices, by a pair of its columns.
-fn last_sql(at: &str, hash: &str, devices: usize, dialect: Dialect) -> String {
-    let columns: Vec<String> =
-        POSITION_COLUMNS.iter().map(|column| format!("p.{column}")).collect();
-    let columns = columns.join(", ");
-    let divided = match dialect {
-        Dialect::MySql => "DIV",
-        Dialect::Sqlite => "/",
-    };
-    format!(
-        "SELECT {columns} FROM device_last l JOIN positions p \
-         ON p.bucket = l.{at} {divided} {BUCKET_SECONDS} AND p.device = l.device \
-         AND p.recorded_at = l.{at} AND p.frame_hash = l.{hash} WHERE l.device IN ({})",
-        placeholders(devices)
-    )
-}
-
-/// Those of so many devices with rows that `device_last` does not know of.
-fn stale_sql(devices: usize) -> String {
-    format!(
-        "SELECT DISTINCT m.device FROM daily_marks m LEFT JOIN device_last l \
-         ON l.device = m.device WHERE m.device IN ({}) AND (l.day IS NULL OR m.day >= l.day)",
-        placeholders(devices)
     )
 }
 
@@ -123,9 +106,13 @@ impl<P: Product> Devices for Engine<P> {
     }
 
     async fn known(&self) -> Result<Vec<KnownDevice>, StoreError> {
-        let rows = self.product.rows(sql(known_sql(P::DIALECT)), &[]).await;
+        let rows = self.product.rows(sql(known_sql(P::DIALECT, None)), &[]).await;
         rows.and_then(|rows| rows.iter().map(known_of).collect())
             .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn known_among(&self, devices: &[DeviceId]) -> Result<Vec<KnownDevice>, StoreError> {
+        self.among(devices).await.map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn registered(&self) -> Result<Vec<DeviceId>, StoreError> {
@@ -141,48 +128,44 @@ impl<P: Product> Devices for Engine<P> {
         rows.and_then(|rows| rows.first().map_or(Ok(false), |row| Ok(row.need::<u64>(0)? != 0)))
             .map_err(|fault| fault.into_error(P::STORE))
     }
-
-    async fn last_known(&self, devices: &[DeviceId]) -> Result<Vec<LastKnown>, StoreError> {
-        self.read_last(devices).await.map_err(|fault| fault.into_error(P::STORE))
-    }
 }
 
 impl<P: Product> Engine<P> {
+    /// Those of the devices that are known, by number.
+    async fn among(&self, devices: &[DeviceId]) -> Result<Vec<KnownDevice>, Fault> {
+        let mut known: BTreeMap<DeviceId, KnownDevice> = BTreeMap::new();
+        for devices in rungs(devices, WIDE) {
+            let one: Vec<Value<'_>> = devices.iter().map(|device| (*device).into()).collect();
+            let text = known_sql(P::DIALECT, Some(devices.len()));
+            for row in self.product.rows(sql(text), &one.repeat(TRACES)).await? {
+                let one = known_of(&row)?;
+                known.insert(one.device, one);
+            }
+        }
+        // A device whose last rows are not noted yet has few days.
+        let is_new = |device: &&DeviceId| known.get(device).is_none_or(|known| !known.has_rows);
+        let new: Vec<DeviceId> = devices.iter().filter(is_new).copied().collect();
+        for devices in rungs(&new, WIDE) {
+            let values: Vec<Value<'_>> = devices.iter().map(|device| (*device).into()).collect();
+            let text = format!(
+                "SELECT DISTINCT device FROM device_days WHERE device IN ({})",
+                placeholders(devices.len())
+            );
+            for row in self.product.rows(sql(text), &values).await? {
+                let device = DeviceId::new(row.need(0)?);
+                let rhythm = Rhythm::default();
+                let bare = KnownDevice { device, profile: None, has_rows: true, rhythm };
+                known.entry(device).or_insert(bare).has_rows = true;
+            }
+        }
+        Ok(known.into_values().collect())
+    }
+
     /// The devices in the first column.
     async fn numbers(&self, text: &'static str) -> Result<Vec<DeviceId>, StoreError> {
         let rows = self.product.rows(fixed(text), &[]).await;
         rows.and_then(|rows| rows.iter().map(|row| Ok(DeviceId::new(row.need(0)?))).collect())
             .map_err(|fault| fault.into_error(P::STORE))
-    }
-
-    async fn read_last(&self, devices: &[DeviceId]) -> Result<Vec<LastKnown>, Fault> {
-        let mut found: HashMap<DeviceId, LastKnown> = HashMap::with_capacity(devices.len());
-        for devices in rungs(devices, WIDE) {
-            let values: Vec<Value<'_>> = devices.iter().map(|device| (*device).into()).collect();
-            for record in self.read_rows_of("newest_at", "newest_hash", &values).await? {
-                let device = record.position.device;
-                found.entry(device).or_default().newest = Some(record);
-            }
-            for record in self.read_rows_of("fix_at", "fix_hash", &values).await? {
-                let device = record.position.device;
-                found.entry(device).or_default().fix = Some(record);
-            }
-            for row in self.product.rows(sql(stale_sql(values.len())), &values).await? {
-                found.entry(DeviceId::new(row.need(0)?)).or_default().stale = true;
-            }
-        }
-        Ok(devices.iter().map(|device| found.get(device).cloned().unwrap_or_default()).collect())
-    }
-
-    async fn read_rows_of(
-        &self,
-        at: &str,
-        hash: &str,
-        devices: &[Value<'_>],
-    ) -> Result<Vec<PositionRecord>, Fault> {
-        let text = last_sql(at, hash, devices.len(), P::DIALECT);
-        let rows = self.product.rows(sql(text), devices).await?;
-        rows.iter().map(position_of).collect()
     }
 }
 

@@ -5,7 +5,9 @@ use nemeses_protocol::DeviceId;
 
 use super::Engine;
 use super::fault::{Fault, Kind};
-use super::seam::{Product, Session, fixed};
+use super::ladder::{WIDE, rungs};
+use super::seam::{Product, Session, fixed, sql};
+use super::sql::placeholders;
 use super::value::{Fields, Value};
 use super::work::{Execute, Work};
 use crate::StoreError;
@@ -75,10 +77,24 @@ impl<P: Product> Groups for Engine<P> {
     }
 
     async fn memberships(&self) -> Result<Vec<(DeviceId, u64)>, StoreError> {
-        let rows = self.product.rows(fixed(MEMBERSHIPS), &[]).await;
-        let pair = |row: &P::Row| Ok((DeviceId::new(row.need(0)?), row.need(1)?));
-        rows.and_then(|rows| rows.iter().map(pair).collect())
-            .map_err(|fault| fault.into_error(P::STORE))
+        self.pairs(fixed(MEMBERSHIPS), &[]).await
+    }
+
+    async fn memberships_of(
+        &self,
+        devices: &[DeviceId],
+    ) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+        let mut pairs = Vec::new();
+        for devices in rungs(devices, WIDE) {
+            let values: Vec<Value<'_>> = devices.iter().map(|device| (*device).into()).collect();
+            let text = format!(
+                "SELECT device, group_id FROM group_devices WHERE device IN ({}) \
+                 ORDER BY device, group_id",
+                placeholders(devices.len())
+            );
+            pairs.extend(self.pairs(sql(text), &values).await?);
+        }
+        Ok(pairs)
     }
 
     async fn put(&self, id: u64, device: DeviceId, now_ms: u64) -> Result<bool, StoreError> {
@@ -107,6 +123,18 @@ impl<P: Product> Groups for Engine<P> {
 }
 
 impl<P: Product> Engine<P> {
+    /// Devices with a number each.
+    async fn pairs(
+        &self,
+        text: sqlx::SqlStr,
+        values: &[Value<'_>],
+    ) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+        let rows = self.product.rows(text, values).await;
+        let pair = |row: &P::Row| Ok((DeviceId::new(row.need(0)?), row.need(1)?));
+        rows.and_then(|rows| rows.iter().map(pair).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn groups(
         &self,
         text: &'static str,

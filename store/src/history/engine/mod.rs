@@ -16,6 +16,8 @@ mod groups;
 mod insert;
 mod journal;
 mod ladder;
+mod last;
+mod last_known;
 mod logins;
 mod marks;
 mod plan;
@@ -41,10 +43,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::Stream;
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
+use nemeses_runtime::Clock;
 
 use crate::StoreError;
 use crate::history::{
-    Committed, Database, History, Inspection, Part, PositionStream, RangeQuery, inspection,
+    Committed, Database, History, Inspection, LastKnown, Part, PositionStream, RangeQuery,
+    inspection,
 };
 use crate::live::LiveEntry;
 
@@ -74,6 +78,7 @@ pub(super) struct Engine<P> {
     marks: marks::KnownMarks,
     doubts: quick::Doubts,
     newest: journal::Newest,
+    lasts: last::Lasts,
 }
 
 impl<P: Product> Engine<P> {
@@ -102,6 +107,7 @@ impl<P: Product> Engine<P> {
             marks: marks::KnownMarks::default(),
             doubts: quick::Doubts::default(),
             newest: journal::Newest::default(),
+            lasts: last::Lasts::default(),
         });
         Database {
             history: Arc::clone(&engine) as _,
@@ -211,6 +217,18 @@ impl<P: Product> History for Engine<P> {
         Self::rehearse(self).await.map_err(|fault| fault.into_error(P::STORE))
     }
 
+    async fn check_reads(&self) -> Result<(), StoreError> {
+        let answer = self.product.rows(fixed(inspection::READ), &[]).await;
+        answer.map(drop).map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn check_writes(&self) -> Result<(), StoreError> {
+        let now_ms = Clock::system().now_ms();
+        let values: [Value<'_>; 3] = [inspection::WRITTEN.into(), "".into(), now_ms.into()];
+        let work = daily::Lease { values: &values };
+        self.transact(work).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn commit(&self, parts: &[Part], exporter: &str) -> Result<Vec<Committed>, StoreError> {
         self.commit_parts(parts, exporter).await.map_err(|fault| fault.into_error(P::STORE))
     }
@@ -232,6 +250,22 @@ impl<P: Product> History for Engine<P> {
         reads::last_position(self, device, not_after, with_fix)
             .await
             .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn last_known(
+        &self,
+        devices: &[DeviceId],
+        not_after: u32,
+    ) -> Result<Vec<LastKnown>, StoreError> {
+        last_known::last_known(self, devices, not_after).await
+    }
+
+    async fn note_last(&self, before_ms: u64) -> Result<usize, StoreError> {
+        self.note_last(before_ms).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn recall_last(&self) -> Result<usize, StoreError> {
+        self.recall_last().await.map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
-use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason};
+use nemeses_protocol::{DeviceId, PositionRecord, Reason};
 
 use super::Engine;
 use super::fault::Fault;
@@ -201,20 +201,27 @@ async fn days<P: Product>(
     rows.iter().map(|row| row.need(0)).collect()
 }
 
-/// Walks the device's days backwards until a row is found.
+/// The condition that a row has a GPS fix, bit 15.
+pub(super) const HAS_FIX: &str = " AND composition & 32768 <> 0";
+
 pub(in crate::history) async fn last_position<P: Product>(
     engine: &Engine<P>,
     device: DeviceId,
     not_after: u32,
     with_fix: bool,
 ) -> Result<Option<PositionRecord>, Fault> {
-    let fix = if with_fix {
-        format!(" AND composition & {} <> 0", Composition::GPS_FIX)
-    } else {
-        String::new()
-    };
+    last_row(engine, device, not_after, if with_fix { HAS_FIX } else { "" }).await
+}
+
+/// Walks the device's days backwards until a row is found for which the condition holds.
+pub(super) async fn last_row<P: Product>(
+    engine: &Engine<P>,
+    device: DeviceId,
+    not_after: u32,
+    condition: &str,
+) -> Result<Option<PositionRecord>, Fault> {
     let text = format!(
-        "{SELECT_POSITIONS} WHERE bucket IN ({}) AND device = ? AND recorded_at <= ?{fix} \
+        "{SELECT_POSITIONS} WHERE bucket IN ({}) AND device = ? AND recorded_at <= ?{condition} \
          ORDER BY bucket DESC, device DESC, recorded_at DESC, frame_hash DESC LIMIT 1",
         placeholders(DAY_BUCKETS),
     );

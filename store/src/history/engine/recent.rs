@@ -23,7 +23,7 @@ const CHUNK: usize = 1000;
 /// A server that says nothing for so long, before the first row or between two,
 /// is gone. A link that died without a word would hold the rebuild for ever, and
 /// with it the claim that keeps others from rebuilding.
-const ROW_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const ROW_WITHIN: Duration = Duration::from_mins(1);
 
 type Entries<'a> = Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + 'a>>;
 
@@ -65,7 +65,7 @@ async fn join_rows<P: Product>(
 }
 
 /// The next row, if it comes in time.
-async fn next_row<R>(
+pub(super) async fn next_row<R>(
     rows: &mut (impl Stream<Item = Result<R, Fault>> + Unpin),
     within: Duration,
 ) -> Result<Option<R>, Fault> {

@@ -9,3 +9,26 @@ SET @change = IF(
 PREPARE nemeses_change FROM @change;
 EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
+
+-- Which rows are the devices' newest is noted when they fall quiet, in the order of
+-- live entries, for which their arrival counts.
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
+            AND table_name = 'device_last' AND column_name = 'noted_slot'),
+    'DO 0',
+    'ALTER TABLE `device_last`
+         ADD COLUMN `newest_received_ms` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+         ADD COLUMN `fix_received_ms` BIGINT UNSIGNED NULL,
+         ADD COLUMN `noted_slot` INT UNSIGNED NOT NULL DEFAULT 0');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;
+
+UPDATE `device_last` l JOIN `positions` p
+    ON p.`bucket` = l.`newest_at` DIV 300 AND p.`device` = l.`device`
+    AND p.`recorded_at` = l.`newest_at` AND p.`frame_hash` = l.`newest_hash`
+SET l.`newest_received_ms` = p.`received_at_ms` WHERE l.`newest_received_ms` = 0;
+UPDATE `device_last` l JOIN `positions` p
+    ON p.`bucket` = l.`fix_at` DIV 300 AND p.`device` = l.`device`
+    AND p.`recorded_at` = l.`fix_at` AND p.`frame_hash` = l.`fix_hash`
+SET l.`fix_received_ms` = p.`received_at_ms` WHERE l.`fix_received_ms` IS NULL;

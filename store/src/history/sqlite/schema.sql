@@ -207,10 +207,13 @@ CREATE TABLE IF NOT EXISTS device_last (
     day INTEGER NOT NULL,
     newest_at INTEGER NOT NULL,
     newest_hash INTEGER NOT NULL,
+    newest_received_ms INTEGER NOT NULL DEFAULT 0,
     fix_at INTEGER,
     fix_hash INTEGER,
+    fix_received_ms INTEGER,
     interval_on_s INTEGER,
     interval_off_s INTEGER,
+    noted_slot INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (device)
 ) WITHOUT ROWID;
 

@@ -9,7 +9,7 @@ use futures_util::{Stream, stream};
 use nemeses_protocol::{DeviceId, PositionRecord, Record};
 
 use super::*;
-use crate::history::{Committed, Part, PositionStream, RangeQuery};
+use crate::history::{Committed, LastKnown, Part, PositionStream, RangeQuery};
 use crate::live::{LiveEntry, MemoryLive};
 
 const NOW_MS: u64 = 1_600_000_000_000;
@@ -54,6 +54,9 @@ impl History for Told {
         _: bool,
     ) -> Result<Option<PositionRecord>, StoreError> {
         Ok(None)
+    }
+    async fn last_known(&self, _: &[DeviceId], _: u32) -> Result<Vec<LastKnown>, StoreError> {
+        Ok(Vec::new())
     }
     async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
         Ok(false)

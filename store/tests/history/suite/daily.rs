@@ -1,7 +1,7 @@
 //! Marks of days, the sums kept for them, and the lease of whoever keeps them.
 
 use nemeses_protocol::{DeviceId, Record};
-use nemeses_store::history::{Daily, DayMark, DaySums, DoneDay};
+use nemeses_store::history::{Daily, DayMark, DaySums, DoneDay, LastRow};
 
 use crate::frames::{BASE, frame, part};
 use crate::site::Site;
@@ -32,8 +32,11 @@ fn sums(device: u32, day: u32, last: (u32, u64)) -> DaySums {
 
 fn done(marks: Vec<DayMark>, sums: &DaySums) -> DoneDay {
     let device = DeviceId::new(sums.device);
-    let fix = Some((sums.last_at, sums.last_hash));
-    DoneDay { marks, device, day: sums.day, sums: Some(sums.clone()), fix }
+    let (recorded_at, frame_hash) = (sums.last_at, sums.last_hash);
+    let received_at_ms = u64::from(recorded_at) * 1000 + 250;
+    let last = Some(LastRow { recorded_at, frame_hash, received_at_ms });
+    let sums = Some(sums.clone());
+    DoneDay { marks, device, day: recorded_at / 86_400, sums, newest: last, fix: last }
 }
 
 pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
@@ -50,10 +53,15 @@ pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
     assert_eq!(days, [(1, DAY), (2, DAY + 1)]);
     // Two of each at most, where a slot ended between the commits.
     assert!(marks.len() <= 4, "{marks:?}");
-    assert_eq!(daily.oldest_slot().await.unwrap(), marks.iter().map(|mark| mark.slot).min());
+    let backlog = daily.backlog().await.unwrap();
+    assert_eq!(backlog.oldest_slot, marks.iter().map(|mark| mark.slot).min());
+    assert_eq!(backlog.marks, marks.len() as u64);
     assert_eq!(daily.marks(marks[0].slot.min(marks[marks.len() - 1].slot), 9).await.unwrap(), []);
-    let pending = daily.pending(DAY, DAY).await.unwrap();
-    assert_eq!(pending, [(DeviceId::new(1), DAY)]);
+    let (one, two) = (DeviceId::new(1), DeviceId::new(2));
+    assert_eq!(daily.pending(None, DAY, DAY).await.unwrap(), 1);
+    assert_eq!(daily.pending(None, 0, NEVER).await.unwrap(), 2);
+    assert_eq!(daily.pending(Some(&[one, two]), DAY, DAY).await.unwrap(), 1);
+    assert_eq!(daily.pending(Some(&[two]), DAY, DAY).await.unwrap(), 0);
 
     let last = (BASE + 3, u64::MAX - 1);
     let of_one: Vec<DayMark> =
@@ -61,7 +69,7 @@ pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
     let first = sums(1, DAY, last);
     daily.keep(&[done(of_one.clone(), &first)]).await.unwrap();
     assert_eq!(daily.day(DeviceId::new(1), DAY).await.unwrap(), Some(first.clone()));
-    assert_eq!(daily.pending(DAY, DAY).await.unwrap(), []);
+    assert_eq!(daily.pending(None, DAY, DAY).await.unwrap(), 0);
     // Whoever comes with the same marks later has nothing newer to say.
     let other = DaySums { row_count: 1, ..first.clone() };
     daily.keep(&[done(of_one, &other)]).await.unwrap();
@@ -84,20 +92,19 @@ pub(crate) async fn the_last_rows_are_noted_with_the_sums(site: Site) {
     let Record::Position(row) = frame(1, BASE, 1) else { panic!("no position") };
     site.history().commit(&[part("w", 1, vec![Record::Position(row.clone())])], "x").await.unwrap();
     let one = DeviceId::new(1);
-    let known = devices.last_known(&[DeviceId::new(9), one]).await.unwrap();
-    assert!(known[1].stale && known[1].newest.is_none(), "{known:?}");
-    assert!(!known[0].stale, "{known:?}");
+    let noted = async || site.number("SELECT COALESCE(MAX(newest_at), 0) FROM device_last").await;
+    assert_eq!(noted().await, 0);
 
     let key = (row.position.recorded_at, row.frame_hash);
     let marks = daily.marks(NEVER, 100).await.unwrap();
     daily.keep(&[done(marks, &sums(1, DAY, key))]).await.unwrap();
-    let known = devices.last_known(&[one]).await.unwrap();
-    assert_eq!((known[0].newest.clone(), known[0].stale), (Some(row.clone()), false));
-    assert_eq!(known[0].fix, Some(row));
+    assert_eq!(noted().await, i64::from(BASE));
+    let known = site.history().last_known(&[one], NEVER).await.unwrap();
+    assert_eq!((&known[0].newest, &known[0].fix), (&Some(row.clone()), &Some(row)));
     assert_eq!(devices.known().await.unwrap()[0].rhythm.on_s, Some(10));
     // An older day changes nothing of it.
     daily.keep(&[done(vec![], &sums(1, DAY - 1, (BASE - 86_400, 1)))]).await.unwrap();
-    assert_eq!(devices.last_known(&[one]).await.unwrap(), known);
+    assert_eq!(noted().await, i64::from(BASE));
     for (up_to, rows) in [(key, 1), ((key.0, key.1 - 1), 0), ((key.0 + 9, 0), 1)] {
         assert_eq!(daily.rows_up_to(one, DAY, up_to).await.unwrap(), rows, "{up_to:?}");
     }

@@ -69,6 +69,10 @@ pub(crate) async fn every_device_with_a_trace_is_known(site: Site) {
     let seven = KnownDevice { profile: Some(profile), ..known(7, true) };
     let expected = [known(1, false), known(2, false), seven, known(9, true)];
     assert_eq!(devices.known().await.unwrap(), expected);
+    let [_, two, seven, _] = &expected;
+    let named = [7, 2, 10, 7].map(DeviceId::new);
+    assert_eq!(devices.known_among(&named).await.unwrap(), [two.clone(), seven.clone()]);
+    assert_eq!(devices.known_among(&[]).await.unwrap(), []);
     for (device, registered) in [(1, true), (2, true), (7, true), (9, false), (10, false)] {
         let found = devices.is_registered(DeviceId::new(device)).await.unwrap();
         assert_eq!(found, registered, "{device}");
@@ -108,6 +112,7 @@ pub(crate) async fn groups_live_their_life(site: Site) {
     let mut of_one = [north, east];
     of_one.sort_unstable();
     assert_eq!(all, [(ONE, of_one[0]), (ONE, of_one[1]), (TRUCK, north)]);
+    assert_eq!(groups.memberships_of(&[TRUCK, TWO]).await.unwrap(), [(TRUCK, north)]);
     let found = groups.find(north).await.unwrap().unwrap();
     assert_eq!((found.name.as_str(), found.devices, found.created_at_ms), ("North", 2, 5));
 

@@ -5,6 +5,7 @@ mod classes;
 mod commits;
 mod daily;
 mod devices;
+mod last;
 mod letters;
 mod logins;
 mod lookups;
@@ -18,6 +19,7 @@ pub(crate) use classes::*;
 pub(crate) use commits::*;
 pub(crate) use daily::*;
 pub(crate) use devices::*;
+pub(crate) use last::*;
 pub(crate) use letters::*;
 pub(crate) use logins::*;
 pub(crate) use lookups::*;
@@ -63,6 +65,8 @@ macro_rules! all_cases {
             groups_live_their_life,
             days_are_marked_with_the_rows_and_taken_once,
             the_last_rows_are_noted_with_the_sums,
+            where_devices_were_last,
+            what_a_process_that_ended_could_not_note_is_recalled,
             a_lease_has_one_holder,
             a_viewer_sees_granted_devices_and_granted_groups,
             what_a_viewer_sees_by_groups_has_a_bound,
@@ -89,6 +93,7 @@ macro_rules! all_cases {
             a_rewrite_under_way_is_finished_when_nothing_has_a_period,
             classes_that_have_a_period_are_noted,
             migrations_may_start_together,
+            what_cannot_be_read_or_written_is_noticed,
             settings_that_weaken_a_commit_are_told,
             a_schema_that_does_not_fit_is_named,
             a_database_is_inspected,

@@ -130,6 +130,27 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
     assert_eq!((new.id, new.role), (4, Role::Viewer));
 }
 
+pub(crate) async fn what_cannot_be_read_or_written_is_noticed(site: Site) {
+    site.history().check_reads().await.unwrap_err();
+    let site = site.migrated().await;
+    site.history().check_reads().await.unwrap();
+    for _ in 0..2 {
+        site.history().check_writes().await.unwrap();
+    }
+    site.run("DROP TABLE daily").await;
+    site.history().ping().await.unwrap();
+    let missing = site.history().check_reads().await.unwrap_err();
+    assert!(matches!(missing, StoreError::Schema(_)), "{missing}");
+    if site.product == Product::MariaDb {
+        site.run("CREATE USER reader@'%' IDENTIFIED BY 'x'; GRANT SELECT ON *.* TO reader@'%'")
+            .await;
+        let url = site.url.replace("root@", "reader:x@");
+        let reader = open(&url, Options::default()).await.unwrap().history();
+        reader.ping().await.unwrap();
+        reader.check_writes().await.unwrap_err();
+    }
+}
+
 pub(crate) async fn settings_that_weaken_a_commit_are_told(site: Site) {
     let site = site.migrated().await;
     assert_eq!(site.history().weaknesses().await.unwrap(), [""; 0]);

@@ -6,7 +6,7 @@ use nemeses_store::history::Profile;
 use serde_json::json;
 
 use crate::access::{Principal, unknown_device};
-use crate::fleet::members;
+use crate::fleet::fleet;
 use crate::input::Params;
 use crate::openapi::Param;
 use crate::problem::Problem;
@@ -66,16 +66,15 @@ impl Target {
             }
             Self::Group(group) => must_see_group(state, principal, *group).await?,
         }
-        let known = members(state, principal).await?;
-        let is_meant = |device: DeviceId, groups: &[u64]| match self {
-            Self::One(one) => *one == device,
-            Self::Many(devices) => devices.binary_search(&device).is_ok(),
-            Self::Group(group) => groups.contains(group),
+        let meant = match self {
+            Self::One(device) => vec![*device],
+            Self::Many(devices) => devices.clone(),
+            Self::Group(group) => state.history.ask(state.stores.groups.devices(*group)).await?,
         };
-        let meant: Vec<_> = known
-            .into_iter()
-            .filter(|member| is_meant(member.known.device, &member.groups))
-            .map(|member| (member.known.device, member.known.profile))
+        let fleet = fleet(state, principal, Some(meant)).await?;
+        let meant: Vec<_> = fleet
+            .iter()
+            .map(|member| (member.known.device, member.known.profile.clone()))
             .collect();
         if let Self::Many(devices) = self
             && let Some(unknown) = devices
