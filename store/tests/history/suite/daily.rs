@@ -92,7 +92,9 @@ pub(crate) async fn the_last_rows_are_noted_with_the_sums(site: Site) {
     let Record::Position(row) = frame(1, BASE, 1) else { panic!("no position") };
     site.history().commit(&[part("w", 1, vec![Record::Position(row.clone())])], "x").await.unwrap();
     let one = DeviceId::new(1);
-    let noted = async || site.number("SELECT COALESCE(MAX(newest_at), 0) FROM device_last").await;
+    let noted = async || {
+        site.number("SELECT CAST(COALESCE(MAX(newest_at), 0) AS SIGNED) FROM device_last").await
+    };
     assert_eq!(noted().await, 0);
 
     let key = (row.position.recorded_at, row.frame_hash);
