@@ -200,14 +200,17 @@ CREATE TABLE IF NOT EXISTS `daily_marks` (
     KEY `daily_marks_device` (`device`, `day`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Sums of a device's day (UTC). A row holds what it takes to go on where it
--- ends; before_at is the last row before the day, from which its first leg leads.
+-- Sums of a device's day (UTC). A row holds what it takes to go on where it ends:
+-- the last_ and place_ columns, and state, what was known of the device by then. began
+-- is a hash of what was known before the day's first row. Sums whose rules are not the
+-- program's are made anew as long as the day has rows.
 CREATE TABLE IF NOT EXISTS `daily` (
     `device`              INT UNSIGNED     NOT NULL,
     `day`                 INT UNSIGNED     NOT NULL,
     `row_count`           BIGINT UNSIGNED  NOT NULL,
-    `before_at`           INT UNSIGNED     NULL,
-    `before_hash`         BIGINT UNSIGNED  NULL,
+    `rules`               INT UNSIGNED     NOT NULL DEFAULT 0,
+    `began`               BIGINT UNSIGNED  NOT NULL DEFAULT 0,
+    `state`               VARBINARY(255)   NOT NULL DEFAULT '',
     `first_at`            INT UNSIGNED     NOT NULL,
     `first_odometer_m`    INT UNSIGNED     NOT NULL,
     `first_hour_min`      INT UNSIGNED     NOT NULL,
@@ -221,8 +224,7 @@ CREATE TABLE IF NOT EXISTS `daily` (
     `place_latitude_udeg` INT              NOT NULL,
     `place_longitude_udeg` INT             NOT NULL,
     `odometer_sum_m`      BIGINT UNSIGNED  NOT NULL,
-    `gps_sum_mm`          BIGINT UNSIGNED  NOT NULL,
-    `unmetered_sum_mm`    BIGINT UNSIGNED  NOT NULL,
+    `gps_sum_m`           BIGINT UNSIGNED  NOT NULL DEFAULT 0,
     `moving_s`            BIGINT UNSIGNED  NOT NULL,
     `idle_s`              BIGINT UNSIGNED  NOT NULL,
     `engine_s`            BIGINT UNSIGNED  NOT NULL,

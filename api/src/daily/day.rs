@@ -1,45 +1,45 @@
 //! Adds up a day, from its first row or behind the last one added.
 
-use nemeses_protocol::PositionRecord;
+use nemeses_protocol::{PositionRecord, frame_hash};
 use nemeses_store::history::DaySums;
 
-use crate::reports::{Distance, Place, Point, Settings, Tally, Walker};
+use crate::reports::{Distance, Place, Point, RULES, Settings, Tally, Walker};
 
 /// A day on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Day {
-    settings: Settings,
+    gap_s: u32,
     walker: Walker,
+    began: u64,
     tally: Option<Tally>,
     engine_legs: u64,
-    before: Option<(u32, u64)>,
     last: (u32, u64),
 }
 
 impl Day {
-    /// A day from its first row on; `before` is the last row before it, from
-    /// which the first leg leads.
-    pub(crate) fn begin(settings: Settings, before: Option<&PositionRecord>) -> Self {
-        let mut walker = Walker::new(settings);
-        if let Some(row) = before {
-            walker.step(&row.position);
+    /// A day from its first row on, behind the rows that `walker` has seen.
+    pub(crate) fn begin(walker: Walker) -> Self {
+        Self {
+            gap_s: walker.settings().gap_s,
+            began: known(walker.last(), &walker.state()),
+            walker,
+            tally: None,
+            engine_legs: 0,
+            last: (0, 0),
         }
-        let before = before.map(key);
-        let last = before.unwrap_or_default();
-        Self { settings, walker, tally: None, engine_legs: 0, before, last }
     }
 
-    /// A day behind the rows that were added up.
-    pub(crate) fn resume(settings: Settings, sums: &DaySums) -> Self {
-        let tally = tally_of(sums);
-        Self {
-            settings,
-            walker: Walker::behind(settings, tally.last),
-            tally: Some(tally),
+    /// A day behind the rows that were added up; `None` if other rules did, or with
+    /// another `motion_kmh`.
+    pub(crate) fn resume(settings: Settings, sums: &DaySums) -> Option<Self> {
+        let walker = walker_behind(settings, sums)?;
+        Some(Self {
+            began: sums.began,
+            tally: Some(tally_of(sums)),
             engine_legs: sums.engine_legs,
-            before: sums.before,
             last: (sums.last_at, sums.last_hash),
-        }
+            ..Self::begin(walker)
+        })
     }
 
     /// The next row, in order.
@@ -48,9 +48,9 @@ impl Day {
         let first = self.tally.is_none();
         let tally = self.tally.get_or_insert_with(|| Tally::at(point));
         if let Some(leg) = leg {
-            let heard = leg.seconds() <= self.settings.gap_s;
+            let heard = leg.seconds() <= self.gap_s;
             self.engine_legs += u64::from(heard && leg.from.ignition);
-            tally.add(&leg, &self.settings);
+            tally.add_whole(&leg);
             if first {
                 tally.rows = 1;
             }
@@ -61,13 +61,14 @@ impl Day {
     /// The sums; `None` without rows.
     pub(crate) fn sums(&self, device: u32, day: u32) -> Option<DaySums> {
         let tally = self.tally.as_ref()?;
-        let (odometer_sum_m, gps_m, unmetered_m) = tally.distance.parts();
         let place = tally.last.place;
         Some(DaySums {
             device,
             day,
             row_count: tally.rows,
-            before: self.before,
+            rules: RULES,
+            began: self.began,
+            state: self.walker.state(),
             first_at: tally.first.at,
             first_odometer_m: tally.first.odometer_m,
             first_hour_min: tally.first.hour_meter_min,
@@ -80,9 +81,8 @@ impl Day {
             place_at: place.map(|place| place.fixed_at),
             place_latitude_udeg: place.map_or(0, |place| place.latitude_udeg),
             place_longitude_udeg: place.map_or(0, |place| place.longitude_udeg),
-            odometer_sum_m,
-            gps_sum_mm: millimetres(gps_m),
-            unmetered_sum_mm: millimetres(unmetered_m),
+            odometer_sum_m: tally.distance.odometer_m,
+            gps_sum_m: tally.distance.gps_m,
             moving_s: tally.moving_s,
             idle_s: tally.idle_s,
             engine_s: tally.engine_s,
@@ -93,22 +93,62 @@ impl Day {
     }
 }
 
-/// The sums as reports hold them.
-pub(crate) fn tally_of(sums: &DaySums) -> Tally {
-    let speed = |kmh: Option<u32>| kmh.and_then(|kmh| u8::try_from(kmh).ok());
+/// A walk behind a day; `None` if other rules added it up, or with another `motion_kmh`.
+pub(crate) fn walker_behind(settings: Settings, sums: &DaySums) -> Option<Walker> {
+    Walker::resume(settings, last_of(sums), &sums.state)
+}
+
+/// Whether a day can go on from these sums, and was made by this version's rules.
+pub(crate) fn is_current(sums: &DaySums) -> bool {
+    sums.rules == RULES && !sums.state.is_empty()
+}
+
+/// A hash of what is known behind a day, as the day behind it began with it.
+pub(crate) fn known_behind(sums: &DaySums) -> u64 {
+    known(Some(&last_of(sums)), &sums.state)
+}
+
+fn known(last: Option<&Point>, state: &[u8]) -> u64 {
+    let mut bytes = state.to_vec();
+    if let Some(last) = last {
+        let place =
+            last.place.map(|place| (place.latitude_udeg, place.longitude_udeg, place.fixed_at));
+        let (latitude, longitude, fixed_at) = place.unwrap_or_default();
+        for number in [last.at, last.odometer_m, last.hour_meter_min, fixed_at] {
+            bytes.extend(number.to_le_bytes());
+        }
+        for number in [latitude, longitude] {
+            bytes.extend(number.to_le_bytes());
+        }
+        let speed = last.speed_kmh.map_or([0, 0], |kmh| [1, kmh]);
+        bytes.extend([u8::from(last.ignition), u8::from(place.is_some()), speed[0], speed[1]]);
+    }
+    frame_hash(&bytes)
+}
+
+/// The last row of a day, as reports hold it.
+fn last_of(sums: &DaySums) -> Point {
     let place = sums.place_at.map(|fixed_at| Place {
         latitude_udeg: sums.place_latitude_udeg,
         longitude_udeg: sums.place_longitude_udeg,
         fixed_at,
     });
-    let last = Point {
+    Point {
         at: sums.last_at,
         place,
         speed_kmh: speed(sums.last_speed_kmh),
         ignition: sums.last_ignition,
         odometer_m: sums.last_odometer_m,
         hour_meter_min: sums.last_hour_min,
-    };
+    }
+}
+
+fn speed(kmh: Option<u32>) -> Option<u8> {
+    kmh.and_then(|kmh| u8::try_from(kmh).ok())
+}
+
+/// The sums as reports hold them.
+pub(crate) fn tally_of(sums: &DaySums) -> Tally {
     // What is not kept of the first row is not needed to go on, nor shown.
     let first = Point {
         at: sums.first_at,
@@ -118,15 +158,10 @@ pub(crate) fn tally_of(sums: &DaySums) -> Tally {
         odometer_m: sums.first_odometer_m,
         hour_meter_min: sums.first_hour_min,
     };
-    let metres = |mm: u64| std::time::Duration::from_millis(mm).as_secs_f64();
     Tally {
         first,
-        last,
-        distance: Distance::from_parts(
-            sums.odometer_sum_m,
-            metres(sums.gps_sum_mm),
-            metres(sums.unmetered_sum_mm),
-        ),
+        last: last_of(sums),
+        distance: Distance { odometer_m: sums.odometer_sum_m, gps_m: sums.gps_sum_m },
         moving_s: sums.moving_s,
         idle_s: sums.idle_s,
         engine_s: sums.engine_s,
@@ -140,66 +175,52 @@ fn key(row: &PositionRecord) -> (u32, u64) {
     (row.position.recorded_at, row.frame_hash)
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a day's way, not below 0"
-)]
-fn millimetres(metres: f64) -> u64 {
-    (metres * 1e3).round() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reports::Road;
+    use crate::reports::roads;
 
-    const FIX: u16 = 1 << 15;
-    const ON: u16 = 1 << 13;
-
-    fn road() -> impl Strategy<Value = Road> {
-        let stretch = (0..4_u8, 1..20_u32, 1..4000_u32, any::<bool>());
-        prop::collection::vec(stretch, 1..12).prop_map(|stretches| {
-            let mut road = Road::new(FIX).odometer(7);
-            for (sort, times, seconds, on) in stretches {
-                road = road.with(if on { FIX | ON } else { FIX });
-                road = match sort {
-                    0 => road.times(times, seconds, 0, 0),
-                    1 => road.times(times, seconds, i64::from(seconds) * 10, 36),
-                    2 => road.with(ON).times(times, 10, 100, 36),
-                    _ => road.times(times, 0, 1, 5),
-                };
-            }
-            road
-        })
+    fn add(mut day: Day, rows: &[PositionRecord]) -> DaySums {
+        for row in rows {
+            day.push(row);
+        }
+        day.sums(1, 2).unwrap()
     }
 
     proptest! {
         /// A day that was kept and gone on with is the day added up at once,
         /// wherever it was interrupted.
         #[test]
-        fn an_interrupted_day_is_the_whole_one(road in road(), at in 1..200_usize) {
-            let (before, rows) = road.rows().split_first().unwrap();
-            prop_assume!(!rows.is_empty());
-            let add = |mut day: Day, rows: &[PositionRecord]| {
-                for row in rows {
-                    day.push(row);
-                }
-                day.sums(1, 2).unwrap()
-            };
-            let begin = || Day::begin(Settings::default(), Some(before));
-            let whole = add(begin(), rows);
-            let (head, tail) = rows.split_at(at.min(rows.len()));
-            let head = add(begin(), head);
-            let resumed = add(Day::resume(Settings::default(), &head), tail);
-            // Millimetres are rounded once more on the way.
-            let near = |one: u64, two: u64| one.abs_diff(two) <= 2;
-            prop_assert!(near(whole.gps_sum_mm, resumed.gps_sum_mm));
-            prop_assert!(near(whole.unmetered_sum_mm, resumed.unmetered_sum_mm));
-            let exact = DaySums { gps_sum_mm: whole.gps_sum_mm, unmetered_sum_mm: whole.unmetered_sum_mm, ..resumed };
-            prop_assert_eq!(exact, whole);
+        fn an_interrupted_day_is_the_whole_one(rows in roads(), at in any::<prop::sample::Index>()) {
+            let settings = Settings::default();
+            let begin = || Day::begin(Walker::new(settings, true));
+            let whole = add(begin(), &rows);
+            let head = add(begin(), &rows[..=at.index(rows.len())]);
+            let resumed = add(Day::resume(settings, &head).unwrap(), &rows[at.index(rows.len()) + 1..]);
+            prop_assert_eq!(resumed, whole);
+        }
+
+        /// Days added up one behind the other are the stretch added up at once, and
+        /// each knows what it began with.
+        #[test]
+        fn days_join(rows in roads(), at in any::<prop::sample::Index>()) {
+            let settings = Settings::default();
+            let (one, two) = rows.split_at(at.index(rows.len()));
+            prop_assume!(!one.is_empty());
+            let whole = add(Day::begin(Walker::new(settings, true)), &rows);
+            let one = add(Day::begin(Walker::new(settings, true)), one);
+            let two = add(Day::begin(walker_behind(settings, &one).unwrap()), two);
+            prop_assert_eq!(two.began, known_behind(&one));
+            prop_assert_eq!(one.odometer_sum_m + two.odometer_sum_m, whole.odometer_sum_m);
+            prop_assert_eq!(one.gps_sum_m + two.gps_sum_m, whole.gps_sum_m);
+            prop_assert_eq!(one.moving_s + two.moving_s, whole.moving_s);
+            prop_assert_eq!(one.idle_s + two.idle_s, whole.idle_s);
+            prop_assert_eq!(one.engine_s + two.engine_s, whole.engine_s);
+            prop_assert_eq!(one.silent_s + two.silent_s, whole.silent_s);
+            prop_assert_eq!(one.max_speed_kmh.max(two.max_speed_kmh), whole.max_speed_kmh);
+            prop_assert_eq!((two.state, two.last_at), (whole.state, whole.last_at));
         }
     }
 }

@@ -17,9 +17,10 @@ use nemeses_store::history::{
 use nemeses_store::live::Version;
 use tokio_util::sync::CancellationToken;
 
-use super::day::Day;
+use super::day::{Day, is_current, known_behind, walker_behind};
+use super::start::Starts;
 use super::stats::DailyStats;
-use crate::reports::Settings;
+use crate::reports::{RULES, Settings};
 
 const DAY_SECONDS: u32 = 86_400;
 /// A slot's marks are taken so long after it: longer than a commit may outlast its
@@ -59,13 +60,14 @@ pub async fn keep_daily(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let keeper = Keeper {
+    let mut keeper = Keeper {
         history: database.history(),
         devices: database.devices(),
         daily: database.daily(),
         process,
         stats,
         clock,
+        outdated: Some((DeviceId::new(0), 0)),
     };
     stop.run_until_cancelled(keeper.look_after()).await;
     // The next one need not wait for the end of the lease.
@@ -81,13 +83,15 @@ struct Keeper {
     process: KeptIn,
     stats: DailyStats,
     clock: Clock,
+    /// The last day seen whose sums other rules had made; `None` when all were.
+    outdated: Option<(DeviceId, u32)>,
 }
 
 /// Marks by day.
 type Days = BTreeMap<u32, Vec<DayMark>>;
 
 impl Keeper {
-    async fn look_after(&self) {
+    async fn look_after(&mut self) {
         let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
         loop {
             let wait = match self.turn().await {
@@ -111,7 +115,7 @@ impl Keeper {
     }
 
     /// One chunk, and how long to wait for the next.
-    async fn turn(&self) -> Result<Duration, StoreError> {
+    async fn turn(&mut self) -> Result<Duration, StoreError> {
         if self.stats.is_due() {
             self.stats.show(&self.daily.backlog().await?, self.clock.now_s());
         }
@@ -122,23 +126,57 @@ impl Keeper {
         let (started, before) = (Instant::now(), (self.process.committed_rows)());
         let slot = self.clock.now_s().saturating_sub(GRACE_S) / SLOT_SECONDS;
         let marks = self.daily.marks(slot, CHUNK).await?;
-        if marks.is_empty() {
+        let done =
+            if marks.is_empty() { self.made_anew().await? } else { self.add_up(&marks).await? };
+        if done.is_empty() {
             return Ok(LOOK_EVERY);
         }
-        let done = self.add_up(&marks).await?;
         self.daily.keep(&done).await?;
         self.stats.added(done.len());
         let rows = (self.process.committed_rows)().saturating_sub(before);
         Ok(rest(started.elapsed(), rows))
     }
 
-    /// The days of the marks, and those behind them whose first leg begins elsewhere now. A
-    /// device's days are added up in order, several devices at the same time.
+    /// The days of the marks.
     async fn add_up(&self, marks: &[DayMark]) -> Result<Vec<DoneDay>, StoreError> {
         let mut by_device: BTreeMap<DeviceId, Days> = BTreeMap::new();
         for mark in marks {
             by_device.entry(mark.device).or_default().entry(mark.day).or_default().push(*mark);
         }
+        self.add_up_by_device(by_device).await
+    }
+
+    /// The next days whose sums other rules made. Where the rows are gone the sums stay
+    /// as they are.
+    async fn made_anew(&mut self) -> Result<Vec<DoneDay>, StoreError> {
+        let Some(behind) = self.outdated else { return Ok(Vec::new()) };
+        let held = self.daily.outdated(RULES, behind, CHUNK).await?;
+        let mut by_device: BTreeMap<DeviceId, Days> = BTreeMap::new();
+        let mut kept = Vec::new();
+        let last = held.last().map(|(sums, _)| (DeviceId::new(sums.device), sums.day));
+        for (sums, has_rows) in held {
+            let (device, day) = (DeviceId::new(sums.device), sums.day);
+            if has_rows {
+                // As a mark of slot 0 would ask for, without one.
+                by_device.entry(device).or_default().insert(day, Vec::new());
+                continue;
+            }
+            let sums = Some(DaySums { rules: RULES, state: Vec::new(), ..sums });
+            let (marks, newest, fix, next) = (Vec::new(), None, None, None);
+            kept.push(DoneDay { marks, device, day, sums, newest, fix, next });
+        }
+        let mut done = self.add_up_by_device(by_device).await?;
+        done.extend(kept);
+        done.sort_unstable_by_key(|done| (done.device, done.day));
+        self.outdated = last;
+        Ok(done)
+    }
+
+    /// A device's days are added up in order, several devices at the same time.
+    async fn add_up_by_device(
+        &self,
+        by_device: BTreeMap<DeviceId, Days>,
+    ) -> Result<Vec<DoneDay>, StoreError> {
         let devices: Vec<DeviceId> = by_device.keys().copied().collect();
         let settings = &self.settings(&devices).await?;
         let done: Vec<Vec<DoneDay>> = stream::iter(by_device)
@@ -155,25 +193,27 @@ impl Keeper {
         Ok(done)
     }
 
+    /// Each goes on where the one before ended. A day behind them that began with
+    /// something else is marked.
     async fn days_of(
         &self,
         device: DeviceId,
         settings: Settings,
         days: Days,
     ) -> Result<Vec<DoneDay>, StoreError> {
-        let mut done: BTreeMap<u32, DoneDay> = BTreeMap::new();
+        let mut done: Vec<DoneDay> = Vec::with_capacity(days.len());
         for (&day, marks) in &days {
-            let whole = marks.iter().any(|mark| mark.slot == 0);
-            let one = self.one(device, settings, day, whole, marks.clone()).await?;
-            let last = one.sums.as_ref().map(|sums| (sums.last_at, sums.last_hash));
-            done.insert(day, one);
-            let Some(next) = self.daily.next_day(device, day).await? else { continue };
-            if next.before != last && !days.contains_key(&next.day) {
-                let again = self.one(device, settings, next.day, true, Vec::new()).await?;
-                done.insert(next.day, again);
-            }
+            // Without a mark it is made anew.
+            let whole = marks.is_empty() || marks.iter().any(|mark| mark.slot == 0);
+            let mut one = self.one(device, settings, day, whole, marks, done.last()).await?;
+            let known = one.sums.as_ref().map(known_behind);
+            let next = self.daily.next_day(device, day).await?;
+            let next = next.filter(|next| !days.contains_key(&next.day));
+            let stale = next.filter(|next| is_current(next) && Some(next.began) != known);
+            one.next = stale.map(|next| next.day);
+            done.push(one);
         }
-        Ok(done.into_values().collect())
+        Ok(done)
     }
 
     async fn one(
@@ -182,17 +222,22 @@ impl Keeper {
         settings: Settings,
         day: u32,
         whole: bool,
-        marks: Vec<DayMark>,
+        marks: &[DayMark],
+        done: Option<&DoneDay>,
     ) -> Result<DoneDay, StoreError> {
+        let before = self.before(device, day, done).await?.filter(is_current);
         let held = if whole { None } else { self.daily.day(device, day).await? };
-        let (mut sum, after) = match held {
-            Some(held) if self.is_behind(device, day, &held).await? => {
-                (Day::resume(settings, &held), Some((held.last_at, held.last_hash)))
-            }
-            _ => {
-                let before = self.row_before(device, day).await?;
-                (Day::begin(settings, before.as_ref()), None)
-            }
+        let held = match held {
+            Some(held) if self.is_behind(device, day, &held, before.as_ref()).await? => Some(held),
+            _ => None,
+        };
+        let resumed = held.and_then(|held| {
+            let after = (held.last_at, held.last_hash);
+            Some((Day::resume(settings, &held)?, Some(after)))
+        });
+        let (mut sum, after) = match resumed {
+            Some(resumed) => resumed,
+            None => (self.begin(device, day, settings, before.as_ref()).await?, None),
         };
         let from = day.saturating_mul(DAY_SECONDS);
         let to = from.saturating_add(DAY_SECONDS - 1);
@@ -207,33 +252,55 @@ impl Keeper {
                 fix = fix.max(last);
             }
         }
-        let sums = sum.sums(device.number(), day);
-        Ok(DoneDay { marks, device, day, sums, newest, fix })
+        let (sums, marks) = (sum.sums(device.number(), day), marks.to_vec());
+        Ok(DoneDay { marks, device, day, sums, newest, fix, next: None })
+    }
+
+    /// The sums of the last day before a day; `done` was added up just now.
+    async fn before(
+        &self,
+        device: DeviceId,
+        day: u32,
+        done: Option<&DoneDay>,
+    ) -> Result<Option<DaySums>, StoreError> {
+        if let Some(done) = done.filter(|done| done.day + 1 == day) {
+            return Ok(done.sums.clone());
+        }
+        let held = self.daily.day_before(device, day).await?;
+        let newer = |done: &&DoneDay| held.as_ref().is_none_or(|held| held.day <= done.day);
+        Ok(done.filter(newer).map_or_else(|| held.clone(), |done| done.sums.clone()))
+    }
+
+    /// A day from its first row on, with what is known behind the day before.
+    async fn begin(
+        &self,
+        device: DeviceId,
+        day: u32,
+        settings: Settings,
+        before: Option<&DaySums>,
+    ) -> Result<Day, StoreError> {
+        if let Some(walker) = before.and_then(|before| walker_behind(settings, before)) {
+            return Ok(Day::begin(walker));
+        }
+        let (history, daily) = (self.history.as_ref(), self.daily.as_ref());
+        let starts = Starts { history, daily, device, settings };
+        Ok(Day::begin(starts.look_back(day.saturating_mul(DAY_SECONDS)).await?))
     }
 
     /// Whether all that came since lies behind the last row added up, and the day
-    /// before still ends where this one's first leg begins.
+    /// before still ends with what this one began with.
     async fn is_behind(
         &self,
         device: DeviceId,
         day: u32,
         held: &DaySums,
+        before: Option<&DaySums>,
     ) -> Result<bool, StoreError> {
         let last = (held.last_at, held.last_hash);
-        if self.daily.rows_up_to(device, day, last).await? != held.row_count {
-            return Ok(false);
-        }
-        let before = self.row_before(device, day).await?;
-        Ok(before.map(|row| (row.position.recorded_at, row.frame_hash)) == held.before)
-    }
-
-    async fn row_before(
-        &self,
-        device: DeviceId,
-        day: u32,
-    ) -> Result<Option<nemeses_protocol::PositionRecord>, StoreError> {
-        let Some(to) = day.saturating_mul(DAY_SECONDS).checked_sub(1) else { return Ok(None) };
-        self.history.last_position(device, to, false).await
+        let same = before.is_none_or(|before| known_behind(before) == held.began);
+        Ok(same
+            && held.rules == RULES
+            && self.daily.rows_up_to(device, day, last).await? == held.row_count)
     }
 
     /// The settings of the devices that have some of their own.

@@ -41,17 +41,18 @@ pub(crate) struct Sums {
     hour_meter_end_min: u32,
 }
 
-impl Sums {
-    pub(crate) fn new(tally: &Tally, metres: f64, source: Source) -> Self {
+impl From<&Tally> for Sums {
+    fn from(tally: &Tally) -> Self {
+        let distance_m = tally.distance.metres();
         Self {
-            distance_m: whole(metres),
-            distance_from: source,
+            distance_m,
+            distance_from: tally.distance.source(),
             moving_s: tally.moving_s,
             idle_s: tally.idle_s,
             engine_s: tally.engine_s,
             silent_s: tally.silent_s,
             max_speed_kmh: tally.max_speed_kmh,
-            mean_speed_kmh: mean_kmh(metres, tally.moving_s),
+            mean_speed_kmh: mean_kmh(distance_m, tally.moving_s),
             odometer_start_m: tally.first.odometer_m,
             odometer_end_m: tally.last.odometer_m,
             hour_meter_start_min: tally.first.hour_meter_min,
@@ -60,22 +61,10 @@ impl Sums {
     }
 }
 
-impl From<&Tally> for Sums {
-    fn from(tally: &Tally) -> Self {
-        Self::new(tally, tally.distance.metres(), tally.distance.source())
-    }
-}
-
-/// Whole metres of a distance, which is never negative.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at zero")]
-pub(crate) fn whole(metres: f64) -> u64 {
-    metres.round() as u64
-}
-
 /// km/h while moving, to a tenth.
-#[expect(clippy::cast_precision_loss, reason = "seconds of a century are below 2^53")]
-fn mean_kmh(metres: f64, moving_s: u64) -> Option<f64> {
-    (moving_s > 0).then(|| (metres * 36.0 / moving_s as f64).round() / 10.0)
+#[expect(clippy::cast_precision_loss, reason = "metres and seconds of a century are below 2^53")]
+fn mean_kmh(metres: u64, moving_s: u64) -> Option<f64> {
+    (moving_s > 0).then(|| (metres as f64 * 36.0 / moving_s as f64).round() / 10.0)
 }
 
 #[cfg(test)]
@@ -84,9 +73,8 @@ mod tests {
 
     #[test]
     fn rounded() {
-        assert_eq!((whole(0.4), whole(0.5), whole(-1.0), whole(1e6)), (0, 1, 0, 1_000_000));
-        assert_eq!(mean_kmh(6000.0, 300), Some(72.0));
-        assert_eq!(mean_kmh(1000.0, 333), Some(10.8));
-        assert_eq!(mean_kmh(1000.0, 0), None);
+        assert_eq!(mean_kmh(6000, 300), Some(72.0));
+        assert_eq!(mean_kmh(1000, 333), Some(10.8));
+        assert_eq!(mean_kmh(1000, 0), None);
     }
 }

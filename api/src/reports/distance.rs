@@ -1,6 +1,4 @@
-//! Distances: on the globe, by the odometer, and which of the two to believe.
-
-use super::leg::{Kind, Leg};
+//! Distances: on the globe and by the odometer.
 
 /// Mean radius of the Earth (IUGG), metres.
 const EARTH_M: f64 = 6_371_008.8;
@@ -42,8 +40,8 @@ impl Odometer {
         }
     }
 
-    pub(crate) fn advanced_m(self) -> f64 {
-        if let Self::Advanced(metres) = self { metres.into() } else { 0.0 }
+    pub(crate) fn advanced_m(self) -> Option<u32> {
+        if let Self::Advanced(metres) = self { Some(metres) } else { None }
     }
 }
 
@@ -54,68 +52,35 @@ impl Odometer {
 pub(crate) enum Source {
     /// The odometer alone.
     Odometer,
-    /// The legs between fixes while moving.
+    /// The ways between fixes while moving.
     Gps,
-    /// The odometer, and legs where it jumped or was zero.
+    /// The odometer, and ways between fixes where it did not follow.
     Both,
 }
 
-/// A distance that grows leg by leg. The odometer's steps count if it moves at
-/// all; legs on which it jumped or is unknown, and everything if it stands still,
-/// count as the way between the fixes while moving.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_field_names, reason = "the unit")]
+/// A distance in whole metres, so that parts add up to the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Distance {
-    odometer_m: u64,
-    gps_m: f64,
-    /// The part of `gps_m` for which the odometer has no answer.
-    unmetered_m: f64,
+    pub(crate) odometer_m: u64,
+    /// Where the odometer has no say.
+    pub(crate) gps_m: u64,
 }
 
 impl Distance {
-    pub(crate) fn add(&mut self, leg: &Leg) {
-        let moved = if leg.kind == Kind::Standing { 0.0 } else { leg.gps_m.unwrap_or(0.0) };
-        self.gps_m += moved;
-        match leg.odometer {
-            Odometer::Advanced(metres) => self.odometer_m += u64::from(metres),
-            Odometer::Unknown | Odometer::Jumped(_) => self.unmetered_m += moved,
-        }
-    }
-
-    /// What it is made of: metres of the odometer, of GPS, and of GPS alone.
-    pub(crate) fn parts(&self) -> (u64, f64, f64) {
-        (self.odometer_m, self.gps_m, self.unmetered_m)
-    }
-
-    /// The distance of these parts.
-    pub(crate) fn from_parts(odometer_m: u64, gps_m: f64, unmetered_m: f64) -> Self {
-        Self { odometer_m, gps_m, unmetered_m }
-    }
-
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.odometer_m += other.odometer_m;
         self.gps_m += other.gps_m;
-        self.unmetered_m += other.unmetered_m;
     }
 
-    /// The odometer's part alone.
-    #[expect(clippy::cast_precision_loss, reason = "a sum of metres is far below 2^53")]
-    pub(crate) fn metered_m(&self) -> f64 {
-        self.odometer_m as f64
-    }
-
-    pub(crate) fn metres(&self) -> f64 {
-        match self.source() {
-            Source::Gps => self.gps_m,
-            Source::Odometer | Source::Both => self.metered_m() + self.unmetered_m,
-        }
+    pub(crate) fn metres(&self) -> u64 {
+        self.odometer_m + self.gps_m
     }
 
     pub(crate) fn source(&self) -> Source {
-        match (self.odometer_m, self.unmetered_m > 0.0) {
+        match (self.odometer_m, self.gps_m) {
             (0, _) => Source::Gps,
-            (_, false) => Source::Odometer,
-            (_, true) => Source::Both,
+            (_, 0) => Source::Odometer,
+            _ => Source::Both,
         }
     }
 }

@@ -8,7 +8,7 @@ use nemeses_protocol::Position;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::distance::haversine_m;
+use super::leg::Place;
 
 /// Beyond what speeds explain, metres that fixes of one place may lie apart.
 const SCATTER_M: f64 = 100.0;
@@ -70,31 +70,28 @@ impl Doubt {
     }
 }
 
-/// A fix: where, when and how fast.
+/// A fix with the speed reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fix {
-    latitude_udeg: i32,
-    longitude_udeg: i32,
-    at: u32,
-    /// As reported.
-    kmh: u8,
+pub(super) struct Fix {
+    pub(super) place: Place,
+    pub(super) kmh: u8,
 }
 
 /// Rows that agree with each other and not with the trusted place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rival {
-    last: Fix,
-    since: u32,
-    rows: u8,
+pub(super) struct Rival {
+    pub(super) last: Fix,
+    pub(super) since: u32,
+    pub(super) rows: u8,
 }
 
 /// Judges a device's rows in time order. A few dozen bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Doubts {
-    trusted: Option<Fix>,
+    pub(super) trusted: Option<Fix>,
     /// The newest speed that was believed, km/h, and when.
-    speed: Option<(u8, u32)>,
-    rival: Option<Rival>,
+    pub(super) speed: Option<(u8, u32)>,
+    pub(super) rival: Option<Rival>,
 }
 
 /// What is said of a row.
@@ -117,16 +114,16 @@ impl Doubts {
             return Verdict { doubt: Some(Doubt::ZeroPlace), relocated: false };
         }
         let Some(trusted) = self.trusted else {
-            self.speed = Some((fix.kmh, fix.at));
+            self.speed = Some((fix.kmh, fix.at()));
             return self.trust(fix, Verdict::default());
         };
         let metres = trusted.metres_to(fix);
         if metres > trusted.reach_m(fix) {
             return self.contradicted(fix);
         }
-        let doubt = self.judge_speed(fix, metres, fix.at - trusted.at);
+        let doubt = self.judge_speed(fix, metres, fix.at() - trusted.at());
         if metres == 0.0 && fix.kmh > 0 {
-            fix.at = trusted.at.max(fix.at.saturating_sub(REPEATED_S));
+            fix.place.fixed_at = trusted.at().max(fix.at().saturating_sub(REPEATED_S));
         }
         self.trust(fix, Verdict { doubt, relocated: false })
     }
@@ -142,9 +139,9 @@ impl Doubts {
         let near = |rival: &Rival| rival.last.metres_to(fix) <= rival.last.reach_m(fix);
         let (since, rows) = match self.rival.filter(near) {
             Some(rival) => (rival.since, rival.rows.saturating_add(1)),
-            None => (fix.at, 1),
+            None => (fix.at(), 1),
         };
-        if rows >= AGREEING_ROWS && fix.at - since >= AGREEING_S {
+        if rows >= AGREEING_ROWS && fix.at() - since >= AGREEING_S {
             self.speed = None;
             return self.trust(fix, Verdict { doubt: None, relocated: true });
         }
@@ -155,39 +152,37 @@ impl Doubts {
     /// A speed is explained by the way since the last place or by the speed before.
     fn judge_speed(&mut self, fix: Fix, metres: f64, seconds: u32) -> Option<Doubt> {
         let mean_kmh = if seconds > 0 { metres * 3.6 / f64::from(seconds) } else { 0.0 };
-        let before = self.speed.filter(|(_, at)| fix.at - at <= SPEED_HOLDS_S);
+        let before = self.speed.filter(|(_, at)| fix.at() - at <= SPEED_HOLDS_S);
         let before_kmh = before.map_or(0.0, |(kmh, _)| f64::from(kmh));
         let most_kmh = USUAL_KMH + EXCESS * mean_kmh.max(before_kmh);
         if f64::from(fix.kmh) > most_kmh {
             return Some(Doubt::Speed);
         }
-        self.speed = Some((fix.kmh, fix.at));
+        self.speed = Some((fix.kmh, fix.at()));
         None
     }
 }
 
 impl Fix {
     fn of(position: &Position) -> Self {
-        Self {
-            latitude_udeg: position.latitude_udeg,
-            longitude_udeg: position.longitude_udeg,
-            at: position.recorded_at,
-            kmh: position.speed_kmh,
-        }
+        Self { place: Place::of(position), kmh: position.speed_kmh }
+    }
+
+    const fn at(self) -> u32 {
+        self.place.fixed_at
     }
 
     const fn is_zero(self) -> bool {
-        self.latitude_udeg == 0 && self.longitude_udeg == 0
+        self.place.latitude_udeg == 0 && self.place.longitude_udeg == 0
     }
 
     fn metres_to(self, other: Self) -> f64 {
-        let place = |fix: Self| (fix.latitude_udeg, fix.longitude_udeg);
-        haversine_m(place(self), place(other))
+        self.place.metres_to(other.place)
     }
 
     /// How far away a later fix may be.
     fn reach_m(self, later: Self) -> f64 {
-        let seconds = later.at - self.at;
+        let seconds = later.at() - self.at();
         let kmh = self.kmh.max(later.kmh);
         if kmh >= SATURATED_KMH || seconds > SILENCE_S {
             return FASTEST_IN_THE_AIR_M_S * f64::from(seconds) + SCATTER_M;

@@ -3,8 +3,11 @@
 use nemeses_protocol::Position;
 
 use super::distance::Odometer;
-use super::leg::{Leg, Point, Walker};
-use super::{Finder, Settings};
+use super::leg::{Kind, Leg, Point};
+use super::{Finder, Walker};
+
+/// A mean speed of this share of a speed bears it out.
+const BORNE_OUT: f64 = 0.75;
 
 /// What is worth an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,8 @@ pub(crate) struct EventLimits {
 pub(crate) enum What {
     IgnitionOn,
     IgnitionOff,
-    /// All rows with a fix from the first to the last were too fast.
+    /// All rows with a speed that is believed, from the first to the last, were too
+    /// fast, and it moved. More than one was, or the way says so as well.
     Overspeed {
         peak_kmh: u8,
     },
@@ -52,6 +56,27 @@ impl Event {
     }
 }
 
+/// An overspeed under way.
+#[derive(Clone, Copy, Debug)]
+struct Episode {
+    first: Point,
+    last: Point,
+    peak_kmh: u8,
+    start_known: bool,
+    /// The way bears the only speed out.
+    borne_out: bool,
+}
+
+impl Episode {
+    /// One speed alone may be wrong: a second one, or the way, has to agree.
+    fn event(self) -> Option<Event> {
+        let Self { first, last, peak_kmh, start_known, borne_out } = self;
+        let event =
+            Event { what: What::Overspeed { peak_kmh }, first, last, start_known, open: false };
+        (borne_out || last.at > first.at).then_some(event)
+    }
+}
+
 /// Finds events in rows in time order. Holds a few hundred bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
@@ -59,19 +84,19 @@ pub(crate) struct Events {
     gap_s: u32,
     walker: Walker,
     last: Option<Point>,
-    overspeed: Option<Event>,
+    overspeed: Option<Episode>,
     /// Whether an overspeed that begins from here on begins there.
     certain: bool,
     from_the_first: bool,
 }
 
 impl Events {
-    pub(crate) fn new(settings: Settings, limits: EventLimits, from_the_first: bool) -> Self {
+    pub(crate) fn new(walker: Walker, limits: EventLimits, from_the_first: bool) -> Self {
         Self {
             limits,
-            gap_s: settings.gap_s,
-            walker: Walker::new(settings),
-            last: None,
+            gap_s: walker.settings().gap_s,
+            last: walker.last().copied(),
+            walker,
             overspeed: None,
             certain: from_the_first,
             from_the_first,
@@ -92,23 +117,27 @@ impl Events {
         }
     }
 
-    fn speed(&mut self, point: Point, kmh: u8, limit: u32, out: &mut Vec<Event>) {
-        if u32::from(kmh) <= limit {
+    fn speed(&mut self, leg: &Leg, limit: u32, out: &mut Vec<Event>) {
+        let Some(kmh) = leg.to.speed_kmh.filter(|_| leg.kind != Kind::Undecided) else { return };
+        let mean_kmh = leg.mean_kmh();
+        if let Some(episode) = &mut self.overspeed {
+            episode.borne_out |= mean_kmh >= f64::from(episode.peak_kmh) * BORNE_OUT;
+        }
+        if u32::from(kmh) <= limit || leg.kind != Kind::Moving {
             self.end_overspeed(out);
-            self.certain = true;
+            self.certain |= self.walker.is_certain();
             return;
         }
-        let begun = Event::moment(What::Overspeed { peak_kmh: kmh }, point);
-        let begun = Event { start_known: self.certain, ..begun };
-        let event = self.overspeed.get_or_insert(begun);
-        event.last = point;
-        if let What::Overspeed { peak_kmh } = &mut event.what {
-            *peak_kmh = kmh.max(*peak_kmh);
-        }
+        let borne_out = mean_kmh >= f64::from(kmh) * BORNE_OUT;
+        let (point, start_known) = (leg.to, self.certain);
+        let begun = Episode { first: point, last: point, peak_kmh: kmh, start_known, borne_out };
+        let episode = self.overspeed.get_or_insert(begun);
+        episode.last = point;
+        episode.peak_kmh = kmh.max(episode.peak_kmh);
     }
 
     fn end_overspeed(&mut self, out: &mut Vec<Event>) {
-        out.extend(self.overspeed.take());
+        out.extend(self.overspeed.take().and_then(Episode::event));
     }
 }
 
@@ -119,33 +148,32 @@ impl Finder for Events {
     fn push(&mut self, position: &Position, out: &mut Vec<Event>) {
         let (point, leg) = self.walker.step(position);
         self.last = Some(point);
-        if let Some(leg) = leg {
-            if leg.seconds() > self.gap_s {
-                self.end_overspeed(out);
-                self.certain = true;
-            }
-            self.between(&leg, out);
+        self.certain |= self.limits.speed_kmh.is_none();
+        let Some(leg) = leg else { return };
+        if leg.seconds() > self.gap_s {
+            self.end_overspeed(out);
+            self.certain |= self.walker.is_certain();
         }
-        if let (Some(limit), Some(kmh)) = (self.limits.speed_kmh, point.speed_kmh) {
-            self.speed(point, kmh, limit, out);
-        } else {
-            self.certain |= self.limits.speed_kmh.is_none();
+        self.between(&leg, out);
+        if let Some(limit) = self.limits.speed_kmh {
+            self.speed(&leg, limit, out);
         }
     }
 
     fn is_certain(&self) -> bool {
-        let known = self.overspeed.map_or(self.certain, |event| event.start_known);
+        let known = self.overspeed.map_or(self.certain, |episode| episode.start_known);
         known && (self.last.is_some() || self.from_the_first)
     }
 
     fn pending_since(&self) -> Option<u32> {
-        self.overspeed.map(|event| event.first.at)
+        self.overspeed.map(|episode| episode.first.at)
     }
 
     fn finish(mut self, silent_until: u32, out: &mut Vec<Event>) {
         let silence = |last: Point| silent_until.saturating_sub(last.at);
         let stale = self.last.is_some_and(|last| silence(last) > self.gap_s);
-        out.extend(self.overspeed.take().map(|event| Event { open: !stale, ..event }));
+        let overspeed = self.overspeed.take().and_then(Episode::event);
+        out.extend(overspeed.map(|event| Event { open: !stale, ..event }));
         if let Some(last) = self.last.filter(|last| silence(*last) > self.limits.offline_s) {
             out.push(Event { open: true, ..Event::moment(What::Offline, last) });
         }
@@ -157,13 +185,18 @@ mod tests {
     use nemeses_protocol::PositionRecord;
     use proptest::prelude::*;
 
+    use super::super::Settings;
     use super::super::road::{FIX, ON, Road, START};
     use super::*;
 
     const LIMITS: EventLimits = EventLimits { speed_kmh: Some(80), offline_s: 600 };
 
+    fn all(first: bool) -> Events {
+        Events::new(Walker::new(Settings::default(), first), LIMITS, first)
+    }
+
     fn events(rows: &[PositionRecord], first: bool, until: u32) -> Vec<Event> {
-        let mut events = Events::new(Settings::default(), LIMITS, first);
+        let mut events = all(first);
         let mut out = Vec::new();
         for row in rows {
             events.push(&row.position, &mut out);
@@ -208,12 +241,11 @@ mod tests {
             (What::Offline, 600, 1201, true, false),
             (What::Offline, 1201, 6201, true, false),
             (What::IgnitionOff, 6201, 6201, true, false),
-            (What::Overspeed { peak_kmh: 90 }, 6201, 6201, true, false),
             (What::Offline, 6201, 6201, true, true),
         ];
         let found = events(road.rows(), true, START + 6201 + 3601);
         assert_eq!(found.iter().map(seen).collect::<Vec<_>>(), expected);
-        assert_eq!(of(&road).len(), 4, "nobody waited");
+        assert_eq!(of(&road).len(), 3, "nobody waited");
     }
 
     #[test]
@@ -238,7 +270,7 @@ mod tests {
                 road = road.with(bits).go(seconds, i64::from(seconds), kmh);
             }
             let at = at.min(road.rows().len());
-            let (mut whole, mut part) = (Events::new(Settings::default(), LIMITS, true), Events::new(Settings::default(), LIMITS, false));
+            let (mut whole, mut part) = (all(true), all(false));
             let (mut of_whole, mut of_part, mut begun) = (Vec::new(), Vec::new(), false);
             for (n, row) in road.rows().iter().enumerate() {
                 whole.push(&row.position, &mut of_whole);

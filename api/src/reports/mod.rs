@@ -7,13 +7,20 @@ mod distance;
 mod doubt;
 mod events;
 mod leg;
+mod meter;
+mod motion;
 mod one_kind;
+mod parts;
 mod segments;
+mod state;
 mod summary;
 mod tally;
 mod track;
+mod walker;
 mod zone;
 
+#[cfg(test)]
+mod field_tests;
 #[cfg(test)]
 mod road;
 
@@ -24,15 +31,20 @@ use serde::Serialize;
 pub(crate) use distance::{Distance, Source, haversine_m};
 pub(crate) use doubt::{Doubt, ROWS_TO_JUDGE};
 pub(crate) use events::{Event, EventLimits, Events, What};
-pub(crate) use leg::{Place, Point, Walker};
+pub(crate) use leg::{Place, Point};
 pub(crate) use one_kind::OneKind;
 #[cfg(test)]
-pub(crate) use road::Road;
+pub(crate) use road::roads;
 pub(crate) use segments::{Segment, SegmentKind, Segments};
 pub(crate) use summary::{Summary, hour_meter_run_min};
 pub(crate) use tally::Tally;
 pub(crate) use track::{Mark, Track};
+pub(crate) use walker::Walker;
 pub(crate) use zone::{Zone, date};
+
+/// The version of these rules. Sums made by another one are made anew; whoever
+/// changes an answer for the same rows counts it up.
+pub(crate) const RULES: u32 = 1;
 
 /// Finds things in rows in time order, holding a constant amount of state.
 pub(crate) trait Finder: Send + 'static {

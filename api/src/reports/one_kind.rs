@@ -3,7 +3,7 @@
 
 use nemeses_protocol::Position;
 
-use super::{Finder, Segment, SegmentKind, Segments, Settings};
+use super::{Finder, Segment, SegmentKind, Segments, Walker};
 
 /// Segments of one kind.
 #[derive(Clone, Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct OneKind {
 }
 
 impl OneKind {
-    pub(crate) fn new(kind: SegmentKind, settings: Settings, from_the_first: bool) -> Self {
-        Self { kind, segments: Segments::new(settings, from_the_first) }
+    pub(crate) fn new(kind: SegmentKind, walker: Walker, from_the_first: bool) -> Self {
+        Self { kind, segments: Segments::new(walker, from_the_first) }
     }
 }
 

@@ -2,6 +2,7 @@
 //! metre is always the same number of micro-degrees.
 
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
+use proptest::prelude::*;
 
 pub(crate) const FIX: u16 = Composition::GPS_FIX;
 pub(crate) const ON: u16 = Composition::IGNITION;
@@ -104,4 +105,27 @@ impl Road {
     pub(crate) fn rows(&self) -> &[PositionRecord] {
         &self.rows
     }
+}
+
+/// Some hours of a device: stretches of every sort behind each other.
+pub(crate) fn roads() -> impl Strategy<Value = Vec<PositionRecord>> {
+    let stretch = (0..9_u32, 1..40_u32, 5..90_u32, any::<bool>(), prop::bool::weighted(0.9));
+    (any::<bool>(), prop::collection::vec(stretch, 1..25)).prop_map(|(odometer, stretches)| {
+        let mut road = Road::new(FIX);
+        if odometer {
+            road = road.odometer(100_000);
+        }
+        for (sort, times, seconds, on, fix) in stretches {
+            let bits = if on { ON } else { 0 } | if fix { FIX } else { 0 };
+            road = road.with(bits);
+            road = match sort {
+                0..3 => road.times(times, seconds, i64::from(seconds) * 15, 54),
+                3..6 => road.times(times, seconds, 0, 0),
+                6 => road.times(times, seconds, -i64::from(seconds) * 2, 7),
+                7 => road.go(seconds * 100, i64::from(times) * 20, 0),
+                _ => road.times(times, 0, 5, 30),
+            };
+        }
+        road.rows().to_vec()
+    })
 }

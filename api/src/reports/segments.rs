@@ -12,8 +12,9 @@
 
 use nemeses_protocol::Position;
 
-use super::leg::{Kind, Leg, Place, Point, Walker};
-use super::{Settings, Tally};
+use super::leg::{Kind, Leg, Settled};
+use super::parts::{Away, Drive, Pause, Stand, joined};
+use super::{Settings, Tally, Walker};
 
 /// Driving or standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,38 +36,6 @@ pub(crate) struct Segment {
     pub(crate) unobserved: bool,
 }
 
-/// Standing, since the end of a trip.
-#[derive(Clone, Copy, Debug)]
-struct Stand {
-    body: Tally,
-    /// The part since the ignition was turned on, where the next trip begins if
-    /// the device leaves soon.
-    warm: Option<Tally>,
-    start_known: bool,
-}
-
-/// Standing within a trip, for less than a stop so far.
-#[derive(Clone, Copy, Debug)]
-struct Pause {
-    /// Still part of the trip: up to where the ignition was turned off.
-    head: Tally,
-    /// The part since.
-    off: Option<Tally>,
-    warm: Option<Tally>,
-}
-
-/// Driving, perhaps only for a moment.
-#[derive(Clone, Copy, Debug)]
-struct Drive {
-    trip: Tally,
-    start_known: bool,
-    /// What it left, until it is certain to be a trip.
-    left: Option<Stand>,
-    /// The furthest from its first place, metres.
-    reach_m: f64,
-    pause: Option<Pause>,
-}
-
 #[derive(Clone, Copy, Debug)]
 enum State {
     Nothing,
@@ -74,7 +43,7 @@ enum State {
     Driving(Drive),
 }
 
-/// Finds trips and stops in rows in time order. Holds a few hundred bytes.
+/// Finds trips and stops in rows in time order. Holds about a kilobyte.
 #[derive(Clone, Debug)]
 pub(crate) struct Segments {
     settings: Settings,
@@ -82,14 +51,18 @@ pub(crate) struct Segments {
     state: State,
     /// Whether trips that begin from here on are the same wherever reading began.
     certain: bool,
+    /// Since when legs are.
+    legs_certain_since: Option<u32>,
 }
 
 impl Segments {
-    /// Begins with nothing. `from_the_first` says that no row comes before the
-    /// first one pushed.
-    pub(crate) fn new(settings: Settings, from_the_first: bool) -> Self {
-        let walker = Walker::new(settings);
-        Self { settings, walker, state: State::Nothing, certain: from_the_first }
+    /// Begins with the row behind those that `walker` has seen. `from_the_first` says
+    /// that there are none.
+    pub(crate) fn new(walker: Walker, from_the_first: bool) -> Self {
+        let settings = *walker.settings();
+        let legs_certain_since = walker.is_certain().then_some(0);
+        let (state, certain) = (State::Nothing, from_the_first);
+        Self { settings, walker, state, certain, legs_certain_since }
     }
 
     /// Whether the segment of this kind that is under way, and all that follow,
@@ -105,13 +78,21 @@ impl Segments {
         }
     }
 
-    /// When the oldest segment of this kind began that is not given out yet.
+    /// When the oldest segment of this kind began, or may have begun, that is not
+    /// given out yet.
     pub(crate) fn pending_since(&self, of: SegmentKind) -> Option<u32> {
         match (&self.state, of) {
-            (State::Nothing, _) | (State::Standing(_), SegmentKind::Trip) => None,
+            (State::Nothing, _) => None,
+            (State::Standing(stand), SegmentKind::Trip) => {
+                let first = stand.warm.as_ref().or(stand.away.as_ref().map(|away| &away.way));
+                first.map(|tally| tally.first.at)
+            }
             (State::Standing(stand), SegmentKind::Stop) => Some(stand.body.first.at),
             (State::Driving(drive), SegmentKind::Trip) => Some(drive.trip.first.at),
-            (State::Driving(drive), SegmentKind::Stop) => drive.left.map(|left| left.body.first.at),
+            (State::Driving(drive), SegmentKind::Stop) => {
+                let left = drive.left.map(|left| left.body.first.at);
+                left.or(drive.pause.map(|pause| pause.head.first.at))
+            }
         }
     }
 
@@ -119,17 +100,26 @@ impl Segments {
     /// be over.
     pub(crate) fn push(&mut self, position: &Position, out: &mut Vec<Segment>) {
         let (point, leg) = self.walker.step(position);
+        if self.walker.is_certain() {
+            self.legs_certain_since.get_or_insert(point.at);
+        }
         let Some(leg) = leg else {
             self.state = State::Standing(Stand::new(Tally::at(point), self.certain));
             return;
         };
-        self.state = match (leg.kind, self.state) {
+        let state = match leg.settled {
+            Some(settled) => self.resolve(self.state, &settled, out),
+            None => self.state,
+        };
+        self.state = match (leg.kind, state) {
             (_, State::Nothing) => State::Standing(Stand::new(Tally::at(point), self.certain)),
             (Kind::Dark, state) => self.go_dark(state, &leg, out),
             (Kind::Standing, State::Standing(stand)) => self.stand_on(stand, &leg),
             (Kind::Moving, State::Standing(stand)) => self.leave(stand, &leg, out),
+            (Kind::Undecided, State::Standing(stand)) => State::Standing(stand.perhaps_left(&leg)),
             (Kind::Moving, State::Driving(drive)) => self.drive_on(drive, &leg, out),
             (Kind::Standing, State::Driving(drive)) => self.pause(drive, &leg, out),
+            (Kind::Undecided, State::Driving(drive)) => State::Driving(drive.perhaps_paused(&leg)),
         };
     }
 
@@ -137,7 +127,7 @@ impl Segments {
     pub(crate) fn finish(mut self, out: &mut Vec<Segment>) {
         match std::mem::replace(&mut self.state, State::Nothing) {
             State::Nothing => {}
-            State::Standing(stand) => self.give_stop(&stand.whole(), stand.start_known, true, out),
+            State::Standing(stand) => self.give_stop(&stand.joined(), &stand, true, out),
             State::Driving(mut drive) => {
                 if let Some(pause) = drive.pause.take() {
                     drive.trip.absorb(&pause.whole());
@@ -145,12 +135,61 @@ impl Segments {
                 match drive.left {
                     Some(mut stand) => {
                         stand.absorb(&drive.trip);
-                        self.give_stop(&stand.whole(), stand.start_known, true, out);
+                        self.give_stop(&stand.joined(), &stand, true, out);
                     }
                     None => out.push(drive.segment(true)),
                 }
             }
         }
+    }
+
+    /// What was undecided is decided.
+    fn resolve(&self, state: State, settled: &Settled, out: &mut Vec<Segment>) -> State {
+        match state {
+            State::Nothing => state,
+            State::Standing(mut stand) => {
+                let away = stand.away.take();
+                if let Some(away) = away.filter(|_| settled.moved) {
+                    return State::Driving(self.left(stand, &away, settled, out));
+                }
+                stand.come_back(away, settled);
+                State::Standing(stand)
+            }
+            State::Driving(mut drive) => {
+                match &mut drive.pause {
+                    Some(pause) if !settled.moved => pause.last().count(&settled.counts),
+                    pause => {
+                        if let Some(pause) = pause.take() {
+                            drive.trip.absorb(&pause.whole());
+                        }
+                        drive.trip.count(&settled.counts);
+                        drive.trip.count(&settled.rest);
+                    }
+                }
+                State::Driving(drive)
+            }
+        }
+    }
+
+    /// It had left indeed.
+    fn left(
+        &self,
+        mut stand: Stand,
+        away: &Away,
+        settled: &Settled,
+        out: &mut Vec<Segment>,
+    ) -> Drive {
+        let mut trip = stand.warm.take().unwrap_or_else(|| Tally::at(stand.body.last));
+        trip.absorb(&away.way);
+        trip.count(&settled.counts);
+        let mut drive = Drive::new(trip, self.certain, &stand);
+        drive.reach(away.way.last.place);
+        drive.pause = away.rest.map(|mut rest| {
+            rest.count(&settled.rest);
+            Pause::of(rest, 0)
+        });
+        self.confirm(&mut drive, out);
+        drive
     }
 
     fn stand_on(&mut self, mut stand: Stand, leg: &Leg) -> State {
@@ -159,29 +198,36 @@ impl Segments {
             // Where it was before its first fix here, another reader may know.
             stand = Stand::new(Tally::at(leg.to), false);
         }
-        self.settle(&stand.whole());
+        self.settle(&stand.joined());
         State::Standing(stand)
     }
 
     /// Standing for long enough makes what follows certain.
     fn settle(&mut self, standing: &Tally) {
-        let long = standing.seconds() >= self.settings.stop_s;
+        let Some(since) = self.legs_certain_since else { return };
+        let seconds = standing.last.at.saturating_sub(standing.first.at.max(since));
+        let long = standing.last.at >= since && seconds >= self.settings.stop_s;
         self.certain |= long && standing.first.place.is_some();
     }
 
     fn leave(&self, mut stand: Stand, leg: &Leg, out: &mut Vec<Segment>) -> State {
         let warm = stand.warm.take();
         let trip = warm.unwrap_or_else(|| Tally::at(stand.body.last));
-        let drive =
-            Drive { trip, start_known: self.certain, left: Some(stand), reach_m: 0.0, pause: None };
-        self.drive_on(drive, leg, out)
+        self.drive_on(Drive::new(trip, self.certain, &stand), leg, out)
     }
 
     fn drive_on(&self, mut drive: Drive, leg: &Leg, out: &mut Vec<Segment>) -> State {
-        if let Some(pause) = drive.pause.take() {
+        if let Some(mut pause) = drive.pause.take() {
+            let seen_s = pause.whole().seconds();
+            let more_s = pause.before_s.saturating_add(leg.stood_s());
+            if seen_s > 0 && seen_s.saturating_add(more_s) >= self.settings.stop_s {
+                pause.before_s = more_s;
+                let stand = self.arrive(drive, pause, out);
+                return self.leave(stand, leg, out);
+            }
             drive.trip.absorb(&pause.whole());
         }
-        drive.add(leg, &self.settings);
+        drive.add(leg);
         self.confirm(&mut drive, out);
         State::Driving(drive)
     }
@@ -192,15 +238,16 @@ impl Segments {
             return;
         }
         if let Some(stand) = drive.left.take() {
-            self.give_stop(&stand.body, stand.start_known, false, out);
+            self.give_stop(&stand.body, &stand, false, out);
         }
     }
 
     fn pause(&mut self, mut drive: Drive, leg: &Leg, out: &mut Vec<Segment>) -> State {
-        let mut pause = drive.pause.unwrap_or_else(|| Pause::at(leg.from));
+        let mut pause = drive.pause.unwrap_or_else(|| Pause::at(leg.from, drive.stood_s));
         pause.add(leg, &self.settings);
         drive.pause = Some(pause);
-        if pause.whole().seconds() < self.settings.stop_s {
+        let seen_s = pause.whole().seconds();
+        if seen_s.saturating_add(pause.before_s) < self.settings.stop_s {
             return State::Driving(drive);
         }
         self.settle(&pause.whole());
@@ -211,18 +258,19 @@ impl Segments {
     /// and the old stop goes on.
     fn arrive(&self, mut drive: Drive, pause: Pause, out: &mut Vec<Segment>) -> Stand {
         let soon = |off: &Tally| off.first.at - pause.head.first.at < self.settings.stop_s;
-        let stand = match pause.off {
+        let body = match pause.off {
             Some(off) if soon(&off) => {
                 drive.trip.absorb(&pause.head);
-                Stand { body: off, warm: pause.warm, start_known: drive.start_known }
+                off
             }
-            _ => {
-                let mut body = pause.head;
-                if let Some(off) = &pause.off {
-                    body.absorb(off);
-                }
-                Stand { body, warm: pause.warm, start_known: drive.start_known }
-            }
+            off => joined(pause.head, [off.as_ref()]),
+        };
+        let stand = Stand {
+            body,
+            warm: pause.warm,
+            away: None,
+            start_known: drive.start_known,
+            more_s: pause.before_s,
         };
         self.confirm(&mut drive, out);
         match drive.left {
@@ -244,120 +292,34 @@ impl Segments {
     fn go_dark(&mut self, state: State, leg: &Leg, out: &mut Vec<Segment>) -> State {
         match state {
             State::Nothing => {}
-            State::Standing(stand) => self.give_stop(&stand.whole(), stand.start_known, false, out),
+            State::Standing(stand) => self.give_stop(&stand.joined(), &stand, false, out),
             State::Driving(mut drive) => {
-                let pause = drive.pause.take().unwrap_or_else(|| Pause::at(leg.from));
+                let stood_s = drive.stood_s;
+                let pause = drive.pause.take().unwrap_or_else(|| Pause::at(leg.from, stood_s));
                 let stand = self.arrive(drive, pause, out);
-                self.give_stop(&stand.whole(), stand.start_known, false, out);
+                self.give_stop(&stand.joined(), &stand, false, out);
             }
         }
         let mut tally = Tally::at(leg.from);
-        tally.add(leg, &self.settings);
+        tally.add(leg);
         out.push(Segment {
             kind: SegmentKind::Trip,
             tally,
-            start_known: true,
+            start_known: self.legs_certain_since.is_some_and(|since| since <= leg.from.at),
             open: false,
             unobserved: true,
         });
-        self.certain = true;
-        State::Standing(Stand::new(Tally::at(leg.to), true))
+        self.certain |= self.walker.is_certain();
+        State::Standing(Stand::new(Tally::at(leg.to), self.certain))
     }
 
-    fn give_stop(&self, tally: &Tally, start_known: bool, open: bool, out: &mut Vec<Segment>) {
-        if tally.seconds() < self.settings.stop_s {
+    fn give_stop(&self, tally: &Tally, stand: &Stand, open: bool, out: &mut Vec<Segment>) {
+        let seconds = tally.seconds();
+        if seconds == 0 || seconds.saturating_add(stand.more_s) < self.settings.stop_s {
             return;
         }
-        let kind = SegmentKind::Stop;
+        let (kind, start_known) = (SegmentKind::Stop, stand.start_known);
         out.push(Segment { kind, tally: *tally, start_known, open, unobserved: false });
-    }
-}
-
-impl Stand {
-    fn new(body: Tally, start_known: bool) -> Self {
-        Self { body, warm: None, start_known }
-    }
-
-    fn add(&mut self, leg: &Leg, settings: &Settings) {
-        add_to(&mut self.body, &mut self.warm, leg, settings);
-    }
-
-    fn whole(&self) -> Tally {
-        joined(self.body, [self.warm.as_ref()])
-    }
-
-    fn absorb(&mut self, next: &Tally) {
-        let whole = self.whole();
-        (self.body, self.warm) = (whole, None);
-        self.body.absorb(next);
-    }
-}
-
-impl Pause {
-    fn at(point: Point) -> Self {
-        let off = (!point.ignition).then(|| Tally::at(point));
-        Self { head: Tally::at(point), off, warm: None }
-    }
-
-    fn add(&mut self, leg: &Leg, settings: &Settings) {
-        if let Some(off) = &mut self.off {
-            add_to(off, &mut self.warm, leg, settings);
-        } else {
-            self.head.add(leg, settings);
-            self.off = (!leg.to.ignition).then(|| Tally::at(leg.to));
-        }
-    }
-
-    fn whole(&self) -> Tally {
-        joined(self.head, [self.off.as_ref(), self.warm.as_ref()])
-    }
-}
-
-fn joined<const N: usize>(mut first: Tally, rest: [Option<&Tally>; N]) -> Tally {
-    for next in rest.into_iter().flatten() {
-        first.absorb(next);
-    }
-    first
-}
-
-/// Adds a standing leg. The warm part begins where the ignition is turned on,
-/// and is no part of a departure once the ignition is off again or it has lasted
-/// as long as a stop.
-fn add_to(body: &mut Tally, warm: &mut Option<Tally>, leg: &Leg, settings: &Settings) {
-    if let Some(part) = warm {
-        part.add(leg, settings);
-    } else {
-        body.add(leg, settings);
-        *warm = (!leg.from.ignition && leg.to.ignition).then(|| Tally::at(leg.to));
-    }
-    if let Some(part) = warm.take_if(|w| !leg.to.ignition || w.seconds() >= settings.stop_s) {
-        body.absorb(&part);
-    }
-}
-
-impl Drive {
-    fn add(&mut self, leg: &Leg, settings: &Settings) {
-        self.trip.add(leg, settings);
-        if let (Some(start), Some(here)) = (self.start(), leg.to.place) {
-            self.reach_m = self.reach_m.max(start.metres_to(here));
-        }
-    }
-
-    fn start(&self) -> Option<Place> {
-        self.trip.first.place
-    }
-
-    /// Far and long enough. The odometer counts as well as places: there are
-    /// tunnels, and round trips seen seldom.
-    fn is_trip(&self, settings: &Settings) -> bool {
-        let far = f64::from(settings.min_distance_m);
-        let metered = self.trip.engine_s > 0 && self.trip.distance.metered_m() >= far;
-        self.trip.seconds() >= settings.min_duration_s && (self.reach_m >= far || metered)
-    }
-
-    fn segment(&self, open: bool) -> Segment {
-        let (tally, start_known) = (self.trip, self.start_known);
-        Segment { kind: SegmentKind::Trip, tally, start_known, open, unobserved: false }
     }
 }
 

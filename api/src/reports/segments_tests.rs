@@ -1,7 +1,7 @@
 use nemeses_protocol::{Composition, PositionRecord};
 use proptest::prelude::*;
 
-use super::super::road::{FIX, ON, Road, START};
+use super::super::road::{FIX, ON, Road, START, roads};
 use super::*;
 
 /// What a segment is, in seconds since the road began.
@@ -10,8 +10,7 @@ struct Seen(SegmentKind, u32, u32, u64, bool, bool, bool);
 
 fn seen(segment: &Segment) -> Seen {
     let Tally { first, last, distance, .. } = &segment.tally;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "metres")]
-    let metres = distance.metres().round() as u64;
+    let metres = distance.metres();
     let &Segment { kind, start_known, open, unobserved, .. } = segment;
     Seen(kind, first.at - START, last.at - START, metres, start_known, open, unobserved)
 }
@@ -35,8 +34,12 @@ impl Seen {
     }
 }
 
+fn all(first: bool) -> Segments {
+    Segments::new(Walker::new(Settings::default(), first), first)
+}
+
 fn segments_of(rows: &[PositionRecord], first: bool) -> Vec<Segment> {
-    let mut segments = Segments::new(Settings::default(), first);
+    let mut segments = all(first);
     let mut out = Vec::new();
     for row in rows {
         segments.push(&row.position, &mut out);
@@ -174,38 +177,18 @@ fn a_tunnel_is_driven_through_by_the_odometer() {
 fn a_place_from_before_the_silence_does_not_count_behind_it() {
     let dark = Road::new(FIX).odometer(100_000).with(0).times(4, 5, 75, 54).go(3700, 200, 0);
     let road = dark.with(FIX).times(22, 14, 210, 54);
-    let whole: Vec<Seen> = segments_of(road.rows(), true).iter().map(seen).collect();
-    let part: Vec<Seen> = segments_of(&road.rows()[1..], false).iter().map(seen).collect();
-    assert_eq!(part.last(), whole.last());
+    let last = |rows: &[PositionRecord], first| {
+        let Seen(kind, from, to, metres, _, open, _) =
+            seen(segments_of(rows, first).last().unwrap());
+        (kind, from, to, metres, open)
+    };
+    assert_eq!(last(&road.rows()[1..], false), last(road.rows(), true));
 }
 
 #[test]
 fn nothing_and_one_row() {
     assert!(segments_of(&[], true).is_empty());
     assert!(of(&Road::new(FIX)).is_empty());
-}
-
-/// Some hours of a device: stretches of every sort behind each other.
-fn roads() -> impl Strategy<Value = Vec<PositionRecord>> {
-    let stretch = (0..9_u32, 1..40_u32, 5..90_u32, any::<bool>(), prop::bool::weighted(0.9));
-    (any::<bool>(), prop::collection::vec(stretch, 1..25)).prop_map(|(odometer, stretches)| {
-        let mut road = Road::new(FIX);
-        if odometer {
-            road = road.odometer(100_000);
-        }
-        for (sort, times, seconds, on, fix) in stretches {
-            let bits = if on { ON } else { 0 } | if fix { FIX } else { 0 };
-            road = road.with(bits);
-            road = match sort {
-                0..3 => road.times(times, seconds, i64::from(seconds) * 15, 54),
-                3..6 => road.times(times, seconds, 0, 0),
-                6 => road.times(times, seconds, -i64::from(seconds) * 2, 7),
-                7 => road.go(seconds * 100, i64::from(times) * 20, 0),
-                _ => road.times(times, 0, 5, 30),
-            };
-        }
-        road.rows().to_vec()
-    })
 }
 
 proptest! {
@@ -229,8 +212,8 @@ proptest! {
     fn the_rest_is_the_same_once_certain(rows in roads(), at in 0.0..1.0_f64) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
         let at = (rows.len() as f64 * at) as usize;
-        let mut whole = Segments::new(Settings::default(), true);
-        let mut part = Segments::new(Settings::default(), false);
+        let mut whole = all(true);
+        let mut part = all(false);
         let (mut of_whole, mut of_part, mut begun) = (Vec::new(), Vec::new(), false);
         for (n, row) in rows.iter().enumerate() {
             whole.push(&row.position, &mut of_whole);
@@ -260,7 +243,7 @@ proptest! {
     fn trips_are_the_same_once_certain(rows in roads(), at in 0.0..1.0_f64) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
         let at = (rows.len() as f64 * at) as usize;
-        let mut part = Segments::new(Settings::default(), false);
+        let mut part = all(false);
         let (mut of_part, mut since) = (Vec::new(), None);
         for row in &rows[at..] {
             part.push(&row.position, &mut of_part);
@@ -289,19 +272,19 @@ proptest! {
             prop_assert!(!pair[0].open);
         }
         for Segment { kind, tally, unobserved, .. } in &segments {
-            prop_assert!(tally.distance.metres() >= 0.0);
-            prop_assert!(tally.moving_s + tally.idle_s + tally.silent_s <= u64::from(tally.seconds()));
+                        prop_assert!(tally.moving_s + tally.idle_s + tally.silent_s <= u64::from(tally.seconds()));
             prop_assert!(tally.engine_s <= u64::from(tally.seconds()));
             if *kind == SegmentKind::Trip && !unobserved {
                 // Rows of one second may lead far in no time.
-                prop_assert!(tally.seconds() >= 180 && tally.distance.metres() > 0.0);
+                prop_assert!(tally.seconds() >= 180 && tally.distance.metres() > 0);
             }
             prop_assert!(tally.seconds() >= 180 || *unobserved);
         }
         let sum: u64 = segments.iter().map(|segment| segment.tally.moving_s).sum();
-        let mut walker = Walker::new(Settings::default());
+        let mut walker = Walker::new(Settings::default(), true);
         let legs = rows.iter().filter_map(|row| walker.step(&row.position).1);
-        let moving = legs.filter(|leg| leg.kind == Kind::Moving).map(|leg| u64::from(leg.seconds()));
+        let settled = |leg: &Leg| leg.settled.map_or(0, |settled| settled.counts.moving_s);
+        let moving = legs.map(|leg| u64::from(leg.counts.moving_s + settled(&leg)));
         prop_assert!(sum <= moving.sum());
     }
 
@@ -319,12 +302,12 @@ proptest! {
             position
         }).collect();
         rows.sort_by_key(|row| row.recorded_at);
-        let mut segments = Segments::new(Settings::default(), true);
+        let mut segments = all(true);
         let mut out = Vec::new();
         for row in &rows {
             segments.push(row, &mut out);
         }
         segments.finish(&mut out);
-        prop_assert!(out.iter().all(|segment| segment.tally.distance.metres() >= 0.0));
+        prop_assert!(out.iter().all(|segment| segment.tally.first.at <= segment.tally.last.at));
     }
 }

@@ -5,9 +5,8 @@
 use jiff::civil::Date;
 use nemeses_protocol::Position;
 
-use super::distance::Source;
-use super::leg::Walker;
-use super::{Settings, Tally, Zone};
+use super::walker::hour_meter_run_min as run_min;
+use super::{Tally, Walker, Zone};
 
 /// A local day with rows.
 #[derive(Clone, Debug)]
@@ -21,27 +20,17 @@ pub(crate) struct Day {
 /// Adds up rows in time order. One entry a day with rows, some 200 bytes each.
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
-    settings: Settings,
     zone: Zone,
     from: u32,
     walker: Walker,
     days: Vec<Day>,
 }
 
-/// The sums of all days.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Total {
-    /// Its distance is the metres of the days, see `metres`.
-    pub(crate) tally: Tally,
-    pub(crate) metres: f64,
-    pub(crate) source: Source,
-}
-
 impl Summary {
-    /// Sums of what was recorded from `from` on. The last row before it should
-    /// be pushed first: it is where the first leg begins.
-    pub(crate) fn new(settings: Settings, zone: Zone, from: u32) -> Self {
-        Self { settings, zone, from, walker: Walker::new(settings), days: Vec::new() }
+    /// Sums of what was recorded from `from` on, behind the rows that `walker` has
+    /// seen. Rows before `from` are where legs lead from, and add nothing.
+    pub(crate) fn new(walker: Walker, zone: Zone, from: u32) -> Self {
+        Self { zone, from, walker, days: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, position: &Position) {
@@ -51,13 +40,13 @@ impl Summary {
         }
         if let Some(day) = self.days.last_mut().filter(|day| point.at < day.end) {
             if let Some(leg) = leg {
-                day.tally.add(&leg, &self.settings);
+                day.tally.add_whole(&leg);
             }
         } else {
             let (date, end) = self.zone.day(point.at);
             let mut tally = Tally::at(point);
             if let Some(leg) = leg {
-                tally.add(&leg, &self.settings);
+                tally.add_whole(&leg);
                 tally.rows = 1;
             }
             self.days.push(Day { date, tally, end });
@@ -69,27 +58,20 @@ impl Summary {
     }
 
     /// All days together; `None` without rows.
-    pub(crate) fn total(&self) -> Option<Total> {
+    pub(crate) fn total(&self) -> Option<Tally> {
         let (first, rest) = self.days.split_first()?;
         let mut tally = first.tally;
         for day in rest {
             tally.absorb(&day.tally);
         }
         tally.rows = self.days.iter().map(|day| day.tally.rows).sum();
-        let metres = self.days.iter().map(|day| day.tally.distance.metres()).sum();
-        let moved = self.days.iter().filter(|day| day.tally.distance.metres() > 0.0);
-        let sources = moved.map(|day| day.tally.distance.source());
-        let source = sources.reduce(|one, two| if one == two { one } else { Source::Both });
-        Some(Total { tally, metres, source: source.unwrap_or(Source::Gps) })
+        Some(tally)
     }
 }
 
-/// Minutes by the hour meter, which wraps at 2^32. `None` if it says more than
-/// the time that went by: it was set, or replaced.
+/// Minutes by the hour meter; `None` if it was set, or replaced.
 pub(crate) fn hour_meter_run_min(tally: &Tally) -> Option<u32> {
-    let run = tally.last.hour_meter_min.wrapping_sub(tally.first.hour_meter_min);
-    // Both ends are cut to whole minutes.
-    (run <= tally.seconds() / 60 + 1).then_some(run)
+    run_min(tally.first.hour_meter_min, tally.last.hour_meter_min, tally.seconds())
 }
 
 #[cfg(test)]
@@ -97,14 +79,16 @@ mod tests {
     use nemeses_protocol::PositionRecord;
     use proptest::prelude::*;
 
-    use super::super::road::{FIX, ON, Road, START};
+    use super::super::road::{FIX, ON, Road, START, roads};
+    use super::super::{Settings, distance::Source};
     use super::*;
 
     fn summary(rows: &[PositionRecord], zone: &str, from: u32, to: u32) -> Summary {
-        let mut summary = Summary::new(Settings::default(), Zone::parse(zone).unwrap(), from);
-        let before = rows.iter().rev().find(|row| row.position.recorded_at < from);
-        let within = rows.iter().filter(|row| (from..=to).contains(&row.position.recorded_at));
-        before.into_iter().chain(within).for_each(|row| summary.push(&row.position));
+        let walker = Walker::new(Settings::default(), true);
+        let mut summary = Summary::new(walker, Zone::parse(zone).unwrap(), from);
+        rows.iter()
+            .take_while(|row| row.position.recorded_at <= to)
+            .for_each(|row| summary.push(&row.position));
         summary
     }
 
@@ -124,19 +108,19 @@ mod tests {
             ("2020-07-01".into(), "2020-07-02".into())
         );
         // Frames at 23:50:10 to 23:59:50 end on the first day, 00:00:00 to 00:10:00 on the second.
-        for (day, metres, moving_s) in [(one, 59.0 * 200.0, 590), (two, 61.0 * 200.0, 610)] {
-            assert!((day.tally.distance.metres() - metres).abs() < 0.5);
+        for (day, metres, moving_s) in [(one, 59 * 200, 590), (two, 61 * 200, 610)] {
+            assert_eq!(day.tally.distance.metres(), metres);
             assert_eq!(day.tally.moving_s, moving_s);
         }
         // The first of the long legs behind begins with the ignition on.
         assert_eq!((one.tally.idle_s, two.tally.idle_s), (0, 660));
         let total = summary.total().unwrap();
-        assert!((total.metres - 24_000.0).abs() < 0.5);
-        assert_eq!(total.source, Source::Odometer);
-        assert_eq!((total.tally.moving_s, total.tally.idle_s), (1200, 660));
-        assert_eq!(total.tally.rows, rows.rows().len() as u64);
-        assert_eq!(total.tally.max_speed_kmh, Some(72));
-        assert_eq!((total.tally.first.odometer_m, total.tally.last.odometer_m), (1000, 25_000));
+        assert_eq!(total.distance.metres(), 24_000);
+        assert_eq!(total.distance.source(), Source::Odometer);
+        assert_eq!((total.moving_s, total.idle_s), (1200, 660));
+        assert_eq!(total.rows, rows.rows().len() as u64);
+        assert_eq!(total.max_speed_kmh, Some(72));
+        assert_eq!((total.first.odometer_m, total.last.odometer_m), (1000, 25_000));
     }
 
     #[test]
@@ -153,8 +137,8 @@ mod tests {
     fn without_an_odometer_only_moving_counts() {
         let road = Road::new(FIX | ON).times(30, 10, 200, 72).with(FIX).times(50, 60, 30, 0);
         let total = summary(road.rows(), "UTC", 0, u32::MAX).total().unwrap();
-        assert!((total.metres - 6000.0).abs() < 2.0, "{}", total.metres);
-        assert_eq!(total.source, Source::Gps);
+        assert_eq!(total.distance.metres(), 6000);
+        assert_eq!(total.distance.source(), Source::Gps);
     }
 
     #[test]
@@ -162,8 +146,8 @@ mod tests {
         let road = Road::new(FIX | ON).odometer(5000).times(30, 10, 200, 72);
         let road = road.go(10, 200, 72).odometer(3).times(29, 10, 200, 72);
         let total = summary(road.rows(), "UTC", 0, u32::MAX).total().unwrap();
-        assert!((total.metres - 12_000.0).abs() < 1.0, "{}", total.metres);
-        assert_eq!(total.source, Source::Both);
+        assert_eq!(total.distance.metres(), 12_000);
+        assert_eq!(total.distance.source(), Source::Both);
     }
 
     #[test]
@@ -174,7 +158,7 @@ mod tests {
             let mut rows = [first.clone(), last.clone()];
             rows[0].position.hour_meter_min = from;
             rows[1].position.hour_meter_min = to;
-            hour_meter_run_min(&summary(&rows, "UTC", 0, u32::MAX).total().unwrap().tally)
+            hour_meter_run_min(&summary(&rows, "UTC", 0, u32::MAX).total().unwrap())
         };
         assert_eq!(run(100, 160), Some(60));
         assert_eq!(run(u32::MAX - 9, 20), Some(30));
@@ -187,33 +171,26 @@ mod tests {
     fn nothing_sums_to_nothing() {
         assert!(summary(&[], "UTC", 0, u32::MAX).total().is_none());
         let one = summary(Road::new(FIX).rows(), "UTC", 0, u32::MAX).total().unwrap();
-        assert_eq!((one.tally.rows, one.tally.moving_s, one.metres.to_bits()), (1, 0, 0));
+        assert_eq!((one.rows, one.moving_s, one.distance.metres()), (1, 0, 0));
     }
 
     proptest! {
         /// Two adjoining ranges are both together, wherever they meet.
         #[test]
-        fn ranges_add_up(stretches in prop::collection::vec((0..3_u8, 1..20_u32, 1..4000_u32, any::<bool>()), 1..20), at in 0..100_000_u32) {
-            let mut road = Road::new(FIX).odometer(7);
-            for (sort, times, seconds, on) in stretches {
-                road = road.with(if on { FIX | ON } else { FIX });
-                road = match sort {
-                    0 => road.times(times, seconds, 0, 0),
-                    1 => road.times(times, seconds, i64::from(seconds) * 10, 36),
-                    _ => road.times(times, 0, 1, 5),
-                };
-            }
-            let sums = |from, to| summary(road.rows(), "UTC", from, to).total();
+        fn ranges_add_up(rows in roads(), at in 0..100_000_u32) {
+            let sums = |from, to| summary(&rows, "UTC", from, to).total();
             let whole = sums(0, u32::MAX).unwrap();
             let halves = [sums(0, START + at - 1), sums(START + at, u32::MAX)];
-            let sum = |of: fn(&Tally) -> u64| halves.iter().flatten().map(|half| of(&half.tally)).sum::<u64>();
-            prop_assert_eq!(sum(|t| t.moving_s), whole.tally.moving_s);
-            prop_assert_eq!(sum(|t| t.idle_s), whole.tally.idle_s);
-            prop_assert_eq!(sum(|t| t.engine_s), whole.tally.engine_s);
-            prop_assert_eq!(sum(|t| t.silent_s), whole.tally.silent_s);
-            prop_assert_eq!(sum(|t| t.rows), whole.tally.rows);
-            let metres: f64 = halves.iter().flatten().map(|half| half.metres).sum();
-            prop_assert!((metres - whole.metres).abs() < 1.0, "{} {}", metres, whole.metres);
+            let sum = |of: fn(&Tally) -> u64| halves.iter().flatten().map(of).sum::<u64>();
+            prop_assert_eq!(sum(|t| t.moving_s), whole.moving_s);
+            prop_assert_eq!(sum(|t| t.idle_s), whole.idle_s);
+            prop_assert_eq!(sum(|t| t.engine_s), whole.engine_s);
+            prop_assert_eq!(sum(|t| t.silent_s), whole.silent_s);
+            prop_assert_eq!(sum(|t| t.rows), whole.rows);
+            prop_assert_eq!(sum(|t| t.distance.odometer_m), whole.distance.odometer_m);
+            prop_assert_eq!(sum(|t| t.distance.gps_m), whole.distance.gps_m);
+            let fastest = halves.iter().flatten().filter_map(|half| half.max_speed_kmh).max();
+            prop_assert_eq!(fastest, whole.max_speed_kmh);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What adds up along a stretch of rows.
 
-use super::Settings;
 use super::distance::Distance;
-use super::leg::{Kind, Leg, Point};
+use super::leg::{Counts, Leg, Point};
 
 /// The sums of a stretch and its two ends.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +16,7 @@ pub(crate) struct Tally {
     pub(crate) engine_s: u64,
     /// In gaps longer than the setting.
     pub(crate) silent_s: u64,
+    /// While moving.
     pub(crate) max_speed_kmh: Option<u8>,
     pub(crate) rows: u64,
 }
@@ -32,30 +32,35 @@ impl Tally {
             idle_s: 0,
             engine_s: 0,
             silent_s: 0,
-            max_speed_kmh: point.speed_kmh,
+            max_speed_kmh: None,
             rows: 1,
         }
     }
 
-    /// A leg that begins where the stretch ends.
-    pub(crate) fn add(&mut self, leg: &Leg, settings: &Settings) {
+    /// A leg that begins where the stretch ends, without what it settled.
+    pub(crate) fn add(&mut self, leg: &Leg) {
         self.last = leg.to;
         self.rows += 1;
-        self.distance.add(leg);
-        self.max_speed_kmh = self.max_speed_kmh.max(leg.to.speed_kmh);
-        let seconds = u64::from(leg.seconds());
-        if leg.seconds() > settings.gap_s {
-            // Nobody knows what the engine did.
-            self.silent_s += seconds;
-            return;
+        self.count(&leg.counts);
+    }
+
+    /// A leg with what it settled.
+    pub(crate) fn add_whole(&mut self, leg: &Leg) {
+        self.add(leg);
+        if let Some(settled) = leg.settled {
+            self.count(&settled.counts);
+            self.count(&settled.rest);
         }
-        let on = leg.from.ignition;
-        self.engine_s += if on { seconds } else { 0 };
-        match leg.kind {
-            Kind::Moving => self.moving_s += seconds,
-            Kind::Standing if on => self.idle_s += seconds,
-            Kind::Standing | Kind::Dark => {}
-        }
+    }
+
+    pub(crate) fn count(&mut self, counts: &Counts) {
+        self.distance.odometer_m += counts.odometer_m;
+        self.distance.gps_m += counts.gps_m;
+        self.moving_s += u64::from(counts.moving_s);
+        self.idle_s += u64::from(counts.idle_s);
+        self.engine_s += u64::from(counts.engine_s);
+        self.silent_s += u64::from(counts.silent_s);
+        self.max_speed_kmh = self.max_speed_kmh.max(counts.max_speed_kmh);
     }
 
     /// The stretch that begins with the row with which this one ends.

@@ -21,7 +21,7 @@ fn days() -> Vec<PositionRecord> {
         row.position.speed_kmh = speed;
         row.position.odometer_m = 1000 + metres;
         row.position.latitude_udeg = 0;
-        row.position.longitude_udeg = i32::try_from(metres * 9).unwrap();
+        row.position.longitude_udeg = i32::try_from(10_000_000 + metres * 9).unwrap();
         rows.push(row);
     };
     let mut metres = 0;
@@ -67,8 +67,8 @@ async fn a_trip_is_told_whole() {
         "device_id": "0A3F73", "device_name": "",
         "start": "2020-06-30T22:35:00-03:00", "end": "2020-06-30T22:55:00-03:00",
         "duration_s": 1200, "start_known": true, "open": false, "unobserved": false,
-        "from": {"latitude": 0.0, "longitude": 0.0},
-        "to": {"latitude": 0.0, "longitude": 0.216},
+        "from": {"latitude": 0.0, "longitude": 10.0},
+        "to": {"latitude": 0.0, "longitude": 10.216},
         "distance_m": 24_000, "distance_from": "odometer", "moving_s": 1200, "idle_s": 0,
         "engine_s": 1200, "silent_s": 0, "max_speed_kmh": 72, "mean_speed_kmh": 72.0,
         "odometer_start_m": 1000, "odometer_end_m": 25_000,

@@ -38,12 +38,12 @@ fn drive(number: u32, from: u32, to: u32) -> Vec<PositionRecord> {
 impl Fleet {
     /// Commits as another process would: this one's has marked the slot already,
     /// and the keeper below takes marks before their slot is over.
-    async fn commit_elsewhere(&self, rows: Vec<PositionRecord>) {
+    pub(crate) async fn commit_elsewhere(&self, rows: Vec<PositionRecord>) {
         self.commit_to(&self.another().await, rows).await;
     }
 
     /// Waits until all that was committed is added up.
-    async fn add_up(&self) {
+    pub(crate) async fn add_up(&self) {
         // Slots are counted by the machine's time: an hour later all of them are over.
         let clock = Clock::held(Clock::system().now_ms() + 3_600_000);
         let stop = CancellationToken::new();

@@ -10,6 +10,7 @@ mod daily;
 mod dead_letters;
 mod embedded;
 mod fakes;
+mod field;
 mod fits;
 mod fleet;
 mod formats;

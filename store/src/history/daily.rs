@@ -30,13 +30,19 @@ pub struct DayMark {
 }
 
 /// The sums of a day, with what it takes to go on behind its last row.
+///
+/// `state` and `began` are the reader's own: what it knew of the device behind the
+/// day's last row, and a hash of what it knew before its first. `rules` is the
+/// version of the rules that made the sums.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of the table daily, described in schema.sql")]
 pub struct DaySums {
     pub device: u32,
     pub day: u32,
     pub row_count: u64,
-    pub before: Option<(u32, u64)>,
+    pub rules: u32,
+    pub began: u64,
+    pub state: Vec<u8>,
     pub first_at: u32,
     pub first_odometer_m: u32,
     pub first_hour_min: u32,
@@ -50,8 +56,7 @@ pub struct DaySums {
     pub place_latitude_udeg: i32,
     pub place_longitude_udeg: i32,
     pub odometer_sum_m: u64,
-    pub gps_sum_mm: u64,
-    pub unmetered_sum_mm: u64,
+    pub gps_sum_m: u64,
     pub moving_s: u64,
     pub idle_s: u64,
     pub engine_s: u64,
@@ -116,6 +121,9 @@ pub struct DoneDay {
     pub newest: Option<LastRow>,
     /// The newest of them with a GPS fix.
     pub fix: Option<LastRow>,
+    /// A later day that has to be added up anew behind this one: it is marked in the
+    /// same transaction.
+    pub next: Option<u32>,
 }
 
 /// How far the sums of days are behind the rows.
@@ -155,11 +163,27 @@ pub trait Daily: Send + Sync {
     /// Gives work up that this holder has, so that another need not wait for its end.
     async fn release(&self, name: &str, holder: &str) -> Result<(), StoreError>;
 
-    /// Up to `limit` marks of slots before `slot`, the newest slots first.
+    /// Up to `limit` marks of slots before `slot`, the newest slots first, and those of
+    /// slot 0 last, by device and day.
     async fn marks(&self, slot: u32, limit: u32) -> Result<Vec<DayMark>, StoreError>;
 
     /// The sums of a day.
     async fn day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError>;
+
+    /// The sums of the last day before a day.
+    async fn day_before(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError>;
+
+    /// The first day of a device that is marked.
+    async fn first_marked(&self, device: DeviceId) -> Result<Option<u32>, StoreError>;
+
+    /// Up to `limit` days behind a day of a device whose sums other rules made, by
+    /// device and day, and whether they still have rows.
+    async fn outdated(
+        &self,
+        rules: u32,
+        behind: (DeviceId, u32),
+        limit: u32,
+    ) -> Result<Vec<(DaySums, bool)>, StoreError>;
 
     /// The sums of the first day behind a day.
     async fn next_day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError>;

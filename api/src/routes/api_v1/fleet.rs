@@ -21,7 +21,7 @@ use crate::input::{DeviceCursor, Params};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Sums, example_sums, time_s};
 use crate::problem::{Kind, Problem};
-use crate::reports::{Source, Tally, hour_meter_run_min};
+use crate::reports::{RULES, Tally, hour_meter_run_min};
 use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;
@@ -139,7 +139,8 @@ struct Summary {
     /// What arrived before is in the sums, but for the days that are pending.
     #[schemars(with = "Time")]
     as_of: String,
-    /// Days of these devices that have rows which are not in the sums yet.
+    /// Days of these devices that have rows which are not in the sums yet, or whose sums
+    /// an older version made.
     pending: u64,
     /// Of all of them; null on the pages behind the first.
     total: Option<Total>,
@@ -196,7 +197,7 @@ pub(crate) async fn summary(
         to: date_of(query.to_day),
         tz: "UTC",
         as_of: time_s(as_of),
-        pending,
+        pending: pending + adding.outdated,
         total,
         days,
         count: devices.len(),
@@ -228,7 +229,7 @@ async fn wanted(state: &ApiState, principal: &Principal, query: &Query) -> Resul
 struct Sum {
     count: usize,
     rows: u64,
-    metres: f64,
+    metres: u64,
     moving_s: u64,
     idle_s: u64,
     engine_s: u64,
@@ -252,7 +253,7 @@ impl Sum {
         Total {
             devices,
             rows: self.rows,
-            distance_m: output::whole_metres(self.metres),
+            distance_m: self.metres,
             moving_s: self.moving_s,
             idle_s: self.idle_s,
             engine_s: self.engine_s,
@@ -268,12 +269,12 @@ struct Adding {
     all: Sum,
     days: BTreeMap<u32, Sum>,
     devices: Vec<(u32, OneDevice)>,
+    /// Days whose sums other rules made: they are made anew.
+    outdated: u64,
 }
 
 struct OneDevice {
     tally: Tally,
-    metres: f64,
-    source: Option<Source>,
     days: usize,
 }
 
@@ -284,22 +285,14 @@ impl Adding {
             let tally = tally_of(day);
             self.all.add(&tally);
             self.days.entry(day.day).or_default().add(&tally);
-            let (metres, source) = (tally.distance.metres(), tally.distance.source());
-            let source = (metres > 0.0).then_some(source);
+            self.outdated += u64::from(day.rules != RULES);
             match self.devices.last_mut().filter(|(device, _)| *device == day.device) {
-                None => {
-                    self.devices.push((day.device, OneDevice { tally, metres, source, days: 1 }));
-                }
+                None => self.devices.push((day.device, OneDevice { tally, days: 1 })),
                 Some((_, one)) => {
                     let rows = one.tally.rows + tally.rows;
                     one.tally.absorb(&tally);
                     one.tally.rows = rows;
-                    one.metres += metres;
                     one.days += 1;
-                    one.source = match (one.source, source) {
-                        (Some(held), Some(new)) if held != new => Some(Source::Both),
-                        (held, new) => held.or(new),
-                    };
                 }
             }
         }
@@ -335,7 +328,7 @@ impl Adding {
             first: time_s(one.tally.first.at),
             last: time_s(one.tally.last.at),
             rows: one.tally.rows,
-            sums: Sums::new(&one.tally, one.metres, one.source.unwrap_or(Source::Gps)),
+            sums: Sums::from(&one.tally),
             hour_meter_run_min: hour_meter_run_min(&one.tally),
         };
         self.devices.iter().map(line).collect()

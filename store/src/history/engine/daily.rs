@@ -9,6 +9,7 @@ use super::Engine;
 use super::fault::{Fault, Kind};
 use super::ladder::{NARROW, WIDE, rungs};
 use super::last::{Last, join_into_table};
+use super::marks::join_marks;
 use super::seam::{Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
 use super::value::{Fields, Value};
@@ -21,8 +22,9 @@ const COLUMNS: &[&str] = &[
     "device",
     "day",
     "row_count",
-    "before_at",
-    "before_hash",
+    "rules",
+    "began",
+    "state",
     "first_at",
     "first_odometer_m",
     "first_hour_min",
@@ -36,8 +38,7 @@ const COLUMNS: &[&str] = &[
     "place_latitude_udeg",
     "place_longitude_udeg",
     "odometer_sum_m",
-    "gps_sum_mm",
-    "unmetered_sum_mm",
+    "gps_sum_m",
     "moving_s",
     "idle_s",
     "engine_s",
@@ -49,8 +50,13 @@ const ADD_LEASE: &str = "INSERT INTO leases (name, holder, until_ms) VALUES (?, 
 const RENEW_LEASE: &str =
     "UPDATE leases SET holder = ?, until_ms = ? WHERE name = ? AND (holder = ? OR until_ms < ?)";
 const RELEASE_LEASE: &str = "DELETE FROM leases WHERE name = ? AND holder = ?";
-const MARKS: &str = "SELECT device, day, slot FROM daily_marks WHERE slot < ? \
+const MARKS: &str = "SELECT device, day, slot FROM daily_marks WHERE slot > 0 AND slot < ? \
     ORDER BY slot DESC, device DESC, day DESC LIMIT ?";
+/// A day goes on where the one before ended, so they are added up in order.
+const WHOLE_DAYS: &str = "SELECT device, day, slot FROM daily_marks WHERE slot = 0 \
+    ORDER BY device, day LIMIT ?";
+const MARK_WHOLE: &str = "INSERT INTO daily_marks (slot, device, day) VALUES (0, ?, ?)";
+const FIRST_MARKED: &str = "SELECT MIN(day) FROM daily_marks WHERE device = ?";
 const DELETE_MARK: &str = "DELETE FROM daily_marks WHERE slot = ? AND device = ? AND day = ?";
 const DELETE_DAY: &str = "DELETE FROM daily WHERE device = ? AND day = ?";
 const BACKLOG: &str = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM daily_marks LIMIT ?) counted), \
@@ -97,18 +103,49 @@ impl<P: Product> Daily for Engine<P> {
     }
 
     async fn marks(&self, slot: u32, limit: u32) -> Result<Vec<DayMark>, StoreError> {
-        let rows = self.product.rows(fixed(MARKS), &[slot.into(), limit.into()]).await;
-        let mark = |row: &P::Row| {
-            let device = DeviceId::new(row.need(0)?);
-            Ok(DayMark { device, day: row.need(1)?, slot: row.need(2)? })
-        };
-        rows.and_then(|rows| rows.iter().map(mark).collect())
-            .map_err(|fault| fault.into_error(P::STORE))
+        let mut marks = self.marks_by(MARKS, &[slot.into(), limit.into()]).await?;
+        let left = limit.saturating_sub(u32::try_from(marks.len()).unwrap_or(limit));
+        if left > 0 && slot > 0 {
+            marks.extend(self.marks_by(WHOLE_DAYS, &[left.into()]).await?);
+        }
+        Ok(marks)
     }
 
     async fn day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError> {
         let text = select("device = ? AND day = ?");
         Ok(self.day_sums(text, &[device.into(), day.into()]).await?.pop())
+    }
+
+    async fn day_before(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError> {
+        let text = select("device = ? AND day < ? ORDER BY day DESC LIMIT 1");
+        Ok(self.day_sums(text, &[device.into(), day.into()]).await?.pop())
+    }
+
+    async fn first_marked(&self, device: DeviceId) -> Result<Option<u32>, StoreError> {
+        let rows = self.product.rows(fixed(FIRST_MARKED), &[device.into()]).await;
+        rows.and_then(|rows| rows.first().map_or(Ok(None), |row| row.maybe(0)))
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn outdated(
+        &self,
+        rules: u32,
+        (device, day): (DeviceId, u32),
+        limit: u32,
+    ) -> Result<Vec<(DaySums, bool)>, StoreError> {
+        let has_rows = "EXISTS (SELECT 1 FROM device_days x \
+            WHERE x.device = daily.device AND x.day = daily.day)";
+        let text = format!(
+            "SELECT {}, {has_rows} FROM daily WHERE rules <> ? \
+             AND device >= ? AND (device > ? OR day > ?) ORDER BY device, day LIMIT ?",
+            COLUMNS.join(", ")
+        );
+        let values: [Value<'_>; 5] =
+            [rules.into(), device.into(), device.into(), day.into(), limit.into()];
+        let rows = self.product.rows(sql(text), &values).await;
+        let one = |row: &P::Row| Ok((sums_of(row)?, row.need::<u64>(COLUMNS.len())? != 0));
+        rows.and_then(|rows| rows.iter().map(one).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn next_day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError> {
@@ -197,6 +234,20 @@ impl<P: Product> Engine<P> {
             .map_err(|fault| fault.into_error(P::STORE))
     }
 
+    async fn marks_by(
+        &self,
+        text: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<DayMark>, StoreError> {
+        let rows = self.product.rows(fixed(text), values).await;
+        let mark = |row: &P::Row| {
+            let device = DeviceId::new(row.need(0)?);
+            Ok(DayMark { device, day: row.need(1)?, slot: row.need(2)? })
+        };
+        rows.and_then(|rows| rows.iter().map(mark).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn day_sums(
         &self,
         text: String,
@@ -209,30 +260,27 @@ impl<P: Product> Engine<P> {
 }
 
 fn sums_of(row: &impl Fields) -> Result<DaySums, Fault> {
-    let before = match row.maybe(3)? {
-        Some(at) => Some((at, row.hash(4)?)),
-        None => None,
-    };
     Ok(DaySums {
         device: row.need(0)?,
         day: row.need(1)?,
         row_count: row.need(2)?,
-        before,
-        first_at: row.need(5)?,
-        first_odometer_m: row.need(6)?,
-        first_hour_min: row.need(7)?,
-        last_at: row.need(8)?,
-        last_hash: row.hash(9)?,
-        last_odometer_m: row.need(10)?,
-        last_hour_min: row.need(11)?,
-        last_speed_kmh: row.maybe(12)?,
-        last_ignition: row.need::<u64>(13)? != 0,
-        place_at: row.maybe(14)?,
-        place_latitude_udeg: row.need_signed(15)?,
-        place_longitude_udeg: row.need_signed(16)?,
-        odometer_sum_m: row.need(17)?,
-        gps_sum_mm: row.need(18)?,
-        unmetered_sum_mm: row.need(19)?,
+        rules: row.need(3)?,
+        began: row.hash(4)?,
+        state: row.bytes(5)?.unwrap_or_default(),
+        first_at: row.need(6)?,
+        first_odometer_m: row.need(7)?,
+        first_hour_min: row.need(8)?,
+        last_at: row.need(9)?,
+        last_hash: row.hash(10)?,
+        last_odometer_m: row.need(11)?,
+        last_hour_min: row.need(12)?,
+        last_speed_kmh: row.maybe(13)?,
+        last_ignition: row.need::<u64>(14)? != 0,
+        place_at: row.maybe(15)?,
+        place_latitude_udeg: row.need_signed(16)?,
+        place_longitude_udeg: row.need_signed(17)?,
+        odometer_sum_m: row.need(18)?,
+        gps_sum_m: row.need(19)?,
         moving_s: row.need(20)?,
         idle_s: row.need(21)?,
         engine_s: row.need(22)?,
@@ -242,14 +290,14 @@ fn sums_of(row: &impl Fields) -> Result<DaySums, Fault> {
     })
 }
 
-fn sums_values(sums: &DaySums) -> [Value<'static>; 26] {
-    let (before_at, before_hash) = key_values(sums.before);
+fn sums_values(sums: &DaySums) -> [Value<'_>; 26] {
     [
         sums.device.into(),
         sums.day.into(),
         sums.row_count.into(),
-        before_at,
-        before_hash,
+        sums.rules.into(),
+        Value::Hash(sums.began),
+        sums.state.as_slice().into(),
         sums.first_at.into(),
         sums.first_odometer_m.into(),
         sums.first_hour_min.into(),
@@ -263,8 +311,7 @@ fn sums_values(sums: &DaySums) -> [Value<'static>; 26] {
         sums.place_latitude_udeg.into(),
         sums.place_longitude_udeg.into(),
         sums.odometer_sum_m.into(),
-        sums.gps_sum_mm.into(),
-        sums.unmetered_sum_mm.into(),
+        sums.gps_sum_m.into(),
         sums.moving_s.into(),
         sums.idle_s.into(),
         sums.engine_s.into(),
@@ -272,10 +319,6 @@ fn sums_values(sums: &DaySums) -> [Value<'static>; 26] {
         sums.engine_legs.into(),
         sums.max_speed_kmh.into(),
     ]
-}
-
-fn key_values(key: Option<(u32, u64)>) -> (Value<'static>, Value<'static>) {
-    key.map_or((Value::NoNumber, Value::NoNumber), |(at, hash)| (at.into(), Value::Hash(hash)))
 }
 
 /// What a day says of its device's newest rows; the rhythm where it has enough of them.
@@ -329,6 +372,11 @@ impl<P: Product> Work<P> for Keep<'_> {
             if !take_marks(session, &done.marks).await? {
                 continue;
             }
+            if let Some(next) = done.next {
+                let values = [done.device.into(), next.into()];
+                let mark = format!("{MARK_WHOLE}{}", join_marks(P::DIALECT));
+                session.execute(sql(mark), &values).await?;
+            }
             let Some(day) = &done.sums else {
                 session.execute(fixed(DELETE_DAY), &[done.device.into(), done.day.into()]).await?;
                 continue;
@@ -353,13 +401,13 @@ async fn take_marks<S: Session>(session: &mut S, marks: &[DayMark]) -> Result<bo
 }
 
 /// Writes rows in the place of those with the same key: the first columns.
-async fn put<P: Product, T: Sync>(
+async fn put<'a, P: Product, T: Sync>(
     session: &mut P::Session,
     table: &str,
     columns: &[&str],
     key: usize,
-    rows: &[T],
-    values: impl Fn(&T) -> Vec<Value<'static>> + Send + Sync,
+    rows: &'a [T],
+    values: impl Fn(&'a T) -> Vec<Value<'a>> + Send + Sync,
 ) -> Result<(), Fault> {
     let set: Vec<(&str, Join)> = columns[key..].iter().map(|column| (*column, Join::New)).collect();
     for rows in rungs(rows, NARROW) {
@@ -392,6 +440,7 @@ mod tests {
             sums: None,
             newest: None,
             fix: None,
+            next: None,
         };
         let last = last_of(&done, &day);
         assert_eq!((last.on_s, last.off_s), (Some(10), None));

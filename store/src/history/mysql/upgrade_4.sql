@@ -32,3 +32,40 @@ UPDATE `device_last` l JOIN `positions` p
     ON p.`bucket` = l.`fix_at` DIV 300 AND p.`device` = l.`device`
     AND p.`recorded_at` = l.`fix_at` AND p.`frame_hash` = l.`fix_hash`
 SET l.`fix_received_ms` = p.`received_at_ms` WHERE l.`fix_received_ms` IS NULL;
+
+-- Sums of days bear the version of the rules that made them, and what it takes to go
+-- on by them; see schema.sql. Old ones stay as they were, in whole metres, until they
+-- are made anew.
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
+            AND table_name = 'daily' AND column_name = 'rules'),
+    'DO 0',
+    'ALTER TABLE `daily`
+        ADD COLUMN `rules` INT UNSIGNED NOT NULL DEFAULT 0 AFTER `row_count`,
+        ADD COLUMN `began` BIGINT UNSIGNED NOT NULL DEFAULT 0 AFTER `rules`,
+        ADD COLUMN `state` VARBINARY(255) NOT NULL DEFAULT '''' AFTER `began`,
+        ADD COLUMN `gps_sum_m` BIGINT UNSIGNED NOT NULL DEFAULT 0 AFTER `odometer_sum_m`');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;
+
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
+            AND table_name = 'daily' AND column_name = 'unmetered_sum_mm'),
+    'UPDATE `daily` SET `gps_sum_m` =
+        IF(`odometer_sum_m` > 0, `unmetered_sum_mm`, `gps_sum_mm`) DIV 1000
+        WHERE `rules` = 0',
+    'DO 0');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;
+
+SET @change = IF(
+    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
+            AND table_name = 'daily' AND column_name = 'unmetered_sum_mm'),
+    'ALTER TABLE `daily` DROP COLUMN `before_at`, DROP COLUMN `before_hash`,
+        DROP COLUMN `gps_sum_mm`, DROP COLUMN `unmetered_sum_mm`',
+    'DO 0');
+PREPARE nemeses_change FROM @change;
+EXECUTE nemeses_change;
+DEALLOCATE PREPARE nemeses_change;

@@ -16,3 +16,17 @@ UPDATE device_last SET newest_received_ms = COALESCE((
 UPDATE device_last SET fix_received_ms = (
     SELECT p.received_at_ms FROM positions p WHERE p.bucket = fix_at / 300
     AND p.device = device_last.device AND p.recorded_at = fix_at AND p.frame_hash = fix_hash);
+
+-- Sums of days bear the version of the rules that made them, and what it takes to go
+-- on by them; see schema.sql. Old ones stay as they were, in whole metres, until they
+-- are made anew.
+ALTER TABLE daily ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE daily ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE daily ADD COLUMN state BLOB NOT NULL DEFAULT X'';
+ALTER TABLE daily ADD COLUMN gps_sum_m INTEGER NOT NULL DEFAULT 0;
+UPDATE daily SET gps_sum_m =
+    CASE WHEN odometer_sum_m > 0 THEN unmetered_sum_mm ELSE gps_sum_mm END / 1000;
+ALTER TABLE daily DROP COLUMN before_at;
+ALTER TABLE daily DROP COLUMN before_hash;
+ALTER TABLE daily DROP COLUMN gps_sum_mm;
+ALTER TABLE daily DROP COLUMN unmetered_sum_mm;

@@ -14,7 +14,9 @@ fn sums(device: u32, day: u32, last: (u32, u64)) -> DaySums {
         device,
         day,
         row_count: 7,
-        before: Some((5, u64::MAX)),
+        rules: 1,
+        began: u64::MAX - 7,
+        state: vec![0, 255, 7],
         first_at: last.0,
         last_at: last.0,
         last_hash: last.1,
@@ -23,7 +25,7 @@ fn sums(device: u32, day: u32, last: (u32, u64)) -> DaySums {
         place_at: Some(3),
         place_latitude_udeg: -5,
         place_longitude_udeg: -180_000_000,
-        gps_sum_mm: 1 << 40,
+        gps_sum_m: 1 << 40,
         engine_s: 60,
         engine_legs: 6,
         ..DaySums::default()
@@ -36,7 +38,7 @@ fn done(marks: Vec<DayMark>, sums: &DaySums) -> DoneDay {
     let received_at_ms = u64::from(recorded_at) * 1000 + 250;
     let last = Some(LastRow { recorded_at, frame_hash, received_at_ms });
     let sums = Some(sums.clone());
-    DoneDay { marks, device, day: recorded_at / 86_400, sums, newest: last, fix: last }
+    DoneDay { marks, device, day: recorded_at / 86_400, sums, newest: last, fix: last, next: None }
 }
 
 pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
@@ -81,9 +83,69 @@ pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
     assert_eq!(daily.next_day(DeviceId::new(1), DAY + 3).await.unwrap(), None);
     let both = daily.sums(&[DeviceId::new(2), DeviceId::new(1)], DAY, DAY + 3).await.unwrap();
     assert_eq!(both, [first, later.clone()]);
+    assert_eq!(daily.day_before(DeviceId::new(1), DAY + 3).await.unwrap(), Some(both[0].clone()));
+    assert_eq!(daily.day_before(DeviceId::new(1), DAY).await.unwrap(), None);
     let gone = DoneDay { sums: None, ..done(vec![], &later) };
     daily.keep(&[gone]).await.unwrap();
     assert_eq!(daily.day(DeviceId::new(1), DAY + 3).await.unwrap(), None);
+}
+
+pub(crate) async fn days_behind_one_that_changed_are_marked_with_it(site: Site) {
+    let site = site.migrated().await;
+    let (daily, one) = (site.database.daily(), DeviceId::new(1));
+    assert_eq!(daily.first_marked(one).await.unwrap(), None);
+    let (first, later) = (sums(1, DAY, (BASE, 1)), sums(1, DAY + 9, (BASE + 9 * 86_400, 1)));
+    let again = DoneDay { next: Some(DAY + 9), ..done(vec![], &first) };
+    for _ in 0..2 {
+        daily.keep(&[again.clone(), done(vec![], &later)]).await.unwrap();
+        let mark = DayMark { device: one, day: DAY + 9, slot: 0 };
+        assert_eq!(daily.marks(NEVER, 9).await.unwrap(), [mark]);
+        assert_eq!(daily.first_marked(one).await.unwrap(), Some(DAY + 9));
+        assert_eq!(daily.pending(Some(&[one]), DAY, DAY + 9).await.unwrap(), 1);
+    }
+    // A day whose marks were gone marks nothing.
+    let gone = vec![DayMark { device: one, day: DAY, slot: 77 }];
+    daily.keep(&[DoneDay { marks: gone, next: Some(DAY + 1), ..again }]).await.unwrap();
+    assert_eq!(daily.marks(NEVER, 9).await.unwrap().len(), 1);
+}
+
+/// The newest slots come first, and behind them whole days in order.
+pub(crate) async fn marks_come_in_the_order_of_the_work(site: Site) {
+    let site = site.migrated().await;
+    let daily = site.database.daily();
+    site.run(
+        "INSERT INTO daily_marks (slot, device, day) \
+         VALUES (0, 2, 5), (0, 1, 9), (0, 1, 8), (7, 1, 3), (9, 3, 3)",
+    )
+    .await;
+    let order = async |slot, limit| {
+        let marks = daily.marks(slot, limit).await.unwrap();
+        marks.iter().map(|mark| (mark.slot, mark.device.number(), mark.day)).collect::<Vec<_>>()
+    };
+    let whole = [(0, 1, 8), (0, 1, 9), (0, 2, 5)];
+    assert_eq!(order(10, 9).await, [vec![(9, 3, 3), (7, 1, 3)], whole.to_vec()].concat());
+    assert_eq!(order(9, 3).await, [vec![(7, 1, 3)], whole[..2].to_vec()].concat());
+    assert_eq!(order(10, 1).await, [(9, 3, 3)]);
+}
+
+pub(crate) async fn sums_of_other_rules_are_found_in_order(site: Site) {
+    let site = site.migrated().await;
+    let daily = site.database.daily();
+    let row = vec![frame(2, DAY * 86_400 + 5, 1)];
+    site.history().commit(&[part("w", 1, row)], "x").await.unwrap();
+    let old = |device, day| DaySums { rules: 0, ..sums(device, day, (day * 86_400, 1)) };
+    let days = [old(1, DAY), old(2, DAY), old(2, DAY + 1), DaySums { rules: 1, ..old(2, DAY + 2) }];
+    let done: Vec<DoneDay> = days.iter().map(|sums| done(vec![], sums)).collect();
+    daily.keep(&done).await.unwrap();
+    let mut behind = (DeviceId::new(0), 0);
+    let mut found = Vec::new();
+    while let Some((sums, has_rows)) = daily.outdated(1, behind, 1).await.unwrap().pop() {
+        behind = (DeviceId::new(sums.device), sums.day);
+        found.push((sums, has_rows));
+    }
+    let [one, two, three, _] = days;
+    assert_eq!(found, [(one, false), (two, true), (three, false)]);
+    assert_eq!(daily.outdated(1, (DeviceId::new(0), 0), 9).await.unwrap(), found);
 }
 
 pub(crate) async fn the_last_rows_are_noted_with_the_sums(site: Site) {

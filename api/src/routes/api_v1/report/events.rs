@@ -32,7 +32,7 @@ pub(crate) async fn get(
     let limits = limits(&mut params, &asked)?;
     params.finish()?;
     let telling = Told { zone: asked.zone.clone(), limit_kmh: limits.speed_kmh };
-    let make = move |span: &Span, first| Events::new(span.settings, limits, first);
+    let make = move |_: &Span, walker, first| Events::new(walker, limits, first);
     found::answer((&state, &principal), (&asked, form), make, telling).await
 }
 

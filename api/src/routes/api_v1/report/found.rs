@@ -16,7 +16,7 @@ use crate::access::Principal;
 use crate::export::{Column, Form, Place, Report, Source, respond};
 use crate::openapi::Device;
 use crate::problem::{Problem, fault};
-use crate::reports::Finder;
+use crate::reports::{Finder, Walker};
 use crate::state::ApiState;
 
 /// Whose a thing found is.
@@ -72,7 +72,7 @@ pub(super) async fn answer<F, T, M>(
 where
     F: Finder,
     T: Telling<F>,
-    M: Fn(&Span, bool) -> F + Send + Sync + 'static,
+    M: Fn(&Span, Walker, bool) -> F + Send + Sync + 'static,
 {
     let spans = asked.spans(state, principal).await?;
     let question = serde_json::to_string(&asked.echo(&spans)).map_err(|error| fault(&error))?;
@@ -106,7 +106,7 @@ impl<F, T, M> Source for Lists<F, T, M>
 where
     F: Finder,
     T: Telling<F>,
-    M: Fn(&Span, bool) -> F + Send + Sync + 'static,
+    M: Fn(&Span, Walker, bool) -> F + Send + Sync + 'static,
 {
     async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
         loop {
@@ -114,7 +114,7 @@ where
                 scan
             } else {
                 let Some(span) = self.spans.pop_front() else { return Ok(None) };
-                let make = |first| (self.make)(&span, first);
+                let make = |walker, first| (self.make)(&span, walker, first);
                 let whose = Whose::from(&span);
                 (span.device, whose, Scan::begin(&self.state, &span, make).await?)
             };

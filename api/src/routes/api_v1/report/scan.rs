@@ -3,22 +3,18 @@
 //! what is under way at its end is over. So each thing found is the same in
 //! every range that it touches.
 
-use futures_util::TryStreamExt as _;
-use nemeses_protocol::PositionRecord;
 use nemeses_store::history::RangeQuery;
 
 use super::pages::Pages;
 use super::span::Span;
+use crate::daily::{LOOK_BACK_S, Starts};
 use crate::problem::Problem;
-use crate::reports::Finder;
+use crate::reports::{Finder, Walker};
 use crate::state::ApiState;
 
-/// Looks back from the last row before the range, one after the other until one
-/// suffices: 6 hours, 2 days, 14 days. With a frame each 10 s the longest reads
-/// 120 000 rows.
-const LOOK_BACK_S: [u32; 3] = [6 * 3600, 2 * 86_400, 14 * 86_400];
-/// How long behind the range the end of what began in it is looked for.
-const LOOK_AHEAD_S: u32 = 14 * 86_400;
+const DAY_S: u32 = 86_400;
+/// More rows than this are not read behind the sums of a day.
+const LONGEST_S: u32 = LOOK_BACK_S[LOOK_BACK_S.len() - 1];
 
 /// A finder on its way through a range.
 pub(super) struct Scan<F: Finder> {
@@ -32,17 +28,18 @@ pub(super) struct Scan<F: Finder> {
 
 impl<F: Finder> Scan<F> {
     /// Looks back, and stands before the first row of the range. `make` makes a
-    /// finder; it is told whether no row comes before those it will see.
+    /// finder that goes on behind what a walk has seen; it is told whether no row comes
+    /// before those it will see.
     pub(super) async fn begin(
         state: &ApiState,
         span: &Span,
-        make: impl Fn(bool) -> F,
+        make: impl Fn(Walker, bool) -> F,
     ) -> Result<Self, Problem> {
-        let last_before = row_before(state, span, span.from).await?;
+        let last_before = last_before(state, span, span.from).await?;
         let rows = u64::from(last_before.is_some());
         let finder = match last_before {
-            None => make(true),
-            Some(last) => look_back(state, span, last.position.recorded_at, make).await?,
+            None => make(Walker::new(span.settings, true), true),
+            Some(last) => look_back(state, span, last, make).await?,
         };
         let range = range(span, span.from, u32::MAX);
         let pages = Pages::new(state.clone(), range, u64::MAX);
@@ -91,21 +88,36 @@ impl<F: Finder> Scan<F> {
     }
 
     fn is_over(&self, at: u32, pending_since: Option<u32>) -> bool {
-        let nothing_left = pending_since.is_none_or(|since| since > self.to);
-        at > self.to && (nothing_left || at - self.to > LOOK_AHEAD_S)
+        at > self.to && pending_since.is_none_or(|since| since > self.to)
     }
 }
 
+/// Reads rows before the range until what is under way there is certain: those of some
+/// hours, then behind what the sums of days hold.
 async fn look_back<F: Finder>(
     state: &ApiState,
     span: &Span,
     last_before: u32,
-    make: impl Fn(bool) -> F,
+    make: impl Fn(Walker, bool) -> F,
 ) -> Result<F, Problem> {
-    let mut finder = make(false);
-    for seconds in LOOK_BACK_S {
-        let start = last_before.saturating_sub(seconds);
-        finder = make(row_before(state, span, start).await?.is_none());
+    let mut finder = make(Walker::new(span.settings, false), false);
+    let attempts = LOOK_BACK_S.iter().map(|seconds| (*seconds, true));
+    for (seconds, by_sums) in [(LOOK_BACK_S[0], false)].into_iter().chain(attempts) {
+        let mut start = last_before.saturating_sub(seconds);
+        let starts = starts(state, span);
+        let known =
+            if by_sums { state.history.ask(starts.of_day(start / DAY_S)).await? } else { None };
+        finder = if let Some(known) = known.filter(|known| start - known.from <= LONGEST_S) {
+            start = known.from;
+            make(known.walker, false)
+        } else {
+            if by_sums && seconds == LOOK_BACK_S[0] {
+                // This is what was read just now.
+                continue;
+            }
+            let first = self::last_before(state, span, start).await?.is_none();
+            make(Walker::new(span.settings, first), first)
+        };
         let mut pages = Pages::new(state.clone(), range(span, start, span.from - 1), u64::MAX);
         let mut found = Vec::new();
         loop {
@@ -126,16 +138,23 @@ async fn look_back<F: Finder>(
     Ok(finder)
 }
 
-/// The newest row recorded before a second.
-pub(super) async fn row_before(
+/// Where walks through a device's rows begin.
+pub(super) fn starts<'a>(state: &'a ApiState, span: &Span) -> Starts<'a> {
+    Starts {
+        history: state.stores.history.as_ref(),
+        daily: state.stores.daily.as_ref(),
+        device: span.device,
+        settings: span.settings,
+    }
+}
+
+/// When the newest row before a second was recorded.
+pub(super) async fn last_before(
     state: &ApiState,
     span: &Span,
     second: u32,
-) -> Result<Option<PositionRecord>, Problem> {
-    let Some(to) = second.checked_sub(1) else { return Ok(None) };
-    let query = RangeQuery { descending: true, limit: Some(1), ..range(span, 0, to) };
-    let rows = state.stores.history.positions(query).try_collect::<Vec<_>>();
-    Ok(state.history.ask(rows).await?.pop())
+) -> Result<Option<u32>, Problem> {
+    state.history.ask(starts(state, span).last_before(second)).await
 }
 
 pub(super) fn range(span: &Span, from: u32, to: u32) -> RangeQuery {

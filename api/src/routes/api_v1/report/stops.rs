@@ -27,7 +27,7 @@ pub(crate) async fn get(
     let (asked, form) = (Asked::take(&mut params)?, found::form(&mut params, &headers)?);
     params.finish()?;
     let stops = Stops(asked.zone.clone());
-    let make = |span: &Span, first| OneKind::new(SegmentKind::Stop, span.settings, first);
+    let make = |_: &Span, walker, first| OneKind::new(SegmentKind::Stop, walker, first);
     found::answer((&state, &principal), (&asked, form), make, stops).await
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::found::{self, Whose};
 use super::must_exist;
 use super::pages::Pages;
-use super::scan::{range, row_before};
+use super::scan::{range, starts};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
 use crate::export::{Column, Form, Kind, Place, Report, Source, Totals, column, respond};
@@ -154,11 +154,9 @@ const TOTAL_COLUMNS: [Column; 18] = {
 };
 
 async fn add_up(state: &ApiState, span: &Span, one: bool) -> Result<Summary, Problem> {
-    let mut summary = Summary::new(span.settings, span.zone.clone(), span.from);
-    let before = row_before(state, span, span.from).await?;
-    if let Some(row) = &before {
-        summary.push(&row.position);
-    }
+    let walker = state.history.ask(starts(state, span).before(span.from)).await?;
+    let is_new = walker.last().is_none();
+    let mut summary = Summary::new(walker, span.zone.clone(), span.from);
     let mut pages = Pages::new(state.clone(), range(span, span.from, span.to), u64::MAX);
     loop {
         let page = pages.next().await?;
@@ -169,7 +167,7 @@ async fn add_up(state: &ApiState, span: &Span, one: bool) -> Result<Summary, Pro
             break;
         }
     }
-    if one && before.is_none() && summary.days().is_empty() {
+    if one && is_new && summary.days().is_empty() {
         must_exist(state, span.device).await?;
     }
     Ok(summary)
@@ -271,25 +269,19 @@ struct Line {
     hour_meter_run_min: Option<u32>,
 }
 
-fn line(tally: &Tally, sums: Sums, zone: &Zone) -> Line {
+fn line(tally: &Tally, zone: &Zone) -> Line {
     Line {
         first: zone.time(tally.first.at),
         last: zone.time(tally.last.at),
         rows: tally.rows,
-        sums,
+        sums: Sums::from(tally),
         hour_meter_run_min: hour_meter_run_min(tally),
     }
 }
 
 fn sums(span: &Span, summary: &Summary) -> DeviceSums {
-    let total = summary.total().map(|total| {
-        let sums = Sums::new(&total.tally, total.metres, total.source);
-        line(&total.tally, sums, &span.zone)
-    });
-    let day = |date: String, tally: &Tally| DayLine {
-        date,
-        line: line(tally, Sums::from(tally), &span.zone),
-    };
+    let total = summary.total().map(|total| line(&total, &span.zone));
+    let day = |date: String, tally: &Tally| DayLine { date, line: line(tally, &span.zone) };
     let days: Vec<_> =
         summary.days().iter().map(|each| day(each.date.to_string(), &each.tally)).collect();
     DeviceSums { total, count: days.len(), days }
