@@ -59,6 +59,8 @@ async function ask(method: string, path: string, body: unknown, token = ""): Pro
 }
 
 async function signIn(on: Page, password: string): Promise<void> {
+  // The view that was left has a field of the same name.
+  await on.getByRole("button", { name: "Sign in", exact: true }).waitFor();
   await on.getByLabel("E-mail address").fill(ACCOUNT.email);
   await on.getByLabel("Password").fill(password);
   await on.getByRole("button", { name: "Sign in", exact: true }).click();

@@ -13,8 +13,8 @@ DEALLOCATE PREPARE nemeses_change;
 -- Which rows are the devices' newest is noted when they fall quiet, in the order of
 -- live entries, for which their arrival counts.
 SET @change = IF(
-    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
-            AND table_name = 'device_last' AND column_name = 'noted_slot'),
+    EXISTS (SELECT 1 FROM `information_schema`.`columns` WHERE `table_schema` = DATABASE()
+            AND `table_name` = 'device_last' AND `column_name` = 'noted_slot'),
     'DO 0',
     'ALTER TABLE `device_last`
          ADD COLUMN `newest_received_ms` BIGINT UNSIGNED NOT NULL DEFAULT 0,
@@ -24,21 +24,21 @@ PREPARE nemeses_change FROM @change;
 EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
 
-UPDATE `device_last` l JOIN `positions` p
-    ON p.`bucket` = l.`newest_at` DIV 300 AND p.`device` = l.`device`
-    AND p.`recorded_at` = l.`newest_at` AND p.`frame_hash` = l.`newest_hash`
-SET l.`newest_received_ms` = p.`received_at_ms` WHERE l.`newest_received_ms` = 0;
-UPDATE `device_last` l JOIN `positions` p
-    ON p.`bucket` = l.`fix_at` DIV 300 AND p.`device` = l.`device`
-    AND p.`recorded_at` = l.`fix_at` AND p.`frame_hash` = l.`fix_hash`
-SET l.`fix_received_ms` = p.`received_at_ms` WHERE l.`fix_received_ms` IS NULL;
+UPDATE `device_last` JOIN `positions`
+    ON `positions`.`bucket` = `device_last`.`newest_at` DIV 300 AND `positions`.`device` = `device_last`.`device`
+    AND `positions`.`recorded_at` = `device_last`.`newest_at` AND `positions`.`frame_hash` = `device_last`.`newest_hash`
+SET `device_last`.`newest_received_ms` = `positions`.`received_at_ms` WHERE `device_last`.`newest_received_ms` = 0;
+UPDATE `device_last` JOIN `positions`
+    ON `positions`.`bucket` = `device_last`.`fix_at` DIV 300 AND `positions`.`device` = `device_last`.`device`
+    AND `positions`.`recorded_at` = `device_last`.`fix_at` AND `positions`.`frame_hash` = `device_last`.`fix_hash`
+SET `device_last`.`fix_received_ms` = `positions`.`received_at_ms` WHERE `device_last`.`fix_received_ms` IS NULL;
 
 -- Sums of days bear the version of the rules that made them, and what it takes to go
 -- on by them; see schema.sql. Old ones stay as they were, in whole metres, until they
 -- are made anew.
 SET @change = IF(
-    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
-            AND table_name = 'daily' AND column_name = 'rules'),
+    EXISTS (SELECT 1 FROM `information_schema`.`columns` WHERE `table_schema` = DATABASE()
+            AND `table_name` = 'daily' AND `column_name` = 'rules'),
     'DO 0',
     'ALTER TABLE `daily`
         ADD COLUMN `rules` INT UNSIGNED NOT NULL DEFAULT 0 AFTER `row_count`,
@@ -50,8 +50,8 @@ EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
 
 SET @change = IF(
-    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
-            AND table_name = 'daily' AND column_name = 'unmetered_sum_mm'),
+    EXISTS (SELECT 1 FROM `information_schema`.`columns` WHERE `table_schema` = DATABASE()
+            AND `table_name` = 'daily' AND `column_name` = 'unmetered_sum_mm'),
     'UPDATE `daily` SET `gps_sum_m` =
         IF(`odometer_sum_m` > 0, `unmetered_sum_mm`, `gps_sum_mm`) DIV 1000
         WHERE `rules` = 0',
@@ -61,8 +61,8 @@ EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
 
 SET @change = IF(
-    EXISTS (SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE()
-            AND table_name = 'daily' AND column_name = 'unmetered_sum_mm'),
+    EXISTS (SELECT 1 FROM `information_schema`.`columns` WHERE `table_schema` = DATABASE()
+            AND `table_name` = 'daily' AND `column_name` = 'unmetered_sum_mm'),
     'ALTER TABLE `daily` DROP COLUMN `before_at`, DROP COLUMN `before_hash`,
         DROP COLUMN `gps_sum_mm`, DROP COLUMN `unmetered_sum_mm`',
     'DO 0');
