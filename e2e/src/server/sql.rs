@@ -37,7 +37,7 @@ const SETTINGS: [&str; 6] = [
 ];
 const MARIADB_SETTINGS: [&str; 2] = ["--innodb-log-file-size=32M", "--skip-networking=0"];
 /// What careful operators set, and a time zone that is not UTC: the line works with it all.
-const MYSQL_SETTINGS: [&str; 9] = [
+const MYSQL_SETTINGS: [&str; 10] = [
     "--innodb-redo-log-capacity=64M",
     "--mysqlx=off",
     "--secure-file-priv=NULL",
@@ -46,6 +46,8 @@ const MYSQL_SETTINGS: [&str; 9] = [
     "--gtid-mode=on",
     "--enforce-gtid-consistency=on",
     "--log-bin=binlog",
+    // Tests make triggers, which a binary log allows to administrators only.
+    "--log-bin-trust-function-creators=on",
     "--sync-binlog=1",
 ];
 
