@@ -63,7 +63,7 @@ pub(crate) async fn run(args: MosquittoMetricsArgs) -> anyhow::Result<()> {
     let (tasks, mut registry) = (Tasks::new(), Registry::default());
     let figures = Figures::register(&mut registry);
     let (figures_url, stop) = (url.clone(), tasks.stop().intake);
-    serve_metrics(&tasks, metrics, Arc::new(registry), None)?;
+    serve_metrics(&tasks, metrics, Arc::new(registry), None, None)?;
     tasks.spawn_intake("figures", async move {
         follow(&figures_url, &figures, stop).await;
         Ok(())

@@ -9,7 +9,7 @@ use nemeses_api::{CommandSink, Stores};
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_mqtt::PublisherConfig;
 use nemeses_runtime::traces::Tracer;
-use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_runtime::{Clock, Ready, Registry, Tasks};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
 use nemeses_store::relay::relay_caller;
@@ -62,7 +62,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
     let here = Here { name: name.clone(), role: "parser", clock };
-    here.make_known(&tasks, metrics, registry, Some(live))?;
+    here.make_known(&tasks, metrics, registry, Some(live), None)?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, "the parser is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -114,7 +114,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
     let here = Here { name: name.clone(), role: "dbexport", clock };
-    here.make_known(&tasks, metrics, registry, told)?;
+    here.make_known(&tasks, metrics, registry, told, None)?;
     tracing::info!(worker = name, broker = %settings.mqtt_url, database = %settings.database.url, "the exporter is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -134,10 +134,11 @@ impl Here {
         metrics: Option<TcpListener>,
         registry: Registry,
         live: Option<Arc<dyn LiveStore>>,
+        ready: Option<Ready>,
     ) -> anyhow::Result<()> {
         let registry = Arc::new(registry);
         let describe = describe(self.name, self.role, self.clock, Arc::clone(&registry));
-        serve_metrics(tasks, metrics, registry, Some(Arc::clone(&describe)))?;
+        serve_metrics(tasks, metrics, registry, Some(Arc::clone(&describe)), ready)?;
         if let Some(live) = live {
             announce(tasks, live, describe);
         }
@@ -206,19 +207,20 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         .with_second_chance(Arc::new(retrier))
         .with_commands(commands(&settings, &clock)?);
     let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
-    let http = serve_api(
+    let api = serve_api(
         &tasks,
         &settings.http,
         settings.live_ttl,
         stores,
         clock.clone(),
         tracer,
-        &mut registry,
+        (&mut registry, &asked.reload()),
     )
     .await?;
     Watch::new(&database, Some(Arc::clone(&live)), clock.clone()).run(&tasks);
+    let http = api.address;
     let here = Here { name: name_at("api", Some(http)), role: "api", clock };
-    here.make_known(&tasks, metrics, registry, Some(live))?;
+    here.make_known(&tasks, metrics, registry, Some(live), Some(api.ready))?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
 }
@@ -257,7 +259,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     }
     let name = name_at("broker", door.local_addr());
     let here = Here { name, role: "broker", clock: Clock::system() };
-    here.make_known(&tasks, metrics, registry, None)?;
+    here.make_known(&tasks, metrics, registry, None, None)?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));
     tasks.run_until(asked.to_end(), DRAIN).await

@@ -215,7 +215,10 @@ impl Reconnect {
             self.backoff.reset();
         }
         let why = match end {
-            End::Closed => "closed".to_owned(),
+            End::Closed => {
+                tracing::info!(broker = %self.who, "disconnected, as asked");
+                return self.backoff.wait();
+            }
             End::Lost(why) => why.clone(),
             End::Refused(error) => error.to_string(),
         };

@@ -9,6 +9,7 @@ mod described;
 mod documented;
 mod founding;
 mod frames;
+mod hazards;
 mod live;
 mod logins;
 mod newest;
@@ -17,6 +18,7 @@ mod process;
 mod refused;
 mod scale;
 mod silent;
+mod strangers;
 mod traced;
 mod unknown;
 
