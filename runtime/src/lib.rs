@@ -6,15 +6,17 @@ mod backoff;
 mod clock;
 pub mod logs;
 mod outage;
+mod pipeline;
 mod summary;
 mod tasks;
 pub mod traces;
 mod worker;
 
-pub use admin::{Describe, serve_admin};
+pub use admin::{Describe, Ready, serve_admin};
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use outage::Outage;
+pub use pipeline::PipelineState;
 pub use summary::{Counts, Summary};
 pub use tasks::{Stop, Tasks};
 pub use worker::{Figure, Worker, host_name};

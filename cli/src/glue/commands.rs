@@ -89,7 +89,7 @@ impl CommandSink for BrokerCommands {
         let published = self.publish(device, payload.into());
         timeout(BROKER_ANSWERS_WITHIN, published).await.unwrap_or_else(|_| {
             let within_s = BROKER_ANSWERS_WITHIN.as_secs();
-            let url = &self.config.endpoint.url;
+            let url = self.config.endpoint.broker.url();
             Err(unavailable(format!("the broker at {url} has not answered within {within_s} s")))
         })
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 pub use certificate::Certificate;
-pub use mosquitto::Mosquitto;
+pub use mosquitto::{Mosquitto, plugins as mosquitto_plugins};
 pub use nemeses::{Api, Nemeses, Node, nemeses_binary, run_nemeses};
 pub use process::{Process, Signal, Spec};
 pub use ready::Ready;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod ailing;
+mod canaries;
 mod commands;
 mod described;
 mod documented;
