@@ -15,7 +15,7 @@ pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, 
 pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums, whole as whole_metres};
-pub(crate) use text::{csv_field, gpx_point, kml_point, titled, xml};
+pub(crate) use text::{csv_field, kml_point, titled, xml};
 pub(crate) use totals::without_totals;
 
 use axum::http::header;
