@@ -1,11 +1,15 @@
 //! What every station needs and none is about: the clock, back-off, tracked
-//! tasks with a two-stage shutdown, logs, metrics, traces and the admin listener.
+//! tasks with a two-stage shutdown, logs, metrics, traces, certificates and the admin
+//! listener.
 
 mod admin;
 mod backoff;
+mod certificates;
 mod clock;
 pub mod logs;
+mod network;
 mod outage;
+mod reload;
 mod summary;
 mod tasks;
 pub mod traces;
@@ -13,8 +17,11 @@ mod worker;
 
 pub use admin::{Describe, serve_admin};
 pub use backoff::Backoff;
+pub use certificates::{Certificates, Look};
 pub use clock::Clock;
+pub use network::{Network, NetworkError, share_of};
 pub use outage::Outage;
+pub use reload::{Reload, ReloadAsked};
 pub use summary::{Counts, Summary};
 pub use tasks::{Stop, Tasks};
 pub use worker::{Figure, Worker, host_name};

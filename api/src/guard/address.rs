@@ -2,10 +2,10 @@
 //! far as proxies that are trusted have written it: from its end, up to the first
 //! address that is none of theirs. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::HeaderMap;
+pub use nemeses_runtime::{Network, NetworkError};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -16,56 +16,6 @@ pub(crate) struct PeerAddress(pub(crate) IpAddr);
 impl Default for PeerAddress {
     fn default() -> Self {
         Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-    }
-}
-
-/// An address, or all that begin alike: `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    first: u128,
-    bits: u32,
-    is_v4: bool,
-}
-
-/// Not a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write an address or a network, for example 10.0.0.5, 10.0.0.0/8 or fd00::/8")]
-pub struct NetworkError;
-
-impl FromStr for Network {
-    type Err = NetworkError;
-
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
-        let (first, most, is_v4) = numbered(address);
-        let bits = match bits {
-            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().ok().filter(|bits| *bits <= most).ok_or(NetworkError)?
-            }
-            Some(_) => return Err(NetworkError),
-            None => most,
-        };
-        Ok(Self { first, bits, is_v4 })
-    }
-}
-
-impl Network {
-    fn has(&self, address: IpAddr) -> bool {
-        let (number, most, is_v4) = numbered(address);
-        let blurred = |number: u128| number.checked_shr(most - self.bits).unwrap_or(0);
-        is_v4 == self.is_v4 && blurred(number) == blurred(self.first)
-    }
-}
-
-/// As a number, its length in bits, and whether it is of version 4.
-fn numbered(address: IpAddr) -> (u128, u32, bool) {
-    match address.to_canonical() {
-        IpAddr::V4(address) => (u128::from(address.to_bits()), 32, true),
-        IpAddr::V6(address) => (address.to_bits(), 128, false),
     }
 }
 
@@ -94,14 +44,6 @@ fn read(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
     let bare = bare.unwrap_or(hop);
     bare.parse().ok().or_else(|| bare.rsplit_once(':')?.0.parse::<Ipv4Addr>().ok().map(IpAddr::V4))
-}
-
-/// What is counted as one address: of version 6 the network of a household.
-pub(super) fn throttled_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    }
 }
 
 #[cfg(test)]
@@ -138,20 +80,5 @@ mod tests {
         assert_eq!(found("127.0.0.1", &["1.2.3.4"], &[]), "127.0.0.1");
         assert_eq!(found("9.9.9.9", &["1.2.3.4"], &["0.0.0.0/0"]), "1.2.3.4");
         assert_eq!(found("fe80::1", &["1.2.3.4"], &["0.0.0.0/0"]), "fe80::1");
-    }
-
-    #[test]
-    fn anything_else_is_no_network() {
-        for text in ["", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "::/129", "a/8", "/8"] {
-            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_household_is_one_address() {
-        let counted = |text: &str| throttled_as(text.parse().unwrap()).to_string();
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(counted("::ffff:10.0.0.1"), "10.0.0.1");
-        assert_eq!(counted("10.0.0.1"), "10.0.0.1");
     }
 }

@@ -13,8 +13,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 pub(crate) use self::address::PeerAddress;
+use self::address::client;
 pub use self::address::{Network, NetworkError};
-use self::address::{client, throttled_as};
 use self::pace::{Paces, Rule};
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
@@ -49,7 +49,7 @@ pub(crate) struct Attempt<'a> {
 impl Guard {
     /// Lets an attempt from an address through.
     pub(crate) fn attempt(&self, address: IpAddr, now_ms: u64) -> Result<Attempt<'_>, Problem> {
-        let address = throttled_as(address);
+        let address = nemeses_runtime::share_of(address);
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         match addresses.take(&address, ADDRESS, now_ms) {
             Ok(_) => Ok(Attempt { guard: self, address }),
