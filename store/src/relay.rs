@@ -1,7 +1,7 @@
 //! Carries replies and commands between nodes, over Redis' publish and
 //! subscribe: a device's next node hears of them without either knowing the
-//! other. Nothing is kept on purpose: a device that is not connected anywhere
-//! gets nothing, as with any broker, and telemetry never travels this way.
+//! other, and that commands wait for it in the database. Nothing is kept here on purpose:
+//! what gets lost is found by the nodes' regular look, and telemetry never travels this way.
 
 use std::time::Duration;
 
@@ -40,14 +40,17 @@ pub enum Relayed {
     Reply(DeviceId, Vec<u8>),
     /// A command.
     Command(DeviceId, Vec<u8>),
+    /// Commands for this device wait in the database.
+    Waiting(DeviceId),
 }
 
 impl Relayed {
     /// Kind, device (4 bytes, big endian), payload.
     fn encode(&self) -> Vec<u8> {
         let (kind, device, payload) = match self {
-            Self::Reply(device, payload) => (b'r', device, payload),
-            Self::Command(device, payload) => (b'c', device, payload),
+            Self::Reply(device, payload) => (b'r', device, &payload[..]),
+            Self::Command(device, payload) => (b'c', device, &payload[..]),
+            Self::Waiting(device) => (b'w', device, &[][..]),
         };
         let mut bytes = Vec::with_capacity(5 + payload.len());
         bytes.push(kind);
@@ -63,6 +66,7 @@ impl Relayed {
         match kind {
             b'r' => Some(Self::Reply(device, payload.to_vec())),
             b'c' => Some(Self::Command(device, payload.to_vec())),
+            b'w' if payload.is_empty() => Some(Self::Waiting(device)),
             _ => None,
         }
     }
@@ -70,6 +74,7 @@ impl Relayed {
     fn payload_len(&self) -> usize {
         match self {
             Self::Reply(_, payload) | Self::Command(_, payload) => payload.len(),
+            Self::Waiting(_) => 0,
         }
     }
 }
@@ -229,9 +234,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(device: u32, payload: Vec<u8>, reply: bool) {
+        fn what_is_encoded_is_decoded(device: u32, payload: Vec<u8>, kind in 0_u8..3) {
             let device = DeviceId::new(device);
-            let message = if reply { Relayed::Reply(device, payload) } else { Relayed::Command(device, payload) };
+            let message = match kind {
+                0 => Relayed::Reply(device, payload),
+                1 => Relayed::Command(device, payload),
+                _ => Relayed::Waiting(device),
+            };
             prop_assert_eq!(Relayed::decode(&message.encode()), Some(message));
         }
 

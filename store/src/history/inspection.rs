@@ -38,7 +38,8 @@ pub(super) const FRAMES: [&str; 6] = [
 ];
 
 /// What the API needs.
-pub(super) const PEOPLE: [&str; 5] = [
+pub(super) const PEOPLE: [&str; 6] = [
+    "INSERT INTO device_commands SELECT * FROM device_commands WHERE 1 = 0",
     "UPDATE users SET disabled = disabled WHERE 1 = 0",
     "INSERT INTO sessions SELECT * FROM sessions WHERE 1 = 0",
     "DELETE FROM scoped_tokens WHERE 1 = 0",

@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod books;
+pub mod commands;
 pub mod daily;
 pub mod dead_letters;
 pub mod devices;
@@ -35,6 +36,10 @@ use crate::live::LiveEntry;
 
 pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
+pub use commands::{
+    ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_COMMAND_BYTES,
+    MAX_OPEN_COMMANDS, NewCommand, OpenCommands,
+};
 pub use daily::{Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay, LastRow, SLOT_SECONDS};
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, Resolution, StoredLetter,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::accounts::Users;
 use super::books::Books;
+use super::commands::Commands;
 use super::daily::Daily;
 use super::dead_letters::DeadLetters;
 use super::devices::Devices;
@@ -67,6 +68,7 @@ pub struct Database {
     pub(super) tokens: Arc<dyn ScopedTokens>,
     pub(super) retention: Arc<dyn Retention>,
     pub(super) daily: Arc<dyn Daily>,
+    pub(super) commands: Arc<dyn Commands>,
 }
 
 impl Database {
@@ -97,6 +99,10 @@ impl Database {
     /// The sums of days.
     pub fn daily(&self) -> Arc<dyn Daily> {
         Arc::clone(&self.daily)
+    }
+    /// The commands for devices.
+    pub fn commands(&self) -> Arc<dyn Commands> {
+        Arc::clone(&self.commands)
     }
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {

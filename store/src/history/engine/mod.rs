@@ -6,6 +6,7 @@ mod accounts;
 mod adapter;
 mod books;
 mod codes;
+mod commands;
 mod commit;
 mod daily;
 mod days;
@@ -120,6 +121,7 @@ impl<P: Product> Engine<P> {
             devices: Arc::clone(&engine) as _,
             groups: Arc::clone(&engine) as _,
             retention: Arc::clone(&engine) as _,
+            commands: Arc::clone(&engine) as _,
             daily: engine,
         }
     }

@@ -69,3 +69,30 @@ SET @change = IF(
 PREPARE nemeses_change FROM @change;
 EXECUTE nemeses_change;
 DEALLOCATE PREPARE nemeses_change;
+
+-- Commands for devices: kept until the device has acknowledged them or their time is
+-- over, then as a record of who asked for what. state is queued, sent, answered, failed
+-- or expired; is_open is 1 while a command may go out. Until held_until_ms only its holder
+-- sends it. answer is what the device answered, where its protocol has answers.
+CREATE TABLE IF NOT EXISTS `device_commands` (
+    `id`            BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
+    `device`        INT UNSIGNED     NOT NULL,
+    `payload`       VARBINARY(1024)  NOT NULL,
+    `state`         VARCHAR(16)      NOT NULL,
+    `is_open`       TINYINT UNSIGNED NOT NULL,
+    `reason`        VARCHAR(64)      NOT NULL DEFAULT '',
+    `answer`        VARBINARY(1024)  NULL,
+    `user_id`       BIGINT UNSIGNED  NOT NULL,
+    `asked_by`      VARCHAR(320)     NOT NULL,
+    `created_at_ms` BIGINT UNSIGNED  NOT NULL,
+    `expires_at_ms` BIGINT UNSIGNED  NOT NULL,
+    `sent_at_ms`    BIGINT UNSIGNED  NULL,
+    `closed_at_ms`  BIGINT UNSIGNED  NULL,
+    `attempts`      INT UNSIGNED     NOT NULL DEFAULT 0,
+    `holder`        VARCHAR(64)      NOT NULL DEFAULT '',
+    `held_until_ms` BIGINT UNSIGNED  NOT NULL DEFAULT 0,
+    PRIMARY KEY (`id`),
+    KEY `device_commands_device` (`device`, `id`),
+    KEY `device_commands_open` (`is_open`, `device`, `id`),
+    KEY `device_commands_time` (`created_at_ms`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

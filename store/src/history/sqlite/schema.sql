@@ -257,6 +257,28 @@ CREATE TABLE IF NOT EXISTS setup_tokens (
     offered_at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS device_commands (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    device        INTEGER NOT NULL,
+    payload       BLOB    NOT NULL,
+    state         TEXT    NOT NULL,
+    is_open       INTEGER NOT NULL,
+    reason        TEXT    NOT NULL DEFAULT '',
+    answer        BLOB,
+    user_id       INTEGER NOT NULL,
+    asked_by      TEXT    NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    sent_at_ms    INTEGER,
+    closed_at_ms  INTEGER,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    holder        TEXT    NOT NULL DEFAULT '',
+    held_until_ms INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS device_commands_device ON device_commands (device, id);
+CREATE INDEX IF NOT EXISTS device_commands_open ON device_commands (is_open, device, id);
+CREATE INDEX IF NOT EXISTS device_commands_time ON device_commands (created_at_ms);
+
 CREATE TABLE IF NOT EXISTS retention_classes (
     name TEXT NOT NULL,
     keep_s INTEGER,

@@ -30,3 +30,26 @@ ALTER TABLE daily DROP COLUMN before_at;
 ALTER TABLE daily DROP COLUMN before_hash;
 ALTER TABLE daily DROP COLUMN gps_sum_mm;
 ALTER TABLE daily DROP COLUMN unmetered_sum_mm;
+
+-- Commands for devices, see schema.sql at the top.
+CREATE TABLE IF NOT EXISTS device_commands (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    device        INTEGER NOT NULL,
+    payload       BLOB    NOT NULL,
+    state         TEXT    NOT NULL,
+    is_open       INTEGER NOT NULL,
+    reason        TEXT    NOT NULL DEFAULT '',
+    answer        BLOB,
+    user_id       INTEGER NOT NULL,
+    asked_by      TEXT    NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    sent_at_ms    INTEGER,
+    closed_at_ms  INTEGER,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    holder        TEXT    NOT NULL DEFAULT '',
+    held_until_ms INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS device_commands_device ON device_commands (device, id);
+CREATE INDEX IF NOT EXISTS device_commands_open ON device_commands (is_open, device, id);
+CREATE INDEX IF NOT EXISTS device_commands_time ON device_commands (created_at_ms);

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod classes;
+mod commands;
 mod commits;
 mod daily;
 mod devices;
@@ -16,6 +17,7 @@ mod sessions;
 
 pub(crate) use accounts::*;
 pub(crate) use classes::*;
+pub(crate) use commands::*;
 pub(crate) use commits::*;
 pub(crate) use daily::*;
 pub(crate) use devices::*;
@@ -82,6 +84,10 @@ macro_rules! all_cases {
             a_set_up_token_makes_the_first_account_only,
             any_first_account_ends_the_set_up_tokens,
             a_disabled_account_may_nothing,
+            commands_live_their_life,
+            a_command_is_sent_by_one_holder,
+            commands_that_are_over_do_not_go_out,
+            open_commands_have_a_bound,
             a_frame_is_looked_up,
             books_are_read_by_worker_and_minute,
             what_is_too_old_leaves_and_stays_in_the_books,

@@ -74,7 +74,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
         Product::MariaDb | Product::MySql => {
             "DROP TABLE positions, device_days, duplicates, dead_letters, books, removals, \
              logins, users, user_devices, claims, devices, device_groups, group_devices, sessions, scoped_tokens, setup_tokens, \
-             user_groups, daily_marks, daily, device_last, leases, schema_version"
+             user_groups, daily_marks, daily, device_last, leases, device_commands, schema_version"
         }
         Product::Sqlite => {
             "DROP TABLE positions; DROP TABLE device_days; DROP TABLE duplicates; \
@@ -84,7 +84,8 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
              DROP TABLE devices; DROP TABLE device_groups; DROP TABLE group_devices; \
              DROP TABLE user_groups; DROP TABLE daily_marks; DROP TABLE daily; \
              DROP TABLE device_last; DROP TABLE leases; DROP TABLE retention_classes; \
-             DROP TABLE pending; DROP TABLE pending_group; DROP TABLE schema_version"
+             DROP TABLE pending; DROP TABLE pending_group; DROP TABLE device_commands; \
+             DROP TABLE schema_version"
         }
     })
     .await;
