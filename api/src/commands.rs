@@ -1,6 +1,6 @@
-//! Commands to devices, as the API passes them on. Who reaches devices is the node's
-//! door, other nodes or a broker: the program that starts the API says which. A
-//! command is never kept, so that what is known of its way is all there is to answer.
+//! Commands to devices: kept in the database until the device has acknowledged them or
+//! their time is over. Who reaches devices is the node's door, other nodes or a broker: the
+//! program that starts the API says which.
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -9,13 +9,15 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::Registry;
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::family::Family;
+use nemeses_store::history::MAX_COMMAND_BYTES;
 
 use crate::input::Fields;
 use crate::problem::{Kind, Problem};
 
-/// A command's bytes at most. Trackers take some tens; with this much the 1024 that may
-/// wait between nodes or for a slow tracker are a megabyte.
-pub(crate) const MAX_COMMAND_BYTES: usize = 1024;
+/// How long a command may wait for its device unless it says so itself, seconds.
+pub(crate) const DEFAULT_EXPIRY_S: u64 = 3600;
+/// The longest that it may: 30 days.
+pub(crate) const MAX_EXPIRY_S: u64 = 30 * 24 * 3600;
 
 /// The result of a command that did not get on its way.
 const FAILED: &str = "failed";
@@ -32,41 +34,61 @@ pub enum Delivered {
     Relay,
     /// The broker has it and has a client that listens for it.
     Broker,
-    /// Nobody listens: it is gone.
+    /// Only clients that watch were shown it: operators, or filters with wildcards.
+    Watchers,
+    /// Nobody listens: it waits.
     Nobody,
 }
 
 impl Delivered {
+    const ALL: [Self; 5] =
+        [Self::Connection, Self::Relay, Self::Broker, Self::Watchers, Self::Nobody];
+
+    /// Whether it went out to the device, as far as that is known here.
+    pub(crate) const fn is_sent(self) -> bool {
+        matches!(self, Self::Connection | Self::Broker)
+    }
+
     /// In answers and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connection => "connection",
             Self::Relay => "relay",
             Self::Broker => "broker",
+            Self::Watchers => "watchers",
             Self::Nobody => "nobody",
         }
     }
 }
 
-/// Why a command did not get on its way, or nobody knows whether it did.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// There are neither nodes nor a broker to give it to.
-    #[error("no node listens in Redis, and no broker is set by --commands-mqtt-url")]
-    NoWay,
-    /// What would pass it on does not answer or refuses; in its words, for the log.
-    #[error("{0}")]
-    Unavailable(String),
+/// There are neither nodes nor a broker to give commands to, or the broker refuses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no node listens in Redis, and no broker that takes commands is set by --commands-mqtt-url"
+)]
+pub struct NoWay;
+
+/// A command that was just kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCommand {
+    /// Its number in the database.
+    pub id: u64,
+    /// For whom.
+    pub device: DeviceId,
+    /// Its bytes.
+    pub payload: Vec<u8>,
 }
 
-/// Passes commands on.
+/// Sends what is kept.
 #[async_trait]
 pub trait CommandSink: Send + Sync {
-    /// Passes one on and says how far it is known to have come. Takes 10 s at most.
+    /// Sends a command that was just kept, if its device can be reached, and says how far
+    /// it is known to have come. Takes 10 s at most. Whatever it says, the command goes out
+    /// later as long as it is open.
     ///
     /// # Errors
-    /// See [`CommandError`].
-    async fn send(&self, device: DeviceId, payload: Vec<u8>) -> Result<Delivered, CommandError>;
+    /// Nobody here will ever send it.
+    async fn send(&self, command: KeptCommand) -> Result<Delivered, NoWay>;
 }
 
 /// Commands by result. All atomic; clones share.
@@ -78,21 +100,25 @@ impl Counts {
         let api = registry.sub_registry_with_prefix("nemeses_api");
         api.register("commands", "Commands taken, by how far they came", self.0.clone());
         // All results are there from the start, so that a first one is seen as an increase.
-        let known = [Delivered::Connection, Delivered::Relay, Delivered::Broker, Delivered::Nobody];
-        for result in known.map(Delivered::name).into_iter().chain([FAILED]) {
+        for result in Delivered::ALL.map(Delivered::name).into_iter().chain([FAILED]) {
             drop(self.0.get_or_create(&[("result", result)]));
         }
     }
 
     /// Counts one, which came so far or nowhere.
-    pub(crate) fn sent(&self, outcome: &Result<Delivered, CommandError>) {
-        let result = outcome.as_ref().map_or(FAILED, |delivered| delivered.name());
+    pub(crate) fn sent(&self, outcome: Result<Delivered, NoWay>) {
+        let result = outcome.map_or(FAILED, Delivered::name);
         self.0.get_or_create(&[("result", result)]).inc();
     }
 }
 
-/// The bytes that a body asks to send.
-pub(crate) fn payload(mut fields: Fields) -> Result<Vec<u8>, Problem> {
+/// What a body asks to send, and for how many seconds it may wait.
+pub(crate) fn asked(mut fields: Fields) -> Result<(Vec<u8>, u64), Problem> {
+    let expires_in_s = fields.maybe_number("expires_in_s", 1..=MAX_EXPIRY_S)?;
+    Ok((payload(fields)?, expires_in_s.unwrap_or(DEFAULT_EXPIRY_S)))
+}
+
+fn payload(mut fields: Fields) -> Result<Vec<u8>, Problem> {
     let mut found = None;
     for name in FORMS {
         let Some(text) = fields.maybe_text(name)? else { continue };
@@ -120,19 +146,14 @@ pub(crate) fn payload(mut fields: Fields) -> Result<Vec<u8>, Problem> {
     Err(Problem::field(name, detail))
 }
 
-/// What the caller is told of a command that did not get on its way.
-pub(crate) fn problem(error: &CommandError) -> Problem {
-    let detail = match error {
-        CommandError::NoWay => {
-            "Nothing here reaches devices: no node listens in Redis, and no broker is set. Set \
-             --commands-mqtt-url (NEMESES_COMMANDS_MQTT_URL) of nemeses api."
-        }
-        CommandError::Unavailable(_) => {
-            "What passes commands on did not take it, or did not say so in time. The device may \
-             have got it nevertheless."
-        }
-    };
-    Problem::new(Kind::CommandsUnavailable, detail)
+/// What the caller is told where nothing reaches devices.
+pub(crate) fn no_way() -> Problem {
+    Problem::new(
+        Kind::CommandsUnavailable,
+        "Nothing here reaches devices: no node listens in Redis, and no broker is set that takes \
+         commands. Set --commands-mqtt-url (NEMESES_COMMANDS_MQTT_URL) of nemeses api, with a \
+         login of the role operator. The command does not go out.",
+    )
 }
 
 #[cfg(test)]
@@ -144,7 +165,15 @@ mod tests {
     use super::*;
 
     fn of(body: &Value) -> Result<Vec<u8>, Problem> {
-        payload(Fields::parse(body.to_string().as_bytes()).unwrap())
+        asked(Fields::parse(body.to_string().as_bytes()).unwrap()).map(|(payload, _)| payload)
+    }
+
+    #[test]
+    fn a_command_waits_for_an_hour_or_as_long_as_it_says() {
+        let wait =
+            |body: Value| asked(Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap().1;
+        assert_eq!(wait(json!({"text": "x"})), 3600);
+        assert_eq!(wait(json!({"text": "x", "expires_in_s": 86_400})), 86_400);
     }
 
     #[test]
@@ -173,6 +202,10 @@ mod tests {
             (json!({"text": "x", "base64": "AA=="}), "base64"),
             (json!({"text": "x", "topic": "/DB"}), "topic"),
             (json!({"text": null}), "text"),
+            (json!({"text": "x", "expires_in_s": 0}), "expires_in_s"),
+            (json!({"text": "x", "expires_in_s": 2_592_001}), "expires_in_s"),
+            (json!({"text": "x", "expires_in_s": "60"}), "expires_in_s"),
+            (json!({"expires_in_s": 60}), "hex"),
         ] {
             let problem = of(&body).unwrap_err();
             assert_eq!(
@@ -197,8 +230,8 @@ mod tests {
     fn commands_are_counted_by_result() {
         let (counts, mut registry) = (Counts::default(), Registry::default());
         counts.register(&mut registry);
-        for outcome in [Ok(Delivered::Relay), Ok(Delivered::Relay), Err(CommandError::NoWay)] {
-            counts.sent(&outcome);
+        for outcome in [Ok(Delivered::Relay), Ok(Delivered::Relay), Err(NoWay)] {
+            counts.sent(outcome);
         }
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();

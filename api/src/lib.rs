@@ -35,7 +35,7 @@ mod upstream;
 pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
 pub use auth::{Accepted, Tokens, draw_password, hash_password};
-pub use commands::{CommandError, CommandSink, Delivered};
+pub use commands::{CommandSink, Delivered, KeptCommand, NoWay};
 pub use config::ApiConfig;
 pub use daily::{DailyStats, KeptIn, keep_daily};
 pub use guard::{Network, NetworkError};

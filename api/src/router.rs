@@ -228,7 +228,17 @@ fn of_devices() -> Vec<Route> {
         ),
         route(
             "/api/v1/devices/{device_id}/commands",
-            [post(Right::Commands, commands::post, commands::doc)],
+            [
+                get(Right::Commands, commands::list, commands::list_doc),
+                post(Right::Commands, commands::post, commands::post_doc),
+            ],
+        ),
+        route(
+            "/api/v1/devices/{device_id}/commands/{command_id}",
+            [
+                get(Right::Commands, commands::get, commands::get_doc),
+                delete(Right::Commands, commands::delete, commands::delete_doc),
+            ],
         ),
         route(
             "/api/v1/retention-classes",

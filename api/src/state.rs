@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::{
-    Books, Daily, Database, DeadLetters, Devices, Groups, History, Logins, Retention, ScopedTokens,
-    Sessions, Users,
+    Books, Commands, Daily, Database, DeadLetters, Devices, Groups, History, Logins, Retention,
+    ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 
@@ -48,6 +48,8 @@ pub struct Stores {
     pub second_chance: Option<Arc<dyn SecondChance>>,
     /// What passes commands on to devices.
     pub commands: Option<Arc<dyn CommandSink>>,
+    /// Where they are kept.
+    pub kept_commands: Arc<dyn Commands>,
     /// Who may speak to the front door.
     pub logins: Arc<dyn Logins>,
     /// What the history takes on disk.
@@ -75,6 +77,7 @@ impl Stores {
             letters: database.dead_letters(),
             second_chance: None,
             commands: None,
+            kept_commands: database.commands(),
             logins: database.logins(),
             retention: database.retention(),
             commits_fail: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nemeses_protocol::Topics;
 use nemeses_runtime::traces::Tracer;
+use nemeses_runtime::{Network, Reload};
 
 use crate::packet::{valid_filter, valid_name};
 
@@ -13,19 +14,30 @@ use crate::packet::{valid_filter, valid_name};
 /// setting that is wrong.
 #[derive(Clone, Debug)]
 pub struct DoorConfig {
-    /// Plain MQTT 3.1.1 and 5. Port 0 takes a free one.
+    /// Plain MQTT 3.1, 3.1.1 and 5. Port 0 takes a free one.
     pub listen: SocketAddr,
     /// MQTT over TLS.
     pub tls: Option<TlsListen>,
     /// MQTT over WebSocket (subprotocol `mqtt`), without TLS.
     pub websocket: Option<SocketAddr>,
+    /// Whose pages may speak by WebSocket, as browsers write it (`https://map.example.org`).
+    /// Clients that send no origin are no pages.
+    pub websocket_origins: Vec<String>,
+    /// Whose connections begin with a header of the PROXY protocol, and must: load
+    /// balancers. Nobody else's word is taken for where a client is.
+    pub proxies: Vec<Network>,
     /// Topic names.
     pub topics: Topics,
     /// Whether clients without a user name are let in, with all rights. Meant
     /// for loopback; the caller decides.
     pub anonymous: bool,
-    /// Open connections at most; one more is refused with 0x97 (3.1.1: 3).
+    /// Whether that holds for WebSocket too, which a page in a browser can open.
+    pub websocket_anonymous: bool,
+    /// Clients that are let in at most; one more is refused with 0x97 (3.1.1: 3).
     pub max_connections: usize,
+    /// Connections that have not logged in yet, at most. For one more, the address
+    /// with the most silent ones loses its oldest.
+    pub max_handshakes: usize,
     /// The longest packet of devices and gateways, bytes.
     pub max_device_packet_bytes: usize,
     /// The longest packet of everybody else, bytes. Batches on `/DB` must fit.
@@ -59,6 +71,8 @@ pub struct DoorConfig {
     pub max_retained_bytes: usize,
     /// Follows some of the messages that go to the intake.
     pub tracer: Tracer,
+    /// Asks for the certificate's files to be read again at once.
+    pub reload: Reload,
 }
 
 /// The TLS listener.
@@ -78,9 +92,13 @@ impl Default for DoorConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
             tls: None,
             websocket: None,
+            websocket_origins: Vec::new(),
+            proxies: Vec::new(),
             topics: Topics::default(),
             anonymous: false,
+            websocket_anonymous: false,
             max_connections: 20_000,
+            max_handshakes: 20_000,
             max_device_packet_bytes: 64 * 1024,
             max_packet_bytes: 512 * 1024,
             window_per_connection: 1000,
@@ -96,6 +114,7 @@ impl Default for DoorConfig {
             max_retained: 1000,
             max_retained_bytes: 4 * 1024 * 1024,
             tracer: Tracer::off(),
+            reload: Reload::default(),
         }
     }
 }
@@ -125,6 +144,7 @@ impl DoorConfig {
         let packets = 1024..=LONGEST_MQTT_PACKET;
         let packet_sizes = "1024 to 268435460 bytes";
         within("max_connections", self.max_connections, &(1..=1_000_000), "1 to 1000000")?;
+        within("max_handshakes", self.max_handshakes, &(1..=1_000_000), "1 to 1000000")?;
         within("max_packet_bytes", self.max_packet_bytes, &packets, packet_sizes)?;
         within("max_device_packet_bytes", self.max_device_packet_bytes, &packets, packet_sizes)?;
         let window = usize::from(self.window_per_connection);

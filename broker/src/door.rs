@@ -10,24 +10,22 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Registry, Stop};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Authenticator;
+use crate::commands::{CommandKeeper, Handed};
 use crate::config::DoorConfig;
+use crate::handshakes::Handshakes;
 use crate::hub::Hub;
 use crate::intake::Intake;
 use crate::message::Message;
 use crate::metrics::Metrics;
-use crate::net::{Kind, Listener, Listeners};
+use crate::net::{Kind, Listener, Listeners, OutOfResources};
 use crate::packet::{Qos, Reason};
 use crate::pool::Pool;
 use crate::session;
 use crate::shared::{Relay, Shared};
-
-/// Connections over the limit that are told so at the same time; more are closed
-/// without a word.
-const MAX_REFUSALS: usize = 64;
 
 /// The front door, bound to its addresses.
 pub struct Door {
@@ -51,10 +49,11 @@ impl Door {
         config.validate()?;
         let listeners = Listeners::bind(&config)?;
         let metrics = Metrics::register(registry);
-        let hub =
-            Hub::new(metrics, config.max_listeners, config.max_retained, config.max_retained_bytes);
+        let hub = Hub::new(metrics, &config);
         let pool = Pool::new(config.held_bytes_total, hub.metrics.held_bytes.clone());
-        let shared = Shared { config, hub, pool, intake, rights, relay: None };
+        let handshakes = Handshakes::new(config.max_handshakes, hub.metrics.handshakes.clone());
+        let shared =
+            Shared { config, hub, handshakes, pool, intake, rights, relay: None, commands: None };
         Ok(Self { shared: Arc::new(shared), listeners })
     }
 
@@ -64,6 +63,16 @@ impl Door {
     pub fn with_relay(mut self, relay: Arc<dyn Relay>) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.relay = Some(relay);
+        }
+        self
+    }
+
+    /// Reports to `keeper` who listens for commands, and what becomes of those that it
+    /// hands over. Comes before [`Door::handle`].
+    #[must_use]
+    pub fn with_commands(mut self, keeper: Arc<dyn CommandKeeper>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.commands = Some(keeper);
         }
         self
     }
@@ -98,17 +107,19 @@ impl Door {
     pub async fn run(self, stop: Stop) -> Result<()> {
         let router_died = self.shared.hub.router_died().clone();
         let shared = Arc::clone(&self.shared);
-        let porter = Porter {
-            room: Arc::new(Semaphore::new(self.shared.config.max_connections)),
-            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
-            connections: TaskTracker::new(),
-            shared: self.shared,
-            stop: stop.clone(),
+        let certificates = self.listeners.certificates.clone();
+        let following = async {
+            if let Some(certificates) = certificates {
+                let asked = shared.config.reload.asked();
+                certificates.follow(asked, stop.intake.clone()).await;
+            }
         };
+        let porter =
+            Porter { connections: TaskTracker::new(), shared: self.shared, stop: stop.clone() };
         let accepting = self.listeners.into_all().map(|listener| porter.accept(listener));
         let accepting = async {
             let telling = shared.metrics().tell_until(&stop.intake);
-            tokio::join!(futures_util::future::join_all(accepting), telling);
+            tokio::join!(futures_util::future::join_all(accepting), telling, following);
         };
         let served = tokio::select! {
             () = accepting => Ok(()),
@@ -149,33 +160,27 @@ struct Porter {
     shared: Arc<Shared>,
     stop: Stop,
     connections: TaskTracker,
-    room: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
 }
 
 impl Porter {
     async fn accept(&self, listener: Listener) {
-        let take = |tcp, peer| self.take(tcp, peer, listener.kind.clone());
+        let take = |accepted| match accepted {
+            Ok((tcp, peer)) => self.take(tcp, peer, listener.kind.clone()),
+            Err(OutOfResources) => {
+                self.shared.handshakes.crowd_out();
+            }
+        };
         listener.accept_until(&self.stop.intake, take).await;
     }
 
     fn take(&self, tcp: TcpStream, peer: SocketAddr, kind: Kind) {
-        let shared = Arc::clone(&self.shared);
-        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
-            let served = session::serve(shared, tcp, peer, kind, self.stop.clone());
-            self.spawn(permit, served);
-        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
-            self.spawn(permit, session::refuse(shared, tcp, peer, kind));
-        } else {
-            shared.metrics().refused("connection_limit");
-        }
-    }
-
-    fn spawn(&self, permit: OwnedSemaphorePermit, task: impl Future<Output = ()> + Send + 'static) {
-        self.connections.spawn(async move {
-            task.await;
-            drop(permit);
-        });
+        let Some(handshake) = self.shared.handshakes.begin(peer.ip()) else {
+            self.shared.metrics().refused("crowded_out");
+            return;
+        };
+        let arrival = session::Arrival { tcp, peer, kind, handshake };
+        let served = session::serve(Arc::clone(&self.shared), arrival, self.stop.clone());
+        self.connections.spawn(served);
     }
 }
 
@@ -192,17 +197,6 @@ pub enum Published {
     Delivered,
     /// Nobody listens.
     NobodyListens,
-}
-
-/// Whom a command reached here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reached {
-    /// A client that listens for this device's commands.
-    Listener,
-    /// Only clients whose filter has wildcards: a gateway, or somebody who watches.
-    Watcher,
-    /// Nobody.
-    Nobody,
 }
 
 /// How the door stands.
@@ -259,21 +253,35 @@ impl DoorHandle {
         self.shared.hub.call(call, &payload.into(), Qos::AtLeastOnce) > 0
     }
 
-    /// Publishes a command as a client would: to whoever listens for this device here,
-    /// and to those who watch. Never relayed.
-    pub fn publish_command(&self, device: DeviceId, payload: impl Into<Bytes>) -> Reached {
+    /// Whether a client listens for the commands of this device that would get them on its
+    /// behalf: its own login, a gateway or a client without a login, by a filter without
+    /// wildcards.
+    pub fn has_taker(&self, device: DeviceId) -> bool {
+        self.shared.hub.has_taker(device)
+    }
+
+    /// Hands a kept command to the client that gets it on the device's behalf; whether
+    /// there is one and it takes it. What becomes of it is reported to the
+    /// [`CommandKeeper`] unless there is none. It goes out until `until` only, at QoS 1 at most.
+    pub fn hand_over(
+        &self,
+        device: DeviceId,
+        id: u64,
+        payload: impl Into<Bytes>,
+        until: Instant,
+    ) -> bool {
+        let Some(keeper) = self.shared.commands.clone() else { return false };
+        let handed = || Handed::new(keeper, id, device, until);
+        self.shared.hub.hand_over(device, payload.into(), handed)
+    }
+
+    /// Shows a command to those who watch: operators, and whoever's filter has wildcards;
+    /// whether there are any.
+    pub fn show_command(&self, device: DeviceId, payload: impl Into<Bytes>) -> bool {
         let payload = payload.into();
-        let listened = self.command(device, payload.clone());
+        let seen = self.shared.hub.show_command(device, &payload);
         let topic = self.shared.config.topics.command_of(device);
-        let seen = self.shared.show(&topic, &payload, Qos::AtLeastOnce);
-        if !listened {
-            self.shared.metrics().undelivered.inc();
-        }
-        match (listened, seen) {
-            (true, _) => Reached::Listener,
-            (false, Reason::SUCCESS) => Reached::Watcher,
-            (false, _) => Reached::Nobody,
-        }
+        seen | (self.shared.show(&topic, &payload, Qos::AtLeastOnce) == Reason::SUCCESS)
     }
 
     /// Serves a client of this process until it ends, without a socket and

@@ -11,6 +11,8 @@ use nemeses_protocol::{DeviceId, topic_matches};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::OpenLogin;
+use crate::commands::Handed;
+use crate::config::DoorConfig;
 use crate::mailbox::{Delivery, Dismissed, Mailbox};
 use crate::message::Message;
 use crate::metrics::Metrics;
@@ -37,10 +39,27 @@ pub(crate) struct Listening {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) topic: Arc<str>,
     pub(crate) qos: Qos,
+    pub(crate) standing: Standing,
+}
+
+/// How near to a device a listener for its commands is. Of several the nearest gets a
+/// command, and of equals the last to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Somebody who watches: sees what goes out, and gets nothing on the device's behalf.
+    Watcher,
+    /// A gateway, or a client without a login.
+    Gateway,
+    /// The device's own login.
+    Device,
 }
 
 /// Login and client id.
 pub(crate) type ClientKey = (Arc<str>, Arc<str>);
+
+/// There are as many clients as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
 
 /// A client that is connected.
 pub(crate) struct Client {
@@ -62,6 +81,7 @@ pub(crate) struct Hub {
     retained: Mutex<Retained>,
     carrier: OnceLock<Carrier>,
     starting: Mutex<()>,
+    max_clients: usize,
     max_listeners: usize,
     next_connection: AtomicU64,
     router_died: CancellationToken,
@@ -69,21 +89,17 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(
-        metrics: Metrics,
-        max_listeners: usize,
-        max_retained: usize,
-        max_retained_bytes: usize,
-    ) -> Self {
+    pub(crate) fn new(metrics: Metrics, config: &DoorConfig) -> Self {
         Self {
             clients: Mutex::default(),
             listening: Mutex::default(),
             filters: RwLock::default(),
             filter_count: AtomicUsize::new(0),
-            retained: Mutex::new(Retained::new(max_retained, max_retained_bytes)),
+            retained: Mutex::new(Retained::new(config.max_retained, config.max_retained_bytes)),
             carrier: OnceLock::new(),
             starting: Mutex::new(()),
-            max_listeners,
+            max_clients: config.max_connections,
+            max_listeners: config.max_listeners,
             // 0 is the node itself.
             next_connection: AtomicU64::new(1),
             router_died: CancellationToken::new(),
@@ -100,13 +116,20 @@ impl Hub {
         &self.router_died
     }
 
-    /// Enters a client; one with the same login and id is told to go.
-    pub(crate) fn enter(&self, key: ClientKey, client: Client) {
-        let earlier = lock(&self.clients).insert(key, client);
+    /// Enters a client; one with the same login and id is told to go, and its place is
+    /// the client's: a device that comes back is never one too many.
+    pub(crate) fn enter(&self, key: ClientKey, client: Client) -> Result<(), TooMany> {
+        let mut clients = lock(&self.clients);
+        if clients.len() >= self.max_clients && !clients.contains_key(&key) {
+            return Err(TooMany);
+        }
+        let earlier = clients.insert(key, client);
+        drop(clients);
         if let Some(earlier) = earlier {
             self.metrics.taken_over.inc();
             earlier.mailbox.dismiss(Dismissed::TakenOver);
         }
+        Ok(())
     }
 
     /// The logins of all clients, each state once; anonymous ones have none.
@@ -157,9 +180,56 @@ impl Hub {
                     topic: Arc::clone(&to.topic),
                     payload: payload.clone(),
                     qos: qos.min(to.qos),
+                    handed: None,
                 })
             })
             .count()
+    }
+
+    /// Whether somebody listens for a device's commands who gets them on its behalf.
+    pub(crate) fn has_taker(&self, device: DeviceId) -> bool {
+        self.taker(device).is_some()
+    }
+
+    fn taker(&self, device: DeviceId) -> Option<Listening> {
+        let (call, listening) = (Call::Command(device), lock(&self.listening));
+        let takers = listening.range((call, 0)..=(call, u64::MAX));
+        let takers = takers.filter(|(_, to)| to.standing > Standing::Watcher);
+        takers
+            .max_by_key(|((_, connection), to)| (to.standing, *connection))
+            .map(|(_, to)| to.clone())
+    }
+
+    /// Hands a command to the one who gets it on the device's behalf; whether it took it.
+    /// `handed` makes the receipt for it.
+    pub(crate) fn hand_over(
+        &self,
+        device: DeviceId,
+        payload: Bytes,
+        handed: impl FnOnce() -> Handed,
+    ) -> bool {
+        // What is reported needs no lock of ours.
+        self.taker(device).is_some_and(|taker| {
+            let qos = taker.qos.min(Qos::AtLeastOnce);
+            let handed = Some(handed());
+            taker.mailbox.deliver(Delivery { topic: taker.topic, payload, qos, handed })
+        })
+    }
+
+    /// Shows a command to those who watch its device alone; whether there are any.
+    pub(crate) fn show_command(&self, device: DeviceId, payload: &Bytes) -> bool {
+        let (call, listening) = (Call::Command(device), lock(&self.listening));
+        let all = listening.range((call, 0)..=(call, u64::MAX));
+        let watchers = all.filter(|(_, to)| to.standing == Standing::Watcher);
+        let seen = watchers.filter(|(_, to)| {
+            to.mailbox.deliver(Delivery {
+                topic: Arc::clone(&to.topic),
+                payload: payload.clone(),
+                qos: to.qos.min(Qos::AtLeastOnce),
+                handed: None,
+            })
+        });
+        seen.count() > 0
     }
 
     /// Delivers a reply to those who listen to the device's own topic, else to
@@ -261,7 +331,12 @@ mod tests {
     use super::*;
 
     fn hub() -> Hub {
-        Hub::new(Metrics::default(), 4, 10, 1000)
+        of(DoorConfig { max_retained: 10, ..DoorConfig::default() })
+    }
+
+    fn of(config: DoorConfig) -> Hub {
+        let config = DoorConfig { max_listeners: 4, max_retained_bytes: 1000, ..config };
+        Hub::new(Metrics::default(), &config)
     }
 
     fn client(connection: u64, revision: u64, mailbox: &Arc<Mailbox>) -> Client {
@@ -283,8 +358,8 @@ mod tests {
     fn the_same_client_takes_over_and_only_the_last_leaves() {
         let (hub, old, new) = (hub(), Arc::new(Mailbox::default()), Arc::new(Mailbox::default()));
         let key: ClientKey = ("login".into(), "id".into());
-        hub.enter(key.clone(), client(1, 0, &old));
-        hub.enter(key.clone(), client(2, 0, &new));
+        hub.enter(key.clone(), client(1, 0, &old)).unwrap();
+        hub.enter(key.clone(), client(2, 0, &new)).unwrap();
         assert_eq!(old.empty(true).dismissed, Some(Dismissed::TakenOver));
         hub.leave(&key, 1);
         assert_eq!(lock(&hub.clients).len(), 1);
@@ -294,13 +369,25 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_limit_nobody_comes_in_but_who_comes_back() {
+        let hub = of(DoorConfig { max_connections: 1, ..DoorConfig::default() });
+        let mailbox = Arc::new(Mailbox::default());
+        let key = |id: &str| -> ClientKey { ("login".into(), id.into()) };
+        hub.enter(key("a"), client(1, 0, &mailbox)).unwrap();
+        assert_eq!(hub.enter(key("b"), client(2, 0, &mailbox)), Err(TooMany));
+        hub.enter(key("a"), client(3, 0, &mailbox)).unwrap();
+        hub.leave(&key("a"), 3);
+        hub.enter(key("b"), client(4, 0, &mailbox)).unwrap();
+    }
+
+    #[test]
     fn only_clients_of_the_revoked_state_of_a_login_go() {
         let hub = hub();
         let mailboxes: [Arc<Mailbox>; 4] = std::array::from_fn(|_| Arc::default());
         for (index, (login, revision)) in [("a", 1), ("a", 2), ("b", 1), ("", 1)].iter().enumerate()
         {
             let key: ClientKey = ((*login).into(), index.to_string().into());
-            hub.enter(key, client(1, *revision, &mailboxes[index]));
+            hub.enter(key, client(1, *revision, &mailboxes[index])).unwrap();
         }
         let open = |name: &str, revision| OpenLogin { name: name.into(), revision };
         assert_eq!(hub.open_logins(), [open("a", 1), open("a", 2), open("b", 1)]);
@@ -315,8 +402,8 @@ mod tests {
         let (one, two) = (DeviceId::new(1), DeviceId::new(2));
         let mailbox = Arc::new(Mailbox::default());
         let qos = Qos::AtMostOnce;
-        let listening =
-            Listening { mailbox: Arc::clone(&mailbox), topic: "/command/1".into(), qos };
+        let (topic, standing) = ("/command/1".into(), Standing::Device);
+        let listening = Listening { mailbox: Arc::clone(&mailbox), topic, qos, standing };
         hub.listen(Call::Command(one), 7, listening);
         let payload = Bytes::from_static(b"go");
         assert_eq!(hub.call(Call::Command(one), &payload, Qos::AtLeastOnce), 1);
@@ -380,7 +467,7 @@ mod tests {
 
     #[test]
     fn retained_messages_have_their_bound() {
-        let hub = Hub::new(Metrics::default(), 4, 1, 1000);
+        let hub = of(DoorConfig { max_retained: 1, ..DoorConfig::default() });
         assert_eq!(hub.route(message("a", true)), Reason::NO_MATCHING_SUBSCRIBERS);
         assert_eq!(hub.route(message("b", true)), Reason::QUOTA_EXCEEDED);
         assert_eq!(hub.retained("#").len(), 1);

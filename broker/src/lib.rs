@@ -1,4 +1,4 @@
-//! The front door: MQTT 3.1.1 and 5 in, rights, deferred acknowledgements and
+//! The front door: MQTT 3.1, 3.1.1 and 5 in, rights, deferred acknowledgements and
 //! back-pressure, over rumqttd's router for what is not telemetry.
 //!
 //! A connection is one task (`session`) over its bytes (`net`) and its packets
@@ -6,8 +6,10 @@
 //! frames is [`Intake`]. docs/mqtt.md says what clients may expect.
 
 mod auth;
+mod commands;
 mod config;
 mod door;
+mod handshakes;
 mod hub;
 mod intake;
 mod mailbox;
@@ -23,8 +25,9 @@ mod session;
 mod shared;
 
 pub use auth::{Authenticator, Login, NoLogins, OpenLogin, Refusal, Role};
+pub use commands::{CommandKeeper, Fate};
 pub use config::{ConfigError, DoorConfig, TlsListen};
-pub use door::{Door, DoorHandle, DoorStats, Published, Reached};
+pub use door::{Door, DoorHandle, DoorStats, Published};
 pub use intake::{Followed, Intake, IntakeMessage, Receipt, Reply};
 pub use nemeses_protocol::Speaker;
 pub use rights::{Wanted, may_publish, may_subscribe};

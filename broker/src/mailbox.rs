@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
+use crate::commands::{Fate, Handed};
 use crate::packet::Qos;
 
 /// Messages that may wait for a connection's task. Replies come one for each
@@ -18,11 +19,13 @@ const MAX_DELIVERIES: usize = 256;
 const MAX_DELIVERY_BYTES: usize = 256 * 1024;
 
 /// A message that the door itself delivers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) topic: Arc<str>,
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
+    /// A command of which it is reported what became.
+    pub(crate) handed: Option<Handed>,
 }
 
 /// A batch of frames that was committed, or will not be.
@@ -62,10 +65,14 @@ pub(crate) struct Mailbox {
 impl Mailbox {
     /// Whether the message was taken; not when the box is full or its
     /// connection has ended.
-    pub(crate) fn deliver(&self, delivery: Delivery) -> bool {
+    pub(crate) fn deliver(&self, mut delivery: Delivery) -> bool {
         let mut mail = self.lock();
         let bytes = mail.delivery_bytes + delivery.payload.len();
         if mail.closed || mail.deliveries.len() >= MAX_DELIVERIES || bytes > MAX_DELIVERY_BYTES {
+            drop(mail);
+            if let Some(handed) = delivery.handed.take() {
+                handed.ends(Fate::NoRoom);
+            }
             return false;
         }
         mail.delivery_bytes = bytes;
@@ -133,7 +140,9 @@ impl Mailbox {
 
     /// The connection has ended: nothing is taken any more.
     pub(crate) fn close(&self) {
-        *self.lock() = Mail { closed: true, ..Mail::default() };
+        let left = std::mem::replace(&mut *self.lock(), Mail { closed: true, ..Mail::default() });
+        // What is reported of its commands needs no lock of ours.
+        drop(left);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Mail> {
@@ -147,7 +156,8 @@ mod tests {
     use super::*;
 
     fn delivery(bytes: usize) -> Delivery {
-        Delivery { topic: "/ping".into(), payload: vec![0; bytes].into(), qos: Qos::AtMostOnce }
+        let (topic, payload) = ("/ping".into(), vec![0; bytes].into());
+        Delivery { topic, payload, qos: Qos::AtMostOnce, handed: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the door counts. Labels are bounded: reasons are words of this file's
 //! callers, never of clients.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nemeses_runtime::metrics::encoding::EncodeLabelSet;
 use nemeses_runtime::metrics::metrics::counter::Counter;
@@ -15,16 +15,27 @@ use crate::pool::Shown;
 /// Whoever opens a connection and says nothing was not refused: load balancers look
 /// whether we are there.
 pub(crate) const GONE: &str = "gone";
+/// A bridge of Mosquitto that asks for its own version first, and falls back.
+pub(crate) const BRIDGE: &str = "bridge";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Why {
     reason: &'static str,
 }
 
+/// What a TLS handshake agreed on, in rustls' words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Agreed {
+    pub(crate) version: &'static str,
+    pub(crate) suite: &'static str,
+}
+
 /// The door's counters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
+    pub(crate) handshakes: Gauge,
+    pub(crate) tls: Family<Agreed, Counter>,
     pub(crate) accepted: Counter,
     pub(crate) refused: Family<Why, Counter>,
     pub(crate) ended: Family<Why, Counter>,
@@ -45,7 +56,16 @@ pub(crate) struct Metrics {
 #[derive(Debug, Default)]
 struct Told {
     refused: Summary,
+    /// What the last client offered that TLS failed with.
+    offered: Mutex<Option<String>>,
     publish_refused: Summary,
+}
+
+impl Told {
+    fn offered(&self) -> MutexGuard<'_, Option<String>> {
+        // Nothing panics while it is held.
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Metrics {
@@ -54,6 +74,8 @@ impl Metrics {
         let door = registry.sub_registry_with_prefix("nemeses_door");
         let Self {
             connections,
+            handshakes,
+            tls,
             accepted,
             refused,
             ended,
@@ -70,6 +92,8 @@ impl Metrics {
             told: _,
         } = metrics.clone();
         door.register("connections", "Clients that are let in", connections);
+        door.register("handshakes", "Connections that have not logged in yet", handshakes);
+        door.register("tls", "TLS handshakes, by what was agreed", tls);
         door.register("accepted", "Clients that were let in", accepted);
         door.register("refused", "Connections that were not let in", refused);
         door.register("ended", "Ends of connections, by cause", ended);
@@ -88,9 +112,17 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Why { reason }).inc();
-        if reason != GONE {
+        if ![GONE, BRIDGE].contains(&reason) {
             self.told.refused.note(reason, 1);
         }
+    }
+
+    /// The same of a TLS handshake, with what the client offered.
+    pub(crate) fn refused_offer(&self, reason: &'static str, offered: Option<String>) {
+        if offered.is_some() {
+            *self.told.offered() = offered;
+        }
+        self.refused(reason);
     }
 
     /// A PUBLISH without the right, by a client of this role.
@@ -102,7 +134,8 @@ impl Metrics {
     /// Tells the log who was refused what, in a line a minute at most.
     pub(crate) async fn tell_until(&self, stop: &CancellationToken) {
         let clients = |counts: &Counts| {
-            tracing::warn!(%counts, "clients were not let in (by reason; at most a line a minute)");
+            let tls_offered = self.told.offered().take();
+            tracing::warn!(%counts, tls_offered, "clients were not let in (by reason; at most a line a minute)");
         };
         let publishes = |counts: &Counts| {
             tracing::warn!(%counts, "messages were refused on topics without the right (by role; at most a line a minute)");

@@ -3,7 +3,11 @@
 use nemeses_protocol::{DeviceId, TopicName, Topics};
 
 use crate::auth::Role;
-use crate::packet::{Reason, valid_filter};
+use crate::packet::{Qos, Reason, valid_filter};
+
+/// Where a bridge of Mosquitto tells its far end that it is connected: as a retained
+/// message and as its will.
+const BRIDGE_STATE: &str = "$SYS/broker/connection/";
 
 /// How the door serves a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,36 @@ pub enum Wanted {
     CommandsFor(DeviceId),
     /// Anything else, by way of the router.
     Routed,
+}
+
+impl Wanted {
+    /// The quality that a subscription is granted: commands go out at QoS 1 at most.
+    pub(crate) fn granted(self, asked: Qos) -> Qos {
+        match self {
+            Self::CommandsFor(_) => asked.min(Qos::AtLeastOnce),
+            _ => asked,
+        }
+    }
+}
+
+/// What becomes of a message by its topic and its publisher's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PublishRight {
+    Allowed,
+    /// Acknowledged and forgotten.
+    Dropped,
+    Refused,
+}
+
+/// What becomes of a message on a (valid) topic name.
+pub(crate) fn publish_right(role: Role, topics: &Topics, topic: &str) -> PublishRight {
+    if topic.starts_with(BRIDGE_STATE) {
+        PublishRight::Dropped
+    } else if may_publish(role, topics, topic) {
+        PublishRight::Allowed
+    } else {
+        PublishRight::Refused
+    }
 }
 
 /// Whether a role may publish on a (valid) topic name.

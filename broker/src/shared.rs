@@ -6,7 +6,9 @@ use bytes::Bytes;
 use nemeses_protocol::{DeviceId, TopicName};
 
 use crate::auth::{Authenticator, Role};
+use crate::commands::CommandKeeper;
 use crate::config::DoorConfig;
+use crate::handshakes::Handshakes;
 use crate::hub::{Call, Hub};
 use crate::intake::{Intake, IntakeMessage, Receipt};
 use crate::message::Message;
@@ -38,10 +40,12 @@ pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 96;
 pub(crate) struct Shared {
     pub(crate) config: DoorConfig,
     pub(crate) hub: Hub,
+    pub(crate) handshakes: Handshakes,
     pub(crate) pool: Pool,
     pub(crate) intake: Option<Arc<dyn Intake>>,
     pub(crate) rights: Arc<dyn Authenticator>,
     pub(crate) relay: Option<Arc<dyn Relay>>,
+    pub(crate) commands: Option<Arc<dyn CommandKeeper>>,
 }
 
 impl Shared {

@@ -201,15 +201,63 @@ async fn one_connection_too_many_is_told_so() {
     }
     drop(first);
     eventually("room", || door.handle.stats().connections == 1).await;
-    // The permit is given back a moment after the client is counted out.
-    let until = tokio::time::Instant::now() + support::DEADLINE;
-    loop {
-        let mut third = Client::open(door.address).await;
-        if third.greet(&Client::options(4, "third")).await.body[1] == 0 {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < until, "a place that was left is free");
+    Client::connect(door.address, 4, "third").await.ping().await;
+}
+
+/// As many as come at once, not some of them.
+#[tokio::test]
+async fn however_many_are_too_many_each_is_told_so() {
+    const MANY: usize = 200;
+    let door = TestDoor::with(DoorConfig { max_connections: 1, ..config() }).await;
+    let mut only = Client::connect(door.address, 4, "only").await;
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        clients.push(Client::open(door.address).await);
     }
+    for client in &mut clients {
+        client.send(&connect_packet(&Client::options(4, "another"))).await;
+    }
+    for client in &mut clients {
+        assert_eq!(client.next().await.body, [0, 3]);
+    }
+    only.ping().await;
+    let refused = door.metric("nemeses_door_refused_total{reason=\"connection_limit\"}");
+    assert_eq!(refused, u64::try_from(MANY).unwrap());
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_is_never_one_too_many() {
+    let door = TestDoor::with(DoorConfig { max_connections: 1, ..config() }).await;
+    let mut half_open = Client::connect(door.address, 4, "tracker").await;
+    let mut back = Client::connect(door.address, 4, "tracker").await;
+    half_open.is_closed_with(0x8E).await;
+    back.ping().await;
+}
+
+#[tokio::test]
+async fn silent_sockets_keep_nobody_out() {
+    const LIMIT: usize = 50;
+    let bounds = DoorConfig { max_connections: LIMIT, max_handshakes: LIMIT, ..config() };
+    let door = TestDoor::with(bounds).await;
+    let mut silent = Vec::new();
+    for _ in 0..6 * LIMIT {
+        silent.push(Client::open(door.address).await);
+    }
+    let mut half = Client::open(door.address).await;
+    half.send(b"\x10\x20\x00\x04MQTT").await;
+    // From the same address; every place but one is somebody's who says nothing.
+    let mut trackers = Vec::new();
+    for number in 0..LIMIT {
+        trackers.push(Client::connect(door.address, 4, &format!("tracker-{number}")).await);
+    }
+    for tracker in &mut trackers {
+        tracker.ping().await;
+    }
+    assert!(door.metric("nemeses_door_handshakes") <= u64::try_from(LIMIT).unwrap());
+    // The oldest went first.
+    let mut oldest = silent.swap_remove(0);
+    assert_eq!(oldest.next_or_end().await, None);
+    assert!(door.metric("nemeses_door_refused_total{reason=\"crowded_out\"}") > 0);
 }
 
 #[tokio::test]

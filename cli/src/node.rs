@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use nemeses_api::Stores;
-use nemeses_broker::{Authenticator, Door};
+use nemeses_broker::{Authenticator, CommandKeeper, Door};
 use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
@@ -15,10 +15,10 @@ use nemeses_store::relay::{open_relay, relay_caller};
 use crate::config;
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, DOOR_ADDRESSES, DRAIN, DoorRelay, LoginAuthenticator, Mirror, NodeCommands, NodeIntake,
-    announce, bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums,
-    listen, live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api,
-    serve_metrics, trace, watch_books,
+    Asked, CommandFigures, DOOR_ADDRESSES, DRAIN, Desk, DoorRelay, LoginAuthenticator, Mirror,
+    NodeCommands, NodeIntake, announce, bind_metrics, database, describe, door_config,
+    keep_rebuilt, keep_small, keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir,
+    name_at, policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -67,26 +67,36 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         tracer: tracer.clone(),
     };
     let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(database.logins()));
-    let config = door_config(&settings.door, settings.topics.clone(), tracer.clone());
+    let config =
+        door_config(&settings.door, settings.topics.clone(), tracer.clone(), asked.reload());
     let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry)
         .await
         .context(DOOR_ADDRESSES)?;
+    let desk = Arc::new(Desk::default());
+    door = door.with_commands(Arc::clone(&desk) as Arc<dyn CommandKeeper>);
     if let Some(redis) = &settings.redis {
         let (sender, relay) = open_relay(redis.expose())?;
         door = door.with_relay(Arc::new(DoorRelay(sender)));
-        listen(&tasks, relay, door.handle());
+        listen(&tasks, relay, door.handle(), Arc::clone(&desk));
     }
     mirror.attach(door.handle());
     let mqtt = door.local_addr().context("the door has no address")?;
 
     let retrier = Retrier::new(&database, settings.frames.future_limit)?;
     let nodes = settings.redis.as_ref().map(|redis| relay_caller(redis.expose())).transpose()?;
-    let commands = Arc::new(NodeCommands { door: door.handle(), nodes });
+    let figures = CommandFigures::register(&mut registry);
+    let kept = database.commands();
+    if own_database {
+        // What a node on this file that was killed held is free at once.
+        kept.release_all().await?;
+    }
+    let commands = NodeCommands::new(kept, door.handle(), desk, nodes, clock.clone(), figures);
+    commands.run(&tasks);
     let committing = exporter.clone();
     let stores = Stores::new(Arc::clone(&live), &database)
         .with_second_chance(Arc::new(retrier))
         .with_commits_fail(Arc::new(move || committing.is_down()))
-        .with_commands(commands);
+        .with_commands(Arc::new(commands));
     let http = serve_api(
         &tasks,
         &settings.http,

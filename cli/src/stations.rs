@@ -10,6 +10,7 @@ use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_mqtt::PublisherConfig;
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
 use nemeses_store::relay::relay_caller;
@@ -18,10 +19,10 @@ use tokio::net::TcpListener;
 use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, BrokerCommands, DOOR_ADDRESSES, DRAIN, LoginAuthenticator, RelayCommands, announce,
-    bind_metrics, database, describe, door_config, keep_rebuilt, keep_small, keep_sums, live,
-    live_writer, make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace,
-    watch_books,
+    Asked, BrokerCommands, CommandFigures, DOOR_ADDRESSES, DRAIN, LoginAuthenticator,
+    RelayCommands, announce, bind_metrics, database, describe, door_config, keep_rebuilt,
+    keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
+    serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -202,9 +203,10 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         tracing::warn!(%error, "live positions are not served until Redis answers; the rest is");
     }
     let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
+    let commands = commands(&settings, &database, &clock, &tasks, &mut registry)?;
     let stores = Stores::new(Arc::clone(&live), &database)
         .with_second_chance(Arc::new(retrier))
-        .with_commands(commands(&settings, &clock)?);
+        .with_commands(commands);
     let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
     let http = serve_api(
         &tasks,
@@ -224,14 +226,24 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
 }
 
 /// Where an API that runs alone gives commands: a broker, else the nodes on its Redis.
-fn commands(settings: &Api, clock: &Clock) -> anyhow::Result<Arc<dyn CommandSink>> {
+fn commands(
+    settings: &Api,
+    database: &Database,
+    clock: &Clock,
+    tasks: &Tasks,
+    registry: &mut Registry,
+) -> anyhow::Result<Arc<dyn CommandSink>> {
     let Some(url) = &settings.commands else {
         return Ok(Arc::new(RelayCommands(relay_caller(settings.redis.expose())?)));
     };
     // The process's number and the moment: no two APIs turn each other out.
     let client_id = format!("nemeses-api-{}-{}", std::process::id(), clock.now_ms());
     let config = PublisherConfig::new(broker_url(url), client_id);
-    Ok(Arc::new(BrokerCommands::new(config, settings.topics.clone())))
+    let (kept, topics) = (database.commands(), settings.topics.clone());
+    let figures = CommandFigures::register(registry);
+    let commands = BrokerCommands::new(kept, config, topics, clock.clone(), figures);
+    commands.run(tasks);
+    Ok(Arc::new(commands))
 }
 
 /// `nemeses broker`: the door without the rest. A PUBACK only means that the
@@ -250,7 +262,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
         let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
         Arc::new(LoginAuthenticator::new(database.logins()))
     };
-    let config = door_config(&settings.door, settings.topics, Tracer::off());
+    let config = door_config(&settings.door, settings.topics, Tracer::off(), asked.reload());
     let door = Door::bind(config, None, logins, &mut registry).await.context(DOOR_ADDRESSES)?;
     if let Some(mqtt) = door.local_addr() {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");

@@ -1,15 +1,14 @@
-//! Commands over HTTP: who may send them, what a body may hold, and what is told of
-//! their way.
+//! Commands over HTTP: who may send them, what a body may hold, what is told of their way
+//! and what is kept of them.
 
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use nemeses_api::{CommandError, CommandSink, Delivered};
-use nemeses_protocol::DeviceId;
+use nemeses_api::{CommandSink, Delivered, KeptCommand, NoWay};
+use nemeses_store::history::CommandStep;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::fakes::INNER_TEXT;
 use crate::harness::Answer;
 use crate::site::{Site, text};
 
@@ -19,8 +18,8 @@ const STRANGER: &str = "FFFFFF";
 
 /// Keeps what it is given, and answers as it is told.
 pub(crate) struct FakeCommands {
-    outcome: Mutex<Result<Delivered, CommandError>>,
-    sent: Mutex<Vec<(DeviceId, Vec<u8>)>>,
+    outcome: Mutex<Result<Delivered, NoWay>>,
+    sent: Mutex<Vec<KeptCommand>>,
 }
 
 impl Default for FakeCommands {
@@ -30,22 +29,22 @@ impl Default for FakeCommands {
 }
 
 impl FakeCommands {
-    fn answers(&self, outcome: Result<Delivered, CommandError>) {
+    fn answers(&self, outcome: Result<Delivered, NoWay>) {
         *self.outcome.lock().unwrap() = outcome;
     }
 
     /// What came since it was asked last.
     fn taken(&self) -> Vec<(String, Vec<u8>)> {
         let sent = std::mem::take(&mut *self.sent.lock().unwrap());
-        sent.into_iter().map(|(device, payload)| (device.to_string(), payload)).collect()
+        sent.into_iter().map(|sent| (sent.device.to_string(), sent.payload)).collect()
     }
 }
 
 #[async_trait]
 impl CommandSink for FakeCommands {
-    async fn send(&self, device: DeviceId, payload: Vec<u8>) -> Result<Delivered, CommandError> {
-        self.sent.lock().unwrap().push((device, payload));
-        self.outcome.lock().unwrap().clone()
+    async fn send(&self, command: KeptCommand) -> Result<Delivered, NoWay> {
+        self.sent.lock().unwrap().push(command);
+        *self.outcome.lock().unwrap()
     }
 }
 
@@ -93,8 +92,9 @@ async fn operators_admins_and_tokens_for_it_command_and_nobody_else() {
         let answer = send(&site, allowed, "0a3f73", &body).await;
         assert_eq!(answer.status, 202, "{answer:?}");
         let told: Value = serde_json::from_str(&answer.text).unwrap();
-        let expected = json!({"device_id": DEVICE, "bytes": 6, "delivered_to": "connection"});
-        assert_eq!(told, expected);
+        assert!(told["id"].is_u64() && told["expires_at"].is_string(), "{told}");
+        assert_eq!((&told["device_id"], &told["bytes"]), (&json!(DEVICE), &json!(6)));
+        assert_eq!((&told["delivered_to"], &told["state"]), (&json!("connection"), &json!("sent")));
         assert_eq!(site.commands.taken(), [(DEVICE.to_owned(), b"reboot".to_vec())]);
     }
     let to_read = scoped(&site, &operator, &["read", "stream"]).await;
@@ -154,22 +154,110 @@ async fn what_is_known_of_a_commands_way_is_told() {
     let site = site().await;
     let operator = site.token("operator").await;
     let body = json!({"base64": "AP8="});
-    for delivered in [Delivered::Connection, Delivered::Relay, Delivered::Broker, Delivered::Nobody]
-    {
+    for (delivered, state) in [
+        (Delivered::Connection, "sent"),
+        (Delivered::Relay, "queued"),
+        (Delivered::Broker, "sent"),
+        (Delivered::Watchers, "queued"),
+        (Delivered::Nobody, "queued"),
+    ] {
         site.commands.answers(Ok(delivered));
         let answer = send(&site, &operator, DEVICE, &body).await;
         assert_eq!(answer.status, 202, "{answer:?}");
         let told: Value = serde_json::from_str(&answer.text).unwrap();
-        assert_eq!(told["delivered_to"], delivered.name());
+        assert_eq!(
+            (&told["delivered_to"], &told["state"]),
+            (&json!(delivered.name()), &json!(state))
+        );
         assert_eq!(site.commands.taken(), [(DEVICE.to_owned(), vec![0, 255])]);
     }
-    site.commands.answers(Err(CommandError::NoWay));
+    site.commands.answers(Err(NoWay));
     let answer = send(&site, &operator, DEVICE, &body).await;
     answer.is_problem(503, "commands-unavailable", None);
     assert!(answer.text.contains("--commands-mqtt-url"), "{answer:?}");
-    // What a broker or Redis said stays in the log.
-    site.commands.answers(Err(CommandError::Unavailable(INNER_TEXT.to_owned())));
-    let answer = send(&site, &operator, DEVICE, &body).await;
-    answer.is_problem(503, "commands-unavailable", None);
-    assert_eq!(answer.headers["retry-after"], "5");
+    // It does not wait for somebody who never comes.
+    let listed = site.one.get_as(&operator, &path(DEVICE)).await.ok();
+    let newest = &listed["commands"][0];
+    assert_eq!((&newest["state"], &newest["reason"]), (&json!("failed"), &json!("no_way")));
+}
+
+#[tokio::test]
+async fn commands_are_listed_with_who_asked_and_what_became_of_them() {
+    let site = site().await;
+    let operator = site.token("operator").await;
+    site.commands.answers(Ok(Delivered::Nobody));
+    let token = scoped(&site, &operator, &["command"]).await;
+    let mut ids = Vec::new();
+    for by in [&operator, &token, &operator] {
+        let told = send(&site, by, DEVICE, &json!({"hex": "00ff", "expires_in_s": 60})).await;
+        let told: Value = serde_json::from_str(&told.text).unwrap();
+        ids.push(told["id"].as_u64().unwrap());
+    }
+    let listed = site.one.get_as(&token, &path(DEVICE)).await.ok();
+    assert_eq!((&listed["count"], &listed["next_cursor"]), (&json!(3), &Value::Null));
+    let of = |listed: &Value, name: &str| {
+        let commands = listed["commands"].as_array().unwrap();
+        commands.iter().map(|command| command[name].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&listed, "id"), [json!(ids[2]), json!(ids[1]), json!(ids[0])]);
+    assert_eq!(of(&listed, "state"), ["queued"; 3]);
+    assert_eq!(of(&listed, "hex"), ["00FF"; 3]);
+    let asked_by = of(&listed, "asked_by");
+    assert_eq!((&asked_by[0], &asked_by[2]), (&json!("operator@b.c"), &json!("operator@b.c")));
+    assert!(asked_by[1].as_str().unwrap().starts_with("operator@b.c by token "), "{asked_by:?}");
+    // In pages.
+    let first = site.one.get_as(&operator, &(path(DEVICE) + "?limit=2")).await.ok();
+    let next = first["next_cursor"].as_str().unwrap();
+    let rest = site.one.get_as(&operator, &format!("{}?cursor={next}", path(DEVICE))).await.ok();
+    assert_eq!(of(&rest, "id"), [json!(ids[0])]);
+
+    let commands = site.database.commands();
+    let device = [DEVICE.parse().unwrap()];
+    let now_ms = site.clock.now_ms();
+    commands.claim(&device, "a node", now_ms, now_ms + 1).await.unwrap();
+    let answered = CommandStep::Answered(Some(b"OK".to_vec()));
+    let steps = [(ids[0], CommandStep::Sent), (ids[0], answered)];
+    commands.note("a node", &steps, now_ms).await.unwrap();
+    let one = |id: u64| format!("{}/{id}", path(DEVICE));
+    let found = site.one.get_as(&operator, &one(ids[0])).await.ok();
+    assert_eq!((&found["state"], &found["answer_hex"]), (&json!("answered"), &json!("4F4B")));
+    assert_eq!(found["attempts"], 1);
+
+    let delete = async |token: &str, path: &str| {
+        let request = site.one.request(Method::DELETE, path).bearer_auth(token).send().await;
+        Answer::of(request.unwrap()).await
+    };
+    delete(&operator, &one(ids[0])).await.is_problem(404, "unknown-id", Some("command_id"));
+    assert_eq!(delete(&token, &one(ids[1])).await.status, 204);
+    let found = site.one.get_as(&operator, &one(ids[1])).await.ok();
+    assert_eq!((&found["state"], &found["reason"]), (&json!("failed"), &json!("withdrawn")));
+    // Time passes.
+    site.clock.set(now_ms + 61_000);
+    let found = site.one.get_as(&operator, &one(ids[2])).await.ok();
+    assert_eq!(found["state"], "expired");
+    for path in [one(ids[2] + 1), one(0)] {
+        site.one.get_as(&operator, &path).await.is_problem(404, "unknown-id", Some("command_id"));
+    }
+    // Who may not command the device learns nothing of its commands.
+    let viewer = site.token("viewer").await;
+    for path in [path(DEVICE), one(ids[0])] {
+        site.one.get_as(&viewer, &path).await.is_problem(403, "forbidden", None);
+        delete(&viewer, &one(ids[2])).await.is_problem(403, "forbidden", None);
+    }
+    let other = format!("{}/{}", path(OTHER), ids[0]);
+    site.one.get_as(&token, &other).await.is_problem(404, "unknown-device", Some("device_id"));
+    site.one.get_as(&operator, &other).await.is_problem(404, "unknown-id", Some("command_id"));
+}
+
+#[tokio::test]
+async fn a_device_has_so_many_open_commands() {
+    let site = site().await;
+    let operator = site.token("operator").await;
+    site.commands.answers(Ok(Delivered::Nobody));
+    for _ in 0..32 {
+        assert_eq!(send(&site, &operator, DEVICE, &json!({"text": "x"})).await.status, 202);
+    }
+    let answer = send(&site, &operator, DEVICE, &json!({"text": "x"})).await;
+    answer.is_problem(409, "too-many", None);
+    assert_eq!(send(&site, &operator, OTHER, &json!({"text": "x"})).await.status, 202);
 }

@@ -103,6 +103,7 @@ impl Api {
             second_chance: None,
             commits_fail: None,
             commands: None,
+            kept_commands: database.commands(),
             logins: database.logins(),
             retention: database.retention(),
         };

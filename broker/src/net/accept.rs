@@ -3,17 +3,20 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nemeses_runtime::Certificates;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::stream::Stream;
-use super::websocket::WebSocket;
-use super::{tls, websocket};
+use super::websocket::{self, WebSocket};
+use super::{Refused, proxy, tls};
 use crate::config::DoorConfig;
+use crate::metrics::{Agreed, GONE};
 
 /// The pause after an accept that failed for want of descriptors or memory.
 const OUT_OF_RESOURCES_PAUSE: Duration = Duration::from_millis(100);
@@ -22,12 +25,17 @@ const OUT_OF_RESOURCES_PAUSE: Duration = Duration::from_millis(100);
 /// system bounds it by its own setting.
 const BACKLOG: u32 = 4096;
 
+/// No connection can be accepted now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutOfResources;
+
 /// How connections of a listener begin.
 #[derive(Clone)]
 pub(crate) enum Kind {
     Plain,
-    Tls(TlsAcceptor),
-    WebSocket,
+    Tls(Arc<ServerConfig>),
+    /// Pages of these origins may speak here.
+    WebSocket(Arc<[String]>),
 }
 
 /// A listener with its kind.
@@ -41,18 +49,23 @@ pub(crate) struct Listeners {
     pub(crate) plain: Listener,
     pub(crate) tls: Option<Listener>,
     pub(crate) websocket: Option<Listener>,
+    /// Of the TLS listener.
+    pub(crate) certificates: Option<Arc<Certificates>>,
 }
 
 impl Listeners {
     pub(crate) fn bind(config: &DoorConfig) -> Result<Self> {
         let plain = Listener::bind(config.listen, Kind::Plain)?;
-        let mut listeners = Self { plain, tls: None, websocket: None };
+        let mut listeners = Self { plain, tls: None, websocket: None, certificates: None };
         if let Some(tls) = &config.tls {
-            let kind = Kind::Tls(tls::acceptor(&tls.cert_pem, &tls.key_pem)?);
+            let certificates = Certificates::read(&tls.cert_pem, &tls.key_pem)?;
+            let kind = Kind::Tls(Arc::new(certificates.server_config()?));
             listeners.tls = Some(Listener::bind(tls.listen, kind)?);
+            listeners.certificates = Some(certificates);
         }
         if let Some(address) = config.websocket {
-            listeners.websocket = Some(Listener::bind(address, Kind::WebSocket)?);
+            let kind = Kind::WebSocket(config.websocket_origins.as_slice().into());
+            listeners.websocket = Some(Listener::bind(address, kind)?);
         }
         Ok(listeners)
     }
@@ -73,11 +86,12 @@ impl Listener {
         self.socket.local_addr().ok()
     }
 
-    /// Accepts until `stop` and hands every connection over.
+    /// Accepts until `stop` and hands every connection over, or the news that there is no
+    /// descriptor or memory for another.
     pub(crate) async fn accept_until(
         &self,
         stop: &CancellationToken,
-        mut take: impl FnMut(TcpStream, SocketAddr),
+        take: impl Fn(Result<(TcpStream, SocketAddr), OutOfResources>),
     ) {
         let mut failing = false;
         loop {
@@ -88,7 +102,7 @@ impl Listener {
             match accepted {
                 Ok((tcp, peer)) => {
                     failing = false;
-                    take(tcp, peer);
+                    take(Ok((tcp, peer)));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -97,6 +111,7 @@ impl Listener {
                         tracing::warn!(%error, "no connection can be accepted");
                     }
                     failing = true;
+                    take(Err(OutOfResources));
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = tokio::time::sleep(OUT_OF_RESOURCES_PAUSE) => {}
@@ -132,19 +147,41 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 impl Kind {
-    /// Shakes hands; `None` when that fails.
-    pub(crate) async fn open(self, tcp: TcpStream, max_bytes: usize) -> Option<Stream> {
-        // Acknowledgements are written in batches; waiting for more gains nothing.
-        tcp.set_nodelay(true).ok()?;
+    /// Shakes hands; what was agreed, where that is counted.
+    pub(crate) async fn open(
+        self,
+        tcp: TcpStream,
+        max_bytes: usize,
+    ) -> Result<(Stream, Option<Agreed>), Refused> {
         match self {
-            Self::Plain => Some(Stream::Tcp(tcp)),
-            Self::Tls(acceptor) => {
-                acceptor.accept(tcp).await.ok().map(|tls| Stream::Tls(Box::new(tls)))
+            Self::Plain => Ok((Stream::Tcp(tcp), None)),
+            Self::Tls(config) => {
+                let (tls, agreed) = tls::accept(config, tcp).await?;
+                Ok((Stream::Tls(Box::new(tls)), Some(agreed)))
             }
-            Self::WebSocket => {
-                let socket = websocket::WebSocket::accept(tcp, max_bytes).await.ok()?;
-                Some(Stream::WebSocket(Box::<WebSocket>::new(socket)))
+            Self::WebSocket(origins) => {
+                let socket = websocket::WebSocket::accept(tcp, max_bytes, origins).await?;
+                Ok((Stream::WebSocket(Box::<WebSocket>::new(socket)), None))
             }
         }
+    }
+
+    pub(crate) const fn is_websocket(&self) -> bool {
+        matches!(self, Self::WebSocket(_))
+    }
+}
+
+/// Reads who is behind a proxy; the proxy itself when it speaks for nobody.
+pub(crate) async fn behind_proxy(
+    tcp: &mut TcpStream,
+    proxy_address: SocketAddr,
+) -> Result<SocketAddr, Refused> {
+    match proxy::read(tcp).await {
+        Ok(source) => Ok(source.unwrap_or(proxy_address)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::debug!(%proxy_address, %error, "a connection of a proxy was refused");
+            Err(Refused::new("proxy_protocol"))
+        }
+        Err(_) => Err(Refused::new(GONE)),
     }
 }

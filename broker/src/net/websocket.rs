@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -10,9 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::Refused;
+use crate::metrics::GONE;
 
 /// The library allocates this for each connection.
 const READ_BUFFER_BYTES: usize = 2048;
@@ -27,20 +32,52 @@ pub(crate) struct WebSocket {
 
 impl WebSocket {
     /// Shakes hands. Frames and messages are bounded by the packet limit.
-    pub(super) async fn accept(tcp: TcpStream, max_bytes: usize) -> Result<Self, Error> {
+    pub(super) async fn accept(
+        tcp: TcpStream,
+        max_bytes: usize,
+        origins: Arc<[String]>,
+    ) -> Result<Self, Refused> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(max_bytes))
             .max_frame_size(Some(max_bytes));
+        let mut refused = None;
+        #[expect(clippy::result_large_err, reason = "the signature is the library's")]
+        let choose = |request: &Request, response: Response| {
+            choose(request, response, &origins).map_err(|(reason, response)| {
+                refused = Some(reason);
+                response
+            })
+        };
         let accept = tokio_tungstenite::accept_hdr_async_with_config(tcp, choose, Some(config));
-        Ok(Self { socket: accept.await?, unread: Bytes::new() })
+        match accept.await {
+            Ok(socket) => Ok(Self { socket, unread: Bytes::new() }),
+            Err(Error::Io(_) | Error::ConnectionClosed) => Err(Refused::new(GONE)),
+            Err(_) => Err(Refused::new(refused.unwrap_or("handshake"))),
+        }
     }
 }
 
+/// A browser says whose page asks, and cannot be made to leave it out. A page could speak
+/// for whoever looks at it, from inside his network: only those that were named may.
+/// Other clients send no origin.
+fn is_foreign(request: &Request, origins: &[String]) -> bool {
+    let known = |value: &HeaderValue| origins.iter().any(|origin| origin.as_bytes() == value);
+    !request.headers().get_all(ORIGIN).iter().all(known)
+}
+
 /// The client must offer the subprotocol `mqtt` (MQTT 5, 6.0.0-3).
-#[expect(clippy::result_large_err, reason = "the signature is the library's")]
-fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+#[expect(clippy::result_large_err, reason = "the library's type")]
+fn choose(
+    request: &Request,
+    mut response: Response,
+    origins: &[String],
+) -> Result<Response, (&'static str, ErrorResponse)> {
+    if is_foreign(request, origins) {
+        let says = "pages of this origin may not speak here; --mqtt-websocket-origins names those that may\n";
+        return Err(("origin", refusal(StatusCode::FORBIDDEN, says)));
+    }
     let offered = request.headers().get_all(HEADER).iter().any(|value| {
         value.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim() == SUBPROTOCOL))
     });
@@ -48,9 +85,13 @@ fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorRe
         response.headers_mut().insert(HEADER, HeaderValue::from_static(SUBPROTOCOL));
         return Ok(response);
     }
-    let mut refusal = ErrorResponse::new(Some("the subprotocol is mqtt\n".to_owned()));
-    *refusal.status_mut() = StatusCode::BAD_REQUEST;
-    Err(refusal)
+    Err(("handshake", refusal(StatusCode::BAD_REQUEST, "the subprotocol is mqtt\n")))
+}
+
+fn refusal(status: StatusCode, says: &str) -> ErrorResponse {
+    let mut refusal = ErrorResponse::new(Some(says.to_owned()));
+    *refusal.status_mut() = status;
+    refusal
 }
 
 impl AsyncRead for WebSocket {

@@ -60,7 +60,7 @@ pub(super) fn connect(body: &[u8]) -> Result<Connect<'_>, PacketError> {
     let mut reader = Reader::new(body);
     let protocol = protocol(&mut reader)?;
     let flags = reader.u8()?;
-    if flags & 1 != 0 {
+    if flags & 1 != 0 && protocol != Protocol::V31 {
         return Err(PacketError::Malformed("the reserved flag of CONNECT is set"));
     }
     let mut connect = Connect {
@@ -81,12 +81,15 @@ pub(super) fn connect(body: &[u8]) -> Result<Connect<'_>, PacketError> {
     }
     connect.client_id = reader.text()?;
     connect.will = will(&mut reader, protocol, flags)?;
-    if flags & USERNAME_FLAG != 0 {
+    // In MQTT 3.1 (3.1) the remaining length goes before the flags: the fields may be
+    // missing although they are announced.
+    let missing = |reader: &Reader<'_>| protocol == Protocol::V31 && reader.is_empty();
+    if flags & USERNAME_FLAG != 0 && !missing(&reader) {
         connect.username = Some(reader.text()?);
-    } else if flags & PASSWORD_FLAG != 0 && protocol == Protocol::V311 {
+    } else if flags & (USERNAME_FLAG | PASSWORD_FLAG) == PASSWORD_FLAG && protocol != Protocol::V5 {
         return Err(PacketError::Malformed("a password without a user name"));
     }
-    if flags & PASSWORD_FLAG != 0 {
+    if flags & PASSWORD_FLAG != 0 && !missing(&reader) {
         connect.password = Some(reader.binary()?);
     }
     if !reader.is_empty() {
@@ -98,6 +101,7 @@ pub(super) fn connect(body: &[u8]) -> Result<Connect<'_>, PacketError> {
 fn protocol(reader: &mut Reader<'_>) -> Result<Protocol, PacketError> {
     let name = reader.binary()?;
     match (name, reader.u8()?) {
+        (b"MQIsdp", 3) => Ok(Protocol::V31),
         (b"MQTT", 4) => Ok(Protocol::V311),
         (b"MQTT", 5) => Ok(Protocol::V5),
         (b"MQTT" | b"MQIsdp", level) => Err(PacketError::Version(level)),

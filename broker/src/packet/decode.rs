@@ -107,6 +107,8 @@ pub fn decode(protocol: Protocol, packet: &[u8]) -> Result<Packet<'_>, PacketErr
     let (kind, flags) = (first >> 4, first & 0x0F);
     let wanted_flags = match kind {
         3 => flags,
+        // MQTT 3.1 repeats these with DUP, and does not use the flags of the others.
+        _ if protocol == Protocol::V31 => flags,
         6 | 8 | 10 => 0x02,
         _ => 0,
     };
@@ -142,10 +144,9 @@ fn publish(protocol: Protocol, flags: u8, body: &[u8]) -> Result<Publish<'_>, Pa
         USER_PROPERTY,
     ];
     let qos = Qos::from_bits((flags >> 1) & 0x03).ok_or(PacketError::Malformed("QoS 3"))?;
+    // At QoS 0 the flag must be 0 (3.3.1-2). Modems set it, and nothing depends on it:
+    // closing the connection would lose the device for nothing.
     let duplicate = flags & 0x08 != 0;
-    if duplicate && qos == Qos::AtMostOnce {
-        return Err(PacketError::Malformed("a repeated message of QoS 0"));
-    }
     let mut reader = Reader::new(body);
     let topic = reader.text()?;
     let packet_id = if qos == Qos::AtMostOnce { 0 } else { packet_id(&mut reader)? };

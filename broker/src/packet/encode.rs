@@ -29,7 +29,7 @@ pub struct ConnAck<'a> {
 /// Writes a CONNACK. Sessions do not outlive connections, so that "session
 /// present" is never said.
 pub fn connack(out: &mut Vec<u8>, protocol: Protocol, ack: &ConnAck<'_>) {
-    if protocol == Protocol::V311 {
+    if protocol != Protocol::V5 {
         out.put_slice(&[0x20, 2, 0, ack.reason.connect_return_code()]);
         return;
     }
@@ -88,7 +88,7 @@ impl OutPublish<'_> {
     fn remaining(&self, protocol: Protocol) -> usize {
         let id = if self.qos == Qos::AtMostOnce { 0 } else { 2 };
         let block = match protocol {
-            Protocol::V311 => 0,
+            Protocol::V31 | Protocol::V311 => 0,
             Protocol::V5 => varint_bytes(self.block_bytes()) + self.block_bytes(),
         };
         2 + self.topic.len() + id + block + self.payload.len()
@@ -150,10 +150,11 @@ fn acknowledge(out: &mut Vec<u8>, protocol: Protocol, first: u8, packet_id: u16,
     }
 }
 
-/// Writes a SUBACK with one code for each filter.
+/// Writes a SUBACK with one code for each filter. MQTT 3.1 has no code for a refusal:
+/// its caller grants what was asked for.
 pub fn suback(out: &mut Vec<u8>, protocol: Protocol, packet_id: u16, codes: &[Reason]) {
     let codes = codes.iter().map(|code| match protocol {
-        Protocol::V311 if code.is_error() => 0x80,
+        Protocol::V31 | Protocol::V311 if code.is_error() => 0x80,
         _ => code.0,
     });
     filters_ack(out, protocol, 0x90, packet_id, codes);

@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 and 5 on the wire, seen from the server's side: packets of clients
+//! MQTT 3.1, 3.1.1 and 5 on the wire, seen from the server's side: packets of clients
 //! are read, packets to clients are written.
 //!
 //! Pure and borrowed from the read buffer, so that a PUBLISH costs no
@@ -21,13 +21,15 @@ pub use encode::{
     suback, unsuback,
 };
 pub use names::{valid_filter, valid_name};
-pub use property::{message_expiry_s, traceparent, with_message_expiry};
+pub use property::{message_expiry, message_expiry_s, traceparent, with_message_expiry};
 pub use reason::Reason;
 pub use subscribe::{Filter, RetainHandling, Subscribe, Unsubscribe};
 
-/// Which of the two protocols a connection speaks.
+/// Which version of the protocol a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
+    /// MQTT 3.1 (`MQIsdp`, level 3).
+    V31,
     /// MQTT 3.1.1 (level 4).
     V311,
     /// MQTT 5 (level 5).
@@ -83,8 +85,8 @@ pub enum PacketError {
         /// The limit.
         limit: usize,
     },
-    /// Neither MQTT 3.1.1 nor 5.
-    #[error("MQTT protocol level {0}; 3.1.1 (4) and 5 are spoken")]
+    /// Neither MQTT 3.1, 3.1.1 nor 5. A bridge of Mosquitto adds 0x80 to the level.
+    #[error("MQTT protocol level {0}; accepted are 3 (MQTT 3.1), 4 (3.1.1) and 5")]
     Version(u8),
     /// Not a valid topic name.
     #[error("invalid topic name")]

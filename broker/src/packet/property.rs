@@ -1,6 +1,7 @@
 //! The property block of MQTT 5 (section 2.2.2): one scan that checks each
 //! property's type, its place and that it comes once.
 
+use bytes::Bytes;
 use nemeses_protocol::{TRACEPARENT, TraceContext};
 
 use super::PacketError;
@@ -96,6 +97,12 @@ fn scan<'a>(
         each(Property { id, value, raw })?;
     }
     Ok(())
+}
+
+/// The properties of a message that is meant for so long, and has no others.
+pub fn message_expiry(seconds: u32) -> Bytes {
+    let [a, b, c, d] = seconds.to_be_bytes();
+    Bytes::copy_from_slice(&[MESSAGE_EXPIRY, a, b, c, d])
 }
 
 /// The message expiry in a checked block of a PUBLISH or a will, seconds.

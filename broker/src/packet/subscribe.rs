@@ -75,10 +75,16 @@ pub(super) fn subscribe(protocol: Protocol, body: &[u8]) -> Result<Subscribe<'_>
 }
 
 fn with_options(protocol: Protocol, filter: &str, options: u8) -> Result<Filter<'_>, PacketError> {
-    let reserved = if protocol == Protocol::V5 { 0xC0 } else { 0xFC };
+    let reserved = match protocol {
+        // "Not used" in MQTT 3.1, and no options either.
+        Protocol::V31 => 0,
+        Protocol::V311 => 0xFC,
+        Protocol::V5 => 0xC0,
+    };
     if options & reserved != 0 {
         return Err(PacketError::Malformed("reserved bits of a SUBSCRIBE are set"));
     }
+    let options = if protocol == Protocol::V31 { options & 0x03 } else { options };
     let qos =
         Qos::from_bits(options & 0x03).ok_or(PacketError::Malformed("a subscription of QoS 3"))?;
     let retain_handling = match (options >> 4) & 0x03 {

@@ -7,7 +7,7 @@ use rumqttc::mqttbytes::v4 as theirs;
 use super::*;
 
 fn both() -> impl Strategy<Value = Protocol> {
-    prop_oneof![Just(Protocol::V311), Just(Protocol::V5)]
+    prop_oneof![Just(Protocol::V31), Just(Protocol::V311), Just(Protocol::V5)]
 }
 
 fn qos() -> impl Strategy<Value = Qos> {

@@ -12,6 +12,15 @@ pub(super) struct Due {
     /// PUBREC rather than PUBACK.
     pub(super) exactly_once: bool,
     pub(super) reason: Reason,
+    /// The client has released the message without waiting for PUBREC: PUBCOMP follows it.
+    pub(super) released: bool,
+}
+
+impl Due {
+    /// PUBREC of success.
+    pub(super) const fn received(packet_id: u16) -> Self {
+        Self { packet_id, exactly_once: true, reason: Reason::SUCCESS, released: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +117,16 @@ impl Acks {
         self.owed.iter().any(|owed| owed.due.exactly_once && owed.due.packet_id == packet_id)
     }
 
+    /// A PUBREL came; whether it came before its PUBREC was sent, which PUBCOMP follows
+    /// then: PUBCOMP says that the message is kept, as PUBREC does.
+    pub(super) fn release(&mut self, packet_id: u16) -> bool {
+        let early = self.owed.iter_mut().find(|owed| {
+            let Due { packet_id: id, exactly_once, reason, .. } = owed.due;
+            exactly_once && id == packet_id && !reason.is_error()
+        });
+        early.map(|owed| owed.due.released = true).is_some()
+    }
+
     /// Acknowledgements of QoS 1 that are owed.
     pub(super) const fn owed_at_least_once(&self) -> usize {
         self.owed_at_least_once
@@ -136,7 +155,7 @@ mod tests {
     use super::*;
 
     fn due(packet_id: u16) -> Due {
-        Due { packet_id, exactly_once: false, reason: Reason::SUCCESS }
+        Due { exactly_once: false, ..Due::received(packet_id) }
     }
 
     fn all_due(acks: &mut Acks) -> Vec<u16> {
@@ -158,6 +177,21 @@ mod tests {
         acks.kept(first);
         assert_eq!(all_due(&mut acks), [1, 2, 3]);
         assert_eq!((acks.waiting_messages(), acks.waiting_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_message_released_early_is_completed_after_it_was_received() {
+        let mut acks = Acks::default();
+        acks.owe(Due::received(7), Some(acks.next_batch()));
+        let batch = acks.open(1, 10);
+        assert!(!acks.release(8));
+        assert!(acks.release(7) && acks.release(7));
+        assert_eq!(acks.next_due(), None);
+        acks.kept(batch);
+        assert_eq!(acks.next_due(), Some(Due { released: true, ..Due::received(7) }));
+        assert!(!acks.release(7));
+        acks.owe(Due { reason: Reason::NOT_AUTHORIZED, ..Due::received(9) }, None);
+        assert!(!acks.release(9), "a refused message has ended");
     }
 
     #[test]

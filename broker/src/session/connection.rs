@@ -26,6 +26,7 @@ use crate::message::Message;
 use crate::net::{Progress, READ_BYTES, Wire};
 use crate::packet::{ConnAck, Protocol, Reason, connack, decode, disconnect, measure};
 use crate::pool::ALLOWANCE_BYTES;
+use crate::rights::PublishRight;
 use crate::rumqttd_router::{Heard, Listener, RouterDied};
 use crate::shared::Shared;
 
@@ -48,8 +49,8 @@ pub(super) struct Connection {
     pub(super) backlog: VecDeque<Queued>,
     pub(super) link: Option<Box<Listener>>,
     pub(super) client_packet_limit: usize,
-    /// The last topic published on, what it means and whether that is allowed.
-    pub(super) last_topic: Option<(Arc<str>, TopicName, bool)>,
+    /// The last topic published on, what it means and what becomes of its messages.
+    pub(super) last_topic: Option<(Arc<str>, TopicName, PublishRight)>,
     packet_limit: usize,
     /// Whether what came together with CONNECT was looked at.
     begun: bool,
@@ -68,14 +69,14 @@ enum Event {
 }
 
 impl Connection {
-    /// Enters the client and welcomes it.
-    pub(super) fn new(shared: &Arc<Shared>, wire: Wire, admitted: Admitted) -> Self {
-        let Admitted { number, protocol, key, role, revision, keep_alive_s, .. } = admitted;
-        let client_id = Arc::clone(&key.1);
+    /// Welcomes a client that was entered.
+    pub(super) fn new(presence: Presence, wire: Wire, admitted: Admitted) -> Self {
+        let Admitted { protocol, role, keep_alive_s, .. } = admitted;
+        let shared = Arc::clone(&presence.shared);
         let packet_limit = shared.packet_limit(role);
         let now = Instant::now();
         let mut connection = Self {
-            presence: Presence::enter(shared, number, key, (role, revision)),
+            presence,
             wire,
             protocol,
             acks: Acks::default(),
@@ -95,7 +96,7 @@ impl Connection {
         let welcome = admitted.welcome;
         let ack = ConnAck {
             reason: Reason::SUCCESS,
-            assigned_client_id: welcome.assigned_client_id.then_some(&*client_id),
+            assigned_client_id: welcome.assigned_client_id.then_some(&*admitted.key.1),
             server_keep_alive_s: welcome.server_keep_alive_s,
             receive_maximum: shared.config.window_per_connection,
             maximum_packet_bytes: u32::try_from(packet_limit).unwrap_or(u32::MAX),
@@ -333,9 +334,10 @@ impl Connection {
 
     /// Leaves, publishes the will if it is due, says goodbye and closes.
     pub(super) async fn finish(self, end: End) {
-        let Self { presence, mut wire, protocol, link, will, .. } = self;
+        let Self { presence, mut wire, protocol, link, will, outgoing, backlog, .. } = self;
         let (shared, role) = (Arc::clone(&presence.shared), presence.role);
-        drop((presence, link));
+        // What was on its way may go to the client's next connection at once.
+        drop((presence, link, outgoing, backlog));
         if let Some(will) = will.filter(|_| end.publishes_will()) {
             shared.publish_will(role, *will);
         }

@@ -5,19 +5,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::presence::Presence;
 use crate::auth::{Login, Refusal, Role};
-use crate::hub::ClientKey;
+use crate::handshakes::Handshake;
+use crate::hub::{ClientKey, TooMany};
 use crate::message::Message;
-use crate::metrics::GONE;
+use crate::metrics::{BRIDGE, GONE};
 use crate::net::{Progress, READ_BYTES, Wire};
 use crate::packet::{
     ConnAck, Connect, Packet, PacketError, Protocol, Reason, connack, decode, measure,
 };
-use crate::rights::may_publish;
+use crate::rights::{PublishRight, publish_right};
 use crate::shared::Shared;
 
 /// A longer client id is refused: it is kept, compared and logged.
 const MAX_CLIENT_ID_BYTES: usize = 256;
+/// The longest client id of MQTT 3.1 (section 3.1), which knows no empty one either.
+const MAX_CLIENT_ID_OF_V31: usize = 23;
 /// The first byte of every CONNECT.
 const CONNECT_FIRST_BYTE: u8 = 0x10;
 
@@ -43,14 +47,28 @@ pub(super) struct Welcome {
     pub(super) session_ends: bool,
 }
 
+/// Where a client is and how it came in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) peer: SocketAddr,
+    /// Whether it may come in without a login.
+    pub(super) anonymous: bool,
+    /// None for a client of this process.
+    pub(super) handshake: Option<&'a Handshake>,
+}
+
 /// Reads CONNECT and decides. `None`: the refusal, if one is due, waits in the
 /// wire.
 pub(super) async fn greet(
     shared: &Arc<Shared>,
     wire: &mut Wire,
-    peer: SocketAddr,
-) -> Option<Admitted> {
+    origin: Origin<'_>,
+) -> Option<(Presence, Admitted)> {
+    let peer = origin.peer;
     let packet = read_connect(shared, wire).await?;
+    if let Some(handshake) = origin.handshake {
+        handshake.has_spoken();
+    }
     let connect = match decode(Protocol::V5, &packet) {
         Ok(Packet::Connect(connect)) => connect,
         Ok(_) => {
@@ -58,13 +76,23 @@ pub(super) async fn greet(
             return None;
         }
         Err(error) => {
-            shared.metrics().refused("malformed");
+            shared.metrics().refused(match error {
+                PacketError::Version(0x83 | 0x84) => BRIDGE,
+                PacketError::Version(_) => "protocol_version",
+                _ => "malformed",
+            });
+            tracing::debug!(%peer, %error, "a client was refused");
             refuse_version(wire, error);
             return None;
         }
     };
-    match admit(shared, &connect, peer).await {
-        Ok(admitted) => Some(admitted),
+    let admitted = admit(shared, &connect, origin).await;
+    match admitted.and_then(|admitted| enter(shared, admitted)) {
+        Ok(entered) => {
+            let (login, client_id) = &entered.1.key;
+            tracing::debug!(%peer, %login, %client_id, "a client was let in");
+            Some(entered)
+        }
         Err((reason, label)) => {
             shared.metrics().refused(label);
             tracing::debug!(%peer, label, "a client was refused");
@@ -74,14 +102,15 @@ pub(super) async fn greet(
     }
 }
 
-/// Reads CONNECT and says that there is no room.
-pub(super) async fn refuse_busy(shared: &Arc<Shared>, wire: &mut Wire, peer: SocketAddr) {
-    shared.metrics().refused("connection_limit");
-    tracing::debug!(%peer, "refused: as many connections as there may be");
-    if let Some(packet) = read_connect(shared, wire).await
-        && let Ok(Packet::Connect(connect)) = decode(Protocol::V5, &packet)
-    {
-        refuse(wire, connect.protocol, Reason::QUOTA_EXCEEDED);
+/// Enters a client among those that are connected.
+fn enter(
+    shared: &Arc<Shared>,
+    admitted: Admitted,
+) -> Result<(Presence, Admitted), (Reason, &'static str)> {
+    let Admitted { number, role, revision, .. } = admitted;
+    match Presence::enter(shared, number, admitted.key.clone(), (role, revision)) {
+        Ok(presence) => Ok((presence, admitted)),
+        Err(TooMany) => Err((Reason::QUOTA_EXCEEDED, "connection_limit")),
     }
 }
 
@@ -115,17 +144,16 @@ async fn read_connect(shared: &Shared, wire: &mut Wire) -> Option<Vec<u8>> {
 async fn admit(
     shared: &Shared,
     connect: &Connect<'_>,
-    peer: SocketAddr,
+    origin: Origin<'_>,
 ) -> Result<Admitted, (Reason, &'static str)> {
     if connect.extended_authentication {
         return Err((Reason::BAD_AUTHENTICATION_METHOD, "authentication_method"));
     }
     let nameless = connect.client_id.is_empty();
-    let keeps_nothing = connect.protocol == Protocol::V5 || connect.clean;
-    if connect.client_id.len() > MAX_CLIENT_ID_BYTES || (nameless && !keeps_nothing) {
+    if !is_client_id(connect) {
         return Err((Reason::CLIENT_ID_INVALID, "client_id"));
     }
-    let login = log_in(shared, connect, peer).await.map_err(|refusal| match refusal {
+    let login = log_in(shared, connect, origin).await.map_err(|refusal| match refusal {
         Refusal::BadCredentials => (Reason::BAD_CREDENTIALS, "bad_credentials"),
         Refusal::NotAuthorized => (Reason::NOT_AUTHORIZED, "not_authorized"),
         Refusal::Unavailable => (Reason::SERVER_UNAVAILABLE, "unavailable"),
@@ -152,20 +180,30 @@ async fn admit(
     })
 }
 
+/// Whether this version takes such a client id.
+fn is_client_id(connect: &Connect<'_>) -> bool {
+    let id = connect.client_id;
+    match connect.protocol {
+        Protocol::V31 => (1..=MAX_CLIENT_ID_OF_V31).contains(&id.chars().count()),
+        Protocol::V311 => id.len() <= MAX_CLIENT_ID_BYTES && (!id.is_empty() || connect.clean),
+        Protocol::V5 => id.len() <= MAX_CLIENT_ID_BYTES,
+    }
+}
+
 async fn log_in(
     shared: &Shared,
     connect: &Connect<'_>,
-    peer: SocketAddr,
+    origin: Origin<'_>,
 ) -> Result<Login, Refusal> {
     if connect.username.is_none() && connect.password.is_none() {
-        return if shared.config.anonymous {
+        return if origin.anonymous {
             Ok(Login { name: String::new(), role: Role::Anonymous, revision: 0 })
         } else {
             Err(Refusal::NotAuthorized)
         };
     }
     let (username, password) = (connect.username, connect.password);
-    shared.rights.authenticate(connect.client_id, username, password, peer).await
+    shared.rights.authenticate(connect.client_id, username, password, origin.peer).await
 }
 
 fn will(
@@ -177,8 +215,10 @@ fn will(
     let Some(will) = &connect.will else {
         return Ok(None);
     };
-    if !may_publish(role, &shared.config.topics, will.topic) {
-        return Err((Reason::NOT_AUTHORIZED, "will"));
+    match publish_right(role, &shared.config.topics, will.topic) {
+        PublishRight::Allowed => {}
+        PublishRight::Dropped => return Ok(None),
+        PublishRight::Refused => return Err((Reason::NOT_AUTHORIZED, "will")),
     }
     Ok(Some(Message {
         publisher: number,
@@ -201,9 +241,11 @@ fn keep_alive(shared: &Shared, connect: &Connect<'_>) -> (u16, Option<u16>) {
     }
 }
 
+/// A bridge of Mosquitto asks with 0x80 set in the level, and asks again without it when
+/// it hears the refusal of the version that is below the bit.
 fn refuse_version(wire: &mut Wire, error: PacketError) {
     if let PacketError::Version(level) = error {
-        let protocol = if level < 5 { Protocol::V311 } else { Protocol::V5 };
+        let protocol = if level & 0x7F < 5 { Protocol::V311 } else { Protocol::V5 };
         refuse(wire, protocol, error.reason());
     }
 }

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nemeses_protocol::TopicName;
 use nemeses_runtime::traces::now_ns;
+use tokio::time::Instant;
 
 use super::acks::Due;
 use super::connection::Connection;
 use super::end::End;
 use super::follow::Following;
+use crate::commands::{Fate, Handed};
 use crate::intake::{IntakeMessage, Receipt, Reply};
 use crate::mailbox::Delivery;
 use crate::message::Message;
 use crate::packet::{
-    Disconnect, OutPublish, Packet, Protocol, Publish, Qos, Reason, pingresp, puback, pubcomp,
-    publish, pubrec, pubrel,
+    Disconnect, OutPublish, Packet, Protocol, Publish, Qos, Reason, message_expiry, pingresp,
+    puback, pubcomp, publish, pubrec, pubrel,
 };
-use crate::rights::may_publish;
+use crate::rights::{PublishRight, publish_right};
 use crate::rumqttd_router::Heard;
 use crate::shared::MESSAGE_OVERHEAD_BYTES;
 
@@ -42,6 +44,15 @@ pub(super) struct Queued {
     pub(super) retain: bool,
     pub(super) properties: Bytes,
     pub(super) subscription_ids: Vec<u32>,
+    /// A command of which it is reported what became.
+    pub(super) handed: Option<Handed>,
+}
+
+/// What goes out no further, if it is a command.
+fn end(handed: Option<Handed>, fate: Fate) {
+    if let Some(command) = handed {
+        command.ends(fate);
+    }
 }
 
 impl Connection {
@@ -54,7 +65,7 @@ impl Connection {
         match packet {
             Packet::Publish(publish) => self.publish(&publish, turn),
             Packet::PubAck(ack) => {
-                self.outgoing.acknowledged(ack.packet_id);
+                self.outgoing.acknowledged(ack.packet_id, ack.reason);
                 self.send_backlog()
             }
             Packet::PubRec(ack) => {
@@ -70,6 +81,7 @@ impl Connection {
                 self.outgoing.completed(ack.packet_id);
                 self.send_backlog()
             }
+            Packet::PubRel(ack) if self.acks.release(ack.packet_id) => Ok(()),
             Packet::PubRel(ack) => {
                 let known = self.received.remove(&ack.packet_id);
                 let reason = if known { Reason::SUCCESS } else { Reason::PACKET_ID_NOT_FOUND };
@@ -101,21 +113,24 @@ impl Connection {
         if exactly_once && self.received.contains(&packet_id) {
             // Sent again: received once, answered again unless the answer is due.
             if !self.acks.owes_received(packet_id) {
-                self.acks.owe(Due { packet_id, exactly_once, reason: Reason::SUCCESS }, None);
+                self.acks.owe(Due::received(packet_id), None);
             }
             return Ok(());
         }
-        let (name, allowed) = self.topic(publish.topic);
-        let (reason, batch) = if allowed {
-            self.take(name, publish, turn)
-        } else {
-            let role = self.presence.role.label();
-            self.shared().metrics().publish_refused(role);
-            if self.protocol == Protocol::V311 {
-                // There is no way to refuse but to close (3.1.1, 3.3.5-2).
-                return Err(End::Refused(Reason::NOT_AUTHORIZED));
+        let (name, right) = self.topic(publish.topic);
+        let (reason, batch) = match right {
+            PublishRight::Allowed => self.take(name, publish, turn),
+            PublishRight::Dropped => (Reason::NO_MATCHING_SUBSCRIBERS, None),
+            PublishRight::Refused => {
+                let role = self.presence.role.label();
+                self.shared().metrics().publish_refused(role);
+                if self.protocol != Protocol::V5 {
+                    // There is no way to refuse but to close (3.1.1, 3.3.5-2). MQTT 3.1 asks
+                    // for an acknowledgement, which would say that the message is kept.
+                    return Err(End::Refused(Reason::NOT_AUTHORIZED));
+                }
+                (Reason::NOT_AUTHORIZED, None)
             }
-            (Reason::NOT_AUTHORIZED, None)
         };
         if publish.qos == Qos::AtMostOnce {
             return Ok(());
@@ -123,7 +138,7 @@ impl Connection {
         if exactly_once && !reason.is_error() {
             self.received.insert(packet_id);
         }
-        self.acks.owe(Due { packet_id, exactly_once, reason }, batch);
+        self.acks.owe(Due { packet_id, exactly_once, reason, released: false }, batch);
         let open = self.acks.owed_at_least_once() + self.received.len();
         let window = usize::from(self.shared().config.window_per_connection);
         if self.protocol == Protocol::V5 && open > window {
@@ -134,15 +149,15 @@ impl Connection {
 
     /// A topic's meaning and whether this client may publish there. Clients stay with
     /// a topic, so that the last one is kept.
-    fn topic(&mut self, topic: &str) -> (TopicName, bool) {
+    fn topic(&mut self, topic: &str) -> (TopicName, PublishRight) {
         match &self.last_topic {
-            Some((known, name, allowed)) if **known == *topic => (*name, *allowed),
+            Some((known, name, right)) if **known == *topic => (*name, *right),
             _ => {
                 let topics = &self.shared().config.topics;
-                let allowed = may_publish(self.presence.role, topics, topic);
+                let right = publish_right(self.presence.role, topics, topic);
                 let name = topics.classify(topic);
-                self.last_topic = Some((topic.into(), name, allowed));
-                (name, allowed)
+                self.last_topic = Some((topic.into(), name, right));
+                (name, right)
             }
         }
     }
@@ -224,6 +239,7 @@ impl Connection {
             topic: (*subscription.filter).into(),
             payload: payload.clone(),
             qos: Qos::AtMostOnce,
+            handed: None,
         };
         self.deliver(delivery);
         shared.show(&shared.config.topics.ping_of(reply.device), &payload, Qos::AtMostOnce);
@@ -232,9 +248,13 @@ impl Connection {
     /// Writes the acknowledgements that are due, all into one write.
     pub(super) fn acknowledge(&mut self) {
         let since_ns = (!self.follow.is_empty()).then(now_ns);
-        while let Some(Due { packet_id, exactly_once, reason }) = self.acks.next_due() {
+        while let Some(Due { packet_id, exactly_once, reason, released }) = self.acks.next_due() {
             let write = if exactly_once { pubrec } else { puback };
             write(&mut self.wire.out, self.protocol, packet_id, reason);
+            if released {
+                self.received.remove(&packet_id);
+                pubcomp(&mut self.wire.out, self.protocol, packet_id, Reason::SUCCESS);
+            }
             self.shared().metrics().acknowledged.inc();
             if let Some(since_ns) = since_ns {
                 let tracer = &self.presence.shared.config.tracer;
@@ -253,6 +273,7 @@ impl Connection {
             retain: false,
             properties: Bytes::new(),
             subscription_ids,
+            handed: delivery.handed,
         });
     }
 
@@ -275,19 +296,29 @@ impl Connection {
                 retain: matched.retain,
                 properties,
                 subscription_ids: matched.ids,
+                handed: None,
             });
         }
     }
 
     /// Sends a message, or queues it when too many are unacknowledged.
-    pub(super) fn send(&mut self, queued: Queued) {
+    pub(super) fn send(&mut self, mut queued: Queued) {
         if queued.qos > Qos::AtMostOnce && !self.outgoing.has_room() {
             if self.backlog.len() < self.shared().config.max_retained.max(MOST_BACKLOG) {
                 self.backlog.push_back(queued);
             } else {
                 self.shared().metrics().missed.inc();
+                end(queued.handed, Fate::NoRoom);
             }
             return;
+        }
+        let handed = queued.handed.take();
+        if let Some(command) = &handed {
+            match command.seconds_left(Instant::now()) {
+                // An MQTT 5 client may pass it on, and must know for how long.
+                Some(seconds) => queued.properties = message_expiry(seconds),
+                None => return end(handed, Fate::Late),
+            }
         }
         let mut message = OutPublish {
             topic: &queued.topic,
@@ -302,6 +333,11 @@ impl Connection {
         if message.packet_bytes(self.protocol) <= self.client_packet_limit {
             message.packet_id = self.outgoing.send(queued.qos);
             publish(&mut self.wire.out, self.protocol, &message);
+            if let Some(command) = handed {
+                self.outgoing.keep(message.packet_id, command);
+            }
+        } else {
+            end(handed, Fate::TooLarge);
         }
     }
 

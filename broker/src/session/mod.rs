@@ -23,117 +23,155 @@ use nemeses_runtime::Stop;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 
-use crate::net::{Kind, Stream, Wire};
+use self::connection::Connection;
+use self::greeting::Origin;
+use crate::handshakes::Handshake;
+use crate::metrics::GONE;
+use crate::net::{self, Kind, Refused, Stream, Wire};
 use crate::shared::Shared;
 
+/// A connection that was accepted.
+pub(crate) struct Arrival {
+    pub(crate) tcp: TcpStream,
+    /// The other end of the socket: the client, or a proxy.
+    pub(crate) peer: SocketAddr,
+    pub(crate) kind: Kind,
+    pub(crate) handshake: Handshake,
+}
+
 /// Serves a connection until it ends. A panic ends the connection, not the door.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    kind: Kind,
-    stop: Stop,
-) {
-    let served = AssertUnwindSafe(from_first_to_last(&shared, tcp, peer, kind, &stop));
+pub(crate) async fn serve(shared: Arc<Shared>, arrival: Arrival, stop: Stop) {
+    let peer = arrival.peer;
+    let served = AssertUnwindSafe(from_first_to_last(&shared, arrival, &stop));
     if served.catch_unwind().await.is_err() {
         shared.metrics().ended("panic");
         tracing::error!(%peer, "serving a connection panicked; it was closed");
     }
 }
 
-/// Refuses a connection because there are as many as there may be.
-pub(crate) async fn refuse(shared: Arc<Shared>, tcp: TcpStream, peer: SocketAddr, kind: Kind) {
-    let deadline = shared.config.connect_deadline;
-    let refusal = Box::pin(async {
-        let stream = kind.open(tcp, shared.config.max_device_packet_bytes).await?;
-        let mut wire = Wire::new(stream);
-        greeting::refuse_busy(&shared, &mut wire, peer).await;
-        wire.close().await;
-        Some(())
-    });
-    // Who does not send its CONNECT in time learns nothing.
-    let _ = tokio::time::timeout(deadline, refusal).await;
-}
-
-async fn from_first_to_last(
-    shared: &Arc<Shared>,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    kind: Kind,
-    stop: &Stop,
-) {
+async fn from_first_to_last(shared: &Arc<Shared>, arrival: Arrival, stop: &Stop) {
     // Boxed, since the state of handshakes is several kilobytes and short-lived.
-    let Some((wire, admitted)) = Box::pin(come_in(shared, tcp, peer, kind, stop)).await else {
+    let Some(connection) = Box::pin(come_in(shared, arrival, stop)).await else {
         return;
     };
-    stay(shared, wire, admitted, stop).await;
+    stay(shared, connection, stop).await;
 }
 
 /// Serves a client of this process, without a socket. A panic is its caller's.
 pub(crate) async fn serve_in_process(shared: &Arc<Shared>, stream: DuplexStream, stop: &Stop) {
-    let (wire, peer) =
-        (Wire::new(Stream::InProcess(stream)), SocketAddr::from(([127, 0, 0, 1], 0)));
-    if let Some((wire, admitted)) = be_greeted(shared, wire, peer, stop).await {
-        stay(shared, wire, admitted, stop).await;
+    let origin = Origin {
+        peer: SocketAddr::from(([127, 0, 0, 1], 0)),
+        anonymous: shared.config.anonymous,
+        handshake: None,
+    };
+    let wire = Wire::new(Stream::InProcess(stream));
+    match be_greeted(shared, wire, origin, stop).await {
+        Ok(connection) => stay(shared, connection, stop).await,
+        Err(Some(wire)) => wire.close().await,
+        Err(None) => {}
     }
 }
 
-async fn stay(shared: &Arc<Shared>, wire: Wire, admitted: greeting::Admitted, stop: &Stop) {
-    let mut connection = connection::Connection::new(shared, wire, admitted);
+async fn stay(shared: &Arc<Shared>, mut connection: Connection, stop: &Stop) {
     let end = connection.run(stop).await;
     shared.metrics().ended(end.label());
     Box::pin(connection.finish(end)).await;
 }
 
-async fn come_in(
-    shared: &Arc<Shared>,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    kind: Kind,
-    stop: &Stop,
-) -> Option<(Wire, greeting::Admitted)> {
-    let wire = shake_hands(shared, tcp, kind, stop).await?;
-    be_greeted(shared, wire, peer, stop).await
+/// From the first byte to the login, unless it must make room for another before its
+/// CONNECT is there.
+async fn come_in(shared: &Arc<Shared>, arrival: Arrival, stop: &Stop) -> Option<Connection> {
+    let Arrival { tcp, peer, kind, handshake } = arrival;
+    let coming_in = async {
+        let anonymous =
+            shared.config.anonymous && (!kind.is_websocket() || shared.config.websocket_anonymous);
+        let (wire, peer) =
+            shake_hands(shared, (tcp, peer), kind, (&handshake, stop)).await.ok_or(None)?;
+        let origin = Origin { peer, anonymous, handshake: Some(&handshake) };
+        be_greeted(shared, wire, origin, stop).await
+    };
+    let came_in = tokio::select! {
+        biased;
+        came_in = coming_in => came_in,
+        () = handshake.crowded_out() => {
+            shared.metrics().refused("crowded_out");
+            Err(None)
+        }
+    };
+    match came_in {
+        Ok(connection) => return Some(connection),
+        Err(Some(wire)) => {
+            // Whoever was refused makes room as the silent do.
+            handshake.comes_from(peer.ip());
+            tokio::select! {
+                () = wire.close() => {}
+                () = handshake.crowded_out() => {}
+            }
+        }
+        Err(None) => {}
+    }
+    None
 }
 
+/// Lets a client in; else gives back the connection, with the refusal to be sent.
 async fn be_greeted(
     shared: &Arc<Shared>,
     mut wire: Wire,
-    peer: SocketAddr,
+    origin: Origin<'_>,
     stop: &Stop,
-) -> Option<(Wire, greeting::Admitted)> {
-    let greeting = greeting::greet(shared, &mut wire, peer);
+) -> Result<Connection, Option<Wire>> {
+    let greeting = greeting::greet(shared, &mut wire, origin);
     let greeted = tokio::select! {
-        () = stop.intake.cancelled() => return None,
+        () = stop.intake.cancelled() => return Err(None),
         greeted = tokio::time::timeout(shared.config.connect_deadline, greeting) => greeted,
     };
     match greeted {
-        Ok(Some(admitted)) => Some((wire, admitted)),
-        Ok(None) => {
-            wire.close().await;
-            None
-        }
+        Ok(Some((presence, admitted))) => Ok(Connection::new(presence, wire, admitted)),
+        Ok(None) => Err(Some(wire)),
         Err(_) => {
             shared.metrics().refused("connect_deadline");
-            None
+            Err(None)
         }
     }
 }
 
-async fn shake_hands(shared: &Shared, tcp: TcpStream, kind: Kind, stop: &Stop) -> Option<Wire> {
-    let shaking = kind.open(tcp, shared.config.max_packet_bytes);
+/// The header of a proxy, if it comes from one, and TLS or WebSocket; says who the client
+/// is.
+async fn shake_hands(
+    shared: &Shared,
+    (mut tcp, mut peer): (TcpStream, SocketAddr),
+    kind: Kind,
+    (handshake, stop): (&Handshake, &Stop),
+) -> Option<(Wire, SocketAddr)> {
+    let config = &shared.config;
+    let shaking = async {
+        // Acknowledgements are written in batches; waiting for more gains nothing.
+        tcp.set_nodelay(true).map_err(|_| Refused::new(GONE))?;
+        if config.proxies.iter().any(|proxies| proxies.has(peer.ip())) {
+            peer = net::behind_proxy(&mut tcp, peer).await?;
+            handshake.comes_from(peer.ip());
+        }
+        kind.open(tcp, config.max_packet_bytes).await
+    };
     let shaken = tokio::select! {
         () = stop.intake.cancelled() => return None,
-        shaken = tokio::time::timeout(shared.config.handshake_deadline, shaking) => shaken,
+        shaken = tokio::time::timeout(config.handshake_deadline, shaking) => shaken,
     };
+    let metrics = shared.metrics();
     match shaken {
-        Ok(Some(stream)) => Some(Wire::new(stream)),
-        Ok(None) => {
-            shared.metrics().refused("handshake");
+        Ok(Ok((stream, agreed))) => {
+            if let Some(agreed) = agreed {
+                metrics.tls.get_or_create(&agreed).inc();
+            }
+            Some((Wire::new(stream), peer))
+        }
+        Ok(Err(Refused { reason, offered })) => {
+            tracing::debug!(%peer, reason, offered, "a handshake failed");
+            metrics.refused_offer(reason, offered);
             None
         }
         Err(_) => {
-            shared.metrics().refused("handshake_deadline");
+            metrics.refused("handshake_deadline");
             None
         }
     }

@@ -1,11 +1,12 @@
 //! Messages of QoS 1 and 2 on their way to a client: a state machine without IO.
 //!
-//! Sessions do not outlive connections, so that nothing is ever sent twice and
-//! only packet ids are kept.
+//! Sessions do not outlive connections, so that nothing is ever sent twice by this
+//! connection, and only packet ids are kept, and the receipts of commands.
 
 use std::collections::BTreeMap;
 
-use crate::packet::Qos;
+use crate::commands::{Fate, Handed};
+use crate::packet::{Qos, Reason};
 
 /// Unacknowledged messages of the door to one client, at most.
 const MOST_IN_FLIGHT: u16 = 100;
@@ -21,6 +22,8 @@ enum Awaited {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     in_flight: BTreeMap<u16, Awaited>,
+    /// Of those in flight that are commands: few, if any.
+    handed: BTreeMap<u16, Handed>,
     last_id: u16,
     limit: usize,
 }
@@ -29,7 +32,7 @@ impl Outgoing {
     /// `receive_maximum` is the client's.
     pub(super) fn new(receive_maximum: u16) -> Self {
         let limit = usize::from(receive_maximum.min(MOST_IN_FLIGHT));
-        Self { in_flight: BTreeMap::new(), last_id: 0, limit }
+        Self { in_flight: BTreeMap::new(), handed: BTreeMap::new(), last_id: 0, limit }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -54,9 +57,24 @@ impl Outgoing {
         }
     }
 
+    /// The message with this packet id, just sent, is a command.
+    pub(super) fn keep(&mut self, id: u16, handed: Handed) {
+        if id == 0 {
+            handed.ends(Fate::SentForGood);
+        } else {
+            handed.sent();
+            self.handed.insert(id, handed);
+        }
+    }
+
     /// A PUBACK came; whether it was awaited.
-    pub(super) fn acknowledged(&mut self, id: u16) -> bool {
-        self.advance(id, Awaited::Acknowledged, None)
+    pub(super) fn acknowledged(&mut self, id: u16, reason: Reason) -> bool {
+        let awaited = self.advance(id, Awaited::Acknowledged, None);
+        if let Some(handed) = self.handed.remove(&id).filter(|_| awaited) {
+            let refused = reason.is_error();
+            handed.ends(if refused { Fate::Refused(reason.0) } else { Fate::Acknowledged });
+        }
+        awaited
     }
 
     /// A PUBREC came; whether it is to be answered by a plain PUBREL. A failed
@@ -95,8 +113,8 @@ mod tests {
         let id = outgoing.send(Qos::AtLeastOnce);
         assert!(!outgoing.has_room());
         assert!(!outgoing.completed(id));
-        assert!(outgoing.acknowledged(id));
-        assert!(!outgoing.acknowledged(id));
+        assert!(outgoing.acknowledged(id, Reason::SUCCESS));
+        assert!(!outgoing.acknowledged(id, Reason::SUCCESS));
         assert!(outgoing.has_room());
     }
 
@@ -104,7 +122,7 @@ mod tests {
     fn a_message_of_qos_2_takes_two_rounds() {
         let mut outgoing = Outgoing::new(10);
         let id = outgoing.send(Qos::ExactlyOnce);
-        assert!(!outgoing.acknowledged(id));
+        assert!(!outgoing.acknowledged(id, Reason::SUCCESS));
         assert!(outgoing.received(id, false));
         assert!(outgoing.received(id, false), "a repeated PUBREC is answered again");
         assert!(outgoing.completed(id));
@@ -122,7 +140,7 @@ mod tests {
             let id = outgoing.send(Qos::AtLeastOnce);
             assert_ne!(id, held);
             assert_ne!(id, 0);
-            assert!(outgoing.acknowledged(id));
+            assert!(outgoing.acknowledged(id, Reason::SUCCESS));
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::auth::Role;
-use crate::hub::{Call, Client, ClientKey, Listening};
+use crate::hub::{Call, Client, ClientKey, Listening, Standing, TooMany};
 use crate::mailbox::Mailbox;
 use crate::rights::Wanted;
 use crate::shared::Shared;
@@ -23,19 +23,22 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Enters a client; one with the same login and id is told to go.
+    ///
+    /// # Errors
+    /// There are as many as there may be.
     pub(super) fn enter(
         shared: &Arc<Shared>,
         number: u64,
         key: ClientKey,
         (role, revision): (Role, u64),
-    ) -> Self {
+    ) -> Result<Self, TooMany> {
         let mailbox = Arc::new(Mailbox::default());
         let client = Client { connection: number, revision, mailbox: Arc::clone(&mailbox) };
-        shared.hub.enter(key.clone(), client);
+        shared.hub.enter(key.clone(), client)?;
         shared.metrics().accepted.inc();
         shared.metrics().connections.inc();
         let subscriptions = Subscriptions::default();
-        Self { shared: Arc::clone(shared), number, key, role, mailbox, subscriptions }
+        Ok(Self { shared: Arc::clone(shared), number, key, role, mailbox, subscriptions })
     }
 
     /// Adds a subscription or replaces it; whether it is new.
@@ -45,6 +48,7 @@ impl Presence {
                 mailbox: Arc::clone(&self.mailbox),
                 topic: (*subscription.filter).into(),
                 qos: subscription.qos,
+                standing: self.standing(),
             };
             self.shared.hub.listen(call, self.number, listening);
         }
@@ -52,7 +56,22 @@ impl Presence {
         if is_new && subscription.wanted == Wanted::Routed {
             self.shared.hub.add_filter(&subscription.filter);
         }
-        self.subscriptions.set(subscription)
+        let wanted = subscription.wanted;
+        let is_new = self.subscriptions.set(subscription);
+        if let (Wanted::CommandsFor(device), Some(keeper)) = (wanted, &self.shared.commands)
+            && self.standing() > Standing::Watcher
+        {
+            keeper.listened_for(device);
+        }
+        is_new
+    }
+
+    const fn standing(&self) -> Standing {
+        match self.role {
+            Role::Device(_) => Standing::Device,
+            Role::Gateway | Role::Anonymous => Standing::Gateway,
+            Role::Worker | Role::Operator => Standing::Watcher,
+        }
     }
 
     /// Removes a subscription; whether it was there.

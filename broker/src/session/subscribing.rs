@@ -3,7 +3,9 @@
 use super::connection::Connection;
 use super::messages::Queued;
 use super::subscriptions::Subscription;
-use crate::packet::{Filter, Reason, RetainHandling, Subscribe, Unsubscribe, suback, unsuback};
+use crate::packet::{
+    Filter, Protocol, Reason, RetainHandling, Subscribe, Unsubscribe, suback, unsuback,
+};
 use crate::rights::{Wanted, may_subscribe};
 
 impl Connection {
@@ -12,7 +14,7 @@ impl Connection {
         for filter in &subscribe.filters {
             match self.subscribe_one(filter, subscribe.subscription_id) {
                 Ok((wanted, is_new)) => {
-                    codes.push(Reason(filter.qos.bits()));
+                    codes.push(Reason(wanted.granted(filter.qos).bits()));
                     let wants_retained = match filter.retain_handling {
                         RetainHandling::Send => true,
                         RetainHandling::SendIfNew => is_new,
@@ -22,6 +24,9 @@ impl Connection {
                         retained_of.push(filter);
                     }
                 }
+                // MQTT 3.1 (3.9) cannot say no: what was asked for is granted, and brings
+                // nothing.
+                Err(_) if self.protocol == Protocol::V31 => codes.push(Reason(filter.qos.bits())),
                 Err(reason) => codes.push(reason),
             }
         }
@@ -61,6 +66,7 @@ impl Connection {
                 retain: true,
                 properties: message.properties,
                 subscription_ids: id.into_iter().collect(),
+                handed: None,
             });
         }
     }

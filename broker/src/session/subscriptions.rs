@@ -21,7 +21,7 @@ impl Subscription {
         Self {
             filter: filter.filter.into(),
             wanted,
-            qos: filter.qos,
+            qos: wanted.granted(filter.qos),
             no_local: filter.no_local,
             retain_as_published: filter.retain_as_published,
             id,

@@ -12,7 +12,7 @@ const LIMIT: usize = 4096;
 /// stream is cut into reads.
 pub(crate) fn packet(bytes: &[u8]) {
     let Some((cut, stream)) = bytes.split_first() else { return };
-    for protocol in [Protocol::V311, Protocol::V5] {
+    for protocol in [Protocol::V31, Protocol::V311, Protocol::V5] {
         let whole = read(protocol, stream, stream.len().max(1));
         let pieces = read(protocol, stream, usize::from(*cut).max(1));
         assert_eq!(whole, pieces, "the same packets however the stream is cut");

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nemeses_broker::{
-    Authenticator, Door, DoorConfig, DoorHandle, Intake, Login, OpenLogin, Refusal, Relay, Role,
+    Authenticator, CommandKeeper, Door, DoorConfig, DoorHandle, Fate, Intake, Login, OpenLogin,
+    Refusal, Relay, Role,
 };
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Registry, Stop};
@@ -46,6 +47,8 @@ pub struct TestDoor {
     pub stop: Stop,
     pub intake: Arc<FakeIntake>,
     pub logins: Arc<Logins>,
+    pub keeper: Arc<Keeper>,
+    registry: Registry,
     running: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -89,12 +92,15 @@ impl TestDoor {
         let logins = Arc::new(Logins {
             revoked: Mutex::new(Some(HashSet::new())),
             rechecks: AtomicU64::new(0),
+            peers: Mutex::default(),
         });
         let rights = Arc::clone(&logins) as Arc<dyn Authenticator>;
         let mut door = Door::bind(config, taker, rights, &mut registry).await.unwrap();
         if let Some(relay) = relay {
             door = door.with_relay(relay);
         }
+        let keeper = Arc::new(Keeper::default());
+        door = door.with_commands(Arc::clone(&keeper) as Arc<dyn CommandKeeper>);
         let stop = Stop::default();
         Self {
             address: door.local_addr().unwrap(),
@@ -105,11 +111,21 @@ impl TestDoor {
             stop,
             intake,
             logins,
+            keeper,
+            registry,
         }
     }
 
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// A line of its metrics: `nemeses_door_...{...}`; 0 when it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut text = String::new();
+        nemeses_runtime::metrics::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Asks the door to stop and waits for it.
@@ -129,12 +145,45 @@ impl TestDoor {
     }
 }
 
+/// Remembers what it hears of commands.
+#[derive(Default)]
+pub struct Keeper {
+    pub listened_for: Mutex<Vec<DeviceId>>,
+    pub reports: Mutex<Vec<(u64, Fate)>>,
+}
+
+impl Keeper {
+    /// What was reported since this was asked last.
+    pub fn reports(&self) -> Vec<(u64, Fate)> {
+        std::mem::take(&mut self.reports.lock().unwrap())
+    }
+
+    /// Waits for these reports, with no others before them.
+    pub async fn hears(&self, expected: &[(u64, Fate)]) {
+        let count = expected.len();
+        eventually("reports", || self.reports.lock().unwrap().len() >= count).await;
+        assert_eq!(self.reports(), expected);
+    }
+}
+
+impl CommandKeeper for Keeper {
+    fn listened_for(&self, device: DeviceId) {
+        self.listened_for.lock().unwrap().push(device);
+    }
+
+    fn report(&self, command: u64, _device: DeviceId, fate: Fate) {
+        self.reports.lock().unwrap().push((command, fate));
+    }
+}
+
 /// The roles' names are their logins; the password is `secret`.
 pub struct Logins {
     /// Names that hold no longer; `None` while nobody can tell.
     pub revoked: Mutex<Option<HashSet<String>>>,
     /// How often open connections were asked about.
     pub rechecks: AtomicU64,
+    /// Where those who logged in came from.
+    pub peers: Mutex<Vec<SocketAddr>>,
 }
 
 #[async_trait]
@@ -144,8 +193,9 @@ impl Authenticator for Logins {
         _client_id: &str,
         username: Option<&str>,
         password: Option<&[u8]>,
-        _peer: SocketAddr,
+        peer: SocketAddr,
     ) -> Result<Login, Refusal> {
+        self.peers.lock().unwrap().push(peer);
         let role = match username {
             Some("gateway") => Role::Gateway,
             Some("worker") => Role::Worker,

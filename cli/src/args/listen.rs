@@ -11,7 +11,7 @@ use crate::config::value;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "MQTT front door")]
 pub(crate) struct DoorArgs {
-    /// Where trackers connect (MQTT 3.1.1 and 5); port 0 takes any free one
+    /// Where trackers connect (MQTT 3.1, 3.1.1 and 5); port 0 takes any free one
     #[arg(
         long,
         env = "NEMESES_MQTT_LISTEN",
@@ -28,7 +28,8 @@ pub(crate) struct DoorArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) mqtt_tls_listen: Option<std::net::SocketAddr>,
-    /// The TLS listener's certificate chain, PEM
+    /// The TLS listener's certificate chain, PEM; read again when the file changes, and on
+    /// SIGHUP
     #[arg(long, env = "NEMESES_MQTT_TLS_CERT", value_name = "PATH")]
     pub(crate) mqtt_tls_cert: Option<PathBuf>,
     /// The TLS listener's private key, PEM
@@ -42,6 +43,28 @@ pub(crate) struct DoorArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) mqtt_websocket_listen: Option<std::net::SocketAddr>,
+    /// Origins with commas between, such as https://map.example.org, whose pages may
+    /// speak MQTT over WebSocket; pages of all others are refused. Clients that are no
+    /// browsers send no origin and are not asked for one
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_WEBSOCKET_ORIGINS",
+        value_delimiter = ',',
+        value_parser = value::origin,
+        value_name = "ORIGIN"
+    )]
+    pub(crate) mqtt_websocket_origins: Vec<String>,
+    /// Load balancers in front of the MQTT listeners, addresses or networks with commas
+    /// between: their connections begin with a header of the PROXY protocol (version 1 or
+    /// 2), and logs, limits and shares are those of the device that it names. Needs logins
+    #[arg(
+        long,
+        env = "NEMESES_PROXY_PROTOCOL",
+        value_delimiter = ',',
+        value_parser = value::network,
+        value_name = "ADDRESS"
+    )]
+    pub(crate) proxy_protocol: Vec<nemeses_runtime::Network>,
     /// Let clients in without a login, to speak for any device. Only with
     /// listeners on loopback; write --mqtt-anonymous=false to require logins
     /// (`nemeses device add`)
@@ -57,7 +80,23 @@ pub(crate) struct DoorArgs {
         value_name = "true|false"
     )]
     pub(crate) mqtt_anonymous: bool,
-    /// Connections at most; further ones are closed at once
+    /// Let clients in without a login by WebSocket too, where --mqtt-anonymous does: any
+    /// page that a browser on this machine shows could try
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_WEBSOCKET_ANONYMOUS",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    pub(crate) mqtt_websocket_anonymous: bool,
+    /// Clients that are let in at most; further ones are refused (MQTT 5: 0x97, 3.1.1:
+    /// 3), unless they come back in the place of their own connection. As many sockets may
+    /// be on their way in
     #[arg(
         long,
         env = "NEMESES_MAX_CONNECTIONS",

@@ -259,11 +259,21 @@ fn door(args: &args::DoorArgs) -> Result<Door, Wrong> {
             ));
         }
     }
+    if let Some(proxy) = args.proxy_protocol.first().filter(|_| args.mqtt_anonymous) {
+        return Err(Wrong::new(
+            "proxy-protocol",
+            proxy,
+            "a load balancer brings clients from elsewhere, who could speak for every device without a login; require logins with --mqtt-anonymous=false (see nemeses device add)",
+        ));
+    }
     Ok(Door {
         listen: args.mqtt_listen,
         tls: tls(args)?,
         websocket_listen: args.mqtt_websocket_listen,
+        websocket_origins: args.mqtt_websocket_origins.clone(),
+        proxies: args.proxy_protocol.clone(),
         anonymous: args.mqtt_anonymous,
+        websocket_anonymous: args.mqtt_websocket_anonymous,
         max_connections: usize::try_from(args.max_connections).unwrap_or(usize::MAX),
         window: args.window,
         max_packet_bytes: usize::try_from(args.max_packet_bytes).unwrap_or(usize::MAX),

@@ -151,8 +151,14 @@ pub(crate) struct Door {
     pub(crate) tls: Option<Tls>,
     /// MQTT over WebSocket.
     pub(crate) websocket_listen: Option<SocketAddr>,
+    /// Whose pages may speak there.
+    pub(crate) websocket_origins: Vec<String>,
+    /// Load balancers whose connections begin with a header of the PROXY protocol.
+    pub(crate) proxies: Vec<nemeses_runtime::Network>,
     /// Whether clients without a login are let in; only with loopback listeners.
     pub(crate) anonymous: bool,
+    /// Whether that holds for WebSocket too.
+    pub(crate) websocket_anonymous: bool,
     /// Connections at most.
     pub(crate) max_connections: usize,
     /// Messages of one connection taken and not yet acknowledged, at most.

@@ -39,14 +39,14 @@ fn judge(shown: &str, end_s: i64, now_s: i64) -> Finding {
     let left_s = end_s - now_s;
     if left_s < 0 {
         let says = format!(
-            "{shown} ended on {end}: devices refuse the door; renew it and start the door again"
+            "{shown} ended on {end}: devices refuse the door; renew it; the listener reads the new one by itself"
         );
         return Finding::wrong(ABOUT, says);
     }
     let days = left_s / DAY_S;
     if left_s < SOON_S {
         let says = format!(
-            "{shown} ends in {days} days, on {end}; renew it, and start the door again before then"
+            "{shown} ends in {days} days, on {end}; renew it before then; the listener reads the new one by itself"
         );
         return Finding::weak(ABOUT, says);
     }

@@ -18,10 +18,11 @@ use super::lookup::Lookup;
 /// How long a login that was read is believed: a disabled device is turned away
 /// at its next CONNECT after this.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
-/// A secret that does not fit what was read longer ago than this is checked against
-/// the store once more, so that a new, rotated or enabled login works at once and
-/// guessing does not become a load on the database.
-const DOUBTED_AFTER: Duration = Duration::from_millis(500);
+/// A refusal is given only by what was read after the CONNECT came, so that a new, rotated
+/// or enabled login works at its next CONNECT. Between two reads of one name there is at
+/// least this much time, for which the CONNECT waits: guessing does not become a load on
+/// the database.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Names remembered, known and unknown: 20 000 of some 500 bytes are 10 MB. A name
 /// that can be no login's is never asked for, so that none is long.
 const REMEMBERED: u64 = 20_000;
@@ -86,9 +87,10 @@ impl Authenticator for LoginAuthenticator {
         }
         if let Some(read) = self.read.get(name) {
             let judged = judge(read.login.as_deref(), secret);
-            if judged.is_ok() || read.at.elapsed() < DOUBTED_AFTER {
+            if judged.is_ok() {
                 return judged;
             }
+            tokio::time::sleep_until((read.at + READ_AGAIN_AFTER).into()).await;
         }
         judge(self.find(name).await?.as_deref(), secret)
     }
@@ -161,6 +163,32 @@ mod tests {
             assert_eq!(refused, Err(Refusal::BadCredentials));
         }
         assert_eq!(store.queries(), 1);
+    }
+
+    /// Tried, made, tried again, all within half a second.
+    #[tokio::test]
+    async fn a_login_works_at_its_next_connect_however_soon_that_is() {
+        let store = FakeLogins::with([]);
+        let door = checked(&store);
+        assert!(log_in(&door, "0A3F73", "guessed").await.is_err());
+        let secret = store.draw("0A3F73");
+        assert!(log_in(&door, "0A3F73", secret.reveal()).await.is_ok());
+        let rotated = store.draw("0A3F73");
+        assert!(log_in(&door, "0A3F73", rotated.reveal()).await.is_ok());
+        assert!(log_in(&door, "0A3F73", secret.reveal()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn guessing_reads_a_name_twice_a_second_at_most() {
+        const GUESSES: usize = 200;
+        let store = FakeLogins::with(["0A3F73"]);
+        let door = checked(&store);
+        assert!(log_in(&door, "0A3F73", "wrong").await.is_err());
+        let guesses = (0..GUESSES).map(|_| log_in(&door, "0A3F73", "wrong"));
+        let guessed = futures_util::future::join_all(guesses).await;
+        assert!(guessed.iter().all(Result::is_err));
+        // One for those that waited, and one for those that came while it was asked.
+        assert!(store.queries() <= 3, "{} queries", store.queries());
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ mod traces;
 pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
-pub(crate) use commands::{BrokerCommands, NodeCommands, RelayCommands};
+pub(crate) use commands::{BrokerCommands, CommandFigures, Desk, NodeCommands, RelayCommands};
 pub(crate) use intake::NodeIntake;
 pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;

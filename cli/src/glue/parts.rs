@@ -11,7 +11,7 @@ use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::{Exporter, Receipt, note_quiet};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::traces::Tracer;
-use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Tasks, serve_admin};
+use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Reload, Tasks, serve_admin};
 use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
@@ -23,6 +23,11 @@ use crate::glue::Asked;
 /// What is in flight at a stop is given this long to be committed. With the
 /// second stage the process ends within twice this, below ten seconds.
 pub(crate) const DRAIN: Duration = Duration::from_millis(4500);
+
+/// Sockets that may be on their way in are as many as may be connected, since a fleet
+/// comes back at once after an outage, and at least so many, so that where few may be
+/// connected all who ask are answered.
+const LEAST_HANDSHAKES: usize = 1024;
 
 /// Between attempts to reach a database at start.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
@@ -283,6 +288,7 @@ pub(crate) fn door_config(
     settings: &config::Door,
     topics: nemeses_protocol::Topics,
     tracer: Tracer,
+    reload: Reload,
 ) -> DoorConfig {
     let tls = settings.tls.as_ref().map(|tls| TlsListen {
         listen: tls.listen,
@@ -293,13 +299,18 @@ pub(crate) fn door_config(
         listen: settings.listen,
         tls,
         websocket: settings.websocket_listen,
+        websocket_origins: settings.websocket_origins.clone(),
+        proxies: settings.proxies.clone(),
         topics,
         anonymous: settings.anonymous,
+        websocket_anonymous: settings.websocket_anonymous,
         max_connections: settings.max_connections,
+        max_handshakes: settings.max_connections.max(LEAST_HANDSHAKES),
         max_packet_bytes: settings.max_packet_bytes,
         window_per_connection: settings.window,
         drain_deadline: DRAIN,
         tracer,
+        reload,
         ..DoorConfig::default()
     }
 }

@@ -1,8 +1,12 @@
 //! The door's way to devices on other nodes.
 
+use std::sync::Arc;
+
 use nemeses_broker::{DoorHandle, Undelivered};
 use nemeses_runtime::Tasks;
 use nemeses_store::relay::{Relay, RelaySender, Relayed};
+
+use super::Desk;
 
 /// Passes on what no connection here takes.
 pub(crate) struct DoorRelay(pub(crate) RelaySender);
@@ -20,14 +24,15 @@ impl nemeses_broker::Relay for DoorRelay {
 }
 
 /// Delivers here what other nodes passed on.
-pub(crate) fn listen(tasks: &Tasks, relay: Relay, door: DoorHandle) {
+pub(crate) fn listen(tasks: &Tasks, relay: Relay, door: DoorHandle, desk: Arc<Desk>) {
     let stop = tasks.stop().all;
     let deliver = move |message| {
-        // Nobody here listens either: the device is on a third node, or nowhere.
-        let _taken = match message {
-            Relayed::Reply(device, payload) => door.reply(device, payload),
-            Relayed::Command(device, payload) => door.command(device, payload),
-        };
+        match message {
+            // Nobody here listens either: the device is on a third node, or nowhere.
+            Relayed::Reply(device, payload) => drop(door.reply(device, payload)),
+            Relayed::Command(device, payload) => drop(door.command(device, payload)),
+            Relayed::Waiting(device) => desk.device(device),
+        }
     };
     tasks.spawn_rest("relay", async move {
         relay.run(deliver, stop).await;

@@ -1,16 +1,21 @@
-//! How a person or a supervisor asks the process to end.
+//! How a person or a supervisor asks the process to end, or to read its files again.
 
 use anyhow::Context as _;
+use nemeses_runtime::Reload;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Whether the process was asked to end. Listens from the beginning of a command
 /// to the end of the process, so that no signal falls between two waits.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked(CancellationToken);
+pub(crate) struct Asked {
+    end: CancellationToken,
+    reload: Reload,
+}
 
 impl Asked {
-    /// Listens for Ctrl-C and SIGTERM. A second signal ends the process at once.
+    /// Listens for Ctrl-C and SIGTERM, of which a second one ends the process at once, and
+    /// for SIGHUP, which never does: tools that renew certificates or rotate logs send it.
     ///
     /// # Errors
     /// The system lets nobody listen.
@@ -18,9 +23,16 @@ impl Asked {
         let listener = |kind| signal(kind).context("signals cannot be listened to");
         let mut interrupt = listener(SignalKind::interrupt())?;
         let mut terminate = listener(SignalKind::terminate())?;
-        let asked = Self(CancellationToken::new());
-        let token = asked.0.clone();
-        // Not one of the tracked tasks: it must outlive them all.
+        let mut hangup = listener(SignalKind::hangup())?;
+        let asked = Self { end: CancellationToken::new(), reload: Reload::default() };
+        let (token, reload) = (asked.end.clone(), asked.reload.clone());
+        // Neither is one of the tracked tasks: they must outlive them all.
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("SIGHUP: certificates are read again; nothing else changes");
+                reload.ask();
+            }
+        });
         tokio::spawn(async move {
             let name = next(&mut interrupt, &mut terminate).await;
             tracing::info!(
@@ -39,17 +51,22 @@ impl Asked {
 
     /// Resolves when the process was asked to end.
     pub(crate) async fn to_end(&self) {
-        self.0.cancelled().await;
+        self.end.cancelled().await;
     }
 
     /// Cancelled when the process was asked to end.
     pub(crate) fn token(&self) -> CancellationToken {
-        self.0.clone()
+        self.end.clone()
     }
 
     /// Waits for `work`; `None` when a person did not want to wait any longer.
     pub(crate) async fn unless_asked<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        self.0.run_until_cancelled(work).await
+        self.end.run_until_cancelled(work).await
+    }
+
+    /// Tells who has files that others change when to read them again.
+    pub(crate) fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 }
 

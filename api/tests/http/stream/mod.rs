@@ -61,6 +61,7 @@ impl Site {
             second_chance: None,
             commits_fail: None,
             commands: None,
+            kept_commands: database.commands(),
             logins: database.logins(),
             retention: database.retention(),
         };
