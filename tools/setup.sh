@@ -29,8 +29,10 @@ needed=(
 )
 
 # In the build folder, for tests only: what holds a running node against its OpenAPI
-# document, and what opens the files that the API gives out.
+# document, what speaks MQTT to it as people's clients do, and what opens the files that the
+# API gives out.
 schemathesis=4.32.5
+paho=2.2.0
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target"
 # Cargo marks only a folder that it makes itself; tests find it by the mark.
@@ -52,6 +54,7 @@ python_tools() {
 
 install_tools() {
     python_tools api-check st "schemathesis==$schemathesis"
+    python_tools mqtt-check python "paho-mqtt==$paho"
     local requirements
     mapfile -t requirements < <(grep -v '^#' tools/export-requirements.txt)
     python_tools export-check python "${requirements[@]}"

@@ -102,6 +102,16 @@ impl User {
         Ok(serde_json::from_str(&said).unwrap_or(Value::Null))
     }
 
+    /// Deletes; the status of the answer.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<StatusCode> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.client.delete(url).bearer_auth(&self.token).send().await?;
+        Ok(answer.status())
+    }
+
     /// The device's location.
     ///
     /// # Errors

@@ -25,8 +25,8 @@ pub use otlp::{Collector, Told};
 pub use port::Port;
 pub use proxy::{Link, Proxy};
 pub use server::{
-    Api, Brand, Certificate, Mosquitto, Nemeses, Node, Process, Ready, Redis, RedisMemory, Signal,
-    Spec, SqlServer, nemeses_binary, run_nemeses, workspace,
+    Api, Brand, Certificate, HaProxy, Mosquitto, Nemeses, Node, Process, Ready, Redis, RedisMemory,
+    Signal, Spec, SqlServer, nemeses_binary, run_nemeses, workspace,
 };
 pub use table::Tables;
 pub use wait::{wait_for, wait_until};

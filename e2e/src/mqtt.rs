@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::BytesMut;
 use rumqttc::{
-    ConnAck, Connect, ConnectReturnCode, Login, Packet, PingReq, Publish, QoS, Subscribe, mqttbytes,
+    ConnAck, Connect, ConnectReturnCode, Login, Packet, PingReq, PubAck, Publish, QoS, Subscribe,
+    mqttbytes,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -177,6 +178,37 @@ impl Mqtt {
                 return Ok(());
             }
         }
+    }
+
+    /// Acknowledges a publish that came in with QoS 1.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn acknowledge(&mut self, publish: &Publish) -> anyhow::Result<()> {
+        PubAck::new(publish.pkid).write(&mut self.to_send).map_err(|error| unwritable(&error))?;
+        self.flush().await
+    }
+
+    /// Asks the broker whether it is there; what came in before the answer stays to be
+    /// read.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn ping(&mut self) -> anyhow::Result<()> {
+        PingReq.write(&mut self.to_send).map_err(|error| unwritable(&error))?;
+        self.flush().await?;
+        loop {
+            match self.next_within(ANSWER).await? {
+                Packet::PingResp => return Ok(()),
+                Packet::Publish(publish) => self.publishes.push_back(publish),
+                _ => {}
+            }
+        }
+    }
+
+    /// Publishes that came in and were not read.
+    pub fn unread(&self) -> usize {
+        self.publishes.len()
     }
 
     /// The next publish that comes in.

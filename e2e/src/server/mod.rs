@@ -1,6 +1,7 @@
 //! Real servers on free loopback ports in temporary folders.
 
 mod certificate;
+mod haproxy;
 mod mosquitto;
 mod nemeses;
 mod process;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 pub use certificate::Certificate;
+pub use haproxy::HaProxy;
 pub use mosquitto::Mosquitto;
 pub use nemeses::{Api, Nemeses, Node, nemeses_binary, run_nemeses};
 pub use process::{Process, Signal, Spec};

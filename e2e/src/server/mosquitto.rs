@@ -46,6 +46,25 @@ impl Mosquitto {
         Ok(Self { process: Process::start(spec).await?, port, _folder: folder })
     }
 
+    /// Starts one as it comes, for clients without a login, with these lines besides.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn plain(lines: &str) -> anyhow::Result<Self> {
+        let (folder, port) = (tempfile::tempdir()?, Port::free()?);
+        let config = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\nlog_dest stdout\n{}{lines}",
+            port.number(),
+            if is_root() { "user root\n" } else { "" },
+        );
+        let file = folder.path().join("mosquitto.conf");
+        fs::write(&file, config)?;
+        let ready = Ready::Accepts(port.address());
+        let spec = Spec::new("mosquitto", program("mosquitto"), folder.path(), ready)
+            .args(["-c".as_ref(), file.as_os_str()]);
+        Ok(Self { process: Process::start(spec).await?, port, _folder: folder })
+    }
+
     /// Where it listens.
     pub const fn port(&self) -> &Port {
         &self.port

@@ -28,6 +28,8 @@ pub enum Signal {
     Stop,
     /// Go on.
     Cont,
+    /// Its terminal is gone, or its files are to be read again.
+    Hup,
 }
 
 impl Signal {
@@ -37,6 +39,7 @@ impl Signal {
             Self::Int => "INT",
             Self::Stop => "STOP",
             Self::Cont => "CONT",
+            Self::Hup => "HUP",
         }
     }
 }

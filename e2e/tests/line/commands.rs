@@ -1,14 +1,15 @@
 //! Commands that the REST API takes: they reach the device that they are for, as they
-//! are, and nobody else, by whatever way the shape of the line has.
+//! are, and nobody else, by whatever way the shape of the line has; and a device that is
+//! away gets them when it is back.
 
-use nemeses_e2e::{Api, Line, Mqtt, SOON, Shape, User, run_nemeses, wait_for};
+use nemeses_e2e::{Api, Line, Mqtt, Node, SOON, Shape, User, run_nemeses, wait_for};
 use nemeses_protocol::DeviceId;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::in_every_shape;
 
-in_every_shape!(a_command_reaches_its_device_alone);
+in_every_shape!(a_command_reaches_its_device_alone, a_command_waits_for_a_device_that_is_away);
 
 const ONE: DeviceId = DeviceId::new(0x0A_3F73);
 const OTHER: DeviceId = DeviceId::new(0x0A_3F74);
@@ -52,6 +53,137 @@ async fn a_command_reaches_its_device_alone(line: Line) {
     assert_eq!(command(&user, OTHER, &json!({"text": "own"})).await, here);
     assert_eq!(heard(&mut other).await, ("/command/0A3F74".to_owned(), b"own".to_vec()));
     assert_eq!(command(&user, ABSENT, &json!({"base64": "AA=="})).await, absent);
+}
+
+fn commands_of(device: DeviceId) -> String {
+    format!("/api/v1/devices/{device}/commands")
+}
+
+/// Asks for one; its number and how it stands.
+async fn asked(user: &User, device: DeviceId, text: &str) -> (u64, String) {
+    let body = json!({"text": text, "expires_in_s": 3600});
+    let (status, answer) = user.post(&commands_of(device), &body).await.unwrap();
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    (answer["id"].as_u64().unwrap(), answer["state"].as_str().unwrap().to_owned())
+}
+
+/// Waits until a command stands like this.
+async fn becomes(user: &User, device: DeviceId, id: u64, state: &str) {
+    let path = format!("{}/{id}", commands_of(device));
+    wait_for(SOON, &format!("command {id} is {state}"), async || {
+        let (status, command) = user.get(&path).await?;
+        anyhow::ensure!(status == StatusCode::OK && command["state"] == state, "{command}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn acknowledged(mqtt: &mut Mqtt) -> Vec<u8> {
+    let publish = mqtt.next_publish(SOON).await.unwrap();
+    mqtt.acknowledge(&publish).await.unwrap();
+    publish.payload.to_vec()
+}
+
+async fn a_command_waits_for_a_device_that_is_away(line: Line) {
+    let user = line.user().await.unwrap();
+    let (first, state) = asked(&user, ONE, "first").await;
+    assert_eq!(state, "queued");
+    let (second, _) = asked(&user, ONE, "second").await;
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    // A broker's acknowledgement is all that there is of one: it does not tell the device's.
+    let at_the_end = if line.node.is_some() { "answered" } else { "sent" };
+    for (id, text) in [(first, "first"), (second, "second")] {
+        assert_eq!(acknowledged(&mut one).await, text.as_bytes());
+        becomes(&user, ONE, id, at_the_end).await;
+    }
+    // It is back, and gets nothing again: what comes first is new.
+    drop(one);
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    let (third, _) = asked(&user, ONE, "third").await;
+    assert_eq!(acknowledged(&mut one).await, b"third");
+    becomes(&user, ONE, third, at_the_end).await;
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_goes_out_again_and_what_was_does_not() {
+    let mut line = Line::start(Shape::Embedded, &[]).await.unwrap();
+    let user = line.user().await.unwrap();
+    let (first, _) = asked(&user, ONE, "first").await;
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    assert_eq!(heard(&mut one).await.1, b"first");
+    becomes(&user, ONE, first, "sent").await;
+    // The device is gone before it acknowledges, and comes back.
+    drop(one);
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    assert_eq!(heard(&mut one).await.1, b"first");
+    // The node is gone before it does.
+    let (second, _) = asked(&user, ONE, "second").await;
+    assert_eq!(heard(&mut one).await.1, b"second");
+    becomes(&user, ONE, second, "sent").await;
+    line.node.as_mut().unwrap().start_again().await.unwrap();
+    let user = line.user().await.unwrap();
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    for (id, text) in [(first, "first"), (second, "second")] {
+        assert_eq!(acknowledged(&mut one).await, text.as_bytes());
+        becomes(&user, ONE, id, "answered").await;
+    }
+    let path = format!("{}/{first}", commands_of(ONE));
+    assert_eq!(user.get(&path).await.unwrap().1["attempts"], 3);
+    // Acknowledged, a restart does not send it again.
+    line.node.as_mut().unwrap().start_again().await.unwrap();
+    let user = line.user().await.unwrap();
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    let (third, _) = asked(&user, ONE, "third").await;
+    assert_eq!(acknowledged(&mut one).await, b"third");
+    becomes(&user, ONE, third, "answered").await;
+}
+
+#[tokio::test]
+async fn a_command_finds_its_device_at_another_node_with_redis_and_without() {
+    for with_redis in [true, false] {
+        let line = Line::start(Shape::NodeOnServers, &[]).await.unwrap();
+        let redis = line.redis.as_ref().unwrap().url();
+        let database = line.database_url();
+        let mut stores = vec!["--database-url", &database];
+        if with_redis {
+            stores.extend(["--redis-url", &redis]);
+        }
+        let other = Node::start(&stores).await.unwrap();
+        let user = line.user().await.unwrap();
+        let mqtt = Mqtt::connect(other.mqtt().address(), "one").await.unwrap();
+        let mut one = listening(mqtt, ONE).await;
+        let (id, state) = asked(&user, ONE, "from afar").await;
+        assert_eq!(state, "queued");
+        assert_eq!(acknowledged(&mut one).await, b"from afar");
+        becomes(&user, ONE, id, "answered").await;
+        // One of them sends it, however many know of it.
+        one.ping().await.unwrap();
+        assert_eq!(one.unread(), 0);
+        // Away from both, and back at the first.
+        drop(one);
+        let (id, _) = asked(&user.at(&other.api_url()), ONE, "for later").await;
+        let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+        assert_eq!(acknowledged(&mut one).await, b"for later");
+        becomes(&user, ONE, id, "answered").await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_expired_or_was_withdrawn_does_not_go_out() {
+    let line = Line::start(Shape::Embedded, &[]).await.unwrap();
+    let user = line.user().await.unwrap();
+    let body = json!({"text": "short", "expires_in_s": 1});
+    let (_, answer) = user.post(&commands_of(ONE), &body).await.unwrap();
+    becomes(&user, ONE, answer["id"].as_u64().unwrap(), "expired").await;
+    let (withdrawn, _) = asked(&user, ONE, "withdrawn").await;
+    let path = format!("{}/{withdrawn}", commands_of(ONE));
+    assert_eq!(user.delete(&path).await.unwrap(), StatusCode::NO_CONTENT);
+    becomes(&user, ONE, withdrawn, "failed").await;
+    let (last, _) = asked(&user, ONE, "last").await;
+    let mut one = listening(line.device("one").await.unwrap(), ONE).await;
+    assert_eq!(acknowledged(&mut one).await, b"last");
+    becomes(&user, ONE, last, "answered").await;
 }
 
 /// An API of its own on the servers of a line, without a broker.

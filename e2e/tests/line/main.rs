@@ -4,16 +4,19 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod ailing;
+mod bridged;
 mod commands;
 mod described;
 mod documented;
 mod founding;
 mod frames;
+mod interop;
 mod live;
 mod logins;
 mod newest;
 mod old_formats;
 mod process;
+mod proxied;
 mod refused;
 mod scale;
 mod silent;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nemeses_e2e::frames::{bytes, live, now_s};
-use nemeses_e2e::{Line, Port, Shape, Signal, run_nemeses};
+use nemeses_e2e::{Line, Port, SOON, Shape, Signal, run_nemeses, wait_for};
 use nemeses_protocol::DeviceId;
 
 /// Ctrl-C drains and ends within this.
@@ -22,6 +22,35 @@ async fn ctrl_c_ends_each_station_with_0() {
     let api = line.api.as_mut().unwrap();
     api.signal(Signal::Int).unwrap();
     assert!(api.wait_end(END).await.unwrap().success());
+}
+
+/// Tools that renew certificates and rotate logs send it; so does a terminal that closes.
+#[tokio::test]
+async fn sighup_ends_nobody() {
+    let stations = Line::start(Shape::Stations, &[]).await.unwrap();
+    let node = Line::start(Shape::Embedded, &[]).await.unwrap();
+    let workers = stations.parsers.iter().chain(&stations.exporters).map(|worker| &**worker);
+    let apis = stations.api.iter().map(|api| &**api);
+    let nodes = node.node.iter().map(|node| &**node);
+    for process in workers.chain(apis).chain(nodes) {
+        process.signal(Signal::Hup).unwrap();
+        let says = format!("{} says that it heard", process.spec().name);
+        wait_for(SOON, &says, async || {
+            anyhow::ensure!(process.log()?.contains("SIGHUP"), "not yet");
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+    let frame = bytes(&live(DeviceId::new(7), now_s(), 1));
+    for mut line in [node, stations] {
+        let mut device = line.device("tracker").await.unwrap();
+        device.publish("/messenger", &frame).await.unwrap();
+        line.wait_rows(1).await.unwrap();
+        for worker in line.parsers.iter_mut().chain(&mut line.exporters) {
+            assert!(worker.is_running());
+        }
+    }
 }
 
 #[tokio::test]
