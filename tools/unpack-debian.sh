@@ -78,6 +78,10 @@ rm -rf "$state"/cache/archives/*.deb "$folder"/usr/share/{doc,man,locale,lintian
 loader=$(find "$folder" -name 'ld-linux-*.so.*' -o -name 'ld64.so.*' | head -n 1)
 [ -n "$loader" ] || fail "no loader came with $*"
 libraries=$(find "$folder" -regex "$folder/\(usr/\)?lib.*" -name '*.so.*' -printf '%h\n' | sort -u | paste -sd:)
+# Some libraries get the name that programs ask for only when they are installed.
+PATH=$PATH:/usr/sbin:/sbin
+have ldconfig || fail "ldconfig is missing (package libc-bin)"
+while read -r libraries_in; do ldconfig -n "$libraries_in"; done < <(tr : '\n' <<<"$libraries")
 mkdir -p "$folder/bin"
 for program in "$folder"/usr/{sbin,bin}/*; do
     [ -f "$program" ] && [ -x "$program" ] || continue
