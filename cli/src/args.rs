@@ -13,7 +13,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::line::{FlushArgs, FrameArgs, LinkArgs, TopicArgs, WorkerArgs};
+pub(crate) use self::line::{
+    FlushArgs, FrameArgs, LinkArgs, LinkTlsArgs, ShadowArgs, TopicArgs, WorkerArgs,
+};
 pub(crate) use self::listen::{
     AdminArgs, CommandArgs, DoorArgs, HttpArgs, NetworkArgs, Registration,
 };
@@ -205,6 +207,8 @@ pub(crate) struct BrokerArgs {
 pub(crate) struct ParserArgs {
     #[command(flatten)]
     pub(crate) link: LinkArgs,
+    #[command(flatten)]
+    pub(crate) shadow: ShadowArgs,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
     #[command(flatten)]

@@ -82,12 +82,13 @@ fn start_logs(common: &CommonArgs) -> anyhow::Result<()> {
 
 /// Runs the command; `false` when it found what it was asked to look for, and
 /// that is bad (books that do not balance, bytes without a frame).
+/// The large ones are boxed, so that the others' future stays small.
 async fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Up(args) => node::up(args.as_ref().try_into()?).await?,
         Command::Broker(args) => stations::broker((&args).try_into()?).await?,
-        Command::Parser(args) => stations::parser((&args).try_into()?).await?,
-        Command::Dbexport(args) => stations::dbexport((&args).try_into()?).await?,
+        Command::Parser(args) => Box::pin(stations::parser((&args).try_into()?)).await?,
+        Command::Dbexport(args) => Box::pin(stations::dbexport((&args).try_into()?)).await?,
         Command::Api(args) => stations::api((&args).try_into()?).await?,
         Command::Simulate(args) => simulate::run(args).await?,
         Command::Decode(args) => return decode::run(&args),
@@ -99,13 +100,13 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Retention(args) => retention::run(args).await?,
         Command::Audit(args) => return audit::run(args).await,
         Command::Replay(args) => return replay::run(args).await,
-        Command::MosquittoMetrics(args) => mosquitto_metrics::run(args).await?,
+        Command::MosquittoMetrics(args) => Box::pin(mosquitto_metrics::run(args)).await?,
         Command::Health(args) => return health::run(&args).await,
         Command::Status(args) => return status::run(args).await,
-        Command::Doctor(args) => return doctor::run(args).await,
+        Command::Doctor(args) => return Box::pin(doctor::run(args)).await,
         Command::Completions(args) => manual::completions(&args)?,
         Command::Man(args) => manual::man(&args)?,
-        Command::MosquittoRoles(args) => return mosquitto_roles::run(*args).await,
+        Command::MosquittoRoles(args) => return Box::pin(mosquitto_roles::run(*args)).await,
     }
     Ok(true)
 }

@@ -2,18 +2,19 @@
 //! ($SYS) and serves it to Prometheus. Above all the messages that it dropped: it
 //! acknowledges those like all others, so nobody else knows.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use nemeses_mqtt::{Broker, Client, ClientEvent, ConnectError, Endpoint, Subscription};
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
 use nemeses_runtime::{Backoff, Registry, Tasks};
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{AdminArgs, LinkArgs, NetworkArgs};
-use crate::config::{MqttUrl, Wrong, admin_address, mqtt_url};
+use crate::config::{Wrong, admin_address, link};
 use crate::glue::{Asked, DRAIN, bind_metrics, serve_metrics};
 
 const PORT: u16 = 9183;
@@ -53,7 +54,7 @@ pub(crate) struct MosquittoMetricsArgs {
 /// # Errors
 /// Wrong settings, or a listener that cannot be had.
 pub(crate) async fn run(args: MosquittoMetricsArgs) -> anyhow::Result<()> {
-    let url = mqtt_url(&args.link)?;
+    let broker = link(&args.link)?;
     let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
     let Some(listen) = admin_address(&args.admin, &args.network, default)? else {
         return Err(Wrong::new("admin-listen", "off", "there is nothing else to serve").into());
@@ -62,13 +63,13 @@ pub(crate) async fn run(args: MosquittoMetricsArgs) -> anyhow::Result<()> {
     let metrics = bind_metrics(Some(listen)).await?;
     let (tasks, mut registry) = (Tasks::new(), Registry::default());
     let figures = Figures::register(&mut registry);
-    let (figures_url, stop) = (url.clone(), tasks.stop().intake);
-    serve_metrics(&tasks, metrics, Arc::new(registry), None)?;
+    let (figures_broker, stop) = (broker.clone(), tasks.stop().intake);
+    serve_metrics(&tasks, metrics, Arc::new(registry), None, None)?;
     tasks.spawn_intake("figures", async move {
-        follow(&figures_url, &figures, stop).await;
+        follow(&figures_broker, &figures, stop).await;
         Ok(())
     });
-    tracing::info!(broker = %url, "Mosquitto's figures are served");
+    tracing::info!(broker = %broker.url(), "Mosquitto's figures are served");
     tasks.run_until(asked.to_end(), DRAIN).await
 }
 
@@ -106,10 +107,10 @@ fn number(payload: &[u8]) -> Option<i64> {
     std::str::from_utf8(payload).ok()?.split_whitespace().next()?.parse().ok()
 }
 
-async fn follow(url: &MqttUrl, figures: &Figures, stop: CancellationToken) {
+async fn follow(broker: &Broker, figures: &Figures, stop: CancellationToken) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
-        let ended = stop.run_until_cancelled(listen(url, figures, &mut backoff)).await;
+        let ended = stop.run_until_cancelled(listen(broker, figures, &mut backoff)).await;
         let was_connected = figures.connected.set(0) == 1;
         let Some(error) = ended else { return };
         if was_connected {
@@ -124,37 +125,29 @@ async fn follow(url: &MqttUrl, figures: &Figures, stop: CancellationToken) {
 }
 
 /// Takes figures until the connection fails.
-async fn listen(url: &MqttUrl, figures: &Figures, backoff: &mut Backoff) -> anyhow::Error {
-    let (client, mut events) = connection(url);
-    loop {
-        match events.poll().await {
-            Ok(Event::Incoming(Incoming::ConnAck(_))) => {
-                for (topic, ..) in FIGURES {
-                    // The channel has room for all of them.
-                    let filter = format!("{ABOVE}{topic}");
-                    if let Err(error) = client.try_subscribe(filter, QoS::AtMostOnce) {
-                        return error.into();
-                    }
-                }
-                *backoff = Backoff::new(RETRY.0, RETRY.1);
-                figures.connected.set(1);
-            }
-            Ok(Event::Incoming(Incoming::Publish(message))) => {
-                figures.take(&message.topic, &message.payload);
-            }
-            Ok(_) => {}
-            Err(error) => return error.into(),
-        }
+async fn listen(broker: &Broker, figures: &Figures, backoff: &mut Backoff) -> ConnectError {
+    match try_listen(broker, figures, backoff).await {
+        Ok(never) => match never {},
+        Err(error) => error,
     }
 }
 
-fn connection(url: &MqttUrl) -> (AsyncClient, EventLoop) {
+async fn try_listen(
+    broker: &Broker,
+    figures: &Figures,
+    backoff: &mut Backoff,
+) -> Result<Infallible, ConnectError> {
     // An empty client id: Mosquitto gives one, so that several may run.
-    let mut options = MqttOptions::new("", &url.host, url.port);
-    if let Some((user, password)) = &url.login {
-        options.set_credentials(user, password.expose());
+    let mut client = Client::connect(Endpoint::new(broker.clone(), "")).await?;
+    let filters = FIGURES.map(|(topic, ..)| format!("{ABOVE}{topic}"));
+    client.subscribe(&filters, Subscription::Figures).await?;
+    *backoff = Backoff::new(RETRY.0, RETRY.1);
+    figures.connected.set(1);
+    loop {
+        if let ClientEvent::Message { topic, payload } = client.next().await? {
+            figures.take(&topic, &payload);
+        }
     }
-    AsyncClient::new(options, FIGURES.len())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use clap::{ArgAction, Args};
 use nemeses_store::history::{Login, Logins};
 
 use crate::args::{DatabaseArgs, LinkArgs, TopicArgs};
-use crate::config::{Secret, Wrong, mqtt_url, topics};
+use crate::config::{Secret, Wrong, link, topics};
 use crate::tools::{OutputArgs, open_database, print, print_json};
 use control::Control;
 use plan::{Plan, Secrets, plan};
@@ -103,7 +103,7 @@ pub(crate) struct MosquittoRolesArgs {
 pub(crate) async fn run(args: MosquittoRolesArgs) -> anyhow::Result<bool> {
     check(&args)?;
     let topics = topics(&args.topics)?;
-    let broker = mqtt_url(&args.link)?;
+    let broker = link(&args.link)?;
     let known = args.secrets.as_deref().map_or(Ok(BTreeMap::new()), read_secrets)?;
     let logins = all_logins(open_database(&args.database).await?.logins().as_ref()).await?;
     let wanted = Wanted::of(&logins, &topics);
@@ -181,7 +181,7 @@ fn write(path: &Path, wanted: &Wanted, dry_run: bool) -> anyhow::Result<Plan> {
 }
 
 async fn apply(
-    broker: &crate::config::MqttUrl,
+    broker: &nemeses_mqtt::Broker,
     wanted: &Wanted,
     known: &BTreeMap<String, Secret>,
     dry_run: bool,

@@ -75,7 +75,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let desk = Arc::new(Desk::default());
     door = door.with_commands(Arc::clone(&desk) as Arc<dyn CommandKeeper>);
     if let Some(redis) = &settings.redis {
-        let (sender, relay) = open_relay(redis.expose())?;
+        let (sender, relay) = open_relay(redis.expose(), redis.certificates())?;
         door = door.with_relay(Arc::new(DoorRelay(sender)));
         listen(&tasks, relay, door.handle(), Arc::clone(&desk));
     }
@@ -83,7 +83,11 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let mqtt = door.local_addr().context("the door has no address")?;
 
     let retrier = Retrier::new(&database, settings.frames.future_limit)?;
-    let nodes = settings.redis.as_ref().map(|redis| relay_caller(redis.expose())).transpose()?;
+    let nodes = settings
+        .redis
+        .as_ref()
+        .map(|redis| relay_caller(redis.expose(), redis.certificates()))
+        .transpose()?;
     let figures = CommandFigures::register(&mut registry);
     let kept = database.commands();
     if own_database {
@@ -113,7 +117,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
     let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
-    serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)))?;
+    serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)), None)?;
     announce(&tasks, Arc::clone(&live), describe);
     let is_server = settings.database.url.is_server();
     run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);

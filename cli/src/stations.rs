@@ -9,18 +9,18 @@ use nemeses_api::{CommandSink, Stores};
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_mqtt::PublisherConfig;
 use nemeses_runtime::traces::Tracer;
-use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_runtime::{Clock, Describe, Ready, Registry, Tasks};
 use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
 use nemeses_store::relay::relay_caller;
 use tokio::net::TcpListener;
 
-use crate::config::{Api, Broker, Exporter, MqttUrl, Parser};
+use crate::config::{Api, Broker, Exporter, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, BrokerCommands, CommandFigures, DOOR_ADDRESSES, DRAIN, LoginAuthenticator,
-    RelayCommands, announce, bind_metrics, database, describe, door_config, keep_rebuilt,
+    Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, LoginAuthenticator,
+    Pipeline, RelayCommands, announce, bind_metrics, database, describe, door_config, keep_rebuilt,
     keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
     serve_metrics, trace, watch_books,
 };
@@ -43,12 +43,11 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut config = nemeses_parser::WorkerConfig {
-        policy: policy(settings.frames, settings.topics, &known),
+        policy: policy(settings.frames, settings.topics.clone(), &known),
         flush_after: settings.flush_after,
-        ..nemeses_parser::WorkerConfig::new(
-            broker_url(&settings.mqtt_url),
-            settings.worker.number.into(),
-        )
+        // One of a group is enough, and this one always runs.
+        shadow: (settings.worker.number == 0).then_some(settings.shadow),
+        ..nemeses_parser::WorkerConfig::new(settings.broker.clone(), settings.worker.number.into())
     };
     let name = config.name.clone();
     config.tracer = trace(&tasks, settings.traces.as_ref(), "parser", Some(&name), &mut registry);
@@ -62,9 +61,16 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    let here = Here { name: name.clone(), role: "parser", clock };
+    let canary = Canary {
+        broker: settings.broker.clone(),
+        name: name.clone(),
+        topics: settings.topics,
+        live: Some(Arc::clone(&live)),
+    };
+    let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
+    let here = Here { name: name.clone(), role: "parser", clock, pipeline };
     here.make_known(&tasks, metrics, registry, Some(live))?;
-    tracing::info!(worker = name, broker = %settings.mqtt_url, "the parser is up");
+    tracing::info!(worker = name, broker = %settings.broker.url(), "the parser is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
 
@@ -80,8 +86,11 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     make_data_dir(&settings.data_dir)?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
     let number = settings.worker.number.into();
-    let url = broker_url(&settings.mqtt_url);
-    let config = nemeses_dbexport::WorkerConfig::new(url, number, settings.topics.db.clone());
+    let config = nemeses_dbexport::WorkerConfig::new(
+        settings.broker.clone(),
+        number,
+        settings.topics.db.clone(),
+    );
     let name = config.name.clone();
     let committing = nemeses_dbexport::Config {
         flush_after: settings.flush_after,
@@ -114,9 +123,16 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    let here = Here { name: name.clone(), role: "dbexport", clock };
+    let canary = Canary {
+        broker: settings.broker.clone(),
+        name: name.clone(),
+        topics: settings.topics,
+        live: told.clone(),
+    };
+    let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
+    let here = Here { name: name.clone(), role: "dbexport", clock, pipeline };
     here.make_known(&tasks, metrics, registry, told)?;
-    tracing::info!(worker = name, broker = %settings.mqtt_url, database = %settings.database.url, "the exporter is up");
+    tracing::info!(worker = name, broker = %settings.broker.url(), database = %settings.database.url, "the exporter is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
 
@@ -125,6 +141,18 @@ struct Here {
     name: String,
     role: &'static str,
     clock: Clock,
+    /// Of a worker: whether what is published comes through.
+    pipeline: Option<Pipeline>,
+}
+
+/// A worker does its work while it has its broker and canaries come back.
+fn readiness(describe: Describe, pipeline: Pipeline) -> Ready {
+    Arc::new(move || {
+        if describe().figures.get("broker_connected") == Some(&0.0) {
+            return Some("there is no connection to the broker".to_owned());
+        }
+        pipeline.trouble()
+    })
 }
 
 impl Here {
@@ -138,7 +166,8 @@ impl Here {
     ) -> anyhow::Result<()> {
         let registry = Arc::new(registry);
         let describe = describe(self.name, self.role, self.clock, Arc::clone(&registry));
-        serve_metrics(tasks, metrics, registry, Some(Arc::clone(&describe)))?;
+        let ready = self.pipeline.map(|pipeline| readiness(Arc::clone(&describe), pipeline));
+        serve_metrics(tasks, metrics, registry, Some(Arc::clone(&describe)), ready)?;
         if let Some(live) = live {
             announce(tasks, live, describe);
         }
@@ -179,11 +208,6 @@ async fn work(
     }
 }
 
-fn broker_url(url: &MqttUrl) -> nemeses_mqtt::BrokerUrl {
-    let login = url.login.as_ref().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
-    nemeses_mqtt::BrokerUrl { host: url.host.clone(), port: url.port, login }
-}
-
 /// An API knows no parser's settings: a dead letter that is decoded again may be
 /// recorded so far ahead of its arrival, as `nemeses parser` has it by default.
 const FUTURE_LIMIT: Duration = Duration::from_secs(86_400);
@@ -219,7 +243,7 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     )
     .await?;
     Watch::new(&database, Some(Arc::clone(&live)), clock.clone()).run(&tasks);
-    let here = Here { name: name_at("api", Some(http)), role: "api", clock };
+    let here = Here { name: name_at("api", Some(http)), role: "api", clock, pipeline: None };
     here.make_known(&tasks, metrics, registry, Some(live))?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
@@ -233,12 +257,15 @@ fn commands(
     tasks: &Tasks,
     registry: &mut Registry,
 ) -> anyhow::Result<Arc<dyn CommandSink>> {
-    let Some(url) = &settings.commands else {
-        return Ok(Arc::new(RelayCommands(relay_caller(settings.redis.expose())?)));
+    let Some(broker) = &settings.commands else {
+        return Ok(Arc::new(RelayCommands(relay_caller(
+            settings.redis.expose(),
+            settings.redis.certificates(),
+        )?)));
     };
     // The process's number and the moment: no two APIs turn each other out.
     let client_id = format!("nemeses-api-{}-{}", std::process::id(), clock.now_ms());
-    let config = PublisherConfig::new(broker_url(url), client_id);
+    let config = PublisherConfig::new(broker.clone(), client_id);
     let (kept, topics) = (database.commands(), settings.topics.clone());
     let figures = CommandFigures::register(registry);
     let commands = BrokerCommands::new(kept, config, topics, clock.clone(), figures);
@@ -268,7 +295,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");
     }
     let name = name_at("broker", door.local_addr());
-    let here = Here { name, role: "broker", clock: Clock::system() };
+    let here = Here { name, role: "broker", clock: Clock::system(), pipeline: None };
     here.make_known(&tasks, metrics, registry, None)?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));

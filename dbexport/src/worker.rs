@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nemeses_mqtt::{Ack, BrokerUrl, ConnectError, Message, Subscriber, SubscriberConfig};
+use nemeses_mqtt::{
+    Ack, Broker, ConnectError, Message, Publisher, PublisherConfig, Subscriber, SubscriberConfig,
+};
 use nemeses_protocol::{
-    BatchMessage, BatchMessageError, BatchTrace, DeadLetter, Reason, Record, WorkerName,
+    BatchMessage, BatchMessageError, BatchTrace, Canary, DeadLetter, Reason, Record, WorkerName,
 };
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::traces::{Kind, Span, Waiting, now_ns};
@@ -26,6 +28,9 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{Exporter, Receipt, Submission, Work};
+use canaries::{Committed, Replies};
+
+mod canaries;
 
 /// What to do about a batch that a later parser wrote.
 const LATER_VERSION: &str = "a parser is newer than this exporter; the broker keeps its batches: \
@@ -36,7 +41,7 @@ const LATER_VERSION: &str = "a parser is newer than this exporter; the broker ke
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
     /// Where the broker is.
-    pub mqtt: BrokerUrl,
+    pub mqtt: Broker,
     /// The worker's name and its client id: stable over restarts, and no two alike.
     pub name: WorkerName,
     /// Workers of one group share the batches.
@@ -54,7 +59,7 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// The defaults for worker `number` on this topic: `dbexport-{number}` in
     /// group `exporters`.
-    pub fn new(mqtt: BrokerUrl, number: u32, topic: impl Into<String>) -> Self {
+    pub fn new(mqtt: Broker, number: u32, topic: impl Into<String>) -> Self {
         Self {
             mqtt,
             name: format!("dbexport-{number}"),
@@ -72,12 +77,21 @@ impl WorkerConfig {
         config.endpoint.retry = self.retry;
         config
     }
+
+    fn publisher(&self) -> PublisherConfig {
+        let client_id = format!("{}-out", self.name);
+        let mut config = PublisherConfig::new(self.mqtt.clone(), client_id);
+        config.endpoint.retry = self.retry;
+        config
+    }
 }
 
 /// What a batch from `/DB` is acknowledged by.
 #[derive(Debug)]
 pub struct BatchReceipt {
     ack: Ack,
+    canaries: Vec<Canary>,
+    committed: Committed,
     followed: Vec<Waiting>,
     /// Of the followed records, from the batch's arrival to its acknowledgement.
     spans: Vec<Span>,
@@ -89,6 +103,9 @@ impl Receipt for BatchReceipt {
     fn kept(self) {
         self.ack.done();
         self.spans.into_iter().for_each(Span::end);
+        for canary in self.canaries {
+            self.committed.reply_to(canary);
+        }
     }
 
     fn followed(&self) -> &[Waiting] {
@@ -99,6 +116,12 @@ impl Receipt for BatchReceipt {
 /// A connected worker.
 pub struct Worker {
     subscriber: Subscriber,
+    intake: Intake,
+    replies: Replies,
+}
+
+/// What batches are handed over with.
+struct Intake {
     exporter: Exporter<BatchReceipt>,
     clock: Clock,
     unreadable: Counter,
@@ -107,6 +130,7 @@ pub struct Worker {
     /// begins anew with each connection, while what an earlier connection brought
     /// still waits for its commit.
     room: Arc<Semaphore>,
+    committed: Committed,
 }
 
 impl Worker {
@@ -122,8 +146,9 @@ impl Worker {
         clock: Clock,
         registry: &mut Registry,
     ) -> Result<Self, ConnectError> {
+        let publisher = Publisher::connect(config.publisher()).await?;
         let subscriber = Subscriber::connect(config.subscription()).await?;
-        Ok(Self::new(config, subscriber, exporter, clock, registry))
+        Ok(Self::new(config, subscriber, publisher, exporter, clock, registry))
     }
 
     /// Like [`Worker::connect`], to leave the group for good: takes no share of
@@ -138,13 +163,15 @@ impl Worker {
         clock: Clock,
         registry: &mut Registry,
     ) -> Result<Self, ConnectError> {
+        let publisher = Publisher::connect(config.publisher()).await?;
         let subscriber = Subscriber::leave(config.subscription()).await?;
-        Ok(Self::new(config, subscriber, exporter, clock, registry))
+        Ok(Self::new(config, subscriber, publisher, exporter, clock, registry))
     }
 
     fn new(
         config: &WorkerConfig,
         subscriber: Subscriber,
+        publisher: Publisher,
         exporter: Exporter<BatchReceipt>,
         clock: Clock,
         registry: &mut Registry,
@@ -156,8 +183,13 @@ impl Worker {
             unreadable.clone(),
         );
         subscriber.stats().register("in", registry);
+        publisher.stats().register("out", registry);
+        let (committed, replies) =
+            Replies::new(publisher, config.name.clone(), config.topic.clone());
         let room = Arc::new(Semaphore::new(usize::from(config.receive_maximum.max(1))));
-        Self { subscriber, exporter, clock, unreadable, under_way: TaskTracker::new(), room }
+        let under_way = TaskTracker::new();
+        let intake = Intake { exporter, clock, unreadable, under_way, room, committed };
+        Self { subscriber, intake, replies }
     }
 
     /// Whether the connection to the broker stands.
@@ -170,27 +202,32 @@ impl Worker {
     ///
     /// # Errors
     /// The connection's task has died, or a batch is of a later version.
-    pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+    pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let Self { mut subscriber, intake, replies } = self;
         let working = async {
-            let worked = self.work(&stop).await;
-            self.under_way.close();
-            self.under_way.wait().await;
+            let worked = intake.work(&mut subscriber, &stop).await;
+            intake.under_way.close();
+            intake.under_way.wait().await;
+            // What was committed is replied to, and then there is nothing more.
+            drop(intake);
             worked
         };
         let worked = tokio::select! {
-            worked = working => worked,
+            (worked, ()) = async { tokio::join!(working, replies.run()) } => worked,
             () = stop.all.cancelled() => Ok(()),
         };
-        self.subscriber.close_unless(&stop.all).await;
+        subscriber.close_unless(&stop.all).await;
         worked
     }
+}
 
-    async fn work(&mut self, stop: &Stop) -> anyhow::Result<()> {
+impl Intake {
+    async fn work(&self, subscriber: &mut Subscriber, stop: &Stop) -> anyhow::Result<()> {
         loop {
             let room = Arc::clone(&self.room);
             let next = async {
                 let room = room.acquire_owned().await.context("the room for batches")?;
-                anyhow::Ok((self.subscriber.receive().await, room))
+                anyhow::Ok((subscriber.receive().await, room))
             };
             let (message, room) = tokio::select! {
                 () = stop.intake.cancelled() => return Ok(()),
@@ -198,7 +235,7 @@ impl Worker {
             };
             match message {
                 Some(message) => self.submit(message, room)?,
-                None if self.subscriber.has_left() => return Ok(()),
+                None if subscriber.has_left() => return Ok(()),
                 None => anyhow::bail!("the connection to the broker ended for good"),
             }
         }
@@ -206,10 +243,11 @@ impl Worker {
 
     fn submit(&self, message: Message, room: OwnedSemaphorePermit) -> anyhow::Result<()> {
         let received_ns = now_ns();
-        let mut traces = Vec::new();
+        let (mut traces, mut canaries) = (Vec::new(), Vec::new());
         let work = match BatchMessage::decode(&message.payload) {
             Ok(mut batch) => {
                 traces = std::mem::take(&mut batch.traces);
+                canaries = std::mem::take(&mut batch.canaries);
                 as_part(batch)
             }
             Err(error @ BatchMessageError::Version(_)) => {
@@ -220,6 +258,8 @@ impl Worker {
         let (spans, followed) = self.follow(&traces, received_ns);
         let receipt = BatchReceipt {
             ack: message.ack,
+            canaries,
+            committed: self.committed.clone(),
             followed,
             spans,
             _under_way: self.under_way.token(),
@@ -256,7 +296,7 @@ impl Worker {
 }
 
 fn as_part(batch: BatchMessage) -> Work {
-    let BatchMessage { key, tallies, records, traces: _ } = batch;
+    let BatchMessage { key, tallies, records, traces: _, canaries: _ } = batch;
     Work::Part(Part { key, tallies, records })
 }
 

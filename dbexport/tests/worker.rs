@@ -251,6 +251,7 @@ fn batch(sequence: u64) -> BatchMessage {
         tallies: vec![Tally { minute: 1, pings: 1 }],
         records: (0..10).map(record).collect(),
         traces: Vec::new(),
+        canaries: Vec::new(),
     }
 }
 

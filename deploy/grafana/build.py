@@ -101,6 +101,10 @@ STATIONS = [
     ("Connections to the broker", "short",
      [("nemeses_mqtt_in_connected", "in, {{job}} {{instance}}"), ("nemeses_mqtt_out_connected", "out, {{job}} {{instance}}")],
      "1 while connected."),
+    ("From broker to commit", "s", [("nemeses_canary_delay_seconds", "{{job}} {{instance}}")],
+     "How long a canary takes through broker, parser and exporter; one that is out, so far."),
+    ("Canaries", "short", [("nemeses_canary_state", "{{job}} {{instance}}")],
+     "0 while they come back; 2 and more: what is published does not come through."),
     ("Messages from and to the broker", "cps",
      rate("nemeses_mqtt_in_messages_total", "job, instance", "in, {{job}} {{instance}}")
      + rate("nemeses_mqtt_out_messages_total", "job, instance", "out, {{job}} {{instance}}"), ""),

@@ -26,7 +26,7 @@ pub use port::Port;
 pub use proxy::{Link, Proxy};
 pub use server::{
     Api, Brand, Certificate, HaProxy, Mosquitto, Nemeses, Node, Process, Ready, Redis, RedisMemory,
-    Signal, Spec, SqlServer, nemeses_binary, run_nemeses, workspace,
+    Signal, Spec, SqlServer, mosquitto_plugins, nemeses_binary, run_nemeses, workspace,
 };
 pub use table::Tables;
 pub use wait::{wait_for, wait_until};

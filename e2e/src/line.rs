@@ -297,14 +297,14 @@ impl Line {
 
 /// What only parsers understand, and the rest.
 fn split_args<'a>(args: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
-    match args.iter().position(|arg| *arg == "--unknown-devices") {
-        None => (Vec::new(), args.to_vec()),
-        Some(at) => {
-            let mut rest = args.to_vec();
+    let (mut for_parsers, mut rest) = (Vec::new(), args.to_vec());
+    for name in ["--unknown-devices", "--shadow"] {
+        if let Some(at) = rest.iter().position(|arg| *arg == name) {
             let end = (at + 2).min(rest.len());
-            (rest.drain(at..end).collect(), rest)
+            for_parsers.extend(rest.drain(at..end));
         }
     }
+    (for_parsers, rest)
 }
 
 async fn live_entries_are(

@@ -1,12 +1,10 @@
-//! How the two ends connect, and the options of rumqttc that follow from it.
+//! How the ends connect.
 
 use std::time::Duration;
 
-use rumqttc::NetworkOptions;
-use rumqttc::v5::MqttOptions;
-use rumqttc::v5::mqttbytes::v5::ConnectProperties;
-
-use crate::url::BrokerUrl;
+use crate::broker::Broker;
+use crate::offer::Needs;
+use crate::v5::Wanted;
 
 /// Largest packet either way. The largest payload the line uses is 256 KiB (a
 /// `/DB` batch; `message_size_limit` of the broker says the same for frames), a
@@ -17,26 +15,27 @@ pub const DEFAULT_MAX_PACKET_BYTES: u32 = (256 + 64 + 4) * 1024;
 /// [`SubscriberConfig::receive_maximum`].
 pub const MAX_RECEIVE_MAXIMUM: u16 = 10_000;
 
-/// What both ends need to know.
+/// What all ends need to know.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Where the broker is.
-    pub url: BrokerUrl,
+    /// Where the broker is, and as whom.
+    pub broker: Broker,
     /// Stable over restarts for a subscriber: the broker keeps its session by this name.
     pub client_id: String,
     /// Largest packet, both ways. The broker does not deliver what is larger.
     pub max_packet_bytes: u32,
-    /// How often to ask an idle connection for a sign of life; whole seconds, at
-    /// least 5. A dead one is noticed within twice this time.
+    /// How often to ask an idle connection for a sign of life; at least a second. A
+    /// dead one is noticed within twice this time.
     pub keep_alive: Duration,
     /// First and longest wait before connecting again.
     pub retry: (Duration, Duration),
 }
 
 impl Endpoint {
-    fn new(url: BrokerUrl, client_id: impl Into<String>) -> Self {
+    /// With the defaults for all but these.
+    pub fn new(broker: Broker, client_id: impl Into<String>) -> Self {
         Self {
-            url,
+            broker,
             client_id: client_id.into(),
             max_packet_bytes: DEFAULT_MAX_PACKET_BYTES,
             keep_alive: Duration::from_secs(5),
@@ -44,21 +43,6 @@ impl Endpoint {
             // subscribers are back (see the subscriber's driver).
             retry: (Duration::from_millis(50), Duration::from_secs(1)),
         }
-    }
-
-    fn options(&self, properties: ConnectProperties) -> MqttOptions {
-        let mut options =
-            MqttOptions::new(self.client_id.clone(), self.url.host.clone(), self.url.port);
-        // rumqttc panics below 5 s.
-        options.set_keep_alive(self.keep_alive.max(Duration::from_secs(5)));
-        if let Some((user, password)) = &self.url.login {
-            options.set_credentials(user, password);
-        }
-        options.set_connect_properties(ConnectProperties {
-            max_packet_size: Some(self.max_packet_bytes),
-            ..properties
-        });
-        options
     }
 }
 
@@ -81,12 +65,12 @@ pub struct SubscriberConfig {
 impl SubscriberConfig {
     /// The defaults: 1000 unacknowledged messages and a session that is kept for ever.
     pub fn new(
-        url: BrokerUrl,
+        broker: Broker,
         client_id: impl Into<String>,
         filters: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         Self {
-            endpoint: Endpoint::new(url, client_id),
+            endpoint: Endpoint::new(broker, client_id),
             filters: filters.into_iter().map(Into::into).collect(),
             receive_maximum: 1000,
             session_expiry_s: u32::MAX,
@@ -94,14 +78,20 @@ impl SubscriberConfig {
     }
 
     pub(crate) fn window(&self) -> usize {
-        usize::from(self.receive_maximum.clamp(1, MAX_RECEIVE_MAXIMUM))
+        usize::from(self.receive_maximum())
     }
 
-    pub(crate) fn properties(&self) -> ConnectProperties {
-        let mut properties = ConnectProperties::new();
-        properties.session_expiry_interval = Some(self.session_expiry_s);
-        properties.receive_maximum = Some(self.receive_maximum.clamp(1, MAX_RECEIVE_MAXIMUM));
-        properties
+    fn receive_maximum(&self) -> u16 {
+        self.receive_maximum.clamp(1, MAX_RECEIVE_MAXIMUM)
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted {
+            clean_start: false,
+            session_expiry_s: self.session_expiry_s,
+            receive_maximum: Some(self.receive_maximum()),
+            needs: Needs { session: self.session_expiry_s > 0, ..Needs::of_filters(&self.filters) },
+        }
     }
 }
 
@@ -113,22 +103,22 @@ pub struct PublisherConfig {
     /// Publishes of QoS 1 that may be unacknowledged at once, and as many of
     /// QoS 0 unsent; the next wait. The broker may allow fewer.
     pub inflight: u16,
+    /// A broker that takes no packets of this size is of no use.
+    pub needs_packet_bytes: u32,
 }
 
 impl PublisherConfig {
-    /// The defaults: 100 publishes in flight.
-    pub fn new(url: BrokerUrl, client_id: impl Into<String>) -> Self {
-        Self { endpoint: Endpoint::new(url, client_id), inflight: 100 }
+    /// The defaults: 100 publishes in flight, of any size.
+    pub fn new(broker: Broker, client_id: impl Into<String>) -> Self {
+        Self { endpoint: Endpoint::new(broker, client_id), inflight: 100, needs_packet_bytes: 0 }
     }
 
-    pub(crate) fn options(&self) -> MqttOptions {
-        let mut options = self.endpoint.options(ConnectProperties::new());
-        options.set_clean_start(true).set_outgoing_inflight_upper_limit(self.inflight.max(1));
-        // One write a batch, then a wait for its PUBACK: Nagle would hold the
-        // last segment back.
-        let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
-        options.set_network_options(network);
-        options
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted {
+            clean_start: true,
+            session_expiry_s: 0,
+            receive_maximum: None,
+            needs: Needs { qos_1: true, packet_bytes: self.needs_packet_bytes, ..Needs::default() },
+        }
     }
 }

@@ -1,27 +1,23 @@
-//! One connection of rumqttc's event loop, from CONNECT to its end, and the wait
-//! before the next. A fresh event loop each time: what rumqttc would carry over
-//! (pending list, collision slot, buffered events) belongs to the dead one.
+//! Why a connection does not come about or ends, in words, and the wait before the
+//! next.
 
 use std::time::{Duration, Instant};
 
 use nemeses_runtime::{Backoff, Outage};
-use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectReturnCode, DisconnectReasonCode, Packet};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, SubscribeReasonCode};
 
 use crate::config::Endpoint;
 use crate::stats::LinkStats;
+use crate::tls::Failure;
 
 /// A connection that lasted this long was a good one: the next wait is short again.
 const STABLE: Duration = Duration::from_secs(2);
-/// For TCP and CONNACK.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// For what was requested before a goodbye.
 pub(crate) const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
-/// The broker does not want us. Repeating does not help until someone changes something.
+/// The broker does not want us, or cannot be used. Repeating does not help until
+/// someone changes something.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// CONNACK with a code that says so (login, rights, client id, version).
@@ -31,7 +27,7 @@ pub enum ConnectError {
         broker: String,
         /// Who asked.
         client_id: String,
-        /// The reason in MQTT's words.
+        /// The reason in words.
         reason: String,
     },
     /// SUBACK with a failure code.
@@ -41,7 +37,24 @@ pub enum ConnectError {
         broker: String,
         /// Which filter.
         filter: String,
-        /// The reason in MQTT's words.
+        /// The reason in words.
+        reason: String,
+    },
+    /// It lacks what we need, or TLS cannot be agreed on.
+    #[error("the broker at {broker} cannot be used: {reason}")]
+    Unfit {
+        /// Which broker.
+        broker: String,
+        /// The reason in words.
+        reason: String,
+    },
+    /// It does not answer, or the connection is lost. Only a [`crate::Client`], which
+    /// tries once, reports this.
+    #[error("no connection to the broker at {broker}: {reason}")]
+    Unreachable {
+        /// Which broker.
+        broker: String,
+        /// The reason in words.
         reason: String,
     },
     /// A filter that is none by MQTT's rules.
@@ -59,88 +72,37 @@ pub(crate) enum End {
     Closed,
     /// It broke, in words for the log.
     Lost(String),
-    /// We are not wanted.
+    /// We are not wanted, or it is of no use to us.
     Refused(ConnectError),
 }
 
-/// A connection under way.
-pub(crate) struct Link {
-    event_loop: EventLoop,
-    silence: Duration,
-}
+impl End {
+    /// While the connection is being made, some failures are for good.
+    pub(crate) fn of(endpoint: &Endpoint, failure: Failure) -> Self {
+        if failure.for_good { Self::unfit(endpoint, failure.why) } else { Self::Lost(failure.why) }
+    }
 
-impl Link {
-    /// Opens a connection. `requests` is the room for requests that rumqttc has
-    /// not taken yet.
-    pub(crate) async fn open(
-        endpoint: &Endpoint,
-        options: MqttOptions,
-        requests: usize,
-    ) -> Result<(Self, AsyncClient, ConnAck), End> {
-        let (client, event_loop) = AsyncClient::new(options, requests);
-        // rumqttc sends a ping every keep-alive and gives up at the second
-        // without an answer, unless it hangs in a write to a peer that does not
-        // read. This is for the latter.
-        let silence = endpoint.keep_alive.max(Duration::from_secs(5)) * 3;
-        let mut link = Self { event_loop, silence };
-        loop {
-            match link.handshake_event().await {
-                Ok(Event::Incoming(Packet::ConnAck(connack))) => {
-                    return Ok((link, client, connack));
-                }
-                Ok(_) => {}
-                Err(ConnectionError::ConnectionRefused(code)) => {
-                    let later = || End::Lost(format!("not now: {code:?}"));
-                    return Err(refusal(endpoint, code).unwrap_or_else(later));
-                }
-                Err(error) => return Err(lost(&error)),
+    pub(crate) fn unfit(endpoint: &Endpoint, reason: String) -> Self {
+        Self::Refused(ConnectError::Unfit { broker: endpoint.broker.url().to_string(), reason })
+    }
+
+    /// For who tries once.
+    pub(crate) fn into_error(self, endpoint: &Endpoint) -> ConnectError {
+        match self {
+            Self::Closed => ConnectError::Closed,
+            Self::Lost(reason) => {
+                ConnectError::Unreachable { broker: endpoint.broker.url().to_string(), reason }
             }
+            Self::Refused(error) => error,
         }
-    }
-
-    /// The next event of an established connection.
-    pub(crate) async fn event(&mut self) -> Result<Event, End> {
-        match timeout(self.silence, self.event_loop.poll()).await {
-            Ok(result) => result.map_err(|error| lost(&error)),
-            Err(_) => Err(End::Lost("no sign of life".to_owned())),
-        }
-    }
-
-    /// The next event while the connection is being established.
-    async fn handshake_event(&mut self) -> Result<Event, ConnectionError> {
-        timeout(HANDSHAKE_WITHIN, self.event_loop.poll()).await?
     }
 }
 
-/// Runs a connection until it ends, or until `closing`: then says goodbye, behind
-/// all requests that were made before, and waits for the broker to close. Closing
-/// first could reset the connection, or let the next CONNECT overtake, and the
-/// last acknowledgements would be lost unread. rumqttc's `poll` is not
-/// cancel-safe, so the goodbye is a request too.
-pub(crate) async fn until_closed(
-    client: &AsyncClient,
-    closing: &CancellationToken,
-    pump: impl Future<Output = End>,
-) -> End {
-    let mut pump = std::pin::pin!(pump);
-    tokio::select! {
-        biased;
-        end = &mut pump => return end,
-        () = closing.cancelled() => {}
+/// An established connection that breaks is always tried again.
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Lost(failure.why)
     }
-    if client.try_disconnect().is_ok() && timeout(GOODBYE_WITHIN, pump).await.is_err() {
-        tracing::warn!("the broker did not take our goodbye in time");
-    }
-    End::Closed
-}
-
-fn lost(error: &ConnectionError) -> End {
-    End::Lost(match error {
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
-            goodbye_in_words(*reason_code)
-        }
-        other => other.to_string(),
-    })
 }
 
 /// A broker's DISCONNECT.
@@ -153,26 +115,73 @@ pub(crate) fn goodbye_in_words(reason: DisconnectReasonCode) -> String {
     }
 }
 
-/// The codes for which waiting is no remedy.
-pub(crate) fn refusal(endpoint: &Endpoint, code: ConnectReturnCode) -> Option<End> {
+/// What a CONNACK that is none of success means. For some codes waiting is no remedy.
+pub(crate) fn refusal(endpoint: &Endpoint, code: ConnectReturnCode, said: Option<&str>) -> End {
     use ConnectReturnCode as Code;
+    let words = match code {
+        Code::RefusedProtocolVersion | Code::UnsupportedProtocolVersion => {
+            return End::unfit(endpoint, "it does not take MQTT 5 (0x84)".to_owned());
+        }
+        Code::BadUserNamePassword => "wrong user name or password (0x86)".to_owned(),
+        Code::NotAuthorized => "this login may not connect (0x87)".to_owned(),
+        Code::BadClientId | Code::ClientIdentifierNotValid => {
+            "it does not take this client id (0x85)".to_owned()
+        }
+        other => format!("{other:?}"),
+    };
+    let reason = match said {
+        Some(said) => format!("{words}; it says: {said}"),
+        None => words,
+    };
     let for_good = matches!(
         code,
-        Code::RefusedProtocolVersion
-            | Code::UnsupportedProtocolVersion
-            | Code::BadClientId
+        Code::BadClientId
             | Code::ClientIdentifierNotValid
             | Code::BadUserNamePassword
             | Code::NotAuthorized
             | Code::Banned
             | Code::BadAuthenticationMethod
     );
-    for_good.then(|| {
-        End::Refused(ConnectError::Refused {
-            broker: endpoint.url.to_string(),
-            client_id: endpoint.client_id.clone(),
-            reason: format!("{code:?}"),
-        })
+    if !for_good {
+        return End::Lost(format!("not now: {reason}"));
+    }
+    End::Refused(ConnectError::Refused {
+        broker: endpoint.broker.url().to_string(),
+        client_id: endpoint.client_id.clone(),
+        reason,
+    })
+}
+
+/// What a SUBACK's code for one filter means, unless it is QoS 1 granted or better.
+pub(crate) fn subscription_refusal(
+    endpoint: &Endpoint,
+    filter: &str,
+    code: SubscribeReasonCode,
+) -> Option<ConnectError> {
+    use SubscribeReasonCode as Code;
+    let reason = match code {
+        Code::Success(rumqttc::v5::mqttbytes::QoS::AtMostOnce) => {
+            "it grants QoS 0 alone, and would lose what it cannot deliver at once"
+        }
+        Code::Success(_) => return None,
+        Code::NotAuthorized => {
+            "this login may not subscribe it (0x87); nemeses mosquitto-roles gives Mosquitto the \
+             rights of a worker"
+        }
+        Code::SharedSubscriptionsNotSupported => "it has no shared subscriptions (0x9E)",
+        Code::WildcardSubscriptionsNotSupported => "it has no wildcard subscriptions (0xA2)",
+        other => {
+            return Some(ConnectError::Subscription {
+                broker: endpoint.broker.url().to_string(),
+                filter: filter.to_owned(),
+                reason: format!("{other:?}"),
+            });
+        }
+    };
+    Some(ConnectError::Subscription {
+        broker: endpoint.broker.url().to_string(),
+        filter: filter.to_owned(),
+        reason: reason.to_owned(),
     })
 }
 
@@ -188,7 +197,7 @@ pub(crate) struct Reconnect {
 impl Reconnect {
     pub(crate) fn new(endpoint: &Endpoint, stats: LinkStats) -> Self {
         Self {
-            who: format!("{} as '{}'", endpoint.url, endpoint.client_id),
+            who: format!("{} as '{}'", endpoint.broker.url(), endpoint.client_id),
             backoff: Backoff::new(endpoint.retry.0, endpoint.retry.1),
             outage: Outage::new(),
             stats,
@@ -208,14 +217,15 @@ impl Reconnect {
         }
     }
 
-    /// The connection is over; returns how long to wait before the next.
+    /// The connection is over; returns how long to wait before the next. One that we
+    /// closed ourselves is no outage.
     pub(crate) fn over(&mut self, end: &End) -> Duration {
         self.stats.connected.set(0);
         if self.since.take().is_some_and(|since| since.elapsed() >= STABLE) {
             self.backoff.reset();
         }
         let why = match end {
-            End::Closed => "closed".to_owned(),
+            End::Closed => return Duration::ZERO,
             End::Lost(why) => why.clone(),
             End::Refused(error) => error.to_string(),
         };

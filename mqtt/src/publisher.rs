@@ -1,9 +1,8 @@
 //! The sending end: `publish` returns when the broker has acknowledged.
 //!
-//! rumqttc only queues a publish. Here each waits for its own PUBACK: requests
-//! are sent in the order they were queued, so the oldest that waits belongs to
-//! the next packet id that goes out. A lost connection fails what was under way
-//! as doubtful; repeating it is the caller's, who knows whether that is safe.
+//! Publishes are sent in the order they were queued, no more unacknowledged at once
+//! than we and the broker allow. A lost connection fails what was under way as
+//! doubtful; repeating it is the caller's, who knows whether that is safe.
 
 use std::sync::Arc;
 
@@ -33,6 +32,11 @@ pub enum PublishError {
     /// The broker has it and has dropped it: nobody is subscribed (0x10).
     #[error("nobody is subscribed to the topic")]
     NoSubscriber,
+    /// The login may not publish there (0x87).
+    #[error(
+        "this login may not publish there (nemeses mosquitto-roles gives Mosquitto the rights of a worker)"
+    )]
+    NotAuthorised,
     /// The broker refuses it.
     #[error("the broker refuses it: {0}")]
     Refused(String),
@@ -148,7 +152,7 @@ impl Publisher {
             return Err(PublishError::BadTopic(topic.to_owned()));
         }
         // Held until the answer, even when this future is dropped meanwhile: it
-        // is the place in the channel to the event loop.
+        // bounds what is queued.
         let permit: OwnedSemaphorePermit =
             Arc::clone(room).acquire_owned().await.map_err(|_| PublishError::Closed)?;
         let outgoing = self.connected().await?;
@@ -160,6 +164,12 @@ impl Publisher {
         let mut outgoing = self.shared.outgoing.clone();
         let now = outgoing.wait_for(Option::is_some).await.map_err(|_| PublishError::Closed)?;
         now.clone().ok_or(PublishError::Closed)
+    }
+
+    /// What the broker takes in a payload on this topic, as far as the connection of
+    /// this moment says; the next one's broker may take less.
+    pub fn max_payload_bytes(&self, topic: &str) -> Option<usize> {
+        self.shared.outgoing.borrow().as_ref().map(|outgoing| outgoing.max_payload_bytes(topic))
     }
 
     /// Whether there is a connection now.

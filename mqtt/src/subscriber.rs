@@ -7,9 +7,10 @@
 //! not acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -40,6 +41,13 @@ pub struct Message {
     pub ack: Ack,
 }
 
+impl Message {
+    /// One that came by another way: nothing is owed to a broker for it.
+    pub const fn unacknowledged(topic: String, payload: Bytes) -> Self {
+        Self { topic, payload, redelivered: true, traceparent: None, ack: Ack::none() }
+    }
+}
+
 /// Whether to take part in the subscription or to leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -52,6 +60,7 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub struct Subscriber {
     inbox: Arc<Inbox>,
+    renewal: Arc<Renewal>,
     stats: LinkStats,
     closing: CancellationToken,
     driver: JoinHandle<()>,
@@ -87,13 +96,16 @@ impl Subscriber {
         let inbox = Arc::new(Inbox::new(config.receive_maximum));
         let (closing, abort) = (CancellationToken::new(), CancellationToken::new());
         let (ready, is_ready) = oneshot::channel();
+        let renewal = Arc::new(Renewal::default());
         let driver = Driver {
             config,
             mode,
             inbox: Arc::clone(&inbox),
+            renewal: Arc::clone(&renewal),
             stats: stats.clone(),
             closing: closing.clone(),
             ready: Some(ready),
+            session_reported: false,
         };
         let abort_guard = abort.clone().drop_guard();
         let ended = EndsInbox(Arc::clone(&inbox));
@@ -105,7 +117,12 @@ impl Subscriber {
             }
         });
         is_ready.await.unwrap_or(Err(ConnectError::Closed))?;
-        Ok(Self { inbox, stats, closing, driver, _abort: abort_guard })
+        Ok(Self { inbox, renewal, stats, closing, driver, _abort: abort_guard })
+    }
+
+    /// By which others ask for the subscription to be made once more.
+    pub fn renewal(&self) -> Arc<Renewal> {
+        Arc::clone(&self.renewal)
     }
 
     /// The next message; `None` when a subscriber that leaves is drained, or
@@ -158,6 +175,28 @@ impl Subscriber {
                 tracing::warn!("the session could not be cleared: it goes on collecting; leave again");
             }
         }
+    }
+}
+
+/// Makes a subscriber subscribe once more, and says when the broker has confirmed it:
+/// from then on the broker knows the subscription, whatever it had forgotten.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    wanted: AtomicBool,
+    attention: Arc<Notify>,
+    confirmed: watch::Sender<u64>,
+}
+
+impl Renewal {
+    /// Resolves when the broker has confirmed a subscription that was made after the
+    /// call. Waits for a connection as long as it takes; cancel-safe.
+    pub async fn renewed(&self) {
+        let mut confirmed = self.confirmed.subscribe();
+        let before = *confirmed.borrow_and_update();
+        self.wanted.store(true, Ordering::Relaxed);
+        self.attention.notify_one();
+        // The sender is ours.
+        let _ = confirmed.wait_for(|count| *count > before).await;
     }
 }
 

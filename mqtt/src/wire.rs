@@ -1,119 +1,107 @@
-//! A subscriber's connection: rumqttc's v5 packets over a socket of our own.
+//! A connection of ours: rumqttc's packets over our own socket, TLS or not.
 //!
 //! rumqttc's event loop cannot stop reading without also ceasing to write, and
 //! a broker's word on how much it sends unacknowledged is not always good:
 //! Mosquitto 2.0.11 with a backlog releases a whole window for each PUBACK (its
 //! issue 2301), all of a long outage within seconds. So here reading stops when
 //! the window is full, TCP holds the broker back, and PUBACKs still go out, all
-//! that are due in one write.
+//! that are due in one write. Its TLS would bring a second set of crates, too.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
-use rumqttc::v5::mqttbytes::Error as CodecError;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Connect, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode,
-    Login, Packet, PingReq,
-};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::config::Endpoint;
-use crate::link::{End, refusal};
+use crate::broker::{Broker, Socket};
+use crate::tls::{Failure, failure};
 
-/// For TCP, CONNACK and SUBACK, each.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// For CONNACK and SUBACK, each.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A peer that takes nothing of what we write for this long is gone.
 const WRITE_WITHIN: Duration = Duration::from_secs(15);
-/// One read from the socket.
-const READ_BYTES: usize = 64 * 1024;
+/// One read from the socket, on the stack.
+const READ_BYTES: usize = 16 * 1024;
+/// PINGREQ, the same in every version.
+const PINGREQ: [u8; 2] = [0xC0, 0];
+
+/// A version of MQTT: its packets, read and written.
+pub(crate) trait Version {
+    /// Any packet.
+    type Packet: std::fmt::Debug;
+
+    /// Takes the next packet off the front; `None` when it is not all there.
+    ///
+    /// # Errors
+    /// Bytes that are no packet, or one that is too large.
+    fn read(bytes: &mut BytesMut, max_packet_bytes: u32) -> Result<Option<Self::Packet>, Failure>;
+
+    /// Appends a packet.
+    fn write(packet: &Self::Packet, out: &mut BytesMut);
+}
 
 /// What happened.
 #[derive(Debug)]
-pub(crate) enum Happened {
+pub(crate) enum Happened<P> {
     /// A packet came.
-    Came(Box<Packet>),
+    Came(Box<P>),
     /// Somebody asked for attention, or something was written.
     Something,
 }
 
 #[derive(Debug)]
-pub(crate) struct Wire {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+pub(crate) struct Wire<V> {
+    socket: Socket,
     incoming: BytesMut,
     outgoing: BytesMut,
+    /// TLS may hold back what it took.
+    unflushed: bool,
+    /// Bytes given to the socket so far.
+    written: u64,
     max_packet_bytes: u32,
     ping_every: Duration,
     next_ping: Instant,
     heard_at: Instant,
     written_at: Instant,
+    version: std::marker::PhantomData<V>,
 }
 
-impl Wire {
-    /// Connects and waits for the broker's CONNACK.
-    pub(crate) async fn connect(
-        endpoint: &Endpoint,
-        clean_start: bool,
-        properties: ConnectProperties,
-    ) -> Result<(Self, ConnAck), End> {
-        let address = format!("{}:{}", endpoint.url.host, endpoint.url.port);
-        let socket = timeout(ANSWER_WITHIN, TcpStream::connect(address))
-            .await
-            .map_err(|_| End::Lost("it does not answer".to_owned()))?
-            .map_err(|error| End::Lost(error.to_string()))?;
-        // All PUBACKs that are due go out in one write: nothing to gather by waiting.
-        socket.set_nodelay(true).map_err(|error| End::Lost(error.to_string()))?;
-        let (reader, writer) = socket.into_split();
+impl<V: Version> Wire<V> {
+    /// Opens a socket; nothing is said on it yet.
+    pub(crate) async fn open(
+        broker: &Broker,
+        ping_every: Duration,
+        max_packet_bytes: u32,
+    ) -> Result<Self, Failure> {
+        let socket = broker.open().await?;
         let now = Instant::now();
-        let ping_every = endpoint.keep_alive.max(Duration::from_secs(1));
-        let mut wire = Self {
-            reader,
-            writer,
+        Ok(Self {
+            socket,
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
-            max_packet_bytes: endpoint.max_packet_bytes,
+            unflushed: false,
+            written: 0,
+            max_packet_bytes,
             ping_every,
             next_ping: now + ping_every,
             heard_at: now,
             written_at: now,
-        };
-        let login = endpoint.url.login.as_ref();
-        let connect = Connect {
-            // One and a half of this and the broker gives us up; we ping more often.
-            keep_alive: u16::try_from(ping_every.as_secs() * 2).unwrap_or(u16::MAX),
-            client_id: endpoint.client_id.clone(),
-            clean_start,
-            properties: Some(ConnectProperties {
-                max_packet_size: Some(endpoint.max_packet_bytes),
-                ..properties
-            }),
-        };
-        let login = login.map(|(user, password)| Login::new(user, password));
-        wire.send(&Packet::Connect(connect, None, login));
-        match wire.answer().await? {
-            Packet::ConnAck(connack) if connack.code == ConnectReturnCode::Success => {
-                if let Some(theirs) = connack.properties.as_ref().and_then(|p| p.server_keep_alive)
-                {
-                    let half = Duration::from_secs(u64::from(theirs).div_ceil(2).max(1));
-                    wire.ping_every = wire.ping_every.min(half);
-                }
-                Ok((wire, connack))
-            }
-            Packet::ConnAck(connack) => Err(refusal(endpoint, connack.code)
-                .unwrap_or_else(|| End::Lost(format!("not now: {:?}", connack.code)))),
-            other => Err(End::Lost(format!("no CONNACK but {other:?}"))),
-        }
+            version: std::marker::PhantomData,
+        })
+    }
+
+    /// Asks for a sign of life at least so often.
+    pub(crate) fn ping_at_least_every(&mut self, every: Duration) {
+        self.ping_every = self.ping_every.min(every);
     }
 
     /// Queues a packet.
-    pub(crate) fn send(&mut self, packet: &Packet) {
-        // Fails for a packet that is too large, and no limit is given.
-        let written = packet.write(&mut self.outgoing, None);
-        debug_assert!(written.is_ok(), "{written:?}");
+    pub(crate) fn send(&mut self, packet: &V::Packet) {
+        V::write(packet, &mut self.outgoing);
     }
 
     /// Takes bytes of packets that others have written.
@@ -124,14 +112,23 @@ impl Wire {
         }
     }
 
-    /// Queues the goodbye.
-    pub(crate) fn send_goodbye(&mut self) {
-        let goodbye = Disconnect::new(DisconnectReasonCode::NormalDisconnection);
-        self.send(&Packet::Disconnect(goodbye));
+    /// Bytes that are queued and not yet given to the socket.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// All bytes queued so far: [`Wire::written`] reaches this when they are out.
+    pub(crate) fn queued_until(&self) -> u64 {
+        self.written + self.outgoing.len() as u64
+    }
+
+    /// Bytes given to the socket so far.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
     }
 
     /// The next packet, while the connection is being made.
-    pub(crate) async fn answer(&mut self) -> Result<Packet, End> {
+    pub(crate) async fn answer(&mut self) -> Result<V::Packet, Failure> {
         let nobody = Notify::new();
         let packet = async {
             loop {
@@ -142,13 +139,15 @@ impl Wire {
         };
         timeout(ANSWER_WITHIN, packet)
             .await
-            .unwrap_or_else(|_| Err(End::Lost("it does not answer".to_owned())))
+            .unwrap_or_else(|_| Err(Failure::passing("it does not answer")))
     }
 
-    /// Writes what is queued and drops what comes, until the broker closes.
-    pub(crate) async fn until_closed(&mut self) {
+    /// Writes what is queued and drops what comes, until the broker closes or the
+    /// time is up; whether the broker closed.
+    pub(crate) async fn until_closed(&mut self, within: Duration) -> bool {
         let nobody = Notify::new();
-        while self.next(true, &nobody).await.is_ok() {}
+        let closed = async { while self.next(true, &nobody).await.is_ok() {} };
+        timeout(within, closed).await.is_ok()
     }
 
     /// Reads and writes until something happens. Takes no PUBLISH that has to be
@@ -157,35 +156,73 @@ impl Wire {
         &mut self,
         has_room: bool,
         attention: &Notify,
-    ) -> Result<Happened, End> {
+    ) -> Result<Happened<V::Packet>, Failure> {
         let blocked = !has_room && self.begins_with_publish();
-        if !blocked && let Some(packet) = self.parse()? {
+        if !blocked && let Some(packet) = V::read(&mut self.incoming, self.max_packet_bytes)? {
             return Ok(Happened::Came(Box::new(packet)));
-        }
-        if !blocked {
-            self.incoming.reserve(READ_BYTES);
         }
         if self.outgoing.is_empty() {
             self.written_at = Instant::now();
         }
+        let next_ping = self.next_ping;
         tokio::select! {
-            read = read_or_reset(&mut self.reader, &mut self.incoming, blocked) => match read {
-                Ok(0) => return Err(End::Lost("the broker closed the connection".to_owned())),
-                Ok(_) => self.heard_at = Instant::now(),
-                Err(error) => return Err(End::Lost(error.to_string())),
-            },
-            written = self.writer.write(&self.outgoing), if !self.outgoing.is_empty() => {
-                let bytes = written.map_err(|error| End::Lost(error.to_string()))?;
-                self.outgoing.advance(bytes);
-                self.written_at = Instant::now();
-            }
+            moved = self.transfer(blocked) => moved.map_err(|error| failure(&error))?,
             () = attention.notified() => {}
-            () = tokio::time::sleep_until(self.next_ping.into()) => self.ping(blocked)?,
+            () = tokio::time::sleep_until(next_ping.into()) => self.ping(blocked)?,
         }
         Ok(Happened::Something)
     }
 
-    fn ping(&mut self, blocked: bool) -> Result<(), End> {
+    /// Moves bytes whichever way goes first. Cancel-safe: what was moved was counted
+    /// in the same poll.
+    async fn transfer(&mut self, blocked: bool) -> io::Result<()> {
+        if blocked && self.outgoing.is_empty() && !self.unflushed {
+            // Only a reset is waited for. A silent end shows by our pings.
+            self.socket.tcp().ready(Interest::ERROR).await?;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = self.poll_write(cx) {
+                return Poll::Ready(done);
+            }
+            if blocked { Poll::Pending } else { self.poll_read(cx) }
+        })
+        .await
+    }
+
+    /// Pending as well when there is nothing to write.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.outgoing.is_empty() {
+            let bytes = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.outgoing))?;
+            self.outgoing.advance(bytes);
+            self.written += bytes as u64;
+            self.written_at = Instant::now();
+            self.unflushed = true;
+        } else if self.unflushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+            self.unflushed = false;
+        } else {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; READ_BYTES];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the broker closed the connection",
+            )));
+        }
+        self.incoming.extend_from_slice(buffer.filled());
+        self.heard_at = Instant::now();
+        Poll::Ready(Ok(()))
+    }
+
+    fn ping(&mut self, blocked: bool) -> Result<(), Failure> {
         let now = Instant::now();
         if blocked {
             // What it says stands unread behind what we do not take.
@@ -194,10 +231,10 @@ impl Wire {
         let silent = now.duration_since(self.heard_at) >= self.ping_every * 2;
         let stuck = now.duration_since(self.written_at) >= WRITE_WITHIN;
         if silent || stuck {
-            return Err(End::Lost("no sign of life".to_owned()));
+            return Err(Failure::passing("no sign of life"));
         }
         if self.outgoing.is_empty() {
-            self.send(&Packet::PingReq(PingReq));
+            self.outgoing.extend_from_slice(&PINGREQ);
         }
         self.next_ping = now + self.ping_every;
         Ok(())
@@ -207,25 +244,4 @@ impl Wire {
     fn begins_with_publish(&self) -> bool {
         self.incoming.first().is_some_and(|byte| byte >> 4 == 3 && byte & 0b0110 != 0)
     }
-
-    fn parse(&mut self) -> Result<Option<Packet>, End> {
-        match Packet::read(&mut self.incoming, Some(self.max_packet_bytes)) {
-            Ok(packet) => Ok(Some(packet)),
-            Err(CodecError::InsufficientBytes(_)) => Ok(None),
-            Err(error) => Err(End::Lost(format!("a packet that cannot be read: {error}"))),
-        }
-    }
-}
-
-/// Reads; while blocked, only waits for a reset. A silent end shows by our pings.
-async fn read_or_reset(
-    reader: &mut OwnedReadHalf,
-    incoming: &mut BytesMut,
-    blocked: bool,
-) -> std::io::Result<usize> {
-    if blocked {
-        reader.ready(Interest::ERROR).await?;
-        return Err(std::io::ErrorKind::ConnectionReset.into());
-    }
-    reader.read_buf(incoming).await
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use nemeses_mqtt::{BrokerUrl, Publisher, PublisherConfig, Subscriber, SubscriberConfig};
+use nemeses_mqtt::{Broker, Publisher, PublisherConfig, Subscriber, SubscriberConfig};
 use nemeses_parser::{Worker, WorkerConfig};
 use nemeses_protocol::BatchMessage;
 use nemeses_runtime::{Clock, Registry, Stop};
@@ -26,7 +26,7 @@ const WINDOW: u64 = 200;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let url: BrokerUrl = arguments.next().context("which broker? mqtt://host:port")?.parse()?;
+    let url: Broker = arguments.next().context("which broker? mqtt://host:port")?.parse()?;
     let frames = arguments.next().map_or(Ok(200_000), |text| text.parse::<u64>())?;
 
     let config = SubscriberConfig::new(url.clone(), "rate-db", ["$share/exporters//DB"]);
@@ -60,7 +60,7 @@ async fn main() -> anyhow::Result<()> {
 
 type Running = tokio::task::JoinHandle<anyhow::Result<()>>;
 
-async fn parser(url: &BrokerUrl) -> anyhow::Result<(Stop, Running)> {
+async fn parser(url: &Broker) -> anyhow::Result<(Stop, Running)> {
     let live: Arc<dyn LiveStore> = Arc::new(MemoryLive::new(300_000, Clock::system()));
     let writer = LiveWriter::new(live, Clock::system());
     let stop = Stop::default();
@@ -71,7 +71,7 @@ async fn parser(url: &BrokerUrl) -> anyhow::Result<(Stop, Running)> {
     Ok((stop.clone(), tokio::spawn(worker.run(stop))))
 }
 
-async fn publish(url: BrokerUrl, frames: u64) -> anyhow::Result<()> {
+async fn publish(url: Broker, frames: u64) -> anyhow::Result<()> {
     let frame = hex::decode(FRAME).expect("hex digits");
     let mut publishing = JoinSet::new();
     for number in 0..PUBLISHERS {

@@ -10,4 +10,4 @@ mod worker;
 pub use follow::Decoding;
 pub use step::{Message, Output, Policy, Reply, Step};
 pub use unknown::{Gate, UnknownDevices};
-pub use worker::{Worker, WorkerConfig};
+pub use worker::{Shadow, Worker, WorkerConfig};

@@ -9,22 +9,29 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use nemeses_mqtt::{
-    BrokerUrl, ConnectError, Publisher, PublisherConfig, Subscriber, SubscriberConfig,
+    Broker, ConnectError, Publisher, PublisherConfig, Subscriber, SubscriberConfig,
 };
 use nemeses_protocol::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, WorkerName};
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::live::LiveWriter;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
 use crate::step::Policy;
 use line::Line;
+pub use shadow::Shadow;
+use shadow::{HANDED_ON, Holder};
 
 mod batcher;
 mod follow;
 mod handover;
 mod line;
 mod replies;
+mod shadow;
 mod share;
 mod stats;
 
@@ -32,7 +39,7 @@ mod stats;
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
     /// Where the broker is.
-    pub mqtt: BrokerUrl,
+    pub mqtt: Broker,
     /// The worker's name, its client id and its name in the books: stable over
     /// restarts, and no two alike.
     pub name: WorkerName,
@@ -56,11 +63,13 @@ pub struct WorkerConfig {
     pub retry: (Duration, Duration),
     /// Follows some of the messages.
     pub tracer: Tracer,
+    /// When this worker holds a shadow subscription; one worker of a group does.
+    pub shadow: Option<Shadow>,
 }
 
 impl WorkerConfig {
     /// The defaults for worker `number`: `parser-{number}` in group `parsers`.
-    pub fn new(mqtt: BrokerUrl, number: u32) -> Self {
+    pub fn new(mqtt: Broker, number: u32) -> Self {
         Self {
             mqtt,
             name: format!("parser-{number}"),
@@ -73,6 +82,7 @@ impl WorkerConfig {
             lanes: 4,
             retry: (Duration::from_millis(50), Duration::from_secs(1)),
             tracer: Tracer::off(),
+            shadow: None,
         }
     }
 
@@ -92,7 +102,13 @@ pub struct Worker {
     subscriber: Subscriber,
     publisher: Publisher,
     line: Line,
+    shadow: Option<Holder>,
+    leaves: bool,
 }
+
+/// A batch holds at least one record, and the largest is a dead letter of 32 KiB
+/// with the batch's own fields around it.
+const LEAST_PACKET_BYTES: u32 = 64 * 1024;
 
 impl Worker {
     /// Connects, trying until the broker is there. When this returns, the
@@ -108,7 +124,7 @@ impl Worker {
     ) -> Result<Self, ConnectError> {
         let publisher = Self::publisher(&config).await?;
         let subscriber = Subscriber::connect(config.subscription()).await?;
-        Ok(Self::new(config, subscriber, publisher, live, clock, registry))
+        Ok(Self::new(config, subscriber, publisher, live, clock, registry, false))
     }
 
     /// Like [`Worker::connect`], to leave the group for good: takes no share of
@@ -125,13 +141,14 @@ impl Worker {
     ) -> Result<Self, ConnectError> {
         let publisher = Self::publisher(&config).await?;
         let subscriber = Subscriber::leave(config.subscription()).await?;
-        Ok(Self::new(config, subscriber, publisher, live, clock, registry))
+        Ok(Self::new(config, subscriber, publisher, live, clock, registry, true))
     }
 
     async fn publisher(config: &WorkerConfig) -> Result<Publisher, ConnectError> {
         let client_id = format!("{}-out", config.name);
         let mut publisher = PublisherConfig::new(config.mqtt.clone(), client_id);
         publisher.endpoint.retry = config.retry;
+        publisher.needs_packet_bytes = LEAST_PACKET_BYTES;
         Publisher::connect(publisher).await
     }
 
@@ -142,13 +159,30 @@ impl Worker {
         live: LiveWriter,
         clock: Clock,
         registry: &mut Registry,
+        leaves: bool,
     ) -> Self {
         subscriber.stats().register("in", registry);
         publisher.stats().register("out", registry);
+        let (handed_on, once_more) = mpsc::channel(HANDED_ON);
+        let shadow = config.shadow.map(|when| Holder {
+            broker: config.mqtt.clone(),
+            worker: config.name.clone(),
+            topics: config.policy.topics.clone(),
+            when,
+            retry: config.retry,
+            renewal: subscriber.renewal(),
+            handed_on,
+            stats: shadow::Stats::default(),
+        });
+        if let Some(shadow) = &shadow {
+            shadow.stats.register(registry);
+        }
         Self {
             subscriber,
             publisher: publisher.clone(),
-            line: Line::new(config, publisher, live, clock, registry),
+            line: Line::new(config, publisher, once_more, live, clock, registry),
+            shadow,
+            leaves,
         }
     }
 
@@ -163,13 +197,20 @@ impl Worker {
     /// # Errors
     /// The connection's task has died, or a task of ours.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let Self { mut subscriber, publisher, mut line } = self;
+        let Self { mut subscriber, publisher, mut line, shadow, leaves } = self;
+        let mut holding = JoinSet::new();
+        if let Some(shadow) = shadow {
+            holding.spawn(
+                async move { if leaves { shadow.leave().await } else { shadow.run().await } },
+            );
+        }
         let working = async {
             line.work(&mut subscriber, &stop).await?;
             line.drain().await
         };
         let worked = tokio::select! {
             worked = working => worked,
+            Some(Err(died)) = holding.join_next() => Err(died).context("the shadow subscription"),
             () = stop.all.cancelled() => Ok(()),
         };
         // What is still under way is given up unacknowledged.

@@ -108,6 +108,7 @@ fn batch(frame: &[u8]) -> BatchMessage {
         tallies: Vec::new(),
         records: vec![record; FRAMES],
         traces: Vec::new(),
+        canaries: Vec::new(),
     }
 }
 

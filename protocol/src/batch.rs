@@ -11,7 +11,7 @@ mod wire;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{BatchKey, Record, Tally, TraceContext};
+use crate::{BatchKey, Canary, MAX_BATCH_CANARIES, Record, Tally, TraceContext};
 
 /// The latest version that this code reads. It writes the lowest one that says what
 /// is in the message, so that an exporter of before takes what it can store.
@@ -42,6 +42,9 @@ pub struct BatchMessage {
     pub records: Vec<Record>,
     /// Which of the records are followed; none as a rule. Nothing depends on them.
     pub traces: Vec<BatchTrace>,
+    /// What to tell the senders of when the batch is committed. They are no records
+    /// and are counted nowhere.
+    pub canaries: Vec<Canary>,
 }
 
 /// A record whose way is traced, and the span that handed it over.
@@ -108,9 +111,9 @@ impl Record {
 
 impl BatchMessage {
     /// An upper bound of a batch's encoded length without records, with up to
-    /// [`MAX_BATCH_ROWS`] tallies: version, name, run and sequence in 96 bytes, and
-    /// 14 for a tally.
-    pub const BASE_LEN_ESTIMATE: usize = 96 + 14 * MAX_BATCH_ROWS;
+    /// [`MAX_BATCH_ROWS`] tallies and [`MAX_BATCH_CANARIES`] canaries: version, name, run
+    /// and sequence in 96 bytes, 14 for a tally, and 96 for a canary.
+    pub const BASE_LEN_ESTIMATE: usize = 96 + 14 * MAX_BATCH_ROWS + 96 * MAX_BATCH_CANARIES;
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod batch;
+mod canary;
 mod decode;
 mod device;
 mod encode;
@@ -25,6 +26,7 @@ pub use batch::{
     BatchMessage, BatchMessageError, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES,
     MAX_BATCH_ROWS, WorkerName, is_worker_name,
 };
+pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_replies};
 pub use decode::{Frame, Frames, Item, frames};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use encode::{encode_location, encode_ping, encode_ping_reply};

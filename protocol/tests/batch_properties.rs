@@ -5,8 +5,8 @@ mod common;
 
 use common::any_position;
 use nemeses_protocol::{
-    BatchKey, BatchMessage, BatchTrace, DeadLetter, DecodeError, DeviceId, PositionRecord, Reason,
-    Record, Tally, TraceContext,
+    BatchKey, BatchMessage, BatchTrace, Canary, DeadLetter, DecodeError, DeviceId,
+    MAX_BATCH_CANARIES, PositionRecord, Reason, Record, Tally, TraceContext,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,7 +48,13 @@ fn any_batch() -> impl Strategy<Value = BatchMessage> {
     let tally = any::<(u32, u32)>().prop_map(|(minute, pings)| Tally { minute, pings });
     (key, vec(tally, 0..4), vec(any_record(), 0..20)).prop_map(|(key, tallies, records)| {
         let traces = records.iter().enumerate().step_by(3).map(trace).collect();
-        BatchMessage { key, tallies, records, traces }
+        let canaries = (0..records.len() as u64).map(|sequence| Canary {
+            sender: key.worker.clone(),
+            run: key.run,
+            sequence,
+        });
+        let canaries = canaries.take(MAX_BATCH_CANARIES).collect();
+        BatchMessage { key, tallies, records, traces, canaries }
     })
 }
 

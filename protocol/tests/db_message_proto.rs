@@ -8,8 +8,8 @@ mod proto;
 use std::collections::BTreeSet;
 
 use nemeses_protocol::{
-    BatchKey, BatchMessage, BatchTrace, Composition, DB_MESSAGE_VERSION, DeadLetter, DeviceId,
-    Position, PositionRecord, Reason, Record, Tally, TraceContext,
+    BatchKey, BatchMessage, BatchTrace, Canary, Composition, DB_MESSAGE_VERSION, DeadLetter,
+    DeviceId, Position, PositionRecord, Reason, Record, Tally, TraceContext,
 };
 
 const FILE: &str = include_str!("../../docs/db-message.proto");
@@ -51,6 +51,7 @@ fn batch() -> BatchMessage {
             record: 1,
             context: TraceContext::parse(FOLLOWED).expect("one"),
         }],
+        canaries: vec![Canary { sender: "parser-1".to_owned(), run: 5, sequence: 6 }],
     }
 }
 
@@ -63,6 +64,9 @@ const EXPECTED: &[&str] = &[
     "tallies.pings=3",
     "traces.record=1",
     "traces.traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "canaries.sender=parser-1",
+    "canaries.run=5",
+    "canaries.sequence=6",
     "records.position.device=671603",
     "records.position.recorded_at=1593637200",
     "records.position.direction_cdeg=5487",

@@ -18,10 +18,13 @@ use crate::Worker;
 /// Tells how this process does now.
 pub type Describe = Arc<dyn Fn() -> Worker + Send + Sync>;
 
-/// Serves `/metrics`, `/healthz` and `/status` until `stop`. `/healthz` says that the
-/// process runs and was able to start: it has connected to what it needs. `/status`
-/// says who it is, with the figures that it announces; without `describe` there is
-/// none.
+/// Tells why this process is not ready to do its work; nothing when it is.
+pub type Ready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// Serves `/metrics`, `/healthz`, `/readyz` and `/status` until `stop`. `/healthz` says that the
+/// process runs and was able to start: it has connected to what it needs. `/readyz`
+/// answers 503 and the reason when `ready` gives one. `/status` says who it is, with the
+/// figures that it announces; without `describe` there is none.
 ///
 /// # Errors
 /// What the listener reports.
@@ -29,11 +32,13 @@ pub async fn serve_admin(
     listener: TcpListener,
     registry: Arc<Registry>,
     describe: Option<Describe>,
+    ready: Option<Ready>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut routes = Router::new()
         .route("/metrics", get(move || std::future::ready(metrics(&registry))))
-        .route("/healthz", get(|| std::future::ready("ok\n")));
+        .route("/healthz", get(|| std::future::ready("ok\n")))
+        .route("/readyz", get(move || std::future::ready(readiness(ready.as_ref()))));
     if let Some(describe) = describe {
         routes = routes.route("/status", get(move || std::future::ready(Json(describe()))));
     }
@@ -41,6 +46,13 @@ pub async fn serve_admin(
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
         .context("the admin listener ended")
+}
+
+fn readiness(ready: Option<&Ready>) -> (StatusCode, String) {
+    match ready.and_then(|ready| ready()) {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
 }
 
 fn metrics(registry: &Registry) -> impl IntoResponse + use<> {

@@ -97,18 +97,22 @@ pub struct Relay {
     waiting: mpsc::Receiver<Relayed>,
 }
 
-/// A relay over this Redis. Connects when it runs.
+/// A relay over this Redis; `root_certificates` (PEM) are trusted for `rediss://` instead
+/// of the system's. Connects when it runs.
 ///
 /// # Errors
 /// `Configuration` for a URL that cannot be used.
-pub fn open_relay(url: &str) -> Result<(RelaySender, Relay), StoreError> {
-    let source = source(url)?;
+pub fn open_relay(
+    url: &str,
+    root_certificates: Option<Vec<u8>>,
+) -> Result<(RelaySender, Relay), StoreError> {
+    let source = source(url, root_certificates)?;
     let (sender, waiting) = mpsc::channel(WAITING);
     Ok((RelaySender(sender), Relay { source, waiting }))
 }
 
-fn source(url: &str) -> Result<Source, StoreError> {
-    Source::new(url, None).map_err(|error| {
+fn source(url: &str, root_certificates: Option<Vec<u8>>) -> Result<Source, StoreError> {
+    Source::new(url, root_certificates).map_err(|error| {
         StoreError::Configuration(format!("the Redis URL cannot be used: {error}"))
     })
 }
@@ -182,12 +186,15 @@ impl Relay {
 #[derive(Clone, Debug)]
 pub struct RelayCaller(Source);
 
-/// A caller over this Redis. Connects when it sends.
+/// A caller over this Redis; certificates as for [`open_relay`]. Connects when it sends.
 ///
 /// # Errors
 /// `Configuration` for a URL that cannot be used.
-pub fn relay_caller(url: &str) -> Result<RelayCaller, StoreError> {
-    source(url).map(RelayCaller)
+pub fn relay_caller(
+    url: &str,
+    root_certificates: Option<Vec<u8>>,
+) -> Result<RelayCaller, StoreError> {
+    source(url, root_certificates).map(RelayCaller)
 }
 
 impl RelayCaller {
@@ -254,7 +261,7 @@ mod tests {
 
     #[test]
     fn beyond_the_bounds_nothing_is_taken() {
-        let (sender, _relay) = open_relay("redis://127.0.0.1:1").unwrap();
+        let (sender, _relay) = open_relay("redis://127.0.0.1:1", None).unwrap();
         let message = |bytes| Relayed::Command(DeviceId::new(1), vec![0; bytes]);
         assert!(!sender.send(message(MAX_PAYLOAD_BYTES + 1)));
         let taken = (0..WAITING + 5).filter(|_| sender.send(message(1))).count();

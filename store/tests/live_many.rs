@@ -261,8 +261,8 @@ async fn replies_and_commands_travel(cluster: &Cluster) {
     let stop = CancellationToken::new();
     // By different nodes of it.
     let url = |node: usize| format!("redis+cluster://127.0.0.1:{}", cluster.0[node].port);
-    let (speaking, mine) = open_relay(&url(1)).unwrap();
-    let (_, theirs) = open_relay(&url(2)).unwrap();
+    let (speaking, mine) = open_relay(&url(1), None).unwrap();
+    let (_, theirs) = open_relay(&url(2), None).unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     tokio::spawn(mine.run(|_| {}, stop.clone()));
     tokio::spawn(theirs.run(move |message| drop(told.send(message)), stop.clone()));

@@ -373,6 +373,9 @@ async fn tls_is_spoken_and_checked() {
     let live = RedisLive::new(&url, TTL_MS, Clock::held(NOW_MS), trusting).unwrap();
     live.merge(&[seen(1, 0)], NOW_MS).await.unwrap();
     assert_eq!(read(&live, 1).await, Some(seen(1, 0)));
+    let pem = Some(std::fs::read(redis.folder.path().join("cert.pem")).unwrap());
+    let caller = relay_caller(&url, pem).unwrap();
+    caller.send(&Relayed::Command(DeviceId::new(1), vec![1])).await.unwrap();
     // An unknown certificate is refused.
     let wary = RedisLive::new(&url, TTL_MS, Clock::held(NOW_MS), RedisOptions::default()).unwrap();
     wary.ping().await.unwrap_err();
@@ -381,8 +384,8 @@ async fn tls_is_spoken_and_checked() {
 /// Two nodes' relays on one Redis, and what the second hears.
 fn relay_pair(redis: &Redis) -> (RelaySender, mpsc::UnboundedReceiver<Relayed>, CancellationToken) {
     let stop = CancellationToken::new();
-    let (speaking, mine) = open_relay(&redis.url()).unwrap();
-    let (_, theirs) = open_relay(&redis.url()).unwrap();
+    let (speaking, mine) = open_relay(&redis.url(), None).unwrap();
+    let (_, theirs) = open_relay(&redis.url(), None).unwrap();
     let (told, heard) = mpsc::unbounded_channel();
     tokio::spawn(mine.run(|_| {}, stop.clone()));
     let deliver = move |message| drop(told.send(message));
@@ -415,7 +418,7 @@ async fn replies_and_commands_travel_between_nodes_and_over_a_restart() {
     until_heard(&speaking, &mut heard, &Relayed::Command(device, b"stop".to_vec())).await;
     until_heard(&speaking, &mut heard, &Relayed::Reply(device, vec![0, 255])).await;
     let (nodes, message) =
-        (relay_caller(&redis.url()).unwrap(), Relayed::Command(device, b"called".to_vec()));
+        (relay_caller(&redis.url(), None).unwrap(), Relayed::Command(device, b"called".to_vec()));
     assert!(nodes.send(&message).await.unwrap(), "two nodes listen");
     // Repeated ones may come before it.
     while heard.recv().await.unwrap() != message {}
@@ -430,7 +433,7 @@ async fn replies_and_commands_travel_between_nodes_and_over_a_restart() {
 async fn a_command_without_nodes_is_heard_by_nobody() {
     let redis = Redis::start();
     let message = Relayed::Command(DeviceId::new(0x0A_3F73), b"stop".to_vec());
-    assert!(!relay_caller(&redis.url()).unwrap().send(&message).await.unwrap());
+    assert!(!relay_caller(&redis.url(), None).unwrap().send(&message).await.unwrap());
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! Settings of a frame's way: batches, frames, topics, and a station's link to
 //! its broker.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
 use crate::config::value;
 
@@ -110,7 +111,8 @@ pub(crate) struct TopicArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "MQTT broker")]
 pub(crate) struct LinkArgs {
-    /// The MQTT broker: mqtt://HOST:PORT or mqtt://USER:PASSWORD@HOST:PORT
+    /// The MQTT broker: mqtt://HOST:PORT or mqtt://USER:PASSWORD@HOST:PORT, mqtts:// for
+    /// TLS
     #[arg(
         long,
         env = "NEMESES_MQTT_URL",
@@ -119,6 +121,63 @@ pub(crate) struct LinkArgs {
         value_name = "URL"
     )]
     pub(crate) mqtt_url: String,
+    #[command(flatten)]
+    pub(crate) tls: LinkTlsArgs,
+}
+
+/// TLS towards a broker whose URL begins with `mqtts://`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "MQTT broker")]
+#[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
+pub(crate) struct LinkTlsArgs {
+    /// The certificate authorities that a broker at mqtts:// is trusted by, a PEM file;
+    /// without it, those of the system
+    #[arg(long, env = "NEMESES_MQTT_CA", value_name = "PATH")]
+    pub(crate) mqtt_ca: Option<PathBuf>,
+    /// The certificate to show a broker at mqtts:// that demands one, a PEM file; read
+    /// again for the next connection when it was changed
+    #[arg(long, env = "NEMESES_MQTT_CLIENT_CERT", value_name = "PATH")]
+    pub(crate) mqtt_client_cert: Option<PathBuf>,
+    /// The private key of that certificate, a PEM file
+    #[arg(long, env = "NEMESES_MQTT_CLIENT_KEY", value_name = "PATH")]
+    pub(crate) mqtt_client_key: Option<PathBuf>,
+    /// The name that the certificate of a broker at mqtts:// must bear, where it is not
+    /// the host of the URL
+    #[arg(long, env = "NEMESES_MQTT_SERVER_NAME", value_name = "NAME")]
+    pub(crate) mqtt_server_name: Option<String>,
+}
+
+/// A parser's second subscription.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "MQTT broker")]
+pub(crate) struct ShadowArgs {
+    /// Whether worker 0 holds a second, unshared subscription to all frames: Mosquitto
+    /// with a persistence file forgets shared subscriptions at each restart, and frames
+    /// would be lost until workers are back. auto: with Mosquitto; off where its
+    /// persistence is the sqlite plugin (docs/mosquitto.md)
+    #[arg(long, env = "NEMESES_SHADOW", default_value = "auto")]
+    pub(crate) shadow: ShadowMode,
+}
+
+/// When there is a second subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShadowMode {
+    /// With a broker that says it is Mosquitto
+    Auto,
+    /// With any broker
+    On,
+    /// Never
+    Off,
+}
+
+impl From<ShadowMode> for nemeses_parser::Shadow {
+    fn from(mode: ShadowMode) -> Self {
+        match mode {
+            ShadowMode::Auto => Self::Auto,
+            ShadowMode::On => Self::On,
+            ShadowMode::Off => Self::Off,
+        }
+    }
 }
 
 /// Which of several equal stations this is.

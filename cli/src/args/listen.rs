@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::LinkTlsArgs;
 use crate::config::value;
 
 /// The MQTT front door.
@@ -195,10 +196,12 @@ pub(crate) struct HttpArgs {
 #[command(next_help_heading = "REST API")]
 pub(crate) struct CommandArgs {
     /// The MQTT broker at which commands to devices are published, as a login of the role
-    /// operator: mqtt://USER:PASSWORD@HOST:PORT. Without it they go to the nodes that
-    /// share the Redis
+    /// operator: mqtt://USER:PASSWORD@HOST:PORT, mqtts:// for TLS. Without it they go to
+    /// the nodes that share the Redis
     #[arg(long, env = "NEMESES_COMMANDS_MQTT_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) commands_mqtt_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: LinkTlsArgs,
 }
 
 /// Whether people may make accounts themselves.

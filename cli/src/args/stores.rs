@@ -19,6 +19,10 @@ pub(crate) struct LiveArgs {
     /// need it
     #[arg(long, env = "NEMESES_REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) redis_url: Option<String>,
+    /// The certificate authorities that a Redis at rediss:// is trusted by, a PEM file;
+    /// without it, those of the system
+    #[arg(long, env = "NEMESES_REDIS_CA", value_name = "PATH")]
+    pub(crate) redis_ca: Option<PathBuf>,
     /// How long after its last frame a device counts as online
     #[arg(
         long,

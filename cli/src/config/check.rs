@@ -11,11 +11,12 @@ use nemeses_protocol::Topics;
 
 use super::file::variable_of;
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
+use super::link::{commands, link};
 use super::url::without_password;
 use super::value::AdminListen;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, JwtSecret, MqttUrl, Node,
-    Parser, RedisUrl, Secret, Tls, Worker, traces,
+    Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, JwtSecret, Node, Parser,
+    RedisUrl, Secret, Tls, Worker, traces,
 };
 use crate::args;
 
@@ -121,7 +122,8 @@ impl TryFrom<&args::ParserArgs> for Parser {
 
     fn try_from(args: &args::ParserArgs) -> Result<Self, Wrong> {
         Ok(Self {
-            mqtt_url: mqtt_url(&args.link)?,
+            broker: link(&args.link)?,
+            shadow: args.shadow.shadow.into(),
             worker: worker(&args.worker),
             redis: required_redis(&args.live)?,
             live_ttl: args.live.live_ttl,
@@ -144,7 +146,7 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
     fn try_from(args: &args::ExporterArgs) -> Result<Self, Wrong> {
         Ok(Self {
             data_dir: args.database.data_dir.clone(),
-            mqtt_url: mqtt_url(&args.link)?,
+            broker: link(&args.link)?,
             worker: worker(&args.worker),
             redis: redis(&args.live)?,
             live_ttl: args.live.live_ttl,
@@ -181,20 +183,6 @@ impl TryFrom<&args::ApiArgs> for Api {
     }
 }
 
-/// The broker to connect to.
-pub(crate) fn mqtt_url(args: &args::LinkArgs) -> Result<MqttUrl, Wrong> {
-    MqttUrl::parse(&args.mqtt_url)
-        .map_err(|allowed| Wrong::new("mqtt-url", without_password(&args.mqtt_url), allowed))
-}
-
-fn commands(args: &args::CommandArgs) -> Result<Option<MqttUrl>, Wrong> {
-    let read = |url: &String| {
-        MqttUrl::parse(url)
-            .map_err(|allowed| Wrong::new("commands-mqtt-url", without_password(url), allowed))
-    };
-    args.commands_mqtt_url.as_ref().map(read).transpose()
-}
-
 /// The database of a station or a tool.
 pub(crate) fn database(args: &args::DatabaseArgs) -> Result<DatabaseUrl, Wrong> {
     let Some(url) = &args.database_url else {
@@ -219,7 +207,16 @@ pub(crate) fn redis(args: &args::LiveArgs) -> Result<Option<RedisUrl>, Wrong> {
         RedisUrl::parse(url)
             .map_err(|allowed| Wrong::new("redis-url", without_password(url), allowed))
     };
-    args.redis_url.as_ref().map(read).transpose()
+    let url = args.redis_url.as_ref().map(read).transpose()?;
+    let Some(ca) = &args.redis_ca else { return Ok(url) };
+    let Some(url) = url.filter(RedisUrl::is_tls) else {
+        let allowed = "it is of no use unless redis-url begins with rediss://";
+        return Err(Wrong::new("redis-ca", ca.display(), allowed));
+    };
+    let certificates = std::fs::read(ca).map_err(|error| {
+        Wrong::new("redis-ca", ca.display(), format!("the file cannot be read: {error}"))
+    })?;
+    Ok(Some(url.trusting(certificates)))
 }
 
 fn required_redis(args: &args::LiveArgs) -> Result<RedisUrl, Wrong> {
@@ -302,7 +299,7 @@ fn tls(args: &args::DoorArgs) -> Result<Option<Tls>, Wrong> {
     Ok(Some(Tls { listen, cert, key }))
 }
 
-fn readable(setting: &'static str, path: &Path) -> Result<(), Wrong> {
+pub(super) fn readable(setting: &'static str, path: &Path) -> Result<(), Wrong> {
     std::fs::read(path).map(drop).map_err(|error| {
         Wrong::new(setting, path.display(), format!("the file cannot be read: {error}"))
     })

@@ -5,6 +5,7 @@
 mod check;
 pub(crate) mod file;
 mod jwt;
+mod link;
 #[cfg(test)]
 mod reference;
 mod traces;
@@ -20,10 +21,11 @@ use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 use nemeses_store::history::StorageEngine;
 
-pub(crate) use check::{Wrong, admin_address, database, mqtt_url, redis, topics};
+pub(crate) use check::{Wrong, admin_address, database, redis, topics};
 pub(crate) use jwt::JwtSecret;
+pub(crate) use link::link;
 pub(crate) use traces::{Traces, share, traces};
-pub(crate) use url::{DatabaseUrl, MqttUrl, RedisUrl, Secret};
+pub(crate) use url::{DatabaseUrl, RedisUrl, Secret};
 
 /// `nemeses up`: every station in one process.
 #[derive(Clone, Debug)]
@@ -73,7 +75,9 @@ pub(crate) struct Broker {
 #[derive(Clone, Debug)]
 pub(crate) struct Parser {
     /// The broker.
-    pub(crate) mqtt_url: MqttUrl,
+    pub(crate) broker: nemeses_mqtt::Broker,
+    /// When worker 0 holds a shadow subscription.
+    pub(crate) shadow: nemeses_parser::Shadow,
     /// Which of several.
     pub(crate) worker: Worker,
     /// The live store.
@@ -98,7 +102,7 @@ pub(crate) struct Exporter {
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
     /// The broker.
-    pub(crate) mqtt_url: MqttUrl,
+    pub(crate) broker: nemeses_mqtt::Broker,
     /// Which of several.
     pub(crate) worker: Worker,
     /// The live store to rebuild after it lost its memory; `None` leaves it alone.
@@ -123,7 +127,7 @@ pub(crate) struct Exporter {
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     /// The broker that takes commands to devices; `None` leaves them to nodes.
-    pub(crate) commands: Option<MqttUrl>,
+    pub(crate) commands: Option<nemeses_mqtt::Broker>,
     /// Topic names.
     pub(crate) topics: Topics,
     /// Directory of the files this program makes; may not exist yet.

@@ -1,4 +1,4 @@
-//! The URLs of brokers and stores. They may hold passwords, so what is printed
+//! The URLs of stores. They may hold passwords, so what is printed
 //! of them (also by `Debug`) leaves passwords out.
 
 use std::fmt;
@@ -39,60 +39,6 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
-/// An MQTT broker that a station or a tool connects to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MqttUrl {
-    /// Name or address, an IPv6 address without brackets.
-    pub(crate) host: String,
-    /// Port.
-    pub(crate) port: u16,
-    /// User name and password, if the broker wants a login.
-    pub(crate) login: Option<(String, Secret)>,
-}
-
-const MQTT_ALLOWED: &str =
-    "write mqtt://HOST:PORT or mqtt://USER:PASSWORD@HOST:PORT, for example mqtt://127.0.0.1:1883";
-
-impl MqttUrl {
-    /// Reads `mqtt://[user[:password]@]host[:port]`; reserved characters in
-    /// user and password are written `%XX`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text.starts_with("mqtts://") {
-            return Err(format!("TLS towards a broker is not supported yet; {MQTT_ALLOWED}"));
-        }
-        Self::read(text).ok_or_else(|| MQTT_ALLOWED.to_owned())
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("mqtt://")?;
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (login, place) = match rest.rsplit_once('@') {
-            Some((login, place)) => (Some(read_login(login)?), place),
-            None => (None, rest),
-        };
-        let (host, port) = read_place(place, 1883)?;
-        Some(Self { host, port, login })
-    }
-}
-
-/// Without the password.
-impl fmt::Display for MqttUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        f.write_str("mqtt://")?;
-        if let Some((user, _)) = &self.login {
-            write!(f, "{user}:***@")?;
-        }
-        write!(f, "{open}{}{close}:{}", self.host, self.port)
-    }
-}
-
-fn read_login(login: &str) -> Option<(String, Secret)> {
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let user = unescape(user).filter(|user| !user.is_empty())?;
-    Some((user, Secret(unescape(password)?)))
-}
-
 fn read_place(place: &str, default_port: u16) -> Option<(String, u16)> {
     let (host, port) = match place.strip_prefix('[') {
         Some(rest) => {
@@ -112,27 +58,14 @@ fn read_place(place: &str, default_port: u16) -> Option<(String, u16)> {
     fits.then(|| (host.to_owned(), port))
 }
 
-/// Undoes `%XX`.
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        if *first == b'%' {
-            let (pair, behind) = rest.split_at_checked(2)?;
-            bytes.extend(hex::decode(pair).ok()?);
-            rest = behind;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 /// Redis: one server (`redis://` or, by TLS, `rediss://`), the primary that Sentinels
 /// name (`+sentinel`), or a cluster (`+cluster`).
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct RedisUrl(String);
+pub(crate) struct RedisUrl {
+    url: String,
+    /// PEM, to be trusted instead of the system's.
+    certificates: Option<Vec<u8>>,
+}
 
 impl RedisUrl {
     /// Reads `redis[s]://[user:password@]host[:port][/number]`,
@@ -157,7 +90,7 @@ impl RedisUrl {
             _ => false,
         };
         if fits {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self { url: text.to_owned(), certificates: None });
         }
         Err("write redis://HOST:PORT, for example redis://127.0.0.1:6379; for several \
              redis+sentinel://HOST:PORT,HOST:PORT/NAME or redis+cluster://HOST:PORT,HOST:PORT; \
@@ -165,16 +98,31 @@ impl RedisUrl {
             .to_owned())
     }
 
+    /// Whether it is reached by TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.url.starts_with("rediss")
+    }
+
+    /// The same, trusting these authorities.
+    pub(crate) fn trusting(self, certificates: Vec<u8>) -> Self {
+        Self { certificates: Some(certificates), ..self }
+    }
+
     /// The URL with its password, for the client.
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        &self.url
+    }
+
+    /// The authorities to trust instead of the system's, for the client.
+    pub(crate) fn certificates(&self) -> Option<Vec<u8>> {
+        self.certificates.clone()
     }
 }
 
 /// Without the password.
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_password(&self.0))
+        f.write_str(&without_password(&self.url))
     }
 }
 
@@ -265,29 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn brokers() {
-        for (text, host, port, login) in [
-            ("mqtt://127.0.0.1:1884", "127.0.0.1", 1884, None),
-            ("mqtt://broker.example", "broker.example", 1883, None),
-            ("mqtt://[::1]:1883/", "::1", 1883, None),
-            ("mqtt://parser:p%40ss@b:1", "b", 1, Some(("parser", "p@ss"))),
-            ("mqtt://parser:a:b@b", "b", 1883, Some(("parser", "a:b"))),
-            ("mqtt://parser@b", "b", 1883, Some(("parser", ""))),
-        ] {
-            let url = MqttUrl::parse(text).unwrap();
-            let read = url.login.as_ref().map(|(user, secret)| (user.as_str(), secret.expose()));
-            assert_eq!((url.host.as_str(), url.port, read), (host, port, login), "{text}");
-        }
-        for text in ["", "127.0.0.1:1883", "http://x", "mqtt://", "mqtt://:1", "mqtt://h:0"] {
-            assert!(MqttUrl::parse(text).unwrap_err().contains("mqtt://HOST:PORT"), "{text}");
-        }
-        for text in ["mqtt://h:x", "mqtt://[::1", "mqtt://a b", "mqtt://u:%zz@h", "mqtt://h/x"] {
-            assert!(MqttUrl::parse(text).is_err(), "{text}");
-        }
-        assert!(MqttUrl::parse("mqtts://h").unwrap_err().contains("TLS"));
-    }
-
-    #[test]
     fn stores() {
         for text in [
             "redis://h",
@@ -338,9 +263,6 @@ mod tests {
             assert!(!printed.contains("he@im") && !printed.contains("geheim"), "{printed}");
             assert!(printed.contains("@h"), "{printed}");
         }
-        let url = MqttUrl::parse("mqtt://u:geheim@h").unwrap();
-        assert_eq!(url.to_string(), "mqtt://u:***@h:1883");
-        assert!(!format!("{url:?}").contains("geheim"));
         let url = DatabaseUrl::parse("mysql://u:geheim@h/db").unwrap();
         assert_eq!(format!("{url:?}"), "DatabaseUrl(mysql://u:***@h/db)");
         for plain in ["sqlite:data/x.db", "mysql://h/db", "mysql://u@h/db"] {

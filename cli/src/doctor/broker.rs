@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, QoS};
+use nemeses_mqtt::{
+    Broker, BrokerUrl, Client, ClientEvent, ConnectError, Endpoint, Offer, Subscription,
+};
 use tokio::time::timeout;
 
 use super::finding::Finding;
-use crate::config::MqttUrl;
 
 const ABOUT: &str = "broker";
 const VERSION: &str = "$SYS/broker/version";
@@ -18,65 +19,83 @@ const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 /// messages, so they come at once or not at all.
 const WITHIN: Duration = Duration::from_secs(3);
 
+/// A full batch with its topic.
+const FULL_BATCH_BYTES: u32 = 256 * 1024 + 1024;
+
 /// Connects, and asks for what Mosquitto says of itself.
-pub(super) async fn look(url: &MqttUrl) -> Vec<Finding> {
-    let mut options = MqttOptions::new("", &url.host, url.port);
-    if let Some((user, password)) = &url.login {
-        options.set_credentials(user, password.expose());
-    }
-    let (client, mut events) = AsyncClient::new(options, 4);
-    match timeout(WITHIN, events.poll()).await {
-        Ok(Ok(Event::Incoming(Incoming::ConnAck(_)))) => {}
-        Ok(Ok(other)) => {
-            return vec![Finding::wrong(
-                ABOUT,
-                format!("{url} answers {other:?} to CONNECT; is it an MQTT broker?"),
-            )];
-        }
-        Ok(Err(error)) => return vec![refused(url, &error)],
+pub(super) async fn look(broker: &Broker) -> Vec<Finding> {
+    let url = broker.url();
+    let endpoint = Endpoint::new(broker.clone(), "");
+    let mut client = match timeout(WITHIN, Client::connect(endpoint)).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => return vec![refused(&error)],
         Err(_) => {
             let says = format!(
                 "{url} takes connections but does not answer; is it an MQTT broker, and is it overloaded?"
             );
             return vec![Finding::wrong(ABOUT, says)];
         }
-    }
-    for topic in [VERSION, DROPPED] {
-        // The channel has room for both.
-        let _ = client.try_subscribe(topic, QoS::AtMostOnce);
-    }
+    };
+    let mut found = offered(url, client.offer());
     let mut heard = BTreeMap::new();
     let listening = async {
-        while heard.len() < 2 {
-            match events.poll().await {
-                Ok(Event::Incoming(Incoming::Publish(message))) => {
-                    let text = String::from_utf8_lossy(&message.payload).into_owned();
-                    heard.insert(message.topic, text);
-                }
-                Ok(_) => {}
-                Err(_) => break,
+        // Whoever may not read $SYS hears nothing.
+        let topics = [VERSION, DROPPED].map(str::to_owned);
+        client.subscribe(&topics, Subscription::Figures).await?;
+        while heard.len() < topics.len() {
+            if let ClientEvent::Message { topic, payload } = client.next().await? {
+                heard.insert(topic, String::from_utf8_lossy(&payload).into_owned());
             }
         }
+        Ok::<_, ConnectError>(())
     };
-    // Whoever may not read $SYS hears nothing.
     let _ = timeout(WITHIN, listening).await;
-    judge(url, heard.get(VERSION).map(String::as_str), heard.get(DROPPED).map(String::as_str))
+    client.close().await;
+    let told = [VERSION, DROPPED].map(|topic| heard.get(topic).map(String::as_str));
+    found.extend(judge(url, told[0], told[1]));
+    found
 }
 
-fn refused(url: &MqttUrl, error: &ConnectionError) -> Finding {
+/// What its CONNACK says that it cannot do, as far as workers would suffer. What they
+/// refuse it for is found by the look at the delivery.
+fn offered(url: &BrokerUrl, offer: &Offer) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if offer.max_qos == 0 {
+        found.push(Finding::wrong(
+            ABOUT,
+            format!("{url} takes QoS 0 alone: nothing would be acknowledged"),
+        ));
+    }
+    if let Some(kept_s) = offer.shortened_session_s(u32::MAX) {
+        found.push(Finding::weak(
+            ABOUT,
+            format!("{url} keeps a worker's session for {kept_s} s at most after the worker is gone, and then loses what waits there; raise its session expiry limit"),
+        ));
+    }
+    if let Some(bytes) = offer.max_packet_bytes.filter(|bytes| *bytes < FULL_BATCH_BYTES) {
+        found.push(Finding::weak(
+            ABOUT,
+            format!("{url} takes packets of {bytes} bytes at most, so that batches on /DB are smaller than they could be; {FULL_BATCH_BYTES} are enough"),
+        ));
+    }
+    found
+}
+
+fn refused(error: &ConnectError) -> Finding {
     let advice = match error {
-        ConnectionError::ConnectionRefused(_) => {
+        ConnectError::Refused { .. } => {
             "it refuses this login: check user and password in --mqtt-url, and make logins with nemeses device add and nemeses mosquitto-roles (docs/mosquitto.md)"
         }
+        ConnectError::Unfit { .. } => "",
         _ => "is it running, and does its address fit? (--mqtt-url, a firewall, its listener)",
     };
-    Finding::wrong(ABOUT, format!("{url} cannot be used: {error}\n{advice}"))
+    Finding::wrong(ABOUT, format!("{error}\n{advice}").trim_end().to_owned())
 }
 
 /// Mosquitto before 2.0.11 lacks what `mosquitto.conf` relies on.
 const LEAST: [u32; 3] = [2, 0, 11];
 
-fn judge(url: &MqttUrl, version: Option<&str>, dropped: Option<&str>) -> Vec<Finding> {
+fn judge(url: &BrokerUrl, version: Option<&str>, dropped: Option<&str>) -> Vec<Finding> {
     let Some(version) = version else {
         return vec![
             Finding::good(ABOUT, format!("{url} takes this login")),
@@ -113,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_a_broker_says_of_itself_is_judged() {
-        let url = MqttUrl::parse("mqtt://u:p@h:1").unwrap();
+        let url: BrokerUrl = "mqtt://u:p@h:1".parse().unwrap();
         let verdicts = |version, dropped| -> Vec<_> {
             judge(&url, version, dropped).into_iter().map(|finding| finding.verdict).collect()
         };
@@ -136,7 +155,7 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let found = look(&MqttUrl::parse(&format!("mqtt://{address}")).unwrap()).await;
+        let found = look(&format!("mqtt://{address}").parse().unwrap()).await;
         assert_eq!(found[0].verdict, Verdict::Wrong);
         assert!(found[0].says.contains("is it running"), "{found:?}");
     }

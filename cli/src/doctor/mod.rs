@@ -4,6 +4,7 @@
 
 mod broker;
 mod certificate;
+mod delivery;
 mod files;
 mod finding;
 mod stores;
@@ -13,6 +14,7 @@ use clap::{Args, Subcommand};
 use nemeses_runtime::Clock;
 use serde_json::json;
 
+use self::delivery::Pipeline;
 use self::finding::{Finding, as_text, worst};
 use crate::args::{ApiArgs, BrokerArgs, ExporterArgs, ParserArgs, UpArgs};
 use crate::config::{self, Wrong};
@@ -129,7 +131,10 @@ fn door_certificate(tls: Option<&config::Tls>) -> Option<Finding> {
 }
 
 async fn parser(settings: config::Parser) -> Vec<Finding> {
-    let mut found = broker::look(&settings.mqtt_url).await;
+    let mut found = broker::look(&settings.broker).await;
+    let workers = stores::workers(&settings.redis, settings.live_ttl).await;
+    let (broker, topics) = (&settings.broker, &settings.topics);
+    found.extend(delivery::look(Pipeline { broker, topics, group: "parsers", workers }).await);
     found.extend(stores::redis(&settings.redis, settings.live_ttl).await);
     let listeners = [("admin-listen", settings.admin_listen)];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
@@ -138,7 +143,13 @@ async fn parser(settings: config::Parser) -> Vec<Finding> {
 }
 
 async fn exporter(settings: config::Exporter) -> Vec<Finding> {
-    let mut found = broker::look(&settings.mqtt_url).await;
+    let mut found = broker::look(&settings.broker).await;
+    let workers = match &settings.redis {
+        Some(redis) => stores::workers(redis, settings.live_ttl).await,
+        None => None,
+    };
+    let (broker, topics) = (&settings.broker, &settings.topics);
+    found.extend(delivery::look(Pipeline { broker, topics, group: "exporters", workers }).await);
     found.extend(stores::database(&settings.database, stores::Needs::Frames).await);
     if let Some(redis) = &settings.redis {
         found.extend(stores::redis(redis, settings.live_ttl).await);

@@ -8,8 +8,10 @@ use nemeses_store::StoreError;
 use nemeses_store::history::{Backlog, History, Inspection, Options, open};
 use nemeses_store::live::{Alive, RedisOptions, open_with};
 
+use super::delivery::Workers;
 use super::finding::Finding;
 use crate::config;
+use crate::glue::older_among;
 
 const DATABASE: &str = "database";
 const REDIS: &str = "redis";
@@ -179,7 +181,8 @@ fn rights(found: &Inspection, needs: Needs, migrate: bool) -> Vec<Finding> {
 /// Looks at Redis, and at the processes that announce themselves there.
 pub(super) async fn redis(url: &config::RedisUrl, ttl: Duration) -> Vec<Finding> {
     let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-    let options = RedisOptions { answer_within: ANSWER_WITHIN, ..RedisOptions::default() };
+    let options =
+        RedisOptions { answer_within: ANSWER_WITHIN, root_certificates: url.certificates() };
     let clock_here = Clock::system();
     let live = match open_with(Some(url.expose()), ttl_ms, clock_here.clone(), options) {
         Ok(live) => live,
@@ -206,6 +209,17 @@ pub(super) async fn redis(url: &config::RedisUrl, ttl: Duration) -> Vec<Finding>
         findings.extend(processes(&alive, clock_here.now_ms()));
     }
     findings
+}
+
+/// The workers that announce themselves; `None` when Redis does not say.
+pub(super) async fn workers(url: &config::RedisUrl, ttl: Duration) -> Option<Workers> {
+    let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+    let options =
+        RedisOptions { answer_within: ANSWER_WITHIN, root_certificates: url.certificates() };
+    let live = open_with(Some(url.expose()), ttl_ms, Clock::system(), options).ok()?;
+    let alive = live.workers().await.ok()?;
+    let parsers = alive.iter().filter(|alive| alive.worker.role == "parser").count();
+    Some(Workers { parsers, some_older: older_among(&alive).is_some() })
 }
 
 fn clock(whose: &str, at_ms: u64) -> Finding {

@@ -9,7 +9,7 @@ use nemeses_runtime::{Clock, Describe, Figure, Registry, Stop, Tasks, Worker, ho
 use nemeses_store::live::{ANNOUNCE_EVERY, LiveStore};
 
 /// What is told beside name and age; a process tells those of its stations.
-pub(crate) const FIGURES: [Figure; 21] = [
+pub(crate) const FIGURES: [Figure; 23] = [
     figure("connections", "nemeses_door_connections", ""),
     figure("messages_taken", "nemeses_door_frame_messages_total", ""),
     figure("frames_parsed", "nemeses_parser_taken_total", ""),
@@ -23,6 +23,8 @@ pub(crate) const FIGURES: [Figure; 21] = [
     figure("live_waiting", "nemeses_live_entries_waiting", ""),
     figure("live_store_down", "nemeses_live_store_down", ""),
     figure("broker_connected", "nemeses_mqtt_in_connected", ""),
+    figure("pipeline_delay_s", "nemeses_canary_delay_seconds", ""),
+    figure("pipeline_state", "nemeses_canary_state", ""),
     figure("books_unbalanced", "nemeses_books_unbalanced_lines", ""),
     figure("daily_lag_s", "nemeses_daily_lag_seconds", ""),
     figure("daily_waiting_days", "nemeses_daily_waiting_days", ""),

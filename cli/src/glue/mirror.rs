@@ -58,6 +58,7 @@ impl Mirror {
                 tallies: std::mem::take(&mut tallies),
                 records: records.to_vec(),
                 traces: Vec::new(),
+                canaries: Vec::new(),
             }
             .encode()
         };

@@ -5,6 +5,7 @@
 mod announce;
 mod authenticate;
 mod books_watch;
+mod canary;
 mod commands;
 mod follow;
 mod intake;
@@ -21,6 +22,7 @@ mod traces;
 pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
+pub(crate) use canary::{Canary, Pipeline, older_among};
 pub(crate) use commands::{BrokerCommands, CommandFigures, Desk, NodeCommands, RelayCommands};
 pub(crate) use intake::NodeIntake;
 pub(crate) use keep_small::keep_small;

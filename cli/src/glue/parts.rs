@@ -11,10 +11,12 @@ use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::{Exporter, Receipt, note_quiet};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::traces::Tracer;
-use nemeses_runtime::{Backoff, Clock, Describe, Outage, Registry, Reload, Tasks, serve_admin};
+use nemeses_runtime::{
+    Backoff, Clock, Describe, Outage, Ready, Registry, Reload, Tasks, serve_admin,
+};
 use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::known::KnownDevices;
-use nemeses_store::live::{LiveStore, LiveWriter, rebuild_loop};
+use nemeses_store::live::{LiveStore, LiveWriter, RedisOptions, rebuild_loop};
 use tokio::net::TcpListener;
 
 use crate::config;
@@ -116,7 +118,10 @@ pub(crate) fn live(
     clock: Clock,
 ) -> anyhow::Result<Arc<dyn LiveStore>> {
     let ttl_ms = millis(ttl);
-    Ok(nemeses_store::live::open(redis.map(config::RedisUrl::expose), ttl_ms, clock)?)
+    let url = redis.map(config::RedisUrl::expose);
+    let root_certificates = redis.and_then(config::RedisUrl::certificates);
+    let options = RedisOptions { root_certificates, ..RedisOptions::default() };
+    Ok(nemeses_store::live::open_with(url, ttl_ms, clock, options)?)
 }
 
 /// Starts what writes to the live store behind the line's back.
@@ -269,16 +274,18 @@ pub(crate) async fn bind_metrics(
 
 /// Serves the metrics until the second stage of a stop, when a listener is set.
 /// What registers later is not served, hence the shared registry. `describe` tells
-/// who this process is; a tool does not.
+/// who this process is, and `ready` whether it does its work; a tool does neither.
 pub(crate) fn serve_metrics(
     tasks: &Tasks,
     listener: Option<TcpListener>,
     registry: Arc<Registry>,
     describe: Option<Describe>,
+    ready: Option<Ready>,
 ) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         tracing::info!(address = %listener.local_addr()?, "metrics are served on /metrics");
-        tasks.spawn_rest("admin", serve_admin(listener, registry, describe, tasks.stop().all));
+        let stop = tasks.stop().all;
+        tasks.spawn_rest("admin", serve_admin(listener, registry, describe, ready, stop));
     }
     Ok(())
 }

@@ -4,16 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nemeses_protocol::topic_matches;
-use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, Incoming, MqttOptions, QoS, SubscribeReasonCode,
+use nemeses_mqtt::{
+    Broker, Client, ClientEvent, ConnectError, Endpoint, PublishError, Subscription,
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::plan::Step;
 use super::present::Present;
-use crate::config::MqttUrl;
 
 const COMMANDS: &str = "$CONTROL/dynamic-security/v1";
 const ANSWERS: &str = "$CONTROL/dynamic-security/v1/response";
@@ -26,13 +24,11 @@ const COMMANDS_AT_ONCE: usize = 10;
 /// Clients or roles in one answer, some 300 bytes each.
 const PAGE: usize = 500;
 /// An answer is at most a page; more than that is not for us.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-const MAX_COMMAND_BYTES: usize = 256 * 1024;
+const MAX_ANSWER_BYTES: u32 = 4 * 1024 * 1024;
 
 /// A connection to the control topic.
 pub(super) struct Control {
-    client: AsyncClient,
-    events: EventLoop,
+    client: Client,
     /// Tells our answers from those of others.
     name: String,
     sent: u64,
@@ -43,52 +39,29 @@ impl Control {
     ///
     /// # Errors
     /// No broker, or it does not let this login administer it.
-    pub(super) async fn connect(url: &MqttUrl) -> anyhow::Result<Self> {
+    pub(super) async fn connect(broker: &Broker) -> anyhow::Result<Self> {
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random)
             .map_err(|error| anyhow::anyhow!("no random bytes from the system: {error}"))?;
         let name = format!("nemeses-roles-{}", hex::encode(random));
-        let mut options = MqttOptions::new(&name, &url.host, url.port);
-        options.set_max_packet_size(MAX_ANSWER_BYTES, MAX_COMMAND_BYTES);
-        if let Some((user, password)) = &url.login {
-            options.set_credentials(user, password.expose());
-        }
-        let (client, events) = AsyncClient::new(options, 4);
-        let mut control = Self { client, events, name, sent: 0 };
-        let greeted = timeout(ANSWER_WITHIN, control.greet()).await;
-        greeted
-            .context("no answer")
-            .flatten()
-            .with_context(|| format!("the broker at {url} cannot be administered"))?;
-        Ok(control)
-    }
-
-    async fn greet(&mut self) -> anyhow::Result<()> {
-        while !matches!(self.next().await?, Incoming::ConnAck(_)) {}
-        self.client.subscribe(ANSWERS, QoS::AtLeastOnce).await?;
-        loop {
-            if let Incoming::SubAck(answer) = self.next().await? {
-                let granted = |code| matches!(code, &SubscribeReasonCode::Success(_));
-                anyhow::ensure!(
-                    answer.return_codes.iter().all(granted),
-                    "the login may not subscribe to {ANSWERS}; use the administrator's, made with `mosquitto_ctrl dynsec init`"
-                );
-                return Ok(());
-            }
-        }
-    }
-
-    async fn next(&mut self) -> anyhow::Result<Incoming> {
-        loop {
-            match self.events.poll().await {
-                Ok(Event::Incoming(packet)) => return Ok(packet),
-                Ok(Event::Outgoing(_)) => {}
-                Err(ConnectionError::ConnectionRefused(code)) => {
-                    bail!("it refuses the login ({code:?})")
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let endpoint = Endpoint {
+            max_packet_bytes: MAX_ANSWER_BYTES,
+            ..Endpoint::new(broker.clone(), name.clone())
+        };
+        let connecting = async {
+            let mut client = Client::connect(endpoint).await?;
+            client.subscribe(&[ANSWERS.to_owned()], Subscription::Acknowledged).await?;
+            Ok::<_, ConnectError>(client)
+        };
+        let client = connecting.await.map_err(|error| match error {
+            error @ ConnectError::Subscription { .. } => anyhow::Error::new(error).context(
+                "the login may not administer the broker; use the administrator's, made with `mosquitto_ctrl dynsec init`",
+            ),
+            other => other.into(),
+        });
+        let client = client
+            .with_context(|| format!("the broker at {} cannot be administered", broker.url()))?;
+        Ok(Self { client, name, sent: 0 })
     }
 
     /// What the broker holds.
@@ -168,8 +141,8 @@ impl Control {
             command["correlationData"] = json!(tag);
         }
         let message = json!({ "commands": commands }).to_string();
-        self.client.publish(COMMANDS, QoS::AtLeastOnce, false, message).await?;
-        let answered = timeout(ANSWER_WITHIN, self.answers(&tag)).await;
+        let packet_id = self.client.publish(COMMANDS, message, None);
+        let answered = timeout(ANSWER_WITHIN, self.answers(packet_id, &tag)).await;
         answered.map_err(|_| {
             anyhow::anyhow!(
                 "the broker does not answer on {ANSWERS}; is the dynamic-security plugin loaded, and may this login publish to {COMMANDS}?"
@@ -177,14 +150,19 @@ impl Control {
         })?
     }
 
-    async fn answers(&mut self, tag: &str) -> anyhow::Result<Vec<Value>> {
+    async fn answers(&mut self, asked: u16, tag: &str) -> anyhow::Result<Vec<Value>> {
         loop {
-            let Incoming::Publish(publish) = self.next().await? else { continue };
-            if !topic_matches(ANSWERS, &publish.topic) {
-                continue;
-            }
-            let mut answer: Value = serde_json::from_slice(&publish.payload)
-                .context("the broker's answer is no JSON")?;
+            let payload = match self.client.next().await? {
+                ClientEvent::Message { topic, payload } if topic == ANSWERS => payload,
+                ClientEvent::Published { packet_id, answer: Err(error) }
+                    if packet_id == asked && error != PublishError::NoSubscriber =>
+                {
+                    return Err(error).with_context(|| format!("publishing to {COMMANDS}"));
+                }
+                _ => continue,
+            };
+            let mut answer: Value =
+                serde_json::from_slice(&payload).context("the broker's answer is no JSON")?;
             let Value::Array(answers) = answer["responses"].take() else { continue };
             if answers.iter().any(|answer| answer["correlationData"] == *tag) {
                 return Ok(answers);
@@ -193,14 +171,8 @@ impl Control {
     }
 
     /// Says goodbye.
-    pub(super) async fn close(mut self) {
-        // What matters is done; a broker that is gone by now changes nothing.
-        let goodbye = async {
-            if self.client.disconnect().await.is_ok() {
-                while self.events.poll().await.is_ok() {}
-            }
-        };
-        let _ = timeout(Duration::from_secs(2), goodbye).await;
+    pub(super) async fn close(self) {
+        self.client.close().await;
     }
 }
 

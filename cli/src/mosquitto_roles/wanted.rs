@@ -104,6 +104,7 @@ fn role_name(role: LoginRole) -> String {
 
 fn rights(role: LoginRole, topics: &Topics) -> Rights {
     let Topics { messenger, ping, db, command } = topics;
+    let [canary, device_canary] = &topics.canary();
     let publish = |topic: String| Right::to("publishClientSend", topic);
     // Exactly this filter, and none that it would match.
     let subscribe = |filter: String| Right::to("subscribeLiteral", filter);
@@ -130,6 +131,18 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
             publish(db.clone()),
             publish(ping.clone()),
             publish(format!("{ping}/+")),
+            // Parser 0's shadow subscription, and by whom it is needed.
+            subscribe(messenger.clone()),
+            subscribe(format!("{messenger}/+")),
+            subscribe("$SYS/broker/version".to_owned()),
+            // Canaries, the replies to them, and doctor's probe.
+            publish(canary.clone()),
+            publish(device_canary.clone()),
+            publish(format!("{db}/canary/+")),
+            subscribe_within(format!("{db}/canary/+")),
+            publish(format!("{db}/probe/+")),
+            subscribe_within(format!("$share/{PARSERS}/{db}/probe/+")),
+            subscribe_within(format!("$share/{EXPORTERS}/{db}/probe/+")),
         ],
         LoginRole::Operator => {
             let watched = [messenger, ping, db, command].map(|topic| format!("{topic}/#"));
@@ -179,11 +192,21 @@ mod tests {
                 LoginRole::Worker,
                 vec![
                     "publishClientSend /DB",
+                    "publishClientSend /DB/canary/+",
+                    "publishClientSend /DB/probe/+",
+                    "publishClientSend /messenger",
+                    "publishClientSend /messenger/canary",
                     "publishClientSend /ping",
                     "publishClientSend /ping/+",
+                    "subscribeLiteral $SYS/broker/version",
                     "subscribeLiteral $share/exporters//DB",
                     "subscribeLiteral $share/parsers//messenger",
                     "subscribeLiteral $share/parsers//messenger/+",
+                    "subscribeLiteral /messenger",
+                    "subscribeLiteral /messenger/+",
+                    "subscribePattern $share/exporters//DB/probe/+",
+                    "subscribePattern $share/parsers//DB/probe/+",
+                    "subscribePattern /DB/canary/+",
                 ],
             ),
             (
@@ -218,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_groups_are_those_of_the_workers() {
-        let broker: nemeses_mqtt::BrokerUrl = "mqtt://localhost".parse().unwrap();
+        let broker: nemeses_mqtt::Broker = "mqtt://localhost".parse().unwrap();
         assert_eq!(nemeses_parser::WorkerConfig::new(broker.clone(), 0).group, PARSERS);
         assert_eq!(nemeses_dbexport::WorkerConfig::new(broker, 0, "/DB").group, EXPORTERS);
     }

@@ -1,19 +1,17 @@
 //! One MQTT connection with its trackers: sends what is due, pairs
-//! acknowledgements, and after a loss comes back with a fresh event loop and
+//! acknowledgements, and after a loss comes back with a new connection and
 //! what was not acknowledged.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use nemeses_mqtt::v311::{self, Heard, Qos};
+use nemeses_mqtt::{Broker, ConnectError, Endpoint};
 use nemeses_runtime::{Backoff, Clock};
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    Outgoing, QoS,
-};
-use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::device::{Device, Kind, Message, Schedule};
@@ -22,25 +20,23 @@ use super::pace::Pace;
 use super::session::{Sent, Session};
 use super::tally::{Tally, add};
 use super::world::World;
-use crate::config::MqttUrl;
 
 /// Largest packet in either direction; a burst of 100 frames as hex has 7 KB.
-const MAX_PACKET_BYTES: usize = 256 * 1024;
+const MAX_PACKET_BYTES: u32 = 256 * 1024;
 /// How long acknowledgements are waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// How long the farewell may take.
-const GOODBYE: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes that wait for the socket before anything more is sent.
+const QUEUED_BYTES: usize = 64 * 1024;
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) broker: MqttUrl,
-    pub(super) login: Option<(String, String)>,
+    pub(super) broker: Broker,
     pub(super) schedule: Schedule,
     pub(super) pace: Pace,
     pub(super) world: World,
-    pub(super) qos: QoS,
+    pub(super) qos: Qos,
     pub(super) window: u16,
     pub(super) hex: bool,
     pub(super) own_topics: bool,
@@ -77,32 +73,9 @@ pub(super) struct Connection {
 enum End {
     /// All is said and done.
     Finished,
-    Lost(ConnectionError),
+    Lost(ConnectError),
     /// A file cannot be written.
     Failed(anyhow::Error),
-}
-
-/// What the two halves of a living connection share.
-struct Life {
-    session: Mutex<Session>,
-    /// Messages that may yet be sent before an acknowledgement must come.
-    room: Semaphore,
-    /// Pings without a reply yet.
-    unanswered: AtomicU64,
-    connected: Notify,
-    emptied: Notify,
-}
-
-impl Life {
-    fn new(window: u16) -> Self {
-        Self {
-            session: Mutex::default(),
-            room: Semaphore::new(usize::from(window)),
-            unanswered: AtomicU64::new(0),
-            connected: Notify::new(),
-            emptied: Notify::new(),
-        }
-    }
 }
 
 impl Connection {
@@ -127,9 +100,9 @@ impl Connection {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         let mut ever_connected = false;
         loop {
-            let life = Life::new(plan.window);
+            let mut session = Session::default();
             let mut connected = false;
-            let end = self.live(&life, &mut connected).await;
+            let end = self.live(&mut session, &mut connected).await;
             if connected {
                 plan.tally.connected.fetch_sub(1, Relaxed);
                 ever_connected = true;
@@ -140,16 +113,12 @@ impl Connection {
                 End::Failed(error) => return Err(error),
                 End::Lost(error) => error,
             };
-            if let (ConnectionError::ConnectionRefused(code), false) = (&error, ever_connected)
-                && is_final(*code)
+            if matches!(error, ConnectError::Refused { .. } | ConnectError::Unfit { .. })
+                && !ever_connected
             {
-                anyhow::bail!(
-                    "{} refuses {}: {code:?}; is the login right?",
-                    plan.broker,
-                    self.client_id
-                );
+                return Err(error.into());
             }
-            self.lose(&life, connected, &error);
+            self.lose(&mut session, connected, &error);
             tokio::select! {
                 () = tokio::time::sleep(backoff.wait()) => {}
                 () = plan.stop.cancelled() => {
@@ -166,7 +135,7 @@ impl Connection {
     }
 
     /// What was open comes again, before all else.
-    fn lose(&mut self, life: &Life, connected: bool, error: &ConnectionError) {
+    fn lose(&mut self, session: &mut Session, connected: bool, error: &ConnectError) {
         let tally = &self.plan.tally;
         if connected {
             tally.lost.fetch_add(1, Relaxed);
@@ -174,111 +143,115 @@ impl Connection {
         if self.plan.outage_told.swap(true, Relaxed) {
             tracing::debug!(client_id = self.client_id, %error, "no connection");
         } else {
-            let broker = &self.plan.broker;
+            let broker = self.plan.broker.url();
             tracing::warn!(%broker, client_id = self.client_id, %error, "no connection; trying until there is one");
         }
-        for message in lock(&life.session).lost().into_iter().rev() {
+        for message in session.lost().into_iter().rev() {
             self.waiting.push_front((message, true));
         }
     }
 
     /// One connection from CONNECT to its end.
-    async fn live(&mut self, life: &Life, connected: &mut bool) -> End {
+    async fn live(&mut self, session: &mut Session, connected: &mut bool) -> End {
         let plan = Arc::clone(&self.plan);
-        let capacity = usize::from(plan.window) + 2;
-        let (client, mut events) = AsyncClient::new(self.options(), capacity);
-        let ended = tokio::select! {
-            end = listen(&plan, life, &mut events, connected) => Some(end),
-            sent = self.send(&client, life) => match sent {
-                Ok(()) => None,
-                Err(error) => Some(End::Failed(error)),
-            },
+        let opened = tokio::select! {
+            opened = v311::Connection::open(self.endpoint()) => opened,
+            () = plan.stop.cancelled() => return End::Finished,
         };
-        if let Some(end) = ended {
-            return end;
-        }
-        let waited = async {
-            let finish = async {
-                while lock(&life.session).open() > 0 {
-                    life.emptied.notified().await;
-                }
-            };
-            tokio::select! {
-                end = listen(&plan, life, &mut events, connected) => Some(end),
-                () = finish => None,
-            }
+        let mut wire = match opened {
+            Ok(wire) => wire,
+            Err(error) => return End::Lost(error),
         };
-        if let Ok(Some(End::Failed(error))) = tokio::time::timeout(LAST_WAIT, waited).await {
-            return End::Failed(error);
+        *connected = true;
+        plan.tally.connected.fetch_add(1, Relaxed);
+        plan.tally.made.fetch_add(1, Relaxed);
+        if plan.outage_told.swap(false, Relaxed) {
+            tracing::info!(broker = %plan.broker.url(), "connected again");
         }
-        let open: usize = lock(&life.session).lost().iter().map(|message| message.frames).sum();
+        wire.subscribe(&self.reply_topic());
+        match self.exchange(session, &mut wire).await {
+            Ok(()) => {}
+            Err(end) => return end,
+        }
+        let open: usize = session.lost().iter().map(|message| message.frames).sum();
         add(&plan.tally.open, open);
-        if client.try_disconnect().is_ok() {
-            let goodbye = async { while events.poll().await.is_ok() {} };
-            // A broker that does not hear the farewell sees the connection close.
-            let _ = tokio::time::timeout(GOODBYE, goodbye).await;
-        }
+        wire.close().await;
         End::Finished
     }
 
-    fn options(&self) -> MqttOptions {
-        let plan = &self.plan;
-        let mut options =
-            MqttOptions::new(&self.client_id, plan.broker.host.clone(), plan.broker.port);
-        options.set_keep_alive(KEEP_ALIVE);
-        options.set_max_packet_size(MAX_PACKET_BYTES, MAX_PACKET_BYTES);
-        options.set_inflight(plan.window);
-        if let Some((user, password)) = &plan.login {
-            options.set_credentials(user, password);
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            max_packet_bytes: MAX_PACKET_BYTES,
+            keep_alive: KEEP_ALIVE,
+            ..Endpoint::new(self.plan.broker.clone(), self.client_id.clone())
         }
-        options
     }
 
-    /// Subscribes, then sends what is due, as fast as there is room. Returns
-    /// when the plan stops.
-    async fn send(&mut self, client: &AsyncClient, life: &Life) -> anyhow::Result<()> {
+    /// Sends what is due, as fast as there is room, until the plan stops; then waits
+    /// for what is unacknowledged, within reason.
+    async fn exchange(
+        &mut self,
+        session: &mut Session,
+        wire: &mut v311::Connection,
+    ) -> Result<(), End> {
         let plan = Arc::clone(&self.plan);
-        let stopped = async {
-            plan.stop.cancelled().await;
-            Ok(())
+        let mut unanswered = 0_u64;
+        let mut last = None;
+        while last.is_none() || session.open() > 0 {
+            let has_room =
+                session.open() < usize::from(plan.window) && wire.queued_bytes() < QUEUED_BYTES;
+            tokio::select! {
+                biased;
+                () = plan.stop.cancelled(), if last.is_none() => {
+                    last = Some(tokio::time::Instant::now() + LAST_WAIT);
+                }
+                () = sleep_until(last), if last.is_some() => return Ok(()),
+                due = self.next_due(), if last.is_none() && has_room => {
+                    due.map_err(End::Failed)?;
+                    unanswered += self.send(session, wire);
+                }
+                heard = wire.next() => {
+                    let done = match heard.map_err(End::Lost)? {
+                        Heard::Message => {
+                            // On a shared topic others' replies come too.
+                            if unanswered > 0 {
+                                unanswered -= 1;
+                                plan.tally.replies.fetch_add(1, Relaxed);
+                            }
+                            None
+                        }
+                        Heard::Done(packet_id) => session.acknowledged(packet_id),
+                        Heard::Something => None,
+                    };
+                    session.written(wire.written());
+                    if let Some(sent) = done {
+                        note(&plan, &sent).map_err(End::Failed)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the next message to the connection; returns the pings in it.
+    fn send(&mut self, session: &mut Session, wire: &mut v311::Connection) -> u64 {
+        let Some((message, again)) = self.waiting.pop_front() else { return 0 };
+        let payload = if self.plan.hex {
+            Bytes::from(hex::encode_upper(&message.bytes))
+        } else {
+            Bytes::from(message.bytes.clone())
         };
-        tokio::select! {
-            done = self.send_on(client, life) => done,
-            done = stopped => done,
-        }
+        let topic = self.topic(&message);
+        self.count(&message, again);
+        let pings = u64::from(message.kind == Kind::Ping);
+        let qos = self.plan.qos;
+        let packet_id = if qos == Qos::AtMostOnce { 0 } else { session.free_id() };
+        let end = wire.publish(packet_id, &topic, qos, payload);
+        session.sent(message, packet_id, end, Instant::now());
+        pings
     }
 
-    async fn send_on(&mut self, client: &AsyncClient, life: &Life) -> anyhow::Result<()> {
-        life.connected.notified().await;
-        if client.subscribe(self.reply_topic(), QoS::AtMostOnce).await.is_err() {
-            return std::future::pending().await;
-        }
-        loop {
-            self.next_due().await?;
-            // Room first, and no waiting from taking the message to queueing it:
-            // a future dropped in between would lose it.
-            let Ok(room) = life.room.acquire().await else { return Ok(()) };
-            let Some((message, again)) = self.waiting.pop_front() else { continue };
-            room.forget();
-            let payload = if self.plan.hex {
-                hex::encode_upper(&message.bytes).into()
-            } else {
-                message.bytes.clone()
-            };
-            let topic = self.topic(&message);
-            self.count(&message, again);
-            if message.kind == Kind::Ping {
-                life.unanswered.fetch_add(1, Relaxed);
-            }
-            lock(&life.session).queue(message, Instant::now());
-            // The channel holds more requests than the window: there is a place.
-            if client.try_publish(topic, self.plan.qos, false, payload).is_err() {
-                return std::future::pending().await;
-            }
-        }
-    }
-
-    /// Fills `waiting` with what the next tracker records, when it is due.
+    /// Fills `waiting` with what the next tracker records, when it is due. Cancel-safe.
     async fn next_due(&mut self) -> anyhow::Result<()> {
         while self.waiting.is_empty() {
             let (index, _) = self.devices[self.place];
@@ -343,71 +316,15 @@ impl Connection {
     }
 }
 
-/// Whether another attempt would end the same way.
-fn is_final(code: ConnectReturnCode) -> bool {
-    matches!(
-        code,
-        ConnectReturnCode::BadUserNamePassword
-            | ConnectReturnCode::NotAuthorized
-            | ConnectReturnCode::BadClientId
-            | ConnectReturnCode::RefusedProtocolVersion
-    )
-}
-
-/// Polls until the connection is lost.
-async fn listen(plan: &Plan, life: &Life, events: &mut EventLoop, connected: &mut bool) -> End {
-    loop {
-        let event = match events.poll().await {
-            Ok(event) => event,
-            Err(error) => return End::Lost(error),
-        };
-        let done = match event {
-            Event::Incoming(Incoming::ConnAck(_)) => {
-                *connected = true;
-                plan.tally.connected.fetch_add(1, Relaxed);
-                plan.tally.made.fetch_add(1, Relaxed);
-                if plan.outage_told.swap(false, Relaxed) {
-                    tracing::info!(broker = %plan.broker, "connected again");
-                }
-                life.connected.notify_one();
-                None
-            }
-            Event::Incoming(Incoming::Publish(_)) => {
-                // On a shared topic others' replies come too.
-                let fewer = |open: u64| open.checked_sub(1);
-                if life.unanswered.fetch_update(Relaxed, Relaxed, fewer).is_ok() {
-                    plan.tally.replies.fetch_add(1, Relaxed);
-                }
-                None
-            }
-            Event::Outgoing(Outgoing::Publish(packet_id)) => {
-                let sent = lock(&life.session).written(packet_id);
-                sent.inspect(|_| life.room.add_permits(1))
-            }
-            Event::Incoming(Incoming::PubAck(ack)) => acknowledged(plan, life, ack.pkid),
-            Event::Incoming(Incoming::PubComp(done)) => acknowledged(plan, life, done.pkid),
-            _ => None,
-        };
-        let Some(sent) = done else { continue };
-        if let Err(error) = note(plan, &sent) {
-            return End::Failed(error);
-        }
-        life.emptied.notify_one();
+async fn sleep_until(until: Option<tokio::time::Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
     }
 }
 
-fn acknowledged(plan: &Plan, life: &Life, packet_id: u16) -> Option<Sent> {
-    let sent = lock(&life.session).acknowledged(packet_id)?;
-    life.room.add_permits(1);
-    plan.tally.waited(sent.at.elapsed());
-    Some(sent)
-}
-
-/// Notes an acknowledged message; at QoS 0 being written is all there is.
+/// Counts and notes an acknowledged message.
 fn note(plan: &Plan, sent: &Sent) -> anyhow::Result<()> {
-    if plan.qos == QoS::AtMostOnce {
-        return Ok(());
-    }
+    plan.tally.waited(sent.at.elapsed());
     if sent.message.kind == Kind::Locations {
         add(&plan.tally.acknowledged, sent.message.frames);
     }
@@ -415,9 +332,4 @@ fn note(plan: &Plan, sent: &Sent) -> anyhow::Result<()> {
         Some(journal) => journal.write(plan.clock.now_ms(), &sent.message),
         None => Ok(()),
     }
-}
-
-/// A session is consistent between calls, so a poisoned lock may be used on.
-fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
-    session.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,9 +22,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args};
+use nemeses_mqtt::Broker;
+use nemeses_mqtt::v311::Qos;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
-use rumqttc::QoS;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,7 @@ use self::pace::Pace;
 use self::tally::Tally;
 use self::world::World;
 use crate::args::LinkArgs;
-use crate::config::{MqttUrl, mqtt_url, value};
+use crate::config::{link, value};
 use crate::tools::print;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -320,8 +321,8 @@ pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     } else {
         print(&counts.as_text(took))?;
     }
-    match counts.failure(plan.qos != QoS::AtMostOnce) {
-        Some(why) => anyhow::bail!("{}: {why}", plan.broker),
+    match counts.failure(plan.qos != Qos::AtMostOnce) {
+        Some(why) => anyhow::bail!("{}: {why}", plan.broker.url()),
         None => Ok(()),
     }
 }
@@ -367,7 +368,7 @@ async fn asked_to_end() {
 }
 
 fn plan(args: &SimulateArgs) -> anyhow::Result<Plan> {
-    let broker = mqtt_url(&args.link)?;
+    let broker = with_login(args, link(&args.link)?);
     let last = args.first_device.number().checked_add(args.devices - 1);
     anyhow::ensure!(
         last.is_some_and(|last| last <= DeviceId::MAX_SFT9001),
@@ -384,15 +385,14 @@ fn plan(args: &SimulateArgs) -> anyhow::Result<Plan> {
     };
     let journal = |path: &Option<PathBuf>| path.as_deref().map(Journal::create).transpose();
     Ok(Plan {
-        login: login(args, &broker),
         broker,
         schedule: Schedule { start_s, interval_s, devices: args.devices },
         pace,
         world: World::new(args.seed),
         qos: match args.qos {
-            0 => QoS::AtMostOnce,
-            1 => QoS::AtLeastOnce,
-            _ => QoS::ExactlyOnce,
+            0 => Qos::AtMostOnce,
+            1 => Qos::AtLeastOnce,
+            _ => Qos::ExactlyOnce,
         },
         window: args.window,
         hex: args.hex,
@@ -409,11 +409,12 @@ fn plan(args: &SimulateArgs) -> anyhow::Result<Plan> {
     })
 }
 
-fn login(args: &SimulateArgs, broker: &MqttUrl) -> Option<(String, String)> {
-    let named = args.username.clone().map(|name| (name, args.password.clone().unwrap_or_default()));
-    let of_url =
-        || broker.login.as_ref().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
-    named.or_else(of_url)
+/// A login that is named goes before the URL's.
+fn with_login(args: &SimulateArgs, broker: Broker) -> Broker {
+    match &args.username {
+        Some(name) => broker.with_login(name.clone(), args.password.clone().unwrap_or_default()),
+        None => broker,
+    }
 }
 
 /// The fault of the tracker at this place.

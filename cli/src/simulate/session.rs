@@ -1,5 +1,5 @@
 //! What a connection has sent and not yet heard of: pairs packet ids with
-//! messages, in the order of sending, and says what must come again after a
+//! messages, and says what must come again after a
 //! loss. Without IO.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -22,47 +22,59 @@ pub(super) struct Sent {
 #[derive(Debug, Default)]
 pub(super) struct Session {
     next: u64,
-    /// Handed to the client, without a packet id yet.
-    queued: VecDeque<Sent>,
-    /// By packet id. An id is used again before its acknowledgement is seen only
-    /// by a broker that acknowledges out of order; the older message comes first.
-    flying: HashMap<u16, VecDeque<Sent>>,
+    last_id: u16,
+    /// By packet id.
+    flying: HashMap<u16, Sent>,
+    /// Of QoS 0, with the place in the stream behind each.
+    unwritten: VecDeque<(u64, Sent)>,
 }
 
 impl Session {
-    /// Notes a message that is handed to the client now.
-    pub(super) fn queue(&mut self, message: Message, at: Instant) {
-        self.next += 1;
-        self.queued.push_back(Sent { number: self.next, message, at });
+    /// A packet id that is not in use, below 65535.
+    pub(super) fn free_id(&mut self) -> u16 {
+        loop {
+            self.last_id = self.last_id % (u16::MAX - 1) + 1;
+            if !self.flying.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
     }
 
-    /// The client wrote the next message under this packet id; 0 is QoS 0, whose
-    /// message is returned, as nothing more will be heard of it.
-    pub(super) fn written(&mut self, packet_id: u16) -> Option<Sent> {
-        let sent = self.queued.pop_front()?;
+    /// Notes a message that was handed to the connection: under this packet id, or at
+    /// QoS 0 (packet id 0) up to this place in the stream.
+    pub(super) fn sent(&mut self, message: Message, packet_id: u16, end: u64, at: Instant) {
+        self.next += 1;
+        let sent = Sent { number: self.next, message, at };
         if packet_id == 0 {
-            return Some(sent);
+            self.unwritten.push_back((end, sent));
+        } else {
+            self.flying.insert(packet_id, sent);
         }
-        self.flying.entry(packet_id).or_default().push_back(sent);
-        None
+    }
+
+    /// The connection has written so much: of QoS 0 nothing more will be heard.
+    pub(super) fn written(&mut self, until: u64) {
+        while self.unwritten.front().is_some_and(|(end, _)| *end <= until) {
+            self.unwritten.pop_front();
+        }
     }
 
     /// The broker acknowledged this packet id.
     pub(super) fn acknowledged(&mut self, packet_id: u16) -> Option<Sent> {
-        self.flying.get_mut(&packet_id)?.pop_front()
+        self.flying.remove(&packet_id)
     }
 
     /// Messages without an acknowledgement.
     pub(super) fn open(&self) -> usize {
-        self.queued.len() + self.flying.values().map(VecDeque::len).sum::<usize>()
+        self.unwritten.len() + self.flying.len()
     }
 
     /// The connection is lost: what was not acknowledged comes again from the
     /// trackers' memories, historical, each tracker's frames in few large
     /// messages. Pings do not come again: a late reply is of no use.
     pub(super) fn lost(&mut self) -> Vec<Message> {
-        let mut open: Vec<Sent> = self.flying.drain().flat_map(|(_, sent)| sent).collect();
-        open.extend(self.queued.drain(..));
+        let mut open: Vec<Sent> = self.flying.drain().map(|(_, sent)| sent).collect();
+        open.extend(self.unwritten.drain(..).map(|(_, sent)| sent));
         open.sort_by_key(|sent| sent.number);
         let mut order: Vec<Message> = Vec::new();
         let mut last_of: BTreeMap<DeviceId, usize> = BTreeMap::new();
@@ -103,38 +115,36 @@ mod tests {
     }
 
     #[test]
-    fn packet_ids_are_paired_in_the_order_of_sending() {
+    fn packet_ids_are_paired_and_not_used_twice() {
         let mut session = Session::default();
         let all = messages(3);
-        for message in &all {
-            session.queue(message.clone(), Instant::now());
-        }
-        for packet_id in [7, 8, 9] {
-            assert!(session.written(packet_id).is_none());
-        }
-        assert_eq!(session.acknowledged(8).unwrap().message, all[1]);
-        assert_eq!(session.acknowledged(7).unwrap().message, all[0]);
-        assert!(session.acknowledged(7).is_none());
-        assert_eq!(session.open(), all.len() - 2);
-    }
-
-    #[test]
-    fn an_id_used_twice_belongs_to_the_older_message_first() {
-        let mut session = Session::default();
-        let all = messages(2);
-        for message in &all[..2] {
-            session.queue(message.clone(), Instant::now());
-            assert!(session.written(1).is_none());
-        }
-        assert_eq!(session.acknowledged(1).unwrap().message, all[0]);
+        session.last_id = u16::MAX - 2;
+        let ids: Vec<u16> = all[..3]
+            .iter()
+            .map(|message| {
+                let id = session.free_id();
+                session.sent(message.clone(), id, 0, Instant::now());
+                id
+            })
+            .collect();
+        assert_eq!(ids, [u16::MAX - 1, 1, 2]);
+        session.last_id = 0;
+        assert_eq!(session.free_id(), 3, "1 and 2 are in use");
         assert_eq!(session.acknowledged(1).unwrap().message, all[1]);
+        assert_eq!(session.acknowledged(u16::MAX - 1).unwrap().message, all[0]);
+        assert!(session.acknowledged(1).is_none());
+        assert_eq!(session.open(), 1);
     }
 
     #[test]
     fn qos_0_is_done_when_written() {
         let mut session = Session::default();
-        session.queue(messages(1).remove(0), Instant::now());
-        assert!(session.written(0).is_some());
+        let all = messages(2);
+        session.sent(all[0].clone(), 0, 20, Instant::now());
+        session.sent(all[1].clone(), 0, 40, Instant::now());
+        session.written(39);
+        assert_eq!(session.open(), 1);
+        session.written(40);
         assert_eq!(session.open(), 0);
     }
 
@@ -143,10 +153,8 @@ mod tests {
         let mut session = Session::default();
         let all = messages(30);
         for message in &all {
-            session.queue(message.clone(), Instant::now());
-        }
-        for packet_id in 1..=20 {
-            assert!(session.written(packet_id).is_none());
+            let id = session.free_id();
+            session.sent(message.clone(), id, 0, Instant::now());
         }
         for packet_id in 1..=5 {
             session.acknowledged(packet_id).unwrap();

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use clap::Parser as _;
 use nemeses_protocol::{Frame, Item, encode_ping_reply, frame_hash, frames};
-use rumqttc::{AsyncClient, Event, Incoming, MqttOptions};
+use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, QoS};
 
 use super::*;
 use crate::args::{Cli, Command as Role};

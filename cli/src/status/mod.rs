@@ -147,7 +147,8 @@ async fn live_store(
 ) -> (Found<LiveState>, Vec<Alive>) {
     let shown = redis.to_string();
     let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-    let options = RedisOptions { answer_within: ANSWER_WITHIN, ..RedisOptions::default() };
+    let options =
+        RedisOptions { answer_within: ANSWER_WITHIN, root_certificates: redis.certificates() };
     let looked = async {
         let live = open_with(Some(redis.expose()), ttl_ms, clock.clone(), options)?;
         let alive = live.workers().await?;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use nemeses_runtime::PipelineState;
 use nemeses_store::history::Totals;
 use nemeses_store::live::Alive;
 use serde_json::{Value, json};
@@ -114,6 +115,12 @@ impl State {
                 lag_s / 60.0
             ));
         }
+        let pipeline = figure("pipeline_state").and_then(PipelineState::of_code);
+        let broken = pipeline.filter(|state| state.is_broken());
+        if let Some(words) = broken.and_then(PipelineState::words) {
+            let delay_s = figure("pipeline_delay_s").unwrap_or_default();
+            said.push(format!("{name}: {words} (a canary has taken {delay_s:.0} s so far; see CanaryLost in docs/operations.md)"));
+        }
         if figure("live_store_down") == Some(1.0) {
             said.push(format!(
                 "{name} cannot write live positions; see LiveStoreDown in docs/operations.md"
@@ -206,10 +213,25 @@ impl State {
                 format!("hold what arrived until {lag_min:.0} min ago; {days} days wait"),
             ));
         }
+        if self.figures("pipeline_delay_s").next().is_some() {
+            facts.push(("pipeline", self.pipeline_as_text()));
+        }
         if let Some(said) = self.unknown_devices() {
             facts.push(("strangers", said));
         }
         facts
+    }
+
+    /// What the canaries of the workers say, the worst of them.
+    fn pipeline_as_text(&self) -> String {
+        let worst = PipelineState::of_code(self.most("pipeline_state")).unwrap_or_default();
+        match worst.words() {
+            Some(words) => words.to_owned(),
+            None => format!(
+                "a canary takes {:.0} ms from publishing to the news of its commit",
+                self.most("pipeline_delay_s") * 1000.0
+            ),
+        }
     }
 
     /// What is done with unknown devices, and how many wait.
@@ -306,6 +328,7 @@ impl State {
                 "balance": *unbalanced == 0 && totals.balance(),
             })),
             "queued_rows": self.sum("queued_rows"),
+            "pipeline_delay_s": self.figures("pipeline_delay_s").reduce(f64::max),
             "oldest_unstored_s": self.most("oldest_unstored_s"),
             "processes": self.processes.iter().map(|alive| json!({
                 "name": alive.worker.name, "role": alive.worker.role,
@@ -396,6 +419,7 @@ mod tests {
             ("has waited 61 s", Box::new(|s| figure(s, "oldest_unstored_s", 61.0))),
             ("sums of days are 61 min behind", Box::new(|s| figure(s, "daily_lag_s", 3_660.0))),
             ("no connection to the broker", Box::new(|s| figure(s, "broker_connected", 0.0))),
+            ("reaches no parser", Box::new(|s| figure(s, "pipeline_state", 5.0))),
             ("cannot write live positions", Box::new(|s| figure(s, "live_store_down", 1.0))),
             ("has version 0.0.1", Box::new(|s| s.processes[0].worker.version = "0.0.1".into())),
             ("3 s behind", Box::new(|s| s.processes[0].worker.seen_at_ms -= 3_000)),

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 
 pub use certificate::Certificate;
 pub use haproxy::HaProxy;
-pub use mosquitto::Mosquitto;
+pub use mosquitto::{Mosquitto, plugins as mosquitto_plugins};
 pub use nemeses::{Api, Nemeses, Node, nemeses_binary, run_nemeses};
 pub use process::{Process, Signal, Spec};
 pub use ready::Ready;

@@ -1,7 +1,6 @@
 //! SIGKILL at random moments.
 
-use nemeses_e2e::{Line, Link, Process, Proxy, Shape};
-use nemeses_protocol::DeviceId;
+use nemeses_e2e::{Line, Process, Shape};
 use rand::seq::SliceRandom as _;
 
 use super::{Scene, TTL, kills};
@@ -15,10 +14,7 @@ enum Victim {
     Parser(usize),
     Exporter(usize),
     Api,
-    /// Told to end rather than killed, and open to devices only when a worker
-    /// is subscribed again. SIGKILL loses what it acknowledged since its last
-    /// save, and after any restart version 2.0.11 has forgotten the shared
-    /// subscriptions: those are its windows, not ours.
+    /// Told to end rather than killed; the module `mosquitto` has its kills.
     Mosquitto,
 }
 
@@ -35,34 +31,27 @@ fn process(line: &mut Line, victim: Victim) -> &mut Process {
     .expect("this shape has it")
 }
 
-async fn strike(scene: &mut Scene, gate: &Proxy, victim: Victim) {
+async fn strike(scene: &mut Scene, victim: Victim) {
     println!("killing {victim:?}");
+    let process = process(&mut scene.line, victim);
     if matches!(victim, Victim::Mosquitto) {
-        gate.set(Link::Refused).await.unwrap();
-        let mosquitto = process(&mut scene.line, victim);
-        mosquitto.stop(super::PROGRESS).await.unwrap();
-        mosquitto.start_again().await.unwrap();
-        scene.line.wait_subscribed(DeviceId::new(1)).await.unwrap();
-        gate.set(Link::Open).await.unwrap();
+        process.stop(super::PROGRESS).await.unwrap();
     } else {
-        let process = process(&mut scene.line, victim);
         process.kill().unwrap();
-        process.start_again().await.unwrap();
     }
+    process.start_again().await.unwrap();
 }
 
 /// Each of `victims` is killed as often as asked, in random order; judged after
 /// every round.
 async fn every_acknowledged_frame_survives(shape: Shape, victims: &[Victim]) {
-    let line = Line::start(shape, &TTL).await.unwrap();
-    let gate = Proxy::start(line.mqtt_address()).await.unwrap();
-    let mut scene = Scene::begin_at(line, gate.port().address()).await;
+    let mut scene = Scene::begin(Line::start(shape, &TTL).await.unwrap()).await;
     for _ in 0..kills() {
         let mut victims = victims.to_vec();
         victims.shuffle(&mut rand::rng());
         for victim in victims {
             scene.run_on().await;
-            strike(&mut scene, &gate, victim).await;
+            strike(&mut scene, victim).await;
         }
         scene.judge().await;
     }

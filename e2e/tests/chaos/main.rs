@@ -16,7 +16,6 @@ mod links;
 mod mosquitto;
 mod outages;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use nemeses_e2e::{Line, Load, Process, User};
@@ -64,14 +63,8 @@ struct Scene {
 
 impl Scene {
     async fn begin(line: Line) -> Self {
-        let address = line.mqtt_address();
-        Self::begin_at(line, address).await
-    }
-
-    /// Devices connect here, which leads to the line's broker.
-    async fn begin_at(line: Line, address: SocketAddr) -> Self {
         let user = line.user().await.unwrap();
-        let load = Load::start(address, nemeses_e2e::Plan::default());
+        let load = Load::start(line.mqtt_address(), nemeses_e2e::Plan::default());
         Self { line, load, user, blows: 0 }
     }
 

@@ -5,6 +5,7 @@
 
 mod ailing;
 mod bridged;
+mod canaries;
 mod commands;
 mod described;
 mod documented;

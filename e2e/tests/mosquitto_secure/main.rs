@@ -10,7 +10,9 @@ mod site;
 use std::process::Output;
 
 use nemeses_e2e::frames::{bytes, live, now_s, ping};
-use nemeses_e2e::{Api, Mqtt, Nemeses, Redis, RedisMemory, SOON, Tables, User, wait_for};
+use nemeses_e2e::{
+    Api, Mqtt, Nemeses, Redis, RedisMemory, SOON, Tables, User, run_nemeses, wait_for,
+};
 use nemeses_protocol::DeviceId;
 use serde_json::json;
 use site::Site;
@@ -104,13 +106,31 @@ async fn gateways_and_workers_have_their_own_rights() {
         worker.publish(topic, b"answer").await.unwrap();
         assert_eq!(watch.next_publish(SOON).await.unwrap().topic, topic);
     }
-    for filter in
-        ["$share/parsers//messenger", "$share/parsers//messenger/+", "$share/exporters//DB"]
-    {
+    for filter in [
+        "$share/parsers//messenger",
+        "$share/parsers//messenger/+",
+        "$share/exporters//DB",
+        "/messenger",
+        "/messenger/+",
+        "$SYS/broker/version",
+        "/DB/canary/parser-0",
+        "$share/parsers//DB/probe/x",
+        "$share/exporters//DB/probe/x",
+    ] {
         worker.subscribe(filter).await.unwrap();
     }
-    for filter in ["/messenger/+", "/DB", "$share/others//messenger", "$share/parsers//#"] {
-        worker.subscribe(filter).await.unwrap_err();
+    for filter in [
+        "/messenger/#",
+        "/DB",
+        "/DB/#",
+        "$SYS/#",
+        "$share/others//messenger",
+        "$share/others//DB/probe/x",
+        "$share/parsers//DB/probe/x/y",
+        "$share/parsers//#",
+    ] {
+        let refused = worker.subscribe(filter).await.unwrap_err().to_string();
+        assert!(refused.contains("refused"), "{filter}: {refused}");
     }
 }
 
@@ -268,25 +288,79 @@ async fn the_line_runs_behind_it() {
     device.publish("/messenger", &bytes(&live(DEVICE, now, 1000))).await.unwrap();
     rows(50).await;
 
-    // The broker's sessions and rights survive its clean stop, and so the line. But
-    // Mosquitto before 2.0.12 restores a session without its shared subscriptions:
-    // until the workers have subscribed again it acknowledges frames and drops them
-    // (docs/mosquitto.md).
-    site.stop().await;
-    site.start_again().await;
-    for worker in [&exporter, &parser] {
-        wait_for(SOON, "the workers are back", async || {
+    // The broker's sessions and rights survive its clean stop, and so the line. The
+    // shared subscriptions do not: it is the parser's shadow subscription that has what
+    // is published before the workers are back.
+    let has = async |worker: &Nemeses, wanted: &str| {
+        wait_for(SOON, wanted, async || {
             let metrics = reqwest::get(worker.metrics_url()).await?.text().await?;
-            let back = |line: &str| line == "nemeses_mqtt_in_connects_total 2";
-            anyhow::ensure!(metrics.lines().any(back), "{metrics}");
+            anyhow::ensure!(metrics.lines().any(|line| line == wanted), "{metrics}");
             Ok(())
         })
         .await
         .unwrap();
-    }
+    };
+    has(&parser, "nemeses_shadow_held 1").await;
+    has(&exporter, "nemeses_canary_state 0").await;
+    site.stop().await;
+    site.start_again().await;
     let mut device = site.connect("0A3F73").await.unwrap();
     device.publish("/messenger/0A3F73", &bytes(&live(DEVICE, now, 1001))).await.unwrap();
     rows(51).await;
     let audit = site.run(&["audit"]).await;
     assert!(audit.status.success(), "{}", text(&audit));
+}
+
+/// `mqtts://` with a private authority: each command that connects to a broker.
+#[tokio::test]
+async fn all_that_connects_speaks_tls() {
+    let logins = [("0A3F73", "device"), ("line", "worker"), ("control-room", "operator")];
+    let site = Site::start(&logins).await;
+    let redis = Redis::start(RedisMemory::Lost).await.unwrap();
+    let (redis_url, database_url) = (redis.url(), site.database_url());
+    let ca = site.folder.path().join("server.pem").display().to_string();
+    let tls = ["--mqtt-ca", &ca];
+    let url = site.tls_url_as("line");
+    let broker = [&["--mqtt-url", &url][..], &tls].concat();
+    let stores = ["--redis-url", &redis_url, "--database-url", &database_url];
+    let exporter = [&broker[..], &stores].concat();
+    let _exporter = Nemeses::worker("dbexport", 0, &exporter).await.unwrap();
+    let parser = [&broker[..], &stores[..2]].concat();
+    let _parser = Nemeses::worker("parser", 0, &parser).await.unwrap();
+
+    let doctor = [&["doctor", "parser", "--admin-listen", "off"], &parser[..]].concat();
+    let found = run_nemeses(&doctor).await.unwrap();
+    assert!(text(&found).contains("a shared subscription of this login receives"), "{found:?}");
+    assert!(text(&found).contains("8 of 8 canaries"), "{found:?}");
+    let without = ["doctor", "parser", "--mqtt-url", &url, "--redis-url", &redis_url];
+    let found = text(&run_nemeses(without).await.unwrap());
+    assert!(found.contains("not trusted here") && found.contains("--mqtt-ca"), "{found}");
+
+    let (device_url, secret) = (site.tls_url_as("0A3F73"), site.secret("0A3F73"));
+    let simulate = ["simulate", "--mqtt-url", &device_url, "--devices", "1", "--connections", "0"];
+    let own = ["--first-device", "0A3F73", "--own-topics", "--rate", "50", "--duration", "2s"];
+    let sent = run_nemeses([&simulate[..], &own, &tls].concat()).await.unwrap();
+    assert!(sent.status.success() && !text(&sent).contains(&secret), "{sent:?}");
+    let tables = Tables::Sqlite(site.database_path());
+    wait_for(SOON, "its frames are rows", async || {
+        let rows = tables.positions().await?.len();
+        anyhow::ensure!(rows >= 90, "there are {rows}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let operator = site.tls_url_as("control-room");
+    let commands = [&["--commands-mqtt-url", &operator][..], &tls, &stores].concat();
+    let api = Api::start(&commands).await.unwrap();
+    let mut device = site.connect("0A3F73").await.unwrap();
+    device.subscribe("/command/0A3F73").await.unwrap();
+    let user = User::sign_in(&api.url(), &User::register(&api.url()).await.unwrap()).await.unwrap();
+    let path = "/api/v1/devices/0A3F73/commands";
+    let (status, answer) = user.post(path, &json!({"hex": "01"})).await.unwrap();
+    assert_eq!((status.as_u16(), &answer["delivered_to"]), (202, &json!("broker")), "{answer}");
+    assert_eq!(&*device.next_publish(SOON).await.unwrap().payload, [0x01]);
+
+    let planned = site.apply_at(&site.tls_admin_url(), &tls).await;
+    assert_eq!(text(&planned), "Nothing to change.\n", "{planned:?}");
 }

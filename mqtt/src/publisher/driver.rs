@@ -1,18 +1,18 @@
-//! The task behind a publisher: connect, pair packet ids with who waits, and
-//! again after every loss.
+//! The task behind a publisher: connect, send what is queued, pair packet ids with
+//! who waits, and again after every loss.
 
 use std::sync::Arc;
 
-use rumqttc::Outgoing as Sent;
-use rumqttc::v5::Event;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet};
+use rumqttc::v5::mqttbytes::v5::Packet;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Outgoing;
 use crate::config::PublisherConfig;
-use crate::link::{ConnectError, End, Link, Reconnect, until_closed};
+use crate::link::{ConnectError, End, GOODBYE_WITHIN, Reconnect, goodbye_in_words};
 use crate::stats::LinkStats;
+use crate::v5::{V5, connect, send_goodbye};
+use crate::wire::{Happened, Wire};
 
 pub(super) struct Driver {
     pub(super) config: PublisherConfig,
@@ -48,14 +48,13 @@ impl Driver {
     }
 
     async fn connection(&mut self, reconnect: &mut Reconnect) -> End {
-        // Every permit of both kinds, and the DISCONNECT.
-        let requests = usize::from(self.config.inflight.max(1)) * 2 + 1;
         let closing = self.closing.clone();
+        let wanted = self.config.wanted();
         let opened = tokio::select! {
-            opened = Link::open(&self.config.endpoint, self.config.options(), requests) => opened,
+            opened = connect(&self.config.endpoint, &wanted) => opened,
             () = closing.cancelled() => return End::Closed,
         };
-        let (mut link, client, connack) = match opened {
+        let (mut wire, offer) = match opened {
             Ok(opened) => opened,
             Err(end) => return end,
         };
@@ -64,30 +63,43 @@ impl Driver {
             // Nobody listens when `connect` was cancelled.
             let _ = ready.send(Ok(()));
         }
-        let outgoing = Arc::new(Outgoing::new(client.clone(), self.max_packet_bytes(&connack)));
+        let inflight = self.config.inflight.max(1).min(offer.receive_maximum);
+        // The smaller of what the broker takes and what we agreed on ourselves.
+        let ours = self.config.endpoint.max_packet_bytes;
+        let largest = offer.max_packet_bytes.map_or(ours, |theirs| theirs.min(ours));
+        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
+        let outgoing = Arc::new(Outgoing::new(largest, usize::from(inflight)));
         let current = Current { outgoing: &outgoing, set: &self.outgoing };
         current.set.send_replace(Some(Arc::clone(&outgoing)));
-        until_closed(&client, &closing, self.pump(&mut link, &outgoing)).await
+        tokio::select! {
+            end = self.pump(&mut wire, &outgoing) => return end,
+            () = closing.cancelled() => {}
+        }
+        outgoing.send_into(&mut wire);
+        send_goodbye(&mut wire);
+        // Behind all that was queued, and the broker closes: were we to close first,
+        // the last of it could be lost to a reset.
+        if !wire.until_closed(GOODBYE_WITHIN).await {
+            tracing::warn!("the broker did not take our goodbye in time");
+        }
+        End::Closed
     }
 
-    /// The smaller of what the broker takes and what we agreed on ourselves.
-    fn max_packet_bytes(&self, connack: &ConnAck) -> usize {
-        let theirs = connack.properties.as_ref().and_then(|properties| properties.max_packet_size);
-        let ours = self.config.endpoint.max_packet_bytes;
-        usize::try_from(theirs.map_or(ours, |theirs| theirs.min(ours))).unwrap_or(usize::MAX)
-    }
-
-    async fn pump(&self, link: &mut Link, outgoing: &Outgoing) -> End {
+    async fn pump(&self, wire: &mut Wire<V5>, outgoing: &Outgoing) -> End {
         loop {
-            match link.event().await {
-                Ok(Event::Outgoing(Sent::Publish(packet_id))) => outgoing.sent(packet_id),
-                Ok(Event::Incoming(Packet::PubAck(puback))) => {
-                    if outgoing.acknowledged(&puback) {
+            outgoing.send_into(wire);
+            match wire.next(true, &outgoing.attention).await {
+                Ok(Happened::Something) => {}
+                Ok(Happened::Came(packet)) => match *packet {
+                    Packet::PubAck(puback) if outgoing.acknowledged(&puback) => {
                         self.stats.messages.inc();
                     }
-                }
-                Ok(_) => {}
-                Err(end) => return end,
+                    Packet::Disconnect(goodbye) => {
+                        return End::Lost(goodbye_in_words(goodbye.reason_code));
+                    }
+                    _ => {}
+                },
+                Err(failure) => return failure.into(),
             }
         }
     }

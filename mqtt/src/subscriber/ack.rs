@@ -7,8 +7,9 @@ use rumqttc::v5::mqttbytes::v5::{Packet, PubAck, Unsubscribe};
 use tokio::sync::Notify;
 
 use crate::leaving::{Leaving, Step};
+use crate::v5::V5;
 use crate::window::Window;
-use crate::wire::Wire;
+use crate::wire::{Version as _, Wire};
 
 /// Proof owed to the broker for one message. [`Ack::done`] may be called in any
 /// order; the PUBACKs go out in the order of delivery. Dropped undone, the
@@ -53,7 +54,7 @@ pub(crate) struct Deliveries {
     filter: String,
     state: Mutex<State>,
     /// Told when there is something to write.
-    pub(crate) attention: Notify,
+    attention: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -66,9 +67,9 @@ struct State {
 }
 
 impl Deliveries {
-    pub(crate) fn new(filter: String, leaving: Option<Leaving>) -> Self {
+    pub(crate) fn new(filter: String, leaving: Option<Leaving>, attention: Arc<Notify>) -> Self {
         let state = State { window: Window::default(), leaving, outgoing: BytesMut::new() };
-        Self { filter, state: Mutex::new(state), attention: Notify::new() }
+        Self { filter, state: Mutex::new(state), attention }
     }
 
     pub(crate) fn deliver(self: &Arc<Self>, packet_id: u16) -> Ack {
@@ -77,7 +78,7 @@ impl Deliveries {
     }
 
     /// Hands what is to be written to the connection.
-    pub(crate) fn flush_into(&self, wire: &mut Wire) {
+    pub(crate) fn flush_into(&self, wire: &mut Wire<V5>) {
         wire.send_bytes(&mut self.lock().outgoing);
     }
 
@@ -99,7 +100,7 @@ impl Deliveries {
         let state = &mut *guard;
         let before = state.outgoing.len();
         state.window.finish(number, |packet_id| {
-            write(&Packet::PubAck(PubAck::new(packet_id, None)), &mut state.outgoing);
+            V5::write(&Packet::PubAck(PubAck::new(packet_id, None)), &mut state.outgoing);
         });
         let (delivered, empty) = (state.window.delivered(), state.window.is_empty());
         let step = state.leaving.as_mut().map(|leaving| leaving.acknowledged(delivered, empty));
@@ -112,7 +113,7 @@ impl Deliveries {
 
     fn act(&self, step: Option<Step>, state: &mut State) -> bool {
         if step == Some(Step::Ask) {
-            write(&unsubscribe(&self.filter), &mut state.outgoing);
+            V5::write(&unsubscribe(&self.filter), &mut state.outgoing);
         }
         step == Some(Step::Drained)
     }
@@ -128,10 +129,4 @@ pub(super) fn unsubscribe(filter: &str) -> Packet {
     let mut unsubscribe = Unsubscribe::new(filter, None);
     unsubscribe.pkid = 1;
     Packet::Unsubscribe(unsubscribe)
-}
-
-fn write(packet: &Packet, out: &mut BytesMut) {
-    // Fails for a packet that is too large, and no limit is given.
-    let written = packet.write(out, None);
-    debug_assert!(written.is_ok(), "{written:?}");
 }

@@ -2,39 +2,43 @@
 //! and again after every loss.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, Filter, Packet, Publish, RetainForwardRule, SubAck, Subscribe,
-    SubscribeReasonCode,
-};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, RetainForwardRule, SubAck, Subscribe};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::ack::{Ack, Deliveries, unsubscribe};
 use super::inbox::Inbox;
-use super::{Message, Mode};
+use super::{Message, Mode, Renewal};
 use crate::config::SubscriberConfig;
 use crate::leaving::Leaving;
-use crate::link::{ConnectError, End, GOODBYE_WITHIN, Reconnect, goodbye_in_words};
+use crate::link::{
+    ConnectError, End, GOODBYE_WITHIN, Reconnect, goodbye_in_words, subscription_refusal,
+};
+use crate::offer::{Needs, Offer};
 use crate::stats::LinkStats;
+use crate::v5::{V5, Wanted, connect, send_goodbye};
 use crate::wire::{Happened, Wire};
 
 pub(super) struct Driver {
     pub(super) config: SubscriberConfig,
     pub(super) mode: Mode,
     pub(super) inbox: Arc<Inbox>,
+    pub(super) renewal: Arc<Renewal>,
     pub(super) stats: LinkStats,
     pub(super) closing: CancellationToken,
     /// Told once: subscribed, or refused.
     pub(super) ready: Option<oneshot::Sender<Result<(), ConnectError>>>,
+    /// A session that is kept for a shorter time than asked is reported once.
+    pub(super) session_reported: bool,
 }
 
 /// A connection that is ready to deliver.
 struct Session {
-    wire: Wire,
+    wire: Wire<V5>,
     deliveries: Arc<Deliveries>,
     drained: bool,
 }
@@ -92,11 +96,12 @@ impl Driver {
     /// Connects and sees to the subscription.
     async fn open(&mut self) -> Result<Session, End> {
         let endpoint = &self.config.endpoint;
-        let (mut wire, connack) = Wire::connect(endpoint, false, self.config.properties()).await?;
+        let (mut wire, offer) = connect(endpoint, &self.config.wanted()).await?;
         let filters = self.config.filters.len();
         let leaving = (self.mode == Mode::Leave).then(|| Leaving::new(filters));
         let question = self.config.filters.first().cloned().unwrap_or_default();
-        let deliveries = Arc::new(Deliveries::new(question, leaving));
+        let attention = Arc::clone(&self.renewal.attention);
+        let deliveries = Arc::new(Deliveries::new(question, leaving, attention));
         let mut drained = false;
         match self.mode {
             // At every connection, whatever the session holds: filters may have
@@ -104,15 +109,16 @@ impl Driver {
             // sessions from its file without their shared subscriptions, and then
             // drops what is published. Repeating one that exists changes nothing.
             Mode::Take => {
-                if self.ready.is_none() && !connack.session_present {
+                if self.ready.is_none() && !offer.session_present {
                     tracing::warn!(
                         client_id = endpoint.client_id,
                         "the broker has lost our session and what it held; subscribing anew"
                     );
                 }
                 self.subscribe(&mut wire, &deliveries).await?;
+                self.report_session(&offer);
             }
-            Mode::Leave if connack.session_present => {
+            Mode::Leave if offer.session_present => {
                 for filter in &self.config.filters {
                     wire.send(&unsubscribe(filter));
                 }
@@ -125,7 +131,26 @@ impl Driver {
     /// Sends the subscription and waits for its answer; no longer than there is
     /// room for what a resumed session delivers before it. Then the answer is
     /// looked at when it comes.
-    async fn subscribe(&self, wire: &mut Wire, deliveries: &Arc<Deliveries>) -> Result<(), End> {
+    async fn subscribe(
+        &self,
+        wire: &mut Wire<V5>,
+        deliveries: &Arc<Deliveries>,
+    ) -> Result<(), End> {
+        // What was asked for before is asked for now.
+        self.renewal.wanted.store(false, Ordering::Relaxed);
+        wire.send(&self.subscription());
+        while deliveries.unacknowledged() < self.config.window() {
+            let answer =
+                wire.answer().await.map_err(|failure| End::of(&self.config.endpoint, failure))?;
+            match answer {
+                Packet::SubAck(answer) => return self.check(&answer),
+                packet => self.take(packet, deliveries)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subscription(&self) -> Packet {
         let filters = self.config.filters.iter().map(|filter| {
             let mut filter = Filter::new(filter.clone(), QoS::AtLeastOnce);
             // Retained messages are none of the line's.
@@ -134,26 +159,30 @@ impl Driver {
         });
         let mut subscribe = Subscribe::new_many(filters, None);
         subscribe.pkid = 1;
-        wire.send(&Packet::Subscribe(subscribe));
-        while deliveries.unacknowledged() < self.config.window() {
-            match wire.answer().await? {
-                Packet::SubAck(answer) => return self.check(&answer),
-                packet => self.take(packet, deliveries)?,
-            }
-        }
-        Ok(())
+        Packet::Subscribe(subscribe)
     }
 
     fn check(&self, answer: &SubAck) -> Result<(), End> {
+        let endpoint = &self.config.endpoint;
         let mut pairs = self.config.filters.iter().zip(&answer.return_codes);
-        let refused = pairs.find(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_)));
-        refused.map_or(Ok(()), |(filter, code)| {
-            Err(End::Refused(ConnectError::Subscription {
-                broker: self.config.endpoint.url.to_string(),
-                filter: filter.clone(),
-                reason: format!("{code:?}"),
-            }))
-        })
+        let refused =
+            pairs.find_map(|(filter, code)| subscription_refusal(endpoint, filter, *code));
+        if let Some(error) = refused {
+            return Err(End::Refused(error));
+        }
+        self.renewal.confirmed.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn report_session(&mut self, offer: &Offer) {
+        let Some(kept_s) = offer.shortened_session_s(self.config.session_expiry_s) else { return };
+        if !std::mem::replace(&mut self.session_reported, true) {
+            tracing::warn!(
+                broker = %self.config.endpoint.broker.url(),
+                kept_s,
+                "the broker keeps a worker's session for only so long after the worker is gone; then it loses what waits there: raise its limit, or be back sooner"
+            );
+        }
     }
 
     /// Hands over until the connection ends; from `closing` on for as long as
@@ -166,9 +195,9 @@ impl Driver {
             () = closing.cancelled() => {}
         }
         session.deliveries.flush_into(&mut session.wire);
-        session.wire.send_goodbye();
+        send_goodbye(&mut session.wire);
         // Nobody receives any more: what still comes stays the broker's.
-        if timeout(GOODBYE_WITHIN, session.wire.until_closed()).await.is_err() {
+        if !session.wire.until_closed(GOODBYE_WITHIN).await {
             tracing::warn!("the broker did not take our goodbye in time");
         }
         End::Closed
@@ -178,8 +207,11 @@ impl Driver {
         let Session { wire, deliveries, drained } = session;
         while !*drained {
             deliveries.flush_into(wire);
+            if self.mode == Mode::Take && self.renewal.wanted.swap(false, Ordering::Relaxed) {
+                wire.send(&self.subscription());
+            }
             let has_room = deliveries.unacknowledged() < self.config.window();
-            match wire.next(has_room, &deliveries.attention).await {
+            match wire.next(has_room, &self.renewal.attention).await {
                 Ok(Happened::Something) => {}
                 Ok(Happened::Came(packet)) => match *packet {
                     Packet::UnsubAck(_) => *drained = deliveries.unsubscribed(),
@@ -189,7 +221,7 @@ impl Driver {
                         }
                     }
                 },
-                Err(end) => return end,
+                Err(failure) => return failure.into(),
             }
         }
         End::Closed
@@ -218,14 +250,14 @@ impl Driver {
     /// Ends the broker's memory of this client: by the CONNECT itself, which
     /// begins a new session that ends with the connection.
     async fn clear_session(&self, reconnect: &mut Reconnect) {
+        let wanted = Wanted { clean_start: true, session_expiry_s: 0, ..self.config.wanted() };
+        let wanted = Wanted { needs: Needs::default(), ..wanted };
         loop {
-            let mut properties = ConnectProperties::new();
-            properties.session_expiry_interval = Some(0);
-            match Wire::connect(&self.config.endpoint, true, properties).await {
+            match connect(&self.config.endpoint, &wanted).await {
                 Ok((mut wire, _)) => {
-                    wire.send_goodbye();
+                    send_goodbye(&mut wire);
                     // The rest is manners, whether it comes in time or not.
-                    let _ = timeout(GOODBYE_WITHIN, wire.until_closed()).await;
+                    wire.until_closed(GOODBYE_WITHIN).await;
                     self.stats.connected.set(0);
                     return;
                 }

@@ -99,7 +99,7 @@ fn configuration(folder: &Path, port: u16, further: &str) -> String {
     format!("{text}\nuser root\npersistence_location {}/\n{further}\n", folder.display())
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }

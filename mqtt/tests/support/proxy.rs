@@ -47,6 +47,10 @@ impl Proxy {
         Self { port: own_port, mood, cuts, connections, task }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use nemeses_protocol::{
-    BatchKey, BatchMessage, BatchTrace, MAX_BATCH_ROWS, Record, Tally, TraceContext, WorkerName,
+    BatchKey, BatchMessage, BatchTrace, Canary, MAX_BATCH_CANARIES, MAX_BATCH_ROWS, Record, Tally,
+    TraceContext, WorkerName,
 };
 
 use super::share::Share;
@@ -52,6 +53,7 @@ struct Open<R> {
     bytes: usize,
     shares: Vec<Share<R>>,
     traces: Vec<BatchTrace>,
+    canaries: Vec<Canary>,
 }
 
 impl<R> Default for Open<R> {
@@ -63,6 +65,7 @@ impl<R> Default for Open<R> {
             bytes: BatchMessage::BASE_LEN_ESTIMATE,
             shares: Vec::new(),
             traces: Vec::new(),
+            canaries: Vec::new(),
         }
     }
 }
@@ -125,6 +128,18 @@ impl<R> Batcher<R> {
         share.kept()
     }
 
+    /// Adds a canary, whose message has the receipt.
+    pub(super) fn carry(&mut self, canary: Canary, now: Instant, receipt: R) {
+        let share = Share::of(receipt);
+        self.join(&mut false, &share, now);
+        // The batch's part is open.
+        share.kept();
+        self.open.canaries.push(canary);
+        if self.open.canaries.len() >= MAX_BATCH_CANARIES {
+            self.close();
+        }
+    }
+
     /// When the batch that is being filled was begun; `None` while it is empty.
     pub(super) const fn opened(&self) -> Option<Instant> {
         self.open.since
@@ -145,11 +160,12 @@ impl<R> Batcher<R> {
         if self.open.since.is_none() {
             return;
         }
-        let Open { records, tallies, shares, traces, .. } = std::mem::take(&mut self.open);
+        let Open { records, tallies, shares, traces, canaries, .. } =
+            std::mem::take(&mut self.open);
         let key =
             BatchKey { worker: self.worker.clone(), run: self.run, sequence: self.next_sequence };
         self.next_sequence += 1;
-        let message = BatchMessage { key, tallies, records, traces };
+        let message = BatchMessage { key, tallies, records, traces, canaries };
         self.full.push_back(Batch { message, shares });
     }
 

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nemeses_mqtt::{Message, Publisher, Subscriber};
-use nemeses_protocol::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Speaker, TraceContext};
+use nemeses_protocol::{
+    Canary, CanaryStage, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Speaker, TraceContext, WorkerName,
+};
 use nemeses_runtime::traces::{Span, Tracer, now_ns};
 use nemeses_runtime::{Clock, Outage, Registry, Stop};
 use nemeses_store::live::LiveWriter;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::WorkerConfig;
@@ -26,6 +29,9 @@ const TAKE_AT_ONCE: usize = 200;
 
 /// What messages pass through.
 pub(super) struct Line {
+    name: WorkerName,
+    /// Where canaries come.
+    canary_topics: [String; 2],
     step: Step,
     live: LiveWriter,
     clock: Clock,
@@ -37,12 +43,15 @@ pub(super) struct Line {
     replies: Replies,
     stats: Stats,
     underway: JoinSet<()>,
+    /// What the shadow subscription hands on; none when it has ended.
+    once_more: Option<mpsc::Receiver<Message>>,
 }
 
 impl Line {
     pub(super) fn new(
         config: WorkerConfig,
         publisher: Publisher,
+        once_more: mpsc::Receiver<Message>,
         live: LiveWriter,
         clock: Clock,
         registry: &mut Registry,
@@ -52,7 +61,7 @@ impl Line {
         let topics = config.policy.topics.clone();
         let limits = Limits {
             rows: config.max_rows.clamp(1, MAX_BATCH_ROWS),
-            bytes: config.max_bytes.min(MAX_BATCH_BYTES),
+            bytes: batch_bytes(config.max_bytes, publisher.max_payload_bytes(&topics.db)),
         };
         let handover = Handover {
             publisher: publisher.clone(),
@@ -62,6 +71,8 @@ impl Line {
             stats: counters.clone(),
         };
         Self {
+            name: config.name.clone(),
+            canary_topics: topics.canary(),
             replies: Replies::new(publisher, topics, counters.clone()),
             step: Step::new(config.policy),
             tracer: config.tracer,
@@ -73,6 +84,7 @@ impl Line {
             flush_after: config.flush_after,
             stats: counters,
             underway: JoinSet::new(),
+            once_more: Some(once_more),
         }
     }
 
@@ -82,7 +94,8 @@ impl Line {
         subscriber: &mut Subscriber,
         stop: &Stop,
     ) -> anyhow::Result<()> {
-        loop {
+        let mut has_left = false;
+        while !has_left || self.once_more.is_some() {
             self.dispatch(Instant::now());
             // While all lanes are busy, the batch grows; a full one that waits
             // for a lane stops the intake, and so the broker.
@@ -92,13 +105,18 @@ impl Line {
                 () = stop.intake.cancelled() => return Ok(()),
                 Some(ended) = self.underway.join_next() => ended.context("a hand-over")?,
                 () = sleep_until(due), if due.is_some() && has_room => {}
-                message = subscriber.receive(), if !self.batcher.has_full() => match message {
-                    Some(message) => self.take_what_is_there(message, subscriber),
-                    None if subscriber.has_left() => return Ok(()),
+                message = subscriber.receive(), if !has_left && !self.batcher.has_full() => match message {
+                    Some(message) => self.take_what_is_there(message, || subscriber.try_receive()),
+                    None if subscriber.has_left() => has_left = true,
                     None => anyhow::bail!("the connection to the broker ended for good"),
+                },
+                message = receive(self.once_more.as_mut()), if self.once_more.is_some() && !self.batcher.has_full() => match message {
+                    Some(message) => self.take_what_is_there(message, || None),
+                    None => self.once_more = None,
                 },
             }
         }
+        Ok(())
     }
 
     /// Hands over everything that was taken.
@@ -129,7 +147,11 @@ impl Line {
         }
     }
 
-    fn take_what_is_there(&mut self, first: Message, subscriber: &mut Subscriber) {
+    fn take_what_is_there(
+        &mut self,
+        first: Message,
+        mut following: impl FnMut() -> Option<Message>,
+    ) {
         let mut out = Output::default();
         let mut followed = Vec::new();
         let mut next = Some(first);
@@ -138,7 +160,7 @@ impl Line {
             followed.extend(self.take(message, &mut out));
             taken += 1;
             if taken < TAKE_AT_ONCE && !self.batcher.has_full() {
-                next = subscriber.try_receive();
+                next = following();
             }
         }
         let offered_ns = if followed.is_empty() { 0 } else { now_ns() };
@@ -150,6 +172,14 @@ impl Line {
 
     /// Takes one message; what hangs below it, if it is followed.
     fn take(&mut self, message: Message, out: &mut Output) -> Option<TraceContext> {
+        if let Some(canary) = self.canary_in(&message) {
+            self.stats.canaries.inc();
+            let heard = canary.reply(CanaryStage::Parsed, &self.name).payload();
+            self.replies.tell(&canary.sender, heard);
+            let owed = Owed { ack: message.ack, span: None };
+            self.batcher.carry(canary, Instant::now(), owed);
+            return None;
+        }
         let span = begin(&self.tracer, &message);
         let context = span.as_ref().map(Span::context);
         let decoding = span.as_ref().map(|_| Decoding::begin(out));
@@ -181,6 +211,13 @@ impl Line {
     }
 }
 
+impl Line {
+    fn canary_in(&self, message: &Message) -> Option<Canary> {
+        let canary = Canary::parse(&message.payload)?;
+        self.canary_topics.contains(&message.topic).then_some(canary)
+    }
+}
+
 /// Acknowledges what `/DB` and the live store have taken. Given up on the way,
 /// nothing is acknowledged.
 async fn hand_over(
@@ -197,6 +234,22 @@ async fn hand_over(
     tokio::join!(taken, live.flushed());
     for owed in shares.into_iter().filter_map(Share::kept) {
         owed.done();
+    }
+}
+
+async fn receive(once_more: Option<&mut mpsc::Receiver<Message>>) -> Option<Message> {
+    once_more?.recv().await
+}
+
+/// What a batch may hold: no more than the broker takes in one packet.
+fn batch_bytes(configured: usize, taken: Option<usize>) -> usize {
+    let ours = configured.min(MAX_BATCH_BYTES);
+    match taken {
+        Some(taken) if taken < ours => {
+            tracing::info!(bytes = taken, "batches are as small as the broker's largest packet");
+            taken
+        }
+        _ => ours,
     }
 }
 

@@ -71,6 +71,21 @@ impl Replies {
         });
     }
 
+    /// Tells the sender of a canary.
+    pub(super) fn tell(&mut self, sender: &str, payload: String) {
+        while self.under_way.try_join_next().is_some() {}
+        if self.under_way.len() >= MAX_UNDER_WAY {
+            return;
+        }
+        let topic = self.topics.canary_replies(sender);
+        let (publisher, failed) = (self.publisher.clone(), Arc::clone(&self.failed));
+        self.under_way.spawn(async move {
+            let payload = Bytes::from(payload);
+            // A sender that is not told by then counts its canary as lost.
+            let _ = timeout(WORTH_FOR, until_sent(&publisher, &topic, &payload, &failed)).await;
+        });
+    }
+
     /// Waits for what is under way, within reason.
     pub(super) async fn drain(&mut self) {
         let all = async { while self.under_way.join_next().await.is_some() {} };
@@ -89,7 +104,7 @@ async fn until_sent(publisher: &Publisher, topic: &str, payload: &Bytes, failed:
             Err(error) => {
                 failed.note("answers", 1);
                 if let Some(counts) = failed.due() {
-                    tracing::warn!(topic, %error, %counts, "pings could not be answered (at most a line a minute)");
+                    tracing::warn!(topic, %error, %counts, "answers to pings or canaries are not taken (at most a line a minute)");
                 }
                 return false;
             }

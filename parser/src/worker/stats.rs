@@ -16,6 +16,7 @@ type Kind = [(&'static str, &'static str); 1];
 pub(super) struct Stats {
     taken: Family<Kind, Counter>,
     pub(super) batches: Counter,
+    pub(super) canaries: Counter,
     pub(super) retries: Counter,
     pub(super) replies: Counter,
     pub(super) replies_dropped: Counter,
@@ -26,6 +27,7 @@ impl Stats {
         let registry = registry.sub_registry_with_prefix("nemeses_parser");
         registry.register("taken", "Frames and skipped stretches, by kind", self.taken.clone());
         registry.register("batches", "Batches handed over", self.batches.clone());
+        registry.register("canaries", "Canaries taken and passed on", self.canaries.clone());
         registry.register("batch_retries", "Attempts that failed", self.retries.clone());
         registry.register("replies", "Pings answered", self.replies.clone());
         registry.register(

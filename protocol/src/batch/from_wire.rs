@@ -12,8 +12,8 @@ use super::{
     wire,
 };
 use crate::{
-    BatchKey, Composition, DeadLetter, DeviceId, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, Position,
-    PositionRecord, Reason, Record, Tally, TraceContext,
+    BatchKey, Canary, Composition, DeadLetter, DeviceId, MAX_BATCH_CANARIES, MAX_DEAD_LETTER_BYTES,
+    MAX_TOPIC_BYTES, Position, PositionRecord, Reason, Record, Tally, TraceContext,
 };
 
 const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");
@@ -30,6 +30,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<BatchMessage, BatchMessageError> {
         key: key(batch.worker, batch.run, batch.sequence)?,
         tallies: batch.tallies.into_iter().map(tally).collect(),
         traces: traces(&batch.traces, records.len()),
+        canaries: canaries(batch.canaries),
         records,
     })
 }
@@ -97,6 +98,14 @@ fn traces(traces: &[wire::Trace], records: usize) -> Vec<BatchTrace> {
         Some(BatchTrace { record: trace.record, context })
     };
     traces.iter().filter_map(read).take(records).collect()
+}
+
+/// Nothing depends on canaries either.
+fn canaries(canaries: Vec<wire::Canary>) -> Vec<Canary> {
+    let read = |wire::Canary { sender, run, sequence }| {
+        is_worker_name(&sender).then_some(Canary { sender, run, sequence })
+    };
+    canaries.into_iter().filter_map(read).take(MAX_BATCH_CANARIES).collect()
 }
 
 fn record(record: wire::Record) -> Result<Record, BatchMessageError> {

@@ -49,6 +49,7 @@ fn batch(records: Vec<Record>) -> BatchMessage {
         tallies: vec![Tally { minute: 26_560_620, pings: 3 }, Tally::default()],
         records,
         traces: Vec::new(),
+        canaries: Vec::new(),
     }
 }
 
@@ -214,6 +215,18 @@ fn fields_that_are_not_known_are_passed_over() {
     // Field 99, varint 1.
     bytes.extend_from_slice(&[0x98, 0x06, 0x01]);
     assert_eq!(BatchMessage::decode(&bytes), Ok(batch(Vec::new())));
+}
+
+#[test]
+fn canaries_that_are_none_or_too_many_are_passed_over() {
+    let canary = |sender: &str| wire::Canary { sender: sender.to_owned(), run: 1, sequence: 2 };
+    let read = tampered(|message| {
+        message.canaries = vec![canary("a/b"), canary("")];
+        message.canaries.extend(vec![canary("parser-0"); MAX_BATCH_CANARIES + 1]);
+    });
+    let read = read.expect("a batch").canaries;
+    assert_eq!(read.len(), MAX_BATCH_CANARIES);
+    assert!(read.iter().all(|canary| canary.sender == "parser-0"));
 }
 
 /// Nothing depends on a trace, so none spoils a batch.

@@ -8,7 +8,7 @@ use prost::Message as _;
 use prost::encoding::message;
 
 use super::{BatchMessage, BatchTrace, wire};
-use crate::{DeadLetter, PositionRecord, Reason, Record};
+use crate::{Canary, DeadLetter, PositionRecord, Reason, Record};
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
 /// length below 2^14), then keys and widest values of device 6, time 5, direction 4,
@@ -59,11 +59,17 @@ fn base(batch: &BatchMessage) -> wire::Batch {
         tallies: batch.tallies.iter().map(tally).collect(),
         records: Vec::new(),
         traces: batch.traces.iter().map(to_trace).collect(),
+        canaries: batch.canaries.iter().map(to_canary).collect(),
     }
 }
 
 fn to_trace(trace: &BatchTrace) -> wire::Trace {
     wire::Trace { record: trace.record, traceparent: trace.context.to_string() }
+}
+
+fn to_canary(canary: &Canary) -> wire::Canary {
+    let Canary { sender, run, sequence } = canary;
+    wire::Canary { sender: sender.clone(), run: *run, sequence: *sequence }
 }
 
 /// The first version that knows all reasons of the records.

@@ -26,6 +26,18 @@ pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     #[prost(message, repeated, tag = "7")]
     pub(super) traces: Vec<Trace>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) canaries: Vec<Canary>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Canary {
+    #[prost(string, tag = "1")]
+    pub(super) sender: String,
+    #[prost(fixed64, tag = "2")]
+    pub(super) run: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) sequence: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -331,6 +331,16 @@ export const en = {
   "system.stored": "Frames kept",
   "system.queued": "Rows waiting",
   "system.oldest": "Oldest unstored",
+  "system.pipeline": "From broker to commit",
+  "pipeline.unknown":
+    "It is not known whether frames come through: workers of an older version run, or a worker's login lacks a right (nemeses mosquitto-roles).",
+  "pipeline.partly":
+    "A part of what is published does not come through: it waits for a worker that is away or stands still.",
+  "pipeline.notsent": "A worker cannot send test messages to the broker.",
+  "pipeline.notcommitted":
+    "What is published reaches a parser and is not committed: look at the exporters and the database.",
+  "pipeline.nottaken":
+    "What is published reaches no parser, though the broker acknowledges it: look at the parsers and the broker.",
   "system.connections": "Trackers connected",
   "system.viewers": "Live viewers",
   "system.dead.bytes": "{count} bytes",

@@ -334,6 +334,16 @@ export const pt: Words = {
   "system.stored": "Pacotes gravados",
   "system.queued": "Na fila de gravação",
   "system.oldest": "Espera mais longa",
+  "system.pipeline": "Do broker ao banco",
+  "pipeline.unknown":
+    "Não se sabe se as mensagens chegam ao banco: há processos de uma versão anterior, ou falta um direito ao login de um deles (nemeses mosquitto-roles).",
+  "pipeline.partly":
+    "Uma parte do que é publicado não chega ao banco: espera por um processo que está fora ou parado.",
+  "pipeline.notsent": "Um processo não consegue enviar mensagens de teste ao broker.",
+  "pipeline.notcommitted":
+    "O que é publicado chega a um parser e não é gravado: verifique os exporters e o banco de dados.",
+  "pipeline.nottaken":
+    "O que é publicado não chega a nenhum parser, embora o broker o confirme: verifique os parsers e o broker.",
   "system.connections": "Rastreadores conectados",
   "system.viewers": "Telas ao vivo",
   "system.dead.bytes": "{count} bytes",

@@ -66,6 +66,9 @@ export function WorkersCards(): JSX.Element | null {
   return (
     <>
       {failed && <Failure text={failed} />}
+      {pipelineTrouble(workers).map((key) => (
+        <Failure key={key} text={t(key)} />
+      ))}
       <Tiles tellings={tellings} workers={workers} />
       <section class="card">
         <h2>{t("system.workers")}</h2>
@@ -73,6 +76,27 @@ export function WorkersCards(): JSX.Element | null {
       </section>
     </>
   );
+}
+
+/** How long a canary takes through broker, parser and exporter; stations alone have one. */
+function pipelineTile(workers: Worker[]): { name: Key; text: string; bad?: boolean }[] {
+  const delay = mostOf(workers, "pipeline_delay_s");
+  if (delay === null) return [];
+  return [{ name: "system.pipeline", text: format.shortTime(delay), bad: pipelineTrouble(workers).length > 0 }];
+}
+
+const TROUBLES: Record<number, Key> = {
+  1: "pipeline.unknown",
+  2: "pipeline.partly",
+  3: "pipeline.notsent",
+  4: "pipeline.notcommitted",
+  5: "pipeline.nottaken",
+};
+
+/** What the worst of the workers' canaries say is wrong. */
+function pipelineTrouble(workers: Worker[]): Key[] {
+  const trouble = TROUBLES[mostOf(workers, "pipeline_state") ?? 0];
+  return trouble ? [trouble] : [];
 }
 
 function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
@@ -87,6 +111,7 @@ function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }
       text: oldest === null ? format.NOTHING : format.shortTime(oldest),
       bad: (oldest ?? 0) > LATE_AFTER_S,
     },
+    ...pipelineTile(workers),
     { name: "system.connections", text: format.maybeCount(sumOf(workers, "connections")) },
     { name: "system.viewers", text: format.maybeCount(sumOf(workers, "stream_clients")) },
   ];

@@ -57,6 +57,40 @@ fn what_a_node_allows() {
 }
 
 #[test]
+fn tls_towards_servers_is_set_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let made = rcgen::generate_simple_self_signed(vec!["broker".to_owned()]).unwrap();
+    std::fs::write(path("ca.pem"), made.cert.pem()).unwrap();
+    std::fs::write(path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(path("empty.pem"), "").unwrap();
+    let (ca, key, empty) = (path("ca.pem"), path("key.pem"), path("empty.pem"));
+    let redis = "--redis-url redis://r";
+    let tls = format!("{redis} --mqtt-url mqtts://u:p@b");
+    for line in [
+        format!("{tls} --mqtt-ca {ca}"),
+        format!("{tls} --mqtt-ca {ca} --mqtt-client-cert {ca} --mqtt-client-key {key}"),
+        format!("{tls} --mqtt-ca {ca} --mqtt-server-name broker"),
+        format!("--redis-url rediss://r --redis-ca {ca}"),
+    ] {
+        parser(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    for (line, says) in [
+        (format!("{redis} --mqtt-ca {ca}"), "unless mqtt-url begins with mqtts://"),
+        (format!("{redis} --mqtt-server-name b"), "unless mqtt-url begins with mqtts://"),
+        (format!("{tls} --mqtt-ca {ca} --mqtt-client-cert {ca}"), "mqtt-client-key is missing"),
+        (format!("{tls} --mqtt-ca {ca} --mqtt-client-key {key}"), "mqtt-client-cert is missing"),
+        (format!("{tls} --mqtt-ca {}", path("absent")), "the file cannot be read"),
+        (format!("{tls} --mqtt-ca {empty}"), "holds none"),
+        (format!("{redis} --redis-ca {ca}"), "unless redis-url begins with rediss://"),
+        (format!("--redis-url rediss://r --redis-ca {}", path("absent")), "cannot be read"),
+    ] {
+        let refused = parser(&line).unwrap_err();
+        assert!(refused.contains(says) && !refused.contains("u:p@"), "{line}: {refused}");
+    }
+}
+
+#[test]
 fn refusals_name_the_setting_the_value_and_what_is_allowed() {
     for (line, parts) in [
         (
@@ -129,7 +163,7 @@ fn stations() {
     let third = parser("--redis-url redis://h --worker 3 --leave").unwrap();
     assert_eq!(third.worker, Worker { number: 3, leave: true });
     assert_eq!(third.admin_listen.unwrap().port(), 18_003);
-    assert_eq!(third.mqtt_url.to_string(), "mqtt://127.0.0.1:1883");
+    assert_eq!(third.broker.url().to_string(), "mqtt://127.0.0.1:1883");
     let error = parser("--redis-url redis://h --mqtt-url mqtt://u:geheim@").unwrap_err();
     assert!(error.contains("mqtt-url cannot be 'mqtt://u:***@'"), "{error}");
 
@@ -138,14 +172,14 @@ fn stations() {
     assert_eq!((exporter.redis, exporter.admin_listen.unwrap().port()), (None, 19_999));
     let Command::Api(args) = command("api --redis-url redis://h") else { panic!("no api") };
     let api = Api::try_from(&args).unwrap();
-    assert_eq!((api.commands, api.admin_listen.unwrap().port()), (None, 9182));
+    assert_eq!((api.commands.is_none(), api.admin_listen.unwrap().port()), (true, 9182));
     let with_broker = |url: &str| {
         let line = format!("api --redis-url redis://h --commands-mqtt-url {url}");
         let Command::Api(args) = command(&line) else { panic!("no api") };
         Api::try_from(&args).map_err(|wrong| wrong.to_string())
     };
     let commands = with_broker("mqtt://ops:geheim@h:18").unwrap().commands.unwrap();
-    assert_eq!(commands.to_string(), "mqtt://ops:***@h:18");
+    assert_eq!(commands.url().to_string(), "mqtt://ops:***@h:18");
     let error = with_broker("http://ops:geheim@h").unwrap_err();
     assert!(error.contains("commands-mqtt-url cannot be 'http://ops:***@h'"), "{error}");
     assert!(error.contains("NEMESES_COMMANDS_MQTT_URL"), "{error}");

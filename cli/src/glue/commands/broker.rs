@@ -101,7 +101,7 @@ impl Way for Broker {
         };
         timeout(ANSWERS_WITHIN, publishing).await.unwrap_or_else(|_| {
             let within_s = ANSWERS_WITHIN.as_secs();
-            let url = &self.config.endpoint.url;
+            let url = self.config.endpoint.broker.url();
             anyhow::bail!("the broker at {url} has not answered within {within_s} s")
         })
     }

@@ -39,12 +39,22 @@ pub(super) async fn inspect(connection: &Connection) -> Result<LiveInspection, S
     }
     let of = |name| field(&info, name);
     Ok(LiveInspection {
-        product: format!("Redis {}", of("redis_version").unwrap_or("of an unknown version")),
+        product: product(&info),
         now_ms: Some(seconds * 1000 + micros / 1000),
         used_bytes: of("used_memory").and_then(|bytes| bytes.parse().ok()),
         refused: refused.map(|error| error.to_string()),
         weaknesses: weaknesses(&info, saves),
     })
+}
+
+/// Valkey says which Redis it is compatible with, and beside that who it is.
+fn product(info: &str) -> String {
+    let of = |name| field(info, name);
+    match (of("valkey_version"), of("redis_version")) {
+        (Some(version), _) => format!("Valkey {version}"),
+        (None, Some(version)) => format!("Redis {version}"),
+        (None, None) => "Redis of an unknown version".to_owned(),
+    }
 }
 
 fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
@@ -96,6 +106,14 @@ mod tests {
         assert_eq!(field(WELL, "maxmemory"), Some("0"));
         assert_eq!(field(WELL, "maxmemory_policy"), Some("noeviction"));
         assert_eq!(field(WELL, "nothing"), None);
+    }
+
+    #[test]
+    fn valkey_is_named_as_such() {
+        assert_eq!(product(WELL), "Redis 7.0.15");
+        let valkey = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.0.1\r\n";
+        assert_eq!(product(valkey), "Valkey 9.0.1");
+        assert_eq!(product(""), "Redis of an unknown version");
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! Brokers to connect to, and TLS towards them: from what was written to what is meant.
+
+use std::fmt;
+
+use nemeses_mqtt::{Broker, BrokerUrl, ParseBrokerUrlError, TlsFiles};
+
+use super::check::{Wrong, readable};
+use super::url::without_password;
+use crate::args;
+
+/// The broker to connect to.
+pub(crate) fn link(args: &args::LinkArgs) -> Result<Broker, Wrong> {
+    broker_at("mqtt-url", Some(&args.mqtt_url), &args.tls)?
+        .ok_or_else(|| Wrong::missing("mqtt-url", ParseBrokerUrlError.to_string()))
+}
+
+pub(super) fn commands(args: &args::CommandArgs) -> Result<Option<Broker>, Wrong> {
+    broker_at("commands-mqtt-url", args.commands_mqtt_url.as_ref(), &args.tls)
+}
+
+/// The broker at this URL, if there is one, and what TLS to it takes.
+fn broker_at(
+    setting: &'static str,
+    url: Option<&String>,
+    tls: &args::LinkTlsArgs,
+) -> Result<Option<Broker>, Wrong> {
+    let parsed = url.map(|url| url.parse::<BrokerUrl>()).transpose();
+    let shown = url.map_or(String::new(), |url| without_password(url));
+    let parsed = parsed.map_err(|allowed| Wrong::new(setting, &shown, allowed.to_string()))?;
+    let files = [
+        ("mqtt-ca", &tls.mqtt_ca),
+        ("mqtt-client-cert", &tls.mqtt_client_cert),
+        ("mqtt-client-key", &tls.mqtt_client_key),
+    ];
+    let by_tls = parsed.as_ref().is_some_and(|url| url.tls);
+    for (name, path) in files {
+        let Some(path) = path else { continue };
+        if !by_tls {
+            return Err(of_no_use(name, path.display(), setting));
+        }
+        readable(name, path)?;
+    }
+    if let Some(name) = tls.mqtt_server_name.as_ref().filter(|_| !by_tls) {
+        return Err(of_no_use("mqtt-server-name", name, setting));
+    }
+    let identity = match (&tls.mqtt_client_cert, &tls.mqtt_client_key) {
+        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(Wrong::missing("mqtt-client-key", "mqtt-client-cert wants its key too"));
+        }
+        (None, Some(_)) => {
+            return Err(Wrong::missing(
+                "mqtt-client-cert",
+                "mqtt-client-key wants its certificate",
+            ));
+        }
+    };
+    let Some(url) = parsed else { return Ok(None) };
+    let ca = tls.mqtt_ca.clone();
+    let files = TlsFiles { ca, identity, server_name: tls.mqtt_server_name.clone() };
+    let broker = Broker::new(url, files);
+    broker.check_files().map_err(|error| Wrong::new(setting, &shown, error.to_string()))?;
+    Ok(Some(broker))
+}
+
+fn of_no_use(name: &'static str, value: impl fmt::Display, setting: &str) -> Wrong {
+    Wrong::new(name, value, format!("it is of no use unless {setting} begins with mqtts://"))
+}
