@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api check-monitoring check-accounts check-backup check-deploy deb check-deb sbom bare-test cluster-test
+.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-deploy deb check-deb sbom bare-test cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ screenshots: ## Pictures of every view of the page that make up has started, int
 
 fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs cargo-fuzz
 	@tools/fuzz.sh
+
+engines: ## The pipeline on MariaDB 11.8, Redis 8, Valkey 8 and 9, Mosquitto 2.0.21 and 2.1 (ENGINE=... for one)
+	@tools/setup.sh && tools/engines.sh $(ENGINE)
 
 check-monitoring: ## Load rules and dashboards into a real Prometheus over real stations
 	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-monitoring.py
