@@ -129,6 +129,7 @@ class Fleet(Judge):
         self.site.start(
             f"node-{number}", program(), "up", "--mqtt-listen", mqtt, "--http-listen", http, "--admin-listen", admin,
             "--database-url", self.database.url, "--redis-url", self.redis.url, "--jwt-secret", "x" * 32,
+            "--trusted-proxies", "127.0.0.1",
             "--data-dir", self.site.path(f"data-{number}"))
 
     def wait_well(self, number):
@@ -144,7 +145,7 @@ class Fleet(Judge):
         for number in NODES:
             mqtt, http, admin = self.ports[number]
             known[f"127.0.0.1:{number}1883 check port {number}9180"] = f"127.0.0.1:{mqtt} check port {admin}"
-            known[f"127.0.0.1:{number}5000"] = f"127.0.0.1:{http}"
+            known[f"127.0.0.1:{number}5000 check port {number}9180"] = f"127.0.0.1:{http} check port {admin}"
         haproxy(self.site, "haproxy", configured((ROOT / "deploy/haproxy/haproxy.cfg").read_text(), known, "haproxy.cfg"))
         self.site.wait("HAProxy serves the API", lambda: get(f"http://127.0.0.1:{api}/readyz"))
         return front

@@ -32,7 +32,7 @@ fi
 echo "Building (some minutes the first time)"
 cargo build --locked --release --package nemeses
 PROGRAM=${CARGO_TARGET_DIR:-target}/release/nemeses
-mkdir -p "$DATA"
+(umask 077 && mkdir -p "$DATA")
 
 # Both are asked to end like a service would be; the node commits what is in flight.
 NODE='' SIMULATOR='' PAST=''

@@ -7,6 +7,7 @@
 //! Over Redis with `REDIS_URL=redis://...`.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people")]
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -114,7 +115,10 @@ async fn main() {
     let live = nemeses_store::live::open(redis.as_deref(), TTL_MS, clock.clone()).unwrap();
     let secret = TokenSecret::from_text("a secret of at least thirty-two bytes").unwrap();
     let stores = Stores::new(Arc::clone(&live), &database);
-    let state = ApiState::new(stores, &secret.into(), clock.clone(), ApiConfig::default()).unwrap();
+    // All of one session, which has an eighth of the places.
+    let max_streams = NonZeroUsize::new(usize::try_from(8 * clients).unwrap()).unwrap();
+    let config = ApiConfig { max_streams, ..ApiConfig::default() };
+    let state = ApiState::new(stores, &secret.into(), clock.clone(), config).unwrap();
     let account = NewAccount::new("a@localhost", "a password of hers".into(), "A").unwrap();
     state.add_account(account, Role::Admin).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

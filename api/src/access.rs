@@ -319,6 +319,14 @@ impl Principal {
         }
     }
 
+    /// What the request's token stands for.
+    pub(crate) fn credential(&self) -> Option<Credential> {
+        match self {
+            Self::User(by) => Some(by.credential),
+            Self::Anyone => None,
+        }
+    }
+
     /// The user and session of someone who signed in, for routes of [`Right::Own`].
     pub(crate) fn person(&self) -> Result<(u64, u64), Problem> {
         let by = self.signed_in()?;

@@ -59,7 +59,8 @@ impl NewAccount {
     ) -> anyhow::Result<Added> {
         let password_hash = hash_password(self.password).await?;
         let (email, name) = (&self.email, &self.name);
-        let user = NewUser { email, name, password_hash: &password_hash, role, first };
+        let password_hash = &password_hash;
+        let user = NewUser { email, name, password_hash, role, first, disabled: false };
         Ok(users.add(user, now_ms).await?)
     }
 }
@@ -70,15 +71,23 @@ impl ApiState {
     /// # Errors
     /// [`Kind::EmailTaken`], [`Kind::HistoryUnavailable`] or [`Kind::Busy`].
     pub async fn add_account(&self, account: NewAccount, role: Role) -> Result<Added, Problem> {
-        self.add(account, role, FirstPlace::Takes).await
+        self.add(account, role, FirstPlace::Takes, false).await
     }
 
     /// Makes the account of someone who registers: a viewer without devices, or
-    /// the admin when it is the first and the listener is loopback.
-    pub(crate) async fn register_account(&self, account: NewAccount) -> Result<Added, Problem> {
+    /// the admin when it is the first and was asked for at this machine. From elsewhere
+    /// it is disabled, and leaves the first place to whoever has the set-up token.
+    pub(crate) async fn register_account(
+        &self,
+        account: NewAccount,
+        local: bool,
+    ) -> Result<Added, Problem> {
+        if !local {
+            return self.add(account, Role::Viewer, FirstPlace::Leaves, true).await;
+        }
         let first =
             if self.config.first_is_admin { FirstPlace::TakesAsAdmin } else { FirstPlace::Takes };
-        self.add(account, Role::Viewer, first).await
+        self.add(account, Role::Viewer, first, false).await
     }
 
     async fn add(
@@ -86,10 +95,12 @@ impl ApiState {
         account: NewAccount,
         role: Role,
         first: FirstPlace,
+        disabled: bool,
     ) -> Result<Added, Problem> {
         let password_hash = self.passwords.hash(account.password).await?;
         let (email, name) = (&account.email, &account.name);
-        let user = NewUser { email, name, password_hash: &password_hash, role, first };
+        let password_hash = &password_hash;
+        let user = NewUser { email, name, password_hash, role, first, disabled };
         let added = self.stores.users.add(user, self.clock.now_ms());
         self.history.ask_knowing(added).await?.map_err(taken)
     }

@@ -3,19 +3,40 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use nemeses_runtime::http::Tls;
 use nemeses_runtime::traces::Tracer;
 
-use crate::guard::Network;
+use crate::guard::{Network, PublicUrl};
 use crate::page::MapSource;
+
+/// Who may make accounts without an admin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Nobody.
+    Closed,
+    /// Whoever is at this very machine.
+    Local,
+    /// Whoever reaches the API; accounts of those who come from elsewhere are disabled
+    /// until an admin enables them.
+    Open,
+}
 
 /// Settings of the API. `Default` is what the binary starts with.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
-    /// Whether whoever registers first becomes the admin; only where nobody but
-    /// the machine's own users reaches the listener.
+    /// Whether whoever registers first at this machine becomes the admin; only where
+    /// the listener is loopback and no proxy is named.
     pub first_is_admin: bool,
-    /// Whether people may make accounts themselves.
-    pub registration_open: bool,
+    /// Who may make accounts without an admin.
+    pub registration: Registration,
+    /// The address under which people reach this server, if it is another than the
+    /// listener's.
+    pub public_url: Option<PublicUrl>,
+    /// Whether requests for any host are answered where no public URL says which are
+    /// ours: in a private network, whose names are not known here.
+    pub any_host: bool,
+    /// With it the listener speaks TLS.
+    pub tls: Option<Tls>,
     /// Proxies whose `X-Forwarded-For` is believed, to tell addresses apart that
     /// try passwords.
     pub trusted_proxies: Vec<Network>,
@@ -30,8 +51,6 @@ pub struct ApiConfig {
     pub refresh_life: Duration,
     /// Another server's map; else the bundled base map is all.
     pub map: Option<MapSource>,
-    /// Whether browsers reach the API by https, so that the cookie is for https only.
-    pub https: bool,
     /// A request without an answer after this gets 503. A report that has
     /// begun to stream is not counted; there `write_stall` holds.
     pub request_timeout: Duration,
@@ -45,8 +64,8 @@ pub struct ApiConfig {
     /// A client that has not read a byte of its answer for this long is cut off.
     pub write_stall: Duration,
     /// Connections at most. One costs some 30 KiB idle and some 600 KiB while a
-    /// report streams: 512 of them are bounded by about 300 MiB. More wait in
-    /// the kernel's queue.
+    /// report streams: 512 of them are bounded by about 300 MiB. When all places are
+    /// taken, idle ones make room; one address holds at most half of them.
     pub max_connections: NonZeroUsize,
     /// Clients of the live stream at most, beside the connections above. One costs
     /// some 60 KiB, and at worst, all of them slow at once, 2 MB of a fleet of
@@ -55,6 +74,8 @@ pub struct ApiConfig {
     /// A client of the live stream that has not taken a text after this is let go.
     /// At 10 000 positions/s the instance still keeps what it missed.
     pub stream_stall: Duration,
+    /// Chunks of rows of reports read at the same time.
+    pub reads_at_once: NonZeroUsize,
     /// Passwords hashed at the same time, each on a core and with 19 MiB.
     pub hashing_at_once: NonZeroUsize,
     /// Requests in progress have this long to end when the API is asked to stop.
@@ -67,14 +88,16 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             first_is_admin: true,
-            registration_open: true,
+            registration: Registration::Local,
+            public_url: None,
+            any_host: false,
+            tls: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             live_ttl: Duration::from_secs(300),
             token_life: Duration::from_secs(900),
             refresh_life: Duration::from_secs(30 * 86_400),
             map: None,
-            https: false,
             request_timeout: Duration::from_secs(30),
             store_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_secs(15),
@@ -83,11 +106,19 @@ impl Default for ApiConfig {
             max_connections: NonZeroUsize::new(512).unwrap_or(NonZeroUsize::MIN),
             max_streams: NonZeroUsize::new(2_000).unwrap_or(NonZeroUsize::MIN),
             stream_stall: Duration::from_secs(10),
+            reads_at_once: reading_cores(),
             hashing_at_once: hashing_cores(),
             drain: Duration::from_secs(4),
             tracer: Tracer::off(),
         }
     }
+}
+
+/// Two for each core, since a read waits for the database about as long as it works
+/// here; half of a database's usual connections (8) at least are left to short reads.
+fn reading_cores() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new((2 * cores).clamp(2, 4)).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Half of the cores: a storm of logins leaves the other half to the trackers.

@@ -41,6 +41,8 @@ pub enum Kind {
     WrongSetupToken,
     /// Too many attempts from one address.
     TooManyAttempts,
+    /// Too many of one caller's are in progress.
+    TooManyAtOnce,
     /// The account's role or the token's purpose does not allow it.
     Forbidden,
     /// `X-User-Id` is not the token's user.
@@ -61,6 +63,8 @@ pub enum Kind {
     NotFound,
     /// The path exists, but not with this method.
     MethodNotAllowed,
+    /// The request is for a host that this server does not answer for.
+    Misdirected,
     /// The path speaks another protocol.
     UpgradeRequired,
     /// The live store cannot be reached.
@@ -115,6 +119,9 @@ impl Kind {
             Self::TooManyAttempts => {
                 ("too-many-attempts", StatusCode::TOO_MANY_REQUESTS, "Too many attempts")
             }
+            Self::TooManyAtOnce => {
+                ("too-many-at-once", StatusCode::TOO_MANY_REQUESTS, "Too many at once")
+            }
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
             Self::WrongUser => ("wrong-user", StatusCode::FORBIDDEN, "Another user's token"),
             Self::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The address is taken"),
@@ -126,6 +133,9 @@ impl Kind {
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "No such path"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+            }
+            Self::Misdirected => {
+                ("misdirected", StatusCode::MISDIRECTED_REQUEST, "Another host's request")
             }
             Self::UpgradeRequired => (
                 "upgrade-required",

@@ -49,6 +49,14 @@ struct Operation {
     right: Right,
     handler: MethodRouter<ApiState>,
     doc: fn() -> Doc,
+    /// Whether it may read millions of rows, and so is counted by credential.
+    heavy: bool,
+}
+
+impl Operation {
+    fn heavy(self) -> Self {
+        Self { heavy: true, ..self }
+    }
 }
 
 fn route<const N: usize>(path: &'static str, operations: [Operation; N]) -> Route {
@@ -60,7 +68,7 @@ fn operation<H: Handler<T, ApiState>, T: 'static>(
     filter: MethodFilter,
     (right, handler, doc): (Right, H, fn() -> Doc),
 ) -> Operation {
-    Operation { method, right, handler: routing::on(filter, handler), doc }
+    Operation { method, right, handler: routing::on(filter, handler), doc, heavy: false }
 }
 
 /// A GET, which answers HEAD as well.
@@ -133,7 +141,7 @@ fn of_the_service() -> Vec<Route> {
 
 /// People, what they hand out, and other people's accounts.
 fn of_people() -> Vec<Route> {
-    use api_v1::{me, password, sessions, shares, tokens, users};
+    use api_v1::{handed_out, me, password, sessions, shares, tokens, users};
     vec![
         // People and what they hand out.
         route("/api/v1/me", [get(Right::SignedIn, me::get, me::doc)]),
@@ -185,6 +193,22 @@ fn of_people() -> Vec<Route> {
             [post(Right::People, users::reset, users::reset_doc)],
         ),
         route(
+            "/api/v1/users/{user_id}/tokens",
+            [get(Right::People, handed_out::get_tokens, handed_out::get_tokens_doc)],
+        ),
+        route(
+            "/api/v1/users/{user_id}/tokens/{token_id}",
+            [delete(Right::People, handed_out::delete_token, handed_out::delete_token_doc)],
+        ),
+        route(
+            "/api/v1/users/{user_id}/shares",
+            [get(Right::People, handed_out::get_shares, handed_out::get_shares_doc)],
+        ),
+        route(
+            "/api/v1/users/{user_id}/shares/{share_id}",
+            [delete(Right::People, handed_out::delete_share, handed_out::delete_share_doc)],
+        ),
+        route(
             "/api/v1/users/{user_id}/devices/{device_id}",
             [
                 put(Right::People, users::grant, users::grant_doc),
@@ -205,11 +229,11 @@ fn of_devices() -> Vec<Route> {
     vec![
         // For those who signed in.
         route("/api/v1/location", [get(Right::Devices, location::get, location::doc)]),
-        route("/api/v1/report", [get(Right::History, report::get, report::doc)]),
-        route("/api/v1/report/events", [get(Right::History, events::get, events::doc)]),
-        route("/api/v1/report/stops", [get(Right::History, stops::get, stops::doc)]),
-        route("/api/v1/report/summary", [get(Right::History, summary::get, summary::doc)]),
-        route("/api/v1/report/trips", [get(Right::History, trips::get, trips::doc)]),
+        route("/api/v1/report", [get(Right::History, report::get, report::doc).heavy()]),
+        route("/api/v1/report/events", [get(Right::History, events::get, events::doc).heavy()]),
+        route("/api/v1/report/stops", [get(Right::History, stops::get, stops::doc).heavy()]),
+        route("/api/v1/report/summary", [get(Right::History, summary::get, summary::doc).heavy()]),
+        route("/api/v1/report/trips", [get(Right::History, trips::get, trips::doc).heavy()]),
         route("/api/v1/locations", [get(Right::List, locations::get, locations::doc)]),
         // Devices and groups of them.
         route("/api/v1/devices", [get(Right::List, devices::list, devices::list_doc)]),
@@ -338,9 +362,14 @@ pub fn router(state: ApiState) -> Router {
     for Route { path, operations } in table() {
         let allowed = allowed(&operations);
         let mut methods = MethodRouter::new();
-        for Operation { right, handler, doc, .. } in operations {
+        for Operation { right, handler, doc, heavy, .. } in operations {
             let handler = if doc().is_conditional() {
                 handler.route_layer(middleware::from_fn(http::conditional))
+            } else {
+                handler
+            };
+            let handler = if heavy {
+                handler.route_layer(middleware::from_fn_with_state(state.clone(), counted))
             } else {
                 handler
             };
@@ -434,6 +463,17 @@ async fn only_of_now(response: Response) -> Result<Response, Problem> {
     without_totals(&mut text, 0);
     parts.headers.remove(header::CONTENT_LENGTH);
     Ok(Response::from_parts(parts, text.into()))
+}
+
+/// Counts a report as in progress until its last byte has gone out.
+async fn counted(
+    State(state): State<ApiState>,
+    principal: Principal,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let in_progress = state.turns.begin(principal.credential())?;
+    Ok(http::holding(next.run(request).await, in_progress))
 }
 
 /// Who is behind a request: by its token, or for a stream by a ticket.

@@ -37,6 +37,7 @@ impl ApiState {
             password_hash: &password_hash,
             role: Role::Admin,
             first: FirstPlace::Takes,
+            disabled: false,
         };
         let now_ms = self.clock.now_ms();
         let since_ms = now_ms.saturating_sub(GOOD_FOR_MS);

@@ -2,23 +2,30 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use nemeses_runtime::http::Closed;
 use nemeses_runtime::{Clock, Registry};
+use nemeses_store::StoreError;
 use nemeses_store::history::{
     Books, Commands, Daily, Database, DeadLetters, Devices, Groups, History, Logins, Retention,
     ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 
-use crate::auth::{KnownAccess, Passwords, Tokens};
+use crate::access::Principal;
+use crate::auth::{Familiar, KnownAccess, Passwords, Tokens};
 use crate::commands::{CommandSink, Counts};
 use crate::config::ApiConfig;
 use crate::fleet::{LatePasts, Roster};
-use crate::guard::Guard;
+use crate::guard::{Attempts, Strangers};
 use crate::letters::SecondChance;
 use crate::metrics::Requests;
+use crate::problem::Problem;
 use crate::routes::Writable;
 use crate::secret::TokenSecrets;
 use crate::stream::{Hub, Tickets};
+use crate::turns::{Reader, Turns};
 use crate::upstream::Upstream;
 
 /// What the API reads and, for accounts, writes.
@@ -111,12 +118,18 @@ pub struct ApiState {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) known_access: Arc<KnownAccess>,
-    pub(crate) guard: Arc<Guard>,
+    pub(crate) attempts: Arc<Attempts>,
+    pub(crate) familiar: Arc<Familiar>,
+    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) connections_closed: Closed,
     pub(crate) config: Arc<ApiConfig>,
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
     pub(crate) requests: Requests,
     pub(crate) commands: Counts,
+    pub(crate) turns: Arc<Turns>,
+    /// Whose turns the reads of reports take.
+    pub(crate) reader: Reader,
     pub(crate) tickets: Arc<Tickets>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) roster: Arc<Roster>,
@@ -125,8 +138,7 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// Puts the parts together. Hashes one password (some 30 ms) to have what a
-    /// login of an unknown address is compared with.
+    /// Puts the parts together.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -140,6 +152,8 @@ impl ApiState {
         Ok(Self {
             stores,
             clock,
+            turns: Turns::new(config.reads_at_once),
+            reader: None,
             tickets: Arc::new(Tickets::new(&secrets.current)),
             hub: Arc::new(hub),
             roster: Arc::default(),
@@ -147,7 +161,10 @@ impl ApiState {
             writable: Arc::default(),
             tokens: Arc::new(Tokens::new(secrets)),
             known_access: Arc::default(),
-            guard: Arc::default(),
+            attempts: Arc::default(),
+            familiar: Arc::new(Familiar::new(&secrets.current)),
+            strangers: Arc::default(),
+            connections_closed: Closed::default(),
             passwords: Arc::new(Passwords::new(config.hashing_at_once)?),
             live: Arc::new(Upstream::live(config.store_timeout)),
             history: Arc::new(Upstream::history(config.store_timeout)),
@@ -162,6 +179,20 @@ impl ApiState {
         self.requests.register(registry);
         self.commands.register(registry);
         self.hub.counts.register(registry);
+        registry.register(
+            "nemeses_api_connections_closed",
+            "Connections that were closed to make room for others, by cause",
+            self.connections_closed.counter(),
+        );
+    }
+
+    /// Waits for a turn to read rows of a report, then asks the history.
+    pub(crate) async fn ask_in_turn<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Problem> {
+        let _turn = self.turns.take(self.reader).await;
+        self.history.ask(call).await
     }
 
     /// How long an entry of the live store lives.
@@ -172,5 +203,17 @@ impl ApiState {
     /// The tokens, for whoever issues one outside of a login.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+}
+
+/// The state for a report, whose reads take turns among those of its reader.
+pub(crate) struct ForReports(pub(crate) ApiState);
+
+impl FromRequestParts<ApiState> for ForReports {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let principal = Principal::from_request_parts(parts, state).await?;
+        Ok(Self(ApiState { reader: principal.credential(), ..state.clone() }))
     }
 }

@@ -12,7 +12,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// The bytes of a GET with a token.
 pub(crate) fn get_request(path: &str, token: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
         .into_bytes()
 }
 

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Run an exporter: batches from `/DB` to the database
     Dbexport(ExporterArgs),
     /// Run the REST API
-    Api(ApiArgs),
+    Api(Box<ApiArgs>),
     /// Send frames of trackers that drive around, to try things out or to measure
     #[command(after_help = crate::simulate::EXAMPLES)]
     Simulate(SimulateArgs),

@@ -182,7 +182,7 @@ async fn remove(args: &NameArgs) -> anyhow::Result<()> {
 async fn rotate(args: &NameArgs, now_ms: u64) -> anyhow::Result<()> {
     let logins = open_database(&args.database).await?.logins();
     let name = known_name(logins.as_ref(), &args.name).await?;
-    let secret = logins.rotate(&name, now_ms).await?;
+    let secret = logins.rotate(&name, None, now_ms).await?;
     let secret = secret.with_context(|| format!("there is no login '{name}'"))?;
     show_secret(&name, &secret, args.output)
 }

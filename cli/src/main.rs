@@ -89,7 +89,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Broker(args) => stations::broker((&args).try_into()?).await?,
         Command::Parser(args) => Box::pin(stations::parser((&args).try_into()?)).await?,
         Command::Dbexport(args) => Box::pin(stations::dbexport((&args).try_into()?)).await?,
-        Command::Api(args) => stations::api((&args).try_into()?).await?,
+        Command::Api(args) => stations::api(args.as_ref().try_into()?).await?,
         Command::Simulate(args) => simulate::run(args).await?,
         Command::Decode(args) => return decode::run(&args),
         Command::Encode(args) => encode::run(&args)?,

@@ -101,14 +101,14 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         .with_second_chance(Arc::new(retrier))
         .with_commits_fail(Arc::new(move || committing.is_down()))
         .with_commands(Arc::new(commands));
-    let http = serve_api(
+    let api = serve_api(
         &tasks,
         &settings.http,
         settings.live_ttl,
         stores,
         clock.clone(),
         tracer,
-        &mut registry,
+        (&mut registry, &asked.reload()),
     )
     .await?;
     watch_books(&tasks, &database, clock.clone(), &mut registry);
@@ -117,7 +117,8 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
     let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
-    serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)), None)?;
+    let http = api.address;
+    serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)), Some(api.ready))?;
     announce(&tasks, Arc::clone(&live), describe);
     let is_server = settings.database.url.is_server();
     run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);

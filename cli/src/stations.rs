@@ -69,7 +69,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     };
     let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
     let here = Here { name: name.clone(), role: "parser", clock, pipeline };
-    here.make_known(&tasks, metrics, registry, Some(live))?;
+    here.make_known(&tasks, metrics, registry, Some(live), None)?;
     tracing::info!(worker = name, broker = %settings.broker.url(), "the parser is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -131,7 +131,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     };
     let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
     let here = Here { name: name.clone(), role: "dbexport", clock, pipeline };
-    here.make_known(&tasks, metrics, registry, told)?;
+    here.make_known(&tasks, metrics, registry, told, None)?;
     tracing::info!(worker = name, broker = %settings.broker.url(), database = %settings.database.url, "the exporter is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
 }
@@ -148,10 +148,12 @@ struct Here {
 /// A worker does its work while it has its broker and canaries come back.
 fn readiness(describe: Describe, pipeline: Pipeline) -> Ready {
     Arc::new(move || {
-        if describe().figures.get("broker_connected") == Some(&0.0) {
-            return Some("there is no connection to the broker".to_owned());
-        }
-        pipeline.trouble()
+        let trouble = if describe().figures.get("broker_connected") == Some(&0.0) {
+            Some("there is no connection to the broker".to_owned())
+        } else {
+            pipeline.trouble()
+        };
+        Box::pin(std::future::ready(trouble.map_or(Ok(()), Err)))
     })
 }
 
@@ -163,10 +165,14 @@ impl Here {
         metrics: Option<TcpListener>,
         registry: Registry,
         live: Option<Arc<dyn LiveStore>>,
+        ready: Option<Ready>,
     ) -> anyhow::Result<()> {
         let registry = Arc::new(registry);
         let describe = describe(self.name, self.role, self.clock, Arc::clone(&registry));
-        let ready = self.pipeline.map(|pipeline| readiness(Arc::clone(&describe), pipeline));
+        let ready = match self.pipeline {
+            Some(pipeline) => Some(readiness(Arc::clone(&describe), pipeline)),
+            None => ready,
+        };
         serve_metrics(tasks, metrics, registry, Some(Arc::clone(&describe)), ready)?;
         if let Some(live) = live {
             announce(tasks, live, describe);
@@ -232,19 +238,20 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         .with_second_chance(Arc::new(retrier))
         .with_commands(commands);
     let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
-    let http = serve_api(
+    let api = serve_api(
         &tasks,
         &settings.http,
         settings.live_ttl,
         stores,
         clock.clone(),
         tracer,
-        &mut registry,
+        (&mut registry, &asked.reload()),
     )
     .await?;
     Watch::new(&database, Some(Arc::clone(&live)), clock.clone()).run(&tasks);
+    let http = api.address;
     let here = Here { name: name_at("api", Some(http)), role: "api", clock, pipeline: None };
-    here.make_known(&tasks, metrics, registry, Some(live))?;
+    here.make_known(&tasks, metrics, registry, Some(live), Some(api.ready))?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
 }
@@ -296,7 +303,7 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     }
     let name = name_at("broker", door.local_addr());
     let here = Here { name, role: "broker", clock: Clock::system(), pipeline: None };
-    here.make_known(&tasks, metrics, registry, None)?;
+    here.make_known(&tasks, metrics, registry, None, None)?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));
     tasks.run_until(asked.to_end(), DRAIN).await

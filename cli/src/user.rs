@@ -166,6 +166,7 @@ async fn reset(args: &EmailArgs) -> anyhow::Result<()> {
     let hash = hash_password(password.clone()).await?;
     anyhow::ensure!(users.set_password(user.id, &hash).await?, nobody(&args.email));
     database.sessions().end_others(user.id, None).await?;
+    database.tokens().revoke_all(user.id).await?;
     show_password(&user.email, user.role, &password, args.output)
 }
 

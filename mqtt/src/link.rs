@@ -225,7 +225,10 @@ impl Reconnect {
             self.backoff.reset();
         }
         let why = match end {
-            End::Closed => return Duration::ZERO,
+            End::Closed => {
+                tracing::info!(broker = %self.who, "disconnected, as asked");
+                return Duration::ZERO;
+            }
             End::Lost(why) => why.clone(),
             End::Refused(error) => error.to_string(),
         };

@@ -1,11 +1,12 @@
-//! The admin listener: metrics for Prometheus, a word of life for supervisors and
-//! a description for `nemeses status`, apart from the public API.
+//! The admin listener: metrics for Prometheus, words of life and readiness for
+//! supervisors and a description for `nemeses status`, apart from the public API, whose
+//! clients cannot hold it up.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
@@ -14,17 +15,19 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Worker;
+use crate::http::{self, HttpConfig};
 
 /// Tells how this process does now.
 pub type Describe = Arc<dyn Fn() -> Worker + Send + Sync>;
+/// Tells whether this process can do its work now, or why not.
+pub type Ready =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
-/// Tells why this process is not ready to do its work; nothing when it is.
-pub type Ready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
-
-/// Serves `/metrics`, `/healthz`, `/readyz` and `/status` until `stop`. `/healthz` says that the
-/// process runs and was able to start: it has connected to what it needs. `/readyz`
-/// answers 503 and the reason when `ready` gives one. `/status` says who it is, with the
-/// figures that it announces; without `describe` there is none.
+/// Serves `/metrics`, `/healthz`, `/readyz` and `/status` until `stop`. `/healthz` says
+/// that the process runs and was able to start: it has connected to what it needs.
+/// `/readyz` says whether it can do its work now, where `ready` can tell; else the same.
+/// `/status` says who it is, with the figures that it announces; without `describe`
+/// there is none.
 ///
 /// # Errors
 /// What the listener reports.
@@ -38,20 +41,18 @@ pub async fn serve_admin(
     let mut routes = Router::new()
         .route("/metrics", get(move || std::future::ready(metrics(&registry))))
         .route("/healthz", get(|| std::future::ready("ok\n")))
-        .route("/readyz", get(move || std::future::ready(readiness(ready.as_ref()))));
+        .route("/readyz", get(move || readiness(ready.clone())));
     if let Some(describe) = describe {
         routes = routes.route("/status", get(move || std::future::ready(Json(describe()))));
     }
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .context("the admin listener ended")
+    http::serve(listener, routes, HttpConfig::small(), stop).await
 }
 
-fn readiness(ready: Option<&Ready>) -> (StatusCode, String) {
-    match ready.and_then(|ready| ready()) {
-        None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+async fn readiness(ready: Option<Ready>) -> Response {
+    let Some(ready) = ready else { return "ok\n".into_response() };
+    match ready().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What every station needs and none is about: the clock, back-off, tracked
-//! tasks with a two-stage shutdown, logs, metrics, traces, certificates and the admin
-//! listener.
+//! tasks with a two-stage shutdown, logs, metrics, traces, certificates, the HTTP server
+//! and the admin listener.
 
 mod admin;
 mod backoff;
 mod certificates;
 mod clock;
+pub mod http;
 pub mod logs;
 mod network;
 mod outage;

@@ -36,6 +36,9 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // Else a line that cannot be written, since its reader has gone, is told on the same
+        // closed pipe, which panics the task that wrote it.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Human => builder.with_target(false).try_init(),

@@ -4,19 +4,18 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use argon2::password_hash::{PasswordHash, SaltString};
-use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 
+use super::argon::{Argon, nobody};
 use crate::problem::{Kind, Problem, fault};
 
 /// Requests that may wait for a turn. At 30 ms a password and one at a time the
 /// last of 64 waits 2 s; whoever comes after them is told to come back.
 const MAX_WAITING: usize = 64;
-/// Bytes of salt, as RFC 9106 recommends.
-const SALT_BYTES: usize = 16;
+/// And as many more of [`Turn::Reserved`], whom a storm of strangers does not keep out.
+const MAX_RESERVED: usize = 8;
 
 /// Bytes of a password drawn for someone: 144 bits, 24 characters.
 const DRAWN_BYTES: usize = 18;
@@ -37,14 +36,25 @@ pub fn draw_password() -> anyhow::Result<String> {
 /// # Errors
 /// The system has no randomness.
 pub async fn hash_password(password: String) -> anyhow::Result<String> {
-    tokio::task::spawn_blocking(move || hash(&password)).await?
+    tokio::task::spawn_blocking(move || Argon::default().hash(&password)).await?
 }
 
-/// Hashes and compares. Parameters are argon2's own defaults, which are those
-/// of the OWASP cheat sheet: 19 MiB, two passes, one lane.
+/// Who waits for a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Whoever asks.
+    Anyone,
+    /// Somebody signed in, or a browser that has signed in to the account before.
+    Reserved,
+}
+
+/// Hashes and compares, a few at a time.
 pub(crate) struct Passwords {
+    argon: Arc<Argon>,
     hashing: Arc<Semaphore>,
+    at_once: usize,
     waiting: Semaphore,
+    reserved: Semaphore,
     /// What the password of an unknown address is compared with, so that it
     /// takes as long as a known one's.
     nobody: Arc<str>,
@@ -53,15 +63,18 @@ pub(crate) struct Passwords {
 impl Passwords {
     pub(crate) fn new(at_once: NonZeroUsize) -> anyhow::Result<Self> {
         Ok(Self {
+            argon: Arc::default(),
             hashing: Arc::new(Semaphore::new(at_once.get())),
+            at_once: at_once.get(),
             waiting: Semaphore::new(at_once.get() + MAX_WAITING),
-            nobody: hash("nobody's password")?.into(),
+            reserved: Semaphore::new(MAX_RESERVED),
+            nobody: nobody()?.into(),
         })
     }
 
     /// The PHC string of a password.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
-        let made = self.in_turn(move || hash(&password)).await?;
+        let made = self.in_turn(Turn::Anyone, move |argon| argon.hash(&password)).await?;
         made.map_err(|error| fault(&error))
     }
 
@@ -71,19 +84,25 @@ impl Passwords {
         &self,
         password: String,
         hash: Option<String>,
+        turn: Turn,
     ) -> Result<bool, Problem> {
         let known = hash.is_some();
         let hash = hash.map_or_else(|| Arc::clone(&self.nobody), Arc::from);
-        Ok(self.in_turn(move || matches(&password, &hash)).await? && known)
+        Ok(self.in_turn(turn, move |argon| argon.matches(&password, &hash)).await? && known)
     }
 
     /// Runs the work on the blocking pool. The permit goes with the work, so
     /// that a client that hangs up does not make room for another at once.
     async fn in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        turn: Turn,
+        work: impl FnOnce(&Argon) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let _place = self.waiting.try_acquire().map_err(|_| {
+        let place = self.waiting.try_acquire().or_else(|full| match turn {
+            Turn::Anyone => Err(full),
+            Turn::Reserved => self.reserved.try_acquire(),
+        });
+        let _place = place.map_err(|_| {
             Problem::new(
                 Kind::Busy,
                 "Too many people are signing in at the moment. Try again soon.",
@@ -91,29 +110,17 @@ impl Passwords {
         })?;
         let turn =
             Arc::clone(&self.hashing).acquire_owned().await.map_err(|error| fault(&error))?;
+        let (argon, hashing) = (Arc::clone(&self.argon), Arc::clone(&self.hashing));
+        let others_at_most = self.at_once - 1;
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            work()
+            let done = work(&argon);
+            if hashing.available_permits() == others_at_most {
+                argon.shrink();
+            }
+            done
         });
         done.await.map_err(|error| fault(&error))
-    }
-}
-
-fn hash(password: &str) -> anyhow::Result<String> {
-    let mut salt = [0_u8; SALT_BYTES];
-    getrandom::fill(&mut salt)?;
-    let told = |error: argon2::password_hash::Error| anyhow::anyhow!("argon2: {error}");
-    let salt = SaltString::encode_b64(&salt).map_err(told)?;
-    Ok(Argon2::default().hash_password(password.as_bytes(), &salt).map_err(told)?.to_string())
-}
-
-fn matches(password: &str, hash: &str) -> bool {
-    match PasswordHash::new(hash) {
-        Ok(hash) => Argon2::default().verify_password(password.as_bytes(), &hash).is_ok(),
-        Err(error) => {
-            tracing::error!(%error, "an account's password hash cannot be read");
-            false
-        }
     }
 }
 
@@ -131,9 +138,12 @@ mod tests {
         let hash = passwords.hash("correct horse battery".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, passwords.hash("correct horse battery".into()).await.unwrap());
-        let right = passwords.matches("correct horse battery".into(), Some(hash.clone())).await;
+        let right = passwords
+            .matches("correct horse battery".into(), Some(hash.clone()), Turn::Anyone)
+            .await;
         assert!(right.unwrap());
-        let wrong = passwords.matches("correct horse battery ".into(), Some(hash)).await;
+        let wrong =
+            passwords.matches("correct horse battery ".into(), Some(hash), Turn::Anyone).await;
         assert!(!wrong.unwrap());
     }
 
@@ -143,14 +153,16 @@ mod tests {
         assert_eq!(one.len(), 24);
         assert_ne!(one, two);
         let hash = hash_password(one.clone()).await.unwrap();
-        assert!(passwords(1).matches(one, Some(hash)).await.unwrap());
+        assert!(passwords(1).matches(one, Some(hash), Turn::Anyone).await.unwrap());
     }
 
     #[tokio::test]
     async fn nobody_has_no_password() {
         let passwords = passwords(1);
-        assert!(!passwords.matches("nobody's password".into(), None).await.unwrap());
-        assert!(!passwords.matches("x".into(), Some("not a hash".into())).await.unwrap());
+        assert!(!passwords.matches("nobody's password".into(), None, Turn::Anyone).await.unwrap());
+        assert!(
+            !passwords.matches("x".into(), Some("not a hash".into()), Turn::Anyone).await.unwrap()
+        );
     }
 
     #[tokio::test]
@@ -160,17 +172,22 @@ mod tests {
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..=MAX_WAITING {
             let passwords = Arc::clone(&passwords);
-            waiting.spawn(async move { passwords.in_turn(|| ()).await });
+            waiting.spawn(async move { passwords.in_turn(Turn::Anyone, |_| ()).await });
         }
         while passwords.waiting.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let refused = passwords.in_turn(|| ()).await.unwrap_err();
+        let refused = passwords.in_turn(Turn::Anyone, |_| ()).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Busy);
+        let own = Arc::clone(&passwords);
+        waiting.spawn(async move { own.in_turn(Turn::Reserved, |_| ()).await });
+        while passwords.reserved.available_permits() == MAX_RESERVED {
+            tokio::task::yield_now().await;
+        }
         drop(turn);
         while let Some(done) = waiting.join_next().await {
             done.unwrap().unwrap();
         }
-        passwords.in_turn(|| ()).await.unwrap();
+        passwords.in_turn(Turn::Anyone, |_| ()).await.unwrap();
     }
 }

@@ -5,23 +5,18 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::HeaderMap;
-pub use nemeses_runtime::{Network, NetworkError};
+use nemeses_runtime::Network;
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
+pub(super) const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PeerAddress(pub(crate) IpAddr);
-
-impl Default for PeerAddress {
-    fn default() -> Self {
-        Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-    }
+/// Whether this is one of the proxies that are believed.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.has(address))
 }
 
 /// Who is behind a connection.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.has(address));
+    let is_trusted = |address: IpAddr| is_trusted(address, trusted);
     if !is_trusted(peer) {
         return peer.to_canonical();
     }

@@ -1,13 +1,15 @@
 //! Leaky buckets by key: each attempt fills one, and it empties with time. Pure,
-//! the time is an argument; bounded in number.
+//! the time is an argument; bounded in number. Keys are hashes, so that nobody chooses
+//! how much memory one takes.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::hash::Hash;
 
-/// Keys remembered at most: some 100 bytes each, 2 MB for both kinds. When there
+/// Keys remembered at most: some 40 bytes each, 2 MB for all kinds. When there
 /// are more, the ones nearest to being empty are forgotten.
 const MOST_KEYS: usize = 10_000;
+
+/// A hash under a key of this process.
+pub(super) type Key = u64;
 
 /// How much is let through.
 #[derive(Clone, Copy, Debug)]
@@ -19,20 +21,14 @@ pub(super) struct Rule {
 }
 
 /// The buckets of one kind. A bucket is the moment when it will be empty.
-#[derive(Debug)]
-pub(super) struct Paces<K> {
-    empty_at_ms: HashMap<K, u64>,
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    empty_at_ms: HashMap<Key, u64>,
 }
 
-impl<K> Default for Paces<K> {
-    fn default() -> Self {
-        Self { empty_at_ms: HashMap::new() }
-    }
-}
-
-impl<K: Clone + Eq + Hash> Paces<K> {
+impl Paces {
     /// Lets one more through, or says how many milliseconds are to be waited.
-    pub(super) fn take(&mut self, key: &K, rule: Rule, now_ms: u64) -> Result<u32, u64> {
+    pub(super) fn take(&mut self, key: Key, rule: Rule, now_ms: u64) -> Result<u32, u64> {
         let level = self.level(key, rule, now_ms);
         let empty_at_ms = now_ms + self.left_ms(key, rule, now_ms);
         if level >= rule.burst {
@@ -40,35 +36,27 @@ impl<K: Clone + Eq + Hash> Paces<K> {
             return Err((empty_at_ms - now_ms).saturating_sub(room_at_ms).max(1));
         }
         self.make_room(now_ms);
-        self.empty_at_ms.insert(key.clone(), empty_at_ms.saturating_add(rule.every_ms));
+        self.empty_at_ms.insert(key, empty_at_ms.saturating_add(rule.every_ms));
         Ok(level + 1)
     }
 
     /// One that was let through does not count after all.
-    pub(super) fn give_back(&mut self, key: &K, rule: Rule) {
-        if let Some(empty_at_ms) = self.empty_at_ms.get_mut(key) {
+    pub(super) fn give_back(&mut self, key: Key, rule: Rule) {
+        if let Some(empty_at_ms) = self.empty_at_ms.get_mut(&key) {
             *empty_at_ms = empty_at_ms.saturating_sub(rule.every_ms);
         }
     }
 
     /// How many are in the bucket, a part of one counted as one.
-    pub(super) fn level<Q>(&self, key: &Q, rule: Rule, now_ms: u64) -> u32
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
+    pub(super) fn level(&self, key: Key, rule: Rule, now_ms: u64) -> u32 {
         u32::try_from(self.left_ms(key, rule, now_ms).div_ceil(rule.every_ms)).unwrap_or(u32::MAX)
     }
 
     /// Until the bucket is empty. One that would be more than full was filled before
     /// the clock was set back, and says nothing.
-    fn left_ms<Q>(&self, key: &Q, rule: Rule, now_ms: u64) -> u64
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
+    fn left_ms(&self, key: Key, rule: Rule, now_ms: u64) -> u64 {
         let full_ms = rule.every_ms.saturating_mul(u64::from(rule.burst));
-        let left_ms = self.empty_at_ms.get(key).map_or(0, |at| at.saturating_sub(now_ms));
+        let left_ms = self.empty_at_ms.get(&key).map_or(0, |at| at.saturating_sub(now_ms));
         if left_ms > full_ms { 0 } else { left_ms }
     }
 
@@ -102,13 +90,13 @@ mod tests {
             let (mut now_ms, mut passed) = (0, 0_u64);
             for step in steps {
                 now_ms += step;
-                match paces.take(&"key", RULE, now_ms) {
+                match paces.take(7, RULE, now_ms) {
                     Ok(_) => passed += 1,
                     Err(wait_ms) => {
                         // Whoever waits for as long as told gets through, and not before.
                         let mut later = Paces { empty_at_ms: paces.empty_at_ms.clone() };
-                        prop_assert!(later.take(&"key", RULE, now_ms + wait_ms - 1).is_err());
-                        prop_assert!(later.take(&"key", RULE, now_ms + wait_ms).is_ok());
+                        prop_assert!(later.take(7, RULE, now_ms + wait_ms - 1).is_err());
+                        prop_assert!(later.take(7, RULE, now_ms + wait_ms).is_ok());
                     }
                 }
                 prop_assert!(passed <= u64::from(RULE.burst) + now_ms / RULE.every_ms);
@@ -119,24 +107,24 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_shuts_nobody_out() {
         let mut paces = Paces::default();
-        paces.take(&0, RULE, 1_000_000).unwrap();
-        paces.take(&0, RULE, 0).unwrap();
+        paces.take(0, RULE, 1_000_000).unwrap();
+        paces.take(0, RULE, 0).unwrap();
     }
 
     #[test]
     fn the_number_of_keys_is_bounded() {
         let mut paces = Paces::default();
-        for key in 0..3 * MOST_KEYS {
-            paces.take(&key, RULE, 0).unwrap();
+        for key in 0..3 * MOST_KEYS as u64 {
+            paces.take(key, RULE, 0).unwrap();
             assert!(paces.empty_at_ms.len() <= MOST_KEYS);
         }
         let mut paces = Paces::default();
         for _ in 0..3 {
-            paces.take(&0, RULE, 0).unwrap();
+            paces.take(0, RULE, 0).unwrap();
         }
-        for key in 1..2 * MOST_KEYS {
-            paces.take(&key, RULE, 0).unwrap();
+        for key in 1..2 * MOST_KEYS as u64 {
+            paces.take(key, RULE, 0).unwrap();
         }
-        assert!(paces.take(&0, RULE, 0).is_err(), "the fullest are kept");
+        assert!(paces.take(0, RULE, 0).is_err(), "the fullest are kept");
     }
 }

@@ -3,6 +3,7 @@
 use nemeses_store::history::email_key;
 use serde_json::{Value, json};
 
+use super::visible::is_visible_line;
 use crate::problem::Problem;
 
 /// Characters a password has at least. Length is the only rule, as NIST SP
@@ -39,8 +40,9 @@ pub(crate) fn email(text: &str) -> Result<String, Problem> {
 
 fn looks_like_email(email: &str) -> bool {
     let Some((local, domain)) = email.split_once('@') else { return false };
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "@<>()[],;:\\\"".contains(c);
-    (1..=MAX_LOCAL_BYTES).contains(&local.len())
+    let odd = |c: char| c.is_whitespace() || "@<>()[],;:\\\"".contains(c);
+    is_visible_line(email)
+        && (1..=MAX_LOCAL_BYTES).contains(&local.len())
         && domain.split('.').all(|label| !label.is_empty())
         && !local.contains(odd)
         && !domain.contains(odd)
@@ -63,11 +65,10 @@ pub(crate) fn check_password(password: &str) -> Result<(), Problem> {
 pub(crate) fn person_name(text: &str) -> Result<String, Problem> {
     let name = text.trim();
     let length = name.chars().count();
-    if (1..=MAX_NAME_CHARS).contains(&length) && !name.contains(char::is_control) {
+    if (1..=MAX_NAME_CHARS).contains(&length) && is_visible_line(name) {
         return Ok(name.to_owned());
     }
-    let detail =
-        format!("Must have 1 to {MAX_NAME_CHARS} characters, none of them a control character.");
+    let detail = format!("Must have 1 to {MAX_NAME_CHARS} characters, none of them invisible.");
     Err(Problem::field("name", detail))
 }
 
@@ -99,6 +100,8 @@ mod tests {
             "a@org.",
             "a@x..org",
             "a\u{0}@x.org",
+            "ad\u{200b}min@x.org",
+            "a@\u{202e}gro.x",
             "<a@x.org>",
             "a@x.org,b@x.org",
             &long_local,
@@ -122,7 +125,16 @@ mod tests {
     fn names() {
         assert_eq!(person_name("  Ana Maria ").unwrap(), "Ana Maria");
         assert_eq!(person_name(&"ü".repeat(100)).unwrap(), "ü".repeat(100));
-        for bad in ["", "   ", "a\nb", "a\u{7}", &"x".repeat(101)] {
+        for bad in [
+            "",
+            "   ",
+            "a\nb",
+            "a\u{7}",
+            "\u{202e}nimda",
+            "A\u{200b}na",
+            "\u{3164}",
+            &"x".repeat(101),
+        ] {
             assert_eq!(person_name(bad).unwrap_err().at_fault(), Some("name"), "{bad}");
         }
     }

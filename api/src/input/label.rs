@@ -1,5 +1,6 @@
 //! What people call things: names, tags, classes.
 
+use super::visible::is_visible_line;
 use crate::problem::Problem;
 
 const MAX_LABEL_CHARS: usize = 100;
@@ -10,12 +11,11 @@ const MAX_CLASS_BYTES: usize = 32;
 /// A line of text, trimmed, of at least so many characters.
 pub(crate) fn label(name: &'static str, text: &str, least: usize) -> Result<String, Problem> {
     let text = text.trim();
-    if (least..=MAX_LABEL_CHARS).contains(&text.chars().count()) && is_line(text) {
+    if (least..=MAX_LABEL_CHARS).contains(&text.chars().count()) && is_visible_line(text) {
         return Ok(text.to_owned());
     }
-    let detail = format!(
-        "Must have {least} to {MAX_LABEL_CHARS} characters, none of them a control character."
-    );
+    let detail =
+        format!("Must have {least} to {MAX_LABEL_CHARS} characters, none of them invisible.");
     Err(Problem::field(name, detail))
 }
 
@@ -24,10 +24,9 @@ pub(crate) fn tags(name: &'static str, texts: &[String]) -> Result<Vec<String>, 
     let mut tags: Vec<String> = Vec::with_capacity(texts.len().min(MAX_TAGS));
     for text in texts {
         let tag = text.trim();
-        if !(1..=MAX_TAG_CHARS).contains(&tag.chars().count()) || !is_line(tag) {
-            let detail = format!(
-                "A tag has 1 to {MAX_TAG_CHARS} characters, none of them a control character."
-            );
+        if !(1..=MAX_TAG_CHARS).contains(&tag.chars().count()) || !is_visible_line(tag) {
+            let detail =
+                format!("A tag has 1 to {MAX_TAG_CHARS} characters, none of them invisible.");
             return Err(Problem::field(name, detail));
         }
         if !tags.iter().any(|known| known == tag) {
@@ -51,11 +50,6 @@ pub(crate) fn class(name: &'static str, text: String) -> Result<String, Problem>
     Err(Problem::field(name, detail))
 }
 
-/// On one line, as the database keeps it and a list shows it.
-fn is_line(text: &str) -> bool {
-    !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +59,8 @@ mod tests {
         assert_eq!(label("name", "  Lörry 7 ✓ ", 1).unwrap(), "Lörry 7 ✓");
         assert_eq!(label("name", " ", 0).unwrap(), "");
         assert_eq!(label("name", &"ü".repeat(100), 1).unwrap().chars().count(), 100);
-        for bad in ["", "a\nb", "a\u{0}", "a\u{2028}b", &"x".repeat(101)] {
+        for bad in ["", "a\nb", "a\u{0}", "a\u{2028}b", "a\u{202e}b", "a\u{200b}", &"x".repeat(101)]
+        {
             assert_eq!(label("name", bad, 1).unwrap_err().at_fault(), Some("name"), "{bad}");
         }
     }

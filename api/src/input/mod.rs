@@ -8,6 +8,7 @@ mod label;
 mod params;
 mod path;
 mod time;
+mod visible;
 
 pub(crate) use body::{Fields, MaybeFields, Patch};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};

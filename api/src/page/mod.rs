@@ -14,6 +14,8 @@ use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 
 pub use self::map::MapSource;
+use crate::config::{ApiConfig, Registration};
+use crate::guard::Arrival;
 use crate::http::tag;
 use crate::reports::Settings;
 use crate::state::ApiState;
@@ -38,10 +40,10 @@ static UNBUILT: File =
 pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
     let index = file("/index.html").unwrap_or(&UNBUILT);
     let policy = answer::policy(state.config.map.as_ref().map(MapSource::origin));
-    let settings = settings(state);
+    let settings = Told::of(&state.config);
     let mut routes = Router::new()
         .route("/", serves(index, state, &policy))
-        .route("/page.json", get(async move || Json(settings)));
+        .route("/page.json", get(async move |arrival: Arrival| Json(settings.to(&arrival))));
     for file in FILES {
         routes = routes.route(file.path, serves(file, state, &policy));
     }
@@ -49,18 +51,34 @@ pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
 }
 
 /// What the page has to know before anyone has signed in; nothing that is not public.
-fn settings(state: &ApiState) -> Value {
-    let usual = Settings::default();
-    json!({
-        "map": map::told(state.config.map.as_ref()),
-        "registration_open": state.config.registration_open,
+#[derive(Clone)]
+struct Told {
+    map: Value,
+    defaults: Value,
+    registration: Registration,
+}
+
+impl Told {
+    fn of(config: &ApiConfig) -> Self {
+        let usual = Settings::default();
         // What holds for a device whose profile says nothing, shown in its form.
-        "defaults": {
-            "live_ttl_s": state.config.live_ttl.as_secs(),
+        let defaults = json!({
+            "live_ttl_s": config.live_ttl.as_secs(),
             "motion_kmh": usual.motion_kmh,
             "stop_s": usual.stop_s,
-        },
-    })
+        });
+        let map = map::told(config.map.as_ref());
+        Self { map, defaults, registration: config.registration }
+    }
+
+    fn to(&self, arrival: &Arrival) -> Value {
+        let open = match self.registration {
+            Registration::Closed => false,
+            Registration::Local => arrival.local,
+            Registration::Open => true,
+        };
+        json!({ "map": self.map, "registration_open": open, "defaults": self.defaults })
+    }
 }
 
 fn file(path: &str) -> Option<&'static File> {

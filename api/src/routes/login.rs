@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::auth::{Carrier, Signed, cookie};
-use crate::guard::CameFrom;
+use crate::auth::{Carrier, Signed, Turn, browser_cookie, cookie};
+use crate::guard::{Arrival, Knock};
 use crate::input::Fields;
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, fault};
 use crate::state::ApiState;
 
 /// A session, begun or gone on with.
@@ -36,7 +36,7 @@ pub(crate) struct SignedIn {
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
-    CameFrom(address): CameFrom,
+    arrival: Arrival,
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
@@ -45,34 +45,40 @@ pub(crate) async fn post(
     let by_cookie = fields.maybe_flag("cookie")?.unwrap_or(false);
     fields.finish()?;
 
-    let attempt = state.guard.attempt(address, state.clock.now_ms())?;
-    tokio::time::sleep(state.guard.delay(&email, state.clock.now_ms())).await;
+    let (https, now_ms) = (arrival.https, state.clock.now_ms());
+    let browser = state.familiar.browser(&headers, https, &email, now_ms / 1000);
+    let knock =
+        Knock { address: arrival.client, account: Some(&email), browser: browser.as_deref() };
+    let attempt = state.attempts.attempt(knock, now_ms)?;
+    let turn = if browser.is_some() { Turn::Reserved } else { Turn::Anyone };
     let user = state.history.ask(state.stores.users.by_email(&email)).await?;
     let enabled = user.as_ref().is_some_and(|user| !user.disabled);
     let (user_id, hash) = user.map(|user| (user.id, user.password_hash)).unzip();
-    let matches = state.passwords.matches(password, hash).await?;
+    let matches = state.passwords.matches(password, hash, turn).await?;
     let Some(user_id) = user_id.filter(|_| matches && enabled) else {
-        state.guard.mistake(&email, state.clock.now_ms());
+        attempt.wrong();
         return Err(wrong());
     };
     attempt.good();
 
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let signed = state.begin_session(user_id, agent.unwrap_or_default()).await?;
-    answer(&state, signed, if by_cookie { Carrier::Cookie } else { Carrier::Body })
+    if !by_cookie {
+        return answer(signed, Carrier::Body, https);
+    }
+    let mut response = answer(signed, Carrier::Cookie, https)?;
+    let known = state.familiar.issue(&email, now_ms / 1000).map_err(|error| fault(&error))?;
+    response.headers_mut().append(header::SET_COOKIE, browser_cookie(&known, https)?);
+    Ok(response)
 }
 
 /// Hands out both tokens, the refresh token the way it is to travel.
-pub(crate) fn answer(
-    state: &ApiState,
-    signed: Signed,
-    carrier: Carrier,
-) -> Result<Response, Problem> {
+pub(crate) fn answer(signed: Signed, carrier: Carrier, https: bool) -> Result<Response, Problem> {
     let Signed { user_id, token, expires_in, refresh, refresh_expires_in } = signed;
     let (in_body, in_cookie) = match carrier {
         Carrier::Body => (Some(refresh.text()), None),
         Carrier::Cookie => {
-            let cookie = cookie(&refresh.text(), refresh_expires_in, state.config.https)?;
+            let cookie = cookie(&refresh.text(), refresh_expires_in, https)?;
             (None, Some(cookie))
         }
     };
@@ -109,9 +115,9 @@ pub(crate) fn doc() -> Doc {
     let wanted = object(&[("email", text.clone()), ("password", text)], &[("cookie", cookie)]);
     let wish = json!({"email": "ana@example.org", "password": "correct horse battery staple"});
     let answer = Answer::json::<SignedIn>("Signed in.", example())
-        .header("Set-Cookie", "`nemeses_refresh`, when a cookie was asked for.");
+        .header("Set-Cookie", "`nemeses_refresh` (by HTTPS `__Host-nemeses_refresh`), when a cookie was asked for; and `nemeses_browser`, by which the browser is known for 90 days as one that has signed in to this account.");
     Doc::new("login", Tag::People, "Sign in")
-        .about("A wrong password, an unknown address and a disabled account get the same answer after the same time, which grows with wrong passwords; an address that tries many gets 429.")
+        .about("A wrong password, an unknown address and a disabled account get the same answer after the same time. Whoever tries many, from one address or at one account, gets 429 and is told when to come back; a browser that has signed in to the account before has a pace of its own.")
         .careless()
         .body(wanted, wish)
         .answers(answer)

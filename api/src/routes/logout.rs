@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::access::{Credential, Right};
 use crate::auth::{bearer_of, cookie, presented, principal, refresh_fields, refresh_headers};
+use crate::guard::Arrival;
 use crate::input::MaybeFields;
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::problem::{Kind, Problem};
@@ -16,16 +17,17 @@ use crate::state::ApiState;
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
+    arrival: Arrival,
     headers: HeaderMap,
     MaybeFields(mut fields): MaybeFields,
 ) -> Result<Response, Problem> {
-    let refresh = presented(&mut fields, &headers)?;
+    let refresh = presented(&mut fields, &headers, arrival.https)?;
     fields.finish()?;
     match refresh {
         Some((token, _)) => state.end_session_of(&token).await?,
         None => end_by_access_token(&state, &headers).await?,
     }
-    let gone = cookie("", 0, state.config.https)?;
+    let gone = cookie("", 0, arrival.https)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }
 

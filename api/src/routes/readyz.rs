@@ -53,16 +53,7 @@ const LIVE_READ_ONLY: &str = "The live store cannot be written: live positions s
 const HISTORY_READ_ONLY: &str = "The history cannot be written: frames are not acknowledged, nobody can sign in, and nothing can be changed.";
 
 pub(crate) async fn get(State(state): State<ApiState>) -> Result<Response, Problem> {
-    let (live, history) = tokio::join!(
-        state.live.ask(state.stores.live.ping()),
-        state.history.ask(state.stores.history.check_reads()),
-    );
-    live?;
-    history.map_err(unreadable)?;
-    if state.stores.commits_fail.as_ref().is_some_and(|fail| fail()) {
-        let detail = "Frames cannot be committed at the moment; the server's log says why.";
-        return Err(Problem::new(Kind::HistoryUnavailable, detail));
-    }
+    state.ready().await?;
     output::json(&ready(writable(&state).await))
 }
 
@@ -123,6 +114,27 @@ async fn takes(
         tracing::warn!(store, cause, "the store cannot be written");
     }
     false
+}
+
+impl ApiState {
+    /// Whether requests can be served: both stores can be read, and frames committed
+    /// where this process does that.
+    ///
+    /// # Errors
+    /// What fails.
+    pub async fn ready(&self) -> Result<(), Problem> {
+        let (live, history) = tokio::join!(
+            self.live.ask(self.stores.live.ping()),
+            self.history.ask(self.stores.history.check_reads()),
+        );
+        live?;
+        history.map_err(unreadable)?;
+        if self.stores.commits_fail.as_ref().is_some_and(|fail| fail()) {
+            let detail = "Frames cannot be committed at the moment; the server's log says why.";
+            return Err(Problem::new(Kind::HistoryUnavailable, detail));
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn doc() -> Doc {

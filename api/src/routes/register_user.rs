@@ -1,6 +1,7 @@
 //! `POST /register/user`: makes an account that sees no device until one is
-//! granted; the first one, on loopback, is the admin's. Whether the address had an
-//! account already is not told: signing in tells its owner.
+//! granted; the first one made at this machine is the admin's. Whether the address had
+//! an account already is not told. Signing in would tell it, so an account that was
+//! asked for from elsewhere is disabled until an admin enables it.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::accounts::NewAccount;
-use crate::guard::CameFrom;
+use crate::config::Registration;
+use crate::guard::{Arrival, Knock};
 use crate::input::{Fields, account_fields};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
@@ -27,16 +29,21 @@ struct Registered {
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
-    CameFrom(address): CameFrom,
+    arrival: Arrival,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    if !state.config.registration_open {
-        return Err(closed());
+    let local = arrival.is_local_person().await;
+    match state.config.registration {
+        Registration::Open => {}
+        Registration::Local if local => {}
+        Registration::Local | Registration::Closed => return Err(closed()),
     }
     let account = NewAccount::of(fields)?;
     let answer = Registered { email: account.email.clone(), name: account.name.clone() };
-    let _counts = state.guard.attempt(address, state.clock.now_ms())?;
-    match state.register_account(account).await {
+    let attempt = state.attempts.attempt(Knock::from(arrival), state.clock.now_ms())?;
+    let registered = state.register_account(account, local).await;
+    attempt.wrong();
+    match registered {
         Err(problem) if problem.kind() != Kind::EmailTaken => return Err(problem),
         Ok(_) | Err(_) => {}
     }
@@ -45,7 +52,9 @@ pub(crate) async fn post(
 
 /// The same for every address, taken or not.
 fn closed() -> Problem {
-    let detail = "People cannot register here. Ask an administrator of this server for an account.";
+    let detail = "People cannot register here. Ask an administrator of this server for an account. The \
+        first account is its administrator's: make it with the set-up token in the log of the \
+        server's start, at /#/setup.";
     Problem::new(Kind::Forbidden, detail)
 }
 
@@ -56,13 +65,14 @@ pub(crate) fn doc() -> Doc {
     let made = json!({"email": "ana@example.org", "name": "Ana"});
     Doc::new("registerUser", Tag::People, "Make an account")
         .about(
-            "It sees no device until one is granted; the first one, on loopback, is the admin's. \
-             An address that has an account keeps it, and gets the same answer: sign in to see.",
+            "It sees no device until one is granted; the first one made at the server's own machine \
+             is the admin's. One that was asked for from elsewhere is disabled until an admin enables \
+             it. An address that has an account keeps it, and gets the same answer.",
         )
         .careless()
         .body(object(&account_fields(), &[]), example)
         .answers(
-            Answer::json::<Registered>("There is an account.", made).status(StatusCode::ACCEPTED),
+            Answer::json::<Registered>("There is an account, unless there was one.", made).status(StatusCode::ACCEPTED),
         )
         .problems(&[Kind::Forbidden, Kind::TooManyAttempts, Kind::HistoryUnavailable, Kind::Busy])
 }

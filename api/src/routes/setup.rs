@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::accounts::NewAccount;
-use crate::guard::CameFrom;
+use crate::guard::{Arrival, Knock};
 use crate::input::{Fields, account_fields};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
@@ -30,13 +30,13 @@ struct Account {
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
-    CameFrom(address): CameFrom,
+    arrival: Arrival,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let token = fields.text("token")?;
     let account = NewAccount::of(fields)?;
     let (email, name) = (account.email.clone(), account.name.clone());
-    let attempt = state.guard.attempt(address, state.clock.now_ms())?;
+    let attempt = state.attempts.attempt(Knock::from(arrival), state.clock.now_ms())?;
     let made = state.set_up(&token, account).await?;
     attempt.good();
     let made = Account { user_id: made.id, email, name, role: made.role.name() };

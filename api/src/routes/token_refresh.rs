@@ -1,13 +1,14 @@
 //! `POST /token/refresh`: the next access token and refresh token of a session.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use serde_json::json;
 
 use super::login::{SignedIn, answer, example};
-use crate::auth::{presented, refresh_fields, refresh_headers};
+use crate::auth::{Carrier, browser_cookie, presented, refresh_fields, refresh_headers};
+use crate::guard::Arrival;
 use crate::input::MaybeFields;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::problem::{Kind, Problem};
@@ -15,13 +16,22 @@ use crate::state::ApiState;
 
 pub(crate) async fn post(
     State(state): State<ApiState>,
+    arrival: Arrival,
     headers: HeaderMap,
     MaybeFields(mut fields): MaybeFields,
 ) -> Result<Response, Problem> {
-    let (token, carrier) = presented(&mut fields, &headers)?
+    let https = arrival.https;
+    let (token, carrier) = presented(&mut fields, &headers, https)?
         .ok_or_else(|| Problem::field("refresh_token", "Missing."))?;
     fields.finish()?;
-    answer(&state, state.refresh(&token).await?, carrier)
+    let mut response = answer(state.refresh(&token).await?, carrier, https)?;
+    let now_s = state.clock.now_ms() / 1000;
+    if carrier == Carrier::Cookie
+        && let Some(known) = state.familiar.renewed(&headers, https, now_s)
+    {
+        response.headers_mut().append(header::SET_COOKIE, browser_cookie(&known, https)?);
+    }
+    Ok(response)
 }
 
 pub(crate) fn doc() -> Doc {

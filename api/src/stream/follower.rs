@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nemeses_protocol::DeviceId;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event::{self, Event, Kind};
 use super::holder::Holder;
-use super::hub::{Hub, News};
+use super::hub::{Hub, News, Place};
 use super::id::EventId;
 use super::pace::Pace;
 use super::query::{From, Wanted};
+use super::shares::Full;
 use super::status::Status;
 use super::text::{Form, Text};
 use super::window::{Chunk, MISSED, Start};
@@ -96,23 +97,11 @@ pub(crate) struct Follower {
     _place: Place,
 }
 
-/// A client's place, counted as long as it is taken.
-struct Place {
-    hub: Arc<Hub>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.hub.counts.clients.dec();
-    }
-}
-
 impl Follower {
     /// Begins a stream.
     ///
     /// # Errors
-    /// `Busy` when there are too many already.
+    /// `Busy` when there are too many already, `TooManyAtOnce` when the holder has.
     pub(crate) async fn begin(
         state: &ApiState,
         holder: Holder,
@@ -121,12 +110,7 @@ impl Follower {
         form: Form,
     ) -> Result<Self, Problem> {
         let hub = Arc::clone(&state.hub);
-        let permit = hub.place().ok_or_else(|| {
-            let most = hub.most_clients();
-            Problem::new(ProblemKind::Busy, format!("{most} streams are open here; no more are."))
-        })?;
-        hub.counts.clients.inc();
-        let place = Place { hub: Arc::clone(&hub), _permit: permit };
+        let place = hub.place(&holder).map_err(full)?;
         let news = hub.news();
         let gaps = news.borrow().gaps;
         let now = Instant::now();
@@ -420,6 +404,24 @@ impl Follower {
     fn resume_id(&self) -> EventId {
         let held = self.pace.as_ref().and_then(Pace::oldest_held);
         held.map_or(self.id, |held| EventId::at(held.id.place.saturating_sub(1)))
+    }
+}
+
+fn full(full: Full) -> Problem {
+    match full {
+        Full::All(most) => {
+            Problem::new(ProblemKind::Busy, format!("{most} streams are open here; no more are."))
+        }
+        Full::Credential(most) => Problem::new(
+            ProblemKind::TooManyAtOnce,
+            format!("{most} streams of this session, token or link are open; close some first."),
+        ),
+        Full::User(most) => Problem::new(
+            ProblemKind::TooManyAtOnce,
+            format!(
+                "{most} streams of this account, its tokens and links are open; close some first."
+            ),
+        ),
     }
 }
 

@@ -8,12 +8,14 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
 use nemeses_store::live::{LiveEntry, Moved};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::fleet::{Fleet, Standing};
+use super::holder::Holder;
 use super::metrics::Counts;
+use super::shares::{Full, Shares};
 use super::window::{KEPT, Start, Window};
 use crate::state::Stores;
 
@@ -33,8 +35,7 @@ pub(crate) struct Hub {
     window: RwLock<Window>,
     /// The number that the next event gets, and how many gaps there were.
     news: watch::Sender<News>,
-    places: Arc<Semaphore>,
-    most_clients: usize,
+    shares: Mutex<Shares>,
     /// Whether the fleet was learnt from the stores.
     learnt: watch::Sender<bool>,
     pub(crate) clock: Clock,
@@ -42,6 +43,19 @@ pub(crate) struct Hub {
     /// Clients that a drain waits for.
     pub(crate) clients: TaskTracker,
     pub(crate) counts: Counts,
+}
+
+/// A client's place, until it is dropped.
+pub(crate) struct Place {
+    hub: Arc<Hub>,
+    holder: Holder,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.counts.clients.dec();
+        self.hub.shares().give_back(&self.holder);
+    }
 }
 
 /// What clients wait for.
@@ -58,8 +72,7 @@ impl Hub {
             fleet: Mutex::new(Fleet::new(ttl_ms)),
             window: RwLock::new(Window::new(instance, KEPT)),
             news: watch::Sender::default(),
-            places: Arc::new(Semaphore::new(most_clients)),
-            most_clients,
+            shares: Mutex::new(Shares::new(most_clients)),
             learnt: watch::Sender::new(false),
             clock,
             closing: CancellationToken::new(),
@@ -68,13 +81,15 @@ impl Hub {
         })
     }
 
-    /// A place for one more client, unless all are taken.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    /// A place for one more client, unless all of its holder's are taken, or all.
+    pub(crate) fn place(self: &Arc<Self>, holder: &Holder) -> Result<Place, Full> {
+        self.shares().take(holder)?;
+        self.counts.clients.inc();
+        Ok(Place { hub: Arc::clone(self), holder: holder.clone() })
     }
 
-    pub(crate) const fn most_clients(&self) -> usize {
-        self.most_clients
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn news(&self) -> watch::Receiver<News> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nemeses_api::ApiConfig;
+use nemeses_api::{ApiConfig, NewAccount, Registration};
+use nemeses_store::history::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,13 +56,18 @@ async fn an_address_has_one_account_and_strangers_do_not_learn_of_it() {
 #[tokio::test]
 async fn who_tries_many_passwords_is_told_to_wait_by_address() {
     let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    let api = Api::start_with(ApiConfig { trusted_proxies, ..ApiConfig::default() }).await;
+    // With a proxy nobody is local.
+    let registration = Registration::Open;
+    let config = ApiConfig { trusted_proxies, registration, ..ApiConfig::default() };
+    let api = Api::start_with(config).await;
     let from = async |address: &str| {
         let body = json!({"email": format!("{address}@example.org"), "password": "wrong"});
         let request = api.served.request(Method::POST, "/login").json(&body);
         let sent = request.header("X-Forwarded-For", format!("1.1.1.1, {address}")).send().await;
         Answer::of(sent.unwrap()).await
     };
+    let account = NewAccount::new("ana@example.org", PASSWORD.into(), "Ana").unwrap();
+    api.served.state.add_account(account, Role::Viewer).await.unwrap();
     // Registering counts, whether the address is taken or not.
     let ana = ana();
     let attempts = (0..30).map(|_| api.served.post("/register/user", &ana));

@@ -124,6 +124,13 @@ async fn a_devices_secret_is_shown_once_and_is_good_at_the_door() {
     assert_eq!(login.role, LoginRole::Device(DEVICE));
     let admits = |shown: &Value| login.admits(shown["secret"].as_str().unwrap().as_bytes());
     assert!(admits(&next) && !admits(&made), "only the newest secret is good");
+    // A worker whose name looks like a device's id: its secret opens everything.
+    let logins = site.database.logins();
+    let worker = logins.add("00BEEF", LoginRole::Worker, 1).await.unwrap();
+    let taken = site.served.send(Method::POST, "/api/v1/devices/00BEEF/login", &json!({})).await;
+    taken.is_problem(409, "name-taken", Some("device_id"));
+    let found = logins.find("00BEEF").await.unwrap().unwrap();
+    assert!(found.admits(worker.reveal().as_bytes()), "it stays as it was");
     let bad = site.served.send(Method::POST, "/api/v1/devices/van/login", &json!({})).await;
     bad.is_problem(400, "invalid-parameter", Some("device_id"));
 }

@@ -380,6 +380,9 @@ impl ScopedTokens for FakeTokens {
     async fn revoke(&self, _: u64, _: u64, _: TokenKind) -> Result<bool, StoreError> {
         Ok(false)
     }
+    async fn revoke_all(&self, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[derive(Default)]

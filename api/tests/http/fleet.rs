@@ -54,7 +54,14 @@ impl Fleet {
     }
 
     pub(crate) async fn user(database: &Database, email: &str, role: Role) -> u64 {
-        let user = NewUser { email, name: "U", password_hash: "$", role, first: FirstPlace::Takes };
+        let user = NewUser {
+            email,
+            name: "U",
+            password_hash: "$",
+            role,
+            first: FirstPlace::Takes,
+            disabled: false,
+        };
         database.users().add(user, 1).await.unwrap().id
     }
 

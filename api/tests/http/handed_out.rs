@@ -276,3 +276,45 @@ async fn wishes_are_checked_and_named() {
     let answer = site.one.send_as(&viewer, Method::POST, "/api/v1/tokens", &good).await;
     answer.is_problem(409, "too-many", None);
 }
+
+#[tokio::test]
+async fn an_admin_sees_and_revokes_what_others_handed_out_and_a_reset_ends_it() {
+    let site = site().await;
+    let (admin, viewer) = (site.token("admin").await, site.token("viewer").await);
+    let id = site.database.users().by_email("viewer@b.c").await.unwrap().unwrap().id;
+    let hand_out = async || {
+        let token = json!({"name": "t", "device_ids": [SEEN], "scopes": ["read"]});
+        let token = made(&site, &viewer, "/api/v1/tokens", &token).await;
+        let share = json!({"name": "s", "device_ids": [SEEN]});
+        (token, made(&site, &viewer, "/api/v1/shares", &share).await)
+    };
+    let (token, share) = hand_out().await;
+    let of_user = |kind: &str| format!("/api/v1/users/{id}/{kind}");
+    for (kind, number, one) in [("tokens", "token_id", &token), ("shares", "share_id", &share)] {
+        let listed = site.one.get_as(&admin, &of_user(kind)).await.ok();
+        assert_eq!(listed[kind][0][number], one[number], "{listed}");
+        assert!(listed[kind][0].get("token").is_none() && listed[kind][0].get("url").is_none());
+        site.one.get_as(&viewer, &of_user(kind)).await.is_problem(403, "forbidden", None);
+        let path = format!("{}/{}", of_user(kind), one[number]);
+        let others = path.replace(&format!("/users/{id}/"), "/users/999999/");
+        assert_eq!(site.one.send_as(&admin, Method::DELETE, &others, &json!({})).await.status, 404);
+        assert_eq!(site.one.send_as(&admin, Method::DELETE, &path, &json!({})).await.status, 204);
+        let again = site.one.send_as(&admin, Method::DELETE, &path, &json!({})).await;
+        again.is_problem(404, "unknown-id", Some(number));
+        assert_eq!(site.one.get_as(&admin, &of_user(kind)).await.ok()[kind], json!([]));
+    }
+    let old = text(&token, "token");
+    site.one.get_as(&old, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+
+    let (token, share) = hand_out().await;
+    let reset = format!("/api/v1/users/{id}/reset");
+    site.one.send_as(&admin, Method::POST, &reset, &json!({})).await.ok();
+    for kind in ["tokens", "shares"] {
+        assert_eq!(site.one.get_as(&admin, &of_user(kind)).await.ok()[kind], json!([]));
+    }
+    let old = text(&token, "token");
+    site.one.get_as(&old, &location(SEEN)).await.is_problem(401, "unauthorized", None);
+    let secret = text(&share, "url").replace("/#share=", "");
+    let opened = site.one.post("/share/open", &json!({"token": secret})).await;
+    opened.is_problem(401, "wrong-share", None);
+}

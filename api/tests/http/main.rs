@@ -28,6 +28,7 @@ mod rights;
 mod sessions;
 mod several;
 mod site;
+mod strangers;
 mod stream;
 mod wire;
 mod workers;

@@ -249,7 +249,10 @@ async fn beyond_loopback_nobody_becomes_admin_by_registering() {
 
 #[tokio::test]
 async fn where_registration_is_closed_nobody_registers_and_nothing_is_told() {
-    let config = nemeses_api::ApiConfig { registration_open: false, ..Default::default() };
+    let config = nemeses_api::ApiConfig {
+        registration: nemeses_api::Registration::Closed,
+        ..Default::default()
+    };
     let api = Api::start_with(config).await;
     let account = NewAccount::new("known@b.c", "correct horse battery".into(), "N").unwrap();
     api.served.state.add_account(account, Role::Viewer).await.unwrap();

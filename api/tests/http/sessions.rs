@@ -152,14 +152,16 @@ async fn logging_out_ends_the_session() {
 
 #[tokio::test]
 async fn browsers_keep_the_refresh_token_in_a_cookie() {
-    let site = Site::start_with(ApiConfig { https: true, ..ApiConfig::default() }).await;
+    let public_url = Some("https://fleet.example.org".parse().unwrap());
+    let site = Site::start_with(ApiConfig { public_url, ..ApiConfig::default() }).await;
     let login = json!({"email": "viewer@b.c", "password": PASSWORD, "cookie": true});
     let answer = site.one.post("/login", &login).await;
     assert_eq!(answer.ok().get("refresh_token"), None);
     let set = answer.headers["set-cookie"].to_str().unwrap().to_owned();
     let (pair, attributes) = set.split_once("; ").unwrap();
-    assert_eq!(attributes, "Path=/token; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure");
-    assert!(pair.starts_with("nemeses_refresh="), "{pair}");
+    assert_eq!(attributes, "Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure");
+    assert!(pair.starts_with("__Host-nemeses_refresh="), "{pair}");
+    assert_eq!(answer.headers["strict-transport-security"], "max-age=31536000");
 
     let ask = async |path: &str, cookie: &str, header: Option<&str>| {
         let mut request = site.one.request(Method::POST, path).header("cookie", cookie);

@@ -40,16 +40,16 @@ fn short() -> ApiConfig {
 #[tokio::test]
 async fn slow_heads_slow_bodies_and_idle_connections_are_ended() {
     let api = Api::start_with(short()).await;
-    let mut head = send(&api, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
+    let mut head = send(&api, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await;
     let ended = rest(&mut head).await;
     assert!(ended.is_empty() || ended.starts_with("HTTP/1.1 408"), "{ended}");
 
-    let post = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let post = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     let mut body = send(&api, post).await;
     let answer = rest(&mut body).await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body-too-slow"), "{answer}");
 
-    let mut idle = send(&api, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut idle = send(&api, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200"));
 }
 
@@ -58,7 +58,7 @@ async fn rubbish_and_huge_heads_harm_nobody() {
     let api = Api::start().await;
     let mut rubbish = send(&api, &[0xFF; 100]).await;
     assert!(rest(&mut rubbish).await.starts_with("HTTP/1.1 400"));
-    let huge = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(100_000));
+    let huge = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(100_000));
     let mut stream = TcpStream::connect(api.served.address).await.unwrap();
     // The server may close before all is written.
     let _ = stream.write_all(huge.as_bytes()).await;
@@ -73,7 +73,7 @@ async fn a_reader_that_stops_is_cut_off() {
     let api = Api::start_with(one).await;
     api.history.put((0..100_000).map(|n| record(RECORDED + n, 1)));
     let request = format!(
-        "GET /api/v1/report/?device_id=0A3F73&limit=100000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+        "GET /api/v1/report/?device_id=0A3F73&limit=100000 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
         api.served.token
     );
     // 30 MB do not fit into the sockets' buffers, so the server has to wait.
@@ -119,11 +119,11 @@ async fn asked_to_stop_it_cuts_what_does_not_end() {
     let api = Api::start_with(ApiConfig { head_timeout: DEADLINE, ..short() }).await;
     api.live.switch.silence();
     let request = format!(
-        "GET /api/v1/location/?device_id=0A3F73 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+        "GET /api/v1/location/?device_id=0A3F73 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
         api.served.token
     );
     let mut hanging = send(&api, request.as_bytes()).await;
-    let mut idle = send(&api, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut idle = send(&api, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut first = [0; 12];
     idle.read_exact(&mut first).await.unwrap();
     api.served.stop.cancel();

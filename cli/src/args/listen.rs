@@ -131,7 +131,8 @@ pub(crate) struct DoorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub(crate) struct HttpArgs {
-    /// Where the REST API is served; other than loopback only with --private-network
+    /// Where the REST API is served; other than loopback only by HTTPS (--http-tls-cert)
+    /// or with --private-network
     #[arg(
         long,
         env = "NEMESES_HTTP_LISTEN",
@@ -140,6 +141,28 @@ pub(crate) struct HttpArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) http_listen: std::net::SocketAddr,
+    /// The certificate chain of the REST API, PEM: it is served by HTTPS then. Read again
+    /// when it changes and at SIGHUP; wants --http-tls-key
+    #[arg(long, env = "NEMESES_HTTP_TLS_CERT", value_name = "PATH")]
+    pub(crate) http_tls_cert: Option<PathBuf>,
+    /// The private key of the REST API, PEM
+    #[arg(long, env = "NEMESES_HTTP_TLS_KEY", value_name = "PATH")]
+    pub(crate) http_tls_key: Option<PathBuf>,
+    /// Where those who come by plain HTTP are sent to HTTPS, usually port 80; wants
+    /// --public-url
+    #[arg(
+        long,
+        env = "NEMESES_HTTP_REDIRECT_LISTEN",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) http_redirect_listen: Option<std::net::SocketAddr>,
+    /// The address under which people reach the REST API and the page, such as
+    /// https://fleet.example.org. Requests for other host names are refused then, and
+    /// where it says https cookies are for HTTPS only. Without it, a listener on loopback
+    /// answers for localhost and for addresses
+    #[arg(long, env = "NEMESES_PUBLIC_URL", value_parser = value::public_url, value_name = "URL")]
+    pub(crate) public_url: Option<nemeses_api::PublicUrl>,
     /// Map tiles of another server, drawn above the bundled base map: a URL with
     /// {z}, {x} and {y}. Browsers then ask that server too; without it, none but this
     #[arg(long, env = "NEMESES_MAP_TILES", value_name = "URL")]
@@ -153,11 +176,14 @@ pub(crate) struct HttpArgs {
     #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
     pub(crate) map_credit: String,
     /// Whether people may make accounts themselves; closed, only admins and `nemeses
-    /// user add` make them. Without it: open on loopback, else closed
+    /// user add` make them. Open, an account that is asked for from elsewhere is disabled
+    /// until an admin enables it. Without it: for people at this machine where the
+    /// listener is loopback and no proxy is named, else closed
     #[arg(long, env = "NEMESES_REGISTRATION")]
     pub(crate) registration: Option<Registration>,
     /// Proxies in front of the REST API, addresses or networks with commas between:
-    /// what they say in X-Forwarded-For tells apart who tries passwords
+    /// what they say in X-Forwarded-For tells apart who tries passwords, and in
+    /// X-Forwarded-Proto whether it was HTTPS. They have to set both, not pass them on
     #[arg(
         long,
         env = "NEMESES_TRUSTED_PROXIES",

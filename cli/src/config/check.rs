@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use nemeses_api::MapSource;
+use nemeses_api::{MapSource, Registration};
 use nemeses_protocol::Topics;
 
 use super::file::variable_of;
@@ -15,8 +15,8 @@ use super::link::{commands, link};
 use super::url::without_password;
 use super::value::AdminListen;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, JwtSecret, Node, Parser,
-    RedisUrl, Secret, Tls, Worker, traces,
+    Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, HttpTls, JwtSecret, Node,
+    Parser, RedisUrl, Secret, Tls, Worker, traces,
 };
 use crate::args;
 
@@ -311,24 +311,62 @@ fn http(
     database: &DatabaseUrl,
     data_dir: &Path,
 ) -> Result<Http, Wrong> {
-    only_loopback(
-        network,
-        "http-listen",
-        args.http_listen,
-        "passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed; put a proxy with TLS in front, or say --private-network when only such a proxy can reach this address",
-    )?;
+    let tls = http_tls(args)?;
+    if tls.is_none() {
+        only_loopback(
+            network,
+            "http-listen",
+            args.http_listen,
+            "passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed; serve it by HTTPS with --http-tls-cert and --http-tls-key, put a proxy with TLS in front, or say --private-network when only such a proxy can reach this address",
+        )?;
+    }
+    // Whoever reaches such a listener is at this machine.
+    let local = is_loopback(args.http_listen)
+        && args.trusted_proxies.is_empty()
+        && args.public_url.is_none();
+    let registration = match args.registration {
+        Some(args::Registration::Open) => Registration::Open,
+        None if local => Registration::Local,
+        None | Some(args::Registration::Closed) => Registration::Closed,
+    };
     Ok(Http {
         listen: args.http_listen,
+        redirect_listen: redirect_listen(args, tls.is_some())?,
+        tls,
+        public_url: args.public_url.clone(),
+        any_host: network.private_network && args.public_url.is_none(),
+        first_is_admin: local && registration != Registration::Closed,
+        registration,
         map: map_source(args)?,
-        registration_open: match args.registration {
-            Some(registration) => registration == args::Registration::Open,
-            None => args.http_listen.ip().to_canonical().is_loopback(),
-        },
         trusted_proxies: args.trusted_proxies.clone(),
         cors_origins: args.cors_origins.clone(),
         jwt_secret: jwt_secret(args, database, data_dir)?,
         jwt_previous_secret: previous_secret(args)?,
     })
+}
+
+fn http_tls(args: &args::HttpArgs) -> Result<Option<HttpTls>, Wrong> {
+    let wanted = "--http-tls-cert and --http-tls-key go together, PEM files";
+    match (&args.http_tls_cert, &args.http_tls_key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Wrong::missing("http-tls-key", wanted)),
+        (None, Some(_)) => Err(Wrong::missing("http-tls-cert", wanted)),
+        (Some(cert), Some(key)) => {
+            readable("http-tls-cert", cert)?;
+            readable("http-tls-key", key)?;
+            Ok(Some(HttpTls { cert: cert.clone(), key: key.clone() }))
+        }
+    }
+}
+
+fn redirect_listen(args: &args::HttpArgs, tls: bool) -> Result<Option<SocketAddr>, Wrong> {
+    let Some(address) = args.http_redirect_listen else { return Ok(None) };
+    let https = args.public_url.as_ref().is_some_and(nemeses_api::PublicUrl::is_https);
+    if tls && https {
+        return Ok(Some(address));
+    }
+    let why = "it sends people to the HTTPS address of --public-url, which --http-tls-cert and --http-tls-key have to serve";
+    Err(Wrong::new("http-redirect-listen", address, why))
 }
 
 fn map_source(args: &args::HttpArgs) -> Result<Option<MapSource>, Wrong> {

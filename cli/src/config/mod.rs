@@ -182,13 +182,32 @@ pub(crate) struct Tls {
     pub(crate) key: PathBuf,
 }
 
+/// Files of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HttpTls {
+    /// Certificate chain, PEM; the file was readable when settings were checked.
+    pub(crate) cert: PathBuf,
+    /// Private key, PEM; the file was readable when settings were checked.
+    pub(crate) key: PathBuf,
+}
+
 /// REST API.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    /// Where; loopback.
+    /// Where; loopback, by HTTPS, or in a private network.
     pub(crate) listen: SocketAddr,
-    /// Whether people may make accounts themselves.
-    pub(crate) registration_open: bool,
+    /// With it by HTTPS.
+    pub(crate) tls: Option<HttpTls>,
+    /// Where those who come by plain HTTP are sent away.
+    pub(crate) redirect_listen: Option<SocketAddr>,
+    /// The address under which people reach it.
+    pub(crate) public_url: Option<nemeses_api::PublicUrl>,
+    /// Whether any host name is answered for where no public URL says which are ours.
+    pub(crate) any_host: bool,
+    /// Whether whoever registers first at this machine becomes the admin.
+    pub(crate) first_is_admin: bool,
+    /// Who may make accounts without an admin.
+    pub(crate) registration: nemeses_api::Registration,
     /// Tiles of another server for the page's map.
     pub(crate) map: Option<nemeses_api::MapSource>,
     /// Whose `X-Forwarded-For` is believed.

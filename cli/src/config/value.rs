@@ -25,6 +25,11 @@ pub(crate) fn network(text: &str) -> Result<nemeses_api::Network, String> {
     text.trim().parse().map_err(|error: nemeses_api::NetworkError| error.to_string())
 }
 
+/// The address under which people reach the API.
+pub(crate) fn public_url(text: &str) -> Result<nemeses_api::PublicUrl, String> {
+    text.trim().parse().map_err(|error: nemeses_api::PublicUrlError| error.to_string())
+}
+
 /// An origin as browsers send it: scheme, host and port, in lower case.
 pub(crate) fn origin(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));

@@ -49,7 +49,22 @@ pub(super) fn data_dir(path: &Path) -> Vec<Finding> {
             ),
         )];
     }
-    vec![Finding::good(ABOUT, format!("{shown} can be written, by its owner alone"))]
+    let open = open_files(path);
+    if open.is_empty() {
+        return vec![Finding::good(ABOUT, format!("{shown} can be written, by its owner alone"))];
+    }
+    open
+}
+
+/// Files of the directory that others could reach if it were open.
+fn open_files(path: &Path) -> Vec<Finding> {
+    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let ours = |name: &str| name.starts_with("nemeses.db") || name.starts_with("jwt-secret");
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_str().is_some_and(ours))
+        .filter_map(|entry| open_to_others(&entry.path()))
+        .collect()
 }
 
 /// A file is made and removed again.
@@ -159,6 +174,13 @@ mod tests {
         set(0o755);
         assert_eq!(verdict(folder.path()), Verdict::Weak);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+        set(0o700);
+        let database = folder.path().join("nemeses.db");
+        std::fs::write(&database, "").unwrap();
+        std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let found = data_dir(folder.path());
+        assert!(found[0].says.contains("chmod 600"), "{found:?}");
+        std::fs::remove_file(&database).unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert_eq!(verdict(&file), Verdict::Wrong);

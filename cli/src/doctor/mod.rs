@@ -91,12 +91,14 @@ async fn node(settings: config::Node) -> Vec<Finding> {
     let mut found = files::data_dir(&settings.data_dir);
     found.extend(files::secrets(&settings.http, settings.door.tls.as_ref()));
     found.extend(door_certificate(settings.door.tls.as_ref()));
+    found.extend(people(&settings.http));
     found.extend(files::descriptors(settings.door.max_connections));
     let listeners = [
         ("mqtt-listen", Some(settings.door.listen)),
         ("mqtt-tls-listen", settings.door.tls.as_ref().map(|tls| tls.listen)),
         ("mqtt-websocket-listen", settings.door.websocket_listen),
         ("http-listen", Some(settings.http.listen)),
+        ("http-redirect-listen", settings.http.redirect_listen),
         ("admin-listen", settings.admin_listen),
     ];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
@@ -130,6 +132,28 @@ fn door_certificate(tls: Option<&config::Tls>) -> Option<Finding> {
     Some(certificate::look(&tls?.cert, now_s))
 }
 
+/// How people reach the API.
+fn people(http: &config::Http) -> Vec<Finding> {
+    const ABOUT: &str = "public-url";
+    let now_s = i64::try_from(Clock::system().now_ms() / 1000).unwrap_or(i64::MAX);
+    let mut found: Vec<_> =
+        http.tls.iter().map(|tls| certificate::look(&tls.cert, now_s)).collect();
+    let https = http.public_url.as_ref().is_some_and(nemeses_api::PublicUrl::is_https);
+    if https && http.tls.is_none() && http.trusted_proxies.is_empty() {
+        found.push(Finding::weak(
+            ABOUT,
+            "it says https, which a proxy has to serve, and no proxy is named: all people would count as one client and could block each other's sign-in; name it by --trusted-proxies",
+        ));
+    }
+    if http.public_url.is_none() && !http.trusted_proxies.is_empty() {
+        found.push(Finding::weak(
+            ABOUT,
+            "a proxy is named but not the address that people use, so any host name is answered for; set --public-url, such as https://fleet.example.org",
+        ));
+    }
+    found
+}
+
 async fn parser(settings: config::Parser) -> Vec<Finding> {
     let mut found = broker::look(&settings.broker).await;
     let workers = stores::workers(&settings.redis, settings.live_ttl).await;
@@ -161,11 +185,16 @@ async fn exporter(settings: config::Exporter) -> Vec<Finding> {
 }
 
 async fn api(settings: config::Api) -> Vec<Finding> {
-    let mut found = files::secrets(&settings.http, None);
+    let mut found = files::data_dir(&settings.data_dir);
+    found.extend(files::secrets(&settings.http, None));
+    found.extend(people(&settings.http));
     found.extend(stores::database(&settings.database, stores::Needs::People).await);
     found.extend(stores::redis(&settings.redis, settings.live_ttl).await);
-    let listeners =
-        [("http-listen", Some(settings.http.listen)), ("admin-listen", settings.admin_listen)];
+    let listeners = [
+        ("http-listen", Some(settings.http.listen)),
+        ("http-redirect-listen", settings.http.redirect_listen),
+        ("admin-listen", settings.admin_listen),
+    ];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
     found.extend(traces::look(settings.traces.as_ref()).await);
     found

@@ -1,7 +1,8 @@
 //! The parts that several roles are built from, each from its checked settings.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use nemeses_api::{ApiConfig, ApiState, DailyStats, KeptIn, Stores, TokenSecret, 
 use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_dbexport::{Exporter, Receipt, note_quiet};
 use nemeses_parser::{Gate, Policy};
+use nemeses_runtime::http::{self, HttpConfig};
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{
-    Backoff, Clock, Describe, Outage, Ready, Registry, Reload, Tasks, serve_admin,
+    Backoff, Certificates, Clock, Describe, Outage, Ready, Registry, Reload, Tasks, serve_admin,
 };
 use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::known::KnownDevices;
@@ -39,22 +41,44 @@ pub(crate) const DOOR_ADDRESSES: &str = "the MQTT front door does not start; its
     --mqtt-listen, --mqtt-tls-listen and --mqtt-websocket-listen";
 
 /// Makes the directory of the program's own files, for its owner alone: they hold
-/// hashes of passwords and everyone's positions.
-pub(crate) fn make_data_dir(path: &std::path::Path) -> anyhow::Result<()> {
+/// hashes of passwords and everyone's positions. One that is there becomes so.
+pub(crate) fn make_data_dir(path: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
         format!("data-dir {} cannot be made; choose another with --data-dir", path.display())
-    })
+    })?;
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+    let others = mode & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    // What everybody may write to (/tmp) is nobody's own directory.
+    anyhow::ensure!(
+        mode & 0o1000 == 0,
+        "data-dir {shown} is a directory for everybody (mode {mode:o}); name one of its own with --data-dir"
+    );
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)) {
+        Ok(()) => tracing::warn!(
+            "others could look into data-dir {shown} (mode {mode:03o}); it is for its owner alone now"
+        ),
+        Err(error) => tracing::warn!(
+            %error,
+            "others can look into data-dir {shown} (mode {mode:03o}), where positions and password hashes lie"
+        ),
+    }
+    Ok(())
 }
 
 /// Keeps a second node away from this one's data directory: two nodes on one SQLite
 /// file would each know only half of the fleet. Held as long as the value lives,
 /// and by the system given back when the process ends in whatever way.
-pub(crate) fn lock_data_dir(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
+pub(crate) fn lock_data_dir(path: &Path) -> anyhow::Result<std::fs::File> {
     let name = path.join("node.lock");
     let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&name)
         .with_context(|| format!("{} cannot be opened", name.display()))?;
     match file.try_lock() {
@@ -216,41 +240,86 @@ pub(crate) async fn serve_api(
     stores: Stores,
     clock: Clock,
     tracer: Tracer,
-    registry: &mut Registry,
-) -> anyhow::Result<SocketAddr> {
+    (registry, reload): (&mut Registry, &Reload),
+) -> anyhow::Result<ServedApi> {
     let current = TokenSecret::from_text(settings.jwt_secret.load()?.expose())?;
     let previous = settings.jwt_previous_secret.as_ref();
     let previous = previous.map(|secret| TokenSecret::from_text(secret.expose())).transpose()?;
     let secrets = TokenSecrets { current, previous };
     let listener = bind("http-listen", settings.listen).await?;
     let address = listener.local_addr()?;
-    // Whoever reaches a loopback listener is on this machine already.
-    let first_is_admin = address.ip().to_canonical().is_loopback();
-    let registration_open = settings.registration_open;
-    let map = settings.map.clone();
-    if !(first_is_admin && registration_open) {
-        print_setup(stores.users.as_ref(), &clock).await?;
-    }
+    print_setup(stores.users.as_ref(), &clock, settings.first_is_admin).await?;
     let config = ApiConfig {
-        first_is_admin,
-        registration_open,
+        first_is_admin: settings.first_is_admin,
+        registration: settings.registration,
+        public_url: settings.public_url.clone(),
+        any_host: settings.any_host,
+        tls: settings.tls.as_ref().map(|tls| http_tls(tasks, tls, settings, reload)).transpose()?,
         trusted_proxies: settings.trusted_proxies.clone(),
         cors_origins: settings.cors_origins.clone(),
         live_ttl,
-        map,
+        map: settings.map.clone(),
         tracer,
         ..ApiConfig::default()
     };
     let state = ApiState::new(stores, &secrets, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;
+    if let Some(redirect) = settings.redirect_listen {
+        let listener = bind("http-redirect-listen", redirect).await?;
+        let to = settings.public_url.as_ref().map(|url| url.authority().to_owned());
+        let serving = http::serve(listener, http::to_https(to), HttpConfig::small(), stop.clone());
+        tasks.spawn_rest("redirect to HTTPS", serving);
+    }
+    let readiness = state.clone();
+    let ready: Ready = Arc::new(move || {
+        let state = readiness.clone();
+        Box::pin(async move { state.ready().await.map_err(|problem| problem.to_string()) })
+    });
     tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));
-    Ok(address)
+    Ok(ServedApi { address, ready })
+}
+
+/// A running API.
+pub(crate) struct ServedApi {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// Whether it can serve requests.
+    pub(crate) ready: Ready,
+}
+
+/// HTTPS with a certificate that is kept current.
+fn http_tls(
+    tasks: &Tasks,
+    files: &config::HttpTls,
+    settings: &config::Http,
+    reload: &Reload,
+) -> anyhow::Result<http::Tls> {
+    let certificates = Certificates::read(&files.cert, &files.key).context(
+        "the REST API cannot be served by HTTPS; see --http-tls-cert and --http-tls-key",
+    )?;
+    let to = settings.public_url.as_ref().map(|url| url.authority().to_owned());
+    let tls = http::Tls::new(&certificates, http::to_https(to))?;
+    let (asked, stop) = (reload.asked(), tasks.stop().all);
+    tasks.spawn_rest("certificate of the API", async move {
+        certificates.follow(asked, stop).await;
+        Ok(())
+    });
+    Ok(tls)
 }
 
 /// Tells whoever reads the log how to make the first account, while there is none.
-async fn print_setup(users: &dyn Users, clock: &Clock) -> anyhow::Result<()> {
-    if let Some(token) = nemeses_api::offer_setup(users, clock.now_ms()).await? {
+async fn print_setup(users: &dyn Users, clock: &Clock, by_registering: bool) -> anyhow::Result<()> {
+    let Some(token) = nemeses_api::offer_setup(users, clock.now_ms()).await? else {
+        return Ok(());
+    };
+    if by_registering {
+        tracing::info!(
+            %token,
+            "there is no account yet: whoever registers first at this machine is the admin, or \
+             whoever has this set-up token (on the page at /#/setup, or POST /setup)"
+        );
+    } else {
         tracing::warn!(
             %token,
             "there is no account yet: make the admin's with this set-up token, within a day \
@@ -274,7 +343,7 @@ pub(crate) async fn bind_metrics(
 
 /// Serves the metrics until the second stage of a stop, when a listener is set.
 /// What registers later is not served, hence the shared registry. `describe` tells
-/// who this process is, and `ready` whether it does its work; a tool does neither.
+/// who this process is, which a tool does not; `ready` whether it can do its work now.
 pub(crate) fn serve_metrics(
     tasks: &Tasks,
     listener: Option<TcpListener>,
@@ -344,6 +413,25 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_data_directory_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let new = folder.path().join("made/on/demand");
+        make_data_dir(&new).unwrap();
+        assert_eq!(mode(&new), 0o700);
+        set(&new, 0o755);
+        make_data_dir(&new).unwrap();
+        assert_eq!(mode(&new), 0o700);
+        set(&new, 0o1777);
+        let refusal = make_data_dir(&new).unwrap_err().to_string();
+        assert!(refusal.contains("--data-dir"), "{refusal}");
+        assert_eq!(mode(&new), 0o1777, "what is everybody's stays so");
+    }
 
     #[test]
     fn a_second_node_is_kept_away_until_the_first_has_ended() {

@@ -35,11 +35,12 @@ impl Asked {
         });
         tokio::spawn(async move {
             let name = next(&mut interrupt, &mut terminate).await;
+            // First of all, whatever happens to the line in the log.
+            token.cancel();
             tracing::info!(
                 signal = name,
                 "stopping: what is in flight is committed first; once more ends at once"
             );
-            token.cancel();
             next(&mut interrupt, &mut terminate).await;
             tracing::warn!(
                 "ended at once; unacknowledged frames will be sent again by their devices"

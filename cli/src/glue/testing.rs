@@ -115,7 +115,12 @@ impl Logins for FakeLogins {
         unused()
     }
 
-    async fn rotate(&self, _: &str, _: u64) -> Result<Option<PlainSecret>, StoreError> {
+    async fn rotate(
+        &self,
+        _: &str,
+        _: Option<LoginRole>,
+        _: u64,
+    ) -> Result<Option<PlainSecret>, StoreError> {
         unused()
     }
 

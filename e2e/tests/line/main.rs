@@ -11,6 +11,7 @@ mod described;
 mod documented;
 mod founding;
 mod frames;
+mod hazards;
 mod interop;
 mod live;
 mod logins;
@@ -21,6 +22,7 @@ mod proxied;
 mod refused;
 mod scale;
 mod silent;
+mod strangers;
 mod traced;
 mod unknown;
 

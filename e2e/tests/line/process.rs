@@ -18,6 +18,9 @@ async fn ctrl_c_ends_each_station_with_0() {
         station.signal(Signal::Int).unwrap();
         let status = station.wait_end(END).await.unwrap();
         assert!(status.success(), "{} ended with {status}", station.spec().name);
+        // An end that was asked for is nobody's trouble.
+        let log = station.log().unwrap();
+        assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     }
     let api = line.api.as_mut().unwrap();
     api.signal(Signal::Int).unwrap();

@@ -85,6 +85,8 @@ pub struct NewUser<'a> {
     pub role: Role,
     /// What it does about being the first account of the database.
     pub first: FirstPlace,
+    /// Whether it may do nothing until it is enabled.
+    pub disabled: bool,
 }
 
 /// Being the first account of a database: a place that is taken once and for ever.

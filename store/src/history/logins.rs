@@ -126,8 +126,15 @@ pub trait Logins: Send + Sync {
     async fn set_enabled(&self, name: &str, enabled: bool, now_ms: u64)
     -> Result<bool, StoreError>;
 
-    /// Draws a new secret. Nothing of the old one stays. `None` when there is no such login.
-    async fn rotate(&self, name: &str, now_ms: u64) -> Result<Option<PlainSecret>, StoreError>;
+    /// Draws a new secret. Nothing of the old one stays. `None` when there is no such
+    /// login, or, where a role is given, none of this very role: whoever may hand out
+    /// secrets of one role must not get at those of another by its name.
+    async fn rotate(
+        &self,
+        name: &str,
+        only: Option<LoginRole>,
+        now_ms: u64,
+    ) -> Result<Option<PlainSecret>, StoreError>;
 
     /// Deletes a login; `false` when there is no such login.
     async fn remove(&self, name: &str) -> Result<bool, StoreError>;

@@ -55,7 +55,8 @@ pub use sessions::{
     Digest, MAX_SESSIONS, MAX_USER_AGENT, NewSession, Previous, Rotation, Session, Sessions,
 };
 pub use tokens::{
-    MAX_TOKEN_DEVICES, NO_HISTORY, NewToken, Scope, ScopedToken, ScopedTokens, Scopes, TokenKind,
+    MAX_TOKEN_DEVICES, MAX_TOKENS, NO_HISTORY, NewToken, Scope, ScopedToken, ScopedTokens, Scopes,
+    TokenKind,
 };
 
 /// Seconds of recorded time in one bucket of the clustered key.

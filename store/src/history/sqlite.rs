@@ -7,9 +7,10 @@
 
 mod expire;
 mod journal;
+mod private;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -58,6 +59,9 @@ const ROW_BUFFER: usize = 500;
 pub(super) struct File {
     writer: SqlitePool,
     readers: SqlitePool,
+    path: PathBuf,
+    /// Before the first connection the file is made its owner's alone.
+    private: Once,
     /// The path, for messages.
     endpoint: String,
     timeout: Duration,
@@ -102,6 +106,8 @@ fn open_with(path: &str, options: &Options, sizes: journal::Sizes) -> Result<Dat
     let file = File {
         writer: pool(1, WRITER_CACHE_KIB),
         readers: pool(options.max_connections.max(1), READER_CACHE_KIB),
+        path: path.into(),
+        private: Once::new(),
         endpoint: format!("the SQLite file {path}"),
         timeout: options.statement_timeout,
         journal: journal::Journal::new(sizes),
@@ -145,6 +151,12 @@ impl File {
         pool: &SqlitePool,
     ) -> Result<sqlx::pool::PoolConnection<Sqlite>, Fault> {
         let deadline = Instant::now() + BUSY_TIMEOUT;
+        self.private.call_once(|| {
+            // What keeps the file from being made is told by SQLite, too.
+            if let Err(error) = private::make_private(&self.path) {
+                tracing::debug!(%error, "the database file could not be made");
+            }
+        });
         loop {
             match pool.acquire().await {
                 Ok(connection) => return Ok(connection),

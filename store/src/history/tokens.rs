@@ -10,6 +10,9 @@ use crate::StoreError;
 /// Devices of one token at most: 700 characters of hex in its row, 1.2 KB in its text.
 pub const MAX_TOKEN_DEVICES: usize = 100;
 
+/// Tokens, and links, of one person at most: some 200 KB of rows.
+pub const MAX_TOKENS: u32 = 200;
+
 /// A [`ScopedToken::history_from`] that no recorded second reaches: where devices are
 /// now, and nothing that was recorded.
 pub const NO_HISTORY: u32 = u32::MAX;
@@ -157,6 +160,10 @@ pub struct NewToken<'a> {
 #[async_trait]
 pub trait ScopedTokens: Send + Sync {
     /// Makes one and returns its number. Forgets the person's expired ones.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when the person has [`MAX_TOKENS`] of this kind, however
+    /// many are made at the same time.
     async fn add(&self, token: NewToken<'_>, now_ms: u64) -> Result<u64, StoreError>;
 
     /// The one of this number, unless it has expired.
@@ -179,6 +186,9 @@ pub trait ScopedTokens: Send + Sync {
 
     /// Revokes one that the person made; `false` when there is no such one.
     async fn revoke(&self, id: u64, user_id: u64, kind: TokenKind) -> Result<bool, StoreError>;
+
+    /// Revokes all tokens and links that the person made.
+    async fn revoke_all(&self, user_id: u64) -> Result<(), StoreError>;
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ async fn a_login_is_read_by_dynamic_security() {
     let site = site.migrated().await;
     let logins = site.database.logins();
     let old = logins.add("gate-1", LoginRole::Gateway, 1).await.unwrap();
-    let secret = logins.rotate("gate-1", 2).await.unwrap().unwrap();
+    let secret = logins.rotate("gate-1", None, 2).await.unwrap().unwrap();
     let login = logins.find("gate-1").await.unwrap().unwrap();
 
     let (_broker, port) = start(folder.path(), &login);

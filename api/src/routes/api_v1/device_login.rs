@@ -14,7 +14,7 @@ use crate::access::{Principal, Right};
 use crate::input::{self, Segments};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
 /// What a tracker needs to sign in.
@@ -36,22 +36,32 @@ pub(crate) async fn post(
     principal.must(Right::Manage)?;
     let device = input::device("device_id", &device_id)?;
     let (name, now_ms) = (device.to_string(), state.clock.now_ms());
-    let logins = &state.stores.logins;
+    let (logins, role) = (&state.stores.logins, LoginRole::Device(device));
     let drawn = state
         .history
-        .ask(async {
+        .ask_knowing(async {
             // Rotated first: adding a name that is taken is an error.
-            if let Some(secret) = logins.rotate(&name, now_ms).await? {
+            if let Some(secret) = logins.rotate(&name, Some(role), now_ms).await? {
                 return Ok::<_, StoreError>((secret, true));
             }
-            Ok((logins.add(&name, LoginRole::Device(device), now_ms).await?, false))
+            Ok((logins.add(&name, role, now_ms).await?, false))
         })
         .await?;
+    let (secret, replaced) = drawn.map_err(|_| of_another_role(&name))?;
     state.roster.forget();
-    let (secret, replaced) = drawn;
     let login = DeviceLogin { username: name, secret: secret.reveal().to_owned(), replaced };
     let status = if replaced { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, output::json(&login)?).into_response())
+}
+
+/// The name is a worker's, a gateway's, or another device's: its secret is not for
+/// whoever looks after devices.
+fn of_another_role(name: &str) -> Problem {
+    let detail = format!(
+        "The login {name} is not this device's. Have it renamed with `nemeses device`, or make \
+         the device's login under another name there."
+    );
+    Problem::new(Kind::NameTaken, detail).blaming("device_id")
 }
 
 pub(crate) fn doc() -> Doc {
@@ -67,4 +77,5 @@ pub(crate) fn doc() -> Doc {
             Answer::json::<DeviceLogin>("The secret of the device's first login.", example(false))
                 .status(StatusCode::CREATED),
         )
+        .problems(&[Kind::NameTaken])
 }

@@ -7,6 +7,7 @@ pub(crate) mod device_login;
 pub(crate) mod devices;
 pub(crate) mod fleet;
 pub(crate) mod groups;
+pub(crate) mod handed_out;
 pub(crate) mod location;
 pub(crate) mod locations;
 pub(crate) mod lookup;

@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::access::Principal;
-use crate::guard::CameFrom;
+use crate::auth::Turn;
+use crate::guard::{Arrival, Knock};
 use crate::input::{Fields, account_fields, check_password, unknown_id};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::problem::{Kind, Problem};
@@ -15,18 +16,22 @@ use crate::state::ApiState;
 pub(crate) async fn post(
     principal: Principal,
     State(state): State<ApiState>,
-    CameFrom(address): CameFrom,
+    arrival: Arrival,
     mut fields: Fields,
 ) -> Result<StatusCode, Problem> {
     let (user_id, session) = principal.person()?;
     let (old, new) = (fields.text("old_password")?, fields.text("password")?);
     fields.finish()?;
     check_password(&new)?;
-    let attempt = state.guard.attempt(address, state.clock.now_ms())?;
+    // Signed in, so strangers behind the same address do not slow it.
+    let (account, browser) = (user_id.to_string(), session.to_string());
+    let knock = Knock { account: Some(&account), browser: Some(&browser), ..Knock::from(arrival) };
+    let attempt = state.attempts.attempt(knock, state.clock.now_ms())?;
     let users = &state.stores.users;
     let user = state.history.ask(users.by_id(user_id)).await?;
     let user = user.ok_or_else(|| unknown_id("user_id"))?;
-    if !state.passwords.matches(old, Some(user.password_hash)).await? {
+    if !state.passwords.matches(old, Some(user.password_hash), Turn::Reserved).await? {
+        attempt.wrong();
         return Err(Problem::field("old_password", "This is not your password."));
     }
     attempt.good();

@@ -18,7 +18,6 @@ mod write;
 use std::collections::HashMap;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use bytes::Bytes;
@@ -34,11 +33,11 @@ use crate::access::{Principal, unknown_device};
 use crate::export::{BrokenOff, Form};
 use crate::input::Params;
 use crate::problem::Problem;
-use crate::state::ApiState;
+use crate::state::{ApiState, ForReports};
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    ForReports(state): ForReports,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {

@@ -77,7 +77,17 @@ pub(crate) async fn get(
     State(state): State<ApiState>,
     params: Params,
 ) -> Result<Response, Problem> {
-    let shares = list(&principal, &state, params, TokenKind::Share).await?;
+    let (user_id, _) = principal.person()?;
+    answer_list(&state, user_id, params).await
+}
+
+/// What a person has, for that person and for admins.
+pub(super) async fn answer_list(
+    state: &ApiState,
+    user_id: u64,
+    params: Params,
+) -> Result<Response, Problem> {
+    let shares = list(state, user_id, params, TokenKind::Share).await?;
     output::json(&ListedShares { shares: shares.into_iter().map(Into::into).collect() })
 }
 
@@ -108,7 +118,8 @@ pub(crate) async fn delete(
     State(state): State<ApiState>,
     Segments(path): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    revoke(&principal, &state, ("share_id", &path), TokenKind::Share).await
+    let (user_id, _) = principal.person()?;
+    revoke(&state, user_id, ("share_id", &path), TokenKind::Share).await
 }
 
 fn example() -> Value {
@@ -119,9 +130,13 @@ fn example() -> Value {
     })
 }
 
+/// A list of links, for the API's own description.
+pub(super) fn listed_answer() -> Answer {
+    Answer::json::<ListedShares>("The newest first.", json!({"shares": [example()]}))
+}
+
 pub(crate) fn doc() -> Doc {
-    let answer = Answer::json::<ListedShares>("The newest first.", json!({"shares": [example()]}));
-    Doc::new("getShares", Tag::People, "Your share links").answers(answer)
+    Doc::new("getShares", Tag::People, "Your share links").answers(listed_answer())
 }
 
 pub(crate) fn doc_of_post() -> Doc {

@@ -1,15 +1,13 @@
 //! `/api/v1/stream`: live positions and changes, as server-sent events here and
 //! over a WebSocket in `ws.rs`; `ticket.rs` lets a browser in.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
 use futures_util::stream;
-use tokio::sync::OwnedSemaphorePermit;
+use nemeses_runtime::http::Place;
 use tokio::time::Instant;
 
 use crate::access::Principal;
@@ -22,21 +20,6 @@ use crate::stream::{Follower, Form, Holder, Turn, Wanted, parameters};
 
 pub(crate) mod ticket;
 pub(crate) mod ws;
-
-/// What a connection's place among those of short requests is: given back by a
-/// stream, which has one of its own.
-#[derive(Clone)]
-pub(crate) struct ConnectionPlace(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
-
-impl ConnectionPlace {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(Mutex::new(Some(permit))))
-    }
-
-    fn give_back(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
 
 /// What a stream was asked for; the ticket was taken by the router. A device that
 /// the caller may not see is answered like one that nobody knows.
@@ -72,6 +55,7 @@ fn described(id: &'static str, summary: &'static str) -> Doc {
         Kind::UnknownGroup,
         Kind::LiveUnavailable,
         Kind::Busy,
+        Kind::TooManyAtOnce,
     ])
 }
 
@@ -86,11 +70,13 @@ pub(crate) async fn get(
     State(state): State<ApiState>,
     caller: Principal,
     Extension(holder): Extension<Holder>,
-    connection: Option<Extension<ConnectionPlace>>,
+    connection: Option<Extension<Place>>,
+    version: Version,
     params: Params,
 ) -> Result<Response, Problem> {
     let wanted = wanted(&state, params, &caller).await?;
     let follower = Follower::begin(&state, holder, caller, wanted, Form::EventStream).await?;
+    // A stream has a place of its own.
     if let Some(Extension(place)) = connection {
         place.give_back();
     }
@@ -98,8 +84,10 @@ pub(crate) async fn get(
     let headers = response.headers_mut();
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
     set(header::CONTENT_TYPE, "text/event-stream");
-    // Its place was given back, so nothing else is served on this connection.
-    set(header::CONNECTION, "close");
+    if version < Version::HTTP_2 {
+        // Its place was given back, so nothing else is served on this connection.
+        set(header::CONNECTION, "close");
+    }
     // Proxies that gather answers would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)

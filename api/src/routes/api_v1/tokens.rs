@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::{MAX_TOKEN_DEVICES, NewToken, Scope, ScopedToken, Scopes, TokenKind};
+use nemeses_store::history::{
+    MAX_TOKEN_DEVICES, MAX_TOKENS, NewToken, Scope, ScopedToken, Scopes, TokenKind,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,8 +21,6 @@ use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
 use crate::state::ApiState;
 
-/// Tokens, and links, of one person at most: some 200 KB of rows.
-const MAX_TOKENS: usize = 200;
 /// Seconds that a token or a link may be good for: a minute to a year.
 const LIFE_S: RangeInclusive<u64> = 60..=365 * 86_400;
 /// 30 days.
@@ -59,7 +59,17 @@ pub(crate) async fn get(
     State(state): State<ApiState>,
     params: Params,
 ) -> Result<Response, Problem> {
-    let tokens = list(&principal, &state, params, TokenKind::Token).await?;
+    let (user_id, _) = principal.person()?;
+    answer_list(&state, user_id, params).await
+}
+
+/// What a person has, for that person and for admins.
+pub(super) async fn answer_list(
+    state: &ApiState,
+    user_id: u64,
+    params: Params,
+) -> Result<Response, Problem> {
+    let tokens = list(state, user_id, params, TokenKind::Token).await?;
     output::json(&ListedTokens { tokens: tokens.into_iter().map(Into::into).collect() })
 }
 
@@ -87,30 +97,29 @@ pub(crate) async fn delete(
     State(state): State<ApiState>,
     Segments(path): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    revoke(&principal, &state, ("token_id", &path), TokenKind::Token).await
+    let (user_id, _) = principal.person()?;
+    revoke(&state, user_id, ("token_id", &path), TokenKind::Token).await
 }
 
-/// What the caller made of this kind.
+/// What a person made of this kind.
 pub(super) async fn list(
-    principal: &Principal,
     state: &ApiState,
+    user_id: u64,
     params: Params,
     kind: TokenKind,
 ) -> Result<Vec<ScopedToken>, Problem> {
     params.finish()?;
-    let (user_id, _) = principal.person()?;
     let now_ms = state.clock.now_ms();
     state.history.ask(state.stores.tokens.of_user(user_id, kind, now_ms)).await
 }
 
-/// Revokes one that the caller made.
+/// Revokes one that this person made.
 pub(super) async fn revoke(
-    principal: &Principal,
     state: &ApiState,
+    user_id: u64,
     (name, text): (&'static str, &str),
     kind: TokenKind,
 ) -> Result<StatusCode, Problem> {
-    let (user_id, _) = principal.person()?;
     let id = number(name, text)?;
     let revoked = state.history.ask(state.stores.tokens.revoke(id, user_id, kind)).await?;
     state.known_access.forget(user_id);
@@ -167,11 +176,6 @@ impl Wish {
         let Self { user_id, name, devices, life_s } = self;
         let tokens = &state.stores.tokens;
         let now_ms = state.clock.now_ms();
-        let there = state.history.ask(tokens.of_user(user_id, kind, now_ms)).await?.len();
-        if there >= MAX_TOKENS {
-            let detail = format!("You have {MAX_TOKENS} of these; revoke one first.");
-            return Err(Problem::new(Kind::TooMany, detail));
-        }
         // To the second, as tokens tell it.
         let expires_at_ms = (now_ms / 1000 + life_s) * 1000;
         let new = NewToken {
@@ -184,7 +188,11 @@ impl Wish {
             secret,
             expires_at_ms,
         };
-        let id = state.history.ask(tokens.add(new, now_ms)).await?;
+        let added = state.history.ask_knowing(tokens.add(new, now_ms)).await?;
+        let id = added.map_err(|_| {
+            let detail = format!("You have {MAX_TOKENS} of these; revoke one first.");
+            Problem::new(Kind::TooMany, detail)
+        })?;
         let created_at_ms = now_ms;
         Ok(ScopedToken {
             id,
@@ -243,9 +251,13 @@ fn example() -> Value {
     })
 }
 
+/// A list of tokens, for the API's own description.
+pub(super) fn listed_answer() -> Answer {
+    Answer::json::<ListedTokens>("The newest first.", json!({"tokens": [example()]}))
+}
+
 pub(crate) fn doc() -> Doc {
-    let answer = Answer::json::<ListedTokens>("The newest first.", json!({"tokens": [example()]}));
-    Doc::new("getTokens", Tag::People, "Your tokens for programs").answers(answer)
+    Doc::new("getTokens", Tag::People, "Your tokens for programs").answers(listed_answer())
 }
 
 pub(crate) fn doc_of_post() -> Doc {

@@ -153,6 +153,8 @@ pub(crate) async fn reset(
     let password = draw_password().map_err(|error| fault(&error))?;
     let hash = state.passwords.hash(password.clone()).await?;
     state.history.ask(state.stores.users.set_password(user.id, &hash)).await?;
+    // Whoever knew the old password may have handed out more than sessions.
+    state.history.ask(state.stores.tokens.revoke_all(user.id)).await?;
     state.end_all_sessions(user.id).await?;
     output::json(&DrawnPassword { user_id: user.id, email: user.email, password })
 }
@@ -186,7 +188,7 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn user_of(state: &ApiState, user_id: &str) -> Result<User, Problem> {
+pub(super) async fn user_of(state: &ApiState, user_id: &str) -> Result<User, Problem> {
     let id = number("user_id", user_id)?;
     let found = state.history.ask(state.stores.users.by_id(id)).await?;
     found.ok_or_else(|| unknown_id("user_id"))
@@ -213,7 +215,7 @@ fn role_field() -> (&'static str, Value) {
     ("role", json!({"type": "string", "enum": Role::ALL.map(Role::name)}))
 }
 
-fn user_number() -> Param {
+pub(super) fn user_number() -> Param {
     Param::path_number("user_id", "The account's number.")
 }
 
@@ -269,7 +271,7 @@ pub(crate) fn patch_doc() -> Doc {
 
 pub(crate) fn reset_doc() -> Doc {
     Doc::new("resetUser", Tag::People, "Draw a new password for somebody")
-        .about("The old one ends, and all sessions with it.")
+        .about("The old one ends, and with it all sessions, tokens and share links of the account.")
         .careless()
         .takes(user_number())
         .answers(Answer::json::<DrawnPassword>("The password, shown once.", drawn_example()))

@@ -35,7 +35,7 @@ impl Socket {
         let tcp = TcpStream::connect(served.address).await.unwrap();
         let request = Request::builder()
             .uri(format!("ws://{}/api/v1/stream/ws?{query}", served.address))
-            .header("Host", "x")
+            .header("Host", "localhost")
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")

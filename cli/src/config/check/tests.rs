@@ -171,12 +171,12 @@ fn stations() {
     let exporter = Exporter::try_from(&args).unwrap();
     assert_eq!((exporter.redis, exporter.admin_listen.unwrap().port()), (None, 19_999));
     let Command::Api(args) = command("api --redis-url redis://h") else { panic!("no api") };
-    let api = Api::try_from(&args).unwrap();
+    let api = Api::try_from(args.as_ref()).unwrap();
     assert_eq!((api.commands.is_none(), api.admin_listen.unwrap().port()), (true, 9182));
     let with_broker = |url: &str| {
         let line = format!("api --redis-url redis://h --commands-mqtt-url {url}");
         let Command::Api(args) = command(&line) else { panic!("no api") };
-        Api::try_from(&args).map_err(|wrong| wrong.to_string())
+        Api::try_from(args.as_ref()).map_err(|wrong| wrong.to_string())
     };
     let commands = with_broker("mqtt://ops:geheim@h:18").unwrap().commands.unwrap();
     assert_eq!(commands.url().to_string(), "mqtt://ops:***@h:18");
@@ -185,4 +185,56 @@ fn stations() {
     assert!(error.contains("NEMESES_COMMANDS_MQTT_URL"), "{error}");
     let Command::Broker(args) = command("broker") else { panic!("no broker") };
     assert_eq!(Broker::try_from(&args).unwrap().admin_listen.unwrap().port(), 9181);
+}
+
+#[test]
+fn https_is_for_every_address_and_its_parts_go_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pem");
+    std::fs::write(&path, "").unwrap();
+    let path = path.display();
+    let tls = format!("--http-listen 0.0.0.0:443 --http-tls-cert {path} --http-tls-key {path}");
+    let https = node(&tls).unwrap().http;
+    assert!(https.tls.is_some() && https.registration == Registration::Closed);
+    assert!(!https.any_host && !https.first_is_admin);
+    let redirect = "--http-redirect-listen 0.0.0.0:80 --public-url https://fleet.example.org";
+    assert!(node(&format!("{tls} {redirect}")).unwrap().http.redirect_listen.is_some());
+    for (line, [named, why]) in [
+        (format!("--http-tls-cert {path}"), ["http-tls-key is missing", "go together"]),
+        (format!("--http-tls-key {path}"), ["http-tls-cert is missing", "go together"]),
+        (
+            "--http-tls-cert /not/there --http-tls-key /not/there".to_owned(),
+            ["http-tls-cert cannot be '/not/there'", "cannot be read"],
+        ),
+        (redirect.to_owned(), ["http-redirect-listen cannot be '0.0.0.0:80'", "--http-tls-cert"]),
+        (
+            format!("{tls} --http-redirect-listen 0.0.0.0:80"),
+            ["http-redirect-listen cannot be '0.0.0.0:80'", "--public-url"],
+        ),
+    ] {
+        let error = node(&line).unwrap_err();
+        assert!(error.contains(named) && error.contains(why), "{line}: {error}");
+    }
+}
+
+#[test]
+fn people_at_this_machine_register_where_nothing_leads_there_from_elsewhere() {
+    let policy = |line: &str| {
+        let http = node(line).unwrap().http;
+        (http.registration, http.first_is_admin)
+    };
+    assert_eq!(policy(""), (Registration::Local, true));
+    assert_eq!(policy("--http-listen [::1]:5000"), (Registration::Local, true));
+    assert_eq!(policy("--registration open"), (Registration::Open, true));
+    for line in [
+        "--registration closed",
+        "--trusted-proxies 127.0.0.1",
+        "--public-url https://fleet.example.org",
+        "--private-network --http-listen 0.0.0.0:5000",
+    ] {
+        assert_eq!(policy(line), (Registration::Closed, false), "{line}");
+    }
+    assert!(node("--private-network").unwrap().http.any_host);
+    let named = node("--private-network --public-url https://fleet.example.org").unwrap();
+    assert!(!named.http.any_host);
 }

@@ -24,8 +24,7 @@ const FORGET_SETUP: &str = "DELETE FROM setup_tokens";
 const FORGET_OLD_SETUP: &str = "DELETE FROM setup_tokens WHERE offered_at_ms < ?";
 /// How long the row of an unused set-up token stays; longer than one is good for.
 const SETUP_KEPT_MS: u64 = 30 * 86_400_000;
-const ADD: &str =
-    "INSERT INTO users (email, name, password_hash, role, created_at_ms) VALUES (?, ?, ?, ?, ?)";
+const ADD: &str = "INSERT INTO users (email, name, password_hash, role, disabled, created_at_ms) VALUES (?, ?, ?, ?, ?, ?)";
 const BY_EMAIL: &str = "SELECT id, email, name, password_hash, role, disabled, created_at_ms FROM users WHERE email = ?";
 const BY_ID: &str =
     "SELECT id, email, name, password_hash, role, disabled, created_at_ms FROM users WHERE id = ?";
@@ -34,6 +33,8 @@ const LIST: &str = "SELECT id, email, name, password_hash, role, disabled, creat
 const SET_ROLE: &str = "UPDATE users SET role = ? WHERE email = ?";
 const SET_DISABLED: &str = "UPDATE users SET disabled = ? WHERE id = ?";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = ? WHERE id = ?";
+/// Changes nothing, and makes other transactions that do the same wait for this one.
+const SERIALIZE: &str = "UPDATE users SET email = email WHERE id = ?";
 const ROLE: &str = "SELECT role FROM users WHERE id = ? AND disabled = 0";
 const GRANTS: &str = "SELECT device FROM user_devices WHERE user_id = ? ORDER BY device LIMIT ?";
 /// What a viewer sees: devices granted one by one, and those of granted groups.
@@ -189,12 +190,13 @@ impl<P: Product> Work<P> for Add<'_> {
 
 impl Add<'_> {
     async fn insert(&self, session: &mut impl Session, role: Role) -> Result<Added, Fault> {
-        let NewUser { name, password_hash, .. } = self.user;
+        let NewUser { name, password_hash, disabled, .. } = self.user;
         let values = [
             self.email.into(),
             name.into(),
             password_hash.into(),
             role.name().into(),
+            disabled.into(),
             self.now_ms.into(),
         ];
         let id = session.insert(fixed(ADD), &values).await?;
@@ -268,6 +270,7 @@ impl<P: Product> Work<P> for Grant {
     type Output = ();
 
     async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
+        serialize_on_user(session, self.id).await?;
         let values = [self.id.into(), self.device.into(), self.now_ms.into()];
         session.execute(fixed(GRANT), &values).await?;
         let rows = session.rows(fixed(COUNT_GRANTS), &[self.id.into()]).await?;
@@ -278,6 +281,13 @@ impl<P: Product> Work<P> for Grant {
         }
         Ok(())
     }
+}
+
+/// Transactions that count what a person has before they add to it come one after the
+/// other, or several would each see room for one more. Comes first in its transaction:
+/// what is counted afterwards includes what the others committed.
+pub(super) async fn serialize_on_user(session: &mut impl Session, id: u64) -> Result<(), Fault> {
+    session.execute(fixed(SERIALIZE), &[id.into()]).await.map(drop)
 }
 
 fn user_of(row: &impl Fields) -> Result<User, Fault> {

@@ -26,6 +26,8 @@ const NAMES: &[usize] = &[500, 100, 20, 4, 1];
 const SET_ENABLED: &str = "UPDATE logins SET enabled = ?, updated_at_ms = ? WHERE name = ?";
 const ROTATE: &str =
     "UPDATE logins SET salt = ?, iterations = ?, hash = ?, updated_at_ms = ? WHERE name = ?";
+const ROTATE_OF_ROLE: &str = "UPDATE logins SET salt = ?, iterations = ?, hash = ?, \
+    updated_at_ms = ? WHERE name = ? AND role = ? AND (device = ? OR device IS NULL AND ? IS NULL)";
 const REMOVE: &str = "DELETE FROM logins WHERE name = ?";
 
 #[async_trait]
@@ -96,17 +98,31 @@ impl<P: Product> Logins for Engine<P> {
         self.update(SET_ENABLED, &[enabled.into(), now_ms.into(), name.into()]).await
     }
 
-    async fn rotate(&self, name: &str, now_ms: u64) -> Result<Option<PlainSecret>, StoreError> {
+    async fn rotate(
+        &self,
+        name: &str,
+        only: Option<LoginRole>,
+        now_ms: u64,
+    ) -> Result<Option<PlainSecret>, StoreError> {
         let secret = PlainSecret::draw()?;
         let hash = SecretHash::of(&secret)?;
-        let values = [
+        let mut values: Vec<Value<'_>> = vec![
             hash.salt.as_str().into(),
             hash.iterations.into(),
             hash.hash.as_str().into(),
             now_ms.into(),
             name.into(),
         ];
-        Ok(self.update(ROTATE, &values).await?.then_some(secret))
+        let rotated = match only {
+            None => self.update(ROTATE, &values).await?,
+            Some(role) => {
+                let device = role.device();
+                let of_role: [Value<'_>; 3] = [role.name().into(), device.into(), device.into()];
+                values.extend(of_role);
+                self.update(ROTATE_OF_ROLE, &values).await?
+            }
+        };
+        Ok(rotated.then_some(secret))
     }
 
     async fn remove(&self, name: &str) -> Result<bool, StoreError> {

@@ -4,15 +4,19 @@ use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
 use super::Engine;
-use super::fault::Fault;
+use super::accounts::serialize_on_user;
+use super::fault::{Fault, Kind};
 use super::seam::{Product, Session as _, fixed};
 use super::value::{Fields, Value};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::sessions::Digest;
-use crate::history::tokens::{NewToken, Scope, ScopedToken, ScopedTokens, Scopes, TokenKind};
+use crate::history::tokens::{
+    MAX_TOKENS, NewToken, Scope, ScopedToken, ScopedTokens, Scopes, TokenKind,
+};
 
 const FORGET: &str = "DELETE FROM scoped_tokens WHERE user_id = ? AND expires_at_ms <= ?";
+const COUNT: &str = "SELECT COUNT(*) FROM scoped_tokens WHERE user_id = ? AND kind = ?";
 const ADD: &str = "INSERT INTO scoped_tokens (user_id, kind, name, devices, scopes, \
     history_from, secret_hash, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const BY_ID: &str = "SELECT id, user_id, kind, name, devices, scopes, created_at_ms, \
@@ -23,6 +27,7 @@ const OF_USER: &str = "SELECT id, user_id, kind, name, devices, scopes, created_
     expires_at_ms, history_from FROM scoped_tokens WHERE user_id = ? AND kind = ? AND expires_at_ms > ? \
     ORDER BY id DESC LIMIT ?";
 const REVOKE: &str = "DELETE FROM scoped_tokens WHERE id = ? AND user_id = ? AND kind = ?";
+const REVOKE_ALL: &str = "DELETE FROM scoped_tokens WHERE user_id = ?";
 /// More than a person can make.
 const MOST_LISTED: u32 = 10_000;
 
@@ -60,6 +65,10 @@ impl<P: Product> ScopedTokens for Engine<P> {
     async fn revoke(&self, id: u64, user_id: u64, kind: TokenKind) -> Result<bool, StoreError> {
         self.update(REVOKE, &[id.into(), user_id.into(), kind.name().into()]).await
     }
+
+    async fn revoke_all(&self, user_id: u64) -> Result<(), StoreError> {
+        self.update(REVOKE_ALL, &[user_id.into()]).await.map(drop)
+    }
 }
 
 impl<P: Product> Engine<P> {
@@ -74,7 +83,7 @@ impl<P: Product> Engine<P> {
     }
 }
 
-/// Adds a token in place of those that have expired.
+/// Adds a token in place of those that have expired, unless there are too many.
 struct Add<'a> {
     token: NewToken<'a>,
     devices: &'a str,
@@ -88,7 +97,14 @@ impl<P: Product> Work<P> for Add<'_> {
 
     async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
         let NewToken { user_id, kind, name, history_from, secret, expires_at_ms, .. } = self.token;
+        serialize_on_user(session, user_id).await?;
         session.execute(fixed(FORGET), &[user_id.into(), self.now_ms.into()]).await?;
+        let rows = session.rows(fixed(COUNT), &[user_id.into(), kind.name().into()]).await?;
+        let there: u64 = rows.first().map_or(Ok(0), |row| row.need(0))?;
+        if there >= MAX_TOKENS.into() {
+            let detail = format!("there are {MAX_TOKENS} of the kind {} already", kind.name());
+            return Err(Fault::new(Kind::Full, detail));
+        }
         let values = [
             user_id.into(),
             kind.name().into(),

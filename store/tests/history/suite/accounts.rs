@@ -12,6 +12,7 @@ const ANA: NewUser<'static> = NewUser {
     password_hash: "$h$",
     role: Role::Viewer,
     first: FirstPlace::Takes,
+    disabled: false,
 };
 
 pub(crate) async fn accounts_live_their_life(site: Site) {

@@ -14,7 +14,14 @@ const TWO: DeviceId = DeviceId::new(2);
 const TRUCK: DeviceId = DeviceId::new(0x0A_3F73);
 
 fn viewer(email: &str) -> NewUser<'_> {
-    NewUser { email, name: "V", password_hash: "$h$", role: Role::Viewer, first: FirstPlace::Takes }
+    NewUser {
+        email,
+        name: "V",
+        password_hash: "$h$",
+        role: Role::Viewer,
+        first: FirstPlace::Takes,
+        disabled: false,
+    }
 }
 
 pub(crate) async fn profiles_live_their_life(site: Site) {

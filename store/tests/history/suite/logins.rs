@@ -2,7 +2,7 @@
 
 use nemeses_protocol::DeviceId;
 use nemeses_store::StoreError;
-use nemeses_store::history::LoginRole;
+use nemeses_store::history::{LoginRole, PlainSecret};
 
 use crate::site::Site;
 
@@ -23,7 +23,7 @@ pub(crate) async fn logins_live_their_life(site: Site) {
     assert!(!login.admits(gateway.reveal().as_bytes()));
     assert_eq!(logins.find("0a3f73").await.unwrap(), None);
 
-    let second = logins.rotate("0A3F73", 2_000).await.unwrap().unwrap();
+    let second = logins.rotate("0A3F73", None, 2_000).await.unwrap().unwrap();
     let rotated = logins.find("0A3F73").await.unwrap().unwrap();
     assert!(!rotated.admits(first.reveal().as_bytes()));
     assert!(rotated.admits(second.reveal().as_bytes()));
@@ -65,8 +65,29 @@ pub(crate) async fn logins_live_their_life(site: Site) {
     assert!(logins.remove("gate").await.unwrap());
     assert!(!logins.remove("gate").await.unwrap());
     assert!(!logins.set_enabled("gate", true, 5_000).await.unwrap());
-    assert!(logins.rotate("gate", 5_000).await.unwrap().is_none());
+    assert!(logins.rotate("gate", None, 5_000).await.unwrap().is_none());
     logins.add("gate", LoginRole::Gateway, before.created_at_ms).await.unwrap();
     let again = logins.find("gate").await.unwrap().unwrap();
     assert_ne!(again.revision(), before.revision(), "made again, it is another login");
+}
+
+pub(crate) async fn a_secret_is_rotated_for_its_role_alone(site: Site) {
+    let site = site.migrated().await;
+    let logins = site.database.logins();
+    let device = |number| LoginRole::Device(DeviceId::new(number));
+    // A worker whose name looks like a device's id.
+    let worker = logins.add("0A3F73", LoginRole::Worker, 1).await.unwrap();
+    let tracker = logins.add("van", device(5), 1).await.unwrap();
+    let rotate = async |name: &str, only| logins.rotate(name, Some(only), 2).await.unwrap();
+    assert!(rotate("0A3F73", device(0x0A_3F73)).await.is_none());
+    assert!(rotate("0A3F73", LoginRole::Gateway).await.is_none());
+    assert!(rotate("van", device(6)).await.is_none());
+    assert!(rotate("van", LoginRole::Worker).await.is_none());
+    let admits = async |name: &str, secret: &PlainSecret| {
+        logins.find(name).await.unwrap().unwrap().admits(secret.reveal().as_bytes())
+    };
+    assert!(admits("0A3F73", &worker).await && admits("van", &tracker).await);
+    let new = rotate("0A3F73", LoginRole::Worker).await.unwrap();
+    assert!(admits("0A3F73", &new).await && !admits("0A3F73", &worker).await);
+    assert!(rotate("van", device(5)).await.is_some());
 }

@@ -126,6 +126,7 @@ pub(crate) async fn an_older_schema_becomes_the_same_and_nobody_gains_rights(sit
         password_hash: "$4$",
         role: Role::Viewer,
         first: FirstPlace::TakesAsAdmin,
+        disabled: false,
     };
     let new = users.add(new, 8).await.unwrap();
     assert_eq!((new.id, new.role), (4, Role::Viewer));

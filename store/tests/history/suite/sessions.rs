@@ -1,9 +1,10 @@
 //! Sessions, what people hand out, and the set-up token.
 
 use nemeses_protocol::DeviceId;
+use nemeses_store::StoreError;
 use nemeses_store::history::{
-    FirstPlace, NO_HISTORY, NewSession, NewToken, NewUser, Previous, Role, Rotation, Scope, Scopes,
-    TokenKind,
+    FirstPlace, MAX_TOKENS, NO_HISTORY, NewSession, NewToken, NewUser, Previous, Role, Rotation,
+    Scope, Scopes, TokenKind,
 };
 
 use crate::site::Site;
@@ -147,12 +148,47 @@ pub(crate) async fn tokens_and_links_live_their_life(site: Site) {
     assert_eq!(site.number("SELECT COUNT(*) FROM scoped_tokens").await, 1, "the rest expired");
 }
 
+pub(crate) async fn of_tokens_made_at_once_no_more_than_the_bound_are_made(site: Site) {
+    let site = site.migrated().await;
+    let user_id = site.database.users().add(FIRST, 1).await.unwrap().id;
+    let instances = [site.another().await, site.another().await];
+    let tokens = instances.each_ref().map(nemeses_store::history::Database::tokens);
+    let new = NewToken {
+        user_id,
+        kind: TokenKind::Share,
+        name: "n",
+        devices: &[DeviceId::new(1)],
+        scopes: Scopes::LOOK,
+        history_from: 0,
+        secret: None,
+        expires_at_ms: u64::from(u32::MAX),
+    };
+    for _ in 0..MAX_TOKENS - 2 {
+        tokens[0].add(new, 1).await.unwrap();
+    }
+    let at_once = (0..12).map(|turn| tokens[turn % 2].add(new, 2));
+    let made = futures_util::future::join_all(at_once).await;
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 2, "{made:?}");
+    let full = |made: &Result<u64, StoreError>| matches!(made, Err(StoreError::Full(_)));
+    assert_eq!(made.iter().filter(|made| full(made)).count(), 10, "{made:?}");
+    // The other kind, and other people, have room of their own.
+    tokens[0].add(NewToken { kind: TokenKind::Token, ..new }, 3).await.unwrap();
+    tokens[0].add(NewToken { user_id: user_id + 1, ..new }, 3).await.unwrap();
+
+    tokens[0].revoke_all(user_id).await.unwrap();
+    for kind in [TokenKind::Token, TokenKind::Share] {
+        assert_eq!(tokens[1].of_user(user_id, kind, 4).await.unwrap(), []);
+    }
+    assert_eq!(tokens[1].of_user(user_id + 1, TokenKind::Share, 4).await.unwrap().len(), 1);
+}
+
 const FIRST: NewUser<'static> = NewUser {
     email: "a@b.c",
     name: "A",
     password_hash: "$h$",
     role: Role::Admin,
     first: FirstPlace::Takes,
+    disabled: false,
 };
 
 pub(crate) async fn a_set_up_token_makes_the_first_account_only(site: Site) {

@@ -43,7 +43,12 @@ pub(crate) fn doc() -> Doc {
         )
         .takes_all(parameters())
         .answers(answer())
-        .problems(&[Kind::UnknownDevice, Kind::UnknownGroup, Kind::LiveUnavailable])
+        .problems(&[
+            Kind::UnknownDevice,
+            Kind::UnknownGroup,
+            Kind::LiveUnavailable,
+            Kind::TooManyAtOnce,
+        ])
 }
 
 fn parameters() -> Vec<Param> {

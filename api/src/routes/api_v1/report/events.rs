@@ -1,6 +1,5 @@
 //! `GET /api/v1/report/events`: what happened in a range.
 
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -16,7 +15,7 @@ use crate::openapi::{Doc, Param, Time};
 use crate::output::Here;
 use crate::problem::Problem;
 use crate::reports::{Event, EventLimits, Events, What, Zone};
-use crate::state::ApiState;
+use crate::state::ForReports;
 
 /// The fastest speed a frame can carry.
 const FASTEST_KMH: u32 = 255;
@@ -24,7 +23,7 @@ const WEEK_S: u32 = 7 * 86_400;
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    ForReports(state): ForReports,
     headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {

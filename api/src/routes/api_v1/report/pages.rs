@@ -101,7 +101,7 @@ impl Reader {
             let mut found = state.stores.history.positions(query).try_ready_chunks(CHUNK_ROWS);
             // Of a chunk with an error in it nothing is told but the error.
             let mut next = async || found.try_next().await.map_err(|error| error.1);
-            while let Some(rows) = state.history.ask(next()).await? {
+            while let Some(rows) = state.ask_in_turn(next()).await? {
                 let full = self.take(rows);
                 if let Some(marker) = &mut marker {
                     let new = &self.rows[self.marks.len()..];

@@ -154,7 +154,7 @@ pub(super) async fn last_before(
     span: &Span,
     second: u32,
 ) -> Result<Option<u32>, Problem> {
-    state.history.ask(starts(state, span).last_before(second)).await
+    state.ask_in_turn(starts(state, span).last_before(second)).await
 }
 
 pub(super) fn range(span: &Span, from: u32, to: u32) -> RangeQuery {

@@ -200,7 +200,12 @@ pub(super) fn computed_doc<T: JsonSchema>(
                 .or_files("device_id,start,end,duration_s\r\n")
                 .header("Content-Disposition", "A file name, for forms that people keep as files."),
         )
-        .problems(&[Kind::UnknownDevice, Kind::UnknownGroup, Kind::LiveUnavailable])
+        .problems(&[
+            Kind::UnknownDevice,
+            Kind::UnknownGroup,
+            Kind::LiveUnavailable,
+            Kind::TooManyAtOnce,
+        ])
 }
 
 /// A [`Question`], for examples.

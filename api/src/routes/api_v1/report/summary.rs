@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -22,11 +21,11 @@ use crate::openapi::{Doc, Param, Time};
 use crate::output::{self, Sums, example_sums};
 use crate::problem::{Problem, fault};
 use crate::reports::{Summary, Tally, Zone, hour_meter_run_min};
-use crate::state::ApiState;
+use crate::state::{ApiState, ForReports};
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    ForReports(state): ForReports,
     headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {

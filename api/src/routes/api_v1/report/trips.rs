@@ -1,6 +1,5 @@
 //! `GET /api/v1/report/trips`: the trips that touch a range.
 
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -16,11 +15,11 @@ use crate::openapi::{Doc, Time};
 use crate::output::{Here, Sums, example_sums};
 use crate::problem::Problem;
 use crate::reports::{OneKind, Segment, SegmentKind, Zone};
-use crate::state::ApiState;
+use crate::state::ForReports;
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    ForReports(state): ForReports,
     headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Ends with `TimedOut` when a write has waited for `limit`.
-pub(crate) struct WriteGuard<S> {
+pub(super) struct WriteGuard<S> {
     stream: S,
     limit: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -19,7 +19,7 @@ pub(crate) struct WriteGuard<S> {
 }
 
 impl<S> WriteGuard<S> {
-    pub(crate) fn new(stream: S, limit: Duration) -> Self {
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, deadline: Box::pin(sleep(limit)), waiting: false }
     }
 
