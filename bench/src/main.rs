@@ -20,8 +20,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::cases::{
-    Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, node, outage, silent,
-    stations, sums,
+    Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, memory, node, outage,
+    silent, stations, sums,
 };
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
@@ -60,6 +60,8 @@ enum Command {
     },
     /// Fill a MariaDB and compare the line before and after
     Grow(growth::Growth),
+    /// Watch the memory of a node on SQLite under load
+    Memory(memory::Memory),
     /// Compare clustered keys in SQLite
     Keys(keys::Keys),
     /// Publish frames to a broker or node that runs already
@@ -113,6 +115,7 @@ async fn main() -> anyhow::Result<()> {
             }
         }
         Command::Grow(growth) => growth::grow(&growth).await?,
+        Command::Memory(memory) => memory::over_time(&memory).await?,
         Command::Keys(keys) => keys::compare(&keys).await?,
         Command::Load(load) => load_running(load).await?,
     }

@@ -9,6 +9,7 @@ pub(crate) mod idle;
 pub(crate) mod keys;
 pub(crate) mod latency;
 pub(crate) mod live;
+pub(crate) mod memory;
 pub(crate) mod node;
 pub(crate) mod outage;
 pub(crate) mod silent;
