@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Opens every file that the API gives out with the program that people open it with:
-workbooks with openpyxl, CSV with pandas, Parquet with pyarrow. What they
+workbooks with openpyxl, CSV with pandas, Parquet with pyarrow, GPX with gpxpy. What they
 read must be what JSON says, and one sum must be the same in all of them.
 
 Needs the built program, and runs in the virtual environment that tools/setup.sh makes
@@ -14,7 +14,9 @@ import math
 import time
 import urllib.error
 import urllib.request
+import xml.etree.ElementTree as xml
 
+import gpxpy
 import openpyxl
 import pandas
 import pyarrow.parquet
@@ -180,6 +182,52 @@ def tables(api):
         print(f"{name}: {len(rows)} rows are the same in a workbook, three kinds of CSV, and Parquet")
 
 
+def jumps(line):
+    """Whether a line of longitudes and latitudes crosses the map from end to end."""
+    return any(abs(before[0] - after[0]) > 180 for before, after in zip(line, line[1:]))
+
+
+def lines_of(geometry):
+    if geometry is None or geometry["type"] == "Point":
+        return []
+    return [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
+
+
+def maps(api):
+    namespace = {"k": "http://www.opengis.net/kml/2.2"}
+    for kind in ("", "trips", "stops", "events"):
+        name = kind or "positions"
+        track = gpxpy.parse(api.report(kind, "gpx").decode())
+        segments = [segment for one in track.tracks for segment in one.segments]
+        places = [point for segment in segments for point in segment.points] + track.waypoints
+        places += [point for route in track.routes for point in route.points]
+        if not places or not all(-180 <= place.longitude < 180 for place in places):
+            fail(f"{name}.gpx: no places, or one beyond the schema's longitudes")
+        document = xml.fromstring(api.report(kind, "kml"))
+        if not document.findall(".//k:Placemark", namespace):
+            fail(f"{name}.kml: no placemark")
+        more = {"limit": 100_000} if kind == "" else {}
+        features = json.loads(api.report(kind, "geojson", **more))["features"]
+        lines = [line for feature in features for line in lines_of(feature["geometry"])]
+        if any(len(line) < 2 or jumps(line) for line in lines):
+            fail(f"{name}.geojson: a line of one place, or one across the map")
+        if kind == "trips":
+            longest = max(lines, key=len)
+            if len(longest) < 20 or not any(abs(place[0]) == 180 for line in lines for place in line):
+                fail("trips.geojson: no way, or none that is cut at the 180th meridian")
+        if kind == "":
+            gaps = max(len(one.segments) for one in track.tracks)
+            if gaps < 5:
+                fail(f"positions.gpx: {gaps} segments at most, and a device was silent each third hour")
+            if not lines_of_kml(document, namespace):
+                fail("positions.kml: no line")
+        print(f"{name}: {len(places)} places as GPX, {len(lines)} lines as GeoJSON")
+
+
+def lines_of_kml(document, namespace):
+    return document.findall(".//k:LineString/k:coordinates", namespace)
+
+
 NAMES = {f"{FIRST + n:06X}": name for n, name in enumerate(["São João; \"7\"", "Ana & Bob", "Übung, weiß"])}
 
 
@@ -205,6 +253,7 @@ def main():
         api = Api(http)
         fill(site, mqtt, api)
         tables(api)
+        maps(api)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 //! KML. Each is written as it comes, with a bounded amount of memory.
 
 mod form;
+mod lines;
 mod parquet;
 mod place;
 mod respond;
@@ -13,8 +14,9 @@ mod xlsx;
 mod zip;
 
 pub(crate) use form::{Csv, FORMS, Form};
+pub(crate) use lines::{Lines, WayPoint};
 pub(crate) use place::Place;
-pub(crate) use respond::{BrokenOff, GPX, KML, Report, Source, Totals, respond};
+pub(crate) use respond::{BrokenOff, GPX, KML, Piece, Report, Source, Totals, respond};
 pub(crate) use table::{Cell, Column, Kind, Sheet, column};
 
 use self::parquet::Parquet;

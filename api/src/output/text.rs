@@ -5,10 +5,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use nemeses_protocol::PositionRecord;
-
 use super::number::{degrees, time_s};
-use crate::reports::Doubt;
+use crate::export::WayPoint;
 
 /// A field of RFC 4180, quoted if it must be, with a comma or a semicolon between fields.
 /// What a spreadsheet would take for a formula gets an apostrophe in front.
@@ -26,33 +24,14 @@ pub(crate) fn titled(device: impl std::fmt::Display, name: &str) -> String {
     if name.is_empty() { device.to_string() } else { format!("{name} ({device})") }
 }
 
-/// A track point of GPX 1.1; nothing for a row without a fix, whose place is stale,
-/// or whose place is in doubt.
-pub(crate) fn gpx_point(record: &PositionRecord, doubtful: Option<Doubt>) -> String {
-    let position = &record.position;
-    if !position.composition.gps_fix() || doubtful.is_some_and(Doubt::is_of_place) {
-        return String::new();
-    }
-    format!(
-        "<trkpt lat=\"{}\" lon=\"{}\"><time>{}</time></trkpt>\n",
-        degrees(position.latitude_udeg),
-        degrees(position.longitude_udeg),
-        time_s(position.recorded_at),
-    )
-}
-
-/// A point with its time in KML 2.2; nothing for a row without a fix or in doubt.
-pub(crate) fn kml_point(record: &PositionRecord, doubtful: Option<Doubt>) -> String {
-    let position = &record.position;
-    if !position.composition.gps_fix() || doubtful.is_some_and(Doubt::is_of_place) {
-        return String::new();
-    }
+/// A point with its time in KML 2.2.
+pub(crate) fn kml_point(point: &WayPoint) -> String {
     format!(
         "<Placemark><TimeStamp><when>{}</when></TimeStamp>\
          <Point><coordinates>{},{}</coordinates></Point></Placemark>\n",
-        time_s(position.recorded_at),
-        degrees(position.longitude_udeg),
-        degrees(position.latitude_udeg),
+        time_s(point.at),
+        degrees(point.longitude_udeg),
+        degrees(point.latitude_udeg),
     )
 }
 

@@ -115,11 +115,14 @@ async fn gpx_is_a_track_of_the_rows_with_a_fix() {
 #[tokio::test]
 async fn kml_has_a_point_with_its_time_for_each_row_with_a_fix() {
     let (answer, rows) = get("kml", "application/vnd.google-earth.kml+xml").await;
-    let (whens, places) = (elements(&answer.text, "when"), elements(&answer.text, "coordinates"));
+    let (whens, places) = (elements(&answer.text, "when"), elements(&answer.text, "Point"));
     let expected = with_fix(&rows);
     assert_eq!((whens.len(), places.len()), (expected.len(), expected.len()));
     for ((row, (_, when)), (_, place)) in expected.iter().zip(whens).zip(places) {
-        let (longitude, latitude) = place.split_once(',').unwrap();
+        let place = place
+            .strip_prefix("<coordinates>")
+            .and_then(|place| place.strip_suffix("</coordinates>"));
+        let (longitude, latitude) = place.unwrap().split_once(',').unwrap();
         same(latitude, &row["latitude"]);
         same(longitude, &row["longitude"]);
         assert_eq!(when, row["recorded_at"]);

@@ -12,6 +12,7 @@ mod span;
 pub(crate) mod stops;
 pub(crate) mod summary;
 mod target;
+mod track_writer;
 pub(crate) mod trips;
 mod write;
 

@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use nemeses_protocol::DeviceId;
+use nemeses_store::history::RangeQuery;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::must_exist;
+use super::pages::Pages;
 use super::scan::Scan;
 use super::span::{Asked, Span};
 use crate::access::Principal;
-use crate::export::{Column, Form, Place, Report, Source, respond};
+use crate::export::{Column, Form, Piece, Place, Report, Source, WayPoint, respond};
 use crate::openapi::Device;
 use crate::problem::{Problem, fault};
 use crate::reports::{Finder, Walker};
@@ -48,6 +50,11 @@ pub(super) trait Telling<F: Finder>: Send + Sync + 'static {
     /// From when to when it lasted.
     fn when(found: &F::Found) -> (u32, u32);
 
+    /// Whether it has a way, which maps show: that of its rows.
+    fn has_way(_: &F::Found) -> bool {
+        false
+    }
+
     /// As JSON.
     fn tell(&self, whose: Whose, found: &F::Found) -> impl Serialize;
 }
@@ -58,6 +65,12 @@ struct Lists<F: Finder, T, M> {
     /// Whether it is the only one, which has to be known.
     one: bool,
     scan: Option<(DeviceId, Whose, Scan<F>)>,
+    /// Ways are shown.
+    maps: bool,
+    /// Found and not told yet, with the rows of its way.
+    found: VecDeque<(String, Option<RangeQuery>)>,
+    /// The way that is being told.
+    way: Option<Pages>,
     make: M,
     telling: T,
 }
@@ -89,7 +102,9 @@ where
     };
     let one = asked.target.one().is_some();
     let state = state.clone();
-    let lists = Lists { state, spans: spans.into(), one, scan: None, make, telling };
+    let (spans, found) = (spans.into(), VecDeque::new());
+    let maps = form.is_map();
+    let lists = Lists { state, spans, one, scan: None, maps, found, way: None, make, telling };
     respond(report, lists).await
 }
 
@@ -108,8 +123,24 @@ where
     T: Telling<F>,
     M: Fn(&Span, Walker, bool) -> F + Send + Sync + 'static,
 {
-    async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
+    async fn next(&mut self) -> Result<Option<Vec<Piece>>, Problem> {
         loop {
+            if let Some(way) = &mut self.way {
+                let page = way.next().await?;
+                let rows = page.rows.iter().zip(&page.marks);
+                let points = rows.filter_map(|(row, mark)| WayPoint::of(row, *mark)).collect();
+                let mut pieces = vec![Piece::Way(points)];
+                if page.last {
+                    self.way = None;
+                    pieces.push(Piece::End);
+                }
+                return Ok(Some(pieces));
+            }
+            if let Some((thing, way)) = self.found.pop_front() {
+                let Some(way) = way else { return Ok(Some(vec![Piece::Thing(thing)])) };
+                self.way = Some(Pages::marked(self.state.clone(), [way].into(), u64::MAX));
+                return Ok(Some(vec![Piece::Begin(thing)]));
+            }
             let (device, whose, mut scan) = if let Some(scan) = self.scan.take() {
                 scan
             } else {
@@ -122,10 +153,26 @@ where
             if self.one && scan.is_empty() {
                 must_exist(&self.state, device).await?;
             }
-            let tell = |thing| serde_json::to_string(&self.telling.tell(whose.clone(), thing));
-            let told = found.iter().map(tell).collect::<serde_json::Result<Vec<_>>>();
+            let tell = |thing: &F::Found| {
+                serde_json::to_string(&self.telling.tell(whose.clone(), thing))
+                    .map_err(|error| fault(&error))
+            };
+            if !self.maps {
+                let told = found.iter().map(|thing| tell(thing).map(Piece::Thing));
+                let told = told.collect::<Result<Vec<_>, _>>()?;
+                self.scan = Some((device, whose, scan));
+                return Ok(Some(told));
+            }
+            let way = |thing: &F::Found| {
+                let (from, to) = T::when(thing);
+                let (descending, after, limit) = (false, None, None);
+                let way = RangeQuery { device, from, to, descending, after, limit };
+                T::has_way(thing).then_some(way)
+            };
+            let told = found.iter().map(|thing| Ok((tell(thing)?, way(thing))));
+            let told = told.collect::<Result<Vec<_>, Problem>>()?;
+            self.found.extend(told);
             self.scan = Some((device, whose, scan));
-            return told.map(Some).map_err(|error| fault(&error));
         }
     }
 }

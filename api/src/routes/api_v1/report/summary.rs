@@ -15,7 +15,7 @@ use super::pages::Pages;
 use super::scan::{range, starts};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
-use crate::export::{Column, Form, Kind, Place, Report, Source, Totals, column, respond};
+use crate::export::{Column, Form, Kind, Piece, Place, Report, Source, Totals, column, respond};
 use crate::input::Params;
 use crate::openapi::{Doc, Param, Time};
 use crate::output::{self, Sums, example_sums};
@@ -79,7 +79,7 @@ struct Devices {
 
 #[async_trait]
 impl Source for Devices {
-    async fn next(&mut self) -> Result<Option<Vec<String>>, Problem> {
+    async fn next(&mut self) -> Result<Option<Vec<Piece>>, Problem> {
         let Some(span) = self.spans.pop_front() else { return Ok(None) };
         let summary = add_up(&self.state, &span, self.one).await?;
         let (whose, sums) = (Whose::from(&span), sums(&span, &summary));
@@ -100,7 +100,8 @@ impl Source for Devices {
                 }
             }
         };
-        told.map(Some).map_err(|error| fault(&error))
+        let told = told.map_err(|error| fault(&error))?;
+        Ok(Some(told.into_iter().map(Piece::Thing).collect()))
     }
 
     fn totals(&mut self) -> Vec<String> {

@@ -121,6 +121,10 @@ impl Telling<OneKind> for Trips {
         (trip.tally.first.at, trip.tally.last.at)
     }
 
+    fn has_way(trip: &Segment) -> bool {
+        !trip.unobserved
+    }
+
     fn tell(&self, whose: Whose, trip: &Segment) -> impl Serialize {
         let &Segment { tally, start_known, open, unobserved, .. } = trip;
         Trip {

@@ -7,11 +7,9 @@ use serde_json::json;
 
 use super::pages::Page;
 use super::query::ReportQuery;
-use crate::export::{Csv, Form, GPX, KML, Sheet, sheet};
-use crate::output::{
-    Feature, ROW_COLUMNS, Row, csv_field, gpx_point, kml_point, push_csv_row, row_cells, titled,
-    xml,
-};
+use super::track_writer::TrackWriter;
+use crate::export::{Csv, Form, GPX, KML, Sheet, WayPoint, sheet};
+use crate::output::{Feature, ROW_COLUMNS, Row, csv_field, push_csv_row, row_cells, titled, xml};
 use crate::problem::{Problem, fault};
 use crate::reports::{Mark, Zone};
 
@@ -27,9 +25,10 @@ pub(super) struct Writer {
     sheet: Option<Box<dyn Sheet>>,
     rows: u64,
     begun: bool,
-    /// Whose track or folder is open, or whose name is written.
+    tracks: TrackWriter,
+    /// Whose name it is that is written.
     device: Option<DeviceId>,
-    /// That name as a field of CSV.
+    /// As a field of CSV or a title.
     field: String,
 }
 
@@ -63,6 +62,7 @@ impl Writer {
             file: query.target.file("positions"),
             rows: 0,
             begun: false,
+            tracks: TrackWriter::new(query.format, query.descending),
             device: None,
             field: String::new(),
         }
@@ -100,11 +100,22 @@ impl Writer {
         mark: Mark,
     ) -> Result<(), Problem> {
         let (device, doubtful) = (record.position.device, mark.doubt);
+        if self.device.replace(device) != Some(device) {
+            let name = self.names.get(&device).map_or("", String::as_str);
+            self.field = match self.form {
+                Form::Gpx | Form::Kml => titled(device, name),
+                _ => csv_field(name).into_owned(),
+            };
+        }
         if self.form == Form::Csv(Csv::Plain) {
-            if self.device.replace(device) != Some(device) {
-                self.field = csv_field(self.name(device)).into_owned();
-            }
             push_csv_row(out, record, &self.field, doubtful, &self.zone);
+            return Ok(());
+        }
+        if matches!(self.form, Form::Gpx | Form::Kml) {
+            let mut text = String::new();
+            let whose = (device, self.field.as_str());
+            self.tracks.row(&mut text, whose, WayPoint::of(record, mark));
+            out.extend(text.bytes());
             return Ok(());
         }
         if let Some(sheet) = &mut self.sheet {
@@ -117,44 +128,11 @@ impl Writer {
         let zone = &self.zone;
         let written = match self.form {
             Form::GeoJson => serde_json::to_writer(&mut *out, &Feature::of(record, doubtful, zone)),
-            Form::Gpx | Form::Kml => {
-                let between = self.between(Some(device));
-                out.extend(between.bytes());
-                let gpx = self.form == Form::Gpx;
-                let point =
-                    if gpx { gpx_point(record, doubtful) } else { kml_point(record, doubtful) };
-                out.extend(point.bytes());
-                Ok(())
-            }
             _ => serde_json::to_writer(&mut *out, &Row::of(record, doubtful, zone)),
         };
         written.map_err(|error| fault(&error))?;
         out.extend((self.form == Form::Ndjson).then_some(b'\n'));
         Ok(())
-    }
-
-    /// Ends the track or folder of one device and begins the next one's.
-    fn between(&mut self, next: Option<DeviceId>) -> String {
-        if self.device == next {
-            return String::new();
-        }
-        let gpx = self.form == Form::Gpx;
-        let end = if gpx { "</trkseg></trk>\n" } else { "</Folder>\n" };
-        let end = self.device.map_or("", |_| end);
-        self.device = next;
-        let begin = next.map(|device| {
-            let name = xml(&titled(device, self.name(device)));
-            if gpx {
-                format!("<trk><name>{name}</name><trkseg>\n")
-            } else {
-                format!("<Folder><name>{name}</name>\n")
-            }
-        });
-        end.to_owned() + &begin.unwrap_or_default()
-    }
-
-    fn name(&self, device: DeviceId) -> &str {
-        self.names.get(&device).map_or("", String::as_str)
     }
 
     fn head(&self) -> String {
@@ -181,8 +159,11 @@ impl Writer {
             }
             Form::Ndjson => next_cursor
                 .map_or(String::new(), |next| format!("{{\"next_cursor\":\"{next}\"}}\n")),
-            Form::Gpx => self.between(None) + "</gpx>\n",
-            Form::Kml => self.between(None) + "</Document>\n</kml>\n",
+            Form::Gpx | Form::Kml => {
+                let mut text = String::new();
+                self.tracks.end(&mut text);
+                text + if self.form == Form::Gpx { "</gpx>\n" } else { "</Document>\n</kml>\n" }
+            }
             Form::Csv(_) | Form::Xlsx | Form::Parquet => String::new(),
         }
     }
