@@ -169,6 +169,10 @@ async fn measure(effort: Effort, extent: Extent, wanted: impl Fn(&str) -> bool) 
         let outcome = stations::over_mosquitto(effort, report_of).await;
         report_of.ended("stations_mosquitto", outcome);
     }
+    if wanted("exporter_tls") {
+        let outcome = ceilings::tls(effort, report_of).await;
+        report_of.ended("exporter_tls", outcome);
+    }
     if wanted("exporter_alone") {
         let outcome = ceilings::exporter(effort, report_of).await;
         report_of.ended("exporter_alone", outcome);

@@ -14,7 +14,7 @@ use nemeses_store::history::{History, Options, Part, open};
 use crate::load::{DEVICES, EVERY_S};
 
 /// The log stays flushed at every commit (the e2e crate's own setting).
-const MARIADB: [&str; 3] = [
+pub(crate) const MARIADB: [&str; 3] = [
     "--innodb-buffer-pool-size=1G",
     "--innodb-log-file-size=1G",
     "--innodb-adaptive-hash-index=ON",

@@ -1,10 +1,13 @@
-//! The exporter alone against bare INSERTs of the same rows.
+//! The exporter alone against bare INSERTs of the same rows, and over TLS against itself
+//! without.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use nemeses_dbexport::{Config, Exporter, Receipt, Submission, Work};
+use nemeses_e2e::Certificate;
 use nemeses_protocol::Record;
 use nemeses_runtime::{Registry, Tasks};
 use nemeses_store::history::{Options, open};
@@ -14,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::cases::Effort;
 use crate::report::{Kind, Report, Target};
-use crate::site::{mariadb, part, recorded_from};
+use crate::site::{MARIADB, mariadb, mariadb_with, part, recorded_from};
 
 const KIND: Kind = Kind {
     id: "exporter_alone",
@@ -22,6 +25,15 @@ const KIND: Kind = Kind {
     against: "raw INSERT of 1000 rows, same rows, as many connections",
     target: Target::Ratio(0.9),
 };
+const TLS_IN_BULK: Kind = Kind {
+    id: "exporter_tls_bulk",
+    unit: "rows/s",
+    against: "the same without TLS",
+    target: Target::Ratio(0.8),
+};
+const TLS_BY_STATEMENTS: Kind = Kind { id: "exporter_tls_statements", ..TLS_IN_BULK };
+/// With so many connections rows go in bulk.
+const FOR_BULK: u32 = 8;
 /// Connections of both.
 const LANES: u32 = 2;
 const BATCH: u32 = 1000;
@@ -33,18 +45,9 @@ const BATCHES_A_SECOND: u32 = 150;
 /// Batches handed over in memory to rows committed.
 pub(crate) async fn exporter(effort: Effort, report: &mut Report) -> anyhow::Result<()> {
     let server = mariadb().await?;
-    let options = Options { max_connections: LANES, ..Options::default() };
-    let database = open(&server.url(), options).await?;
-    let history = database.history();
-    history.migrate().await?;
+    let (exporter, _tasks) = running(&server.url(), LANES).await?;
     let mut raw = MySqlConnection::connect(&server.url()).await?;
     sqlx::query("CREATE TABLE raw_positions LIKE positions").execute(&mut raw).await?;
-    let tasks = Tasks::new();
-    let config = Config { lanes: LANES as usize, ..Config::named("bench") };
-    let exporter = Exporter::new(config, &mut Registry::default());
-    for _ in 0..LANES {
-        tasks.spawn_rest("lane", exporter.clone().run_lane(Arc::clone(&history), tasks.stop()));
-    }
     let batches = BATCHES_A_SECOND * u32::try_from(effort.seconds)?;
     for run in 0..effort.runs {
         let numbers = run * batches..(run + 1) * batches;
@@ -53,6 +56,44 @@ pub(crate) async fn exporter(effort: Effort, report: &mut Report) -> anyhow::Res
         report.add(KIND, figure, Some(ceiling));
     }
     Ok(())
+}
+
+/// Rows over TLS, in bulk and in sqlx's statements.
+pub(crate) async fn tls(effort: Effort, report: &mut Report) -> anyhow::Result<()> {
+    let certificate = Certificate::new()?;
+    let settings = MARIADB.iter().map(|&setting| setting.into());
+    let server = mariadb_with(settings.chain(certificate.server_options().map(Into::into))).await?;
+    let over_tls = format!("{}?ssl-mode=verify_ca&ssl-ca={}", server.url(), certificate.cert());
+    let batches = BATCHES_A_SECOND * u32::try_from(effort.seconds)?;
+    let mut next = 0..;
+    let mut numbers = || {
+        let from = next.by_ref().take(batches as usize).min().unwrap_or_default();
+        from..from + batches
+    };
+    for (kind, connections) in [(TLS_IN_BULK, FOR_BULK), (TLS_BY_STATEMENTS, LANES)] {
+        let (plain, _plain) = running(&server.url(), connections).await?;
+        let (tls, _tls) = running(&over_tls, connections).await?;
+        for _ in 0..effort.runs {
+            let ceiling = export(&plain, numbers()).await?;
+            let figure = export(&tls, numbers()).await?;
+            report.add(kind, figure, Some(ceiling));
+        }
+    }
+    Ok(())
+}
+
+/// An exporter at work on a database, which has its tables then; it ends with the tasks.
+async fn running(url: &str, connections: u32) -> anyhow::Result<(Exporter<Told>, Tasks)> {
+    let options = Options { max_connections: connections, ..Options::default() };
+    let history = open(url, options).await?.history();
+    history.migrate().await?;
+    let tasks = Tasks::new();
+    let config = Config { lanes: LANES as usize, ..Config::named("bench") };
+    let exporter = Exporter::new(config, &mut Registry::default());
+    for _ in 0..LANES {
+        tasks.spawn_rest("lane", exporter.clone().run_lane(Arc::clone(&history), tasks.stop()));
+    }
+    Ok((exporter, tasks))
 }
 
 struct Told(oneshot::Sender<()>);
@@ -64,7 +105,7 @@ impl Receipt for Told {
     }
 }
 
-async fn export(exporter: &Exporter<Told>, numbers: std::ops::Range<u32>) -> anyhow::Result<f64> {
+async fn export(exporter: &Exporter<Told>, numbers: Range<u32>) -> anyhow::Result<f64> {
     let base = recorded_from();
     let (rows, started) = (numbers.len() * BATCH as usize, Instant::now());
     let next = Arc::new(AtomicU32::new(numbers.start));
@@ -90,7 +131,7 @@ async fn export(exporter: &Exporter<Told>, numbers: std::ops::Range<u32>) -> any
     Ok(rate(rows, started))
 }
 
-async fn insert_raw(url: &str, numbers: std::ops::Range<u32>) -> anyhow::Result<f64> {
+async fn insert_raw(url: &str, numbers: Range<u32>) -> anyhow::Result<f64> {
     let base = recorded_from();
     let mut connections = Vec::new();
     for _ in 0..LANES {
