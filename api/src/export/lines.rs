@@ -43,13 +43,13 @@ pub(crate) struct Lines {
     form: Form,
     /// The last point of the line that is open, and how many it has.
     open: Option<(WayPoint, usize)>,
-    /// How many were begun.
-    lines: usize,
+    /// How many lines there are so far.
+    begun: usize,
 }
 
 impl Lines {
     pub(crate) const fn new(form: Form) -> Self {
-        Self { form, open: None, lines: 0 }
+        Self { form, open: None, begun: 0 }
     }
 
     /// How many points the line has that is open.
@@ -97,11 +97,11 @@ impl Lines {
             (Form::Kml, 0) => "<LineString><coordinates>",
             (Form::Gpx, _) => "",
             (Form::Kml, _) => " ",
-            (_, 0) if self.lines == 0 => "[",
+            (_, 0) if self.begun == 0 => "[",
             (_, 0) => ",[",
             _ => ",",
         };
-        self.lines += usize::from(points == 0);
+        self.begun += usize::from(points == 0);
         self.open = Some((point, points + 1));
         let (latitude, longitude) = (degrees(point.latitude_udeg), degrees(point.longitude_udeg));
         match self.form {

@@ -14,7 +14,7 @@ pub(crate) use example::{example_location, example_row, example_sums};
 pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, place};
 pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
-pub(crate) use sums::{Here, Sums, whole as whole_metres};
+pub(crate) use sums::{Here, Sums};
 pub(crate) use text::{csv_field, kml_point, titled, xml};
 pub(crate) use totals::without_totals;
 

@@ -185,8 +185,8 @@ mod tests {
         let door = checked(&store);
         assert!(log_in(&door, "0A3F73", "wrong").await.is_err());
         let guesses = (0..GUESSES).map(|_| log_in(&door, "0A3F73", "wrong"));
-        let guessed = futures_util::future::join_all(guesses).await;
-        assert!(guessed.iter().all(Result::is_err));
+        let answers = futures_util::future::join_all(guesses).await;
+        assert!(answers.iter().all(Result::is_err));
         // One for those that waited, and one for those that came while it was asked.
         assert!(store.queries() <= 3, "{} queries", store.queries());
     }

@@ -206,11 +206,11 @@ impl<W: Way> Courier<W> {
                 // Its claim ended while the database was away; now it holds again.
                 continue;
             }
-            let step = if works { self.way.send(&command).await } else { Ok(self.later()) };
+            let step = if works { self.way.send(&command).await } else { Ok(Some(self.later())) };
             let step = step.unwrap_or_else(|error| {
                 works = false;
                 tracing::warn!(%error, device = %command.device, "a command could not be sent; it is tried again");
-                self.later()
+                Some(self.later())
             });
             sent.push((command.id, step));
         }
@@ -219,8 +219,8 @@ impl<W: Way> Courier<W> {
         Ok(sent)
     }
 
-    fn later(&self) -> Option<CommandStep> {
-        Some(CommandStep::Released(self.clock.now_ms() + RETRY_MS))
+    fn later(&self) -> CommandStep {
+        CommandStep::Released(self.clock.now_ms() + RETRY_MS)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct TrackWriter {
 }
 
 impl TrackWriter {
-    pub(super) const fn new(form: Form, descending: bool) -> Self {
+    pub(super) fn new(form: Form, descending: bool) -> Self {
         let (lines, held) = (Lines::new(form), String::new());
         Self { form, descending, device: None, lines, held, points: 0, broken: false }
     }
@@ -43,11 +43,8 @@ impl TrackWriter {
             self.end(out);
             self.device = Some(device);
             let title = xml(title);
-            *out += &if self.form == Form::Gpx {
-                format!("<trk><name>{title}</name>\n")
-            } else {
-                format!("<Folder><name>{title}</name>\n")
-            };
+            let element = if self.form == Form::Gpx { "trk" } else { "Folder" };
+            out.extend(["<", element, "><name>", &title, "</name>\n"]);
         }
         let Some(mut point) = point else { return };
         if self.descending {
@@ -82,8 +79,11 @@ impl TrackWriter {
         }
         self.lines.end(&mut self.held);
         if !self.held.is_empty() {
-            *out +=
-                &format!("<Placemark><MultiGeometry>\n{}</MultiGeometry></Placemark>\n", self.held);
+            out.extend([
+                "<Placemark><MultiGeometry>\n",
+                &self.held,
+                "</MultiGeometry></Placemark>\n",
+            ]);
         }
         self.held.clear();
         self.points = 0;
