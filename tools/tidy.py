@@ -77,10 +77,10 @@ def rules():
             {"broker/src/rumqttd_router.rs": "the router"},
         ),
         Rule(
-            "argon2 outside the passwords' file",
+            "argon2 outside its file",
             r"\bargon2::|\buse argon2\b",
             "hash by api::auth::passwords, which bounds memory and threads",
-            {"api/src/auth/passwords": "passwords"},
+            {"api/src/auth/argon.rs": "argon"},
         ),
         Rule(
             "task without a keeper",

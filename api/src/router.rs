@@ -1,41 +1,34 @@
 //! The routes, in one table, and what holds for all of them. Each operation
 //! declares beside its handler the right that it asks for and its documentation.
 
+mod around;
+
 use std::sync::LazyLock;
-use std::time::Instant;
 
 use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
-use axum::middleware::{self, Next};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
-use tracing::Instrument as _;
 
-use crate::access::{Principal, Reach, Right};
-use crate::auth::{self, Accepted};
+use self::around::{answer, authorize, counted};
+use crate::access::Right;
 use crate::docs;
 use crate::http;
-use crate::input::Params;
 use crate::openapi::{self, Doc};
-use crate::output::without_totals;
 use crate::page;
-use crate::problem::{Kind, Problem, fault};
+use crate::problem::{Kind, Problem};
 use crate::routes::{
     api_v1, healthz, login, logout, openapi_json, readyz, register_user, setup, share_open,
     token_refresh,
 };
 use crate::state::ApiState;
-use crate::stream::{Holder, redeem};
 
 /// Bodies carry an address, a name and a password of at most 1 KiB.
 const MAX_BODY_BYTES: usize = 16 * 1024;
-
-/// Of an answer with a tag: for the one who asked, to be asked for again each time.
-const ASK_AGAIN: &str = "private, no-cache";
 
 /// A path with its operations, one a method.
 struct Route {
@@ -397,99 +390,6 @@ fn allowed(operations: &[Operation]) -> String {
         ref other => other.as_str(),
     });
     words.collect::<Vec<_>>().join(", ")
-}
-
-/// Bounds the time to an answer's first byte, keeps answers, which are about one
-/// moment and one user, out of caches unless they bear a tag, and counts them under
-/// their path.
-async fn answer(
-    State((state, path)): State<(ApiState, &'static str)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let begun = Instant::now();
-    let at_most = state.config.request_timeout;
-    let followed = http::follow(&state.config.tracer, path, &request);
-    let answering = tokio::time::timeout(at_most, next.run(request));
-    let answer = match &followed {
-        None => answering.await,
-        Some(followed) => answering.instrument(followed.log_span()).await,
-    };
-    let mut response = answer.unwrap_or_else(|_| {
-        tracing::warn!(path, ?at_most, "a request to the API took too long");
-        Problem::new(Kind::Slow, "This took too long. Try again, or ask for less.").into_response()
-    });
-    let headers = response.headers_mut();
-    let kept = if headers.contains_key(header::ETAG) { ASK_AGAIN } else { "no-store" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
-    state.requests.answered(path, response.status(), begun.elapsed());
-    if let Some(followed) = followed {
-        followed.answered(response.status());
-    }
-    response
-}
-
-/// Lets a request through to its handler if its sender has the route's right.
-async fn authorize(
-    State((state, right)): State<(ApiState, Right)>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let principal = if right == Right::Open {
-        Principal::Anyone
-    } else {
-        let holder = holder(&state, right, request.uri(), request.headers()).await?;
-        let standing = state.standing(holder.user_id, holder.credential).await?;
-        request.extensions_mut().insert(holder);
-        Principal::User(standing)
-    };
-    principal.must(right)?;
-    let only_now = matches!(principal.reach(), Reach::Now { .. });
-    request.extensions_mut().insert(principal);
-    let response = next.run(request).await;
-    // The stream leaves them out itself.
-    if only_now && right != Right::Stream { only_of_now(response).await } else { Ok(response) }
-}
-
-/// What a link to at most [`nemeses_store::history::MAX_TOKEN_DEVICES`] devices is
-/// answered: some 60 KB.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-
-/// An answer without what adds up over the past.
-async fn only_of_now(response: Response) -> Result<Response, Problem> {
-    let (mut parts, body) = response.into_parts();
-    let body = to_bytes(body, MAX_ANSWER_BYTES).await.map_err(|error| fault(&error))?;
-    let mut text = String::from_utf8(body.into()).map_err(|error| fault(&error))?;
-    without_totals(&mut text, 0);
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Ok(Response::from_parts(parts, text.into()))
-}
-
-/// Counts a report as in progress until its last byte has gone out.
-async fn counted(
-    State(state): State<ApiState>,
-    principal: Principal,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let in_progress = state.turns.begin(principal.credential())?;
-    Ok(http::holding(next.run(request).await, in_progress))
-}
-
-/// Who is behind a request: by its token, or for a stream by a ticket.
-async fn holder(
-    state: &ApiState,
-    right: Right,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Holder, Problem> {
-    if right == Right::Stream
-        && let Some(ticket) = Params::of(uri)?.take("ticket")?
-    {
-        return redeem(state, &ticket).await;
-    }
-    let Accepted { user_id, credential, expires_at } = auth::bearer_of(state, headers)?;
-    Ok(Holder { user_id, credential, expires_at })
 }
 
 async fn not_found() -> Problem {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use nemeses_mqtt::{Broker, BrokerUrl, ParseBrokerUrlError, TlsFiles};
 
-use super::check::{Wrong, readable};
+use super::Wrong;
+use super::check::readable;
 use super::url::without_password;
 use crate::args;
 

@@ -12,6 +12,7 @@ mod traces;
 pub(crate) mod url;
 pub(crate) mod value;
 mod variable;
+mod wrong;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,11 +22,12 @@ use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 use nemeses_store::history::StorageEngine;
 
-pub(crate) use check::{Wrong, admin_address, database, redis, topics};
+pub(crate) use check::{admin_address, database, redis, topics};
 pub(crate) use jwt::JwtSecret;
 pub(crate) use link::link;
 pub(crate) use traces::{Traces, share, traces};
 pub(crate) use url::{DatabaseUrl, RedisUrl, Secret};
+pub(crate) use wrong::Wrong;
 
 /// `nemeses up`: every station in one process.
 #[derive(Clone, Debug)]
