@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_gap_ends_a_line() {
         let points = [point(1, 2, false), point(3, 4, false), point(5, 6, true)];
-        let expected = json!([[[2.0, 1.0], [4.0, 3.0]], [[6.0, 5.0], [6.0, 5.0]]]);
+        let expected = json!([[[2, 1], [4, 3]], [[6, 5], [6, 5]]]);
         assert_eq!(geojson(&points), expected);
         assert_eq!(
             written(Form::Kml, &points),
@@ -191,16 +191,16 @@ mod tests {
         let east = [point(0, 179, false), point(4, -179, false)];
         assert_eq!(
             geojson(&east),
-            json!([[[179.0, 0.0], [180.0, 2.0]], [[-180.0, 2.0], [-179.0, 4.0]]])
+            json!([[[179, 0], [180, 2]], [[-180, 2], [-179, 4]]])
         );
         let west = [point(4, -178, false), point(0, 180, false)];
         assert_eq!(
             geojson(&west),
-            json!([[[-178.0, 4.0], [-180.0, 0.0]], [[180.0, 0.0], [180.0, 0.0]]])
+            json!([[[-178, 4], [-180, 0]], [[180, 0], [180, 0]]])
         );
         // The same place by its two names.
         let same = [point(1, 180, false), point(1, -180, false)];
-        assert_eq!(geojson(&same)[1], json!([[-180.0, 1.0], [-180.0, 1.0]]));
+        assert_eq!(geojson(&same)[1], json!([[-180, 1], [-180, 1]]));
         assert_eq!(written(Form::Gpx, &same).matches("lon=\"-180\"").count(), 2);
         assert_eq!(written(Form::Gpx, &east).matches("<trkseg>").count(), 1);
     }

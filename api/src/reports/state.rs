@@ -15,6 +15,7 @@ impl Walker {
         out.number(RULES);
         out.number(self.settings().motion_kmh);
         out.number(self.believed);
+        out.number(self.calm_s);
         out.truth(self.certain);
         out.signed(i64::from(self.placed_m) - i64::from(out.last.odometer_m));
         out.doubts(&self.doubts);
@@ -183,6 +184,7 @@ impl Reader<'_> {
         let mut walker = Walker::new(settings, false);
         walker.last = Some(last);
         walker.believed = self.narrow()?;
+        walker.calm_s = self.narrow()?;
         walker.certain = self.truth()?;
         let placed_m = i64::from(last.odometer_m).checked_add(self.signed()?).ok_or(NoState)?;
         walker.placed_m = u32::try_from(placed_m).map_err(|_| NoState)?;

@@ -18,6 +18,11 @@ const IGNITION_HOLDS_S: u32 = 600;
 const DARK_M: u32 = 1000;
 /// As many rows in a row as another reader needs to believe the same place.
 const ROWS_TO_AGREE: u8 = 6;
+/// And so long a stand, a leg counted up to [`CALM_LEG_S`], until it surely rests where this
+/// one does: undecided for 180 s, then away for 180 s and three rows, then at rest for 180 s,
+/// each with a leg more.
+const CALM_S: u16 = 720;
+const CALM_LEG_S: u32 = 60;
 
 /// Makes legs of rows. Some 200 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(crate) struct Walker {
     pub(super) meter: Meter,
     /// Believed places in a row.
     pub(super) believed: u8,
+    /// Seconds that it stood without a quick leg, up to [`CALM_S`].
+    pub(super) calm_s: u16,
     /// Whether all of this is as if reading had begun with the device's first row.
     pub(super) certain: bool,
 }
@@ -47,6 +54,7 @@ impl Walker {
             motion: Motion::at(None),
             meter: Meter::default(),
             believed: 0,
+            calm_s: 0,
             certain: from_the_first,
         }
     }
@@ -81,6 +89,7 @@ impl Walker {
         if to.is_placed() {
             self.placed_m = to.odometer_m;
         }
+        self.calm_s = self.calm_s_with(&leg, verdict.relocated);
         self.settle();
         (leg.to, Some(leg))
     }
@@ -185,6 +194,18 @@ impl Walker {
         Settled { moved, counts, rest: Counts::default() }
     }
 
+    fn calm_s_with(&self, leg: &Leg, relocated: bool) -> u16 {
+        if leg.seconds() > self.settings.gap_s {
+            // Whatever it did before, it stands where it is heard again.
+            return CALM_S;
+        }
+        if leg.kind != Kind::Standing || leg.quick || relocated || !leg.to.is_placed() {
+            return 0;
+        }
+        let seconds = leg.seconds().min(CALM_LEG_S);
+        self.calm_s.saturating_add(u16::try_from(seconds).unwrap_or(CALM_S)).min(CALM_S)
+    }
+
     /// A stop lets forget what was before it.
     fn settle(&mut self) {
         if !self.motion.rests() {
@@ -192,7 +213,8 @@ impl Walker {
         }
         self.meter.rest();
         let metered = self.meter.known || self.last.is_some_and(|last| last.odometer_m == 0);
-        self.certain |= self.believed >= ROWS_TO_AGREE && metered && !self.meter.is_suspect();
+        let calm = self.believed >= ROWS_TO_AGREE && self.calm_s == CALM_S;
+        self.certain |= calm && metered && !self.meter.is_suspect();
     }
 }
 

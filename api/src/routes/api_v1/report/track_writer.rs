@@ -94,12 +94,12 @@ impl TrackWriter {
 mod tests {
     use super::*;
 
-    /// Fixes a degree apart, of which some begin a line.
+    /// Fixes 0.001 degrees apart, of which some begin a line.
     fn written(form: Form, descending: bool, begins: &[bool]) -> String {
         let mut writer = TrackWriter::new(form, descending);
         let mut out = String::new();
         for (longitude, &begins) in (0..).zip(begins) {
-            let longitude_udeg = longitude * 1_000_000;
+            let longitude_udeg = longitude * 1_000;
             let point = WayPoint { latitude_udeg: 0, longitude_udeg, at: 0, begins };
             writer.row(&mut out, (DeviceId::new(1), "A & B"), Some(point));
         }
