@@ -39,7 +39,7 @@ async fn canaries_come_back_leave_nothing_behind_and_tell_what_is_stuck() {
         })
         .await
         .unwrap();
-        assert_eq!(ready(worker).await.unwrap(), (200, "ok\n".to_owned()));
+        assert_eq!(ready(worker).await.unwrap(), (200, "ready\n".to_owned()));
         assert!(metric(worker, "nemeses_canary_state").await.unwrap() < 0.5);
     }
     let told = status(&line).await;
@@ -65,7 +65,7 @@ async fn canaries_come_back_leave_nothing_behind_and_tell_what_is_stuck() {
     let told = status(&line).await;
     assert!(told["complaints"].to_string().contains("a part of what is published"), "{told:#}");
     parsers[1].signal(Signal::Cont).unwrap();
-    noticed(&parsers[0], 200, "ok").await;
+    noticed(&parsers[0], 200, "ready").await;
 
     // Nothing is committed any more, and then again.
     for exporter in exporters {
@@ -75,7 +75,7 @@ async fn canaries_come_back_leave_nothing_behind_and_tell_what_is_stuck() {
     for exporter in exporters {
         exporter.signal(Signal::Cont).unwrap();
     }
-    noticed(&parsers[0], 200, "ok").await;
+    noticed(&parsers[0], 200, "ready").await;
     let log = parsers[0].log().unwrap();
     assert!(log.contains("canaries: the pipeline delivers"), "{log}");
     line.audit().await.unwrap();
