@@ -189,15 +189,9 @@ mod tests {
     #[test]
     fn lines_are_cut_at_the_180th_meridian() {
         let east = [point(0, 179, false), point(4, -179, false)];
-        assert_eq!(
-            geojson(&east),
-            json!([[[179, 0], [180, 2]], [[-180, 2], [-179, 4]]])
-        );
+        assert_eq!(geojson(&east), json!([[[179, 0], [180, 2]], [[-180, 2], [-179, 4]]]));
         let west = [point(4, -178, false), point(0, 180, false)];
-        assert_eq!(
-            geojson(&west),
-            json!([[[-178, 4], [-180, 0]], [[180, 0], [180, 0]]])
-        );
+        assert_eq!(geojson(&west), json!([[[-178, 4], [-180, 0]], [[180, 0], [180, 0]]]));
         // The same place by its two names.
         let same = [point(1, 180, false), point(1, -180, false)];
         assert_eq!(geojson(&same)[1], json!([[-180, 1], [-180, 1]]));

@@ -17,9 +17,9 @@ async fn ctrl_c_ends_each_station_with_0() {
     for station in stations {
         station.signal(Signal::Int).unwrap();
         let status = station.wait_end(END).await.unwrap();
-        assert!(status.success(), "{} ended with {status}", station.spec().name);
-        // An end that was asked for is nobody's trouble.
         let log = station.log().unwrap();
+        assert!(status.success(), "{} ended with {status}: {log}", station.spec().name);
+        // An end that was asked for is nobody's trouble.
         assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     }
     let api = line.api.as_mut().unwrap();

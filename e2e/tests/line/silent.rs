@@ -31,8 +31,10 @@ async fn a_killed_node_answers_with_the_newest_position(shape: Shape) {
     let devices: Vec<DeviceId> = (0..20).map(|n| DeviceId::new(0x0077_0000 + n)).collect();
     for round in 1..4_u32 {
         let mut gateway = line.device(&format!("gateway-{round}")).await.unwrap();
+        // Each round's a second later than the one before, however quick it was.
+        let at = now_s() - 10 + round;
         let frames: Vec<Vec<u8>> =
-            devices.iter().map(|device| bytes(&live(*device, now_s(), round))).collect();
+            devices.iter().map(|device| bytes(&live(*device, at, round))).collect();
         gateway.publish_all(TOPIC, frames.iter().map(Vec::as_slice), 10).await.unwrap();
         let node = line.node.as_mut().unwrap();
         if round != 2 {

@@ -81,7 +81,7 @@ impl Canary {
         let pipeline = Pipeline { canaries, stats: Stats::default() };
         pipeline.stats.register(registry);
         let (running, stop) = (pipeline.clone(), tasks.stop().intake);
-        tasks.spawn_rest("canaries", async move {
+        tasks.spawn_intake("canaries", async move {
             tokio::select! {
                 () = self.keep_sending(&running) => {}
                 () = running.keep_judging() => {}

@@ -92,8 +92,8 @@ impl Way for Broker {
                     Ok(Some(CommandStep::Released(self.clock.now_ms() + NOBODY_MS)))
                 }
                 // Its login may not: trying again would not help.
-                Err(PublishError::Refused(why)) => {
-                    tracing::warn!(why, "the broker takes no commands from this login");
+                Err(error @ (PublishError::NotAuthorised | PublishError::Refused(_))) => {
+                    tracing::warn!(%error, "the broker takes no commands from this login");
                     Ok(Some(REFUSED))
                 }
                 Err(error) => Err(error.into()),
