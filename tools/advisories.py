@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
 """Checks Cargo.lock and web/package-lock.json against known advisories.
 
-    tools/advisories.py                    the check, without a network (part of make lint)
-    tools/advisories.py update FILE...     takes advisories about our packages from dumps
-    tools/advisories.py --self-test        checks the checker
+    tools/advisories.py                         the check, without a network (part of make lint)
+    tools/advisories.py update SOURCE FILE...   copies the advisories about our packages from dumps
+    tools/advisories.py --self-test             checks the checker
 
 The advisories are those of tools/advisories.json, a copy of what concerns packages in the
 lock files. SECURITY.md says when and from where it is renewed; deps.toml has the exceptions
-with their reasons. A dump is a zip file of OSV records, one JSON file each, as osv.dev
-publishes them for crates.io and npm.
+with their reasons. A dump is a zip file or a folder of OSV records, one JSON file each, as
+osv.dev and RustSec publish them. SOURCE says in words where the dumps are from.
+
+`copied` at the head of the copy has a source and a date for each ecosystem, and the packages
+whose advisories were looked for. A package that is not among them may have advisories that the
+copy does not know, so the check names it.
 """
 
 import datetime
 import json
 import pathlib
 import sys
+import tempfile
 import tomllib
 import zipfile
 
@@ -80,6 +85,13 @@ def problems(locked, advisories, exceptions):
         yield f"deps.toml: {unused} concerns nothing that we use any more: remove its [[advisories]] exception"
 
 
+def unknown_packages(locked, copied):
+    """The packages of each ecosystem that nobody has looked for in a list of advisories."""
+    return {
+        ecosystem: sorted(set(locked[ecosystem]) - set(copied[ecosystem]["packages"])) for ecosystem in ECOSYSTEMS
+    }
+
+
 def age_problems(copied, today):
     for ecosystem in ECOSYSTEMS:
         age = (today - datetime.date.fromisoformat(copied[ecosystem]["date"])).days
@@ -127,16 +139,23 @@ def taken(record, names):
                 }
 
 
-def update(paths):
+def records_of(path):
+    """The records of a dump; reports of malware, by the thousand about packages of no one, are left out."""
+    if path.is_dir():
+        files = ((file.name, file.read_bytes) for file in sorted(path.rglob("*.json")))
+    else:
+        dump = zipfile.ZipFile(path)
+        files = ((name, lambda name=name: dump.read(name)) for name in dump.namelist())
+    for name, read in files:
+        if name.endswith(".json") and not name.startswith("MAL-"):
+            yield json.loads(read())
+
+
+def update(source, paths):
     """An ecosystem of which a dump is given is replaced, the others stay."""
     stored = json.loads(STORED.read_text())
     names = {ecosystem: set(versions(ecosystem)) for ecosystem in ECOSYSTEMS}
-    records = []
-    for path in paths:
-        with zipfile.ZipFile(path) as dump:
-            for name in dump.namelist():
-                if name.endswith(".json") and not name.startswith("MAL-"):
-                    records.append(json.loads(dump.read(name)))
+    records = [record for path in paths for record in records_of(pathlib.Path(path))]
     given = {
         ecosystem for ecosystem, (osv, _) in ECOSYSTEMS.items()
         if any(affected.get("package", {}).get("ecosystem") == osv for record in records for affected in record.get("affected", []))
@@ -145,7 +164,7 @@ def update(paths):
     kept = [advisory for advisory in stored["advisories"] if advisory["ecosystem"] not in given]
     for ecosystem in given:
         newest = max(record["modified"] for record in records if "modified" in record)[:10]
-        stored["copied"][ecosystem] = {"from": "osv.dev", "date": newest}
+        stored["copied"][ecosystem] = {"from": source, "date": newest, "packages": sorted(names[ecosystem])}
     write(stored["copied"], kept + new)
     print(f"{len(new)} advisories about {', '.join(sorted(given))} packages that we use")
 
@@ -154,7 +173,8 @@ def write(copied, advisories):
     """An advisory a line, in order, so that a change of it reads well."""
     advisories = sorted(advisories, key=lambda one: (one["ecosystem"], one["package"], one["id"]))
     lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in advisories)
-    STORED.write_text(f'{{"copied": {json.dumps(copied)}, "advisories": [\n{lines}\n]}}\n')
+    head = ",\n".join(f"  {json.dumps(name)}: {json.dumps(copied[name])}" for name in ECOSYSTEMS)
+    STORED.write_text(f'{{"copied": {{\n{head}\n}}, "advisories": [\n{lines}\n]}}\n')
 
 
 def self_test():
@@ -182,7 +202,16 @@ def self_test():
     assert is_affected("1.4.9", found["npm"]) and not is_affected("1.4.10", found["npm"]), found
     assert is_affected("1.0.0", found["cargo"]) and not is_affected("1.0.1", found["cargo"]), found
     assert not list(taken({**record, "withdrawn": "x"}, {"cargo": {"a"}, "npm": {"a"}}))
-    copied = {name: {"date": "2026-01-01"} for name in ECOSYSTEMS}
+    copied = {name: {"date": "2026-01-01", "packages": ["a"]} for name in ECOSYSTEMS}
+    assert unknown_packages({"cargo": {"a": set(), "b": set()}, "npm": {}}, copied) == {"cargo": ["b"], "npm": []}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "X-2.json").write_text(json.dumps(record))
+        (folder / "README.md").write_text("no record")
+        with zipfile.ZipFile(folder / "dump.zip", "w") as dump:
+            dump.writestr("X-2.json", json.dumps(record))
+            dump.writestr("MAL-1.json", "{}")
+        assert list(records_of(folder)) == list(records_of(folder / "dump.zip")) == [record]
     day = datetime.date(2026, 1, 1)
     assert not list(age_problems(copied, day + datetime.timedelta(STALE_DAYS)))
     assert len(list(age_problems(copied, day + datetime.timedelta(STALE_DAYS + 1)))) == 2
@@ -193,12 +222,21 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return self_test()
     if sys.argv[1:2] == ["update"]:
-        return update(sys.argv[2:])
+        return update(sys.argv[2], sys.argv[3:])
     stored = json.loads(STORED.read_text())
     exceptions = tomllib.loads((ROOT / "deps.toml").read_text()).get("advisories", [])
     locked = {ecosystem: versions(ecosystem) for ecosystem in ECOSYSTEMS}
     for old in age_problems(stored["copied"], datetime.date.today()):
         print(f"advisories: WARNING: {old}", file=sys.stderr)
+    unknown = unknown_packages(locked, stored["copied"])
+    for ecosystem, packages in unknown.items():
+        if packages:
+            some = ", ".join(packages[:5]) + (", ..." if len(packages) > 5 else "")
+            print(
+                f"advisories: WARNING: nobody has looked for advisories about {len(packages)} of {len(locked[ecosystem])} "
+                f"{ecosystem} packages ({some}): renew the copy as SECURITY.md says",
+                file=sys.stderr,
+            )
     found = list(problems(locked, stored["advisories"], exceptions))
     for problem in found:
         print(f"advisories: {problem}", file=sys.stderr)
