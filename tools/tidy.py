@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Checks the house rules that no compiler knows: which crate may use which, where
-products are named, who may start a task, where the clock is read.
+products are named, who may start a task, where the clock is read. Also that the documents
+name code that exists, and that links between them lead somewhere.
 
 Reads the sources as text; a rule's exceptions stand beside it with their reasons. An
 exception that nothing needs any more is reported too. `--self-test` checks the checker.
 """
 
+import os
 import pathlib
 import re
 import sys
@@ -18,6 +20,9 @@ STATIONS = {"broker", "parser", "dbexport", "api"}
 JOINERS = {"cli", "e2e", "bench"}
 
 MAX_LINES = 500
+
+# A word that needs explaining costs every reader; more than these are too many.
+MAX_GLOSSARY = 30
 
 
 class Rule:
@@ -186,6 +191,59 @@ def problems(files, checked):
     return found + [stale for rule in checked for stale in rule.stale()]
 
 
+def anchor_of(heading):
+    """The anchor that a heading gets, as code hosts and viewers of Markdown make it."""
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+
+
+def without_code_blocks(text):
+    return re.sub(r"^(```.*?^```|(?: {4}|\t).*?$)", "", text, flags=re.M | re.S)
+
+
+def document_problems(documents, files, others):
+    """Links that lead nowhere, functions that do not exist, a glossary that is too long."""
+    found = []
+    anchors = {
+        path: {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
+        for path, text in documents.items()
+    }
+    for path, text in sorted(documents.items()):
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_code_blocks(text)):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            file = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+            if file not in documents and file not in others:
+                found.append(f"{path}: the link to {target} leads nowhere")
+            elif anchor and file in anchors and anchor not in anchors[file]:
+                found.append(f"{path}: {file} has no heading for #{anchor}")
+        for file, name in re.findall(r"`([\w./-]+\.rs)::(\w+)`", text):
+            source = files.get(file)
+            # A test may be made by a macro of its suite.
+            if source is None or not re.search(rf"\bfn {name}\b|\b{name}$", source, re.M):
+                found.append(f"{path}: there is no {name} in {file}")
+    entries = len(re.findall(r"^\| ", documents.get("docs/glossary.md", ""), re.M)) - 1
+    if entries > MAX_GLOSSARY:
+        found.append(f"docs/glossary.md: {entries} entries: say the field's word for some of them")
+    return found
+
+
+def documents():
+    texts = {}
+    for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md"):
+        for path in ROOT.glob(pattern):
+            texts[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")
+    return texts
+
+
+class Tree:
+    """Whether a file or folder is in the repository."""
+
+    def __contains__(self, path):
+        return (ROOT / path).exists()
+
+
 def sources():
     skipped = {"target", "node_modules"}
     return {
@@ -213,6 +271,13 @@ def self_test():
     expect("itself", {"broker/src/a.rs": "use nemeses_broker::Door;\n"})
     expect("an ignored test", {"api/tests/a.rs": "#[ignore]\nfn f() {}\n"}, "unwritten")
     expect("a long file", {"api/src/a.rs": "\n" * 501}, "501 lines")
+    page = "# A\n## It's `here` [now](b.md)\n[x](#its-here-now) [y](b.md#c) [z](gone.md) `a.rs::f` `a.rs::g`\n    [no](link)\n"
+    found = document_problems({"docs/a.md": page, "docs/b.md": "# B\n"}, {"a.rs": "pub fn f<T>() {}\n"}, set())
+    assert [problem.split(": ", 1)[1] for problem in found] == [
+        "docs/b.md has no heading for #c", "the link to gone.md leads nowhere", "there is no g in a.rs"
+    ], found
+    words = "| word | meaning |\n|---|---|\n" + "| a | b |\n" * (MAX_GLOSSARY + 1)
+    assert len(document_problems({"docs/glossary.md": words}, {}, set())) == 1
     stale = problems({"api/src/a.rs": ""}, rules())
     assert any("broker/src/rumqttd_router.rs" in problem for problem in stale), stale
     print("tidy: the checker's own tests passed")
@@ -224,7 +289,7 @@ def main():
     if sys.argv[1:]:
         sys.exit("usage: tools/tidy.py [--self-test]")
     files = sources()
-    found = problems(files, rules())
+    found = problems(files, rules()) + document_problems(documents(), files, Tree())
     for problem in found:
         print(f"tidy: {problem}", file=sys.stderr)
     if found:
