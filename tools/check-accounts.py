@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the accounts of deploy/accounts on a real MariaDB and a real Redis, and checks
-what each may do and what not; stations work with theirs.
+"""Makes the accounts of deploy/accounts on a real MariaDB, a real MySQL and a real Redis,
+and checks what each may do and what not; stations work with theirs.
 
-Needs the built binary and the packages of tools/setup.sh; takes some 10 s.
+Needs the built binary and the packages of tools/setup.sh; takes some 20 s.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ SQL = [
     ("nemeses_api", "SELECT COUNT(*) FROM positions", True),
     ("nemeses_api", "DELETE FROM claims WHERE name = 'none'", True),
     ("nemeses_api", "DELETE FROM positions", False),
-    ("nemeses_api", "UPDATE books SET stored = 0", False),
+    ("nemeses_api", "UPDATE books SET `stored` = 0", False),
     ("nemeses_api", "DELETE FROM dead_letters", False),
     ("nemeses_support", "SELECT id, email, role FROM users", True),
     ("nemeses_support", "SELECT COUNT(*) FROM positions", True),
@@ -39,7 +39,7 @@ SQL = [
     ("nemeses_dba", "SELECT COUNT(*) FROM books", True),
     ("nemeses_dba", "SELECT password_hash FROM users", False),
     ("nemeses_dba", "SELECT latitude_udeg FROM positions", False),
-    ("nemeses_dba", "UPDATE books SET stored = 0", False),
+    ("nemeses_dba", "UPDATE books SET `stored` = 0", False),
     ("nemeses_dba", "DELETE FROM positions", False),
     ("nemeses_backup", "SELECT COUNT(*) FROM positions", True),
     ("nemeses_backup", "DELETE FROM positions", False),
@@ -133,23 +133,31 @@ def check_stations(site, database_port, redis_port):
         site.wait(f"the API knows the {path}", answered)
 
 
+def check(site, port, socket):
+    site.sql(socket, "CREATE DATABASE nemeses")
+    site.run(program(), "migrate", "--database-url", f"mysql://root@127.0.0.1:{port}/nemeses")
+    secrets = site.folder / "secrets"
+    # Twice: the second time changes nothing.
+    for _ in range(2):
+        script(site, ACCOUNTS / "mysql.sh", secrets, "nemeses", "--no-defaults", f"--socket={socket}", "-uroot")
+    acl = script(site, ACCOUNTS / "redis.sh", secrets)
+    (site.folder / "users.acl").write_text(acl)
+    redis = site.redis("--aclfile", site.folder / "users.acl")
+    check_sql(site, socket)
+    check_redis(site, redis)
+    check_stations(site, port, redis)
+
+
 def main():
     need("mariadbd", "mariadb", "redis-server", "redis-cli", "mosquitto_pub", "curl")
-    with Site() as site:
-        port, socket = site.mariadb()
-        site.sql(socket, "CREATE DATABASE nemeses")
-        site.run(program(), "migrate", "--database-url", f"mysql://root@127.0.0.1:{port}/nemeses")
-        secrets = site.folder / "secrets"
-        # Twice: the second time changes nothing.
-        for _ in range(2):
-            script(site, ACCOUNTS / "mysql.sh", secrets, "nemeses", "--no-defaults", f"--socket={socket}", "-uroot")
-        acl = script(site, ACCOUNTS / "redis.sh", secrets)
-        (site.folder / "users.acl").write_text(acl)
-        redis = site.redis("--aclfile", site.folder / "users.acl")
-        check_sql(site, socket)
-        check_redis(site, redis)
-        check_stations(site, port, redis)
-    print(f"accounts: {len(SQL)} statements and {len(REDIS)} commands allowed or denied as they should be; stations work with theirs")
+    for brand in ("MariaDB", "MySQL"):
+        with Site() as site:
+            server = site.database(brand)
+            if server is None:
+                continue
+            check(site, *server)
+        print(f"accounts on {brand}: {len(SQL)} statements and {len(REDIS)} commands allowed or denied as they"
+              " should be; stations work with theirs")
 
 
 if __name__ == "__main__":

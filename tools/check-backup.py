@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Backs up and restores as docs/operations.md says, under load: a dump of MariaDB into
-a second database, and a copy of a running node's SQLite file. What was restored must
+"""Backs up and restores as docs/operations.md says, under load: a dump of MariaDB and
+of MySQL into a second database, and a copy of a running node's SQLite file. What was restored must
 balance, hold no more than the original, and work for a node.
 
-Needs the built binary and the packages of tools/setup.sh; takes some 10 s.
+Needs the built binary and the packages of tools/setup.sh; takes some 20 s.
 """
 
 import json
@@ -52,21 +52,24 @@ def rows_of(site, socket):
     return count
 
 
-def mariadb(site):
-    port, socket = site.mariadb()
+def server(site, brand):
+    found = site.database(brand)
+    if found is None:
+        return
+    port, socket = found
     site.sql(socket, "CREATE DATABASE nemeses; CREATE DATABASE restored")
     at = "mysql://root@127.0.0.1:%d/" % port
-    mqtt = node(site, "node", "--database-url", at + "nemeses")
-    load(site, "load", mqtt)
+    mqtt = node(site, f"{brand}-node", "--database-url", at + "nemeses")
+    load(site, f"{brand}-load", mqtt)
     site.wait("there are rows", rows_of(site, socket))
     dump = site.run("mariadb-dump", "--no-defaults", f"--socket={socket}", "-uroot", "--single-transaction",
-                    "--quick", "--routines", "nemeses").stdout
+                    "--quick", "--routines", "--hex-blob", "nemeses").stdout
     site.sql(socket, dump, "restored")
     restored = audit(site, "--database-url", at + "restored")
-    site.stop("load")
-    site.stop("node")
-    judge("MariaDB", restored, audit(site, "--database-url", at + "nemeses"))
-    node(site, "node-restored", "--database-url", at + "restored")
+    site.stop(f"{brand}-load")
+    site.stop(f"{brand}-node")
+    judge(brand, restored, audit(site, "--database-url", at + "nemeses"))
+    node(site, f"{brand}-restored", "--database-url", at + "restored")
 
 
 def sqlite(site):
@@ -88,7 +91,8 @@ def sqlite(site):
 def main():
     need("mariadbd", "mariadb-dump", "sqlite3")
     with Site() as site:
-        mariadb(site)
+        server(site, "MariaDB")
+        server(site, "MySQL")
         sqlite(site)
 
 

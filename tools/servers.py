@@ -23,6 +23,9 @@ os.environ["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("NEMESES_")}
 
 
+UNPACKED_MYSQL = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "engines/mysql"
+
+
 def fail(text):
     raise SystemExit(text)
 
@@ -192,6 +195,32 @@ class Site:
         ping = ["mariadb-admin", "--no-defaults", f"--socket={folder}/s", "-uroot", "ping"]
         self.wait("MariaDB answers", lambda: self.run(*ping, check=False).returncode == 0, 60)
         return port, f"{folder}/s"
+
+    def mysql(self, name="mysql"):
+        """The MySQL that setup.sh unpacks, likewise, as careful operators set it."""
+        folder, port, usr = self.path(name), free_port(), UNPACKED_MYSQL / "usr"
+        options = ["--no-defaults", f"--basedir={usr}", f"--lc-messages-dir={usr}/share/mysql",
+                   f"--character-sets-dir={usr}/share/mysql/charsets", f"--plugin-dir={usr}/lib/mysql/plugin",
+                   f"--datadir={folder}/data", *(["--user=root"] if os.getuid() == 0 else [])]
+        server = UNPACKED_MYSQL / "bin/mysqld"
+        self.run(server, *options, "--initialize-insecure", within_s=120)
+        self.start(name, server, *options, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/s",
+                   f"--pid-file={folder}/pid", "--mysqlx=off", "--skip-name-resolve", "--secure-file-priv=NULL", "--sql-require-primary-key=on",
+                   "--gtid-mode=on", "--enforce-gtid-consistency=on", "--innodb-redo-log-capacity=64M")
+        ping = ["mariadb-admin", "--no-defaults", f"--socket={folder}/s", "-uroot", "ping"]
+        self.wait("MySQL answers", lambda: self.run(*ping, check=False).returncode == 0, 60)
+        # Its first root comes through the socket alone.
+        self.sql(f"{folder}/s", "CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1'")
+        return port, f"{folder}/s"
+
+    def database(self, brand):
+        """The port and the socket of a MariaDB or MySQL; None, said aloud, where there is no MySQL."""
+        if brand == "MariaDB":
+            return self.mariadb()
+        if (UNPACKED_MYSQL / "ASKED").is_file():
+            return self.mysql()
+        print("SKIPPED: there is no MySQL in the target folder; `make setup` says why")
+        return None
 
     def ask(self, socket_path, question):
         """What the database answers; nothing while it does not."""
