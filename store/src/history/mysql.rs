@@ -10,6 +10,7 @@ mod carrier;
 mod layout;
 mod names;
 mod partitions;
+mod patience;
 mod rewrite;
 mod sparse;
 mod storage;
@@ -30,6 +31,7 @@ use sqlx::{Arguments as _, ConnectOptions as _, Connection as _, Executor as _, 
 
 use self::carrier::Carrier;
 use self::names::statement;
+use self::patience::wait_aloud;
 use self::tls::Protection;
 use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
@@ -310,8 +312,8 @@ impl Product for Arc<Server> {
         }
         for migration in pending {
             for text in statements(migration.sql) {
-                let done = sqlx::raw_sql(statement(&text)).execute(&mut connection).await;
-                done.map_err(fault)?;
+                let done = sqlx::raw_sql(statement(&text)).execute(&mut connection);
+                wait_aloud(&text, done).await.map_err(fault)?;
             }
             let note = sqlx::query(statement(NOTE)).bind(migration.version);
             note.execute(&mut connection).await.map_err(fault)?;

@@ -22,6 +22,7 @@ use super::layout::{
     without_partitions,
 };
 use super::names::statement;
+use super::patience::wait_aloud;
 use super::rewrite::go_on;
 use super::sparse::take_some;
 use super::storage::weeks_can_leave;
@@ -75,8 +76,11 @@ impl<'a> Alone<'a> {
 
     /// Runs a statement, for as long as it takes.
     pub(super) async fn run(&mut self, text: String) -> Result<u64, Fault> {
-        let done = sqlx::raw_sql(statement(&text)).execute(&mut self.connection).await;
-        done.map(|done| done.rows_affected()).map_err(|error| self.fault(&error))
+        let done = sqlx::raw_sql(statement(&text)).execute(&mut self.connection);
+        wait_aloud(&text, done)
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(|error| self.fault(&error))
     }
 
     async fn number(&mut self, text: &'static str) -> Result<Option<u64>, Fault> {
