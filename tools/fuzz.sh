@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for FUZZ_SECONDS (60). New inputs go to target/fuzz/corpus,
-# beside the committed corpora, which `make test` replays without any of this.
+# beside the committed corpora (a file a target, a line of hex an input), which `make test`
+# replays without any of this; a new one worth keeping is added there as a line.
 # With a nightly toolchain and FUZZ_SANITIZER=address under the address sanitizer;
 # otherwise without one, which the stable toolchain can do too.
 set -euo pipefail
@@ -33,10 +34,17 @@ for folder in */fuzz; do
     for target in $(cd "$crate" && cargo "${toolchain[@]}" fuzz list); do
         found=1
         grown=$root/target/fuzz/corpus/$crate-$target
-        mkdir -p "$grown"
+        known=$root/target/fuzz/known/$crate-$target
+        rm -rf "$known"
+        mkdir -p "$grown" "$known"
+        # The committed corpus: a line of hex an input.
+        python3 -c 'import pathlib, sys
+for number, line in enumerate(open(sys.argv[1])):
+    pathlib.Path(sys.argv[2], str(number)).write_bytes(bytes.fromhex(line))' \
+            "$folder/corpus/$target.hex" "$known"
         echo "== $crate: $target for $seconds s"
         (cd "$crate" && cargo "${toolchain[@]}" fuzz run --sanitizer "$sanitizer" \
-            --target-dir "$root/target/fuzz" "$target" "$grown" "fuzz/corpus/$target" -- \
+            --target-dir "$root/target/fuzz" "$target" "$grown" "$known" -- \
             -max_total_time="$seconds" -max_len=1024 -print_final_stats=1)
     done
 done

@@ -8,27 +8,26 @@ mod session;
 use std::fs;
 use std::path::Path;
 
-/// Runs a check on every file of a corpus.
-#[expect(clippy::print_stdout, reason = "names the file when its check fails")]
-fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let entries = fs::read_dir(&folder).expect("the folder is part of the repository");
-    let mut files = 0;
-    for entry in entries {
-        let path = entry.expect("a folder's entry").path();
-        println!("{}", path.display());
-        check(&fs::read(&path).expect("a readable file"));
-        files += 1;
+/// Runs a check on every input of a corpus: a line of hex each.
+#[expect(clippy::print_stdout, reason = "names the input when its check fails")]
+fn replay(corpus: &str, check: fn(&[u8])) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
+    let text = fs::read_to_string(&path).expect("the corpus is part of the repository");
+    let inputs: Vec<&str> = text.lines().collect();
+    assert!(inputs.len() > 50, "{} holds inputs", path.display());
+    for input in inputs {
+        // Shown when its check fails.
+        println!("{input}");
+        check(&hex::decode(input).expect("a line of hex"));
     }
-    assert!(files > 0, "{} holds files", folder.display());
 }
 
 #[test]
 fn packet() {
-    replay("packet", packet::packet);
+    replay("packet.hex", packet::packet);
 }
 
 #[test]
 fn session() {
-    replay("session", session::session);
+    replay("session.hex", session::session);
 }

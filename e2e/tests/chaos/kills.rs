@@ -48,7 +48,7 @@ async fn every_acknowledged_frame_survives(shape: Shape, victims: &[Victim]) {
     let mut scene = Scene::begin(Line::start(shape, &TTL).await.unwrap()).await;
     for _ in 0..kills() {
         let mut victims = victims.to_vec();
-        victims.shuffle(&mut rand::rng());
+        victims.shuffle(&mut scene.rng);
         for victim in victims {
             scene.run_on().await;
             strike(&mut scene, victim).await;

@@ -19,7 +19,8 @@ mod outages;
 use std::time::Duration;
 
 use nemeses_e2e::{Line, Load, Process, User};
-use rand::Rng as _;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 /// Between two blows at least so much is acknowledged, so that an idle run
 /// cannot pass: a second of the load.
@@ -46,6 +47,11 @@ fn outage() -> Duration {
     Duration::from_secs(figure("CHAOS_OUTAGE_S", 8).into())
 }
 
+/// What the blows are drawn from.
+fn seed() -> u64 {
+    std::env::var("CHAOS_SEED").map_or_else(|_| rand::random(), |value| value.parse().unwrap())
+}
+
 fn figure(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }
@@ -59,20 +65,24 @@ struct Scene {
     load: Load,
     user: User,
     blows: usize,
+    /// Draws the order and the moments of blows.
+    rng: StdRng,
 }
 
 impl Scene {
     async fn begin(line: Line) -> Self {
         let user = line.user().await.unwrap();
         let load = Load::start(line.mqtt_address(), nemeses_e2e::Plan::default());
-        Self { line, load, user, blows: 0 }
+        let seed = seed();
+        println!("CHAOS_SEED={seed} draws the same order and moments again");
+        Self { line, load, user, blows: 0, rng: StdRng::seed_from_u64(seed) }
     }
 
     /// Lets the load run for a while that is never the same.
     async fn run_on(&mut self) {
         self.load.resume();
         self.load.wait_acknowledged(LEAST_BETWEEN, PROGRESS).await.unwrap();
-        let moment = rand::rng().random_range(0..300);
+        let moment = self.rng.random_range(0..300);
         tokio::time::sleep(Duration::from_millis(moment)).await;
         self.blows += 1;
     }

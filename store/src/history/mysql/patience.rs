@@ -47,7 +47,7 @@ mod tests {
             }
             7
         };
-        let tell = |_| drop(told.try_send(()));
+        let tell = |_| told.try_send(()).unwrap();
         assert_eq!(wait_telling(Duration::from_millis(1), work, tell).await, 7);
     }
 }
