@@ -45,7 +45,7 @@ struct Here {
     doubt: Option<Doubt>,
 }
 
-/// One event, some 150 bytes, and 350 more once it was read.
+/// One event, some 200 bytes, and 350 more once it was read.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) id: EventId,
@@ -159,6 +159,16 @@ impl Event {
         happened: Happened,
     ) -> Self {
         Self { id, kind, device, place, at_ms, happened, text: OnceLock::new() }
+    }
+
+    /// Makes room; whoever reads it next has it written anew.
+    pub(crate) fn drop_text(&mut self) {
+        self.text.take();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_text(&self) -> bool {
+        self.text.get().is_some()
     }
 
     fn text(&self) -> &Text {

@@ -8,8 +8,11 @@ use super::event::Event;
 use super::id::EventId;
 
 /// Events kept at least, when so many came: 100 s at 1 000 positions/s, 10 s at
-/// 10 000. 100 000 of some 150 bytes, or 500 when a client reads them: 15 to 50 MB.
+/// 10 000. 100 000 of some 200 bytes: 20 MB.
 pub(crate) const KEPT: usize = 100_000;
+/// The newest, whose texts of some 350 bytes are kept once a client has read them. Those who
+/// resume further back have older ones written anew.
+const WITH_TEXT: u64 = 10_000;
 
 /// Events that were published together.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub(crate) const MISSED: &str = "missed";
 #[derive(Debug)]
 pub(crate) struct Window {
     chunks: VecDeque<Arc<Chunk>>,
+    /// Chunks, from the oldest on, whose texts were dropped.
+    without_text: usize,
     kept: usize,
     most: usize,
     /// The number that the next event gets.
@@ -70,6 +75,7 @@ impl Window {
     pub(crate) fn new(instance: u32, most: usize) -> Self {
         Self {
             chunks: VecDeque::new(),
+            without_text: 0,
             kept: 0,
             most,
             end: 0,
@@ -85,6 +91,7 @@ impl Window {
     pub(crate) fn begin_behind(&mut self, place: u64, origin: u64) {
         self.origin = origin;
         self.chunks.clear();
+        self.without_text = 0;
         self.kept = 0;
         self.floor = (place, 0);
         self.last = EventId::at(place);
@@ -121,6 +128,22 @@ impl Window {
             self.kept -= oldest.events.len();
             self.floor = oldest.events.last().map_or(self.floor, |event| event.id.order());
             self.chunks.pop_front();
+            self.without_text = self.without_text.saturating_sub(1);
+        }
+        self.drop_texts();
+    }
+
+    /// What a client is reading just now keeps its text until it leaves the window.
+    fn drop_texts(&mut self) {
+        let edge = self.end.saturating_sub(WITH_TEXT);
+        while let Some(chunk) = self.chunks.get_mut(self.without_text)
+            && chunk.end() <= edge
+        {
+            let events = Arc::get_mut(chunk).map(|chunk| &mut chunk.events);
+            for event in events.into_iter().flatten().filter_map(Arc::get_mut) {
+                event.drop_text();
+            }
+            self.without_text += 1;
         }
     }
 
@@ -257,6 +280,33 @@ mod tests {
             window.push(events);
         }
         (window, all)
+    }
+
+    #[test]
+    fn old_texts_are_dropped_and_written_anew() {
+        let mut window = Window::new(US, KEPT);
+        let push = |window: &mut Window, first: u64, number: u64| {
+            window.push((first..first + number).map(|place| event(EventId::at(place))).collect());
+        };
+        push(&mut window, 1, 2);
+        push(&mut window, 3, 2);
+        let json: Vec<String> = texts(&window, 0);
+        // The first chunk is being read while it ages.
+        let held = window.from(0).unwrap().remove(0);
+        push(&mut window, 5, WITH_TEXT);
+        let has = |number: usize| window.from(0).unwrap()[number].events[0].has_text();
+        assert!(has(0) && !has(1));
+        drop(held);
+        assert_eq!(texts(&window, 0)[..4], json);
+    }
+
+    fn texts(window: &Window, from: u64) -> Vec<String> {
+        let chunks = window.from(from).unwrap();
+        chunks
+            .iter()
+            .flat_map(|chunk| chunk.from(from))
+            .map(|event| event.json().to_owned())
+            .collect()
     }
 
     proptest! {

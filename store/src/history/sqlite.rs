@@ -35,11 +35,10 @@ use crate::StoreError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two tries to open a file that others are opening.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
-/// KiB of pages held by the writer: the hot pages are the rows of the current
-/// buckets, 10 000 devices x 30 rows x 100 bytes = 30 MB, and their neighbours.
-const WRITER_CACHE_KIB: u32 = 64 * 1024;
-/// KiB of pages held by each reader.
-const READER_CACHE_KIB: u32 = 8 * 1024;
+/// KiB of pages held by the writer; the system's cache holds the others.
+const WRITER_CACHE_KIB: u32 = 16 * 1024;
+/// KiB of pages held by each reader: SQLite's own default.
+const READER_CACHE_KIB: u32 = 2 * 1024;
 /// Pages of 4 KiB in the WAL before it is copied back: 32 MiB, so that a page
 /// that many commits touch is copied once.
 const CHECKPOINT_PAGES: u32 = 8192;

@@ -14,10 +14,12 @@ use tokio::sync::watch;
 
 use super::LiveEntry;
 
-/// Entries kept at least, when so many came: 100 s of the founding fleet of
-/// 10 000 devices, each every ten seconds. In Redis some 60 bytes each, 6 MB in
-/// all; in memory some 200, 20 MB.
+/// Entries that Redis keeps at least, when so many came: 100 s of the founding fleet of
+/// 10 000 devices, each every ten seconds. Some 60 bytes each, 6 MB in all.
 pub(super) const KEPT: usize = 100_000;
+/// Entries that this process keeps: of some 200 bytes, 10 MB. Their readers are in the same
+/// process and never 50 000 behind; clients resume in what the API keeps.
+const KEPT_HERE: usize = 50_000;
 /// Entries handed to a reader at once: 2 MB.
 pub(super) const READ_AT_ONCE: usize = 10_000;
 /// A reader that finds nothing waits this long, then is told so.
@@ -78,7 +80,7 @@ struct Ring {
 
 impl MemoryStream {
     pub(super) fn new(now_ms: u64) -> Self {
-        Self::with_bound(now_ms, KEPT)
+        Self::with_bound(now_ms, KEPT_HERE)
     }
 
     fn with_bound(now_ms: u64, most: usize) -> Self {
