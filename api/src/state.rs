@@ -57,7 +57,7 @@ pub struct Stores {
     pub commands: Option<Arc<dyn CommandSink>>,
     /// Where they are kept.
     pub kept_commands: Arc<dyn Commands>,
-    /// Who may speak to the front door.
+    /// Who may connect to the MQTT listener.
     pub logins: Arc<dyn Logins>,
     /// What the history takes on disk.
     pub retention: Arc<dyn Retention>,

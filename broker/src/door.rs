@@ -27,7 +27,7 @@ use crate::pool::Pool;
 use crate::session;
 use crate::shared::{Relay, Shared};
 
-/// The front door, bound to its addresses.
+/// The MQTT listener, bound to its addresses.
 pub struct Door {
     shared: Arc<Shared>,
     listeners: Listeners,

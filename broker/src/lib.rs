@@ -1,4 +1,4 @@
-//! The front door: MQTT 3.1, 3.1.1 and 5 in, rights, deferred acknowledgements and
+//! The MQTT listener: MQTT 3.1, 3.1.1 and 5 in, rights, deferred acknowledgements and
 //! back-pressure, over rumqttd's router for what is not telemetry.
 //!
 //! A connection is one task (`session`) over its bytes (`net`) and its packets

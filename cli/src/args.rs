@@ -29,19 +29,19 @@ use crate::user::UserCommand;
 const EXAMPLES: &str = "\
 Examples:
   nemeses up                                everything in one process, data in ./data
-  nemeses simulate --devices 100            trackers that drive around, in a second terminal
-  nemeses decode 50F70A3F730150494E4773C4   what is in these bytes?
+  nemeses simulate --devices 100            simulated trackers, in a second terminal
+  nemeses decode 50F70A3F730150494E4773C4   show what these bytes contain
   nemeses up --config nemeses.toml          settings from a file
 
 Settings come from flags, then NEMESES_... variables, then the file, then defaults.
-docs/configuration.md lists them all; `nemeses COMMAND --help` those of a command.";
+docs/configuration.md lists them all, `nemeses COMMAND --help` those of one command.";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "nemeses",
     version,
-    about = "Takes the positions of GPS trackers over MQTT, keeps every frame exactly once, shows them live",
+    about = "Receives positions of GPS trackers over MQTT, stores every frame exactly once, shows them live",
     after_help = EXAMPLES,
     arg_required_else_help = true,
     max_term_width = 100
@@ -59,54 +59,54 @@ pub(crate) enum Command {
     /// Run everything in one process: MQTT in, database, live positions, REST API
     #[command(after_help = UP_EXAMPLES)]
     Up(Box<UpArgs>),
-    /// Run the MQTT front door alone (development, small edges)
+    /// Run the MQTT listener alone (development, small sites)
     Broker(BrokerArgs),
-    /// Run a parser: frames from an MQTT broker to the live store and on to `/DB`
+    /// Run a parser: frames from an MQTT broker to the live store and to `/DB`
     Parser(ParserArgs),
     /// Run an exporter: batches from `/DB` to the database
     Dbexport(ExporterArgs),
     /// Run the REST API
     Api(Box<ApiArgs>),
-    /// Send frames of trackers that drive around, to try things out or to measure
+    /// Send frames of simulated trackers, to try things out or to measure
     #[command(after_help = crate::simulate::EXAMPLES)]
     Simulate(SimulateArgs),
-    /// Show what is in the bytes of a tracker, field by field
+    /// Show what the bytes of a tracker contain, field by field
     #[command(after_help = crate::decode::EXAMPLES)]
     Decode(crate::decode::DecodeArgs),
-    /// Make a location frame of now, as hex, to try things out
+    /// Print a location frame as hex, to try things out
     #[command(after_help = crate::encode::EXAMPLES)]
     Encode(crate::encode::EncodeArgs),
     /// Create or upgrade the tables of the database
     Migrate(MigrateArgs),
-    /// Logins of trackers: add, list, disable, enable, rotate
+    /// Logins of trackers: add, list, disable, enable, rotate, remove
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Accounts of the REST API: add, list, role, grant, revoke, reset
     #[command(subcommand)]
     User(UserCommand),
-    /// Bytes that were no good frames: list, show, retry, purge
+    /// Bytes that could not be decoded: list, show, retry, purge
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Take away what was kept long enough, or show what there is and would go
+    /// Remove rows older than their retention period, or show how much there is
     #[command(after_help = crate::retention::EXAMPLES)]
     Retention(crate::retention::RetentionArgs),
-    /// Check that the books balance: every frame received is accounted for
+    /// Check that the books add up: every frame received is accounted for
     Audit(crate::audit::AuditArgs),
-    /// Decode kept raw bytes again: does today's decoder read them as they are stored?
+    /// Decode stored raw bytes again and compare the result with the stored rows
     #[command(after_help = crate::replay::EXAMPLES)]
     Replay(crate::replay::ReplayArgs),
-    /// Give Mosquitto the same logins, through its dynamic-security plugin
+    /// Create the same logins in Mosquitto, through its dynamic-security plugin
     #[command(after_help = crate::mosquitto_roles::EXAMPLES)]
     MosquittoRoles(Box<crate::mosquitto_roles::MosquittoRolesArgs>),
-    /// Serve Mosquitto's own figures ($SYS) to Prometheus
+    /// Export Mosquitto's own counters ($SYS) as Prometheus metrics
     MosquittoMetrics(crate::mosquitto_metrics::MosquittoMetricsArgs),
     /// The state of a running system: stores, books, queues, processes
     #[command(after_help = crate::status::EXAMPLES)]
     Status(crate::status::StatusArgs),
-    /// Look for what is wrong with a station's settings, files, stores, rights and clocks
+    /// Check a station's settings, files, stores, permissions and clocks
     #[command(after_help = crate::doctor::EXAMPLES)]
     Doctor(crate::doctor::DoctorArgs),
-    /// Ask a running station whether it is well; for health checks of containers
+    /// Ask a running station whether it is healthy; for health checks of containers
     #[command(after_help = crate::health::EXAMPLES)]
     Health(crate::health::HealthArgs),
     /// Write the completions of a shell to standard output
@@ -123,7 +123,7 @@ Examples:
   nemeses up --redis-url redis://127.0.0.1:6379 \\
              --database-url mysql://nemeses:PASSWORD@127.0.0.1:3306/nemeses \\
              --jwt-secret-file /etc/nemeses/jwt-secret
-      The same with servers, which several nodes may share.";
+      The same with servers, which several nodes can share.";
 
 /// Where settings come from, and logs.
 #[derive(Debug, Args)]
@@ -142,17 +142,17 @@ pub(crate) struct CommonArgs {
         value_name = "FILTER"
     )]
     pub(crate) log_filter: String,
-    /// How log lines look
+    /// The format of log lines
     #[arg(long, global = true, env = "NEMESES_LOG_FORMAT", default_value = "human")]
     pub(crate) log_format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// One readable line an event
+    /// One readable line per event
     Human,
-    /// One JSON object an event
+    /// One JSON object per event
     Json,
 }
 

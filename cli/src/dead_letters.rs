@@ -17,16 +17,16 @@ mod retry;
 
 pub(crate) use retry::{Judgement, Retrier, judge, random_run};
 
-/// Bytes that were no good frames.
+/// Bytes that could not be decoded.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
     /// List dead letters, newest first
     List(ListArgs),
-    /// Show one with all its bytes, and what today's decoder says of them
+    /// Show one with all its bytes, and the result of decoding them now
     Show(ShowArgs),
-    /// Decode again: what is a good frame today becomes a row
+    /// Decode again; valid frames become rows
     Retry(RetryArgs),
-    /// Throw dead letters away; the books remember how many
+    /// Delete dead letters; the books keep their number
     Purge(PurgeArgs),
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct FilterArgs {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// At most this many
+    /// Maximum number of dead letters
     #[arg(
         long,
         env = "NEMESES_DEAD_LETTERS_LIMIT",
@@ -76,7 +76,7 @@ pub(crate) struct ListArgs {
         value_name = "COUNT"
     )]
     limit: u32,
-    /// Only with a number smaller than this: the next page
+    /// Only with a smaller number than this: the next page
     #[arg(long, env = "NEMESES_DEAD_LETTERS_BEFORE_ID", value_name = "NUMBER")]
     before_id: Option<u64>,
     #[command(flatten)]
@@ -88,7 +88,7 @@ pub(crate) struct ListArgs {
 /// `nemeses dead-letters show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// The letter's number
+    /// The dead letter's number
     id: u64,
     #[command(flatten)]
     database: DatabaseArgs,
@@ -99,9 +99,9 @@ pub(crate) struct ShowArgs {
 /// `nemeses dead-letters retry`.
 #[derive(Debug, Args)]
 pub(crate) struct RetryArgs {
-    /// Letters by number; without numbers, all that the filters leave. Frames of unknown
-    /// devices (quarantined, `unknown_device`) only by number or --reason: they make the
-    /// device known
+    /// Dead letters by number; without numbers, all that match the filters. Frames of
+    /// unknown devices (quarantined, `unknown_device`) only by number or --reason:
+    /// retrying them registers the device
     ids: Vec<u64>,
     #[command(flatten)]
     filter: FilterArgs,
@@ -124,7 +124,7 @@ pub(crate) struct RetryArgs {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["ids", "before"]))]
 pub(crate) struct PurgeArgs {
-    /// Letters by number
+    /// Dead letters by number
     ids: Vec<u64>,
     /// All received before this moment, RFC 3339 or Unix seconds
     #[arg(

@@ -1,4 +1,4 @@
-//! `nemeses device`: logins for the MQTT front door. A secret is printed once,
+//! `nemeses device`: logins for the MQTT listener. A secret is printed once,
 //! when it is drawn, and is nowhere afterwards.
 
 use anyhow::Context as _;
@@ -19,20 +19,20 @@ const PAGE: u32 = 500;
 /// Logins of trackers, gateways, workers and operators.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceCommand {
-    /// Make a login and show its secret, once
+    /// Create a login and show its secret, once
     Add(AddArgs),
     /// List the logins
     List(ListArgs),
-    /// Keep a login out; its open connections are closed within seconds
+    /// Disable a login; its open connections are closed within seconds
     Disable(NameArgs),
-    /// Let a disabled login in again
+    /// Enable a disabled login
     Enable(NameArgs),
-    /// Draw a new secret and show it, once; the old one ends, and with it the
-    /// connections that are open
+    /// Create a new secret and show it, once; the old one stops working, and open
+    /// connections are closed
     Rotate(NameArgs),
-    /// Delete a login; its frames stay
+    /// Delete a login; its frames remain
     Remove(NameArgs),
-    /// Put a device in a retention class, or show which it is in
+    /// Put a device in a retention class, or show its class
     Class(crate::retention::ClassArgs),
 }
 
@@ -73,13 +73,13 @@ pub(crate) struct NameArgs {
 /// What a login may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum RoleName {
-    /// Speak for the one device that it is named after
+    /// Publish for the one device that it is named after
     Device,
-    /// Speak for any device
+    /// Publish for any device
     Gateway,
     /// Work as a parser or exporter
     Worker,
-    /// Send commands and watch
+    /// Send commands and subscribe to all topics
     Operator,
 }
 

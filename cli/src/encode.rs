@@ -17,20 +17,20 @@ Examples:
 /// `nemeses encode`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EncodeArgs {
-    /// Six hex digits
+    /// The device, six hex digits
     device: DeviceId,
-    /// Degrees, south below zero
+    /// Latitude in degrees, south negative
     #[arg(allow_negative_numbers = true)]
     latitude: f64,
-    /// Degrees, west below zero
+    /// Longitude in degrees, west negative
     #[arg(allow_negative_numbers = true)]
     longitude: f64,
     #[arg(default_value_t = 0)]
     speed_kmh: u8,
-    /// When it was recorded; now without it
+    /// Time of recording; without it, now
     #[arg(long, env = "NEMESES_ENCODE_AT", value_name = "TIME")]
     at: Option<Timestamp>,
-    /// Clockwise from north
+    /// Direction in degrees, clockwise from north
     #[arg(long, env = "NEMESES_ENCODE_DIRECTION", value_name = "DEGREES", default_value_t = 0.0)]
     direction: f64,
     /// Metres
@@ -42,7 +42,7 @@ pub(crate) struct EncodeArgs {
     /// With the ignition off
     #[arg(long, env = "NEMESES_ENCODE_IGNITION_OFF")]
     ignition_off: bool,
-    /// As sent from the device's memory
+    /// As a historical frame, sent from the device's memory
     #[arg(long, env = "NEMESES_ENCODE_HISTORICAL")]
     historical: bool,
 }

@@ -15,7 +15,7 @@ Examples:
 /// `nemeses health`.
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
-    /// Which address to ask, http://HOST:PORT/PATH; 200 means well
+    /// The address to ask, http://HOST:PORT/PATH; 200 means healthy
     #[arg(
         env = "NEMESES_HEALTH_URL",
         default_value = "http://127.0.0.1:9180/healthz",

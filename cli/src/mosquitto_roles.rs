@@ -40,9 +40,9 @@ Examples:
       A running broker: roles, rights, disabled and removed logins, at once.
   nemeses device add 0A3F73 | nemeses mosquitto-roles --apply --secrets - \\
           --mqtt-url mqtt://admin:PASSWORD@127.0.0.1:1883
-      A new login in a running broker. To keep its secret, put `tee FILE |` in between.
+      A new login in a running broker. To store its secret, put `tee FILE |` in between.
 
-Ends with code 1 when a login is left that is not in order. docs/mosquitto.md has it all.";
+Exit code 1 if a login still differs. docs/mosquitto.md describes it all.";
 
 /// Logins read at once.
 const PAGE: u32 = 500;
@@ -52,11 +52,11 @@ const TOLD_EVERY: usize = 500;
 /// `nemeses mosquitto-roles`.
 #[derive(Debug, Args)]
 pub(crate) struct MosquittoRolesArgs {
-    /// Bring this file of the plugin into line, secrets included
+    /// Update this file of the plugin, including secrets
     #[arg(long, env = "NEMESES_MOSQUITTO_ROLES_WRITE", value_name = "PATH")]
     write: Option<PathBuf>,
-    /// Bring the running broker at --mqtt-url into line; its URL has the login of
-    /// the plugin's administrator
+    /// Update the running broker at --mqtt-url; the URL needs the login of the plugin's
+    /// administrator
     #[arg(
         long,
         env = "NEMESES_MOSQUITTO_ROLES_APPLY",
@@ -69,11 +69,11 @@ pub(crate) struct MosquittoRolesArgs {
         value_name = "true|false"
     )]
     apply: bool,
-    /// For --apply: a file of secrets in the clear, as `nemeses device add` and
+    /// For --apply: a file of secrets in plain text, as `nemeses device add` and
     /// `rotate` print them, or lines of NAME SECRET; - reads standard input
     #[arg(long, env = "NEMESES_MOSQUITTO_ROLES_SECRETS", value_name = "PATH")]
     secrets: Option<PathBuf>,
-    /// Only show what would be changed
+    /// Only show what would change
     #[arg(
         long,
         env = "NEMESES_MOSQUITTO_ROLES_DRY_RUN",

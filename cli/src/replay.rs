@@ -21,8 +21,8 @@ Examples:
   nemeses replay
   nemeses replay --device 0A3F73 --from 2026-07-01T00:00:00Z --json
 
-Raw bytes are there for frames that were stored with --keep-raw. Bytes that were
-no good frames are dead letters: `nemeses dead-letters retry` decodes them again.";
+Raw bytes exist for frames that were stored with --keep-raw. Bytes that could
+not be decoded are dead letters: `nemeses dead-letters retry` decodes them again.";
 
 /// Devices looked up at once.
 const DEVICES_AT_ONCE: u32 = 500;

@@ -22,12 +22,12 @@ pub(crate) use self::class::{ClassArgs, class};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   nemeses retention --dry-run --keep-positions 90days
-      How much there is, how much of it is older, and how large it will become.
+      How much is stored, how much of it is older, and how large it will become.
   nemeses retention --dry-run --keep-positions 90days --keep-classes short=30days,long=5years
       The same with classes of devices, by week and class.
   nemeses retention --keep-positions 90days --keep-dead-letters 30days --keep-books 400days
-      Takes away what is older. `up` and `dbexport` do the same once an hour when
-      they are started with these settings. Ctrl-C ends it after the step under way.";
+      Removes what is older. `up` and `dbexport` do the same once an hour if they
+      are started with these settings. Ctrl-C ends it after the current step.";
 
 const DAY_MS: u64 = 86_400_000;
 /// The forecast's rate is that of so many days up to now.
@@ -38,11 +38,11 @@ const RATE_DAYS: u64 = 7;
 pub(crate) struct RetentionArgs {
     #[command(flatten)]
     keep: KeepArgs,
-    /// Take nothing away; show what there is and what would go
+    /// Remove nothing; show how much there is and how much would be removed
     #[arg(long, env = "NEMESES_RETENTION_DRY_RUN", action = ArgAction::SetTrue)]
     dry_run: bool,
-    /// Give a large table without partitions its partitions first (MySQL). The
-    /// server copies the table for that, and nothing can be written meanwhile
+    /// Partition a large table that has no partitions yet (MySQL). The server copies
+    /// the table for that, and nothing can be written meanwhile
     #[arg(long, env = "NEMESES_RETENTION_CONVERT", action = ArgAction::SetTrue)]
     convert: bool,
     #[command(flatten)]

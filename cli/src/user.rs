@@ -18,21 +18,21 @@ const PAGE: u32 = 500;
 /// Accounts of the REST API.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Make an account and show its password, once
+    /// Create an account and show its password, once
     Add(AddArgs),
-    /// List the accounts, their roles and how many devices they were granted
+    /// List the accounts with their roles and number of granted devices
     List(ListArgs),
     /// Change what an account may do
     Role(RoleArgs),
     /// Let a viewer see devices
     Grant(DevicesArgs),
-    /// Take devices away from a viewer again
+    /// Stop letting a viewer see devices
     Revoke(DevicesArgs),
-    /// Draw a new password and show it, once; the old one ends, and all sessions
+    /// Create a new password and show it, once; the old one and all sessions end
     Reset(EmailArgs),
-    /// Keep an account out until it is enabled again; its sessions end
+    /// Disable an account; its sessions end
     Disable(EmailArgs),
-    /// Let a disabled account in again
+    /// Enable a disabled account
     Enable(EmailArgs),
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct AddArgs {
     /// Short for --role admin
     #[arg(long, env = "NEMESES_USER_ADMIN", conflicts_with = "role")]
     admin: bool,
-    /// Leave it to whoever registers first on loopback, or has the set-up token, to
-    /// become the admin; without it that is over with the first account
+    /// Do not count as the first account: whoever registers first on loopback, or has
+    /// the set-up token, can still become the admin
     #[arg(long, env = "NEMESES_USER_LEAVE_FIRST")]
     leave_first: bool,
     #[command(flatten)]

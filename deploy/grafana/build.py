@@ -133,7 +133,7 @@ API = [
 
 DASHBOARDS = {
     "overview": ("Nemeses: overview", OVERVIEW),
-    "door": ("Nemeses: front door", DOOR),
+    "door": ("Nemeses: MQTT listener", DOOR),
     "stations": ("Nemeses: stations and Mosquitto", STATIONS),
     "api": ("Nemeses: REST API", API),
 }

@@ -13,8 +13,9 @@ use crate::config::value;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Frames")]
 pub(crate) struct FlushArgs {
-    /// How long a frame waits for others to be written with, unless nothing came
-    /// before it. Longer saves work, shorter acknowledges sooner
+    /// How long frames are collected for one batch; a node or exporter commits the first
+    /// one after a pause at once. Longer means fewer transactions, shorter means earlier
+    /// acknowledgements
     #[arg(
         long,
         env = "NEMESES_FLUSH_AFTER",
@@ -38,7 +39,7 @@ pub(crate) struct FrameArgs {
         value_name = "DURATION"
     )]
     pub(crate) future_limit: Duration,
-    /// Keep the raw bytes of good frames too (a third more space)
+    /// Store the raw bytes of valid frames as well (a third more space)
     #[arg(
         long,
         env = "NEMESES_KEEP_RAW",
@@ -51,9 +52,9 @@ pub(crate) struct FrameArgs {
         value_name = "true|false"
     )]
     pub(crate) keep_raw: bool,
-    /// What is done with frames of devices without a profile, login, group or rows:
-    /// accept them; quarantine: keep them unseen until somebody makes the device known;
-    /// reject: keep them only as dead letters
+    /// What happens to frames of devices without a profile, login, group or rows.
+    /// accept: store them; quarantine: store them hidden until somebody registers the
+    /// device; reject: store them only as dead letters
     #[arg(
         long,
         env = "NEMESES_UNKNOWN_DEVICES",
@@ -69,7 +70,7 @@ pub(crate) struct FrameArgs {
 #[command(next_help_heading = "Topics")]
 #[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct TopicArgs {
-    /// Frames up; a device's own topic is this/DEVICE
+    /// Topic of frames from devices; a device's own topic is this/DEVICE
     #[arg(
         long,
         env = "NEMESES_TOPIC_MESSENGER",
@@ -78,7 +79,7 @@ pub(crate) struct TopicArgs {
         value_name = "TOPIC"
     )]
     pub(crate) topic_messenger: String,
-    /// Answers to pings; a device's own topic is this/DEVICE
+    /// Topic of the replies to pings; a device's own topic is this/DEVICE
     #[arg(
         long,
         env = "NEMESES_TOPIC_PING",
@@ -87,7 +88,7 @@ pub(crate) struct TopicArgs {
         value_name = "TOPIC"
     )]
     pub(crate) topic_ping: String,
-    /// Batches from parsers to exporters
+    /// Topic of batches from parsers to exporters
     #[arg(
         long,
         env = "NEMESES_TOPIC_DB",
@@ -96,7 +97,7 @@ pub(crate) struct TopicArgs {
         value_name = "TOPIC"
     )]
     pub(crate) topic_db: String,
-    /// Commands down: this/DEVICE
+    /// Topic of commands to devices: this/DEVICE
     #[arg(
         long,
         env = "NEMESES_TOPIC_COMMAND",
@@ -130,19 +131,19 @@ pub(crate) struct LinkArgs {
 #[command(next_help_heading = "MQTT broker")]
 #[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct LinkTlsArgs {
-    /// The certificate authorities that a broker at mqtts:// is trusted by, a PEM file;
+    /// The certificate authorities to trust for a broker at mqtts://, a PEM file;
     /// without it, those of the system
     #[arg(long, env = "NEMESES_MQTT_CA", value_name = "PATH")]
     pub(crate) mqtt_ca: Option<PathBuf>,
-    /// The certificate to show a broker at mqtts:// that demands one, a PEM file; read
-    /// again for the next connection when it was changed
+    /// The client certificate for a broker at mqtts:// that requires one, a PEM file;
+    /// read again for the next connection after a change
     #[arg(long, env = "NEMESES_MQTT_CLIENT_CERT", value_name = "PATH")]
     pub(crate) mqtt_client_cert: Option<PathBuf>,
     /// The private key of that certificate, a PEM file
     #[arg(long, env = "NEMESES_MQTT_CLIENT_KEY", value_name = "PATH")]
     pub(crate) mqtt_client_key: Option<PathBuf>,
-    /// The name that the certificate of a broker at mqtts:// must bear, where it is not
-    /// the host of the URL
+    /// The name expected in the certificate of a broker at mqtts://, if it is not the
+    /// host of the URL
     #[arg(long, env = "NEMESES_MQTT_SERVER_NAME", value_name = "NAME")]
     pub(crate) mqtt_server_name: Option<String>,
 }
@@ -153,7 +154,7 @@ pub(crate) struct LinkTlsArgs {
 pub(crate) struct ShadowArgs {
     /// Whether worker 0 holds a second, unshared subscription to all frames: Mosquitto
     /// with a persistence file forgets shared subscriptions at each restart, and frames
-    /// would be lost until workers are back. auto: with Mosquitto; off where its
+    /// would be lost until workers have reconnected. auto: with Mosquitto, unless its
     /// persistence is the sqlite plugin (docs/mosquitto.md)
     #[arg(long, env = "NEMESES_SHADOW", default_value = "auto")]
     pub(crate) shadow: ShadowMode,
@@ -184,8 +185,8 @@ impl From<ShadowMode> for nemeses_parser::Shadow {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerArgs {
-    /// This station's number among its equals, from 0. Each number runs once and
-    /// always comes back: the broker keeps its share of the messages meanwhile
+    /// This worker's number, from 0. Each number runs once and is kept across restarts:
+    /// the broker queues its share of the messages meanwhile
     #[arg(
         long,
         env = "NEMESES_WORKER",
@@ -194,8 +195,8 @@ pub(crate) struct WorkerArgs {
         value_name = "NUMBER"
     )]
     pub(crate) worker: u16,
-    /// Leave for good: give up the share of the messages, work off what is
-    /// there, clear the session, and end
+    /// Remove this worker permanently: give up its share of the messages, process what
+    /// is queued, clear the session, and exit
     #[arg(
         long,
         env = "NEMESES_LEAVE",

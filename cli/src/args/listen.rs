@@ -1,4 +1,4 @@
-//! Settings of what listens: the front door, the REST API, the metrics.
+//! Settings of what listens: the MQTT listener, the REST API, the metrics.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,12 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::LinkTlsArgs;
 use crate::config::value;
 
-/// The MQTT front door.
+/// The MQTT listener.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "MQTT front door")]
+#[command(next_help_heading = "MQTT listener")]
 pub(crate) struct DoorArgs {
-    /// Where trackers connect (MQTT 3.1, 3.1.1 and 5); port 0 takes any free one
+    /// Address of the MQTT listener for trackers (MQTT 3.1, 3.1.1 and 5); port 0 takes
+    /// any free one
     #[arg(
         long,
         env = "NEMESES_MQTT_LISTEN",
@@ -21,7 +22,7 @@ pub(crate) struct DoorArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) mqtt_listen: std::net::SocketAddr,
-    /// Where trackers connect by TLS; wants --mqtt-tls-cert and --mqtt-tls-key
+    /// Address of the MQTT listener with TLS; needs --mqtt-tls-cert and --mqtt-tls-key
     #[arg(
         long,
         env = "NEMESES_MQTT_TLS_LISTEN",
@@ -29,14 +30,14 @@ pub(crate) struct DoorArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) mqtt_tls_listen: Option<std::net::SocketAddr>,
-    /// The TLS listener's certificate chain, PEM; read again when the file changes, and on
-    /// SIGHUP
+    /// The TLS listener's certificate chain, PEM; read again when the file changes, and
+    /// on SIGHUP
     #[arg(long, env = "NEMESES_MQTT_TLS_CERT", value_name = "PATH")]
     pub(crate) mqtt_tls_cert: Option<PathBuf>,
     /// The TLS listener's private key, PEM
     #[arg(long, env = "NEMESES_MQTT_TLS_KEY", value_name = "PATH")]
     pub(crate) mqtt_tls_key: Option<PathBuf>,
-    /// Where MQTT is spoken over WebSocket
+    /// Address of the listener for MQTT over WebSocket
     #[arg(
         long,
         env = "NEMESES_MQTT_WEBSOCKET_LISTEN",
@@ -44,9 +45,9 @@ pub(crate) struct DoorArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) mqtt_websocket_listen: Option<std::net::SocketAddr>,
-    /// Origins with commas between, such as https://map.example.org, whose pages may
-    /// speak MQTT over WebSocket; pages of all others are refused. Clients that are no
-    /// browsers send no origin and are not asked for one
+    /// Origins, separated by commas, such as https://map.example.org, whose pages may
+    /// use MQTT over WebSocket; pages of other origins are refused. Clients other than
+    /// browsers send no origin and need none
     #[arg(
         long,
         env = "NEMESES_MQTT_WEBSOCKET_ORIGINS",
@@ -55,9 +56,10 @@ pub(crate) struct DoorArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) mqtt_websocket_origins: Vec<String>,
-    /// Load balancers in front of the MQTT listeners, addresses or networks with commas
-    /// between: their connections begin with a header of the PROXY protocol (version 1 or
-    /// 2), and logs, limits and shares are those of the device that it names. Needs logins
+    /// Load balancers in front of the MQTT listeners, addresses or networks separated
+    /// by commas: their connections begin with a header of the PROXY protocol (version
+    /// 1 or 2), and logs, limits and shares use the device's address in it. Requires
+    /// logins
     #[arg(
         long,
         env = "NEMESES_PROXY_PROTOCOL",
@@ -66,9 +68,9 @@ pub(crate) struct DoorArgs {
         value_name = "ADDRESS"
     )]
     pub(crate) proxy_protocol: Vec<nemeses_runtime::Network>,
-    /// Let clients in without a login, to speak for any device. Only with
-    /// listeners on loopback; write --mqtt-anonymous=false to require logins
-    /// (`nemeses device add`)
+    /// Accept clients without a login; they may publish for any device. Only with
+    /// listeners on loopback; write --mqtt-anonymous=false to require logins (`nemeses
+    /// device add`)
     #[arg(
         long,
         env = "NEMESES_MQTT_ANONYMOUS",
@@ -81,8 +83,8 @@ pub(crate) struct DoorArgs {
         value_name = "true|false"
     )]
     pub(crate) mqtt_anonymous: bool,
-    /// Let clients in without a login by WebSocket too, where --mqtt-anonymous does: any
-    /// page that a browser on this machine shows could try
+    /// Accept clients without a login over WebSocket as well, if --mqtt-anonymous is
+    /// set: any page that a browser on this machine shows could connect
     #[arg(
         long,
         env = "NEMESES_MQTT_WEBSOCKET_ANONYMOUS",
@@ -95,9 +97,9 @@ pub(crate) struct DoorArgs {
         value_name = "true|false"
     )]
     pub(crate) mqtt_websocket_anonymous: bool,
-    /// Clients that are let in at most; further ones are refused (MQTT 5: 0x97, 3.1.1:
-    /// 3), unless they come back in the place of their own connection. As many sockets may
-    /// be on their way in
+    /// Maximum number of connected clients; further ones are refused (MQTT 5: 0x97,
+    /// 3.1.1: 3), unless they replace their own connection. As many sockets may be
+    /// waiting for their CONNECT
     #[arg(
         long,
         env = "NEMESES_MAX_CONNECTIONS",
@@ -106,7 +108,7 @@ pub(crate) struct DoorArgs {
         value_name = "COUNT"
     )]
     pub(crate) max_connections: u32,
-    /// Messages of one connection taken and not yet acknowledged, at most
+    /// Maximum number of unacknowledged messages of one connection
     #[arg(
         long,
         env = "NEMESES_WINDOW",
@@ -115,8 +117,8 @@ pub(crate) struct DoorArgs {
         value_name = "COUNT"
     )]
     pub(crate) window: u16,
-    /// Largest MQTT packet taken, in bytes; a connection that sends a larger one
-    /// is closed
+    /// Largest MQTT packet accepted, in bytes; a connection that sends a larger one is
+    /// closed
     #[arg(
         long,
         env = "NEMESES_MAX_PACKET_BYTES",
@@ -131,7 +133,7 @@ pub(crate) struct DoorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub(crate) struct HttpArgs {
-    /// Where the REST API is served; other than loopback only by HTTPS (--http-tls-cert)
+    /// Address of the REST API; other than loopback only with HTTPS (--http-tls-cert)
     /// or with --private-network
     #[arg(
         long,
@@ -141,14 +143,14 @@ pub(crate) struct HttpArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) http_listen: std::net::SocketAddr,
-    /// The certificate chain of the REST API, PEM: it is served by HTTPS then. Read again
-    /// when it changes and at SIGHUP; wants --http-tls-key
+    /// The certificate chain of the REST API, PEM: it is served by HTTPS then. Read
+    /// again when the file changes, and on SIGHUP; needs --http-tls-key
     #[arg(long, env = "NEMESES_HTTP_TLS_CERT", value_name = "PATH")]
     pub(crate) http_tls_cert: Option<PathBuf>,
     /// The private key of the REST API, PEM
     #[arg(long, env = "NEMESES_HTTP_TLS_KEY", value_name = "PATH")]
     pub(crate) http_tls_key: Option<PathBuf>,
-    /// Where those who come by plain HTTP are sent to HTTPS, usually port 80; wants
+    /// Address of a listener that redirects plain HTTP to HTTPS, usually port 80; needs
     /// --public-url
     #[arg(
         long,
@@ -158,32 +160,35 @@ pub(crate) struct HttpArgs {
     )]
     pub(crate) http_redirect_listen: Option<std::net::SocketAddr>,
     /// The address under which people reach the REST API and the page, such as
-    /// https://fleet.example.org. Requests for other host names are refused then, and
-    /// where it says https cookies are for HTTPS only. Without it, a listener on loopback
-    /// answers for localhost and for addresses
+    /// https://fleet.example.org. Requests for other host names are then refused, and
+    /// with https cookies are sent by HTTPS only. Without it, a listener on loopback
+    /// answers for localhost and for IP addresses
     #[arg(long, env = "NEMESES_PUBLIC_URL", value_parser = value::public_url, value_name = "URL")]
     pub(crate) public_url: Option<nemeses_api::PublicUrl>,
-    /// Map tiles of another server, drawn above the bundled base map: a URL with
-    /// {z}, {x} and {y}. Browsers then ask that server too; without it, none but this
+    /// Map tiles of another server, drawn above the bundled base map: a URL with {z},
+    /// {x} and {y}. Browsers then send requests to that server as well; without it,
+    /// only to this one
     #[arg(long, env = "NEMESES_MAP_TILES", value_name = "URL")]
     pub(crate) map_tiles: Option<String>,
-    /// A MapLibre style document of another server, drawn in place of the bundled base
-    /// map; its tiles, glyphs and sprites have to be on the same host, the one that
-    /// browsers may ask then
+    /// A MapLibre style document of another server, used instead of the bundled base
+    /// map; its tiles, glyphs and sprites must be on the same host, the only other one
+    /// that browsers may use then
     #[arg(long, env = "NEMESES_MAP_STYLE", value_name = "URL")]
     pub(crate) map_style: Option<String>,
-    /// Whose map the tiles or the style are; shown on the map, as most servers ask for
+    /// Attribution of the tiles or the style, shown on the map; most map servers
+    /// require it
     #[arg(long, env = "NEMESES_MAP_CREDIT", default_value = "", value_name = "TEXT")]
     pub(crate) map_credit: String,
-    /// Whether people may make accounts themselves; closed, only admins and `nemeses
-    /// user add` make them. Open, an account that is asked for from elsewhere is disabled
-    /// until an admin enables it. Without it: for people at this machine where the
-    /// listener is loopback and no proxy is named, else closed
+    /// Whether people may create accounts themselves. closed: only admins and `nemeses
+    /// user add` create them. open: an account requested from another machine is
+    /// disabled until an admin enables it. Default: open for people at this machine if
+    /// the listener is on loopback and no proxy is named, otherwise closed
     #[arg(long, env = "NEMESES_REGISTRATION")]
     pub(crate) registration: Option<Registration>,
-    /// Proxies in front of the REST API, addresses or networks with commas between:
-    /// what they say in X-Forwarded-For tells apart who tries passwords, and in
-    /// X-Forwarded-Proto whether it was HTTPS. They have to set both, not pass them on
+    /// Proxies in front of the REST API, addresses or networks separated by commas:
+    /// attempts to sign in are counted by the address in their X-Forwarded-For, and
+    /// X-Forwarded-Proto tells whether the request came by HTTPS. They must set both
+    /// headers, not pass them on
     #[arg(
         long,
         env = "NEMESES_TRUSTED_PROXIES",
@@ -192,8 +197,8 @@ pub(crate) struct HttpArgs {
         value_name = "ADDRESS"
     )]
     pub(crate) trusted_proxies: Vec<nemeses_api::Network>,
-    /// Origins with commas between, such as https://map.example.org, whose pages may
-    /// read answers of the REST API
+    /// Origins, separated by commas, such as https://map.example.org, whose pages may
+    /// read answers of the REST API (CORS)
     #[arg(
         long,
         env = "NEMESES_CORS_ORIGINS",
@@ -202,35 +207,35 @@ pub(crate) struct HttpArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) cors_origins: Vec<String>,
-    /// What users' tokens are signed with, 32 characters at least. Without it
-    /// one is drawn once and kept in the data directory; with a database server
-    /// it must be given, as all instances must share it. Prefer the variable or
+    /// The secret that signs users' tokens, at least 32 characters. Without it, one is
+    /// generated and stored in the data directory; with a database server it is
+    /// required, as all instances must share it. Prefer the variable or
     /// --jwt-secret-file: other users of the machine can read command lines
     #[arg(long, env = "NEMESES_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) jwt_secret: Option<String>,
-    /// A file that holds the secret
+    /// A file with the secret
     #[arg(long, env = "NEMESES_JWT_SECRET_FILE", value_name = "PATH")]
     pub(crate) jwt_secret_file: Option<PathBuf>,
-    /// A file that holds the secret before this one: tokens signed with it stay
-    /// good, so that changing the secret signs nobody out
+    /// A file with the previous secret: tokens signed with it stay valid, so that
+    /// changing the secret signs nobody out
     #[arg(long, env = "NEMESES_JWT_PREVIOUS_SECRET_FILE", value_name = "PATH")]
     pub(crate) jwt_previous_secret_file: Option<PathBuf>,
 }
 
-/// Commands to devices, of an API that runs alone.
+/// Commands to devices, of an API station.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "REST API")]
 pub(crate) struct CommandArgs {
-    /// The MQTT broker at which commands to devices are published, as a login of the role
-    /// operator: mqtt://USER:PASSWORD@HOST:PORT, mqtts:// for TLS. Without it they go to
-    /// the nodes that share the Redis
+    /// The MQTT broker to which commands to devices are published, with a login of the
+    /// role operator: mqtt://USER:PASSWORD@HOST:PORT, mqtts:// for TLS. Without it they
+    /// are sent to the nodes that share the Redis
     #[arg(long, env = "NEMESES_COMMANDS_MQTT_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) commands_mqtt_url: Option<String>,
     #[command(flatten)]
     pub(crate) tls: LinkTlsArgs,
 }
 
-/// Whether people may make accounts themselves.
+/// Whether people may create accounts themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Registration {
     /// Whoever reaches the API may register
@@ -243,8 +248,9 @@ pub(crate) enum Registration {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Metrics")]
 pub(crate) struct AdminArgs {
-    /// Where /metrics is served, or off; other than loopback only with
-    /// --private-network. Without it: 127.0.0.1, port 9180 for up, 9181 broker, 9182 api, 18000 + worker parser, 19000 + worker dbexport
+    /// Address of /metrics, or off; other than loopback only with --private-network. Without
+    /// it: 127.0.0.1, port 9180 for up, 9181 broker, 9182 api, 18000 + worker parser,
+    /// 19000 + worker dbexport
     #[arg(
         long,
         env = "NEMESES_ADMIN_LISTEN",
@@ -254,13 +260,13 @@ pub(crate) struct AdminArgs {
     pub(crate) admin_listen: Option<value::AdminListen>,
 }
 
-/// What reaches the listeners for people and for Prometheus.
+/// Who can reach the listeners for people and for Prometheus.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkArgs {
-    /// The network of this process is private (a container's, a pod's): let the REST
-    /// API and /metrics listen on other addresses than loopback. Only a proxy with
-    /// TLS and Prometheus may reach them there
+    /// The network of this process is private (a container's, a pod's): the REST API
+    /// and /metrics may listen on other addresses than loopback. Only a proxy with TLS
+    /// and Prometheus may reach them there
     #[arg(
         long,
         env = "NEMESES_PRIVATE_NETWORK",

@@ -15,11 +15,11 @@ use crate::config::value;
 #[command(next_help_heading = "Live store")]
 pub(crate) struct LiveArgs {
     /// Redis for live positions: redis://, redis+sentinel:// or redis+cluster://, with
-    /// rediss for TLS. `up` keeps them in its own memory without it; `parser` and `api`
-    /// need it
+    /// rediss for TLS. Without it, `up` stores them in its own memory; `parser` and
+    /// `api` need it
     #[arg(long, env = "NEMESES_REDIS_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) redis_url: Option<String>,
-    /// The certificate authorities that a Redis at rediss:// is trusted by, a PEM file;
+    /// The certificate authorities to trust for a Redis at rediss://, a PEM file;
     /// without it, those of the system
     #[arg(long, env = "NEMESES_REDIS_CA", value_name = "PATH")]
     pub(crate) redis_ca: Option<PathBuf>,
@@ -38,22 +38,22 @@ pub(crate) struct LiveArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct DatabaseArgs {
-    /// Where rows are kept: mysql://USER:PASSWORD@HOST:PORT/DATABASE (or
-    /// mariadb://), or sqlite:PATH. Without it: nemeses.db in the data directory
+    /// The database: mysql://USER:PASSWORD@HOST:PORT/DATABASE (or mariadb://), or
+    /// sqlite:PATH. Without it: nemeses.db in the data directory
     #[arg(long, env = "NEMESES_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
-    /// Directory of the files this program makes
+    /// Directory of the files that this program creates
     #[arg(long, env = "NEMESES_DATA_DIR", default_value = "./data", value_name = "PATH")]
     pub(crate) data_dir: PathBuf,
 }
 
-/// Where a server's tables are made.
+/// How a server's tables are created.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct EngineArgs {
-    /// Storage engine of the tables when they are made; the server's default without it.
-    /// rocksdb needs MariaDB's plugin and rocksdb_large_prefix, and keeps positions
-    /// forever (docs/sizing.md tells when it pays)
+    /// Storage engine of the tables when they are created; without it, the server's
+    /// default. rocksdb needs MariaDB's plugin and rocksdb_large_prefix, and positions
+    /// cannot be removed by age (docs/sizing.md says when it pays)
     #[arg(long, env = "NEMESES_DATABASE_ENGINE", value_enum, value_name = "ENGINE")]
     pub(crate) database_engine: Option<DatabaseEngine>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct EngineArgs {
 /// A storage engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DatabaseEngine {
-    /// What every server has
+    /// Available on every server
     Innodb,
     /// `MyRocks`
     Rocksdb,
@@ -82,7 +82,7 @@ impl From<DatabaseEngine> for StorageEngine {
 pub(crate) struct PoolArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Connections to the database server at most
+    /// Maximum number of connections to the database server
     #[arg(
         long,
         env = "NEMESES_DB_CONNECTIONS",
@@ -105,18 +105,18 @@ pub(crate) struct PoolArgs {
         value_name = "true|false"
     )]
     pub(crate) migrate: bool,
-    /// Short for --migrate=false: refuse to start with tables of another version
+    /// Same as --migrate=false: refuse to start with tables of another version
     #[arg(long, action = ArgAction::SetTrue, overrides_with = "migrate")]
     pub(crate) no_migrate: bool,
 }
 
-/// How long things are kept.
+/// How long rows are stored.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Retention")]
 #[expect(clippy::struct_field_names, reason = "fields are named as their flags")]
 pub(crate) struct KeepArgs {
-    /// How long positions are kept, by the device's clock: a duration such as 90days,
-    /// or forever. MySQL lets go of whole weeks, so up to a week longer
+    /// How long positions are stored, by the device's clock: a duration such as 90days,
+    /// or forever. MySQL removes whole weeks, so up to a week longer
     #[arg(
         long,
         env = "NEMESES_KEEP_POSITIONS",
@@ -125,8 +125,9 @@ pub(crate) struct KeepArgs {
         value_name = "DURATION|forever"
     )]
     pub(crate) keep_positions: value::Keep,
-    /// How long the positions of devices of a retention class are kept, in the place of
-    /// keep-positions: class=duration for each class, with commas. At most eight
+    /// How long positions of the devices in a retention class are stored, instead of
+    /// keep-positions: class=duration for each class, separated by commas. Eight at
+    /// most
     #[arg(
         long,
         env = "NEMESES_KEEP_CLASSES",
@@ -136,7 +137,7 @@ pub(crate) struct KeepArgs {
         value_name = "short=30days,long=5years"
     )]
     pub(crate) keep_classes: value::Classes,
-    /// How long dead letters are kept after their arrival
+    /// How long dead letters are stored after their arrival
     #[arg(
         long,
         env = "NEMESES_KEEP_DEAD_LETTERS",
@@ -145,8 +146,8 @@ pub(crate) struct KeepArgs {
         value_name = "DURATION|forever"
     )]
     pub(crate) keep_dead_letters: value::Keep,
-    /// How long the books are kept batch by batch; later their lines are joined
-    /// into one a worker and day, and no figure is lost
+    /// How long the books are stored batch by batch; after that their rows are merged
+    /// into one per worker and day, with the same sums
     #[arg(
         long,
         env = "NEMESES_KEEP_BOOKS",

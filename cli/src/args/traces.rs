@@ -10,13 +10,13 @@ use crate::config;
 #[command(next_help_heading = "Traces")]
 pub(crate) struct TraceArgs {
     /// Send traces to this OpenTelemetry collector (OTLP over HTTP, for example
-    /// http://127.0.0.1:4318); without it nothing is traced. Else
-    /// OTEL_EXPORTER_OTLP_ENDPOINT is looked at
+    /// http://127.0.0.1:4318). Without it and without OTEL_EXPORTER_OTLP_ENDPOINT,
+    /// nothing is traced
     #[arg(long, env = "NEMESES_OTLP_ENDPOINT", value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,
-    /// The share of frames and requests that are traced, 0 to 1, beside those whose
-    /// sender asks for it by a traceparent; 0.001 unless OTEL_TRACES_SAMPLER_ARG says
-    /// otherwise
+    /// The share of frames and requests that are sampled, 0 to 1, in addition to those
+    /// whose sender asks for a trace by a traceparent; default 0.001, or
+    /// OTEL_TRACES_SAMPLER_ARG
     #[arg(long, env = "NEMESES_TRACE_SAMPLE", value_parser = config::share, value_name = "SHARE")]
     pub(crate) trace_sample: Option<f64>,
 }

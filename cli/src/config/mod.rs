@@ -34,7 +34,7 @@ pub(crate) use wrong::Wrong;
 pub(crate) struct Node {
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
-    /// The MQTT front door.
+    /// The MQTT listener.
     pub(crate) door: Door,
     /// REST API.
     pub(crate) http: Http,
@@ -58,12 +58,12 @@ pub(crate) struct Node {
     pub(crate) traces: Option<Traces>,
 }
 
-/// `nemeses broker`: the front door alone.
+/// `nemeses broker`: the MQTT listener alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Broker {
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
-    /// The MQTT front door.
+    /// The MQTT listener.
     pub(crate) door: Door,
     /// The database that logins are read from when they are required.
     pub(crate) database: Database,
@@ -148,7 +148,7 @@ pub(crate) struct Api {
     pub(crate) traces: Option<Traces>,
 }
 
-/// The MQTT front door.
+/// The MQTT listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Door {
     /// MQTT over TCP.

@@ -22,11 +22,11 @@ use crate::tools::{OutputArgs, print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  nemeses doctor up                                     what `nemeses up` would find here
+  nemeses doctor up                                     check what `nemeses up` would use here
   nemeses --config /etc/nemeses/nemeses.toml doctor up
   nemeses doctor parser --mqtt-url mqtt://parser-0:PASSWORD@broker --redis-url redis://redis
 
-Exit code 1 when something is wrong; a weakness alone is none.";
+Exit code 1 if something is wrong, not if something could merely be better.";
 
 /// `nemeses doctor`.
 #[derive(Debug, Args)]
@@ -37,18 +37,18 @@ pub(crate) struct DoctorArgs {
     station: Station,
 }
 
-/// Whose settings to look at; they are written as for the station itself.
+/// Which command's settings to check; they are given as for the command itself
 #[derive(Debug, Subcommand)]
 enum Station {
-    /// As `nemeses up` has them
+    /// The settings of `nemeses up`
     Up(Box<UpArgs>),
-    /// As `nemeses broker` has them
+    /// The settings of `nemeses broker`
     Broker(Box<BrokerArgs>),
-    /// As `nemeses parser` has them
+    /// The settings of `nemeses parser`
     Parser(Box<ParserArgs>),
-    /// As `nemeses dbexport` has them
+    /// The settings of `nemeses dbexport`
     Dbexport(Box<ExporterArgs>),
-    /// As `nemeses api` has them
+    /// The settings of `nemeses api`
     Api(Box<ApiArgs>),
 }
 

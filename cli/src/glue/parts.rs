@@ -37,7 +37,7 @@ const LEAST_HANDSHAKES: usize = 1024;
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 
 /// Context of a door that does not start: which settings name its addresses.
-pub(crate) const DOOR_ADDRESSES: &str = "the MQTT front door does not start; its addresses are set by \
+pub(crate) const DOOR_ADDRESSES: &str = "the MQTT listener does not start; its addresses are set by \
     --mqtt-listen, --mqtt-tls-listen and --mqtt-websocket-listen";
 
 /// Makes the directory of the program's own files, for its owner alone: they hold

@@ -49,7 +49,7 @@ Examples:
   nemeses simulate --devices 10000 --rate 20000 --connections 4 --duration 60s
       As a measurement: 20 000 frames a second over four connections.
   nemeses simulate --devices 3 --fault jitter,zero-island,clock-ahead --start 2026-06-01T00:00:00Z --rate 500
-      Trackers that each have a fault, on days that are over: what do reports make of it?";
+      Trackers with one fault each, on past days, to see what the reports do with them.";
 
 /// `nemeses simulate`.
 #[derive(Debug, Args)]
@@ -86,7 +86,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) interval: Duration,
-    /// Simulated seconds that pass in one second
+    /// Simulated seconds per second
     #[arg(
         long,
         env = "NEMESES_SIMULATE_SPEED",
@@ -96,8 +96,8 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) speed: u32,
-    /// Frames per second of all trackers together, whatever --speed says; 0
-    /// sends as fast as they are acknowledged
+    /// Frames per second of all trackers together, regardless of --speed; 0 sends as
+    /// fast as they are acknowledged
     #[arg(
         long,
         env = "NEMESES_SIMULATE_RATE",
@@ -106,8 +106,8 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) rate: Option<u32>,
-    /// Simulated time begins here, RFC 3339 or Unix seconds; without it, such
-    /// that it does not run ahead of the clock
+    /// Start of simulated time, RFC 3339 or Unix seconds; without it, early enough not
+    /// to run ahead of the clock
     #[arg(
         long,
         env = "NEMESES_SIMULATE_START",
@@ -116,7 +116,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) start: Option<u64>,
-    /// How long to send; without it until Ctrl-C
+    /// How long to send; without it, until Ctrl-C
     #[arg(
         long,
         env = "NEMESES_SIMULATE_DURATION",
@@ -125,7 +125,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) duration: Option<Duration>,
-    /// The same seed, start and devices give the same frames
+    /// The same seed, start and number of devices give the same frames
     #[arg(
         long,
         env = "NEMESES_SIMULATE_SEED",
@@ -134,8 +134,8 @@ pub(crate) struct SimulateArgs {
         help_heading = "Simulation"
     )]
     pub(crate) seed: u64,
-    /// What is wrong with the trackers; of several faults, with commas between, they have
-    /// one each in turn
+    /// Faults of the trackers, separated by commas; several faults are given to the
+    /// trackers in turn
     #[arg(
         long,
         env = "NEMESES_SIMULATE_FAULT",
@@ -155,8 +155,8 @@ pub(crate) struct SimulateArgs {
         help_heading = "Connections"
     )]
     pub(crate) qos: u8,
-    /// Connections that the trackers share, as behind gateways; 0 gives each
-    /// tracker its own (10 000 at most)
+    /// Connections that the trackers share, as behind gateways; 0 gives each tracker
+    /// its own (10 000 at most)
     #[arg(
         long,
         env = "NEMESES_SIMULATE_CONNECTIONS",
@@ -166,7 +166,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Connections"
     )]
     pub(crate) connections: u32,
-    /// Messages of a connection on their way and not yet acknowledged, at most
+    /// Maximum number of unacknowledged messages of a connection
     #[arg(
         long,
         env = "NEMESES_SIMULATE_WINDOW",
@@ -205,7 +205,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Connections"
     )]
     pub(crate) own_topics: bool,
-    /// Client ids are this, a dash and a number
+    /// Prefix of the client ids; a dash and a number follow
     #[arg(
         long,
         env = "NEMESES_SIMULATE_CLIENT_ID_PREFIX",
@@ -214,7 +214,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Connections"
     )]
     pub(crate) client_id_prefix: String,
-    /// User name, before one in --mqtt-url
+    /// User name; overrides the one in --mqtt-url
     #[arg(
         long,
         env = "NEMESES_SIMULATE_USERNAME",
@@ -242,7 +242,7 @@ pub(crate) struct SimulateArgs {
         help_heading = "Topics"
     )]
     pub(crate) topic_messenger: String,
-    /// Topic that replies to pings come on
+    /// Topic of the replies to pings
     #[arg(
         long,
         env = "NEMESES_TOPIC_PING",
@@ -253,7 +253,7 @@ pub(crate) struct SimulateArgs {
     )]
     pub(crate) topic_ping: String,
     /// Write every acknowledged frame to this file: Unix milliseconds of the
-    /// acknowledgement, a space, the frame as hex; one frame a line
+    /// acknowledgement, a space, the frame as hex; one frame per line
     #[arg(
         long,
         env = "NEMESES_SIMULATE_LOG_ACKNOWLEDGED",
@@ -261,8 +261,8 @@ pub(crate) struct SimulateArgs {
         help_heading = "Report"
     )]
     pub(crate) log_acknowledged: Option<PathBuf>,
-    /// Write every frame to this file before it is sent for the first time, in
-    /// the same form
+    /// Write every frame to this file before it is sent for the first time, in the same
+    /// format
     #[arg(long, env = "NEMESES_SIMULATE_LOG_SENT", value_name = "PATH", help_heading = "Report")]
     pub(crate) log_sent: Option<PathBuf>,
     /// Write the final counts as one line of JSON to standard output

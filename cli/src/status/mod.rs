@@ -24,9 +24,9 @@ Examples:
   nemeses --config /etc/nemeses/nemeses.toml status --json
   nemeses status --database-url mysql://nemeses_support:PASSWORD@db/nemeses \\
                  --redis-url redis://nemeses-support:PASSWORD@redis --ask off
-      A system of stations from anywhere: Redis knows them all.
+      A system of stations, from any machine: Redis knows them all.
 
-Exit code 1 when something is not as it should be.";
+Exit code 1 if something is wrong.";
 
 /// A store that answers later is told as one that does not.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -38,7 +38,8 @@ const MOST_UNBALANCED: u32 = 100;
 /// `nemeses status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Admin listeners to ask beside what Redis knows, with commas; or off
+    /// Admin listeners to ask in addition to what Redis knows, separated by commas; or
+    /// off
     #[arg(
         long,
         env = "NEMESES_STATUS_ASK",

@@ -1,5 +1,5 @@
-//! `POST /api/v1/devices/{device_id}/login`: draws the secret with which a tracker
-//! signs in at the front door. It is answered once and kept only as a hash.
+//! `POST /api/v1/devices/{device_id}/login`: creates the secret with which a tracker
+//! signs in at the MQTT listener. It is answered once and stored only as a hash.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -66,10 +66,10 @@ fn of_another_role(name: &str) -> Problem {
 
 pub(crate) fn doc() -> Doc {
     let example = |replaced: bool| json!({"username": "0A3F73", "secret": "8rJq3V7v3kYd0m1cX2pQbA", "replaced": replaced});
-    Doc::new("drawDeviceSecret", Tag::Devices, "Draw the secret with which a device signs in")
+    Doc::new("drawDeviceSecret", Tag::Devices, "Create the secret with which a device signs in")
         .about(
-            "Makes the device's login at the MQTT front door, or gives it a new secret: the old \
-             one ends, and with it the connections that are open.",
+            "Creates the device's login at the MQTT listener, or gives it a new secret: the old \
+             one stops working, and open connections with it are closed.",
         )
         .takes(Param::path_device())
         .answers(Answer::json::<DeviceLogin>("A new secret of a login.", example(true)))
