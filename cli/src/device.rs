@@ -262,6 +262,9 @@ mod tests {
         let device = DeviceId::new(0x0A_3F73);
         let made = login_of("0a3f73", RoleName::Device).unwrap();
         assert_eq!(made, ("0A3F73".to_owned(), LoginRole::Device(device)));
+        let made = login_of("ffffffff", RoleName::Device).unwrap();
+        let beyond = LoginRole::Device(DeviceId::new(u32::MAX));
+        assert_eq!(made, ("FFFFFFFF".to_owned(), beyond));
         let made = login_of("depot", RoleName::Gateway).unwrap();
         assert_eq!(made, ("depot".to_owned(), LoginRole::Gateway));
         let error = format!("{:#}", login_of("671603x", RoleName::Device).unwrap_err());

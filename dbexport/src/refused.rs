@@ -2,7 +2,7 @@
 //! found by halving and becomes a dead letter, so that the rest can be stored. A
 //! dead letter that is refused itself is kept with less and less of it.
 
-use nemeses_protocol::{DeadLetter, Reason, Record, encode_location};
+use nemeses_protocol::{DeadLetter, DeviceId, Position, Reason, Record, encode_location};
 use nemeses_store::StoreError;
 use nemeses_store::history::{History, Part};
 
@@ -67,6 +67,15 @@ async fn find_refused(history: &dyn History, records: &[Record]) -> Result<Vec<u
     Ok(refused)
 }
 
+/// The frame written again from its fields; none of a device whose id no frame carries.
+fn bytes_again(position: &Position) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if position.device.number() <= DeviceId::MAX_SFT9001 {
+        encode_location(position, &mut bytes);
+    }
+    bytes
+}
+
 /// A record as dead letters that say less and less: all that is known but the
 /// topic; without the device; without the bytes, which is better than nothing and
 /// than a line that stands still.
@@ -78,14 +87,10 @@ fn lesser_forms(record: &Record) -> [Record; 3] {
             reason: Reason::Refused,
             device: Some(record.position.device),
             received_at_ms: record.received_at_ms,
-            bytes: record.raw.as_ref().map_or_else(
-                || {
-                    let mut bytes = Vec::new();
-                    encode_location(&record.position, &mut bytes);
-                    bytes
-                },
-                |raw| raw.to_vec(),
-            ),
+            bytes: record
+                .raw
+                .as_ref()
+                .map_or_else(|| bytes_again(&record.position), |raw| raw.to_vec()),
         },
         Record::DeadLetter(letter) => DeadLetter {
             topic: TOPIC.to_owned(),
@@ -96,4 +101,28 @@ fn lesser_forms(record: &Record) -> [Record; 3] {
     let nameless = DeadLetter { device: None, ..whole.clone() };
     let empty = DeadLetter { bytes: Vec::new(), ..nameless.clone() };
     [whole, nameless, empty].map(|letter| Record::DeadLetter(Box::new(letter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_written_again_for_devices_that_have_frames_alone() {
+        let position = |number| Position {
+            device: DeviceId::new(number),
+            recorded_at: 1,
+            direction_cdeg: 0,
+            odometer_m: 0,
+            hour_meter_min: 0,
+            composition: nemeses_protocol::Composition(0),
+            extension: None,
+            speed_kmh: 0,
+            latitude_udeg: 0,
+            longitude_udeg: 0,
+        };
+        assert_eq!(bytes_again(&position(DeviceId::MAX_SFT9001)).len(), 33);
+        // Else the bytes would be a frame of device 0A3F73.
+        assert!(bytes_again(&position(0x010A_3F73)).is_empty());
+    }
 }

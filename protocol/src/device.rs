@@ -1,4 +1,4 @@
-//! The device id: a number inside, six upper-case hex digits outside.
+//! The device id: a number inside, six or eight upper-case hex digits outside.
 
 use core::fmt;
 use core::str::FromStr;
@@ -23,7 +23,7 @@ impl DeviceId {
     }
 }
 
-/// Six upper-case hex digits (`0A3F73`), eight beyond 24 bits.
+/// Six upper-case hex digits (`0A3F73`), eight beyond 24 bits (`01000000`).
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = if self.0 > Self::MAX_SFT9001 { 8 } else { 6 };
@@ -37,21 +37,27 @@ impl fmt::Debug for DeviceId {
     }
 }
 
-/// The text is not six hex digits.
+/// The text is no device id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a device id is six hex digits, for example 0A3F73")]
+#[error("a device id is six hex digits, for example 0A3F73, or eight from 01000000 on")]
 pub struct ParseDeviceIdError;
 
-/// Reads exactly six hex digits of either case. Decimal numbers are never
-/// guessed: `671603` is the device 0x671603.
+/// Reads six hex digits of either case, or eight for a number beyond 24 bits, so that
+/// an id has one spelling. Decimal numbers are never guessed: `671603` is the device
+/// 0x671603.
 impl FromStr for DeviceId {
     type Err = ParseDeviceIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() != 6 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(ParseDeviceIdError);
-        }
-        u32::from_str_radix(text, 16).map(Self).map_err(|_| ParseDeviceIdError)
+        let numbers = match text.len() {
+            6 => 0..=Self::MAX_SFT9001,
+            8 => Self::MAX_SFT9001 + 1..=u32::MAX,
+            _ => return Err(ParseDeviceIdError),
+        };
+        // A sign would be read as part of the number.
+        let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = digits.then(|| u32::from_str_radix(text, 16).ok()).flatten();
+        number.filter(|number| numbers.contains(number)).map(Self).ok_or(ParseDeviceIdError)
     }
 }
 
@@ -71,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn six_upper_case_digits_outside() {
+    fn upper_case_digits_outside() {
         assert_eq!(DeviceId::new(671_603).to_string(), "0A3F73");
         assert_eq!(DeviceId::new(0).to_string(), "000000");
         assert_eq!(DeviceId::new(DeviceId::MAX_SFT9001).to_string(), "FFFFFF");
@@ -81,11 +87,35 @@ mod tests {
     }
 
     #[test]
-    fn six_digits_of_either_case_are_read_and_nothing_else() {
+    fn every_id_is_read_as_it_is_written() {
+        let edges = [0, 0x00FF_FFFF, 0x0100_0000, 0x0100_0001, 0x7FFF_FFFF, 0x8000_0000, u32::MAX];
+        let spread = (0..=u32::MAX).step_by(65_521);
+        for number in edges.into_iter().chain(spread) {
+            let device = DeviceId::new(number);
+            assert_eq!(device.to_string().parse(), Ok(device));
+            assert_eq!(device.to_string().to_lowercase().parse(), Ok(device));
+        }
+    }
+
+    #[test]
+    fn ids_have_one_spelling_in_either_case() {
         assert_eq!("0a3F73".parse(), Ok(DeviceId::new(671_603)));
         assert_eq!("671603".parse(), Ok(DeviceId::new(0x0067_1603)), "never decimal");
-        for text in ["", "A3F73", "00A3F73", "0A3F7G", "+A3F73", " 0A3F7", "0x3F73", "0A3F7\u{e9}"]
-        {
+        for text in [
+            "",
+            "A3F73",
+            "00A3F73",
+            "000A3F73",
+            "00FFFFFF",
+            "100000000",
+            "+1000000",
+            "0100000G",
+            "0A3F7G",
+            "+A3F73",
+            " 0A3F7",
+            "0x3F73",
+            "0A3F7\u{e9}",
+        ] {
             assert_eq!(text.parse::<DeviceId>(), Err(ParseDeviceIdError), "{text:?}");
         }
     }

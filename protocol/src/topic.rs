@@ -127,6 +127,7 @@ mod tests {
             ("/command", TopicName::Other),
             ("/messenger/", TopicName::Other),
             ("/messenger/0A3F7", TopicName::Other),
+            ("/messenger/000A3F73", TopicName::Other),
             ("/messenger/0A3F73/x", TopicName::Other),
             ("/messengers", TopicName::Other),
             ("messenger", TopicName::Other),
@@ -148,9 +149,11 @@ mod tests {
         };
         for topics in [Topics::default(), other] {
             let classify = |topic: &str| topics.classify(topic);
-            assert_eq!(classify(&topics.messenger_of(DEVICE)), TopicName::MessengerOf(DEVICE));
-            assert_eq!(classify(&topics.ping_of(DEVICE)), TopicName::PingOf(DEVICE));
-            assert_eq!(classify(&topics.command_of(DEVICE)), TopicName::CommandOf(DEVICE));
+            for device in [0, 0x00FF_FFFF, 0x0100_0000, u32::MAX].map(DeviceId::new) {
+                assert_eq!(classify(&topics.messenger_of(device)), TopicName::MessengerOf(device));
+                assert_eq!(classify(&topics.ping_of(device)), TopicName::PingOf(device));
+                assert_eq!(classify(&topics.command_of(device)), TopicName::CommandOf(device));
+            }
         }
     }
 

@@ -94,6 +94,19 @@ fn the_script_joins_as_the_entry_does_in_any_order() {
 }
 
 #[tokio::test]
+async fn ids_beyond_24_bits_have_their_own_entries() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    let numbers = [0x00FF_FFFF, 0x0100_0000, 0x8000_0000, u32::MAX];
+    let entries = numbers.map(|number| frame(number, 1_000));
+    live.merge(&entries, NOW_MS).await.unwrap();
+    let read = live.get(&numbers.map(device)).await.unwrap();
+    assert!(read.iter().flatten().eq(&entries), "{read:?}");
+    let moved = live.moved_after(0).await.unwrap();
+    assert!(moved.iter().map(|moved| &moved.entry).eq(&entries), "{moved:?}");
+}
+
+#[tokio::test]
 async fn a_large_batch_is_written_and_read_whole_and_in_order() {
     let redis = Redis::start();
     let live = open(&redis, &Clock::held(NOW_MS));

@@ -14,6 +14,6 @@ pub(crate) use body::{Fields, MaybeFields, Patch};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};
 pub(crate) use identity::{account_fields, check_password, email, person_name};
 pub(crate) use label::{class, label, tags};
-pub(crate) use params::Params;
+pub(crate) use params::{DEVICE_ID, Params};
 pub(crate) use path::{Segments, device, number, unknown_id};
 pub(crate) use time::{first_second, last_second, one_second};

@@ -8,7 +8,8 @@ use nemeses_protocol::DeviceId;
 
 use crate::problem::Problem;
 
-pub(super) const DEVICE_ID: &str = "A device id is six hex digits, for example 0A3F73.";
+pub(crate) const DEVICE_ID: &str =
+    "A device id is six hex digits, for example 0A3F73, or eight from 01000000 on.";
 
 /// Devices named in one request.
 const MAX_DEVICES: usize = 1000;
@@ -143,9 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn device_ids_are_six_hex_digits() {
-        for (text, number) in [("0A3F73", 0x0A_3F73), ("0a3f73", 0x0A_3F73), ("671603", 0x67_1603)]
-        {
+    fn device_ids_are_hex_digits() {
+        for (text, number) in [
+            ("0A3F73", 0x0A_3F73),
+            ("0a3f73", 0x0A_3F73),
+            ("671603", 0x67_1603),
+            ("FFFFFF", 0x00FF_FFFF),
+            ("01000000", 0x0100_0000),
+            ("ffffffff", u32::MAX),
+        ] {
             let device = params(&format!("device_id={text}")).device("device_id").unwrap();
             assert_eq!(device.number(), number);
         }
@@ -153,6 +160,8 @@ mod tests {
             "",
             "0A3F7",
             "0A3F733",
+            "000A3F73",
+            "100000000",
             "0A3F7G",
             "%00%00%00%00%00%00",
             "0x0A3F",

@@ -12,7 +12,7 @@ use crate::problem;
 
 const ABOUT: &str = "Live positions, history and reports of trackers.\n\n\
     Every path works with and without a slash at its end. Times in answers are RFC 3339; times in \
-    parameters are RFC 3339 with any offset, or whole Unix seconds. A device id is six hex digits. \
+    parameters are RFC 3339 with any offset, or whole Unix seconds. A device id is six hex digits, or eight from 01000000 on. \
     A parameter that does not exist, or comes twice, is an error. Every error is a problem document \
     (RFC 9457); tell cases apart by `type`. docs/api.md explains it all with examples.";
 

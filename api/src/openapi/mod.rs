@@ -12,4 +12,4 @@ pub(crate) use answer::Answer;
 pub(crate) use doc::{Doc, Tag, object};
 pub(crate) use document::{Operation, document};
 pub(crate) use parameter::Param;
-pub(crate) use schemas::{Device, Time};
+pub(crate) use schemas::{DEVICE_PATTERN, Device, Time};

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::filter::Filter;
 use super::id::EventId;
 use crate::fleet::BoundingBox;
-use crate::input::Params;
-use crate::openapi::Param;
+use crate::input::{DEVICE_ID, Params};
+use crate::openapi::{DEVICE_PATTERN, Param};
 use crate::problem::Problem;
 
 /// Devices in one question: their ids fill half of a request's head.
@@ -66,7 +66,8 @@ impl Wanted {
 
 /// The same for the document.
 pub(crate) fn parameters() -> [Param; 9] {
-    let devices = json!({"type": "string", "pattern": "^[0-9A-Fa-f]{6}(,[0-9A-Fa-f]{6})*$"});
+    let device = DEVICE_PATTERN.trim_matches(['^', '$']);
+    let devices = json!({"type": "string", "pattern": format!("^{device}(,{device})*$")});
     let bbox = json!({"type": "string", "pattern": "^[-+.0-9]+(,[-+.0-9]+){3}$"});
     let frequency =
         json!({"type": "number", "minimum": LOWEST_FREQUENCY, "maximum": HIGHEST_FREQUENCY});
@@ -114,9 +115,8 @@ fn from(params: &mut Params) -> Result<From, Problem> {
 fn devices(text: &str) -> Result<Vec<DeviceId>, Problem> {
     let wrong = |detail: String| Problem::parameter("device_ids", detail);
     let device = |text: &str| {
-        text.parse().map_err(|_| {
-            wrong("Must be device ids of six hex digits with commas between, for example 0A3F73,0A3F74.".into())
-        })
+        text.parse()
+            .map_err(|_| wrong(format!("{DEVICE_ID} Put commas between, as in 0A3F73,0A3F74.")))
     };
     let mut devices = text.split(',').map(device).collect::<Result<Vec<DeviceId>, _>>()?;
     if devices.len() > MOST_DEVICES {

@@ -7,6 +7,7 @@ use nemeses_protocol::{BatchKey, PositionRecord, Record, Tally, WorkerName};
 use nemeses_runtime::Clock;
 use nemeses_store::history::{Database, Options, Part, Role, open};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{DEVICE, NOW_MS, RECORDED, Served, record};
@@ -141,6 +142,57 @@ async fn ten_thousand_rows_page_by_page() {
         } else {
             one >= two
         }));
+    }
+}
+
+#[tokio::test]
+async fn ids_beyond_24_bits_go_in_and_come_out() {
+    let node = Node::start().await.signed_in().await;
+    let (live, served) = (&node.live, &node.served);
+    let all = ["FFFFFF", "01000000", "80000000", "FFFFFFFF"];
+    for (sequence, id) in (1..).zip(all) {
+        let mut rows = [record(RECORDED, 1), record(RECORDED + 1, 2)];
+        for row in &mut rows {
+            row.position.device = id.parse().unwrap();
+        }
+        live.merge(&[LiveEntry::from_record(&rows[1])], NOW_MS).await.unwrap();
+        node.commit(sequence, rows.into()).await;
+    }
+    for id in all {
+        let location = served.get(&format!("/api/v1/location/?device_id={id}")).await.ok();
+        assert_eq!((&location["device_id"], &location["status"]), (&json!(id), &json!("online")));
+        let path = format!("/api/v1/report/?device_id={}&limit=1", id.to_lowercase());
+        let first = served.get(&path).await.ok();
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let second = served.get(&format!("{path}&cursor={cursor}")).await.ok();
+        assert_eq!(second["rows"][0]["recorded_at"], "2020-07-01T21:00:01Z");
+        assert_eq!(second["rows"][0]["device_id"], id);
+        let found = format!("/api/v1/lookup?device_id={id}&recorded_at={RECORDED}");
+        assert_eq!(served.get(&found).await.ok()["rows"][0]["device_id"], id);
+        let profile =
+            served.send(Method::PUT, &format!("/api/v1/devices/{id}/"), &json!({"name": id})).await;
+        assert_eq!(profile.status, 201, "{profile:?}");
+    }
+    let mut listed = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = served.get(&format!("/api/v1/devices/?limit=3&cursor={cursor}")).await.ok();
+        let ids = page["devices"].as_array().unwrap().iter();
+        listed.extend(ids.map(|device| device["device_id"].clone()));
+        match page["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    assert_eq!(listed, all, "in order of their numbers");
+    let token = json!({"name": "plotter", "device_ids": ["ffffffff"], "scopes": ["read"]});
+    let token = served.send(Method::POST, "/api/v1/tokens/", &token).await;
+    assert!(token.text.contains(r#""device_ids":["FFFFFFFF"]"#), "{token:?}");
+    for path in ["location/?device_id=", "report/?device_id=", "lookup?recorded_at=9&device_id="] {
+        for bad in ["00FFFFFF", "1000000", "100000000"] {
+            let answer = served.get(&format!("/api/v1/{path}{bad}")).await;
+            answer.is_problem(400, "invalid-parameter", Some("device_id"));
+        }
     }
 }
 

@@ -83,9 +83,9 @@ impl Show {
     }
 }
 
-/// The widest: an id of six digits, a moment, a column's name, a hash.
+/// The widest: an id of eight digits, a moment, a column's name, a hash.
 fn push_line(text: &mut String, [device, recorded_at, field, stored, today]: [&str; 5]) {
-    let line = format!("{device:<8}{recorded_at:<22}{field:<16}{stored:<18}{today}");
+    let line = format!("{device:<7} {recorded_at:<22}{field:<16}{stored:<18}{today}");
     text.push_str(line.trim_end());
     text.push('\n');
 }

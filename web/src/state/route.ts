@@ -11,7 +11,9 @@ export interface Route {
 }
 
 const VIEWS: readonly View[] = ["fleet", "device", "replay", "reports", "system", "admin"];
-const DEVICE = /^[0-9A-Fa-f]{6}$/;
+/** What a device id looks like, for patterns: six hex digits, or eight beyond FFFFFF. */
+export const DEVICE_ID = "(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])?[0-9A-Fa-f]{6}";
+const DEVICE = new RegExp(`^${DEVICE_ID}$`);
 
 export const HOME: Route = { view: "fleet", device: null, query: {} };
 

@@ -7,6 +7,7 @@ import { change } from "../api/client";
 import type { DeviceLogin } from "../api/types";
 import { NO_FILTER, type Unit, shown } from "../state/fleet";
 import { useLive } from "../state/live";
+import { DEVICE_ID } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, StatusDot, reason } from "../ui/basics";
@@ -69,7 +70,7 @@ export function DevicesAdmin(): JSX.Element {
         <form class="form-row" ref={form} onSubmit={(event) => void add(event)}>
           <label class="field">
             <span>{t("admin.device.id")}</span>
-            <input name="id" class="mono" required pattern="[0-9A-Fa-f]{6}" title={t("admin.device.id.hint")} />
+            <input name="id" class="mono" required pattern={DEVICE_ID} title={t("admin.device.id.hint")} />
           </label>
           <label class="field grow">
             <span>{t("admin.name")}</span>

@@ -16,6 +16,7 @@ describe("the address", () => {
       "#/fleet",
       "#/fleet?q=van+1&status=online,late&map=9.20/-19.917/-43.935",
       "#/device/0A3F73?day=2026-07-01",
+      "#/device/01000000?day=2026-07-01",
       "#/replay/0A3F73?from=2026-07-01T00:00&to=2026-07-02T00:00&speed=60",
       "#/reports?kind=trips",
     ]) {
@@ -24,13 +25,14 @@ describe("the address", () => {
   });
 
   it("leads home when it makes no sense", () => {
-    for (const hash of ["", "#", "#/", "#/nowhere", "#/device", "#/device/xyz", "#share=abc"]) {
+    for (const hash of ["", "#", "#/", "#/nowhere", "#/device", "#/device/xyz", "#/device/000A3F73", "#share=abc"]) {
       expect(parseRoute(hash)).toEqual(HOME);
     }
   });
 
   it("writes device ids in upper case", () => {
     expect(parseRoute("#/device/0a3f73").device).toBe("0A3F73");
+    expect(parseRoute("#/device/ffffffff").device).toBe("FFFFFFFF");
   });
 
   it("may hold the token of a share link", () => {

@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::access::{Credential, Principal};
-use crate::input::{Fields, Params, Segments, number, person_name, unknown_id};
-use crate::openapi::{Answer, Doc, Param, Tag, object};
+use crate::input::{DEVICE_ID, Fields, Params, Segments, number, person_name, unknown_id};
+use crate::openapi::{Answer, DEVICE_PATTERN, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
 use crate::state::ApiState;
@@ -215,8 +215,7 @@ fn scopes(names: &[String]) -> Result<Scopes, Problem> {
 
 /// In order, each once.
 fn devices(ids: &[String]) -> Result<Vec<DeviceId>, Problem> {
-    let wrong =
-        |_| Problem::field("device_ids", "A device id is six hex digits, for example 0A3F73.");
+    let wrong = |_| Problem::field("device_ids", DEVICE_ID);
     let mut devices =
         ids.iter().map(|id| id.parse().map_err(wrong)).collect::<Result<Vec<DeviceId>, _>>()?;
     devices.sort_unstable();
@@ -226,7 +225,7 @@ fn devices(ids: &[String]) -> Result<Vec<DeviceId>, Problem> {
 
 /// The fields that tokens and links have, for the API's own description.
 pub(super) fn wish_fields(default_life_s: u64) -> [(&'static str, Value); 3] {
-    let device = json!({"type": "string", "pattern": "^[0-9A-Fa-f]{6}$"});
+    let device = json!({"type": "string", "pattern": DEVICE_PATTERN});
     let (least, most) = LIFE_S.into_inner();
     [
         ("name", json!({"type": "string", "minLength": 1, "maxLength": 100})),

@@ -48,6 +48,7 @@ macro_rules! all_cases {
             a_record_whose_day_is_refused_is_found,
             a_restart_remembers,
             every_field_comes_back,
+            ids_beyond_24_bits_are_whole_everywhere,
             ranges_agree_with_a_model,
             hashes_order_frames_of_one_second,
             the_last_position_is_found_across_days,

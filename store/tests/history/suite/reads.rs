@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason, Record};
-use nemeses_store::history::{History, LoginRole, Profile, RangeQuery};
+use nemeses_store::history::{
+    History, LetterFilter, LoginRole, NewCommand, NewToken, Profile, RangeQuery, Scopes, TokenKind,
+};
 use nemeses_store::live::LiveEntry;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -83,6 +85,75 @@ pub(crate) async fn every_field_comes_back(site: Site) {
     let parts = [part("w", 2, vec![Record::Position(late)])];
     assert_eq!(site.history().commit(&parts, "x").await.unwrap()[0].stored, 1);
     assert_eq!(assert_balanced(&site.database).await.stored, 3);
+}
+
+/// The edges of an id's width, in every table that has a device.
+pub(crate) async fn ids_beyond_24_bits_are_whole_everywhere(site: Site) {
+    let site = site.migrated().await;
+    let numbers = [0x00FF_FFFF, 0x0100_0000, 0x8000_0000, u32::MAX];
+    let devices = numbers.map(DeviceId::new);
+    // Live rows often enough that they go by every way of writing.
+    for sequence in 1..=3_u32 {
+        let rows = numbers.map(|number| frame(number, BASE + sequence, 1));
+        let letters = numbers.map(|number| letter(Some(number), BASE_MS, b"no frame"));
+        let letters = letters.map(|letter| Record::DeadLetter(Box::new(letter)));
+        let records = rows.into_iter().chain(letters).collect();
+        site.history().commit(&[part("w", sequence.into(), records)], "x").await.unwrap();
+    }
+    let groups = site.database.groups();
+    let group = groups.add("North", BASE_MS).await.unwrap();
+    let new = NewToken {
+        user_id: 7,
+        kind: TokenKind::Token,
+        name: "all",
+        devices: &devices,
+        scopes: Scopes::LOOK,
+        history_from: 0,
+        secret: None,
+        expires_at_ms: u64::from(u32::MAX),
+    };
+    let token = site.database.tokens().add(new, 1).await.unwrap();
+    for device in devices {
+        site.database.devices().put(&Profile::new(device, BASE_MS)).await.unwrap();
+        groups.put(group, device, BASE_MS).await.unwrap();
+        let role = LoginRole::Device(device);
+        site.database.logins().add(&device.to_string(), role, BASE_MS).await.unwrap();
+        let (payload, expires_at_ms) = (&b"x"[..], 1000);
+        let command = NewCommand { device, payload, user_id: 7, asked_by: "anna", expires_at_ms };
+        let id = site.database.commands().add(command, 10).await.unwrap().unwrap();
+
+        let history = site.history();
+        let rows = read(&*history, everything(device.number())).await;
+        assert_eq!(keys(&rows), [1, 2, 3].map(|after_s| (BASE + after_s, 1)), "{device}");
+        assert!(rows.iter().all(|row| row.position.device == device));
+        let last = history.last_position(device, u32::MAX, false).await.unwrap().unwrap();
+        assert_eq!((last.position.device, last.position.recorded_at), (device, BASE + 3));
+        let (profile, login) = (site.database.devices(), site.database.logins());
+        assert_eq!(profile.find(device).await.unwrap().unwrap().device, device);
+        assert_eq!(login.find(&device.to_string()).await.unwrap().unwrap().role, role);
+        let command = site.database.commands().get(device, id).await.unwrap().unwrap();
+        assert_eq!(command.device, device);
+        let of_device = LetterFilter { device: Some(device), ..LetterFilter::default() };
+        let letters = site.database.dead_letters().list(&of_device).await.unwrap();
+        assert_eq!(
+            letters.iter().map(|letter| letter.device).collect::<Vec<_>>(),
+            [Some(device); 3]
+        );
+    }
+    assert_eq!(groups.devices(group).await.unwrap(), devices);
+    let token = site.database.tokens().get(token, 1).await.unwrap().unwrap();
+    assert_eq!(token.devices, devices);
+    let mut listed = Vec::new();
+    while let Some(device) =
+        site.history().devices_after(listed.last().copied(), 1).await.unwrap().pop()
+    {
+        listed.push(device);
+    }
+    assert_eq!(listed, devices);
+    let known = site.database.devices().known().await.unwrap();
+    let known: Vec<DeviceId> = known.into_iter().map(|known| known.device).collect();
+    assert_eq!(known, devices);
+    assert_balanced(&site.database).await;
 }
 
 /// Sparse and dense days, several devices, more rows than a page.
