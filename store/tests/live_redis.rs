@@ -106,6 +106,69 @@ async fn ids_beyond_24_bits_have_their_own_entries() {
     assert!(moved.iter().map(|moved| &moved.entry).eq(&entries), "{moved:?}");
 }
 
+/// Another version; this one with another length; too short for a version.
+const UNKNOWN: [&str; 3] = ["\u{2}\u{7}of a later version", "\u{1}\u{7}of another length", "\u{2}"];
+
+#[tokio::test]
+async fn values_of_an_unknown_version_or_length_are_left_alone_until_they_expire() {
+    let redis = Redis::start();
+    let clock = Clock::held(NOW_MS);
+    let live = open(&redis, &clock);
+    let key = |number: u32| format!("live:{{{number}}}:{number:06X}");
+    let held = |key: &str| redis.command(&["GET", key]);
+    let from_memory = |number, after_ms| {
+        let LiveEntry { newest, fix, .. } = frame(number, after_ms);
+        let historical = Some(Box::new(Frames { newest, fix }));
+        LiveEntry { historical, ..seen(number, after_ms) }
+    };
+    for (number, value) in (1..).zip(UNKNOWN) {
+        redis.command(&["SET", &key(number), value, "PX", "600000"]);
+        redis.command(&["SET", &(key(number) + ":h"), value, "PX", "600000"]);
+    }
+    let numbers = [1, 2, 3, 4].map(device);
+    assert_eq!(live.get(&numbers).await.unwrap(), [None, None, None, None]);
+    // What comes in one batch with them is written, and told without a hole.
+    for after_ms in [1_000, 2_000] {
+        let batch = [1, 2, 3, 4].map(|number| frame(number, after_ms));
+        live.merge(&batch, NOW_MS + after_ms).await.unwrap();
+        let heard = [1, 2, 3, 4].map(|number| seen(number, after_ms));
+        live.merge(&heard, NOW_MS + after_ms).await.unwrap();
+        let memory = [1, 2, 3, 4].map(|number| from_memory(number, after_ms));
+        live.merge(&memory, NOW_MS + after_ms).await.unwrap();
+    }
+    for (number, value) in (1..).zip(UNKNOWN) {
+        for key in [key(number), key(number) + ":h"] {
+            assert_eq!(held(&key), redis::Value::BulkString(value.into()), "{key}");
+            let left: u64 = redis::from_redis_value(redis.command(&["PTTL", &key])).unwrap();
+            assert!(left <= 600_000, "{key}: {left}");
+        }
+    }
+    let mut whole = from_memory(4, 2_000);
+    whole.merge(frame(4, 2_000));
+    assert_eq!(live.get(&numbers).await.unwrap(), [None, None, None, Some(whole)]);
+    let moved = live.moved_after(0).await.unwrap();
+    assert!(moved.iter().all(|moved| moved.entry.device == device(4)), "{moved:?}");
+    assert!(moved.is_sorted_by(|one, two| one.id + 1 == two.id));
+    // With its live key of this version, an unknown one of what came from memory is no error.
+    redis.command(&["DEL", &key(1)]);
+    live.merge(&[frame(1, 3_000)], NOW_MS + 3_000).await.unwrap();
+    assert_eq!(read(&live, 1).await, Some(frame(1, 3_000)));
+    redis.command(&["DEL", &(key(1) + ":h")]);
+    live.merge(&[from_memory(1, 3_000)], NOW_MS + 3_000).await.unwrap();
+    assert!(read(&live, 1).await.unwrap().historical.is_some());
+}
+
+#[tokio::test]
+async fn a_value_that_never_expires_is_no_versions_and_is_replaced() {
+    let redis = Redis::start();
+    let live = open(&redis, &Clock::held(NOW_MS));
+    for (number, value) in (1..).zip(UNKNOWN) {
+        redis.command(&["SET", &format!("live:{{{number}}}:{number:06X}"), value]);
+        live.merge(&[frame(number, 1_000)], NOW_MS + 1_000).await.unwrap();
+        assert_eq!(read(&live, number).await, Some(frame(number, 1_000)));
+    }
+}
+
 #[tokio::test]
 async fn a_large_batch_is_written_and_read_whole_and_in_order() {
     let redis = Redis::start();

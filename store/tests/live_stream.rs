@@ -121,6 +121,26 @@ async fn a_call_of_many_tells_the_same_whatever_its_entries_come_to() {
 }
 
 #[tokio::test]
+async fn an_entry_of_a_later_version_takes_its_place_and_hides_no_other() {
+    let redis = Redis::start();
+    let live = open(&redis);
+    live.merge(&[seen(7, 0)], NOW_MS).await.unwrap();
+    let first = next(&live, 0).await[0].id;
+    // Of device 1 as this version writes that it was heard, then of device 2 as it does not.
+    let known = "\0\0\0\u{1}\u{8}\u{1}\0\0\0\0\0\0\u{5}";
+    let later = "\0\0\0\u{2}\u{5}\u{2}\u{7}new";
+    redis.command(&["INCRBY", "live:{stream}:last", "3"]);
+    let id = (first + 3).to_string();
+    let record = format!("{known}{later}{known}");
+    redis.command(&["XADD", "live:{stream}:moved", &id, "e", &record, "x", "unknown"]);
+    let moved = next(&live, first).await;
+    let told: Vec<_> = moved.iter().map(|moved| (moved.id - first, &moved.entry)).collect();
+    let heard = LiveEntry::seen(DeviceId::new(1), 5);
+    let unknown = LiveEntry::seen(DeviceId::new(2), 0);
+    assert_eq!(told, [(1, &heard), (2, &unknown), (3, &heard)]);
+}
+
+#[tokio::test]
 async fn many_entries_are_one_record_and_the_oldest_make_room() {
     let redis = Redis::start();
     let live = open(&redis);

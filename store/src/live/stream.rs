@@ -36,7 +36,9 @@ pub struct Moved {
     /// One more than that of the entry that moved before.
     pub id: u64,
     /// What moved. Without a newest frame when none of its live frames changed: the
-    /// device was only heard, or sent from its memory (when it was heard is told apart).
+    /// device was only heard, or sent from its memory (when it was heard is told apart). Seen
+    /// at 0 and without frames when a later version wrote it in a way that this one cannot
+    /// read.
     pub entry: LiveEntry,
 }
 

@@ -14,7 +14,7 @@ local call, unpack_numbers, cut, byte = redis.call, struct.unpack, string.sub, s
 -- Length of a value by its parts byte.
 local lengths = {[0] = 8, [1] = 50, [2] = 50, [3] = 92, [7] = 50}
 
--- seen, newest block, fix block; nothing for a value of another version.
+-- seen, newest block, fix block; nothing for a value of an unknown version or length.
 local function split(value)
     if not value or #value < 8 then return nil end
     local version, parts, high, low = unpack_numbers('>BBI2I4', value)
@@ -62,9 +62,12 @@ local function join(seen, newest, fix)
         .. (newest or '') .. (fix or '')
 end
 
--- Any offered value: what to keep, when it was seen, and what the stream is told.
-local function merge(held, offered)
+-- Any offered value: what to keep, when it was seen, and what the stream is told. What a
+-- later version wrote is left alone until it expires (docs/decisions/0047). What never
+-- expires is no version's: it is replaced.
+local function merge(key, held, offered)
     local held_seen, held_newest, held_fix = split(held)
+    if held and not held_seen and call('PTTL', key) >= 0 then return held, 0, '' end
     local seen, newest, fix = split(offered)
     if not held_seen or held_seen + ttl <= now then return offered, seen, offered end
     local value = offered
@@ -112,7 +115,7 @@ local pieces, same_from = {}, 1
 
 -- Any entry: writes what it comes to, and notes what of it is told.
 local function write(key, held, offered, next_at)
-    local value, seen, told = merge(held, offered)
+    local value, seen, told = merge(key, held, offered)
     if value == held then
         told = ''
     else

@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 use super::source::{Open, Source};
 use super::value;
 use crate::StoreError;
+use crate::live::LiveEntry;
 use crate::live::stream::{IDS_A_MS, Moved, WAIT, WAIT_MS};
 
 pub(super) const STREAM_KEY: &str = "live:{stream}:moved";
@@ -95,7 +96,8 @@ impl Reader {
     }
 }
 
-/// The entries of a record; none of one that this version did not write.
+/// The entries of a record; none of one that cannot be divided. Of an entry of an unknown
+/// version nothing is told but that it had its place in the stream.
 fn decode((id, fields): &Record) -> Vec<Moved> {
     let last = id.split('-').next().and_then(|number| number.parse::<u64>().ok());
     let field = |wanted| fields.iter().find(|(name, _)| name == wanted).map(|(_, bytes)| bytes);
@@ -112,13 +114,14 @@ fn decode((id, fields): &Record) -> Vec<Moved> {
     (first..).zip(entries).map(|(id, entry)| Moved { id, entry }).collect()
 }
 
-fn entries(mut bytes: &[u8]) -> Option<Vec<crate::live::LiveEntry>> {
+fn entries(mut bytes: &[u8]) -> Option<Vec<LiveEntry>> {
     let mut entries = Vec::new();
     while let Some((device, rest)) = bytes.split_first_chunk::<4>() {
         let (length, rest) = rest.split_first()?;
         let (value, rest) = rest.split_at_checked(usize::from(*length))?;
         let device = DeviceId::new(u32::from_be_bytes(*device));
-        entries.push(value::decode(device, value)?);
+        let entry = value::decode(device, value);
+        entries.push(entry.unwrap_or_else(|| LiveEntry::seen(device, 0)));
         bytes = rest;
     }
     bytes.is_empty().then_some(entries)
@@ -129,7 +132,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::live::LiveEntry;
     use crate::live::redis::value::tests::entries as any_entry;
 
     fn record(last: u64, entries: &[LiveEntry]) -> Record {

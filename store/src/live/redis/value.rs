@@ -93,8 +93,8 @@ fn push_block(value: &mut Vec<u8>, frame: &LiveFrame) {
     value.extend(position.longitude_udeg.to_be_bytes());
 }
 
-/// The entry of a value; `None` for what this version did not write, which
-/// counts as nothing held.
+/// The entry of a value; `None` for one of an unknown version or length, which is no
+/// error and is not overwritten (docs/decisions/0047-protocols.md).
 pub(super) fn decode(device: DeviceId, value: &[u8]) -> Option<LiveEntry> {
     let mut rest = Reader(value);
     let [version, parts] = rest.take()?;
