@@ -45,7 +45,7 @@ screenshots: ## Pictures of every view of the page that make up has started, int
 fuzz: ## Fuzz every target for FUZZ_SECONDS each (60 by default); needs cargo-fuzz
 	@tools/fuzz.sh
 
-engines: ## The pipeline on MariaDB 11.8, Redis 8, Valkey 8 and 9, Mosquitto 2.0.21 and 2.1 (ENGINE=... for one)
+engines: ## The pipeline on MariaDB 11.8, Redis 8, Valkey 8 and 9, Mosquitto 2.0.21 and 2.1 (15 min and a build; ENGINE=... for one)
 	@tools/setup.sh && tools/engines.sh $(ENGINE)
 
 check-monitoring: ## Load rules and dashboards into a real Prometheus over real stations
