@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use nemeses_protocol::DeviceId;
 
 use super::Member;
+use crate::input::Shard;
 
 /// What is looked for; what is not said excludes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,12 +18,15 @@ pub(crate) struct Filter {
     pub(crate) group: Option<u64>,
     /// Only these.
     pub(crate) ids: Option<HashSet<DeviceId>>,
+    /// Only this share of them.
+    pub(crate) shard: Shard,
 }
 
 /// Whether the device is meant.
 pub(crate) fn keep(filter: &Filter, member: &Member) -> bool {
     let device = member.known.device;
-    filter.ids.as_ref().is_none_or(|ids| ids.contains(&device))
+    filter.shard.has(device)
+        && filter.ids.as_ref().is_none_or(|ids| ids.contains(&device))
         && filter.group.is_none_or(|group| member.groups.contains(&group))
         && filter.tag.as_ref().is_none_or(|tag| has_tag(member, tag))
         && filter.text.as_ref().is_none_or(|text| bears(member, text))

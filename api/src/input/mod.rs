@@ -7,6 +7,7 @@ mod identity;
 mod label;
 mod params;
 mod path;
+mod shard;
 mod time;
 mod visible;
 
@@ -16,4 +17,5 @@ pub(crate) use identity::{account_fields, check_password, email, person_name};
 pub(crate) use label::{class, label, tags};
 pub(crate) use params::{DEVICE_ID, Params};
 pub(crate) use path::{Segments, device, number, unknown_id};
+pub(crate) use shard::Shard;
 pub(crate) use time::{first_second, last_second, one_second};

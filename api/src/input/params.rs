@@ -6,6 +6,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use nemeses_protocol::DeviceId;
 
+use super::shard::Shard;
 use crate::problem::Problem;
 
 pub(crate) const DEVICE_ID: &str =
@@ -71,6 +72,12 @@ impl Params {
             return Err(Problem::parameter(name, detail));
         }
         Ok(Some(devices))
+    }
+
+    /// The share that is asked for; all if none is.
+    pub(crate) fn shard(&mut self) -> Result<Shard, Problem> {
+        let text = self.take("shard")?;
+        text.map_or(Ok(Shard::default()), |text| Shard::parse("shard", &text))
     }
 
     /// A number that the database drew.

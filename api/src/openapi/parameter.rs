@@ -51,6 +51,13 @@ impl Param {
         Self::query(name, schema, about).example("0A3F73,0A3F74")
     }
 
+    /// A share of a list, in the query.
+    pub(crate) fn shard() -> Self {
+        let schema = json!({"type": "string", "pattern": "^[0-9]{1,2}/[0-9]{1,2}$"});
+        let about = "The k-th of n shares (n at most 64), to read a long list in several requests at once: every device is in exactly one of them. Pages follow each other by a cursor in each share; one of the undivided list is good in each.";
+        Self::query("shard", schema, about).example("1/4")
+    }
+
     /// A header of the request.
     pub(crate) fn header(name: &'static str, schema: Value, about: &'static str) -> Self {
         Self { place: "header", ..Self::query(name, schema, about) }

@@ -166,6 +166,74 @@ async fn every_device_with_its_status_and_place() {
     assert_eq!(Value::Array(paged), list["devices"]);
 }
 
+/// All pages of a list by some query, in the order in which they came.
+async fn pages(fleet: &Fleet, list: &str, query: &str, begin: &str) -> Vec<Value> {
+    let (mut paged, mut cursor) = (Vec::new(), begin.to_owned());
+    loop {
+        let path = format!("/api/v1/{list}/?{query}&cursor={cursor}");
+        let page = fleet.served.get(&path).await.ok();
+        paged.extend(page[list].as_array().unwrap().clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => return paged,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_list_is_read_in_shares_at_once() {
+    const OF: u32 = 4;
+    let fleet = Fleet::filled().await;
+    let numbers = 6..40_u32;
+    fleet.commit(numbers.map(|number| row(number, RECORDED, 10, 50)).collect()).await;
+    let by_id = |mut all: Vec<Value>| {
+        all.sort_by_key(|one| one["device_id"].as_str().unwrap().to_owned());
+        all
+    };
+    for (list, query) in [
+        ("devices", "limit=3"),
+        ("devices", "status=offline&limit=3"),
+        ("devices", "q=00001&limit=100"),
+        ("locations", "limit=3"),
+        ("locations", "bbox=0,0,20,60&limit=2"),
+        ("locations", "near=10,50&limit=5"),
+    ] {
+        let whole = pages(&fleet, list, query, "").await;
+        assert!(whole.len() > 15, "{query}");
+        let mut shared = Vec::new();
+        for index in 1..=OF {
+            let share = pages(&fleet, list, &format!("{query}&shard={index}/{OF}"), "").await;
+            assert!(share.len() < whole.len() / 2, "{query}: a share is a part");
+            // In the order of the whole.
+            let mut rest = whole.iter();
+            assert!(share.iter().all(|one| rest.any(|other| other == one)), "{query}");
+            shared.extend(share);
+        }
+        assert_eq!(by_id(shared), by_id(whole), "{query}");
+    }
+
+    // After a first page that is not divided, the rest is.
+    let first = fleet.served.get("/api/v1/devices/?limit=10").await.ok();
+    let mut found = first["devices"].as_array().unwrap().clone();
+    for index in 1..=OF {
+        let query = format!("limit=3&shard={index}/{OF}");
+        found
+            .extend(pages(&fleet, "devices", &query, first["next_cursor"].as_str().unwrap()).await);
+    }
+    assert_eq!(by_id(found), pages(&fleet, "devices", "limit=100", "").await);
+
+    let counts = async |query: &str| {
+        let counts = fleet.served.get(&format!("/api/v1/devices/?{query}")).await.ok();
+        counts["counts"]["offline"].as_u64().unwrap()
+    };
+    let halves = [counts("shard=1/2").await, counts("shard=2/2").await];
+    assert_eq!(halves.iter().sum::<u64>(), counts("").await, "counts are of the share");
+    for list in ["devices", "locations"] {
+        let refused = fleet.served.get(&format!("/api/v1/{list}/?shard=5/4")).await;
+        refused.is_problem(400, "invalid-parameter", Some("shard"));
+    }
+}
+
 #[tokio::test]
 async fn a_profile_is_made_changed_and_deleted_and_no_frame_with_it() {
     let fleet = Fleet::filled().await;

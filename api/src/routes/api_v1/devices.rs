@@ -42,6 +42,7 @@ impl ListQuery {
             tag: params.take("tag")?,
             group: params.number("group")?,
             ids: params.devices("ids")?.map(|ids| ids.into_iter().collect()),
+            shard: params.shard()?,
         };
         let words = Status::WORDS.map(|(word, status)| (word, Some(status)));
         let status = params.choice("status", &words, None)?;
@@ -354,6 +355,7 @@ pub(crate) fn list_doc() -> Doc {
         .takes(Param::query("status", json!({"type": "string", "enum": ["online", "late", "offline", "never"]}), "Only those."))
         .takes(Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Devices in this answer."))
         .takes(Param::text("cursor", 256, "`next_cursor` of the page before, as it came."))
+        .takes(Param::shard())
         .answers(Answer::json::<List>("A page of devices.", example))
         .problems(&[Kind::UnknownGroup, Kind::LiveUnavailable])
 }

@@ -13,7 +13,7 @@ use crate::access::{Principal, unknown_device};
 use crate::fleet::{
     BoundingBox, Fleet, Member, Place, Presence, fleet, nearest_first, places, presences,
 };
-use crate::input::{DeviceCursor, NearCursor, Params};
+use crate::input::{DeviceCursor, NearCursor, Params, Shard};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output::{self, Location, example_location};
 use crate::problem::{Kind, Problem};
@@ -37,6 +37,7 @@ enum Wanted {
 #[derive(Debug, PartialEq)]
 struct Query {
     wanted: Wanted,
+    shard: Shard,
     limit: usize,
     cursor: Option<String>,
     geojson: bool,
@@ -48,6 +49,7 @@ impl Query {
         let within = params.take("bbox")?.map(|text| BoundingBox::parse("bbox", &text));
         let near = params.take("near")?.map(|text| Place::parse("near", &text));
         let geojson = params.choice("format", &FORMATS, accepts_geojson)?;
+        let shard = params.shard()?;
         let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
         let cursor = params.take("cursor")?;
         params.finish()?;
@@ -62,7 +64,7 @@ impl Query {
             }
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(Self { wanted, limit, cursor, geojson })
+        Ok(Self { wanted, shard, limit, cursor, geojson })
     }
 }
 
@@ -151,6 +153,7 @@ pub(crate) fn doc() -> Doc {
         .takes(Param::choice("format", &FORMATS, "The form; also by `Accept`."))
         .takes(Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Locations in this answer."))
         .takes(Param::text("cursor", 256, "`next_cursor` of the page before, as it came."))
+        .takes(Param::shard())
         .answers(Answer::json::<ManyLocations>("A page.", page).or_json::<Collection>(GEOJSON, geojson))
         .problems(&[Kind::UnknownDevice, Kind::LiveUnavailable])
 }
@@ -215,7 +218,8 @@ fn by_device(
     let after = query.cursor.as_deref().map(DeviceCursor::decode).transpose()?;
     let begin =
         after.map_or(0, |after| fleet.partition_point(|member| member.known.device <= after));
-    let mut rest = (begin..fleet.len()).filter(|at| inside(*at));
+    let wanted = |at: &usize| query.shard.has(fleet[*at].known.device) && inside(*at);
+    let mut rest = (begin..fleet.len()).filter(wanted);
     let shown: Vec<_> = rest.by_ref().take(query.limit).map(|at| (at, None)).collect();
     let more = rest.next().is_some();
     let last = shown.last().filter(|_| more);
@@ -232,8 +236,10 @@ fn by_distance(
     let after = query.cursor.as_deref().map(NearCursor::decode).transpose()?;
     let key = |mm: u64, at: usize| NearCursor { distance_mm: mm, device: fleet[at].known.device };
     let ordered = nearest_first(from, places);
-    let mut rest =
-        ordered.into_iter().filter(|(mm, at)| after.is_none_or(|after| key(*mm, *at) > after));
+    let mut rest = ordered
+        .into_iter()
+        .filter(|(_, at)| query.shard.has(fleet[*at].known.device))
+        .filter(|(mm, at)| after.is_none_or(|after| key(*mm, *at) > after));
     let shown: Vec<_> = rest.by_ref().take(query.limit).map(|(mm, at)| (at, Some(mm))).collect();
     let more = rest.next().is_some();
     let last = shown.last().filter(|_| more);
@@ -290,6 +296,7 @@ mod tests {
             ("bbox=0,0,1,1&near=1,1", "query"),
             ("format=kml", "format"),
             ("limit=0", "limit"),
+            ("shard=0/4", "shard"),
             ("box=0,0,1,1", "box"),
         ] {
             assert_eq!(read(query).unwrap_err().at_fault(), Some(name), "{query}");
@@ -331,7 +338,8 @@ mod tests {
             let devices: Vec<Member> = (0..30).map(member).collect();
             let from = place((0, 0));
             let page = |limit, cursor| {
-                let query = Query { wanted: Wanted::Near(from), limit, cursor, geojson: false };
+                let (wanted, shard) = (Wanted::Near(from), Shard::default());
+                let query = Query { wanted, shard, limit, cursor, geojson: false };
                 by_distance(from, &places, &devices, &query).unwrap()
             };
             let whole = page(1000, None);
