@@ -82,6 +82,15 @@ impl From<Origin> for PositionSource {
     }
 }
 
+/// Frames recorded later than this beyond their arrival are dead letters, so
+/// nothing newer can be a device's last position.
+const FUTURE_SECONDS: u32 = 24 * 3600;
+
+/// No row that was recorded later is a device's newest, Unix seconds.
+pub(crate) const fn newest_s(now_s: u32) -> u32 {
+    now_s.saturating_add(FUTURE_SECONDS)
+}
+
 /// What history says of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {

@@ -11,7 +11,7 @@ mod totals;
 
 pub(crate) use digits::push_time;
 pub(crate) use example::{example_location, example_row, example_sums};
-pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, place};
+pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, newest_s, place};
 pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums};

@@ -2,19 +2,22 @@
 //! from a repetition, to notice a silence, and to begin a client with a whole
 //! picture. Pure; time is an argument.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, PositionRecord};
 use nemeses_store::NumberHash;
-use nemeses_store::live::{LiveEntry, Moved};
+use nemeses_store::history::LastKnown;
+use nemeses_store::live::{LiveEntry, Moved, Version};
 
 use super::event::{Event, place};
 use super::id::EventId;
 use super::status::{Rhythm, Status};
 use super::window::Window;
-use crate::reports::{Settings, Track};
+use crate::output::asks_history;
+use crate::reports::{Doubt, Settings, Track};
 
 /// Devices looked after: 200 000 of some 600 bytes with their last event, 120 MB;
 /// 6 MB for the founding fleet. Further ones are streamed all the same, but their
@@ -29,13 +32,19 @@ struct Known {
     track: Track,
     /// When the newest frame of the track was recorded.
     tracked_to: u32,
+    /// What the track says of it.
+    doubt: Option<Doubt>,
+    /// When the first that is known of it here arrived, Unix milliseconds. What arrived later
+    /// comes by the stream.
+    since_ms: u64,
 }
 
 impl Known {
     /// A device that is told of for the first time.
     fn new(entry: LiveEntry, status: Status) -> Self {
         let (rhythm, track) = (Rhythm::default(), Track::new(&Settings::default()));
-        Self { entry, position: None, rhythm, status, track, tracked_to: 0 }
+        let since_ms = entry.seen_at_ms;
+        Self { entry, position: None, rhythm, status, track, tracked_to: 0, doubt: None, since_ms }
     }
 
     /// Makes an event of the newest frame, if there is one.
@@ -46,9 +55,25 @@ impl Known {
             self.track = Track::new(&Settings::default());
         }
         self.tracked_to = newest.recorded_at;
-        let doubt = self.track.step(&newest).doubt;
-        self.position = Event::position(id, &self.entry, at_ms, doubt).map(Arc::new);
+        self.doubt = self.track.step(&newest).doubt;
+        self.position = Event::position(id, &self.entry, at_ms, self.doubt).map(Arc::new);
         self.position.clone()
+    }
+
+    /// Joins what history says of the time before. Nothing is told: it is no news.
+    fn recall(&mut self, device: DeviceId, past: &LastKnown, now_ms: u64) {
+        let before = |row: &&PositionRecord| row.received_at_ms <= self.since_ms;
+        let newest = past.newest.as_ref().filter(before);
+        let fix = past.fix.as_ref().filter(before);
+        let held = version(&self.entry);
+        self.entry.merge(LiveEntry::from_history(device, newest, fix));
+        let id = EventId::default();
+        if version(&self.entry) == held {
+            // The same frame, perhaps with a place.
+            self.position = Event::position(id, &self.entry, now_ms, self.doubt).map(Arc::new);
+        } else {
+            self.tell_position(id, now_ms);
+        }
     }
 }
 
@@ -56,6 +81,9 @@ pub(crate) struct Fleet {
     /// In the order in which they were first heard, which is nearly that in which they
     /// are heard again: neighbours in memory are looked at one after the other.
     devices: IndexMap<DeviceId, Known, NumberHash>,
+    /// Those of whom the live store does not say all, as of one that only pings: history is
+    /// to be asked about them, once.
+    wanting: BTreeSet<DeviceId>,
     ttl_ms: u64,
     most: usize,
 }
@@ -69,7 +97,7 @@ pub(crate) struct Standing {
 
 impl Fleet {
     pub(crate) fn new(ttl_ms: u64) -> Self {
-        Self { devices: IndexMap::default(), ttl_ms, most: MOST }
+        Self { devices: IndexMap::default(), wanting: BTreeSet::new(), ttl_ms, most: MOST }
     }
 
     /// Takes entries in that were there before anyone looked; nothing is told.
@@ -83,6 +111,9 @@ impl Fleet {
                     let known = free.insert(Known::new(entry, status));
                     // Older than anything that will come: never an id to resume from.
                     known.tell_position(EventId::default(), now_ms);
+                    if asks_history(Some(&known.entry), self.ttl_ms) {
+                        self.wanting.insert(known.entry.device);
+                    }
                 }
                 Entry::Vacant(_) => {}
             }
@@ -116,12 +147,14 @@ impl Fleet {
                 let online = Event::status(added, device, at, Status::Online, now_ms);
                 events.push(Arc::new(online));
                 if self.devices.len() < self.most {
+                    if asks_history(Some(&known.entry), ttl_ms) {
+                        self.wanting.insert(device);
+                    }
                     self.devices.insert(device, known);
                 }
             }
             return;
         };
-        let version = |entry: &LiveEntry| entry.latest().map(|(frame, _)| frame.version());
         let (seen_ms, held, was_on) =
             (known.entry.seen_at_ms, version(&known.entry), ignition(&known.entry));
         known.entry.merge(entry);
@@ -156,9 +189,26 @@ impl Fleet {
                 let silent = Event::status(window.added_id(), *device, at, status, now_ms);
                 events.push(Arc::new(silent));
             }
-            status != Status::Offline
+            let stays = status != Status::Offline;
+            if !stays {
+                self.wanting.remove(device);
+            }
+            stays
         });
         window.push(events);
+    }
+
+    /// Some of those about whom history is to be asked.
+    pub(crate) fn wanting(&self, most: usize) -> Vec<DeviceId> {
+        self.wanting.iter().take(most).copied().collect()
+    }
+
+    /// What history says of one of them.
+    pub(crate) fn recall(&mut self, device: DeviceId, past: &LastKnown, now_ms: u64) {
+        self.wanting.remove(&device);
+        if let Some(known) = self.devices.get_mut(&device) {
+            known.recall(device, past, now_ms);
+        }
     }
 
     /// Where everyone stands of whom a position is known, and who is merely heard.
@@ -184,6 +234,10 @@ impl Fleet {
     }
 }
 
+fn version(entry: &LiveEntry) -> Option<Version> {
+    entry.latest().map(|(frame, _)| frame.version())
+}
+
 fn ignition(entry: &LiveEntry) -> Option<bool> {
     entry.latest().map(|(newest, _)| newest.position.composition.ignition())
 }
@@ -191,6 +245,7 @@ fn ignition(entry: &LiveEntry) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use nemeses_protocol::Composition;
+    use nemeses_store::live::LiveFrame;
 
     use super::super::event::tests::entry;
     use super::*;
@@ -308,6 +363,83 @@ mod tests {
         assert_eq!(watched.moves(ahead, RECEIVED_MS), [wrong, "online"]);
         let right = "2020-07-01T21:00:10Z";
         assert_eq!(watched.moves(entry(1, RECORDED + 10, ON), RECEIVED_MS + 10_000), [right]);
+    }
+
+    fn row(recorded_at: u32, bits: u16) -> PositionRecord {
+        let LiveEntry { newest, .. } = entry(1, recorded_at, bits);
+        let LiveFrame { position, frame_hash, received_at_ms } = newest.unwrap();
+        PositionRecord { position, frame_hash, received_at_ms, raw: None }
+    }
+
+    fn stands(watched: &Watched) -> serde_json::Value {
+        let standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
+        serde_json::from_str(standing[0].event.json()).unwrap()
+    }
+
+    #[test]
+    fn one_that_only_pings_stands_where_it_was_last() {
+        let mut watched = Watched::new();
+        let device = DeviceId::new(1);
+        let pinged_ms = RECEIVED_MS + 900_000;
+        assert_eq!(watched.moves(LiveEntry::seen(device, pinged_ms), pinged_ms), ["online"]);
+        assert_eq!(stands(&watched)["type"], "status");
+        assert_eq!(watched.fleet.wanting(9), [device]);
+        let past = LastKnown { newest: Some(row(RECORDED + 30, 0)), fix: Some(row(RECORDED, ON)) };
+        watched.fleet.recall(device, &past, pinged_ms);
+        assert_eq!(watched.fleet.wanting(9), []);
+        assert_eq!(watched.window.end(), 1, "it is no news");
+        let here = stands(&watched);
+        assert_eq!(here["recorded_at"], "2020-07-01T21:00:30Z");
+        assert_eq!((&here["latitude"], &here["gps_fix"]), (&(-19.932_833).into(), &false.into()));
+        assert_eq!(
+            (&here["position_from"], &here["status"]),
+            (&"history".into(), &"online".into())
+        );
+        // Late, and still there; then it moves.
+        assert_eq!(watched.sweeps(pinged_ms + TTL_MS / 2), ["late"]);
+        let live = entry(1, RECORDED + 1000, ON);
+        assert_eq!(
+            watched.moves(live, pinged_ms + 160_000),
+            ["2020-07-01T21:16:40Z", "ignition_on", "online"]
+        );
+        assert_eq!(stands(&watched)["position_from"], "live");
+    }
+
+    #[test]
+    fn without_a_fix_it_stands_where_it_had_one() {
+        let mut watched = Watched::new();
+        watched.moves(entry(1, RECORDED + 30, 0), RECEIVED_MS + 30_000);
+        assert_eq!(stands(&watched)["latitude"], serde_json::Value::Null);
+        let past = LastKnown { newest: Some(row(RECORDED, ON)), fix: Some(row(RECORDED, ON)) };
+        watched.fleet.recall(DeviceId::new(1), &past, RECEIVED_MS);
+        let here = stands(&watched);
+        assert_eq!((&here["latitude"], &here["gps_fix"]), (&(-19.932_833).into(), &false.into()));
+        assert_eq!(here["recorded_at"], "2020-07-01T21:00:30Z");
+    }
+
+    /// A frame is committed before its event is read: the event must come all the same.
+    #[test]
+    fn history_does_not_overtake_the_stream() {
+        let mut watched = Watched::new();
+        let device = DeviceId::new(1);
+        watched.moves(LiveEntry::seen(device, RECEIVED_MS - 5_000), RECEIVED_MS - 5_000);
+        let newer = row(RECORDED, ON);
+        let past = LastKnown { newest: Some(newer.clone()), fix: Some(newer) };
+        watched.fleet.recall(device, &past, RECEIVED_MS);
+        assert_eq!(stands(&watched)["type"], "status");
+        assert_eq!(watched.moves(entry(1, RECORDED, ON), RECEIVED_MS), ["2020-07-01T21:00:00Z"]);
+    }
+
+    #[test]
+    fn who_is_gone_is_not_asked_about() {
+        let mut watched = Watched::new();
+        let device = DeviceId::new(1);
+        watched.fleet.learn([LiveEntry::seen(device, RECEIVED_MS)], RECEIVED_MS);
+        assert_eq!(watched.fleet.wanting(9), [device]);
+        watched.sweeps(RECEIVED_MS + TTL_MS);
+        assert_eq!(watched.fleet.wanting(9), []);
+        watched.fleet.recall(device, &LastKnown::default(), RECEIVED_MS);
+        assert_eq!(watched.fleet.len(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
 use nemeses_store::live::{LiveEntry, Moved};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,7 @@ use super::holder::Holder;
 use super::metrics::Counts;
 use super::shares::{Full, Shares};
 use super::window::{KEPT, Start, Window};
+use crate::output::newest_s;
 use crate::state::Stores;
 
 /// What moves is fetched at most this often, so that many small merges cost one
@@ -38,6 +39,8 @@ pub(crate) struct Hub {
     shares: Mutex<Shares>,
     /// Whether the fleet was learnt from the stores.
     learnt: watch::Sender<bool>,
+    /// Somebody came of whom history knows more.
+    wants: Notify,
     pub(crate) clock: Clock,
     pub(crate) closing: CancellationToken,
     /// Clients that a drain waits for.
@@ -74,6 +77,7 @@ impl Hub {
             news: watch::Sender::default(),
             shares: Mutex::new(Shares::new(most_clients)),
             learnt: watch::Sender::new(false),
+            wants: Notify::new(),
             clock,
             closing: CancellationToken::new(),
             clients: TaskTracker::new(),
@@ -135,6 +139,9 @@ impl Hub {
         change(&mut fleet, &mut window);
         let end = window.end();
         drop(window);
+        if !fleet.wanting(1).is_empty() {
+            self.wants.notify_one();
+        }
         drop(fleet);
         if end > before || gap {
             self.counts.events.inc_by(end - before);
@@ -147,8 +154,10 @@ impl Hub {
 
     /// Follows the stores until `stop`, then tells the clients that it is over.
     pub(crate) async fn run(self: Arc<Self>, stores: Stores, stop: CancellationToken) {
-        let following =
-            async { tokio::join!(self.follow(&stores), self.sweep(), self.learn(&stores)) };
+        let following = async {
+            let (follow, learn) = (self.follow(&stores), self.learn(&stores));
+            tokio::join!(follow, self.sweep(), learn, self.recall(&stores))
+        };
         stop.run_until_cancelled(following).await;
         self.closing.cancel();
         self.clients.close();
@@ -235,11 +244,43 @@ impl Hub {
             let now_ms = self.clock.now_ms();
             self.fleet().learn(entries.into_iter().flatten(), now_ms);
             if devices.len() < LEARNT_AT_ONCE as usize {
+                while self.recall_some(stores).await? {}
                 let devices = self.fleet().len();
                 tracing::debug!(devices, "the live stream knows who is there");
                 return Ok(());
             }
         }
+    }
+
+    /// Asks history about those of whom the live store does not say all, as they come.
+    async fn recall(&self, stores: &Stores) {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        loop {
+            match self.recall_some(stores).await {
+                Ok(true) => backoff.reset(),
+                Ok(false) => self.wants.notified().await,
+                Err(error) => {
+                    tracing::debug!(%error, "history does not say where silent devices were");
+                    tokio::time::sleep(backoff.wait()).await;
+                }
+            }
+        }
+    }
+
+    /// Asks about some; whether there were any.
+    async fn recall_some(&self, stores: &Stores) -> Result<bool, StoreError> {
+        let asked = self.fleet().wanting(LEARNT_AT_ONCE as usize);
+        if asked.is_empty() {
+            return Ok(false);
+        }
+        let not_after = newest_s(self.clock.now_s());
+        let found = stores.history.last_known(&asked, not_after).await?;
+        let now_ms = self.clock.now_ms();
+        let mut fleet = self.fleet();
+        for (device, past) in asked.into_iter().zip(&found) {
+            fleet.recall(device, past, now_ms);
+        }
+        Ok(true)
     }
 }
 

@@ -20,6 +20,11 @@ pub struct LiveFrame {
 }
 
 impl LiveFrame {
+    const fn of(record: &PositionRecord) -> Self {
+        let &PositionRecord { position, frame_hash, received_at_ms, .. } = record;
+        Self { position, frame_hash, received_at_ms }
+    }
+
     /// What "newer" compares.
     pub fn version(&self) -> Version {
         Version::new(self.position.recorded_at, self.received_at_ms, self.frame_hash)
@@ -123,15 +128,22 @@ impl LiveEntry {
         Self { historical: Some(Box::new(frames)), ..Self::seen(device, 0) }
     }
 
+    /// What rows of history say, but for when the device was heard: they are no live frames,
+    /// so they stand where those from the device's memory do.
+    pub fn from_history(
+        device: DeviceId,
+        newest: Option<&PositionRecord>,
+        fix: Option<&PositionRecord>,
+    ) -> Self {
+        let frames = Frames { newest: newest.map(LiveFrame::of), fix: fix.map(LiveFrame::of) };
+        Self::from_memory(device, frames)
+    }
+
     /// What a location frame says.
     pub fn from_record(record: &PositionRecord) -> Self {
         let position = record.position;
         let mut entry = Self::seen(position.device, record.received_at_ms);
-        let frames = Frames::of(LiveFrame {
-            position,
-            frame_hash: record.frame_hash,
-            received_at_ms: record.received_at_ms,
-        });
+        let frames = Frames::of(LiveFrame::of(record));
         if position.composition.historical() {
             entry.historical = Version::may_be_newest(record).then(|| Box::new(frames));
             return entry;

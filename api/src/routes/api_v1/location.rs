@@ -13,10 +13,6 @@ use crate::output::{self, Location, Past, example_location};
 use crate::problem::{Kind, Problem};
 use crate::state::ApiState;
 
-/// Frames recorded later than this beyond their arrival are dead letters, so
-/// nothing newer can be a device's last position.
-const FUTURE_SECONDS: u32 = 24 * 3600;
-
 pub(crate) async fn get(
     principal: Principal,
     State(state): State<ApiState>,
@@ -75,7 +71,7 @@ pub(crate) async fn pasts(state: &ApiState, devices: &[DeviceId]) -> Result<Vec<
     if devices.is_empty() {
         return Ok(Vec::new());
     }
-    let not_after = state.clock.now_s().saturating_add(FUTURE_SECONDS);
+    let not_after = output::newest_s(state.clock.now_s());
     let last = state.history.ask(state.stores.history.last_known(devices, not_after)).await?;
     let past =
         |last: LastKnown| Past { known: last.newest.is_some(), newest: last.newest, fix: last.fix };

@@ -1,6 +1,7 @@
 //! The live stream over real sockets, from what moves in a store in memory.
 
 mod client;
+mod silent;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
