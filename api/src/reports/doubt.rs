@@ -89,6 +89,8 @@ pub(super) struct Rival {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Doubts {
     pub(super) trusted: Option<Fix>,
+    /// For how long its place had been repeated at speed: the fix itself is older by so much.
+    pub(super) repeated_s: u32,
     /// The newest speed that was believed, km/h, and when.
     pub(super) speed: Option<(u8, u32)>,
     pub(super) rival: Option<Rival>,
@@ -109,7 +111,7 @@ impl Doubts {
         if !position.composition.gps_fix() {
             return Verdict::default();
         }
-        let mut fix = Fix::of(position);
+        let fix = Fix::of(position);
         if fix.is_zero() && !self.trusted.is_some_and(|near| near.metres_to(fix) < ZERO_ISLAND_M) {
             return Verdict { doubt: Some(Doubt::ZeroPlace), relocated: false };
         }
@@ -118,25 +120,26 @@ impl Doubts {
             return self.trust(fix, Verdict::default());
         };
         let metres = trusted.metres_to(fix);
-        if metres > trusted.reach_m(fix) {
+        if metres > trusted.reach_m(fix, self.repeated_s) {
             return self.contradicted(fix);
         }
-        let doubt = self.judge_speed(fix, metres, fix.at() - trusted.at());
-        if metres == 0.0 && fix.kmh > 0 {
-            fix.place.fixed_at = trusted.at().max(fix.at().saturating_sub(REPEATED_S));
-        }
-        self.trust(fix, Verdict { doubt, relocated: false })
+        let seconds = fix.at() - trusted.at();
+        let doubt = self.judge_speed(fix, metres, seconds);
+        let repeats = metres == 0.0 && fix.kmh > 0;
+        let repeated_s = self.repeated_s.saturating_add(seconds).min(REPEATED_S);
+        let verdict = self.trust(fix, Verdict { doubt, relocated: false });
+        self.repeated_s = if repeats { repeated_s } else { 0 };
+        verdict
     }
 
     fn trust(&mut self, fix: Fix, verdict: Verdict) -> Verdict {
-        self.trusted = Some(fix);
-        self.rival = None;
+        (self.trusted, self.repeated_s, self.rival) = (Some(fix), 0, None);
         verdict
     }
 
     /// Too far away to be believed, unless enough rows say the same.
     fn contradicted(&mut self, fix: Fix) -> Verdict {
-        let near = |rival: &Rival| rival.last.metres_to(fix) <= rival.last.reach_m(fix);
+        let near = |rival: &Rival| rival.last.metres_to(fix) <= rival.last.reach_m(fix, 0);
         let (since, rows) = match self.rival.filter(near) {
             Some(rival) => (rival.since, rival.rows.saturating_add(1)),
             None => (fix.at(), 1),
@@ -180,9 +183,9 @@ impl Fix {
         self.place.metres_to(other.place)
     }
 
-    /// How far away a later fix may be.
-    fn reach_m(self, later: Self) -> f64 {
-        let seconds = later.at() - self.at();
+    /// How far away a later fix may be, if this one was made so many seconds earlier.
+    fn reach_m(self, later: Self, older_s: u32) -> f64 {
+        let seconds = (later.at() - self.at()).saturating_add(older_s);
         let kmh = self.kmh.max(later.kmh);
         if kmh >= SATURATED_KMH || seconds > SILENCE_S {
             return FASTEST_IN_THE_AIR_M_S * f64::from(seconds) + SCATTER_M;

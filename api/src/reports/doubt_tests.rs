@@ -77,6 +77,9 @@ fn a_place_repeated_at_speed_is_no_new_fix() {
     // The receiver was stuck for a minute, and then caught up.
     let road = driving(5).times(6, 10, 0, 72).go(10, 1400, 72).go(10, 200, 72);
     assert_eq!(of(&road), [None; 14]);
+    // The speed is held against the way since the row before, not since that fix.
+    let leaving = Road::new(FIX).times(3, 600, 0, 0).with(FIX | ON).go(300, 0, 72);
+    assert_eq!(of(&leaving.go(10, 200, 72))[4..], [Some(Doubt::Speed), None]);
     // A parked one has new fixes there, so that the way back from a jump is one.
     let road = Road::new(FIX).times(30, 10, 0, 0).go(10, 1400, 0);
     assert_eq!(of(&road)[31], Some(Doubt::Jump));

@@ -77,7 +77,27 @@ impl Episode {
     }
 }
 
-/// Finds events in rows in time order. Holds a few hundred bytes.
+/// A believed speed at the end of a leg, and the leg's mean.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    point: Point,
+    kmh: u8,
+    mean_kmh: f64,
+}
+
+impl Reading {
+    fn of(leg: &Leg) -> Option<Self> {
+        let kmh = leg.to.speed_kmh?;
+        Some(Self { point: leg.to, kmh, mean_kmh: leg.mean_kmh() })
+    }
+
+    fn bears_out(&self, kmh: u8) -> bool {
+        self.mean_kmh >= f64::from(kmh) * BORNE_OUT
+    }
+}
+
+/// Finds events in rows in time order. Holds a few hundred bytes, and the speeds of legs
+/// that are undecided: those of some minutes.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     limits: EventLimits,
@@ -85,6 +105,7 @@ pub(crate) struct Events {
     walker: Walker,
     last: Option<Point>,
     overspeed: Option<Episode>,
+    undecided: Vec<Reading>,
     /// Whether an overspeed that begins from here on begins there.
     certain: bool,
     from_the_first: bool,
@@ -98,6 +119,7 @@ impl Events {
             last: walker.last().copied(),
             walker,
             overspeed: None,
+            undecided: Vec::new(),
             certain: from_the_first,
             from_the_first,
         }
@@ -117,19 +139,36 @@ impl Events {
         }
     }
 
-    fn speed(&mut self, leg: &Leg, limit: u32, out: &mut Vec<Event>) {
-        let Some(kmh) = leg.to.speed_kmh.filter(|_| leg.kind != Kind::Undecided) else { return };
-        let mean_kmh = leg.mean_kmh();
-        if let Some(episode) = &mut self.overspeed {
-            episode.borne_out |= mean_kmh >= f64::from(episode.peak_kmh) * BORNE_OUT;
+    /// Takes the speeds that `max_speed_kmh` takes: those of legs that moved, of undecided
+    /// ones as soon as it is decided what they were.
+    fn speeds(&mut self, leg: &Leg, limit: u32, out: &mut Vec<Event>) {
+        if let Some(settled) = leg.settled {
+            for reading in std::mem::take(&mut self.undecided) {
+                self.speed(&reading, settled.moved, limit, out);
+            }
         }
-        if u32::from(kmh) <= limit || leg.kind != Kind::Moving {
+        if leg.seconds() > self.gap_s {
+            self.end_overspeed(out);
+            self.certain |= self.walker.is_certain();
+        }
+        match Reading::of(leg) {
+            Some(reading) if leg.kind == Kind::Undecided => self.undecided.push(reading),
+            Some(reading) => self.speed(&reading, leg.kind == Kind::Moving, limit, out),
+            None => {}
+        }
+    }
+
+    fn speed(&mut self, reading: &Reading, moved: bool, limit: u32, out: &mut Vec<Event>) {
+        if let Some(episode) = &mut self.overspeed {
+            episode.borne_out |= reading.bears_out(episode.peak_kmh);
+        }
+        let &Reading { point, kmh, .. } = reading;
+        if u32::from(kmh) <= limit || !moved {
             self.end_overspeed(out);
             self.certain |= self.walker.is_certain();
             return;
         }
-        let borne_out = mean_kmh >= f64::from(kmh) * BORNE_OUT;
-        let (point, start_known) = (leg.to, self.certain);
+        let (borne_out, start_known) = (reading.bears_out(kmh), self.certain);
         let begun = Episode { first: point, last: point, peak_kmh: kmh, start_known, borne_out };
         let episode = self.overspeed.get_or_insert(begun);
         episode.last = point;
@@ -150,14 +189,10 @@ impl Finder for Events {
         self.last = Some(point);
         self.certain |= self.limits.speed_kmh.is_none();
         let Some(leg) = leg else { return };
-        if leg.seconds() > self.gap_s {
-            self.end_overspeed(out);
-            self.certain |= self.walker.is_certain();
+        if let Some(limit) = self.limits.speed_kmh {
+            self.speeds(&leg, limit, out);
         }
         self.between(&leg, out);
-        if let Some(limit) = self.limits.speed_kmh {
-            self.speed(&leg, limit, out);
-        }
     }
 
     fn is_certain(&self) -> bool {
@@ -166,7 +201,8 @@ impl Finder for Events {
     }
 
     fn pending_since(&self) -> Option<u32> {
-        self.overspeed.map(|episode| episode.first.at)
+        let first = self.overspeed.map(|episode| episode.first);
+        first.or(self.undecided.first().map(|reading| reading.point)).map(|point| point.at)
     }
 
     fn finish(mut self, silent_until: u32, out: &mut Vec<Event>) {
@@ -232,6 +268,53 @@ mod tests {
         let over = |peak_kmh, from, to, open| (What::Overspeed { peak_kmh }, from, to, true, open);
         let expected = [over(130, 20, 50, false), over(82, 70, 70, false), over(90, 90, 90, true)];
         assert_eq!(of(&road), expected);
+    }
+
+    /// Overspeeds: peak, first and last second behind the beginning of `road`'s end.
+    fn over(parked: &Road, go: impl FnOnce(Road) -> Road) -> Vec<(u8, u32, u32)> {
+        let begin = parked.rows().last().unwrap().position.recorded_at - START;
+        let found = of(&go(parked.clone()));
+        let of_speed = |&(what, from, to, ..): &(What, u32, u32, bool, bool)| match what {
+            What::Overspeed { peak_kmh } => Some((peak_kmh, from - begin, to - begin)),
+            _ => None,
+        };
+        found.iter().filter_map(of_speed).collect()
+    }
+
+    #[test]
+    fn an_episode_begins_with_the_first_leg_that_moved() {
+        // Where it stands a speed means nothing, and with the next row it is 250 m away.
+        for odometer in [0, 5000] {
+            let parked = Road::new(FIX).odometer(odometer).times(3, 600, 0, 0);
+            let drive = |road: Road| road.with(FIX | ON).go(300, 0, 90).times(5, 10, 250, 90);
+            let found = over(&parked, |road| drive(road).go(10, 100, 0));
+            assert_eq!(found, [(90, 310, 350)], "{odometer}");
+        }
+        // Neither ignition nor odometer: what the first leg was is known with the next ones.
+        let parked = Road::new(FIX).times(20, 60, 0, 0);
+        let found = over(&parked, |road| road.go(60, 1400, 95).go(60, 1500, 85).go(60, 900, 40));
+        assert_eq!(found, [(95, 60, 120)]);
+        let found = over(&parked, |road| road.go(60, 1400, 95).times(4, 60, 1000, 60));
+        assert_eq!(found, [(95, 60, 60)], "the way says so as well");
+        // It never left.
+        let back = |road: Road| road.go(60, 1400, 95).go(60, -1400, 0).times(5, 60, 0, 0);
+        assert_eq!(over(&parked, back), []);
+    }
+
+    #[test]
+    fn a_parked_car_with_a_frame_of_255() {
+        for bits in [FIX, FIX | ON] {
+            for odometer in [0, 5000] {
+                let parked = Road::new(bits).odometer(odometer).times(20, 60, 0, 0);
+                for metres in [0, 9, -40] {
+                    let spike = |road: Road| road.stray(60, metres, 255).stray(60, -metres, 0);
+                    assert_eq!(over(&parked, spike), [], "{bits} {odometer} {metres}");
+                    let twice = |road: Road| road.stray(60, metres, 255).stray(10, 0, 255);
+                    let then_drives = |road| twice(road).with(FIX | ON).times(9, 10, 200, 72);
+                    assert_eq!(over(&parked, then_drives), [], "{bits} {odometer} {metres}");
+                }
+            }
+        }
     }
 
     #[test]

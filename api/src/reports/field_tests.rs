@@ -171,6 +171,20 @@ fn trips_without_wired_ignition() {
 }
 
 #[test]
+fn who_is_slow_is_given_the_time_to_leave() {
+    // A walker at 3 km/h takes four minutes for `min_distance_m`.
+    let settings = Settings { motion_kmh: 2, ..Settings::default() };
+    let road = Road::new(FIX).times(60, 10, 0, 0).times(180, 10, 8, 3).times(60, 10, 0, 0);
+    let mut walker = Walker::new(settings, true);
+    let legs = road.rows().iter().filter_map(|row| walker.step(&row.position).1);
+    let mut tally = Tally::at(Walker::new(settings, true).step(&road.rows()[0].position).0);
+    legs.for_each(|leg| tally.add_whole(&leg));
+    assert_eq!((tally.distance.metres(), tally.moving_s), (1440, 1800));
+    // As a vehicle it stands.
+    assert_eq!(summary(&positions(&road), 0).distance.metres(), 0);
+}
+
+#[test]
 fn a_creeping_odometer_is_not_believed() {
     let mut road = Road::new(FIX | ON).odometer(50_000);
     for n in 0..95 {

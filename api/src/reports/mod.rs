@@ -11,6 +11,7 @@ mod meter;
 mod motion;
 mod one_kind;
 mod parts;
+mod rest;
 mod segments;
 mod state;
 mod summary;
@@ -44,7 +45,7 @@ pub(crate) use zone::{Zone, date};
 
 /// The version of these rules. Sums made by another one are made anew; whoever
 /// changes an answer for the same rows counts it up.
-pub(crate) const RULES: u32 = 2;
+pub(crate) const RULES: u32 = 3;
 
 /// Finds things in rows in time order, holding a constant amount of state.
 pub(crate) trait Finder: Send + 'static {

@@ -26,10 +26,12 @@ const DETOUR_M_S: u64 = 10;
 const AWAY: [(u8, u32); 2] = [(3, 180), (2, 600)];
 /// Leaving or being out of sight for longer than this is standing.
 const UNDECIDED_S: u32 = 180;
+/// Who is slow may take longer to leave, up to this.
+const LONGEST_UNDECIDED_S: u32 = 900;
 /// Short quick legs without a speed count as moving for so long.
 const SPEEDLESS_S: u32 = 30;
 /// A stand counts up to this.
-const STOOD_S: u32 = 180;
+pub(super) const STOOD_S: u32 = 180;
 
 /// A leg as it is seen, before it is decided what it was.
 pub(super) struct Seen<'a> {
@@ -44,6 +46,8 @@ pub(super) struct Seen<'a> {
     pub(super) settings: &'a Settings,
     /// Seconds with the engine on, if this was a stand.
     pub(super) idle_s: u32,
+    /// See [`super::rest::Slow::is_rest`].
+    pub(super) at_rest: bool,
 }
 
 impl Seen<'_> {
@@ -101,7 +105,7 @@ impl Seen<'_> {
     }
 
     /// As quick as something that moves, by places or by the odometer.
-    fn is_quick(&self) -> bool {
+    pub(super) fn is_quick(&self) -> bool {
         let motion = u64::from(self.settings.motion_kmh);
         self.is_metered_quick()
             || self
@@ -137,6 +141,13 @@ impl Seen<'_> {
     /// How far away from a stand is not scatter.
     fn enough_mm(&self) -> u64 {
         if self.on() { SCATTER_MM } else { self.min_distance_mm() }
+    }
+
+    /// How long leaving may take: as long as something takes that just moves.
+    fn undecided_s(&self) -> u32 {
+        let needs_s = self.settings.min_distance_m.saturating_mul(18)
+            / self.settings.motion_kmh.saturating_mul(5).max(1);
+        needs_s.clamp(UNDECIDED_S, LONGEST_UNDECIDED_S)
     }
 
     /// Whether two witnesses agree that it left a stand, `away_mm` away from it.
@@ -290,7 +301,8 @@ fn away_mm(anchor: Option<Place>, seen: &Seen<'_>) -> Option<u64> {
 fn stand(anchor: Option<Place>, stood_s: u32, seen: &Seen<'_>) -> Motion {
     // Slow places drift; quick ones are held against where it stood.
     let drifts = anchor.is_none() || seen.relocated || !seen.is_quick();
-    let stood_s = if anchor.is_some() { stood_s.saturating_add(seen.seconds()) } else { 0 };
+    let longer_s = if anchor.is_some() { stood_s.saturating_add(seen.seconds()) } else { 0 };
+    let stood_s = if seen.at_rest { STOOD_S } else { longer_s };
     let here = seen.to.place.filter(|_| seen.to.is_placed());
     let anchor = if drifts { here.or(anchor) } else { anchor };
     Motion::Standing { anchor, stood_s: stood_s.min(STOOD_S) }
@@ -328,11 +340,11 @@ impl Leaving {
             return (next, Kind::Standing, Some((false, self.pending)));
         }
         let away = self.away_with(distance, seen);
-        if away.is_some_and(Away::is_long) {
+        if away.is_some_and(|away| seen.at_rest || away.is_long()) {
             return self.stayed_away(seen);
         }
-        let late = self.pending.whole_s().saturating_add(seen.seconds()) > UNDECIDED_S;
-        if late && (away.is_none() || !seen.to.is_placed()) {
+        let late = self.pending.whole_s().saturating_add(seen.seconds()) > seen.undecided_s();
+        if seen.at_rest || (late && (away.is_none() || !seen.to.is_placed())) {
             let next = stand(None, self.pending.whole_s(), seen);
             return (next, Kind::Standing, Some((false, self.pending)));
         }

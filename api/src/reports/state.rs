@@ -5,6 +5,7 @@ use super::doubt::{Doubts, Fix, Rival};
 use super::leg::{Place, Point};
 use super::meter::Meter;
 use super::motion::{Away, Going, Leaving, Motion, Pending};
+use super::rest::Slow;
 use super::walker::Walker;
 use super::{RULES, Settings};
 
@@ -15,11 +16,13 @@ impl Walker {
         out.number(RULES);
         out.number(self.settings().motion_kmh);
         out.number(self.believed);
-        out.number(self.calm_s);
         out.truth(self.certain);
         out.signed(i64::from(self.placed_m) - i64::from(out.last.odometer_m));
         out.doubts(&self.doubts);
         out.motion(&self.motion);
+        out.number(self.slow.legs);
+        out.number(self.slow.seconds);
+        out.number(self.slow.agreed_s);
         out.meter(&self.meter);
         out.out
     }
@@ -105,6 +108,7 @@ impl Writer {
 
     fn doubts(&mut self, doubts: &Doubts) {
         self.maybe(doubts.trusted.as_ref(), Self::fix);
+        self.number(doubts.repeated_s);
         self.maybe(doubts.speed.as_ref(), |out, (kmh, at)| {
             out.number(*kmh);
             out.at(*at);
@@ -184,12 +188,13 @@ impl Reader<'_> {
         let mut walker = Walker::new(settings, false);
         walker.last = Some(last);
         walker.believed = self.narrow()?;
-        walker.calm_s = self.narrow()?;
         walker.certain = self.truth()?;
         let placed_m = i64::from(last.odometer_m).checked_add(self.signed()?).ok_or(NoState)?;
         walker.placed_m = u32::try_from(placed_m).map_err(|_| NoState)?;
         walker.doubts = self.doubts()?;
         walker.motion = self.motion()?;
+        walker.slow =
+            Slow { legs: self.narrow()?, seconds: self.narrow()?, agreed_s: self.narrow()? };
         walker.meter = self.meter()?;
         if self.bytes.is_empty() { Ok(walker) } else { Err(NoState) }
     }
@@ -255,11 +260,12 @@ impl Reader<'_> {
 
     fn doubts(&mut self) -> Read<Doubts> {
         let trusted = self.maybe(Self::fix)?;
+        let repeated_s = self.narrow()?;
         let speed = self.maybe(|from| Ok((from.narrow()?, from.at()?)))?;
         let rival = self.maybe(|from| {
             Ok(Rival { last: from.fix()?, since: from.at()?, rows: from.narrow()? })
         })?;
-        Ok(Doubts { trusted, speed, rival })
+        Ok(Doubts { trusted, repeated_s, speed, rival })
     }
 
     fn motion(&mut self) -> Read<Motion> {
@@ -325,7 +331,7 @@ mod tests {
         for row in road.with(FIX).times(60, 60, 0, 0).rows() {
             walker.step(&row.position);
         }
-        assert!(walker.state().len() < 32, "{:?}", walker.state());
+        assert!(walker.state().len() < 36, "{:?}", walker.state());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::doubt::Doubts;
 use super::leg::{Counts, Kind, Leg, Point, Settled, Way};
 use super::meter::{Advance, Meter, Metres};
 use super::motion::{Decision, Motion, Pending, Seen};
+use super::rest::Slow;
 
 /// The ignition of a row holds for so long where the device stands; behind that the
 /// hour meter tells whether the engine ran on.
@@ -18,11 +19,6 @@ const IGNITION_HOLDS_S: u32 = 600;
 const DARK_M: u32 = 1000;
 /// As many rows in a row as another reader needs to believe the same place.
 const ROWS_TO_AGREE: u8 = 6;
-/// And so long a stand, a leg counted up to [`CALM_LEG_S`], until it surely rests where this
-/// one does: undecided for 180 s, then away for 180 s and three rows, then at rest for 180 s,
-/// each with a leg more.
-const CALM_S: u16 = 720;
-const CALM_LEG_S: u32 = 60;
 
 /// Makes legs of rows. Some 200 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +29,10 @@ pub(crate) struct Walker {
     pub(super) placed_m: u32,
     pub(super) doubts: Doubts,
     pub(super) motion: Motion,
+    pub(super) slow: Slow,
     pub(super) meter: Meter,
     /// Believed places in a row.
     pub(super) believed: u8,
-    /// Seconds that it stood without a quick leg, up to [`CALM_S`].
-    pub(super) calm_s: u16,
     /// Whether all of this is as if reading had begun with the device's first row.
     pub(super) certain: bool,
 }
@@ -52,9 +47,9 @@ impl Walker {
             placed_m: 0,
             doubts: Doubts::default(),
             motion: Motion::at(None),
+            slow: Slow::default(),
             meter: Meter::default(),
             believed: 0,
-            calm_s: 0,
             certain: from_the_first,
         }
     }
@@ -89,7 +84,6 @@ impl Walker {
         if to.is_placed() {
             self.placed_m = to.odometer_m;
         }
-        self.calm_s = self.calm_s_with(&leg, verdict.relocated);
         self.settle();
         (leg.to, Some(leg))
     }
@@ -126,6 +120,8 @@ impl Walker {
             leg.to.place = leg.to.place.filter(|_| leg.to.is_placed());
         }
         let settled = self.motion.silence(leg.to.place);
+        // Without a place of its own, only who knows an older one can say where it stands.
+        self.slow = if leg.to.is_placed() { Slow::LONG } else { Slow::default() };
         leg.settled = settled.map(|settled| self.settled(settled));
         let metres = if elsewhere {
             self.meter.moved(leg.way.map(|way| way.mm), self.advance(&leg))
@@ -139,7 +135,7 @@ impl Walker {
     fn seen(&mut self, mut leg: Leg, relocated: bool) -> Leg {
         let idle_s = engine_s(&leg);
         let advance = self.advance(&leg);
-        let seen = Seen {
+        let mut seen = Seen {
             from: &leg.from,
             to: &leg.to,
             way: leg.way,
@@ -148,7 +144,10 @@ impl Walker {
             relocated,
             settings: &self.settings,
             idle_s,
+            at_rest: false,
         };
+        self.slow.add(&seen);
+        seen.at_rest = self.slow.is_rest();
         let (seconds, on) = (seen.seconds(), seen.on());
         let Decision { kind, quick, settled } = self.motion.decide(&seen);
         (leg.kind, leg.quick) = (kind, quick);
@@ -194,18 +193,6 @@ impl Walker {
         Settled { moved, counts, rest: Counts::default() }
     }
 
-    fn calm_s_with(&self, leg: &Leg, relocated: bool) -> u16 {
-        if leg.seconds() > self.settings.gap_s {
-            // Whatever it did before, it stands where it is heard again.
-            return CALM_S;
-        }
-        if leg.kind != Kind::Standing || leg.quick || relocated || !leg.to.is_placed() {
-            return 0;
-        }
-        let seconds = leg.seconds().min(CALM_LEG_S);
-        self.calm_s.saturating_add(u16::try_from(seconds).unwrap_or(CALM_S)).min(CALM_S)
-    }
-
     /// A stop lets forget what was before it.
     fn settle(&mut self) {
         if !self.motion.rests() {
@@ -213,8 +200,8 @@ impl Walker {
         }
         self.meter.rest();
         let metered = self.meter.known || self.last.is_some_and(|last| last.odometer_m == 0);
-        let calm = self.believed >= ROWS_TO_AGREE && self.calm_s == CALM_S;
-        self.certain |= calm && metered && !self.meter.is_suspect();
+        let agreed = self.believed >= ROWS_TO_AGREE && self.slow.is_agreed();
+        self.certain |= agreed && metered && !self.meter.is_suspect();
     }
 }
 

@@ -183,7 +183,7 @@ fn the_seconds_stood_on_a_leg() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(4096))]
 
     /// Once certain, a walk that began anywhere makes the same legs.
     #[test]

@@ -149,11 +149,13 @@ async fn events_with_limits() {
     let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert_eq!((count("ignition_on"), count("ignition_off"), count("overspeed")), (10, 10, 10));
     let over = events.iter().find(|event| event["event"] == "overspeed").unwrap();
-    // Its first two rows say 72 km/h while the device has not left its stand yet.
+    // The first of its 120 rows at 72 km/h ends a leg of no metres; the second one ends the
+    // first leg that moved, and they are 10 s apart.
     assert_eq!(
         (&over["limit_kmh"], &over["peak_kmh"], &over["duration_s"]),
-        (&json!(70), &json!(72), &json!(1170))
+        (&json!(70), &json!(72), &json!(1180))
     );
+    assert_eq!(over["start"], "2020-07-01T01:35:10Z");
     let offline = events.last().unwrap();
     assert_eq!(
         (&offline["event"], &offline["open"], &offline["end"]),
