@@ -89,6 +89,8 @@ struct Keeper {
 
 /// Marks by day.
 type Days = BTreeMap<u32, Vec<DayMark>>;
+/// Sums by day.
+type Held = BTreeMap<u32, DaySums>;
 
 impl Keeper {
     async fn look_after(&mut self) {
@@ -179,10 +181,15 @@ impl Keeper {
     ) -> Result<Vec<DoneDay>, StoreError> {
         let devices: Vec<DeviceId> = by_device.keys().copied().collect();
         let settings = &self.settings(&devices).await?;
-        let done: Vec<Vec<DoneDay>> = stream::iter(by_device)
-            .map(|(device, days)| async move {
+        let mut held = self.held(&by_device).await?;
+        let work = by_device.into_iter().map(|(device, days)| {
+            let held = held.remove(&device).unwrap_or_default();
+            (device, days, held)
+        });
+        let done: Vec<Vec<DoneDay>> = stream::iter(work)
+            .map(|(device, days, held)| async move {
                 let settings = settings.get(&device).copied().unwrap_or_default();
-                self.days_of(device, settings, days).await
+                self.days_of(device, settings, days, held).await
             })
             .buffer_unordered(AT_ONCE)
             .try_collect()
@@ -193,6 +200,23 @@ impl Keeper {
         Ok(done)
     }
 
+    /// The sums of these days, of those between them and of those next to them.
+    async fn held(
+        &self,
+        by_device: &BTreeMap<DeviceId, Days>,
+    ) -> Result<HashMap<DeviceId, Held>, StoreError> {
+        let stretch = |(device, days): (&DeviceId, &Days)| {
+            let (first, last) = (days.keys().next()?, days.keys().next_back()?);
+            Some((*device, *first, *last))
+        };
+        let stretches: Vec<_> = by_device.iter().filter_map(stretch).collect();
+        let mut held: HashMap<DeviceId, Held> = HashMap::new();
+        for sums in self.daily.around(&stretches).await? {
+            held.entry(DeviceId::new(sums.device)).or_default().insert(sums.day, sums);
+        }
+        Ok(held)
+    }
+
     /// Each goes on where the one before ended. A day behind them that began with
     /// something else is marked.
     async fn days_of(
@@ -200,44 +224,49 @@ impl Keeper {
         device: DeviceId,
         settings: Settings,
         days: Days,
+        mut held: Held,
     ) -> Result<Vec<DoneDay>, StoreError> {
         let mut done: Vec<DoneDay> = Vec::with_capacity(days.len());
         for (&day, marks) in &days {
             // Without a mark it is made anew.
             let whole = marks.is_empty() || marks.iter().any(|mark| mark.slot == 0);
-            let mut one = self.one(device, settings, day, whole, marks, done.last()).await?;
+            let before = held.range(..day).next_back().map(|(_, sums)| sums);
+            let resumed = held.get(&day).filter(|_| !whole);
+            let mut one = self.one((device, day), settings, (before, resumed), marks).await?;
             let known = one.sums.as_ref().map(known_behind);
-            let next = self.daily.next_day(device, day).await?;
-            let next = next.filter(|next| !days.contains_key(&next.day));
-            let stale = next.filter(|next| is_current(next) && Some(next.began) != known);
-            one.next = stale.map(|next| next.day);
+            let next = held.range(day.saturating_add(1)..).next();
+            let next = next.filter(|(next, _)| !days.contains_key(next));
+            let stale = next.filter(|(_, next)| is_current(next) && Some(next.began) != known);
+            one.next = stale.map(|(next, _)| *next);
+            match &one.sums {
+                Some(sums) => held.insert(day, sums.clone()),
+                None => held.remove(&day),
+            };
             done.push(one);
         }
         Ok(done)
     }
 
+    /// A day, with the sums of the last one `before` it and those that it has.
     async fn one(
         &self,
-        device: DeviceId,
+        (device, day): (DeviceId, u32),
         settings: Settings,
-        day: u32,
-        whole: bool,
+        (before, held): (Option<&DaySums>, Option<&DaySums>),
         marks: &[DayMark],
-        done: Option<&DoneDay>,
     ) -> Result<DoneDay, StoreError> {
-        let before = self.before(device, day, done).await?.filter(is_current);
-        let held = if whole { None } else { self.daily.day(device, day).await? };
+        let before = before.filter(|before| is_current(before));
         let held = match held {
-            Some(held) if self.is_behind(device, day, &held, before.as_ref()).await? => Some(held),
+            Some(held) if self.is_behind((device, day), held, before).await? => Some(held),
             _ => None,
         };
         let resumed = held.and_then(|held| {
             let after = (held.last_at, held.last_hash);
-            Some((Day::resume(settings, &held)?, Some(after)))
+            Some((Day::resume(settings, held)?, Some(after)))
         });
         let (mut sum, after) = match resumed {
             Some(resumed) => resumed,
-            None => (self.begin(device, day, settings, before.as_ref()).await?, None),
+            None => (self.begin(device, day, settings, before).await?, None),
         };
         let from = day.saturating_mul(DAY_SECONDS);
         let to = from.saturating_add(DAY_SECONDS - 1);
@@ -254,21 +283,6 @@ impl Keeper {
         }
         let (sums, marks) = (sum.sums(device.number(), day), marks.to_vec());
         Ok(DoneDay { marks, device, day, sums, newest, fix, next: None })
-    }
-
-    /// The sums of the last day before a day; `done` was added up just now.
-    async fn before(
-        &self,
-        device: DeviceId,
-        day: u32,
-        done: Option<&DoneDay>,
-    ) -> Result<Option<DaySums>, StoreError> {
-        if let Some(done) = done.filter(|done| done.day + 1 == day) {
-            return Ok(done.sums.clone());
-        }
-        let held = self.daily.day_before(device, day).await?;
-        let newer = |done: &&DoneDay| held.as_ref().is_none_or(|held| held.day <= done.day);
-        Ok(done.filter(newer).map_or_else(|| held.clone(), |done| done.sums.clone()))
     }
 
     /// A day from its first row on, with what is known behind the day before.
@@ -291,8 +305,7 @@ impl Keeper {
     /// before still ends with what this one began with.
     async fn is_behind(
         &self,
-        device: DeviceId,
-        day: u32,
+        (device, day): (DeviceId, u32),
         held: &DaySums,
         before: Option<&DaySums>,
     ) -> Result<bool, StoreError> {

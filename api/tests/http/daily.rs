@@ -6,6 +6,7 @@ use std::time::Duration;
 use nemeses_api::{DailyStats, KeptIn, keep_daily};
 use nemeses_protocol::PositionRecord;
 use nemeses_runtime::Clock;
+use nemeses_store::history::{DaySums, DoneDay};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +53,7 @@ impl Fleet {
         let keeping =
             tokio::spawn(keep_daily(self.database.clone(), process, stats, clock, stop.clone()));
         let added_up = async {
-            while self.database.daily().pending(None, 0, u32::MAX).await.unwrap() > 0 {
+            while self.database.daily().backlog().await.unwrap().marks > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -122,6 +123,27 @@ async fn sums_of_days_are_those_of_the_rows_late_ones_too() {
         (&changed["devices"][0]["moving_s"], &changed["devices"][0]["name"]),
         (&json!(0), &json!("One"))
     );
+}
+
+#[tokio::test]
+async fn a_day_that_waits_for_two_reasons_waits_once() {
+    let fleet = Fleet::empty().await;
+    fleet.commit_elsewhere(drive(1, START, START + HOUR)).await;
+    fleet.add_up().await;
+    let (daily, day) = (fleet.database.daily(), START / 86_400);
+    let sums = daily.sums(&[device(1)], day, day).await.unwrap().pop().unwrap();
+    // Other rules had made them, and then rows come.
+    let sums = Some(DaySums { rules: 0, ..sums });
+    let (marks, newest, fix, next) = (Vec::new(), None, None, None);
+    let old = DoneDay { marks, device: device(1), day, sums, newest, fix, next };
+    daily.keep(&[old]).await.unwrap();
+    let range = "from=2020-07-01&to=2020-07-01";
+    assert_eq!(fleet.summary(range).await["pending"], 1);
+    fleet.commit_elsewhere(drive(1, START + HOUR, START + 2 * HOUR)).await;
+    assert_eq!(fleet.summary(range).await["pending"], 1);
+    fleet.add_up().await;
+    let made = fleet.summary(range).await;
+    assert_eq!((&made["pending"], &made["total"]["rows"]), (&json!(0), &json!(120)));
 }
 
 #[tokio::test]

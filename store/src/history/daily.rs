@@ -167,8 +167,9 @@ pub trait Daily: Send + Sync {
     /// slot 0 last, by device and day.
     async fn marks(&self, slot: u32, limit: u32) -> Result<Vec<DayMark>, StoreError>;
 
-    /// The sums of a day.
-    async fn day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError>;
+    /// The sums of devices from the last day before a first one to the first day behind a
+    /// last one, in no order. A device is named once.
+    async fn around(&self, days: &[(DeviceId, u32, u32)]) -> Result<Vec<DaySums>, StoreError>;
 
     /// The sums of the last day before a day.
     async fn day_before(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError>;
@@ -185,9 +186,6 @@ pub trait Daily: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(DaySums, bool)>, StoreError>;
 
-    /// The sums of the first day behind a day.
-    async fn next_day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError>;
-
     /// How many rows of a day there are up to a row, itself included.
     async fn rows_up_to(
         &self,
@@ -196,8 +194,8 @@ pub trait Daily: Send + Sync {
         last: (u32, u64),
     ) -> Result<u64, StoreError>;
 
-    /// Keeps sums and deletes their marks, in one transaction. A day whose marks
-    /// are gone is left out: another has added it up.
+    /// Keeps sums and deletes their marks, in one transaction. A day of whose marks one
+    /// is gone is left out: another process adds it up.
     async fn keep(&self, done: &[DoneDay]) -> Result<(), StoreError>;
 
     /// The sums of devices from day to day, both included, by device and day.
@@ -208,12 +206,14 @@ pub trait Daily: Send + Sync {
         to_day: u32,
     ) -> Result<Vec<DaySums>, StoreError>;
 
-    /// How many days from day to day are marked, of all devices or of some.
+    /// How many days from day to day are marked, of all devices or of some; with `rules`,
+    /// only those whose sums other rules made.
     async fn pending(
         &self,
         among: Option<&[DeviceId]>,
         from_day: u32,
         to_day: u32,
+        rules: Option<u32>,
     ) -> Result<u64, StoreError>;
 
     /// How much is not in the sums yet.

@@ -172,19 +172,29 @@ pub(crate) async fn summary(
     let ids: Vec<DeviceId> = wanted.iter().map(|member| member.known.device).collect();
     // Looked at first: what is added up meanwhile is then said to be pending, not lost.
     let among = matches!(wanted, Fleet::Some(_)).then_some(&*ids);
-    let pending = daily.pending(among, query.from_day, query.to_day);
-    let pending = state.history.ask(pending).await?;
+    let marked = daily.pending(among, query.from_day, query.to_day, None);
+    let marked = state.history.ask(marked).await?;
     let backlog = state.history.ask(daily.backlog()).await?;
     // Behind the first page there is nothing to say of those before it, nor of all.
     let begin = query.after.map_or(0, |after| ids.partition_point(|device| *device <= after));
     let mut adding = Adding::default();
+    let mut read = 0;
     for devices in ids[begin..].chunks(DEVICES_AT_ONCE) {
+        read += devices.len();
         let sums = daily.sums(devices, query.from_day, query.to_day);
         adding.add(&state.history.ask(sums).await?);
         if query.after.is_some() && adding.devices.len() > query.limit {
             break;
         }
     }
+    // Days that are both are counted once.
+    let both = if adding.outdated > 0 {
+        let (read, days) = (&ids[begin..begin + read], (query.from_day, query.to_day));
+        let both = daily.pending(Some(read), days.0, days.1, Some(RULES));
+        state.history.ask(both).await?
+    } else {
+        0
+    };
     let is_first = query.after.is_none();
     let (total, days) =
         if is_first { (Some(adding.total()), adding.days()) } else { (None, vec![]) };
@@ -197,7 +207,7 @@ pub(crate) async fn summary(
         to: date_of(query.to_day),
         tz: "UTC",
         as_of: time_s(as_of),
-        pending: pending + adding.outdated,
+        pending: (marked + adding.outdated).saturating_sub(both),
         total,
         days,
         count: devices.len(),

@@ -1,51 +1,24 @@
 //! The sums of days, in SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
 use super::Engine;
+use super::day_sums::{COLUMNS, sums_of, sums_values};
 use super::fault::{Fault, Kind};
 use super::ladder::{NARROW, WIDE, rungs};
 use super::last::{Last, join_into_table};
 use super::marks::join_marks;
 use super::seam::{Product, Session, fixed, sql};
-use super::sql::{Join, insert, or_join, placeholders};
+use super::sql::{Join, any_of, insert, or_join, placeholders};
 use super::value::{Fields, Value};
 use super::window::{padded, seconds_of};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::daily::{Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay};
 
-const COLUMNS: &[&str] = &[
-    "device",
-    "day",
-    "row_count",
-    "rules",
-    "began",
-    "state",
-    "first_at",
-    "first_odometer_m",
-    "first_hour_min",
-    "last_at",
-    "last_hash",
-    "last_odometer_m",
-    "last_hour_min",
-    "last_speed_kmh",
-    "last_ignition",
-    "place_at",
-    "place_latitude_udeg",
-    "place_longitude_udeg",
-    "odometer_sum_m",
-    "gps_sum_m",
-    "moving_s",
-    "idle_s",
-    "engine_s",
-    "silent_s",
-    "engine_legs",
-    "max_speed_kmh",
-];
 const ADD_LEASE: &str = "INSERT INTO leases (name, holder, until_ms) VALUES (?, ?, ?)";
 const RENEW_LEASE: &str =
     "UPDATE leases SET holder = ?, until_ms = ? WHERE name = ? AND (holder = ? OR until_ms < ?)";
@@ -57,18 +30,33 @@ const WHOLE_DAYS: &str = "SELECT device, day, slot FROM daily_marks WHERE slot =
     ORDER BY device, day LIMIT ?";
 const MARK_WHOLE: &str = "INSERT INTO daily_marks (slot, device, day) VALUES (0, ?, ?)";
 const FIRST_MARKED: &str = "SELECT MIN(day) FROM daily_marks WHERE device = ?";
-const DELETE_MARK: &str = "DELETE FROM daily_marks WHERE slot = ? AND device = ? AND day = ?";
+const MARK: &str = "(slot = ? AND device = ? AND day = ?)";
 const DELETE_DAY: &str = "DELETE FROM daily WHERE device = ? AND day = ?";
 const BACKLOG: &str = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM daily_marks LIMIT ?) counted), \
     (SELECT MIN(slot) FROM daily_marks WHERE slot > 0)";
 /// A rhythm is told by at least so many intervals.
 const ENOUGH_LEGS: u64 = 5;
 
-fn pending_sql(condition: &str) -> String {
+fn pending_sql(condition: &str, of_other_rules: bool) -> String {
+    let outdated = " WHERE EXISTS (SELECT 1 FROM daily d \
+        WHERE d.device = m.device AND d.day = m.day AND d.rules <> ?)";
     format!(
         "SELECT COUNT(*) FROM (SELECT DISTINCT device, day FROM daily_marks \
-         WHERE day BETWEEN ? AND ? AND {condition}) days"
+         WHERE day BETWEEN ? AND ? AND {condition}) m{}",
+        if of_other_rules { outdated } else { "" }
     )
+}
+
+/// The days next to stretches of days that have sums: of each, one before and one behind.
+fn neighbours_sql(stretches: usize) -> String {
+    let one = |name: &str, side: &str, order: &str| {
+        format!(
+            "SELECT device, day FROM (SELECT device, day FROM daily \
+             WHERE device = ? AND day {side} ? ORDER BY day {order} LIMIT 1) {name}"
+        )
+    };
+    let both = format!("{} UNION ALL {}", one("x", "<", "DESC"), one("y", ">", "ASC"));
+    vec![both; stretches].join(" UNION ALL ")
 }
 
 fn select(condition: &str) -> String {
@@ -111,9 +99,18 @@ impl<P: Product> Daily for Engine<P> {
         Ok(marks)
     }
 
-    async fn day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError> {
-        let text = select("device = ? AND day = ?");
-        Ok(self.day_sums(text, &[device.into(), day.into()]).await?.pop())
+    async fn around(&self, days: &[(DeviceId, u32, u32)]) -> Result<Vec<DaySums>, StoreError> {
+        let mut sums = Vec::new();
+        for days in rungs(days, NARROW) {
+            let days = self.with_neighbours(days).await?;
+            let text = select(&any_of("(device = ? AND day BETWEEN ? AND ?)", days.len()));
+            let values: Vec<Value<'_>> = days
+                .into_iter()
+                .flat_map(|(device, first, last)| [device.into(), first.into(), last.into()])
+                .collect();
+            sums.extend(self.day_sums(text, &values).await?);
+        }
+        Ok(sums)
     }
 
     async fn day_before(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError> {
@@ -146,11 +143,6 @@ impl<P: Product> Daily for Engine<P> {
         let one = |row: &P::Row| Ok((sums_of(row)?, row.need::<u64>(COLUMNS.len())? != 0));
         rows.and_then(|rows| rows.iter().map(one).collect())
             .map_err(|fault| fault.into_error(P::STORE))
-    }
-
-    async fn next_day(&self, device: DeviceId, day: u32) -> Result<Option<DaySums>, StoreError> {
-        let text = select("device = ? AND day > ? ORDER BY day LIMIT 1");
-        Ok(self.day_sums(text, &[device.into(), day.into()]).await?.pop())
     }
 
     async fn rows_up_to(
@@ -202,17 +194,20 @@ impl<P: Product> Daily for Engine<P> {
         among: Option<&[DeviceId]>,
         from_day: u32,
         to_day: u32,
+        rules: Option<u32>,
     ) -> Result<u64, StoreError> {
+        let values = |devices: &[DeviceId]| -> Vec<Value<'static>> {
+            let devices = devices.iter().map(|device| Value::from(*device));
+            let days = [Value::from(from_day), to_day.into()];
+            days.into_iter().chain(devices).chain(rules.map(Value::from)).collect()
+        };
         let Some(devices) = among else {
-            let text = pending_sql("1 = 1");
-            return self.number(text, &[from_day.into(), to_day.into()]).await;
+            return self.number(pending_sql("1 = 1", rules.is_some()), &values(&[])).await;
         };
         let mut days = 0;
         for devices in rungs(devices, WIDE) {
-            let text = pending_sql(&format!("device IN ({})", placeholders(devices.len())));
-            let mut values: Vec<Value<'_>> = vec![from_day.into(), to_day.into()];
-            values.extend(devices.iter().map(|device| Value::from(*device)));
-            days += self.number(text, &values).await?;
+            let condition = format!("device IN ({})", placeholders(devices.len()));
+            days += self.number(pending_sql(&condition, rules.is_some()), &values(devices)).await?;
         }
         Ok(days)
     }
@@ -234,17 +229,40 @@ impl<P: Product> Engine<P> {
             .map_err(|fault| fault.into_error(P::STORE))
     }
 
+    /// Stretches of days, made longer by the days next to them that have sums.
+    async fn with_neighbours(
+        &self,
+        days: &[(DeviceId, u32, u32)],
+    ) -> Result<Vec<(DeviceId, u32, u32)>, StoreError> {
+        let values: Vec<Value<'_>> = days
+            .iter()
+            .flat_map(|&(device, first, last)| {
+                [device.into(), first.into(), device.into(), last.into()]
+            })
+            .collect();
+        let rows = self.product.rows(sql(neighbours_sql(days.len())), &values).await;
+        let day = |row: &P::Row| Ok((row.need(0)?, row.need(1)?));
+        let neighbours: Vec<(u32, u32)> = rows
+            .and_then(|rows| rows.iter().map(day).collect())
+            .map_err(|fault| fault.into_error(P::STORE))?;
+        let mut longer: BTreeMap<u32, (u32, u32)> =
+            days.iter().map(|&(device, first, last)| (device.number(), (first, last))).collect();
+        for (device, day) in neighbours {
+            longer.entry(device).and_modify(|(first, last)| {
+                (*first, *last) = (day.min(*first), day.max(*last));
+            });
+        }
+        let stretch = |(device, (first, last))| (DeviceId::new(device), first, last);
+        Ok(longer.into_iter().map(stretch).collect())
+    }
+
     async fn marks_by(
         &self,
         text: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<DayMark>, StoreError> {
         let rows = self.product.rows(fixed(text), values).await;
-        let mark = |row: &P::Row| {
-            let device = DeviceId::new(row.need(0)?);
-            Ok(DayMark { device, day: row.need(1)?, slot: row.need(2)? })
-        };
-        rows.and_then(|rows| rows.iter().map(mark).collect())
+        rows.and_then(|rows| rows.iter().map(mark_of).collect())
             .map_err(|fault| fault.into_error(P::STORE))
     }
 
@@ -257,68 +275,6 @@ impl<P: Product> Engine<P> {
         rows.and_then(|rows| rows.iter().map(sums_of).collect())
             .map_err(|fault| fault.into_error(P::STORE))
     }
-}
-
-fn sums_of(row: &impl Fields) -> Result<DaySums, Fault> {
-    Ok(DaySums {
-        device: row.need(0)?,
-        day: row.need(1)?,
-        row_count: row.need(2)?,
-        rules: row.need(3)?,
-        began: row.hash(4)?,
-        state: row.bytes(5)?.unwrap_or_default(),
-        first_at: row.need(6)?,
-        first_odometer_m: row.need(7)?,
-        first_hour_min: row.need(8)?,
-        last_at: row.need(9)?,
-        last_hash: row.hash(10)?,
-        last_odometer_m: row.need(11)?,
-        last_hour_min: row.need(12)?,
-        last_speed_kmh: row.maybe(13)?,
-        last_ignition: row.need::<u64>(14)? != 0,
-        place_at: row.maybe(15)?,
-        place_latitude_udeg: row.need_signed(16)?,
-        place_longitude_udeg: row.need_signed(17)?,
-        odometer_sum_m: row.need(18)?,
-        gps_sum_m: row.need(19)?,
-        moving_s: row.need(20)?,
-        idle_s: row.need(21)?,
-        engine_s: row.need(22)?,
-        silent_s: row.need(23)?,
-        engine_legs: row.need(24)?,
-        max_speed_kmh: row.maybe(25)?,
-    })
-}
-
-fn sums_values(sums: &DaySums) -> [Value<'_>; 26] {
-    [
-        sums.device.into(),
-        sums.day.into(),
-        sums.row_count.into(),
-        sums.rules.into(),
-        Value::Hash(sums.began),
-        sums.state.as_slice().into(),
-        sums.first_at.into(),
-        sums.first_odometer_m.into(),
-        sums.first_hour_min.into(),
-        sums.last_at.into(),
-        Value::Hash(sums.last_hash),
-        sums.last_odometer_m.into(),
-        sums.last_hour_min.into(),
-        sums.last_speed_kmh.into(),
-        sums.last_ignition.into(),
-        sums.place_at.into(),
-        sums.place_latitude_udeg.into(),
-        sums.place_longitude_udeg.into(),
-        sums.odometer_sum_m.into(),
-        sums.gps_sum_m.into(),
-        sums.moving_s.into(),
-        sums.idle_s.into(),
-        sums.engine_s.into(),
-        sums.silent_s.into(),
-        sums.engine_legs.into(),
-        sums.max_speed_kmh.into(),
-    ]
 }
 
 /// What a day says of its device's newest rows; the rhythm where it has enough of them.
@@ -368,10 +324,11 @@ impl<P: Product> Work<P> for Keep<'_> {
     async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
         let mut sums = Vec::with_capacity(self.done.len());
         let mut lasts: BTreeMap<u32, Last> = BTreeMap::new();
-        for done in self.done {
-            if !take_marks(session, &done.marks).await? {
-                continue;
-            }
+        let held = held_marks(session, self.done).await?;
+        let is_held = |done: &&DoneDay| done.marks.iter().all(|mark| held.contains(mark));
+        let done: Vec<&DoneDay> = self.done.iter().filter(is_held).collect();
+        delete_marks(session, &done).await?;
+        for done in done {
             if let Some(next) = done.next {
                 let values = [done.device.into(), next.into()];
                 let mark = format!("{MARK_WHOLE}{}", join_marks(P::DIALECT));
@@ -390,14 +347,42 @@ impl<P: Product> Work<P> for Keep<'_> {
     }
 }
 
-/// Deletes the marks; `false` when one of them was gone.
-async fn take_marks<S: Session>(session: &mut S, marks: &[DayMark]) -> Result<bool, Fault> {
-    let mut taken = true;
-    for mark in marks {
-        let values = [mark.slot.into(), mark.device.into(), mark.day.into()];
-        taken &= session.execute(fixed(DELETE_MARK), &values).await? > 0;
+/// Those of the marks that are there.
+async fn held_marks<S: Session>(
+    session: &mut S,
+    done: &[DoneDay],
+) -> Result<BTreeSet<DayMark>, Fault> {
+    let marks: Vec<DayMark> = done.iter().flat_map(|done| &done.marks).copied().collect();
+    let mut held = BTreeSet::new();
+    for marks in rungs(&marks, NARROW) {
+        let condition = any_of(MARK, marks.len());
+        let text = format!("SELECT device, day, slot FROM daily_marks WHERE {condition}");
+        for row in session.rows(sql(text), &mark_values(marks)).await? {
+            held.insert(mark_of(&row)?);
+        }
     }
-    Ok(taken)
+    Ok(held)
+}
+
+async fn delete_marks<S: Session>(session: &mut S, done: &[&DoneDay]) -> Result<(), Fault> {
+    let marks: Vec<DayMark> = done.iter().flat_map(|done| &done.marks).copied().collect();
+    for marks in rungs(&marks, NARROW) {
+        let text = format!("DELETE FROM daily_marks WHERE {}", any_of(MARK, marks.len()));
+        let deleted = session.execute(sql(text), &mark_values(marks)).await?;
+        if usize::try_from(deleted) != Ok(marks.len()) {
+            return Err(Fault::new(Kind::Conflict, "another process adds these days up"));
+        }
+    }
+    Ok(())
+}
+
+fn mark_values(marks: &[DayMark]) -> Vec<Value<'static>> {
+    let values = |mark: &DayMark| [mark.slot.into(), mark.device.into(), mark.day.into()];
+    marks.iter().flat_map(values).collect()
+}
+
+fn mark_of(row: &impl Fields) -> Result<DayMark, Fault> {
+    Ok(DayMark { device: DeviceId::new(row.need(0)?), day: row.need(1)?, slot: row.need(2)? })
 }
 
 /// Writes rows in the place of those with the same key: the first columns.

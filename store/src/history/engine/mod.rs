@@ -9,6 +9,7 @@ mod codes;
 mod commands;
 mod commit;
 mod daily;
+mod day_sums;
 mod days;
 mod dead_letters;
 mod devices;

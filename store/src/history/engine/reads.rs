@@ -62,7 +62,11 @@ impl Cursor {
         let first_day = if query.descending { query.to } else { query.from } / DAY_SECONDS;
         let left = query.limit.unwrap_or(u64::MAX);
         let last_days = query.from > query.to;
-        let (days, density) = (VecDeque::new(), Density::default());
+        let one_day = query.from / DAY_SECONDS == query.to / DAY_SECONDS;
+        // Whether it has rows is known when it is read.
+        let days = if one_day { [first_day].into() } else { VecDeque::new() };
+        let last_days = last_days || one_day;
+        let density = Density::default();
         Self { query, days, last_days, next_day: Some(first_day), left, density }
     }
 
@@ -164,16 +168,19 @@ impl Cursor {
 /// The bucket follows from the second, so the order of the key is the order of
 /// time, and the rows come out of the table sorted. A page behind a row begins with
 /// that row's second; `+ 0` keeps MariaDB from making twice as many ranges of it
-/// (5 us each of planning, more than the rows themselves take).
+/// (5 us each of planning, more than the rows themselves take). A day's buckets are more
+/// than servers look into one by one when they plan (`eq_range_index_dive_limit`, 200), if
+/// each is one value of the key and not a range: then it takes a third less.
 fn page_sql(buckets: usize, with_cursor: bool, descending: bool) -> String {
     let (beyond, order) = if descending { ("<", "DESC") } else { (">", "ASC") };
+    let second = if buckets == DAY_BUCKETS { "recorded_at + 0" } else { "recorded_at" };
     let cursor = if with_cursor {
         format!(" AND (recorded_at + 0 {beyond} ? OR frame_hash {beyond} ?)")
     } else {
         String::new()
     };
     format!(
-        "{SELECT_POSITIONS} WHERE bucket IN ({}) AND device = ? AND recorded_at BETWEEN ? AND ?\
+        "{SELECT_POSITIONS} WHERE bucket IN ({}) AND device = ? AND {second} BETWEEN ? AND ?\
          {cursor} ORDER BY bucket {order}, device {order}, recorded_at {order}, \
          frame_hash {order} LIMIT ?",
         placeholders(buckets),

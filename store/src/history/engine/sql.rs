@@ -131,7 +131,8 @@ fn list(item: &str, count: usize) -> String {
     text
 }
 
-fn any_of(condition: &str, count: usize) -> String {
+/// `condition OR condition`
+pub(in crate::history) fn any_of(condition: &str, count: usize) -> String {
     let mut text = format!("{condition} OR ").repeat(count);
     text.truncate(text.len().saturating_sub(" OR ".len()));
     text

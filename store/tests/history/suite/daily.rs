@@ -60,34 +60,67 @@ pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
     assert_eq!(backlog.marks, marks.len() as u64);
     assert_eq!(daily.marks(marks[0].slot.min(marks[marks.len() - 1].slot), 9).await.unwrap(), []);
     let (one, two) = (DeviceId::new(1), DeviceId::new(2));
-    assert_eq!(daily.pending(None, DAY, DAY).await.unwrap(), 1);
-    assert_eq!(daily.pending(None, 0, NEVER).await.unwrap(), 2);
-    assert_eq!(daily.pending(Some(&[one, two]), DAY, DAY).await.unwrap(), 1);
-    assert_eq!(daily.pending(Some(&[two]), DAY, DAY).await.unwrap(), 0);
+    assert_eq!(daily.pending(None, DAY, DAY, None).await.unwrap(), 1);
+    assert_eq!(daily.pending(None, 0, NEVER, None).await.unwrap(), 2);
+    assert_eq!(daily.pending(Some(&[one, two]), DAY, DAY, None).await.unwrap(), 1);
+    assert_eq!(daily.pending(Some(&[two]), DAY, DAY, None).await.unwrap(), 0);
 
     let last = (BASE + 3, u64::MAX - 1);
     let of_one: Vec<DayMark> =
         marks.iter().copied().filter(|mark| mark.device.number() == 1).collect();
     let first = sums(1, DAY, last);
     daily.keep(&[done(of_one.clone(), &first)]).await.unwrap();
-    assert_eq!(daily.day(DeviceId::new(1), DAY).await.unwrap(), Some(first.clone()));
-    assert_eq!(daily.pending(None, DAY, DAY).await.unwrap(), 0);
+    let of_day = async |day| daily.sums(&[one], day, day).await.unwrap().pop();
+    assert_eq!(of_day(DAY).await, Some(first.clone()));
+    assert_eq!(daily.pending(None, DAY, DAY, None).await.unwrap(), 0);
     // Whoever comes with the same marks later has nothing newer to say.
     let other = DaySums { row_count: 1, ..first.clone() };
     daily.keep(&[done(of_one, &other)]).await.unwrap();
-    assert_eq!(daily.day(DeviceId::new(1), DAY).await.unwrap(), Some(first.clone()));
+    assert_eq!(of_day(DAY).await, Some(first.clone()));
 
     let later = sums(1, DAY + 3, (BASE + 3 * 86_400, 1));
     daily.keep(&[done(vec![], &later)]).await.unwrap();
-    assert_eq!(daily.next_day(DeviceId::new(1), DAY).await.unwrap(), Some(later.clone()));
-    assert_eq!(daily.next_day(DeviceId::new(1), DAY + 3).await.unwrap(), None);
     let both = daily.sums(&[DeviceId::new(2), DeviceId::new(1)], DAY, DAY + 3).await.unwrap();
     assert_eq!(both, [first, later.clone()]);
     assert_eq!(daily.day_before(DeviceId::new(1), DAY + 3).await.unwrap(), Some(both[0].clone()));
     assert_eq!(daily.day_before(DeviceId::new(1), DAY).await.unwrap(), None);
     let gone = DoneDay { sums: None, ..done(vec![], &later) };
     daily.keep(&[gone]).await.unwrap();
-    assert_eq!(daily.day(DeviceId::new(1), DAY + 3).await.unwrap(), None);
+    assert_eq!(of_day(DAY + 3).await, None);
+}
+
+pub(crate) async fn sums_around_days_are_those_next_to_them_too(site: Site) {
+    let site = site.migrated().await;
+    let daily = site.database.daily();
+    let made = [(1, 2), (1, 5), (1, 6), (1, 9), (1, 12), (2, 4), (2, 40), (3, 7)];
+    let kept: Vec<DoneDay> = made
+        .iter()
+        .map(|(device, day)| done(vec![], &sums(*device, DAY + day, ((DAY + day) * 86_400, 1))))
+        .collect();
+    daily.keep(&kept).await.unwrap();
+    let around = async |days: &[(u32, u32, u32)]| {
+        let days: Vec<_> = days
+            .iter()
+            .map(|(device, first, last)| (DeviceId::new(*device), DAY + first, DAY + last))
+            .collect();
+        let sums = daily.around(&days).await.unwrap();
+        let mut found: Vec<_> = sums.iter().map(|sums| (sums.device, sums.day - DAY)).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(around(&[(1, 6, 6)]).await, made[1..4]);
+    assert_eq!(around(&[(1, 7, 8)]).await, made[2..4]);
+    assert_eq!(
+        around(&[(1, 2, 9), (2, 50, 50), (4, 1, 1)]).await,
+        [&made[..5], &made[6..7]].concat()
+    );
+    assert_eq!(
+        around(&[(1, 0, 0), (2, 4, 40), (3, 7, 7)]).await,
+        [&made[..1], &made[5..]].concat()
+    );
+    // More devices than one statement takes.
+    let many: Vec<_> = (1..90).map(|device| (device, 4, 4)).collect();
+    assert_eq!(around(&many).await, [(1, 2), (1, 5), (2, 4), (2, 40), (3, 7)]);
 }
 
 pub(crate) async fn days_behind_one_that_changed_are_marked_with_it(site: Site) {
@@ -101,7 +134,11 @@ pub(crate) async fn days_behind_one_that_changed_are_marked_with_it(site: Site) 
         let mark = DayMark { device: one, day: DAY + 9, slot: 0 };
         assert_eq!(daily.marks(NEVER, 9).await.unwrap(), [mark]);
         assert_eq!(daily.first_marked(one).await.unwrap(), Some(DAY + 9));
-        assert_eq!(daily.pending(Some(&[one]), DAY, DAY + 9).await.unwrap(), 1);
+        assert_eq!(daily.pending(Some(&[one]), DAY, DAY + 9, None).await.unwrap(), 1);
+    }
+    for (rules, days) in [(1, 0), (2, 1)] {
+        let pending = daily.pending(Some(&[one]), DAY, DAY + 9, Some(rules)).await;
+        assert_eq!(pending.unwrap(), days, "{rules}");
     }
     // A day whose marks were gone marks nothing.
     let gone = vec![DayMark { device: one, day: DAY, slot: 77 }];

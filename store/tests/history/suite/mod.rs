@@ -68,6 +68,7 @@ macro_rules! all_cases {
             every_device_with_a_trace_is_known,
             groups_live_their_life,
             days_are_marked_with_the_rows_and_taken_once,
+            sums_around_days_are_those_next_to_them_too,
             days_behind_one_that_changed_are_marked_with_it,
             marks_come_in_the_order_of_the_work,
             sums_of_other_rules_are_found_in_order,
