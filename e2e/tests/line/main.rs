@@ -9,6 +9,7 @@ mod canaries;
 mod commands;
 mod described;
 mod documented;
+mod field;
 mod founding;
 mod frames;
 mod hazards;
