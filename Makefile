@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-deploy deb check-deb sbom bare-test cluster-test
+.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-tracks check-deploy deb check-deb sbom bare-test cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ check-accounts: ## The accounts of deploy/accounts on a real MariaDB and a real 
 
 check-backup: ## Back up and restore under load, as docs/operations.md says
 	@tools/setup.sh && cargo build --locked --package nemeses && tools/check-backup.py
+
+check-tracks: ## Real tracks through a node, held against gpxpy (docs/accuracy.md; downloads the tracks)
+	@tools/setup.sh && cargo build --locked --package nemeses && $${CARGO_TARGET_DIR:-target}/export-check/bin/python tools/check-tracks.py
 
 check-deploy: ## Docker, compose, systemd, Kubernetes and AWS files, as far as they can be checked offline
 	@tools/check-deploy.sh
