@@ -20,6 +20,9 @@ from servers import (
 PROMETHEUS = ROOT / "deploy/prometheus"
 GRAFANA = ROOT / "deploy/grafana"
 HANDBOOK = ROOT / "docs/operations.md"
+# Their series begin with an event that does not happen here: a TLS handshake, a live
+# stream that the server ends.
+WITHOUT_SERIES = {"nemeses_door_tls", "nemeses_stream_ended"}
 # How a histogram and a counter look in Prometheus.
 SUFFIXES = r"(_total|_bucket|_sum|_count)?$"
 
@@ -148,8 +151,9 @@ def check_handbook(known, alerts):
     if sorted(headings) != sorted(alerts):
         fail(f"docs/operations.md: runbooks and alerts differ: {set(headings) ^ set(alerts)}")
     listed = set(re.findall(r"^\| `((?:nemeses|mosquitto)_[a-z0-9_]+)` \|", text, re.M))
-    if listed - known:
-        fail(f"docs/operations.md lists metrics that do not exist: {sorted(listed - known)}")
+    missing = listed - known - WITHOUT_SERIES
+    if missing:
+        fail(f"docs/operations.md lists metrics that do not exist: {sorted(missing)}")
     if known - listed:
         print(f"not yet in docs/operations.md: {sorted(known - listed)}")
 

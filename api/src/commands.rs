@@ -98,7 +98,7 @@ pub(crate) struct Counts(Family<[(&'static str, &'static str); 1], Counter>);
 impl Counts {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let api = registry.sub_registry_with_prefix("nemeses_api");
-        api.register("commands", "Commands taken, by how far they came", self.0.clone());
+        api.register("commands", "Commands accepted, by how far they came", self.0.clone());
         // All results are there from the start, so that a first one is seen as an increase.
         for result in Delivered::ALL.map(Delivered::name).into_iter().chain([FAILED]) {
             drop(self.0.get_or_create(&[("result", result)]));

@@ -181,7 +181,7 @@ impl ApiState {
         self.hub.counts.register(registry);
         registry.register(
             "nemeses_api_connections_closed",
-            "Connections that were closed to make room for others, by cause",
+            "Connections closed to make room for others, by reason",
             self.connections_closed.counter(),
         );
     }

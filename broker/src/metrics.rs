@@ -91,21 +91,21 @@ impl Metrics {
             held_bytes,
             told: _,
         } = metrics.clone();
-        door.register("connections", "Clients that are let in", connections);
+        door.register("connections", "Connected clients", connections);
         door.register("handshakes", "Connections that have not logged in yet", handshakes);
-        door.register("tls", "TLS handshakes, by what was agreed", tls);
-        door.register("accepted", "Clients that were let in", accepted);
-        door.register("refused", "Connections that were not let in", refused);
-        door.register("ended", "Ends of connections, by cause", ended);
+        door.register("tls", "TLS handshakes, by version and cipher suite", tls);
+        door.register("accepted", "Clients accepted", accepted);
+        door.register("refused", "Connections refused, by reason", refused);
+        door.register("ended", "Connections ended, by reason", ended);
         door.register("frame_messages", "PUBLISH packets handed to the intake", frames_in);
         door.register("routed", "PUBLISH packets handed to the router", routed);
         door.register("acknowledged", "PUBACK and PUBREC packets sent", acknowledged);
-        door.register("not_kept", "Batches that the intake could not keep", not_kept);
-        door.register("publish_refused", "PUBLISH packets without the right", publish_refused);
+        door.register("not_kept", "Batches that could not be committed", not_kept);
+        door.register("publish_refused", "PUBLISH packets without permission", publish_refused);
         door.register("taken_over", "Connections taken over by their client id", taken_over);
         door.register("replies", "Ping replies delivered", replies);
-        door.register("undelivered", "Replies and commands nobody here took", undelivered);
-        door.register("missed", "Routed messages dropped before a slow listener", missed);
+        door.register("undelivered", "Replies and commands without a subscriber here", undelivered);
+        door.register("missed", "Routed messages dropped because a subscriber was slow", missed);
         door.register("held_bytes", "Bytes of frames that wait for their commit", held_bytes);
         metrics
     }

@@ -23,7 +23,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// Topic below `$SYS/broker/`, name of the metric, what it says. The counters
 /// count since Mosquitto's start; it sends them every `sys_interval` seconds.
 const FIGURES: [(&str, &str, &str); 12] = [
-    ("publish/messages/dropped", "publish_messages_dropped", "Messages dropped for want of room"),
+    ("publish/messages/dropped", "publish_messages_dropped", "Messages dropped for lack of memory"),
     ("publish/messages/received", "publish_messages_received", "PUBLISH packets received"),
     ("publish/messages/sent", "publish_messages_sent", "PUBLISH packets sent"),
     ("store/messages/count", "stored_messages", "Messages that wait or are retained"),

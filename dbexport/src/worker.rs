@@ -179,7 +179,7 @@ impl Worker {
         let unreadable = Counter::default();
         registry.register(
             "nemeses_export_unreadable_batches",
-            "Messages on /DB that are no batch",
+            "Messages on /DB that are not batches",
             unreadable.clone(),
         );
         subscriber.stats().register("in", registry);

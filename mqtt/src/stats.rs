@@ -24,6 +24,6 @@ impl LinkStats {
         registry.register("connected", "1 while connected to the broker", self.connected.clone());
         registry.register("connects", "Connections made to the broker", self.connects.clone());
         registry.register("messages", "Messages received, or acknowledged", self.messages.clone());
-        registry.register("dropped", "QoS 0 messages dropped unseen", self.dropped.clone());
+        registry.register("dropped", "QoS 0 messages dropped unprocessed", self.dropped.clone());
     }
 }

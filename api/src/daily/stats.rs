@@ -27,17 +27,17 @@ impl DailyStats {
         let daily = registry.sub_registry_with_prefix("nemeses_daily");
         daily.register(
             "lag_seconds",
-            "How far the sums of days are behind what arrives; up to a quarter of an hour is usual",
+            "How far the daily sums are behind the arrivals; up to 15 minutes is usual",
             stats.lag_seconds.clone(),
         );
         daily.register(
             "waiting_days",
-            "Days of devices with rows that are not in the sums yet, counted up to 100 000",
+            "Daily sums of devices that are due, counted up to 100 000",
             stats.waiting_days.clone(),
         );
         daily.register(
             "days_added",
-            "Days of devices added up by this process",
+            "Daily sums of devices computed by this process",
             stats.added.clone(),
         );
         stats

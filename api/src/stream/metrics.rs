@@ -32,9 +32,13 @@ impl Counts {
         );
         stream.register(
             "gaps",
-            "Times that a part of the live store's stream was missed",
+            "Times that part of the live store's stream was missed",
             self.gaps.clone(),
         );
-        stream.register("ended", "Live streams that the server ended", self.ended.clone());
+        stream.register(
+            "ended",
+            "Live streams that the server ended, by reason",
+            self.ended.clone(),
+        );
     }
 }

@@ -48,12 +48,12 @@ impl Watch {
         let (unbalanced, looked_at) = (Gauge::default(), Gauge::default());
         shown.register(
             "unbalanced_lines",
-            "Lines of the books of the last hour that do not balance",
+            "Rows of the books of the last hour that do not add up",
             unbalanced.clone(),
         );
         shown.register(
             "looked_at_seconds",
-            "When the books were looked at last, Unix seconds",
+            "When the books were last checked, Unix seconds",
             looked_at.clone(),
         );
         Self { books, clock, unbalanced, looked_at }

@@ -117,15 +117,15 @@ impl Figures {
         figures.succeeded.set(clamped(clock.now_ms() / 1000));
         shown.register(
             "succeeded_seconds",
-            "When retention ran last without an error, Unix seconds; at first the start",
+            "When retention last ran without an error, Unix seconds; at first the time of start",
             figures.succeeded.clone(),
         );
-        shown.register("run_seconds", "Time that its last run took", figures.took.clone());
-        shown.register("failures", "Runs that ended with an error", figures.failures.clone());
-        shown.register("removed", "What it took away, by kind", figures.removed.clone());
+        shown.register("run_seconds", "Duration of its last run", figures.took.clone());
+        shown.register("failures", "Runs that failed", figures.failures.clone());
+        shown.register("removed", "Rows removed, by kind", figures.removed.clone());
         shown.register(
             "rewritten_weeks",
-            "Weeks rewritten without the devices of a class",
+            "Weeks rewritten without the expired rows of a class",
             figures.weeks.clone(),
         );
         figures

@@ -27,8 +27,8 @@ impl Stats {
         let registry = registry.sub_registry_with_prefix("nemeses_parser");
         registry.register("taken", "Frames and skipped stretches, by kind", self.taken.clone());
         registry.register("batches", "Batches handed over", self.batches.clone());
-        registry.register("canaries", "Canaries taken and passed on", self.canaries.clone());
-        registry.register("batch_retries", "Attempts that failed", self.retries.clone());
+        registry.register("canaries", "Canaries received and forwarded", self.canaries.clone());
+        registry.register("batch_retries", "Failed hand-overs of a batch", self.retries.clone());
         registry.register("replies", "Pings answered", self.replies.clone());
         registry.register(
             "replies_dropped",

@@ -13,13 +13,23 @@ use tokio_util::sync::CancellationToken;
 use super::body::Handed;
 use super::places::{Places, Verdict};
 
-/// Connections that a listener closed, by cause. Clones share.
+/// Closed because the listener is full and others wait.
+const PLACE: &str = "place";
+
+/// Closed because its address has more than its share.
+const SHARE: &str = "share";
+
+/// Connections that a listener closed, by reason. Clones share.
 #[derive(Clone, Debug, Default)]
 pub struct Closed(Family<[(&'static str, &'static str); 1], Counter>);
 
 impl Closed {
-    /// The counter, to be registered.
+    /// The counter, to be registered. Every reason begins at 0, so that the first
+    /// connection closed is an increase that a query sees.
     pub fn counter(&self) -> Family<[(&'static str, &'static str); 1], Counter> {
+        for reason in [PLACE, SHARE] {
+            drop(self.0.get_or_create(&[("reason", reason)]));
+        }
         self.0.clone()
     }
 
@@ -59,13 +69,13 @@ impl Table {
                 Verdict::Enter(id) => return Some(self.place(id)),
                 Verdict::Replace { id, victim } => {
                     if let Some(evict) = self.lock().evict.remove(&victim) {
-                        self.closed.because("place");
+                        self.closed.because(PLACE);
                         evict.cancel();
                     }
                     return Some(self.place(id));
                 }
                 Verdict::Refuse => {
-                    self.closed.because("share");
+                    self.closed.because(SHARE);
                     return None;
                 }
                 Verdict::Wait => freed.await,

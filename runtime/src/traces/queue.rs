@@ -64,7 +64,7 @@ impl Queue {
             drop(self.dropped.get_or_create(&[("reason", why.label())]));
         }
         let traces = registry.sub_registry_with_prefix("nemeses_traces");
-        traces.register("exported", "Spans that the collector took", self.exported.clone());
+        traces.register("exported", "Spans that the collector accepted", self.exported.clone());
         traces.register("dropped", "Spans not delivered, by reason", self.dropped.clone());
         traces.register("waiting", "Spans that wait for the collector", self.waiting.clone());
     }

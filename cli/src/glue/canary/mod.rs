@@ -59,15 +59,15 @@ impl Stats {
         let shown = registry.sub_registry_with_prefix("nemeses_canary");
         shown.register("sent", "Canaries sent", self.sent.clone());
         shown.register("returned", "Canaries that were committed", self.returned.clone());
-        shown.register("missing", "Canaries not back within 30 s", self.missing.clone());
+        shown.register("missing", "Canaries not committed within 30 s", self.missing.clone());
         shown.register(
             "delay_seconds",
-            "From publishing to the news of the commit; of one that is out, so far",
+            "Seconds from publishing to the notice of the commit; for one still under way, so far",
             self.delay.clone(),
         );
         shown.register(
             "state",
-            "0 fine, 1 unknown, 2 partly stuck, 3 not sent, 4 not committed, 5 not taken",
+            "0 fine, 1 unknown, 2 some missing, 3 not sent, 4 not committed, 5 not received",
             self.state.clone(),
         );
     }

@@ -81,7 +81,7 @@ impl CommandFigures {
         let figures = Self::default();
         let shown = registry.sub_registry_with_prefix("nemeses_commands");
         shown.register("open", "Commands that wait for a device", figures.open.clone());
-        shown.register("steps", "What became of commands here", figures.steps.clone());
+        shown.register("steps", "Steps of commands in this process", figures.steps.clone());
         for step in ["sent", "answered", "failed", "expired", "released"] {
             figures.count(step, 0);
         }

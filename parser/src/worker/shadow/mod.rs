@@ -88,12 +88,12 @@ impl Stats {
         shown.register("messages", "Messages received on it", self.received.clone());
         shown.register(
             "handed_on",
-            "Messages handed on once more after a lost connection",
+            "Messages handed over again after a lost connection",
             self.handed_on.clone(),
         );
         shown.register(
             "forgotten_early",
-            "Messages forgotten before their time, for want of memory",
+            "Messages dropped early for lack of memory",
             self.forgotten_early.clone(),
         );
     }

@@ -51,12 +51,12 @@ impl LiveWriterStats {
         live.register("entries_written", "Live entries written", self.written.clone());
         live.register(
             "entries_coalesced",
-            "Live entries joined into one that waited already",
+            "Live entries merged into one that was already waiting",
             self.coalesced.clone(),
         );
         live.register(
             "entries_dropped",
-            "Live entries dropped for want of room while the live store was down",
+            "Live entries dropped for lack of memory while the live store was down",
             self.dropped.clone(),
         );
         live.register(
