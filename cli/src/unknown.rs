@@ -42,7 +42,7 @@ pub(crate) fn show_policy(mode: UnknownDevices, registry: &mut Registry) {
     });
     registry.register(
         "nemeses_unknown_devices_policy",
-        "What is done with unknown devices: 0 accept, 1 quarantine, 2 reject",
+        "What happens to frames of unknown devices: 0 accept, 1 quarantine, 2 reject",
         gauge,
     );
 }

@@ -54,7 +54,7 @@ impl Releaser {
     ) -> anyhow::Result<Self> {
         let (released, devices) = (Counter::default(), Gauge::default());
         let shown = registry.sub_registry_with_prefix("nemeses_quarantine");
-        shown.register("released", "Frames let out of quarantine", released.clone());
+        shown.register("released", "Frames released from quarantine", released.clone());
         shown.register("devices", "Unknown devices with frames in quarantine", devices.clone());
         // Who sent it, and when, was looked at when it came.
         let policy = Policy { future_limit_s: u32::MAX, ..Policy::default() };
