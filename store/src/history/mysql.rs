@@ -34,7 +34,7 @@ use self::names::statement;
 use self::patience::wait_aloud;
 use self::tls::Protection;
 use super::engine::{
-    Dialect, Engine, Fault, Fields, Kind, Migration, Product, SCHEMA_VERSION, Session, Value,
+    Dialect, Engine, Fault, Fields, Kind, Lent, Migration, Product, SCHEMA_VERSION, Session, Value,
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
 use super::open::{Database, Options, StorageEngine};

@@ -23,9 +23,9 @@ use sqlx::sqlite::{
 use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqlStr};
 
 use super::engine::{
-    Dialect, Direct, Engine, Fault, Fields, Journaled, Kind, Migration, Product, SCHEMA_VERSION,
-    Session, Value, adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements,
-    version_of,
+    Dialect, Direct, Engine, Fault, Fields, Journaled, Kind, Lent, Migration, Product,
+    SCHEMA_VERSION, Session, Value, adapter, fixed, pending, signed_hash, sort_error, sql,
+    sqlite_kind, statements, version_of,
 };
 use super::open::{Database, Options};
 use super::retention::{BucketLimit, Step, Survey};

@@ -5,6 +5,11 @@
 //! and every wait for the server has an end, or a link that died without a word
 //! would hold the line for ever.
 
+use sqlx::Database;
+use sqlx::pool::PoolConnection;
+
+use super::fault::{Fault, Kind};
+
 /// Defines `$session` (a transaction on a connection of the product `$product`)
 /// and the read methods of `$product`, which has the fields `timeout` and
 /// `endpoint` and the methods `words(SqlStr) -> SqlStr` (the statement as this product is
@@ -59,11 +64,11 @@ macro_rules! adapter {
                 values: &[Value<'_>],
             ) -> Result<Vec<$row>, Fault> {
                 let query = sqlx::query_with(Self::words(sql), Self::arguments(values)?);
-                let mut connection = self.connection(pool).await?;
-                let rows = self.within(query.fetch_all(&mut *connection)).await;
-                if matches!(&rows, Err(fault) if fault.kind == Kind::Unavailable) {
-                    // Its answer may still come, and belongs to nobody.
-                    connection.close_on_drop();
+                let mut lent = Lent::of(self.connection(pool).await?);
+                let rows = self.within(query.fetch_all(lent.connection()?)).await;
+                // An answer that is late may still come, and belongs to nobody.
+                if !matches!(&rows, Err(fault) if fault.kind == Kind::Unavailable) {
+                    lent.give_back();
                 }
                 rows
             }
@@ -188,3 +193,34 @@ macro_rules! adapter {
 }
 
 pub(in crate::history) use adapter;
+
+/// A connection while a statement is under way. Dropped before it is given back, as when a
+/// request ends or runs out of time, it is closed: sqlx would wait for the rest of an answer
+/// that it had begun to read, for ever if it was in the middle of the columns, and until then
+/// the pool would count the connection as used.
+pub(in crate::history) struct Lent<D: Database>(Option<PoolConnection<D>>);
+
+impl<D: Database> Lent<D> {
+    pub(in crate::history) const fn of(connection: PoolConnection<D>) -> Self {
+        Self(Some(connection))
+    }
+
+    pub(in crate::history) fn connection(&mut self) -> Result<&mut D::Connection, Fault> {
+        match &mut self.0 {
+            Some(connection) => Ok(&mut **connection),
+            None => Err(Fault::new(Kind::Unavailable, "the connection was given back")),
+        }
+    }
+
+    pub(in crate::history) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl<D: Database> Drop for Lent<D> {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
+}

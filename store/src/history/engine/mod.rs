@@ -54,7 +54,7 @@ use crate::history::{
 };
 use crate::live::LiveEntry;
 
-pub(super) use adapter::adapter;
+pub(super) use adapter::{Lent, adapter};
 pub(super) use codes::{mysql_kind, sqlite_kind};
 pub(super) use commit::{
     BOOKS_COLUMNS, DUPLICATE_COLUMNS, books_values, duplicate_values, join_duplicates,

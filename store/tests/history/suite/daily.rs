@@ -140,10 +140,13 @@ pub(crate) async fn days_behind_one_that_changed_are_marked_with_it(site: Site) 
         let pending = daily.pending(Some(&[one]), DAY, DAY + 9, Some(rules)).await;
         assert_eq!(pending.unwrap(), days, "{rules}");
     }
-    // A day whose marks were gone marks nothing.
-    let gone = vec![DayMark { device: one, day: DAY, slot: 77 }];
-    daily.keep(&[DoneDay { marks: gone, next: Some(DAY + 1), ..again }]).await.unwrap();
-    assert_eq!(daily.marks(NEVER, 9).await.unwrap().len(), 1);
+    // A day of whose marks one is gone is left out: it marks nothing, and keeps the others.
+    let gone = DayMark { device: one, day: DAY, slot: 77 };
+    let held = DayMark { device: one, day: DAY + 9, slot: 0 };
+    for marks in [vec![gone], vec![gone, held]] {
+        daily.keep(&[DoneDay { marks, next: Some(DAY + 1), ..again.clone() }]).await.unwrap();
+        assert_eq!(daily.marks(NEVER, 9).await.unwrap(), [held]);
+    }
 }
 
 /// The newest slots come first, and behind them whole days in order.

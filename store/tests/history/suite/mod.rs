@@ -50,6 +50,7 @@ macro_rules! all_cases {
             every_field_comes_back,
             ids_beyond_24_bits_are_whole_everywhere,
             ranges_agree_with_a_model,
+            reads_that_are_broken_off_cost_no_connection,
             hashes_order_frames_of_one_second,
             the_last_position_is_found_across_days,
             a_device_is_known_by_any_trace,

@@ -1,6 +1,9 @@
 //! Reads: ranges, the last position, live entries.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason, Record};
@@ -334,4 +337,27 @@ pub(crate) async fn live_entries_are_rebuilt(site: Site) {
     let rebuilt: BTreeMap<u32, LiveEntry> =
         chunks.into_iter().flatten().map(|entry| (entry.device.number(), entry)).collect();
     assert_eq!(rebuilt, model);
+}
+
+/// As when requests end while their answers are being read.
+pub(crate) async fn reads_that_are_broken_off_cost_no_connection(site: Site) {
+    let site = site.migrated().await;
+    let rows: Vec<Record> = (0..2500).map(|n| frame(1, BASE + n, n.into())).collect();
+    site.history().commit(&[part("w", 1, rows)], "x").await.unwrap();
+    for polls in 1..60 {
+        for _ in 0..4 {
+            let history = site.history();
+            let mut reading = pin!(read(history.as_ref(), everything(1)));
+            let mut polled = 0;
+            poll_fn(|context| {
+                polled += 1;
+                let over = polled > polls || reading.as_mut().poll(context).is_ready();
+                if over { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    }
+    // More at once than there are connections.
+    let reads = (0..20).map(|_| async { read(site.history().as_ref(), everything(1)).await.len() });
+    assert_eq!(futures_util::future::join_all(reads).await, [2500; 20]);
 }

@@ -8,7 +8,6 @@ use futures_util::TryStreamExt as _;
 use nemeses_protocol::PositionRecord;
 use nemeses_store::history::RangeQuery;
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::marks::Marker;
@@ -42,7 +41,6 @@ pub(super) struct Page {
 /// What is left of an answer: one device after the other.
 pub(super) struct Pages {
     ready: mpsc::Receiver<Result<Page, Problem>>,
-    _reader: AbortOnDropHandle<()>,
 }
 
 impl Pages {
@@ -65,8 +63,10 @@ impl Pages {
                 let _ = pages.send(Err(problem)).await;
             }
         };
-        let reader = tokio::spawn(reader.in_current_span());
-        Self { ready, _reader: AbortOnDropHandle::new(reader) }
+        // Not broken off, which would cost a connection of the database: it ends by itself
+        // with the page that it reads when nobody takes one any more.
+        drop(tokio::spawn(reader.in_current_span()));
+        Self { ready }
     }
 
     /// The next chunk.
@@ -102,6 +102,9 @@ impl Reader {
             // Of a chunk with an error in it nothing is told but the error.
             let mut next = async || found.try_next().await.map_err(|error| error.1);
             while let Some(rows) = state.ask_in_turn(next()).await? {
+                if self.pages.is_closed() {
+                    return Ok(());
+                }
                 let full = self.take(rows);
                 if let Some(marker) = &mut marker {
                     let new = &self.rows[self.marks.len()..];
