@@ -17,7 +17,7 @@ use crate::access::Principal;
 use crate::auth::{Familiar, KnownAccess, Passwords, Tokens};
 use crate::commands::{CommandSink, Counts};
 use crate::config::ApiConfig;
-use crate::fleet::{LatePasts, Roster};
+use crate::fleet::{Gathered, LatePasts, Roster};
 use crate::guard::{Attempts, Strangers};
 use crate::letters::SecondChance;
 use crate::metrics::Requests;
@@ -134,6 +134,7 @@ pub struct ApiState {
     pub(crate) hub: Arc<Hub>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) late: Arc<LatePasts>,
+    pub(crate) gathered: Gathered,
     pub(crate) writable: Arc<Writable>,
 }
 
@@ -158,6 +159,7 @@ impl ApiState {
             hub: Arc::new(hub),
             roster: Arc::default(),
             late: Arc::default(),
+            gathered: Gathered::default(),
             writable: Arc::default(),
             tokens: Arc::new(Tokens::new(secrets)),
             known_access: Arc::default(),

@@ -3,6 +3,7 @@
 //! few times for any number of devices, and `roster.rs` keeps for some seconds who there
 //! is in a large fleet.
 
+mod gathered;
 mod late;
 mod place;
 mod read;
@@ -10,6 +11,7 @@ mod roster;
 mod select;
 mod status;
 
+pub(crate) use gathered::Gathered;
 pub(crate) use late::LatePasts;
 pub(crate) use place::{BoundingBox, Place, nearest_first};
 pub(crate) use read::{Counts, Fleet, Member, Presence, census, count, fleet, places, presences};

@@ -2,6 +2,7 @@
 //! the time, without asking anyone.
 
 use nemeses_protocol::{DeviceId, Position, PositionRecord};
+use nemeses_store::history::LastKnown;
 use nemeses_store::live::{LiveEntry, LiveFrame, Origin, Version};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -100,6 +101,12 @@ pub(crate) struct Past {
     pub(crate) fix: Option<PositionRecord>,
     /// Whether a row, a dead letter or a login of the device exists.
     pub(crate) known: bool,
+}
+
+impl From<LastKnown> for Past {
+    fn from(last: LastKnown) -> Self {
+        Self { known: last.newest.is_some(), newest: last.newest, fix: last.fix }
+    }
 }
 
 /// Whether history must be asked. Nothing of it is newer than a live frame that came without

@@ -35,7 +35,7 @@ pub(crate) use events::{Event, EventLimits, Events, What};
 pub(crate) use leg::{Place, Point};
 pub(crate) use one_kind::OneKind;
 #[cfg(test)]
-pub(crate) use road::roads;
+pub(crate) use road::{Road, roads};
 pub(crate) use segments::{Segment, SegmentKind, Segments};
 pub(crate) use summary::{Summary, hour_meter_run_min};
 pub(crate) use tally::Tally;

@@ -2,6 +2,7 @@
 //! second, and a day's report against the bare SQL read of its rows.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -57,13 +58,13 @@ pub(crate) async fn reading(effort: Effort, report: &mut Report) -> anyhow::Resu
         report.add(VISIBLE_P50, percentile_ms(&latencies_us, 50), None);
         report.add(VISIBLE_P99, percentile_ms(&latencies_us, 99), None);
         let length = Duration::from_secs(effort.seconds);
-        let constant = asked(api, "/healthz", user.token(), length, READERS).await?;
+        let constant = asked(api, &["/healthz".to_owned()], user.token(), length, READERS).await?;
         let location = "/api/v1/location?device_id=000001";
-        let rate = asked(api, location, user.token(), length, READERS).await?;
+        let rate = asked(api, &[location.to_owned()], user.token(), length, READERS).await?;
         report.add(LOCATION, rate, Some(constant));
         let bare_read = read_bare(&site.mariadb.url(), length).await?;
         let path = format!("/api/v1/report?device_id={DEVICES:06X}&limit={ROWS}");
-        let rate = asked(api, &path, user.token(), length, 1).await?;
+        let rate = asked(api, &[path], user.token(), length, 1).await?;
         report.add(REPORT, rate, Some(bare_read));
     }
     Ok(())
@@ -120,21 +121,27 @@ fn recorded_at(answer: &[u8]) -> &[u8] {
     value.split(|byte| *byte == b',').next().unwrap_or_default()
 }
 
-/// Answers a second over so many connections.
+/// Answers a second over so many connections, each of which asks for all paths in turn.
 pub(crate) async fn asked(
     api: SocketAddr,
-    path: &str,
+    paths: &[String],
     token: &str,
     length: Duration,
     connections: usize,
 ) -> anyhow::Result<f64> {
     let (mut readers, started) = (JoinSet::new(), Instant::now());
-    for _ in 0..connections {
-        let request = get_request(path, token);
+    let requests: Vec<_> = paths.iter().map(|path| get_request(path, token)).collect();
+    let requests = Arc::new(requests);
+    for connection in 0..connections {
+        let requests = Arc::clone(&requests);
         readers.spawn(async move {
             let (mut http, mut answers) = (Http::connect(api).await?, 0_u64);
-            while started.elapsed() < length {
-                http.ask(&request).await?;
+            let first = connection % requests.len().max(1);
+            for request in requests.iter().cycle().skip(first) {
+                if started.elapsed() >= length {
+                    break;
+                }
+                http.ask(request).await?;
                 answers += 1;
             }
             anyhow::Ok(answers)

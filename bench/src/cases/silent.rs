@@ -50,20 +50,25 @@ pub(crate) async fn reading(effort: Effort, report: &mut Report) -> anyhow::Resu
     let address = small.site.node.mqtt().address();
     let mut device = connect(address, "there", 120).await?;
     let length = Duration::from_secs(effort.seconds);
+    // Each reader is at another one.
+    let silent: Vec<String> = (0..SMALL)
+        .step_by(7)
+        .map(|device| format!("/api/v1/location?device_id={device:06X}"))
+        .collect();
     for run in 0..effort.runs {
         let now = recorded_now()? + run;
         device.write_all(&publish(1, there, now)).await?;
         device.read_exact(&mut [0; PUBACK_BYTES]).await?;
         let live = format!("/api/v1/location?device_id={there:06X}");
-        let live = small.rate(&live, length, READERS).await?;
-        let silent = small.rate("/api/v1/location?device_id=000001", length, READERS).await?;
+        let live = small.rate(&[live], length, READERS).await?;
+        let silent = small.rate(&silent, length, READERS).await?;
         report.add(SILENT, silent, Some(live));
-        let thousand = small.rate("/api/v1/locations?limit=1000", length, 1).await?;
+        let thousand = small.rate(&["/api/v1/locations?limit=1000".to_owned()], length, 1).await?;
         report.add(THOUSAND, 1000.0 / thousand, None);
-        let page = "/api/v1/devices?limit=10";
-        let few = small.rate(page, length, 1).await?;
+        let page = ["/api/v1/devices?limit=10".to_owned()];
+        let few = small.rate(&page, length, 1).await?;
         report.add(PAGE_OF_10_000, few, None);
-        let many = large.rate(page, length, 1).await?;
+        let many = large.rate(&page, length, 1).await?;
         report.add(PAGE_OF_100_000, many, Some(few));
     }
     Ok(())
@@ -95,8 +100,13 @@ impl Fleet {
     }
 
     /// Answers a second over so many connections.
-    async fn rate(&self, path: &str, length: Duration, readers: usize) -> anyhow::Result<f64> {
-        asked(self.api, path, self.user.token(), length, readers).await
+    async fn rate(
+        &self,
+        paths: &[String],
+        length: Duration,
+        readers: usize,
+    ) -> anyhow::Result<f64> {
+        asked(self.api, paths, self.user.token(), length, readers).await
     }
 }
 

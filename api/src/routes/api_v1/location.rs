@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::Response;
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::LastKnown;
 use nemeses_store::live::LiveEntry;
 
 use crate::access::{Principal, unknown_device};
@@ -56,7 +55,9 @@ async fn past(
     if let Some(past) = live.and_then(|entry| state.late.recall(entry)) {
         return Ok(past);
     }
-    let past = pasts(state, &[device]).await?.pop().unwrap_or_default();
+    let (history, not_after) = (&state.stores.history, output::newest_s(state.clock.now_s()));
+    let ask = |devices: Vec<DeviceId>| async move { history.last_known(&devices, not_after).await };
+    let past = Past::from(state.history.ask(state.gathered.last_known(device, ask)).await?);
     if let Some(entry) = live {
         state.late.keep(entry, &past);
     }
@@ -73,7 +74,5 @@ pub(crate) async fn pasts(state: &ApiState, devices: &[DeviceId]) -> Result<Vec<
     }
     let not_after = output::newest_s(state.clock.now_s());
     let last = state.history.ask(state.stores.history.last_known(devices, not_after)).await?;
-    let past =
-        |last: LastKnown| Past { known: last.newest.is_some(), newest: last.newest, fix: last.fix };
-    Ok(last.into_iter().map(past).collect())
+    Ok(last.into_iter().map(Past::from).collect())
 }
