@@ -25,7 +25,7 @@ export interface RetentionClass {
   name: string;
   keep_s: number | null;
 }
-export type DevicePage = Pick<Schemas["DevicesAnswer"], "next_cursor"> & { devices: Device[] };
+export type DevicePage = Pick<Schemas["DevicesAnswer"], "next_cursor" | "counts"> & { devices: Device[] };
 /** One stored frame. */
 export type Row = Schemas["Row"];
 export type RowPage = Schemas["Positions"];

@@ -109,7 +109,7 @@ export function unitOf(device: Device): Unit {
 }
 
 /** Takes a page of the device list. What the stream has brought since is kept. */
-export function takePage(fleet: Fleet, page: DevicePage): void {
+export function takePage(fleet: Fleet, page: Pick<DevicePage, "devices">): void {
   for (const device of page.devices) {
     const unit = unitOf(device);
     const known = fleet.units.get(unit.id);
@@ -125,6 +125,7 @@ export function takePage(fleet: Fleet, page: DevicePage): void {
             place: unit.place,
             vehicle: unit.vehicle,
             groups: unit.groups,
+            ...newerPlace(unit, known),
           }
         : unit,
     );
@@ -132,6 +133,13 @@ export function takePage(fleet: Fleet, page: DevicePage): void {
     if (unit.seenMs !== null) fleet.latestMs = Math.max(fleet.latestMs ?? 0, unit.seenMs);
   }
   fleet.version += 1;
+}
+
+/** The list knows places from history; the stream may have begun without a fix. */
+function newerPlace(listed: Unit, known: Unit): Partial<Unit> {
+  const { positionMs, positionFrom, latitude, longitude } = listed;
+  if (positionMs === null || (known.positionMs !== null && positionMs <= known.positionMs)) return {};
+  return { positionMs, positionFrom, latitude, longitude };
 }
 
 /** Forgets devices that a complete list no longer names. */
@@ -174,11 +182,12 @@ function takePosition(fleet: Fleet, event: PositionEvent): void {
   unit.odometerM = event.odometer_m;
   unit.hourMeterMin = event.hour_meter_min;
   unit.directionDeg = event.direction_deg;
-  // Without a fix the last place that had one is shown.
-  if (event.gps_fix !== false && event.latitude !== null && event.longitude !== null) {
+  // Without a fix the last place that had one is shown; when that was, the list knows.
+  const hasFix = event.gps_fix !== false;
+  if ((hasFix || unit.latitude === null) && event.latitude !== null && event.longitude !== null) {
     unit.latitude = event.latitude;
     unit.longitude = event.longitude;
-    unit.positionMs = recordedMs;
+    unit.positionMs = hasFix ? recordedMs : null;
     unit.positionFrom = event.position_from ?? "live";
   }
 }

@@ -83,6 +83,11 @@ export class Live {
     }
   }
 
+  private tellNow(): void {
+    this.version.set(this.fleet.version);
+    this.tellMap();
+  }
+
   private tellMap(): void {
     const changed = this.fleet.changed;
     this.fleet.changed = new Set();
@@ -105,18 +110,14 @@ export class Live {
         for (const device of page.devices) ids.add(device.device_id);
         takePage(this.fleet, page);
         this.heardMs = nowMs();
-        if (this.loading.value) {
-          // Someone waits for the first look: at once.
-          this.version.set(this.fleet.version);
-          this.tellMap();
-        }
-        this.tell();
+        // Someone waits for the first look: at once. What follows comes at the usual pace.
+        if (this.loading.value && ids.size === page.devices.length) this.tellNow();
+        else this.tell();
       });
       keepOnly(this.fleet, ids);
       this.failed.set(null);
       this.loading.set(false);
-      this.version.set(this.fleet.version);
-      this.tell();
+      this.tellNow();
     } catch (error) {
       if (this.abort.signal.aborted) return;
       this.failed.set(error instanceof ApiError ? error.message : String(error));

@@ -70,7 +70,7 @@ function position(id: string, recorded_at: string, more: Partial<PositionEvent> 
   };
 }
 
-const page = (...devices: Device[]) => ({ devices, next_cursor: null });
+const page = (...devices: Device[]) => ({ devices });
 
 describe("events", () => {
   it("move a device forward in recorded time only", () => {
@@ -93,6 +93,23 @@ describe("events", () => {
     expect(fleet.units.get("0A3F73")).toMatchObject({ latitude: -19.9, gpsFix: false, speedKmh: 50 });
   });
 
+  it("of a device that only pings leave it where the list says it was last", () => {
+    const fleet = emptyFleet();
+    const listed = device("0A3F73", "online");
+    const location = { ...listed.location!, position_from: "history" as const };
+    takePage(fleet, page({ ...listed, location }));
+    takeEvents(fleet, [{ type: "status", id: "1", device_id: "0A3F73", status: "late", at: T0 }]);
+    expect(fleet.units.get("0A3F73")).toMatchObject({ status: "late", latitude: -19.9, positionFrom: "history" });
+  });
+
+  it("show a device that the list did not name where it had a fix last", () => {
+    const fleet = emptyFleet();
+    takeEvents(fleet, [position("0A3F73", "2026-07-01T12:00:10Z", { gps_fix: false, position_from: "history" })]);
+    expect(fleet.units.get("0A3F73")).toMatchObject({ latitude: -20, positionMs: null, positionFrom: "history" });
+    takeEvents(fleet, [position("0A3F73", "2026-07-01T12:00:20Z", { gps_fix: false, latitude: 0, longitude: 0 })]);
+    expect(fleet.units.get("0A3F73")).toMatchObject({ latitude: -20, positionMs: null });
+  });
+
   it("bring in devices that the list did not name, and say when nothing changed", () => {
     const fleet = emptyFleet();
     takeEvents(fleet, [{ type: "status", id: "1", device_id: "0A3F74", status: "late", at: T0 }]);
@@ -109,6 +126,19 @@ describe("a list that is read again", () => {
     takeEvents(fleet, [position("0A3F73", "2026-07-01T12:00:10Z")]);
     takePage(fleet, page(device("0A3F73", "late", { name: "Van" })));
     expect(fleet.units.get("0A3F73")).toMatchObject({ latitude: -20, name: "Van", status: "online" });
+  });
+
+  it("knows the last place of a device that has been moving without a fix", () => {
+    const fleet = emptyFleet();
+    const lost = { gps_fix: false, latitude: null, longitude: null };
+    takeEvents(fleet, [position("0A3F73", "2026-07-01T12:00:10Z", lost)]);
+    takePage(fleet, page(device("0A3F73", "online")));
+    expect(fleet.units.get("0A3F73")).toMatchObject({
+      gpsFix: false,
+      speedKmh: 50,
+      latitude: -19.9,
+      positionMs: Date.parse(T0),
+    });
   });
 
   it("forgets devices that are no longer in it", () => {
