@@ -332,6 +332,8 @@ export const en = {
   "system.queued": "Rows waiting",
   "system.oldest": "Oldest unstored",
   "system.pipeline": "From broker to commit",
+  "system.sums": "Daily sums behind",
+  "system.sums.days": "{count} device days waiting",
   "pipeline.unknown":
     "It is not known whether frames come through: workers of an older version run, or a worker's login lacks a right (nemeses mosquitto-roles).",
   "pipeline.partly":

@@ -335,6 +335,8 @@ export const pt: Words = {
   "system.queued": "Na fila de gravação",
   "system.oldest": "Espera mais longa",
   "system.pipeline": "Do broker ao banco",
+  "system.sums": "Atraso dos totais diários",
+  "system.sums.days": "{count} dias de dispositivo na fila",
   "pipeline.unknown":
     "Não se sabe se as mensagens chegam ao banco: há processos de uma versão anterior, ou falta um direito ao login de um deles (nemeses mosquitto-roles).",
   "pipeline.partly":

@@ -28,6 +28,13 @@ import { Ago, Failure, Time, reason } from "../ui/basics";
 const ASK_EVERY_MS = 2500;
 /** More waits than a moment's queue. */
 const LATE_AFTER_S = 5;
+/** A quarter of an hour is usual; from here on `nemeses status` and the alert complain, too. */
+const SUMS_LATE_AFTER_S = 3600;
+/** Tiles that are readable side by side. */
+const MOST_COLUMNS = 7;
+
+/** In rows of about equal length. */
+const columns = (tiles: number): number => Math.ceil(tiles / Math.ceil(tiles / MOST_COLUMNS));
 
 function useTellings(): { tellings: Telling[]; failed: string | null } {
   const [tellings, setTellings] = useState<Telling[]>([]);
@@ -78,8 +85,25 @@ export function WorkersCards(): JSX.Element | null {
   );
 }
 
+interface Tile {
+  name: Key;
+  text: string;
+  /** In small letters below it. */
+  beside?: string | null;
+  bad?: boolean;
+}
+
+/** How far the sums of days are behind what arrives. */
+function sumsTile(workers: Worker[]): Tile[] {
+  const lag = mostOf(workers, "daily_lag_s");
+  if (lag === null) return [];
+  const days = mostOf(workers, "daily_waiting_days") ?? 0;
+  const beside = days > 0 ? t("system.sums.days", { count: format.count(days) }) : null;
+  return [{ name: "system.sums", text: format.duration(lag), beside, bad: lag > SUMS_LATE_AFTER_S }];
+}
+
 /** How long a canary takes through broker, parser and exporter; stations alone have one. */
-function pipelineTile(workers: Worker[]): { name: Key; text: string; bad?: boolean }[] {
+function pipelineTile(workers: Worker[]): Tile[] {
   const delay = mostOf(workers, "pipeline_delay_s");
   if (delay === null) return [];
   return [{ name: "system.pipeline", text: format.shortTime(delay), bad: pipelineTrouble(workers).length > 0 }];
@@ -102,7 +126,7 @@ function pipelineTrouble(workers: Worker[]): Key[] {
 function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
   const all = (names: readonly string[]) => total(tellings, (name) => rate(tellings, name, names));
   const oldest = mostOf(workers, "oldest_unstored_s");
-  const tiles: { name: Key; text: string; bad?: boolean }[] = [
+  const tiles: Tile[] = [
     { name: "system.in", text: format.perSecond(all(IN)) },
     { name: "system.stored", text: format.perSecond(all(STORED)) },
     { name: "system.queued", text: format.maybeCount(sumOf(workers, "queued_rows")) },
@@ -112,15 +136,17 @@ function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }
       bad: (oldest ?? 0) > LATE_AFTER_S,
     },
     ...pipelineTile(workers),
+    ...sumsTile(workers),
     { name: "system.connections", text: format.maybeCount(sumOf(workers, "connections")) },
     { name: "system.viewers", text: format.maybeCount(sumOf(workers, "stream_clients")) },
   ];
   return (
-    <dl class="tiles">
-      {tiles.map(({ name, text, bad }) => (
+    <dl class="tiles" style={{ "--columns": columns(tiles.length) }}>
+      {tiles.map(({ name, text, beside, bad }) => (
         <div key={name} class={bad ? "tile is-bad" : "tile"}>
           <dt>{t(name)}</dt>
           <dd>{text}</dd>
+          {beside && <dd class="tile-beside">{beside}</dd>}
         </div>
       ))}
     </dl>
