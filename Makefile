@@ -29,6 +29,7 @@ lint: ## Format check, dependency check and clippy
 
 fmt: ## Format the code
 	@cargo fmt --all
+	@if command -v npm >/dev/null; then tools/web.sh fmt; fi
 
 chaos: ## The long form of the suite that kills and cuts things (hours)
 	@tools/chaos.sh

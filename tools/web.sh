@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the live page into web/dist, from where api/build.rs puts it into the
-# program. Does nothing when it is up to date. `test` also checks its types and runs
-# its unit tests; `flows` visits it in Chromium, served by the program as it was
-# built last, `bench` measures it, `screenshots` takes pictures of every view.
+# program. Does nothing when it is up to date. `test` also checks its style and types
+# and runs its unit tests; `fmt` formats its sources; `flows` visits it in Chromium,
+# served by the program as it was built last, `bench` measures it, `screenshots` takes
+# pictures of every view.
 set -euo pipefail
 cd "$(dirname "$0")/../web"
 # shellcheck source=tools/lib.sh
@@ -19,9 +20,11 @@ fi
 if [ "${1:-}" = test ]; then
     # The types are those of the document as it is now.
     npm run --silent api-types >/dev/null
+    npm run --silent lint
     npm run --silent check
     npm run --silent test
 fi
+[ "${1:-}" = fmt ] && exec npm run --silent format
 if [ "${1:-}" = flows ]; then
     npm run --silent flows && exit 0
     # As for the other tests with real servers: once more, and said aloud.

@@ -142,6 +142,7 @@ export function Shell(): JSX.Element {
 
   return (
     <div class="shell">
+      {/* biome-ignore lint/a11y/useValidAnchor: It leads to a part of the page; the address is the router's. */}
       <a class="skip" href="#content" onClick={(event) => {
         event.preventDefault();
         document.getElementById("content")?.focus();

@@ -130,5 +130,6 @@ describe("the first start", () => {
 
 /** Without the colours of a terminal. */
 function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: These are what is taken out.
   return text.replace(/\u001b\[[0-9;]*m/g, "");
 }
