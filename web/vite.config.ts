@@ -3,7 +3,18 @@ import { defineConfig } from "vite";
 // The page is served by the API at `/`. With `npm run dev`, a node that runs on
 // its default port answers what is asked of the API.
 const api = process.env.NEMESES_API ?? "http://127.0.0.1:5000";
-const proxied = ["/api", "/page.json", "/setup", "/login", "/logout", "/register", "/token", "/share", "/healthz", "/readyz"];
+const proxied = [
+  "/api",
+  "/page.json",
+  "/setup",
+  "/login",
+  "/logout",
+  "/register",
+  "/token",
+  "/share",
+  "/healthz",
+  "/readyz",
+];
 
 export default defineConfig({
   base: "/",

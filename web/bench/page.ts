@@ -4,14 +4,14 @@
 // `make bench-page`; writes its part of docs/benchmarks.md.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join, resolve } from "node:path";
 
 import type { Browser, CDPSession, Page } from "playwright-core";
 
 import { launch } from "../tests/flows/browser";
-import { Node, PROGRAM, frame, until } from "../tests/flows/node";
+import { frame, Node, PROGRAM, until } from "../tests/flows/node";
 
 const ROOT = resolve(new URL(".", import.meta.url).pathname, "../..");
 const FEW = 1_000;
@@ -61,8 +61,16 @@ const ended = (child: ChildProcess): Promise<void> => new Promise((done) => chil
 
 /** Around these the fleet stands, as fleets do: in towns. */
 const TOWNS = [
-  [-19.92, -43.94], [-23.55, -46.63], [-22.91, -43.17], [-25.43, -49.27], [-30.03, -51.23],
-  [-15.79, -47.88], [-12.97, -38.5], [-8.05, -34.9], [-3.73, -38.52], [-3.12, -60.02],
+  [-19.92, -43.94],
+  [-23.55, -46.63],
+  [-22.91, -43.17],
+  [-25.43, -49.27],
+  [-30.03, -51.23],
+  [-15.79, -47.88],
+  [-12.97, -38.5],
+  [-8.05, -34.9],
+  [-3.73, -38.52],
+  [-3.12, -60.02],
 ] as const;
 /** Below the door's largest packet, 256 KiB. */
 const FRAMES_A_MESSAGE = 5_000;
@@ -87,7 +95,9 @@ async function fill(node: Node, devices: number): Promise<void> {
   }
   const { token } = await post(`${node.url}/login`, { email: ACCOUNT.email, password: ACCOUNT.password });
   await until(`${devices} devices are known`, 60_000, async () => {
-    const answer = await fetch(`${node.url}/api/v1/devices/?limit=1`, { headers: { Authorization: `Bearer ${token}` } });
+    const answer = await fetch(`${node.url}/api/v1/devices/?limit=1`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
     const { counts } = (await answer.json()) as { counts: Record<string, number> };
     return Object.values(counts).reduce((sum, count) => sum + count, 0) >= devices;
   });

@@ -1,6 +1,6 @@
 // Puts a compressed form beside each file of the built page, and says how much a
 // browser loads. Fails when the scripts outgrow what was promised.
-import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 

@@ -147,7 +147,10 @@ mkdirSync(values.out, { recursive: true });
 const device = await aDevice(await tokenOf());
 const browser = await launch();
 const sets: [Size, Theme][] = values.all
-  ? (Object.keys(SIZES) as Size[]).flatMap((size): [Size, Theme][] => [[size, "light"], [size, "dark"]])
+  ? (Object.keys(SIZES) as Size[]).flatMap((size): [Size, Theme][] => [
+      [size, "light"],
+      [size, "dark"],
+    ])
   : [["desk", "light"]];
 for (const [size, theme] of sets) {
   const [width, height] = SIZES[size];

@@ -188,22 +188,12 @@ async function read<T>(response: Response): Promise<T> {
   return (await response.json()) as T;
 }
 
-async function send<T>(
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: HeadersInit = {},
-): Promise<T> {
+async function send<T>(method: string, path: string, body?: unknown, headers: HeadersInit = {}): Promise<T> {
   return read<T>(await raw(method, path, body, headers, AbortSignal.timeout(TOKEN_WITHIN_MS)));
 }
 
 /** Asks as who is signed in; once more with a new token when this one is refused. */
-async function ask(
-  method: string,
-  path: string,
-  body?: unknown,
-  signal?: AbortSignal,
-): Promise<Response> {
+async function ask(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const headers = await authorized();
   try {
     return await raw(method, path, body, headers, signal);

@@ -1,7 +1,7 @@
 // What was recorded, and what the server makes of it: rows, trips, stops, sums,
 // events, and what became of a frame.
 
-import { ApiError, type Query, get } from "./client";
+import { ApiError, get, type Query } from "./client";
 import type { Day, Found, Happening, Letter, Row, RowPage, Stop, Trip } from "./types";
 
 export type { Day, Found, Happening, Letter, Stop, Trip };
@@ -44,11 +44,7 @@ export async function rows(
 
 /** The newest rows of a device, newest first. */
 export async function newest(device: string, limit: number, signal: AbortSignal): Promise<Row[]> {
-  const page = await get<RowPage>(
-    "/api/v1/report/",
-    { device_id: device, order: "desc", limit },
-    signal,
-  );
+  const page = await get<RowPage>("/api/v1/report/", { device_id: device, order: "desc", limit }, signal);
   return page.rows;
 }
 

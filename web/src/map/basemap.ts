@@ -34,10 +34,11 @@ export function unpack(line: readonly number[], units: number): Position[] {
   return points;
 }
 
-const layerOf = (
-  layer: string,
-  geometry: MultiPolygon | MultiLineString,
-): Feature<MultiPolygon | MultiLineString> => ({ type: "Feature", properties: { layer }, geometry });
+const layerOf = (layer: string, geometry: MultiPolygon | MultiLineString): Feature<MultiPolygon | MultiLineString> => ({
+  type: "Feature",
+  properties: { layer },
+  geometry,
+});
 
 export function features(packed: Packed): FeatureCollection {
   const polygons = (list: number[][][]): MultiPolygon => ({
@@ -109,5 +110,4 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 export const world = once(async () => features(await load<Packed>(worldUrl)));
 export const detail = once(async () => features(await load<Packed>(detailUrl)));
 const names = once(() => load<Labels>(labelsUrl));
-export const labels = async (language: string): Promise<FeatureCollection> =>
-  labelFeatures(await names(), language);
+export const labels = async (language: string): Promise<FeatureCollection> => labelFeatures(await names(), language);

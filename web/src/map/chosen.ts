@@ -35,7 +35,11 @@ export function foreignHosts(style: object, own: string): string[] {
       if (origin && origin !== own) found.add(origin.replace(/^https?:\/\//, ""));
     }
   };
-  const { sources, glyphs, sprite } = style as { sources?: Record<string, unknown>; glyphs?: unknown; sprite?: unknown };
+  const { sources, glyphs, sprite } = style as {
+    sources?: Record<string, unknown>;
+    glyphs?: unknown;
+    sprite?: unknown;
+  };
   for (const source of Object.values(sources ?? {})) {
     const { url, tiles, data, urls } = (source ?? {}) as Record<string, unknown>;
     look([url, tiles, data, urls]);
@@ -57,7 +61,10 @@ export function withWholeAddresses(style: StyleSpecification, own: string): Styl
     const told = Object.entries(holder);
     return Object.fromEntries(told.map(([name, value]) => [name, names.includes(name) ? whole(value) : value]));
   };
-  const sources = Object.entries(style.sources).map(([id, source]) => [id, mend(source, ["url", "urls", "tiles", "data"])]);
+  const sources = Object.entries(style.sources).map(([id, source]) => [
+    id,
+    mend(source, ["url", "urls", "tiles", "data"]),
+  ]);
   const sprite = Array.isArray(style.sprite) ? style.sprite.map((one) => mend(one, ["url"])) : whole(style.sprite);
   return {
     ...(mend(style, ["glyphs"]) as StyleSpecification),
@@ -93,9 +100,7 @@ async function styled(url: string): Promise<{ style: StyleSpecification } | Trou
 async function baseOf({ tiles, style, credit }: MapSetting): Promise<Base> {
   if (!style) return { tiles, style: null, credit, trouble: null };
   const found = await styled(style);
-  return "style" in found
-    ? { tiles: null, style: found.style, credit, trouble: null }
-    : insteadOf(found);
+  return "style" in found ? { tiles: null, style: found.style, credit, trouble: null } : insteadOf(found);
 }
 
 export const chosenBase = async (): Promise<Base> => baseOf((await settings()).map);

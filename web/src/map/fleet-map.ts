@@ -5,14 +5,14 @@
 import type { Feature, FeatureCollection, LineString } from "geojson";
 import type { GeoJSONSource, Map as LibreMap, MapMouseEvent } from "maplibre-gl";
 
-import { type Unit, isOld } from "../state/fleet";
+import { isOld, type Unit } from "../state/fleet";
 import type { Camera } from "../state/route";
 import { t } from "../text/language";
 import * as basemap from "./basemap";
 import type { Bounds } from "./bounds";
-import { type Base, type Trouble, insteadOf } from "./chosen";
+import { type Base, insteadOf, type Trouble } from "./chosen";
 import { DARK, LIGHT, type Palette } from "./colours";
-import { PIXEL_RATIO, images, markerName } from "./icons";
+import { images, markerName, PIXEL_RATIO } from "./icons";
 import { meanMs, restMs } from "./pace";
 import { BASE_LAYERS, CLUSTER_RING, DETAIL_ZOOM, styleOf } from "./style";
 
@@ -44,9 +44,10 @@ const DIMMED = 0.38;
 const WORLD: Camera = { zoom: 2.2, latitude: -8, longitude: -40 };
 
 /** The marker of a device: an arrow where it heads, or a disc. Nothing is known to move by an old position. */
-export function markerOf(
-  unit: Pick<Unit, "speedKmh" | "status" | "directionDeg" | "seenMs" | "positionMs">,
-): { icon: string; turn: number } {
+export function markerOf(unit: Pick<Unit, "speedKmh" | "status" | "directionDeg" | "seenMs" | "positionMs">): {
+  icon: string;
+  turn: number;
+} {
   const isMoving = (unit.speedKmh ?? 0) >= MOVING_KMH && unit.status !== "offline" && !isOld(unit);
   return { icon: markerName(unit.status, isMoving), turn: isMoving ? (unit.directionDeg ?? 0) : 0 };
 }
@@ -311,10 +312,7 @@ export class FleetMap {
     if (!this.gone) void this.loadBase("labels", basemap.labels(this.language));
   }
 
-  private async loadBase(
-    name: "world" | "detail" | "labels",
-    loading: Promise<FeatureCollection>,
-  ): Promise<void> {
+  private async loadBase(name: "world" | "detail" | "labels", loading: Promise<FeatureCollection>): Promise<void> {
     try {
       this.land[name] = await loading;
       if (this.ready && !this.gone) this.drawBase(name);

@@ -74,7 +74,10 @@ export async function takeMap(box: HTMLElement, appearance: Appearance, events: 
 export function parkMap(box: HTMLElement): void {
   if (!held || held.element.parentElement !== box) return;
   parking().append(held.element);
-  void held.map.then((map) => map.moveOut(), () => undefined);
+  void held.map.then(
+    (map) => map.moveOut(),
+    () => undefined,
+  );
 }
 
 /** Nothing of one person's fleet is left for the next. */
@@ -82,5 +85,8 @@ export function dropMap(): void {
   const last = held;
   held = null;
   last?.element.remove();
-  void last?.map.then((map) => map.destroy(), () => undefined);
+  void last?.map.then(
+    (map) => map.destroy(),
+    () => undefined,
+  );
 }

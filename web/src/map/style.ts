@@ -1,11 +1,7 @@
 // The style of the map: the bundled base map below, what is ours above. Text is
 // drawn by MapLibre from the system's fonts, so no glyph is fetched.
 
-import type {
-  DataDrivenPropertyValueSpecification,
-  LayerSpecification,
-  StyleSpecification,
-} from "maplibre-gl";
+import type { DataDrivenPropertyValueSpecification, LayerSpecification, StyleSpecification } from "maplibre-gl";
 
 import type { Base } from "./chosen";
 import type { Palette } from "./colours";
@@ -60,23 +56,45 @@ const OURS = {
 };
 
 function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
-  const layers: LayerSpecification[] = [
-    { id: "sea", type: "background", paint: { "background-color": palette.sea } },
-  ];
+  const layers: LayerSpecification[] = [{ id: "sea", type: "background", paint: { "background-color": palette.sea } }];
   for (const [source, range] of [
     ["world", {}],
     ["detail", { minzoom: DETAIL_ZOOM }],
   ] as const) {
     const of = (layer: (typeof BASE_LAYERS)[number]) => ["==", ["get", "layer"], layer] as ["==", unknown, string];
     layers.push(
-      { id: `${source}-land`, type: "fill", source, ...range, filter: of("land") as never,
-        paint: { "fill-color": palette.land, "fill-outline-color": palette.coast } },
-      { id: `${source}-lakes`, type: "fill", source, ...range, filter: of("lakes") as never,
-        paint: { "fill-color": palette.sea, "fill-outline-color": palette.coast } },
-      { id: `${source}-states`, type: "line", source, ...range, filter: of("states") as never,
-        paint: { "line-color": palette.state, "line-width": 1 } },
-      { id: `${source}-borders`, type: "line", source, ...range, filter: of("borders") as never,
-        paint: { "line-color": palette.border, "line-width": 1.1 } },
+      {
+        id: `${source}-land`,
+        type: "fill",
+        source,
+        ...range,
+        filter: of("land") as never,
+        paint: { "fill-color": palette.land, "fill-outline-color": palette.coast },
+      },
+      {
+        id: `${source}-lakes`,
+        type: "fill",
+        source,
+        ...range,
+        filter: of("lakes") as never,
+        paint: { "fill-color": palette.sea, "fill-outline-color": palette.coast },
+      },
+      {
+        id: `${source}-states`,
+        type: "line",
+        source,
+        ...range,
+        filter: of("states") as never,
+        paint: { "line-color": palette.state, "line-width": 1 },
+      },
+      {
+        id: `${source}-borders`,
+        type: "line",
+        source,
+        ...range,
+        filter: of("borders") as never,
+        paint: { "line-color": palette.border, "line-width": 1.1 },
+      },
     );
   }
   // Tiles have names of their own.
@@ -84,24 +102,40 @@ function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
   const text = { "text-color": palette.text, "text-halo-color": palette.halo, "text-halo-width": 1.4 };
   layers.push(
     {
-      id: "places", type: "symbol", source: "labels", minzoom: 3,
+      id: "places",
+      type: "symbol",
+      source: "labels",
+      minzoom: 3,
       filter: ["all", ["==", ["get", "kind"], "place"], ["<=", ["get", "from"], ["zoom"]]],
       layout: {
-        "text-field": ["get", "name"], "text-font": FONT,
+        "text-field": ["get", "name"],
+        "text-font": FONT,
         "text-size": ["interpolate", ["linear"], ["zoom"], 4, 10.5, 10, 13.5],
-        "symbol-sort-key": ["get", "rank"], "text-padding": 6, "text-max-width": 8,
-        "text-anchor": "top", "text-offset": [0, 0.4],
+        "symbol-sort-key": ["get", "rank"],
+        "text-padding": 6,
+        "text-max-width": 8,
+        "text-anchor": "top",
+        "text-offset": [0, 0.4],
       },
       paint: text,
     },
     {
-      id: "countries", type: "symbol", source: "labels", maxzoom: 6,
-      filter: ["all", ["==", ["get", "kind"], "country"],
-        [">", ["get", "size"], ["interpolate", ["linear"], ["zoom"], 0, 16, 2, 7, 4, 2, 6, 0]]] as never,
+      id: "countries",
+      type: "symbol",
+      source: "labels",
+      maxzoom: 6,
+      filter: [
+        "all",
+        ["==", ["get", "kind"], "country"],
+        [">", ["get", "size"], ["interpolate", ["linear"], ["zoom"], 0, 16, 2, 7, 4, 2, 6, 0]],
+      ] as never,
       layout: {
-        "text-field": ["upcase", ["get", "name"]], "text-font": FONT,
+        "text-field": ["upcase", ["get", "name"]],
+        "text-font": FONT,
         "text-size": ["interpolate", ["linear"], ["zoom"], 1, 9.5, 5, 13],
-        "text-letter-spacing": 0.12, "symbol-sort-key": ["get", "rank"], "text-max-width": 7,
+        "text-letter-spacing": 0.12,
+        "symbol-sort-key": ["get", "rank"],
+        "text-max-width": 7,
         "text-padding": 8,
       },
       paint: { ...text, "text-color": palette.country },
@@ -113,67 +147,153 @@ function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
 function route(palette: Palette): LayerSpecification[] {
   const line = { "line-cap": "round" as const, "line-join": "round" as const };
   return [
-    { id: "route-casing", type: "line", source: "route", layout: line,
+    {
+      id: "route-casing",
+      type: "line",
+      source: "route",
+      layout: line,
       filter: ["!=", ["get", "part"], "silent"],
-      paint: { "line-color": palette.routeCasing, "line-width": 6, "line-opacity": 0.9 } },
-    { id: "route", type: "line", source: "route", layout: line,
+      paint: { "line-color": palette.routeCasing, "line-width": 6, "line-opacity": 0.9 },
+    },
+    {
+      id: "route",
+      type: "line",
+      source: "route",
+      layout: line,
       filter: ["in", ["get", "part"], ["literal", ["whole", "ahead"]]],
-      paint: { "line-color": palette.route, "line-width": 3,
-        "line-opacity": ["case", ["==", ["get", "part"], "ahead"], 0.35, 0.95] } },
-    { id: "route-silent", type: "line", source: "route",
+      paint: {
+        "line-color": palette.route,
+        "line-width": 3,
+        "line-opacity": ["case", ["==", ["get", "part"], "ahead"], 0.35, 0.95],
+      },
+    },
+    {
+      id: "route-silent",
+      type: "line",
+      source: "route",
       filter: ["==", ["get", "part"], "silent"],
-      paint: { "line-color": palette.route, "line-width": 2, "line-opacity": 0.75, "line-dasharray": [1.2, 2.4] } },
-    { id: "route-travelled", type: "line", source: "route", layout: line,
+      paint: { "line-color": palette.route, "line-width": 2, "line-opacity": 0.75, "line-dasharray": [1.2, 2.4] },
+    },
+    {
+      id: "route-travelled",
+      type: "line",
+      source: "route",
+      layout: line,
       filter: ["==", ["get", "part"], "travelled"],
-      paint: { "line-color": palette.travelled, "line-width": 3.4 } },
-    { id: "stops", type: "symbol", source: "stops",
-      layout: { "icon-image": "stop", "icon-size": 0.9, "icon-allow-overlap": true } },
+      paint: { "line-color": palette.travelled, "line-width": 3.4 },
+    },
+    {
+      id: "stops",
+      type: "symbol",
+      source: "stops",
+      layout: { "icon-image": "stop", "icon-size": 0.9, "icon-allow-overlap": true },
+    },
   ];
 }
 
 function fleet(palette: Palette): LayerSpecification[] {
   const alone: ["!", ["has", string]] = ["!", ["has", "point_count"]];
   const size: DataDrivenPropertyValueSpecification<number> = [
-    "step", ["get", "point_count"], 15, 20, 18, 100, 22, 1000, 27,
+    "step",
+    ["get", "point_count"],
+    15,
+    20,
+    18,
+    100,
+    22,
+    1000,
+    27,
   ];
   return [
-    { id: "clusters", type: "circle", source: "fleet", filter: ["has", "point_count"],
+    {
+      id: "clusters",
+      type: "circle",
+      source: "fleet",
+      filter: ["has", "point_count"],
       paint: {
         "circle-color": ["case", [">", ["get", "online"], 0], palette.clusterFill, palette.status.offline],
-        "circle-radius": size, "circle-stroke-width": 4, "circle-stroke-color": palette.clusterFill,
+        "circle-radius": size,
+        "circle-stroke-width": 4,
+        "circle-stroke-color": palette.clusterFill,
         "circle-stroke-opacity": CLUSTER_RING,
-      } },
-    { id: "cluster-counts", type: "symbol", source: "fleet", filter: ["has", "point_count"],
-      layout: {
-        "text-field": ["get", "point_count_abbreviated"], "text-font": BOLD, "text-size": 12.5,
-        "text-allow-overlap": true, "text-ignore-placement": true,
       },
-      paint: { "text-color": palette.clusterText } },
-    { id: "devices", type: "symbol", source: "fleet", filter: alone,
+    },
+    {
+      id: "cluster-counts",
+      type: "symbol",
+      source: "fleet",
+      filter: ["has", "point_count"],
       layout: {
-        "icon-image": ["get", "icon"], "icon-rotate": ["get", "turn"],
-        "icon-rotation-alignment": "map", "icon-allow-overlap": true, "icon-ignore-placement": true,
+        "text-field": ["get", "point_count_abbreviated"],
+        "text-font": BOLD,
+        "text-size": 12.5,
+        "text-allow-overlap": true,
+        "text-ignore-placement": true,
+      },
+      paint: { "text-color": palette.clusterText },
+    },
+    {
+      id: "devices",
+      type: "symbol",
+      source: "fleet",
+      filter: alone,
+      layout: {
+        "icon-image": ["get", "icon"],
+        "icon-rotate": ["get", "turn"],
+        "icon-rotation-alignment": "map",
+        "icon-allow-overlap": true,
+        "icon-ignore-placement": true,
         "symbol-sort-key": ["get", "order"],
-      } },
-    { id: "device-names", type: "symbol", source: "fleet", filter: alone, minzoom: 10.5,
-      layout: {
-        "text-field": ["get", "name"], "text-font": FONT, "text-size": 11.5,
-        "text-anchor": "left", "text-offset": [1.2, 0], "text-optional": true, "text-max-width": 14,
       },
-      paint: { "text-color": palette.text, "text-halo-color": palette.halo, "text-halo-width": 1.6 } },
+    },
+    {
+      id: "device-names",
+      type: "symbol",
+      source: "fleet",
+      filter: alone,
+      minzoom: 10.5,
+      layout: {
+        "text-field": ["get", "name"],
+        "text-font": FONT,
+        "text-size": 11.5,
+        "text-anchor": "left",
+        "text-offset": [1.2, 0],
+        "text-optional": true,
+        "text-max-width": 14,
+      },
+      paint: { "text-color": palette.text, "text-halo-color": palette.halo, "text-halo-width": 1.6 },
+    },
   ];
 }
 
 /** One device or moment, above everything. */
 function focus(palette: Palette): LayerSpecification[] {
   return [
-    { id: "focus-ring", type: "circle", source: "focus",
-      paint: { "circle-radius": 19, "circle-color": palette.route, "circle-opacity": 0.16,
-        "circle-stroke-width": 2, "circle-stroke-color": palette.route } },
-    { id: "focus", type: "symbol", source: "focus", filter: ["has", "icon"],
+    {
+      id: "focus-ring",
+      type: "circle",
+      source: "focus",
+      paint: {
+        "circle-radius": 19,
+        "circle-color": palette.route,
+        "circle-opacity": 0.16,
+        "circle-stroke-width": 2,
+        "circle-stroke-color": palette.route,
+      },
+    },
+    {
+      id: "focus",
+      type: "symbol",
+      source: "focus",
+      filter: ["has", "icon"],
       layout: {
-        "icon-image": ["get", "icon"], "icon-rotate": ["get", "turn"], "icon-size": 1.15,
-        "icon-rotation-alignment": "map", "icon-allow-overlap": true, "icon-ignore-placement": true,
-      } },
+        "icon-image": ["get", "icon"],
+        "icon-rotate": ["get", "turn"],
+        "icon-size": 1.15,
+        "icon-rotation-alignment": "map",
+        "icon-allow-overlap": true,
+        "icon-ignore-placement": true,
+      },
+    },
   ];
 }

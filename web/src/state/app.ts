@@ -5,7 +5,7 @@ import type { Me } from "../api/types";
 import type { FleetMap } from "../map/fleet-map";
 import { type Language, preferred, useLanguage } from "../text/language";
 import { Cell } from "./cell";
-import { HOME, type Route, formatRoute, parseRoute } from "./route";
+import { formatRoute, HOME, parseRoute, type Route } from "./route";
 
 export type Session =
   | { state: "starting" }
@@ -25,14 +25,10 @@ const storedLanguage = stored("language");
 
 export const session = new Cell<Session>({ state: "starting" });
 export const route = new Cell<Route>(parseRoute(location.hash));
-export const theme = new Cell<Theme>(
-  storedTheme === "light" || storedTheme === "dark" ? storedTheme : "auto",
-);
+export const theme = new Cell<Theme>(storedTheme === "light" || storedTheme === "dark" ? storedTheme : "auto");
 export const dark = new Cell<boolean>(prefersDark.matches);
 export const language = new Cell<Language>(
-  storedLanguage === "pt" || storedLanguage === "en"
-    ? storedLanguage
-    : preferred(navigator.languages),
+  storedLanguage === "pt" || storedLanguage === "en" ? storedLanguage : preferred(navigator.languages),
 );
 export const fleetMap = new Cell<FleetMap | null>(null);
 /** A stop that was picked on the map, by its beginning; picked again it is another object. */
@@ -100,5 +96,4 @@ export function tune(changes: Record<string, string | null>): void {
 /** Whether what was recorded may be looked at; some share links show the present alone. */
 export const showsPast = (): boolean => session.value.state !== "share" || session.value.past;
 
-export const isAdmin = (): boolean =>
-  session.value.state === "in" && session.value.me.role === "admin";
+export const isAdmin = (): boolean => session.value.state === "in" && session.value.me.role === "admin";

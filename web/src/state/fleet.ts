@@ -60,8 +60,7 @@ export function emptyFleet(): Fleet {
   return { units: new Map(), version: 0, changed: new Set(), latestMs: null };
 }
 
-const timeMs = (text: string | null | undefined): number | null =>
-  text ? Date.parse(text) : null;
+const timeMs = (text: string | null | undefined): number | null => (text ? Date.parse(text) : null);
 
 /** As people type it: `São João` is found by `sao joao`. */
 export const folded = (text: string): string => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
@@ -113,8 +112,7 @@ export function takePage(fleet: Fleet, page: Pick<DevicePage, "devices">): void 
   for (const device of page.devices) {
     const unit = unitOf(device);
     const known = fleet.units.get(unit.id);
-    const newer =
-      known?.recordedMs != null && (unit.recordedMs === null || known.recordedMs > unit.recordedMs);
+    const newer = known?.recordedMs != null && (unit.recordedMs === null || known.recordedMs > unit.recordedMs);
     fleet.units.set(
       unit.id,
       newer
@@ -226,7 +224,9 @@ export function matches(unit: Unit, filter: Filter): boolean {
   if (filter.ignition !== null && unit.ignition !== (filter.ignition === "on")) return false;
   if (filter.text.trim() === "") return true;
   const words = folded(filter.text.trim()).split(/\s+/);
-  return words.every((word) => unit.words.includes(word) || (compact(word) !== "" && unit.words.includes(compact(word))));
+  return words.every(
+    (word) => unit.words.includes(word) || (compact(word) !== "" && unit.words.includes(compact(word))),
+  );
 }
 
 const RANK: Record<Status, number> = { online: 0, late: 1, offline: 2, never: 3 };

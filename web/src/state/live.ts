@@ -6,7 +6,7 @@ import { ApiError, devices } from "../api/client";
 import { type Connection, Stream, type StreamEvent } from "../api/stream";
 import { Cell, useCell } from "./cell";
 import { nowMs } from "./clock";
-import { type Fleet, emptyFleet, keepOnly, takeEvents, takePage } from "./fleet";
+import { emptyFleet, type Fleet, keepOnly, takeEvents, takePage } from "./fleet";
 
 /** Changes reach the map this often: far below what an eye takes for late. */
 const MAP_EVERY_MS = 120;

@@ -38,8 +38,7 @@ export async function probe(): Promise<Probe> {
   }
 }
 
-const ownEntry = (): string | null =>
-  document.querySelector('script[type="module"][src]')?.getAttribute("src") ?? null;
+const ownEntry = (): string | null => document.querySelector('script[type="module"][src]')?.getAttribute("src") ?? null;
 
 /** In the tab's own memory: a page that was loaded anew and failed again does not do so for ever. */
 const RELOADED = "nemeses-reloaded";

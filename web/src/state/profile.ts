@@ -12,7 +12,14 @@ export interface ProfileChange {
 
 /** Tags as people write them: with commas between, each once. */
 export function tagsOf(text: string): string[] {
-  return [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+  return [
+    ...new Set(
+      text
+        .split(",")
+        .map((tag) => tag.trim())
+        .filter(Boolean),
+    ),
+  ];
 }
 
 const numberOf = (text: string): number | null => (text.trim() === "" ? null : Number(text));

@@ -50,7 +50,11 @@ export function totalOf<T>(rows: readonly T[], value: (row: T) => Plain, total: 
 }
 
 /** A page of a list, from 0; one that is not there any more is the last. */
-export function pageOf(count: number, size: number, wanted: number): { page: number; first: number; end: number; pages: number } {
+export function pageOf(
+  count: number,
+  size: number,
+  wanted: number,
+): { page: number; first: number; end: number; pages: number } {
   const pages = Math.max(1, Math.ceil(count / size));
   const page = Math.min(Math.max(0, wanted), pages - 1);
   return { page, pages, first: page * size, end: Math.min(count, (page + 1) * size) };
@@ -59,7 +63,10 @@ export function pageOf(count: number, size: number, wanted: number): { page: num
 const MINUTE_MS = 60_000;
 
 /** The device's day with the moment in sight, and the replay of just this. */
-export function waysOf(device: string, { fromMs, toMs }: { fromMs: number; toMs: number }): { map: Route; replay: Route } {
+export function waysOf(
+  device: string,
+  { fromMs, toMs }: { fromMs: number; toMs: number },
+): { map: Route; replay: Route } {
   const at = String(Math.floor(fromMs / 1000));
   const from = formatMinute(fromMs - MINUTE_MS);
   const to = formatMinute(toMs + 2 * MINUTE_MS);

@@ -135,10 +135,7 @@ export function splitAt(track: readonly Point[], ms: number): Line[] {
   const here = momentAt(track, ms);
   if (!here || index < 0) return linesOf(track, "ahead");
   const now = { ...track[index]!, ms, longitude: here.longitude, latitude: here.latitude };
-  return [
-    ...linesOf(track.slice(index), "ahead"),
-    ...linesOf([...track.slice(0, index + 1), now], "travelled"),
-  ];
+  return [...linesOf(track.slice(index), "ahead"), ...linesOf([...track.slice(0, index + 1), now], "travelled")];
 }
 
 /** The next moment of a replay. Stops at the end. */

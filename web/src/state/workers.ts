@@ -58,10 +58,7 @@ export const STORED = ["stored", "duplicates", "dead_letters"] as const;
 export const REQUESTS = ["requests"] as const;
 
 /** Over all processes; null where none has the figure. */
-export function total(
-  tellings: readonly Telling[],
-  of: (name: string) => number | null,
-): number | null {
+export function total(tellings: readonly Telling[], of: (name: string) => number | null): number | null {
   const now = tellings.at(-1)?.workers ?? [];
   const known = now.map(({ name }) => of(name)).filter((value) => value !== null);
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0);

@@ -37,9 +37,11 @@ export const en = {
   "sign.taken": "This address may have an account already. Sign in with its password.",
   "sign.setup.long": "Set up Nemeses",
   "sign.setup": "Create the administrator",
-  "sign.setup.hint": "The first start of the server has printed a set-up token in its log. It makes the first account, an administrator's, once and within a day.",
+  "sign.setup.hint":
+    "The first start of the server has printed a set-up token in its log. It makes the first account, an administrator's, once and within a day.",
   "sign.setup.token": "Set-up token",
-  "sign.setup.wrong": "This token is unknown or older than a day, or there is an account already. Each start of the server prints another token while there is none.",
+  "sign.setup.wrong":
+    "This token is unknown or older than a day, or there is an account already. Each start of the server prints another token while there is none.",
   "sign.to.setup": "New server? Use its set-up token",
   "sign.ended": "Your session has ended. Sign in again.",
   "share.opened": "Shared map, read only",
@@ -79,7 +81,8 @@ export const en = {
   "fleet.none": "No device matches.",
   "fleet.clear": "Clear filters",
   "fleet.empty": "No devices yet",
-  "fleet.empty.hint": "A tracker appears here with its first frame. Viewers see what an administrator has granted them.",
+  "fleet.empty.hint":
+    "A tracker appears here with its first frame. Viewers see what an administrator has granted them.",
   "fleet.loading": "Loading devices",
   "fleet.list": "Devices",
   "fleet.count": "{shown} of {total}",
@@ -271,9 +274,11 @@ export const en = {
   "admin.share.hours": "Valid for",
   "admin.share.shows": "What it shows",
   "admin.share.live": "Only where the devices are now",
-  "admin.share.live.hint": "Position, speed, heading, ignition and status, live. No trips, no odometer, nothing that was recorded.",
+  "admin.share.live.hint":
+    "Position, speed, heading, ignition and status, live. No trips, no odometer, nothing that was recorded.",
   "admin.share.past": "Now, and what was recorded",
-  "admin.share.past.hint": "Odometer, engine hours, routes, trips, stops and files, too, from the moment that you choose.",
+  "admin.share.past.hint":
+    "Odometer, engine hours, routes, trips, stops and files, too, from the moment that you choose.",
   "admin.share.since": "Recorded from",
   "admin.share.all": "Everything that was recorded",
   "admin.share.devices": "Devices shown",
@@ -361,22 +366,26 @@ export const en = {
   "common.newer": "Newer",
   "common.older": "Older",
   "admin.person.add": "Add a person",
-  "admin.person.hint": "A password is drawn and shown once. A viewer sees what you grant; operators and administrators see every device.",
+  "admin.person.hint":
+    "A password is drawn and shown once. A viewer sees what you grant; operators and administrators see every device.",
   "admin.sees": "Sees",
   "admin.sees.all": "every device",
   "admin.actions": "Actions",
   "admin.grants": "Choose devices",
   "admin.grants.none": "No device on its own.",
-  "admin.groups.about": "A group gathers devices, so that people can filter by it, report on it and be granted it as one.",
+  "admin.groups.about":
+    "A group gathers devices, so that people can filter by it, report on it and be granted it as one.",
   "admin.group.empty": "No device is in this group yet. Add some above.",
   "admin.group.confirm": "Delete the group {name}? Its devices stay; grants of the group end. This cannot be undone.",
   "admin.groups.none": "There are no groups yet.",
   "admin.reset": "New password",
   "admin.reset.confirm": "Draw a new password for {name}? The old one ends, and all sessions with it.",
-  "admin.disable.confirm": "Disable the account of {name}? All its sessions end within seconds, until you enable it again.",
+  "admin.disable.confirm":
+    "Disable the account of {name}? All its sessions end within seconds, until you enable it again.",
   "admin.role.confirm.viewer": "Make {name} a viewer? It sees then only what you grant to it.",
   "admin.role.confirm.operator": "Make {name} an operator? It sees then every device, and changes devices and groups.",
-  "admin.role.confirm.admin": "Make {name} an administrator? It sees and changes then everything, other accounts included.",
+  "admin.role.confirm.admin":
+    "Make {name} an administrator? It sees and changes then everything, other accounts included.",
   "admin.enable": "Enable",
   "admin.disable": "Disable",
   "admin.disabled": "disabled",
@@ -401,10 +410,12 @@ export const en = {
   "admin.retention": "Frames are kept",
   "admin.keep.ever": "for ever",
   "admin.profile.delete": "Delete profile",
-  "admin.profile.confirm": "Delete what is said here of {name}? Its frames and its login stay; from then on its frames are kept as long as those of the class “default”.",
+  "admin.profile.confirm":
+    "Delete what is said here of {name}? Its frames and its login stay; from then on its frames are kept as long as those of the class “default”.",
   "admin.share": "Link",
   "admin.token": "Token",
-  "admin.share.about": "A link shows some devices on a map, read only, to whoever has it: where they are now, or their history from a moment on, too.",
+  "admin.share.about":
+    "A link shows some devices on a map, read only, to whoever has it: where they are now, or their history from a moment on, too.",
   "admin.token.about": "A token lets a program read some devices.",
   "reason.truncated": "Cut off: its end is missing",
   "reason.bad_header": "Does not begin like a frame",
@@ -423,7 +434,7 @@ export const en = {
   "reason.bad_batch": "A batch that could not be read",
   "reason.quarantined": "Kept until its device is made known",
   "reason.unknown_device": "Of a device that nobody has made known",
-  "skip": "Skip to content",
+  skip: "Skip to content",
 } as const;
 
 export type Key = keyof typeof en;

@@ -40,9 +40,11 @@ export const pt: Words = {
   "sign.taken": "Este e-mail talvez já tenha uma conta. Entre com a senha dela.",
   "sign.setup.long": "Configurar o Nemeses",
   "sign.setup": "Criar o administrador",
-  "sign.setup.hint": "Na primeira inicialização, o servidor grava no log um token de configuração. Ele cria a primeira conta, a do administrador, uma única vez e no prazo de um dia.",
+  "sign.setup.hint":
+    "Na primeira inicialização, o servidor grava no log um token de configuração. Ele cria a primeira conta, a do administrador, uma única vez e no prazo de um dia.",
   "sign.setup.token": "Token de configuração",
-  "sign.setup.wrong": "Token desconhecido ou com mais de um dia, ou já existe uma conta. Enquanto não houver conta, cada inicialização do servidor grava outro token no log.",
+  "sign.setup.wrong":
+    "Token desconhecido ou com mais de um dia, ou já existe uma conta. Enquanto não houver conta, cada inicialização do servidor grava outro token no log.",
   "sign.to.setup": "Servidor novo? Use o token de configuração",
   "sign.ended": "Sua sessão terminou. Entre novamente.",
   "share.opened": "Mapa compartilhado, somente leitura",
@@ -82,7 +84,8 @@ export const pt: Words = {
   "fleet.none": "Nenhum dispositivo encontrado.",
   "fleet.clear": "Limpar filtros",
   "fleet.empty": "Nenhum dispositivo ainda",
-  "fleet.empty.hint": "Um rastreador aparece aqui quando envia o primeiro pacote. Visualizadores veem o que um administrador liberou para eles.",
+  "fleet.empty.hint":
+    "Um rastreador aparece aqui quando envia o primeiro pacote. Visualizadores veem o que um administrador liberou para eles.",
   "fleet.loading": "Carregando dispositivos",
   "fleet.list": "Dispositivos",
   "fleet.count": "{shown} de {total}",
@@ -274,9 +277,11 @@ export const pt: Words = {
   "admin.share.hours": "Válido por",
   "admin.share.shows": "O que o link mostra",
   "admin.share.live": "Somente onde os dispositivos estão agora",
-  "admin.share.live.hint": "Posição, velocidade, direção, ignição e situação, ao vivo. Sem viagens, sem hodômetro, sem histórico.",
+  "admin.share.live.hint":
+    "Posição, velocidade, direção, ignição e situação, ao vivo. Sem viagens, sem hodômetro, sem histórico.",
   "admin.share.past": "Agora e o histórico",
-  "admin.share.past.hint": "Também hodômetro, horímetro, percursos, viagens, paradas e arquivos, a partir do momento que você escolher.",
+  "admin.share.past.hint":
+    "Também hodômetro, horímetro, percursos, viagens, paradas e arquivos, a partir do momento que você escolher.",
   "admin.share.since": "Histórico desde",
   "admin.share.all": "Todo o histórico",
   "admin.share.devices": "Dispositivos incluídos",
@@ -339,8 +344,7 @@ export const pt: Words = {
   "system.sums.days": "{count} dias de dispositivo na fila",
   "pipeline.unknown":
     "Não se sabe se as mensagens chegam ao banco: há processos de uma versão anterior, ou falta um direito ao login de um deles (nemeses mosquitto-roles).",
-  "pipeline.partly":
-    "Uma parte do que é publicado não chega ao banco: espera por um processo que está fora ou parado.",
+  "pipeline.partly": "Uma parte do que é publicado não chega ao banco: espera por um processo que está fora ou parado.",
   "pipeline.notsent": "Um processo não consegue enviar mensagens de teste ao broker.",
   "pipeline.notcommitted":
     "O que é publicado chega a um parser e não é gravado: verifique os exporters e o banco de dados.",
@@ -364,7 +368,8 @@ export const pt: Words = {
   "common.newer": "Mais recentes",
   "common.older": "Mais antigas",
   "admin.person.add": "Adicionar usuário",
-  "admin.person.hint": "Uma senha é gerada e exibida uma única vez. Um visualizador vê o que você liberar; operadores e administradores veem todos os dispositivos.",
+  "admin.person.hint":
+    "Uma senha é gerada e exibida uma única vez. Um visualizador vê o que você liberar; operadores e administradores veem todos os dispositivos.",
   "admin.sees": "Acesso",
   "admin.sees.all": "todos os dispositivos",
   "admin.actions": "Ações",
@@ -372,13 +377,16 @@ export const pt: Words = {
   "admin.grants.none": "Nenhum dispositivo liberado individualmente.",
   "admin.groups.about": "Um grupo reúne dispositivos para filtrar, gerar relatórios e liberar acesso de uma vez.",
   "admin.group.empty": "Nenhum dispositivo neste grupo ainda. Adicione acima.",
-  "admin.group.confirm": "Excluir o grupo {name}? Os dispositivos continuam cadastrados; as liberações do grupo terminam. Não há como desfazer.",
+  "admin.group.confirm":
+    "Excluir o grupo {name}? Os dispositivos continuam cadastrados; as liberações do grupo terminam. Não há como desfazer.",
   "admin.groups.none": "Ainda não há grupos.",
   "admin.reset": "Nova senha",
   "admin.reset.confirm": "Gerar uma nova senha para {name}? A atual deixa de valer, e todas as sessões são encerradas.",
-  "admin.disable.confirm": "Desativar a conta de {name}? Todas as sessões terminam em segundos, até você ativar a conta de novo.",
+  "admin.disable.confirm":
+    "Desativar a conta de {name}? Todas as sessões terminam em segundos, até você ativar a conta de novo.",
   "admin.role.confirm.viewer": "Tornar {name} visualizador? Passará a ver só o que você liberar.",
-  "admin.role.confirm.operator": "Tornar {name} operador? Passará a ver todos os dispositivos e a alterar dispositivos e grupos.",
+  "admin.role.confirm.operator":
+    "Tornar {name} operador? Passará a ver todos os dispositivos e a alterar dispositivos e grupos.",
   "admin.role.confirm.admin": "Tornar {name} administrador? Passará a ver e alterar tudo, inclusive outras contas.",
   "admin.enable": "Ativar",
   "admin.disable": "Desativar",
@@ -388,7 +396,8 @@ export const pt: Words = {
   "admin.mqtt.topic": "Tópico",
   "admin.secret.new": "Nova senha",
   "admin.secret.replaced": "A senha anterior não vale mais.",
-  "admin.secret.confirm": "Gerar uma nova senha para {name}? A atual deixa de valer, e a conexão do dispositivo é encerrada.",
+  "admin.secret.confirm":
+    "Gerar uma nova senha para {name}? A atual deixa de valer, e a conexão do dispositivo é encerrada.",
   "admin.device.hint": "A senha MQTT do dispositivo é gerada e exibida uma única vez.",
   "admin.devices.more": "Os primeiros {shown} de {total}: busque os outros.",
   "admin.name.none": "Incluir nome",
@@ -404,10 +413,12 @@ export const pt: Words = {
   "admin.retention": "Guardar pacotes por",
   "admin.keep.ever": "sempre",
   "admin.profile.delete": "Excluir cadastro",
-  "admin.profile.confirm": "Excluir o cadastro de {name}? Os pacotes e o acesso continuam; a partir daí os pacotes são guardados como os da classe “default”.",
+  "admin.profile.confirm":
+    "Excluir o cadastro de {name}? Os pacotes e o acesso continuam; a partir daí os pacotes são guardados como os da classe “default”.",
   "admin.share": "Link",
   "admin.token": "Token",
-  "admin.share.about": "Um link mostra alguns dispositivos no mapa, somente leitura, a quem o tiver: onde estão agora ou, se você escolher, também o histórico.",
+  "admin.share.about":
+    "Um link mostra alguns dispositivos no mapa, somente leitura, a quem o tiver: onde estão agora ou, se você escolher, também o histórico.",
   "admin.token.about": "Um token permite que um programa leia alguns dispositivos.",
   "reason.truncated": "Incompleto: falta o final",
   "reason.bad_header": "Não começa como um pacote",
@@ -426,5 +437,5 @@ export const pt: Words = {
   "reason.bad_batch": "Lote ilegível",
   "reason.quarantined": "Retido até o dispositivo ser cadastrado",
   "reason.unknown_device": "De um dispositivo não cadastrado",
-  "skip": "Ir para o conteúdo",
+  skip: "Ir para o conteúdo",
 };

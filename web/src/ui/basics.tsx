@@ -6,8 +6,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import type { Status } from "../api/types";
 import { nowMs } from "../state/clock";
-import * as format from "../text/format";
 import type { Key } from "../text/en";
+import * as format from "../text/format";
 import { t } from "../text/language";
 import { Icon } from "./icons";
 

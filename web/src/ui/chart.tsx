@@ -78,7 +78,10 @@ export function Chart(props: ChartProps): JSX.Element {
         cursor: { drag: { x: false, y: false }, points: { size: 7 } },
         scales: Object.fromEntries<uPlot.Scale>([
           // Bars are as wide as their day: half a day of room at both ends.
-          ["x", props.dayTicks ? { range: (_: uPlot, min: number, max: number) => [min - DAY_S / 2, max + DAY_S / 2] } : {}],
+          [
+            "x",
+            props.dayTicks ? { range: (_: uPlot, min: number, max: number) => [min - DAY_S / 2, max + DAY_S / 2] } : {},
+          ],
           ...units.map((unit): [string, uPlot.Scale] => [
             unit,
             {

@@ -2,26 +2,19 @@
 
 import type { JSX } from "preact";
 import { useId, useState } from "preact/hooks";
-
-import { NO_FILTER, type Unit, shown } from "../state/fleet";
-import { live } from "../state/live";
 import { useCell } from "../state/cell";
+import { NO_FILTER, shown, type Unit } from "../state/fleet";
+import { live } from "../state/live";
 
 /** As many suggestions as fit on a small screen. */
 const MOST = 8;
 
-export function DevicePicker(props: {
-  label: string;
-  value?: string;
-  onPick: (unit: Unit) => void;
-}): JSX.Element {
+export function DevicePicker(props: { label: string; value?: string; onPick: (unit: Unit) => void }): JSX.Element {
   const source = useCell(live);
   const [text, setText] = useState<string | null>(null);
   const [active, setActive] = useState(0);
   const id = useId();
-  const found = text === null || !source
-    ? []
-    : shown(source.fleet, { ...NO_FILTER, text }, "name").slice(0, MOST);
+  const found = text === null || !source ? [] : shown(source.fleet, { ...NO_FILTER, text }, "name").slice(0, MOST);
 
   const pick = (unit: Unit): void => {
     setText(null);

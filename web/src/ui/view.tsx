@@ -6,7 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { insist } from "../state/loading";
 import { t } from "../text/language";
-import { Failure, Spinner, reason } from "./basics";
+import { Failure, reason, Spinner } from "./basics";
 
 type Shown<P> = { state: "loading" | "away" | "failed" } | { state: "there"; view: FunctionComponent<P> };
 

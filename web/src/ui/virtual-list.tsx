@@ -96,9 +96,7 @@ export function VirtualList<T>(props: VirtualListProps<T>): JSX.Element {
       aria-activedescendant={activeIndex >= first && activeIndex < end ? `row-${active}` : undefined}
       tabIndex={0}
       onKeyDown={onKeyDown}
-      onScroll={() =>
-        box.current && setView({ top: box.current.scrollTop, height: box.current.clientHeight })
-      }
+      onScroll={() => box.current && setView({ top: box.current.scrollTop, height: box.current.clientHeight })}
     >
       <div class="vlist-all" role="presentation" style={{ height: `${items.length * rowHeight}px` }}>
         {items.slice(first, end).map((item, index) => {

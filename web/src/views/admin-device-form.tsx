@@ -10,7 +10,7 @@ import type { Group, Profile, RetentionClass } from "../api/types";
 import { profileOf, regrouped, shownNumber } from "../state/profile";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, Spinner, reason, useLoad } from "../ui/basics";
+import { Failure, reason, Spinner, useLoad } from "../ui/basics";
 
 interface Known {
   profile: Profile;
@@ -66,8 +66,15 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
   };
   const save = async (): Promise<void> => {
     const data = new FormData(form.current!);
-    await change("PATCH", `/api/v1/devices/${id}/`, profileOf((name) => String(data.get(name) ?? "")));
-    const { into, outOf } = regrouped(profile.groups.map(({ group_id }) => group_id), data.getAll("group").map(Number));
+    await change(
+      "PATCH",
+      `/api/v1/devices/${id}/`,
+      profileOf((name) => String(data.get(name) ?? "")),
+    );
+    const { into, outOf } = regrouped(
+      profile.groups.map(({ group_id }) => group_id),
+      data.getAll("group").map(Number),
+    );
     const path = (group: number): string => `/api/v1/groups/${group}/devices/${id}/`;
     for (const group of into) await change("PUT", path(group));
     for (const group of outOf) await change("DELETE", path(group));
@@ -109,7 +116,9 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
               max={max / per}
               step={per === 1 ? 1 : "any"}
               defaultValue={shownNumber(profile[name], per)}
-              placeholder={defaults ? t("admin.default", { value: shownNumber(defaults[name], per) }) : t("admin.usual")}
+              placeholder={
+                defaults ? t("admin.default", { value: shownNumber(defaults[name], per) }) : t("admin.usual")
+              }
             />
           </label>
         ))}
@@ -126,20 +135,24 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
         </label>
       </div>
       <fieldset class="checks">
-          <legend>{t("admin.groups")}</legend>
-          {groups.length === 0 && <p class="none">{t("admin.groups.none")} {t("admin.groups.about")}</p>}
-          {groups.map(({ group_id, name }) => (
-            <label key={group_id}>
-              <input
-                type="checkbox"
-                name="group"
-                value={String(group_id)}
-                defaultChecked={profile.groups.some((group) => group.group_id === group_id)}
-              />
-              {name}
-            </label>
-          ))}
-        </fieldset>
+        <legend>{t("admin.groups")}</legend>
+        {groups.length === 0 && (
+          <p class="none">
+            {t("admin.groups.none")} {t("admin.groups.about")}
+          </p>
+        )}
+        {groups.map(({ group_id, name }) => (
+          <label key={group_id}>
+            <input
+              type="checkbox"
+              name="group"
+              value={String(group_id)}
+              defaultChecked={profile.groups.some((group) => group.group_id === group_id)}
+            />
+            {name}
+          </label>
+        ))}
+      </fieldset>
       {failed && <Failure text={failed} />}
       <div class="form-end">
         <button type="submit" class="button primary small" disabled={busy}>

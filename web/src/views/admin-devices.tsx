@@ -5,12 +5,12 @@ import { useRef, useState } from "preact/hooks";
 
 import { change } from "../api/client";
 import type { DeviceLogin } from "../api/types";
-import { NO_FILTER, type Unit, shown } from "../state/fleet";
+import { NO_FILTER, shown, type Unit } from "../state/fleet";
 import { useLive } from "../state/live";
 import { DEVICE_ID } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, StatusDot, reason } from "../ui/basics";
+import { Empty, Failure, reason, StatusDot } from "../ui/basics";
 import { Secret, type Shown } from "../ui/secret";
 import { DeviceForm } from "./admin-device-form";
 
@@ -182,25 +182,25 @@ function Row(props: {
         </td>
         <td class="number">
           <span class="row-actions">
-          <button
-            type="button"
-            class="button small"
-            aria-expanded={open}
-            aria-label={`${t("admin.edit")} ${unit.id}`}
-            onClick={props.edit}
-          >
-            {t("admin.edit")}
-          </button>
-          <button
-            type="button"
-            class="button small"
-            aria-label={`${t("admin.secret.new")} ${unit.id}`}
-            onClick={() => {
-              if (confirm(t("admin.secret.confirm", { name: unit.name }))) void draw(unit.id);
-            }}
-          >
-            {t("admin.secret.new")}
-          </button>
+            <button
+              type="button"
+              class="button small"
+              aria-expanded={open}
+              aria-label={`${t("admin.edit")} ${unit.id}`}
+              onClick={props.edit}
+            >
+              {t("admin.edit")}
+            </button>
+            <button
+              type="button"
+              class="button small"
+              aria-label={`${t("admin.secret.new")} ${unit.id}`}
+              onClick={() => {
+                if (confirm(t("admin.secret.confirm", { name: unit.name }))) void draw(unit.id);
+              }}
+            >
+              {t("admin.secret.new")}
+            </button>
           </span>
         </td>
       </tr>

@@ -8,7 +8,7 @@ import type { Group } from "../api/types";
 import { useLive } from "../state/live";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, Spinner, reason, useLoad } from "../ui/basics";
+import { Empty, Failure, reason, Spinner, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
 
@@ -92,10 +92,7 @@ function Members(props: { id: number; act: (work: () => Promise<unknown>) => Pro
   if (loaded.state === "failed") return <Failure text={loaded.text} />;
   return (
     <div class="members">
-      <DevicePicker
-        label={t("report.pick")}
-        onPick={({ id }) => void props.act(() => change("PUT", path(id)))}
-      />
+      <DevicePicker label={t("report.pick")} onPick={({ id }) => void props.act(() => change("PUT", path(id)))} />
       {loaded.value.length === 0 && <p class="none">{t("admin.group.empty")}</p>}
       <div class="chosen">
         {loaded.value.map((id) => (

@@ -8,7 +8,7 @@ import { nowMs } from "../state/clock";
 import { useLive } from "../state/live";
 import { formatMinute, parseMinute, startOfDay } from "../state/ranges";
 import { t } from "../text/language";
-import { Empty, Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { Empty, Failure, reason, Spinner, Time, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
 import { Secret } from "../ui/secret";
@@ -152,7 +152,12 @@ function Links({ kind }: { kind: KindOfLink }): JSX.Element {
                     <Time ms={Date.parse(link.expires_at)} />
                   </td>
                   <td class="number">
-                    <button type="button" class="button small danger" aria-label={`${t("admin.revoke")} ${link.name}`} onClick={() => void revoke(link)}>
+                    <button
+                      type="button"
+                      class="button small danger"
+                      aria-label={`${t("admin.revoke")} ${link.name}`}
+                      onClick={() => void revoke(link)}
+                    >
                       {t("admin.revoke")}
                     </button>
                   </td>
@@ -196,7 +201,8 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: (made: Made) => void 
     }
     try {
       const fromMs = parseMinute(from);
-      const history = kind.list === "shares" && past && fromMs !== null ? { history_from: new Date(fromMs).toISOString() } : {};
+      const history =
+        kind.list === "shares" && past && fromMs !== null ? { history_from: new Date(fromMs).toISOString() } : {};
       const answer = await change<NewAnswer>("POST", `${kind.path}/`, {
         name: String(data.get("name")),
         device_ids: devices,

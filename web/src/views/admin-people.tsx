@@ -11,7 +11,7 @@ import { useCell } from "../state/cell";
 import { useLive } from "../state/live";
 import type { Key } from "../text/en";
 import { t } from "../text/language";
-import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { Failure, reason, Spinner, Time, useLoad } from "../ui/basics";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
 import { Secret, type Shown } from "../ui/secret";
@@ -286,9 +286,7 @@ function Grants({ path }: { path: string }): JSX.Element {
             <input
               type="checkbox"
               checked={person.group_ids.includes(group_id)}
-              onChange={(event) =>
-                void act(event.currentTarget.checked ? "PUT" : "DELETE", `groups/${group_id}/`)
-              }
+              onChange={(event) => void act(event.currentTarget.checked ? "PUT" : "DELETE", `groups/${group_id}/`)}
             />
             {name}
           </label>

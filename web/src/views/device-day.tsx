@@ -6,15 +6,15 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 
 import { download } from "../api/client";
 import {
-  type Happening,
-  type Range,
-  type Stop,
-  type Trip,
   days,
   daysNear,
   events,
+  type Happening,
+  type Range,
   rows,
+  type Stop,
   stops,
+  type Trip,
   trips,
 } from "../api/history";
 import type { Row } from "../api/types";
@@ -29,7 +29,7 @@ import { charted, linesOf, momentAt, speedOf, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { language, t } from "../text/language";
-import { Empty, Failure, type Loaded, Spinner, Time, reason, useLoad, useNews, useNow } from "../ui/basics";
+import { Empty, Failure, type Loaded, reason, Spinner, Time, useLoad, useNews, useNow } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
 import { Icon } from "../ui/icons";
 
@@ -279,9 +279,7 @@ function Timeline({ trips: all, stops: stands }: { trips: Trip[]; stops: Stop[] 
             >
               <span class="timeline-when">
                 <Time ms={Date.parse(one.start)} as="clock" />
-                <span>
-                  {one.open ? t("trip.ongoing") : <Time ms={Date.parse(one.end)} as="clock" />}
-                </span>
+                <span>{one.open ? t("trip.ongoing") : <Time ms={Date.parse(one.end)} as="clock" />}</span>
               </span>
               <span class="timeline-what">
                 <strong>{t(`trip.${entry.kind}` as Key)}</strong>
@@ -289,13 +287,12 @@ function Timeline({ trips: all, stops: stands }: { trips: Trip[]; stops: Stop[] 
                   {format.duration(one.duration_s)}
                   {entry.kind === "trip" && ` · ${format.speed(entry.trip.max_speed_kmh)}`}
                   {entry.kind === "trip" && entry.trip.unobserved && ` · ${t("trip.unobserved")}`}
-                  {entry.kind === "stop" && entry.stop.idle_s > 0 &&
+                  {entry.kind === "stop" &&
+                    entry.stop.idle_s > 0 &&
                     ` · ${t("col.idle")} ${format.duration(entry.stop.idle_s)}`}
                 </span>
               </span>
-              {entry.kind === "trip" && (
-                <span class="timeline-far">{format.distance(entry.trip.distance_m)}</span>
-              )}
+              {entry.kind === "trip" && <span class="timeline-far">{format.distance(entry.trip.distance_m)}</span>}
             </button>
           </li>
         );

@@ -9,10 +9,10 @@ import { markerOf } from "../map/fleet-map";
 import { fleetMap, route, showsPast, tune, upFrom } from "../state/app";
 import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
-import { type Unit, isOld } from "../state/fleet";
+import { isOld, type Unit } from "../state/fleet";
 import { useLive } from "../state/live";
 import { dayOf, formatDay, parseDay, shiftDay, startOfDay } from "../state/ranges";
-import { HOME, formatRoute } from "../state/route";
+import { formatRoute, HOME } from "../state/route";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -31,15 +31,18 @@ export function DeviceView({ id }: { id: string }): JSX.Element {
   return (
     <div class="device">
       <header class="device-head">
-        <a class="button icon-only quiet" href={formatRoute(upFrom(now) ?? HOME)} aria-label={t("device.back")} title={t("device.back")}>
+        <a
+          class="button icon-only quiet"
+          href={formatRoute(upFrom(now) ?? HOME)}
+          aria-label={t("device.back")}
+          title={t("device.back")}
+        >
           <Icon name="back" />
         </a>
         <div class="device-title">
           <h1>{known?.name ?? id}</h1>
           <p class="unit-sub">
-            {[known?.name !== id ? id : null, known?.vehicle, ...(known?.groups ?? [])]
-              .filter(Boolean)
-              .join(" · ")}
+            {[known?.name !== id ? id : null, known?.vehicle, ...(known?.groups ?? [])].filter(Boolean).join(" · ")}
           </p>
         </div>
         {known && <StatusBadge status={known.status} />}
@@ -116,7 +119,8 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
         <p class="notice old">
           <Icon name="warning" size={16} />
           <span>
-            {t("device.old")} <Moment ms={positionMs} /> (<Ago ms={positionMs} />).
+            {t("device.old")} <Moment ms={positionMs} /> (<Ago ms={positionMs} />
+            ).
           </span>
         </p>
       )}
@@ -147,9 +151,7 @@ function Now({ location, unit }: { location: Location; unit: Unit | undefined })
             type="button"
             class="link mono"
             disabled={latitude === null}
-            onClick={() =>
-              latitude !== null && longitude !== null && map?.goTo(longitude, latitude, 14)
-            }
+            onClick={() => latitude !== null && longitude !== null && map?.goTo(longitude, latitude, 14)}
           >
             {format.coordinates(latitude, longitude)}
           </button>

@@ -1,7 +1,7 @@
 // Between the address and the filters of the fleet.
 
-import { type Filter, type Ignition, STATUSES, type Sort } from "../state/fleet";
 import type { Status } from "../api/types";
+import { type Filter, type Ignition, type Sort, STATUSES } from "../state/fleet";
 
 const SORTS: readonly Sort[] = ["seen", "name", "speed", "status"];
 
@@ -17,5 +17,5 @@ export function sortOf(query: Record<string, string>): Sort {
   return SORTS.includes(query.sort as Sort) ? (query.sort as Sort) : "status";
 }
 
-export { SORTS };
 export type { Ignition };
+export { SORTS };

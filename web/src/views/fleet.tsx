@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { fleetMap, go, lastDevice, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
-import { NO_FILTER, STATUSES, type Unit, counts, groupNames, isOld, shown } from "../state/fleet";
+import { counts, groupNames, isOld, NO_FILTER, STATUSES, shown, type Unit } from "../state/fleet";
 import { type Live, live } from "../state/live";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
@@ -13,7 +13,7 @@ import { t } from "../text/language";
 import { Empty, Failure, Spinner, StatusDot, useNow } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { VirtualList } from "../ui/virtual-list";
-import { SORTS, filterOf, sortOf } from "./filters";
+import { filterOf, SORTS, sortOf } from "./filters";
 
 const ROW_HEIGHT = 60;
 
@@ -46,9 +46,7 @@ function Counters({ source }: { source: Live }): JSX.Element {
       </button>
       {STATUSES.map((status) => {
         const pressed = filter.statuses.includes(status);
-        const next = pressed
-          ? filter.statuses.filter((other) => other !== status)
-          : [...filter.statuses, status];
+        const next = pressed ? filter.statuses.filter((other) => other !== status) : [...filter.statuses, status];
         return (
           <button
             type="button"

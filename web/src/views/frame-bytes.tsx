@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 
-import { type Part, type PartValue, decode } from "../state/decode";
+import { decode, type Part, type PartValue } from "../state/decode";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";

@@ -38,11 +38,7 @@ export function Frames({ id, heardMs }: { id: string; heardMs: number | null }):
           const key = `${row.recorded_at}${row.received_at}`;
           return (
             <li key={key}>
-              <button
-                type="button"
-                aria-expanded={open === key}
-                onClick={() => setOpen(open === key ? null : key)}
-              >
+              <button type="button" aria-expanded={open === key} onClick={() => setOpen(open === key ? null : key)}>
                 <Time ms={Date.parse(row.recorded_at)} />
                 <span>{format.speed(row.speed_kmh)}</span>
                 <span class="unit-sub">
@@ -93,9 +89,7 @@ function Values({ row }: { row: Row }): JSX.Element {
 }
 
 function Fate({ row }: { row: Row }): JSX.Element {
-  const [loaded, again] = useLoad<Found>(row.recorded_at, (signal) =>
-    lookUp(row.device_id, row.recorded_at, signal),
-  );
+  const [loaded, again] = useLoad<Found>(row.recorded_at, (signal) => lookUp(row.device_id, row.recorded_at, signal));
   if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
   if (loaded.state !== "done") return <Spinner />;
   const { outcome, rows } = loaded.value;
@@ -113,7 +107,8 @@ function Fate({ row }: { row: Row }): JSX.Element {
         </span>
         {found && (
           <span>
-            {t("frame.hash")} <code>{found.frame_hash}</code> · {t("frame.again", { count: format.count(found.duplicates) })}
+            {t("frame.hash")} <code>{found.frame_hash}</code> ·{" "}
+            {t("frame.again", { count: format.count(found.duplicates) })}
           </span>
         )}
       </p>

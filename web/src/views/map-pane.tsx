@@ -10,7 +10,7 @@ import type { FleetMap } from "../map/fleet-map";
 import { parkMap, takeMap } from "../map/held";
 import { dark, fleetMap, go, pickedStop, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
-import { type Filter, STATUSES, type Unit, matches } from "../state/fleet";
+import { type Filter, matches, STATUSES, type Unit } from "../state/fleet";
 import { live } from "../state/live";
 import { insist } from "../state/loading";
 import { type Camera, formatCamera, parseCamera } from "../state/route";
@@ -175,12 +175,9 @@ export function MapPane(): JSX.Element {
     if (!map || !source) return;
     const filter = JSON.parse(filterKey) as Filter;
     const units = source.fleet.units;
-    const shown = (unit: Unit | undefined): Unit | null =>
-      unit && matches(unit, filter) ? unit : null;
+    const shown = (unit: Unit | undefined): Unit | null => (unit && matches(unit, filter) ? unit : null);
     map.setUnits([...units.values()].filter((unit) => matches(unit, filter)));
-    return source.onChange((ids) =>
-      map.updateUnits([...ids].map((id) => [id, shown(units.get(id))])),
-    );
+    return source.onChange((ids) => map.updateUnits([...ids].map((id) => [id, shown(units.get(id))])));
   }, [map, source, filterKey]);
 
   // The first look is at the whole fleet, unless the address says where.

@@ -4,10 +4,10 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { signOut } from "../api/client";
-import { type Theme, language, session, theme } from "../state/app";
+import { language, session, type Theme, theme } from "../state/app";
 import { useCell } from "../state/cell";
-import { LANGUAGES, type Language, t } from "../text/language";
 import type { Key } from "../text/en";
+import { LANGUAGES, type Language, t } from "../text/language";
 import { Icon } from "../ui/icons";
 import { PasswordForm } from "./password";
 
@@ -35,12 +35,7 @@ function ThemePicker(): JSX.Element {
   return (
     <div class="segmented" role="group" aria-label={t("menu.theme")}>
       {(["auto", "light", "dark"] as Theme[]).map((name) => (
-        <button
-          type="button"
-          key={name}
-          aria-pressed={current === name}
-          onClick={() => theme.set(name)}
-        >
+        <button type="button" key={name} aria-pressed={current === name} onClick={() => theme.set(name)}>
           {name === "auto" ? "Auto" : t(`menu.theme.${name}` as Key)}
         </button>
       ))}

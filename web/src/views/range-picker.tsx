@@ -1,19 +1,17 @@
 // From, to, and the ranges that people ask for most.
 
 import type { JSX } from "preact";
-
-import { nowMs } from "../state/clock";
-import { tune } from "../state/app";
-import { type Preset, formatMinute, parseMinute, preset } from "../state/ranges";
 import type { Range } from "../api/history";
+import { tune } from "../state/app";
+import { nowMs } from "../state/clock";
+import { formatMinute, type Preset, parseMinute, preset } from "../state/ranges";
 import type { Key } from "../text/en";
 import { t } from "../text/language";
 
 const PRESETS: Preset[] = ["today", "yesterday", "day", "week"];
 
 export function RangePicker({ range }: { range: Range }): JSX.Element {
-  const set = (next: Range): void =>
-    tune({ from: formatMinute(next.fromMs), to: formatMinute(next.toMs), at: null });
+  const set = (next: Range): void => tune({ from: formatMinute(next.fromMs), to: formatMinute(next.toMs), at: null });
   const change = (which: "fromMs" | "toMs") => (event: JSX.TargetedEvent<HTMLInputElement>) => {
     const ms = parseMinute(event.currentTarget.value);
     if (ms !== null) set({ ...range, [which]: ms });

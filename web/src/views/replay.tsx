@@ -4,7 +4,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { type Range, type Stop, rows, stops } from "../api/history";
+import { type Range, rows, type Stop, stops } from "../api/history";
 import { boundsOfTrack } from "../map/bounds";
 import type { FleetMap } from "../map/fleet-map";
 import { markerName } from "../map/icons";
@@ -13,7 +13,7 @@ import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
 import { useLive } from "../state/live";
 import { rangeOf } from "../state/ranges";
-import { type Moment, type Point, advance, charted, momentAt, splitAt, trackOf } from "../state/track";
+import { advance, charted, type Moment, momentAt, type Point, splitAt, trackOf } from "../state/track";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, Spinner, Time, useLoad } from "../ui/basics";
@@ -84,9 +84,7 @@ function draw(map: FleetMap, recorded: Recorded, ms: number): void {
   map.setShape({
     lines: splitAt(recorded.track, ms),
     stops: recorded.stops.flatMap((stop) =>
-      stop.at
-        ? [{ id: stop.start, at: [stop.at.longitude, stop.at.latitude] as [number, number] }]
-        : [],
+      stop.at ? [{ id: stop.start, at: [stop.at.longitude, stop.at.latitude] as [number, number] }] : [],
     ),
   });
 }
@@ -225,12 +223,7 @@ function Player({ recorded }: { recorded: Recorded }): JSX.Element {
             </option>
           ))}
         </select>
-        <button
-          type="button"
-          class="button toggle"
-          aria-pressed={follow}
-          onClick={() => setFollow(!follow)}
-        >
+        <button type="button" class="button toggle" aria-pressed={follow} onClick={() => setFollow(!follow)}>
           <Icon name="target" size={16} />
           {t("replay.follow")}
         </button>
@@ -255,9 +248,7 @@ function Readout({ moment, stop }: { moment: Moment | null; stop: Stop | undefin
     <p class="readout">
       <span class="big">{moment?.silent ? t("replay.silence") : format.speed(moment?.speedKmh)}</span>
       <span class="unit-sub">
-        {stop
-          ? t("replay.stop", { duration: format.duration(stop.duration_s) })
-          : format.heading(moment?.directionDeg)}
+        {stop ? t("replay.stop", { duration: format.duration(stop.duration_s) }) : format.heading(moment?.directionDeg)}
       </span>
     </p>
   );

@@ -89,7 +89,10 @@ export function Rows(props: RowsProps): JSX.Element {
   const [wanted, setWanted] = useState(0);
   const printing = usePrinting();
   const columns = columnsOf(props);
-  const order = orderOf(query.sort, columns.map(({ file }) => file[0]));
+  const order = orderOf(
+    query.sort,
+    columns.map(({ file }) => file[0]),
+  );
   const ordered = useMemo(() => {
     const column = order && columns.find(({ file }) => file[0] === order.column);
     return column ? sorted(rows, column.file[1], order.descending) : rows;
@@ -174,7 +177,13 @@ function Ways({ row, table, name }: { row: AnyRow; table: Table<AnyRow>; name: s
       {(["map", "replay"] as const).map((way) => {
         const label = `${t(`report.to.${way}`)}: ${name}, ${when}`;
         return (
-          <a key={way} class="button icon-only small quiet" href={formatRoute(ways[way])} aria-label={label} title={label}>
+          <a
+            key={way}
+            class="button icon-only small quiet"
+            href={formatRoute(ways[way])}
+            aria-label={label}
+            title={label}
+          >
             <Icon name={way === "map" ? "fleet" : "replay"} size={16} />
           </a>
         );

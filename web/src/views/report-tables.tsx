@@ -114,7 +114,12 @@ const trips: Table<Trip> = {
 };
 const stops: Table<Stop> = {
   columns: [start, end, lasted, idle, engine, place],
-  measure: { name: "col.duration", unit: "h", at: (row) => Date.parse(row.start), value: (row) => row.duration_s / 3600 },
+  measure: {
+    name: "col.duration",
+    unit: "h",
+    at: (row) => Date.parse(row.start),
+    value: (row) => row.duration_s / 3600,
+  },
   span: between,
 };
 const summary: Table<Day> = {

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 
 import { get } from "../api/client";
-import { type Range, type Whose, days, events, stops, trips } from "../api/history";
+import { days, events, type Range, stops, trips, type Whose } from "../api/history";
 import type { Group } from "../api/types";
 import { route, tune } from "../state/app";
 import { useCell } from "../state/cell";
@@ -90,9 +90,7 @@ export function ReportsView(): JSX.Element {
                 </button>
               </span>
             ))}
-            {chosen.length >= MOST_DEVICES && (
-              <small>{t("report.toomany", { count: MOST_DEVICES })}</small>
-            )}
+            {chosen.length >= MOST_DEVICES && <small>{t("report.toomany", { count: MOST_DEVICES })}</small>}
           </div>
         </div>
         <RangePicker range={range} />
@@ -204,7 +202,14 @@ function DayChart({ table, rows }: { table: Table<AnyRow>; rows: AnyRow[] }): JS
           {t(measure.name)}, {measure.unit}
         </span>
       </figcaption>
-      <Chart times={times} series={series} height={160} label={t(measure.name)} format={(value) => format.count(value)} dayTicks />
+      <Chart
+        times={times}
+        series={series}
+        height={160}
+        label={t(measure.name)}
+        format={(value) => format.count(value)}
+        dayTicks
+      />
     </figure>
   );
 }

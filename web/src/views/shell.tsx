@@ -7,7 +7,7 @@ import { useEffect } from "preact/hooks";
 import { go, isAdmin, route, session, showsPast, upFrom } from "../state/app";
 import { useCell } from "../state/cell";
 import { live } from "../state/live";
-import { type View, formatRoute } from "../state/route";
+import { formatRoute, type View } from "../state/route";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -143,10 +143,16 @@ export function Shell(): JSX.Element {
   return (
     <div class="shell">
       {/* biome-ignore lint/a11y/useValidAnchor: It leads to a part of the page; the address is the router's. */}
-      <a class="skip" href="#content" onClick={(event) => {
-        event.preventDefault();
-        document.getElementById("content")?.focus();
-      }}>{t("skip")}</a>
+      <a
+        class="skip"
+        href="#content"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById("content")?.focus();
+        }}
+      >
+        {t("skip")}
+      </a>
       <header class="bar">
         <a class="brand" href="#/fleet" aria-label="Nemeses">
           <Logo />

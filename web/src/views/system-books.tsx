@@ -4,8 +4,8 @@ import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 
 import { get } from "../api/client";
+import { type BookLine, perMinute, type Sums, usualTop } from "../state/books";
 import { nowMs } from "../state/clock";
-import { type BookLine, type Sums, perMinute, usualTop } from "../state/books";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";

@@ -5,10 +5,10 @@ import { useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
 import type { Letter, LetterPage, Retried } from "../api/types";
-import { type Key, en } from "../text/en";
+import { en, type Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, Spinner, Time, reason, useLoad } from "../ui/basics";
+import { Failure, reason, Spinner, Time, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 
 const MOST = 20;
@@ -106,11 +106,7 @@ export function Reason({ code }: { code: string }): JSX.Element {
   );
 }
 
-function Letters(props: {
-  letters: Letter[];
-  busy: number | null;
-  retry: (letter: Letter) => void;
-}): JSX.Element {
+function Letters(props: { letters: Letter[]; busy: number | null; retry: (letter: Letter) => void }): JSX.Element {
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={t("system.dead")}>
       <table>
@@ -135,7 +131,9 @@ function Letters(props: {
               <td class="names">
                 <Reason code={letter.reason} />
               </td>
-              <td>{letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}</td>
+              <td>
+                {letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}
+              </td>
               <td>
                 <code>{letter.topic}</code>
               </td>

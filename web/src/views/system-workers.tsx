@@ -8,21 +8,21 @@ import { ApiError, get } from "../api/client";
 import { nowMs } from "../state/clock";
 import {
   IN,
-  REQUESTS,
-  STORED,
-  type Telling,
-  type Worker,
   kept,
-  parsedBy,
   mostOf,
+  parsedBy,
+  REQUESTS,
   rate,
+  STORED,
   sumOf,
+  type Telling,
   total,
+  type Worker,
 } from "../state/workers";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Ago, Failure, Time, reason } from "../ui/basics";
+import { Ago, Failure, reason, Time } from "../ui/basics";
 
 /** Processes tell every 5 s; asking twice as often shows each telling soon. */
 const ASK_EVERY_MS = 2500;
@@ -154,8 +154,7 @@ function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }
 }
 
 function Table({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
-  const of = (worker: Worker, names: readonly string[]): string =>
-    format.perSecond(rate(tellings, worker.name, names));
+  const of = (worker: Worker, names: readonly string[]): string => format.perSecond(rate(tellings, worker.name, names));
   const figure = (worker: Worker, name: string): string => format.maybeCount(worker.figures[name] ?? null);
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={t("system.workers")}>
@@ -165,12 +164,24 @@ function Table({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }
             <th scope="col">{t("col.worker")}</th>
             <th scope="col">{t("col.heard")}</th>
             <th scope="col">{t("col.since")}</th>
-            <th scope="col" class="number">{t("col.in")}</th>
-            <th scope="col" class="number">{t("col.parsed")}</th>
-            <th scope="col" class="number">{t("col.out")}</th>
-            <th scope="col" class="number">{t("col.queued")}</th>
-            <th scope="col" class="number">{t("col.livewaiting")}</th>
-            <th scope="col" class="number">{t("col.requests")}</th>
+            <th scope="col" class="number">
+              {t("col.in")}
+            </th>
+            <th scope="col" class="number">
+              {t("col.parsed")}
+            </th>
+            <th scope="col" class="number">
+              {t("col.out")}
+            </th>
+            <th scope="col" class="number">
+              {t("col.queued")}
+            </th>
+            <th scope="col" class="number">
+              {t("col.livewaiting")}
+            </th>
+            <th scope="col" class="number">
+              {t("col.requests")}
+            </th>
           </tr>
         </thead>
         <tbody>

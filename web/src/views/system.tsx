@@ -10,7 +10,7 @@ import { isAdmin } from "../state/app";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, Time, reason, useLoad } from "../ui/basics";
+import { Empty, Failure, reason, Time, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { FrameBytes } from "./frame-bytes";
 import { BooksCard } from "./system-books";
@@ -91,9 +91,8 @@ function LookUp(): JSX.Element {
           <p class="big">{t(`outcome.${found.outcome}` as Key)}</p>
           {found.rows.map((row) => (
             <p key={row.frame_hash}>
-              <a href={`#/device/${row.device_id}`}>{row.device_id}</a> ·{" "}
-              <Time ms={Date.parse(row.recorded_at)} /> · {format.speed(row.speed_kmh)} · {t("frame.hash")}{" "}
-              <code>{row.frame_hash}</code> ·{" "}
+              <a href={`#/device/${row.device_id}`}>{row.device_id}</a> · <Time ms={Date.parse(row.recorded_at)} /> ·{" "}
+              {format.speed(row.speed_kmh)} · {t("frame.hash")} <code>{row.frame_hash}</code> ·{" "}
               {t("frame.again", { count: format.count(row.duplicates) })}
             </p>
           ))}

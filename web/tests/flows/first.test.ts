@@ -1,7 +1,7 @@
 // The first start of a server that people reach from elsewhere, which lets nobody
 // register, and whose operator has chosen the map of another server.
 
-import { type Server, createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import type { Browser, Page } from "playwright-core";
@@ -82,8 +82,10 @@ describe("the first start", () => {
   it("makes the administrator with the token of the log", async () => {
     const token = /token[="\s:]+([\w-]{20,})/.exec(plain(node.log()))?.[1] ?? "";
     await page.goto(`${node.url}/#/setup?token=${token}`);
-    await until("the link has brought the token", SOON, async () =>
-      (await page.getByLabel("Set-up token").inputValue()) === token,
+    await until(
+      "the link has brought the token",
+      SOON,
+      async () => (await page.getByLabel("Set-up token").inputValue()) === token,
     );
     await page.getByLabel("Name").fill("Ana");
     await page.getByLabel("E-mail address").fill("ana@example.org");

@@ -4,7 +4,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { findings, launch, watch } from "./browser";
-import { Node, drive, frame, noon, until } from "./node";
+import { drive, frame, Node, noon, until } from "./node";
 
 const ACCOUNT = { email: "ana@example.org", password: "correct horse battery staple", name: "Ana" };
 const NEXT_PASSWORD = "another battery staple of hers";
@@ -27,13 +27,29 @@ beforeAll(async () => {
   // Hundreds of events: more rows than a page of a report has.
   for (let s = 0; s < TRIPS; s += 1) {
     await node.publish(
-      frame({ device: 0x0a3f74, atS: nowS - 40_000 + s * 60, latitude: -23.55, longitude: -46.63, speedKmh: 0, ignition: s % 2 === 0 }),
+      frame({
+        device: 0x0a3f74,
+        atS: nowS - 40_000 + s * 60,
+        latitude: -23.55,
+        longitude: -46.63,
+        speedKmh: 0,
+        ignition: s % 2 === 0,
+      }),
     );
   }
   await ask("POST", "/register/user", ACCOUNT);
   const { token } = await ask("POST", "/login", { email: ACCOUNT.email, password: ACCOUNT.password });
-  await ask("PUT", "/api/v1/devices/0A3F73/", { name: "Caminhão São João", vehicle: "ABC-1D23", tags: ["frio"] }, String(token));
-  context = await browser.newContext({ locale: "en-GB", timezoneId: noon(new Date()), viewport: { width: 1280, height: 800 } });
+  await ask(
+    "PUT",
+    "/api/v1/devices/0A3F73/",
+    { name: "Caminhão São João", vehicle: "ABC-1D23", tags: ["frio"] },
+    String(token),
+  );
+  context = await browser.newContext({
+    locale: "en-GB",
+    timezoneId: noon(new Date()),
+    viewport: { width: 1280, height: 800 },
+  });
   page = await context.newPage();
   page.setDefaultTimeout(SOON);
   await page.addInitScript("window.nemesesMeasure = { onMap(map) { this.map = map; } }");
@@ -117,10 +133,16 @@ describe("a report", () => {
     await visit("#/reports?kind=trips&devices=0A3F73&from=2020-01-01T00:00&to=2099-01-01T00:00&sort=-distance_m");
     await page.getByRole("rowheader", { name: "Total" }).waitFor();
     expect(await findings(page)).toEqual([]);
-    await page.getByRole("link", { name: /^Replay: Caminhão/ }).first().click();
+    await page
+      .getByRole("link", { name: /^Replay: Caminhão/ })
+      .first()
+      .click();
     await page.getByRole("button", { name: "Play" }).waitFor();
     await page.goBack();
-    await page.getByRole("link", { name: /^On the map: Caminhão/ }).first().click();
+    await page
+      .getByRole("link", { name: /^On the map: Caminhão/ })
+      .first()
+      .click();
     await page.locator(".chart canvas").first().waitFor();
     expect(page.url()).toMatch(/day=\d{4}-\d\d-\d\d&at=\d+/);
   });
@@ -177,11 +199,14 @@ describe("a share link", () => {
       const headers = { "Content-Type": "application/json" };
       const opened = await fetch("/share/open", { method: "POST", headers, body: JSON.stringify({ token: secret }) });
       const { token } = (await opened.json()) as { token: string };
-      return (await fetch("/api/v1/report/trips?device_id=0A3F73", { headers: { Authorization: `Bearer ${token}` } })).status;
+      return (await fetch("/api/v1/report/trips?device_id=0A3F73", { headers: { Authorization: `Bearer ${token}` } }))
+        .status;
     }, link.split("share=")[1]);
     expect(refused).toBe(403);
 
-    expect(await dialogOn(async () => page.getByRole("button", { name: "Revoke Live only" }).click(), false)).toContain("Live only");
+    expect(await dialogOn(async () => page.getByRole("button", { name: "Revoke Live only" }).click(), false)).toContain(
+      "Live only",
+    );
     await page.getByRole("row", { name: /Live only/ }).waitFor();
     await dialogOn(async () => page.getByRole("button", { name: "Revoke Live only" }).click(), true);
     await page.getByText("“Live only” is revoked and works no more.").waitFor();
@@ -243,7 +268,16 @@ describe("the map", () => {
   it("leads from a stop to its row", async () => {
     await node.publish(drive(VAN, nowS - 86_400 - 1_200, 300));
     for (let s = 1_160; s >= 0; s -= 40) {
-      await node.publish(frame({ device: VAN, atS: nowS - 86_400 - s, latitude: -19.905, longitude: -43.94, speedKmh: 0, ignition: false }));
+      await node.publish(
+        frame({
+          device: VAN,
+          atS: nowS - 86_400 - s,
+          latitude: -19.905,
+          longitude: -43.94,
+          speedKmh: 0,
+          ignition: false,
+        }),
+      );
     }
     const day = new Date((nowS - 86_400) * 1000);
     const local = await page.evaluate((ms) => {

@@ -7,7 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { findings, launch, watch } from "./browser";
-import { Node, drive, frame, noon, until } from "./node";
+import { drive, frame, Node, noon, until } from "./node";
 
 const EMAIL = "ana@example.org";
 const PASSWORD = "correct horse battery staple";
@@ -81,9 +81,7 @@ describe("the page", () => {
   });
 
   it("shows a device move after a frame was published", async () => {
-    await node.publish(
-      frame({ device: VAN, atS: nowS + 30, latitude: -19.85, longitude: -43.93, speedKmh: 87 }),
-    );
+    await node.publish(frame({ device: VAN, atS: nowS + 30, latitude: -19.85, longitude: -43.93, speedKmh: 87 }));
     await row("0A3F73").getByText("87 km/h").waitFor();
   });
 
@@ -256,9 +254,7 @@ describe("the page", () => {
     await page.getByRole("alert").getByText("A conexão com o servidor caiu").waitFor();
     await node.run();
     await page.getByRole("alert").waitFor({ state: "detached" });
-    await node.publish(
-      frame({ device: TRUCK, atS: nowS + 40, latitude: -23.5, longitude: -46.6, speedKmh: 43 }),
-    );
+    await node.publish(frame({ device: TRUCK, atS: nowS + 40, latitude: -23.5, longitude: -46.6, speedKmh: 43 }));
     await row("0A3F74").getByText("43 km/h").waitFor();
   });
 

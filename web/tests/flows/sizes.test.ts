@@ -7,9 +7,13 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { findings, launch, watch } from "./browser";
-import { Node, drive, frame, until } from "./node";
+import { drive, frame, Node, until } from "./node";
 
-const ACCOUNT = { email: "ana@example.org", password: "correct horse battery staple", name: "Ana Carolina de Albuquerque" };
+const ACCOUNT = {
+  email: "ana@example.org",
+  password: "correct horse battery staple",
+  name: "Ana Carolina de Albuquerque",
+};
 const VAN = 0x0a3f73;
 const SOON = 30_000;
 const SIZES = [
@@ -41,7 +45,17 @@ async function fill(): Promise<void> {
   const nowS = Math.floor(Date.now() / 1000) - 60;
   await node.publish(drive(VAN, nowS - 1200, 900));
   for (let s = 600; s >= 0; s -= 60) {
-    await node.publish(frame({ device: VAN, atS: nowS - s, latitude: -19.815, longitude: -43.94, speedKmh: 0, odometerM: 1_015_000, ignition: false }));
+    await node.publish(
+      frame({
+        device: VAN,
+        atS: nowS - s,
+        latitude: -19.815,
+        longitude: -43.94,
+        speedKmh: 0,
+        odometerM: 1_015_000,
+        ignition: false,
+      }),
+    );
   }
   await node.publish(drive(VAN, nowS + 30, 30));
   for (let index = 0; index < 24; index += 1) {
@@ -52,12 +66,20 @@ async function fill(): Promise<void> {
   await ask("POST", "/register/user", ACCOUNT);
   token = String((await ask("POST", "/login", ACCOUNT_LOGIN)).token);
   const longName = "Caminhão frigorífico 12 da filial de São José dos Campos, turno da noite";
-  await ask("PUT", "/api/v1/devices/0A3F73/", { name: longName, vehicle: "Volkswagen Constellation 24.280", tags: ["frio", "noite"] });
+  await ask("PUT", "/api/v1/devices/0A3F73/", {
+    name: longName,
+    vehicle: "Volkswagen Constellation 24.280",
+    tags: ["frio", "noite"],
+  });
   for (const name of ["Norte", "Distribuição urbana de São José dos Campos e Taubaté"]) {
     const { group_id } = await ask("POST", "/api/v1/groups/", { name });
     await ask("PUT", `/api/v1/groups/${String(group_id)}/devices/0A3F73/`);
   }
-  await ask("POST", "/api/v1/users/", { email: "maria.fernanda.dos.santos@transportadora.example.org", name: "Maria Fernanda dos Santos Albuquerque", role: "viewer" });
+  await ask("POST", "/api/v1/users/", {
+    email: "maria.fernanda.dos.santos@transportadora.example.org",
+    name: "Maria Fernanda dos Santos Albuquerque",
+    role: "viewer",
+  });
   await ask("POST", "/api/v1/shares/", { name: "For a customer with a long name", device_ids: ["0A3F73"] });
   await ask("POST", "/api/v1/tokens/", { name: "Report of the night", device_ids: ["0A3F73"], scopes: ["read"] });
 }
@@ -66,7 +88,9 @@ const ACCOUNT_LOGIN = { email: ACCOUNT.email, password: ACCOUNT.password };
 beforeAll(async () => {
   [node, browser] = await Promise.all([Node.start(), launch()]);
   await fill();
-  page = await (await browser.newContext({ locale: "en-GB", reducedMotion: "reduce", viewport: { width: 1280, height: 800 } })).newPage();
+  page = await (
+    await browser.newContext({ locale: "en-GB", reducedMotion: "reduce", viewport: { width: 1280, height: 800 } })
+  ).newPage();
   page.setDefaultTimeout(SOON);
   faults = watch(page, node.url);
   await page.goto(node.url);
@@ -83,8 +107,10 @@ const stickingOut = (): Promise<string[]> =>
   page.evaluate(() => {
     const found: string[] = [];
     const wide = document.documentElement.clientWidth;
-    if (document.documentElement.scrollWidth > wide) found.push(`the page is ${document.documentElement.scrollWidth} wide`);
-    const isSeen = (element: Element): boolean => element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+    if (document.documentElement.scrollWidth > wide)
+      found.push(`the page is ${document.documentElement.scrollWidth} wide`);
+    const isSeen = (element: Element): boolean =>
+      element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
     const scrolls = (element: Element): boolean => /auto|scroll/.test(getComputedStyle(element).overflowX);
     for (const control of document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")) {
       const box = control.getBoundingClientRect();
@@ -94,7 +120,9 @@ const stickingOut = (): Promise<string[]> =>
       while (within && !scrolls(within)) within = within.parentElement;
       if (within) continue;
       if (box.left < -1 || box.right > wide + 1) {
-        found.push(`${control.outerHTML.slice(0, 90)} reaches from ${Math.round(box.left)} to ${Math.round(box.right)}`);
+        found.push(
+          `${control.outerHTML.slice(0, 90)} reaches from ${Math.round(box.left)} to ${Math.round(box.right)}`,
+        );
       }
     }
     return found;
@@ -195,7 +223,10 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
     const moment = (): Promise<string | null> => page.getByRole("slider").getAttribute("aria-valuetext");
     const pressed = async (name: string, key: string): Promise<string | null> => {
       const before = await moment();
-      await page.getByRole(name === "slider" ? "slider" : "button", name === "slider" ? {} : { name }).first().focus();
+      await page
+        .getByRole(name === "slider" ? "slider" : "button", name === "slider" ? {} : { name })
+        .first()
+        .focus();
       await page.keyboard.press(key);
       await until(`${key} on ${name} moves the replay`, SOON, async () => (await moment()) !== before);
       return moment();
@@ -208,7 +239,10 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
     await page.locator(".stops-list button").first().focus();
     await page.keyboard.press("Enter");
     await until("the list of stops leads to the stop", SOON, async () => (await moment()) === stop);
-    await page.locator(".readout").getByText(/^Stopped/).waitFor();
+    await page
+      .locator(".readout")
+      .getByText(/^Stopped/)
+      .waitFor();
     await page.getByLabel("Speed of replay").selectOption("600");
     await pressed("Play", "Space");
   });
@@ -246,7 +280,10 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
     it(`manage ${tab}`, async () => {
       await visit(`#/admin?tab=${tab}`);
       await gone(".spinner");
-      await page.getByText(/Norte|Maria Fernanda|For a customer|Report of the night/).first().waitFor();
+      await page
+        .getByText(/Norte|Maria Fernanda|For a customer|Report of the night/)
+        .first()
+        .waitFor();
       await look(`admin-${tab}`);
     });
   }

@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playw
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { launch, watch } from "./browser";
-import { Node, drive, frame, noon, until } from "./node";
+import { drive, frame, Node, noon, until } from "./node";
 
 const ACCOUNT = { email: "ana@example.org", password: "correct horse battery staple", name: "Ana" };
 const VAN = 0x0a3f73;
@@ -108,7 +108,10 @@ describe("a view whose code does not come", () => {
         return route.continue();
       }
       const text = await (await route.fetch()).text();
-      return route.fulfill({ body: text.replace(/assets\/index-[\w-]+\.js/, "assets/index-other.js"), contentType: "text/html" });
+      return route.fulfill({
+        body: text.replace(/assets\/index-[\w-]+\.js/, "assets/index-other.js"),
+        contentType: "text/html",
+      });
     });
     await visit(page, "#/reports?kind=stops");
     await page.getByRole("heading", { name: "Reports" }).waitFor();
@@ -173,11 +176,16 @@ describe("ages", () => {
 
   it("of contact and of position are two things, and old dates bear their year", async () => {
     const { page, context } = await visitor();
-    await row(page, "0A3F74").getByText(/position \d+ y old/).waitFor();
+    await row(page, "0A3F74")
+      .getByText(/position \d+ y old/)
+      .waitFor();
     await visit(page, "#/device/0A3F74");
     await page.getByText(/its last position was recorded/).waitFor();
     await page.locator(".old").getByText(/2020/).waitFor();
-    await page.locator(".fact", { hasText: "Last contact" }).getByText(/ago|just now/).waitFor();
+    await page
+      .locator(".fact", { hasText: "Last contact" })
+      .getByText(/ago|just now/)
+      .waitFor();
     await page.locator(".frames").getByText(/2020/).first().waitFor();
     // Nothing was recorded today: the day of the frame is one click away.
     await page.getByRole("button", { name: /Before: .*2020/ }).click();
@@ -225,8 +233,8 @@ describe("a day that goes on", () => {
 
 interface Measured {
   map?: {
-    getSource(name: string):
-      | { getData(): Promise<{ features: { geometry: { coordinates: [number, number][] } }[] }> }
-      | undefined;
+    getSource(
+      name: string,
+    ): { getData(): Promise<{ features: { geometry: { coordinates: [number, number][] } }[] }> } | undefined;
   };
 }

@@ -72,7 +72,13 @@ describe("a style of another server", () => {
   });
 
   it("is no web page and no list of tiles", () => {
-    for (const told of [null, "<html>", [], { tilejson: "2.2.0", tiles: [] }, { version: 7, sources: {}, layers: [] }]) {
+    for (const told of [
+      null,
+      "<html>",
+      [],
+      { tilejson: "2.2.0", tiles: [] },
+      { version: 7, sources: {}, layers: [] },
+    ]) {
       expect(isStyle(told)).toBe(false);
     }
   });

@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import type { PositionEvent } from "../../src/api/stream";
 import type { Device, Status } from "../../src/api/types";
 import {
-  NO_FILTER,
   counts,
   emptyFleet,
   groupNames,
   keepOnly,
   matches,
+  NO_FILTER,
   shown,
   takeEvents,
   takePage,
@@ -87,9 +87,7 @@ describe("events", () => {
   it("keep the last place while there is no fix", () => {
     const fleet = emptyFleet();
     takePage(fleet, page(device("0A3F73", "online")));
-    takeEvents(fleet, [
-      position("0A3F73", "2026-07-01T12:00:10Z", { gps_fix: false, latitude: 0, longitude: 0 }),
-    ]);
+    takeEvents(fleet, [position("0A3F73", "2026-07-01T12:00:10Z", { gps_fix: false, latitude: 0, longitude: 0 })]);
     expect(fleet.units.get("0A3F73")).toMatchObject({ latitude: -19.9, gpsFix: false, speedKmh: 50 });
   });
 
@@ -163,8 +161,7 @@ describe("what is shown", () => {
   );
 
   it("follows words, status, group and ignition", () => {
-    const ids = (filter: object) =>
-      shown(fleet, { ...NO_FILTER, ...filter }, "name").map((unit) => unit.id);
+    const ids = (filter: object) => shown(fleet, { ...NO_FILTER, ...filter }, "name").map((unit) => unit.id);
     expect(ids({})).toEqual(["000001", "000002", "000003"]);
     expect(ids({ text: "VAN 2" })).toEqual(["000002"]);
     expect(ids({ text: "abc van" })).toEqual(["000002"]);
@@ -187,8 +184,7 @@ describe("what is shown", () => {
   });
 
   it("is sorted by status, speed or when it was seen", () => {
-    const sorted = (sort: "status" | "speed" | "seen") =>
-      shown(fleet, NO_FILTER, sort).map((unit) => unit.id);
+    const sorted = (sort: "status" | "speed" | "seen") => shown(fleet, NO_FILTER, sort).map((unit) => unit.id);
     expect(sorted("status")).toEqual(["000001", "000002", "000003"]);
     expect(sorted("speed")).toEqual(["000001", "000002", "000003"]);
     expect(sorted("seen")).toEqual(["000001", "000002", "000003"]);
@@ -200,7 +196,11 @@ describe("what is shown", () => {
       named,
       page(
         device("000001", "online", { name: "Caminhão São João", vehicle: "ABC-1D23", tags: ["Frigorífico"] }),
-        device("000002", "online", { name: "Ônibus 12", vehicle: "Volvo", groups: [{ group_id: 1, name: "Região Norte" }] }),
+        device("000002", "online", {
+          name: "Ônibus 12",
+          vehicle: "Volvo",
+          groups: [{ group_id: 1, name: "Região Norte" }],
+        }),
       ),
     );
     const ids = (text: string) => shown(named, { ...NO_FILTER, text }, "name").map(({ id }) => id);
@@ -227,7 +227,10 @@ describe("names", () => {
   it("are sorted as people do, and before devices without one", () => {
     const fleet = emptyFleet();
     const named = (id: string, name: string) => device(id, "online", { name });
-    takePage(fleet, page(named("000001", "Van 12"), named("000002", ""), named("000003", "van 7"), named("000004", "Bus 1")));
+    takePage(
+      fleet,
+      page(named("000001", "Van 12"), named("000002", ""), named("000003", "van 7"), named("000004", "Bus 1")),
+    );
     const names = shown(fleet, NO_FILTER, "name").map(({ name }) => name);
     expect(names).toEqual(["Bus 1", "van 7", "Van 12", "000002"]);
   });

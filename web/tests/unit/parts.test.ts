@@ -9,7 +9,11 @@ import { windowOf } from "../../src/ui/virtual-list";
 
 describe("the base map", () => {
   it("is unpacked from differences", () => {
-    expect(unpack([100, 200, -10, 5, 0, 1], 100)).toEqual([[1, 2], [0.9, 2.05], [0.9, 2.06]]);
+    expect(unpack([100, 200, -10, 5, 0, 1], 100)).toEqual([
+      [1, 2],
+      [0.9, 2.05],
+      [0.9, 2.06],
+    ]);
     expect(unpack([], 100)).toEqual([]);
   });
 
@@ -21,9 +25,7 @@ describe("the base map", () => {
       borders: [[0, 0, 5, 5]],
       states: [],
     });
-    expect(made.features.map((feature) => feature.properties?.layer)).toEqual([
-      "land", "lakes", "borders", "states",
-    ]);
+    expect(made.features.map((feature) => feature.properties?.layer)).toEqual(["land", "lakes", "borders", "states"]);
   });
 
   it("names countries in the language of the page and great places first", () => {

@@ -9,7 +9,13 @@ describe("the form of a device", () => {
   });
 
   it("leaves what is empty to the usual", () => {
-    const fields: Record<string, string> = { name: " Van 7 ", motion_kmh: "3", live_ttl_s: "", stop_s: "2.5", retention: "law" };
+    const fields: Record<string, string> = {
+      name: " Van 7 ",
+      motion_kmh: "3",
+      live_ttl_s: "",
+      stop_s: "2.5",
+      retention: "law",
+    };
     expect(profileOf((name) => fields[name] ?? "")).toEqual({
       name: "Van 7",
       vehicle: "",

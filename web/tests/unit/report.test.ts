@@ -49,7 +49,10 @@ describe("the rows of a report", () => {
 
 describe("CSV for spreadsheets", () => {
   it("is what those of the reader's language open", () => {
-    const table = [["a;b", 1.5], ["São João", 2]] as const;
+    const table = [
+      ["a;b", 1.5],
+      ["São João", 2],
+    ] as const;
     expect(csvOf(table, styleOf("pt"))).toBe('"a;b";1,5\r\nSão João;2\r\n');
     expect(csvOf(table, styleOf("en"))).toBe('"a;b",1.5\r\nSão João,2\r\n');
   });

@@ -1,13 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import {
-  HOME,
-  formatCamera,
-  formatRoute,
-  parseCamera,
-  parseRoute,
-  shareToken,
-} from "../../src/state/route";
+import { formatCamera, formatRoute, HOME, parseCamera, parseRoute, shareToken } from "../../src/state/route";
 import { filterOf, sortOf } from "../../src/views/filters";
 
 describe("the address", () => {

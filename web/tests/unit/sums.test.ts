@@ -34,7 +34,11 @@ describe("the books", () => {
   ];
 
   it("by minute have no holes", () => {
-    expect(perMinute(lines).map(({ received, dead }) => [received, dead])).toEqual([[7, 2], [0, 0], [7, 1]]);
+    expect(perMinute(lines).map(({ received, dead }) => [received, dead])).toEqual([
+      [7, 2],
+      [0, 0],
+      [7, 1],
+    ]);
     expect(perMinute([])).toEqual([]);
   });
 
@@ -90,8 +94,11 @@ describe("ranges", () => {
 
 describe("CSV", () => {
   it("quotes what needs it and hides formulas", () => {
-    expect(csvOf([["a", 'b"c', "d,e", null, 1.5], ["=1+1", "-19.9 -43.9", "-x", "@y"]])).toBe(
-      'a,"b""c","d,e",,1.5\r\n\'=1+1,-19.9 -43.9,\'-x,\'@y\r\n',
-    );
+    expect(
+      csvOf([
+        ["a", 'b"c', "d,e", null, 1.5],
+        ["=1+1", "-19.9 -43.9", "-x", "@y"],
+      ]),
+    ).toBe('a,"b""c","d,e",,1.5\r\n\'=1+1,-19.9 -43.9,\'-x,\'@y\r\n');
   });
 });

@@ -32,7 +32,13 @@ describe("languages", () => {
 describe("formats", () => {
   it("durations", () => {
     expect([0, 59, 60, 3599, 3600, 11_100, 86_400 * 2 + 3600].map(format.duration)).toEqual([
-      "0 s", "59 s", "1 min", "59 min", "1 h 00 min", "3 h 05 min", "2 d 1 h",
+      "0 s",
+      "59 s",
+      "1 min",
+      "59 min",
+      "1 h 00 min",
+      "3 h 05 min",
+      "2 d 1 h",
     ]);
     expect(format.duration(null)).toBe(format.NOTHING);
   });
@@ -50,7 +56,11 @@ describe("formats", () => {
 
   it("distances, speeds, headings, engine hours", () => {
     expect([0, 999, 1000, 12_345, 123_456].map(format.distance)).toEqual([
-      "0 m", "999 m", "1.0 km", "12.3 km", "123 km",
+      "0 m",
+      "999 m",
+      "1.0 km",
+      "12.3 km",
+      "123 km",
     ]);
     expect(format.speed(null)).toBe(format.NOTHING);
     expect(format.heading(54.87)).toBe("NE 55°");

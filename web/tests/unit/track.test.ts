@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 
 import type { Row } from "../../src/api/types";
 import {
-  SILENT_MS,
   advance,
   charted,
   indexAt,
   linesOf,
   momentAt,
+  SILENT_MS,
   speedOf,
   splitAt,
   trackOf,
@@ -42,7 +42,8 @@ describe("a track", () => {
   });
 
   it("leaves out places that are in doubt, and speeds from the chart", () => {
-    const doubtful = (afterS: number, longitude: number, doubt: string) => ({ ...row(afterS, longitude), doubtful: doubt }) as Row;
+    const doubtful = (afterS: number, longitude: number, doubt: string) =>
+      ({ ...row(afterS, longitude), doubtful: doubt }) as Row;
     const rows = [row(0, -43), doubtful(10, 0, "zero_place"), doubtful(20, 12, "jump"), doubtful(30, -42, "speed")];
     expect(trackOf(rows).map(({ longitude }) => longitude)).toEqual([-43, -42]);
     expect(rows.map(speedOf)).toEqual([40, null, null, null]);
@@ -59,16 +60,29 @@ describe("a track", () => {
   it("knows no speed where it was silent", () => {
     const track = trackOf([row(0, -43), row(SILENT_MS / 1000 + 1, -42)]);
     expect(momentAt(track, T0 + 60_000)).toMatchObject({ silent: true, speedKmh: null });
-    expect(linesOf(track, "whole")).toEqual([{ part: "silent", points: [[-43, -19], [-42, -19]] }]);
+    expect(linesOf(track, "whole")).toEqual([
+      {
+        part: "silent",
+        points: [
+          [-43, -19],
+          [-42, -19],
+        ],
+      },
+    ]);
   });
 
   it("is cut where it is now", () => {
     const track = trackOf([row(0, -43), row(10, -42), row(20, -41)]);
     const lines = splitAt(track, T0 + 15_000);
     expect(lines.find((line) => line.part === "travelled")?.points).toEqual([
-      [-43, -19], [-42, -19], [-41.5, -19],
+      [-43, -19],
+      [-42, -19],
+      [-41.5, -19],
     ]);
-    expect(lines.find((line) => line.part === "ahead")?.points).toEqual([[-42, -19], [-41, -19]]);
+    expect(lines.find((line) => line.part === "ahead")?.points).toEqual([
+      [-42, -19],
+      [-41, -19],
+    ]);
   });
 
   it("is found by time", () => {
@@ -102,13 +116,7 @@ describe("what a chart draws", () => {
 
   it("has a gap where nothing was heard", () => {
     const later = 10_000 + SILENT_MS + 1;
-    expect(charted([0, 10_000, later, later + 1000], ms, 900).values).toEqual([
-      0,
-      10_000,
-      null,
-      later,
-      later + 1000,
-    ]);
+    expect(charted([0, 10_000, later, later + 1000], ms, 900).values).toEqual([0, 10_000, null, later, later + 1000]);
   });
 
   it("of nothing is nothing", () => expect(charted([], ms, 10).times).toEqual([]));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type Telling, type Worker, kept, mostOf, parsedBy, rate, sumOf, total } from "../../src/state/workers";
+import { kept, mostOf, parsedBy, rate, sumOf, type Telling, total, type Worker } from "../../src/state/workers";
 
 const T0 = Date.parse("2026-07-01T12:00:00Z");
 
@@ -36,7 +36,13 @@ describe("rates of workers", () => {
   it("tell what a node has parsed by what became of it", () => {
     const tellings = [0, 10].map((atS) =>
       telling(atS, [
-        worker("node", atS, { messages_taken: 2 * atS, stored: 3 * atS, duplicates: atS, pings: 2 * atS, dead_letters: 0 }),
+        worker("node", atS, {
+          messages_taken: 2 * atS,
+          stored: 3 * atS,
+          duplicates: atS,
+          pings: 2 * atS,
+          dead_letters: 0,
+        }),
         worker("parser", atS, { frames_parsed: 7 * atS }),
         worker("exporter", atS, { stored: 7 * atS }),
         worker("door", atS, { messages_taken: 7 * atS }),
@@ -50,10 +56,7 @@ describe("rates of workers", () => {
   });
 
   it("begin again when a process was started again", () => {
-    const tellings = [
-      telling(0, [worker("a", 0, { stored: 1000 })]),
-      telling(5, [worker("a", 5, { stored: 3 }, 4)]),
-    ];
+    const tellings = [telling(0, [worker("a", 0, { stored: 1000 })]), telling(5, [worker("a", 5, { stored: 3 }, 4)])];
     expect(rate(tellings, "a", ["stored"])).toBeNull();
     tellings.push(telling(10, [worker("a", 10, { stored: 13 }, 4)]));
     expect(rate(tellings, "a", ["stored"])).toBe(2);
@@ -65,7 +68,11 @@ describe("rates of workers", () => {
   });
 
   it("add up over those that have them", () => {
-    const now = [worker("a", 0, { queued_rows: 3, oldest: 1 }), worker("b", 0, { queued_rows: 4, oldest: 9 }), worker("c", 0, {})];
+    const now = [
+      worker("a", 0, { queued_rows: 3, oldest: 1 }),
+      worker("b", 0, { queued_rows: 4, oldest: 9 }),
+      worker("c", 0, {}),
+    ];
     expect(sumOf(now, "queued_rows")).toBe(7);
     expect(mostOf(now, "oldest")).toBe(9);
     expect(sumOf(now, "connections")).toBeNull();
