@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use nemeses_protocol::{DeviceId, Speaker, TraceContext};
+use nemeses_protocol::{Reply, Speaker, TraceContext};
 
 use crate::mailbox::{Mailbox, Resolved};
 use crate::pool::Room;
@@ -22,19 +22,10 @@ pub struct IntakeMessage<'a> {
     pub payload: &'a [u8],
 }
 
-/// A ping's answer, to be delivered by the door at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// Whose ping it answers.
-    pub device: DeviceId,
-    /// The reply's payload.
-    pub payload: Vec<u8>,
-}
-
 /// What takes frames off the door.
 pub trait Intake: Send + Sync + 'static {
     /// Takes the messages of one socket read, in order. Decodes at once (pure
-    /// computation, no waiting) and returns the replies to the pings in them;
+    /// computation, no waiting) and returns the replies to be delivered at once;
     /// the rest is queued with the receipt, which must be marked
     /// [`Receipt::kept`] after the commit of everything in the messages.
     fn take(

@@ -218,7 +218,7 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         letter.worker,
         hex::encode_upper(&letter.bytes),
     );
-    text.push_str(&crate::decode::as_text(&nemeses_protocol::normalise(&letter.bytes)));
+    text.push_str(&crate::decode::described(&letter.bytes));
     print(&text)
 }
 

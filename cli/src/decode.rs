@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use nemeses_protocol::{Form, Frame, Item, Normalised, Position, frame_hash, frames, normalise};
+use nemeses_protocol::{
+    Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Shown,
+};
 use serde_json::{Value, json};
 
 use crate::tools::{OutputArgs, columns, moment, print, print_json};
@@ -40,13 +42,15 @@ pub(crate) struct DecodeArgs {
 /// Input that cannot be read.
 pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<bool> {
     let payload = payload(args)?;
-    let normalised = normalise(&payload);
+    let [protocol, ..] = PROTOCOLS;
+    let normalised = protocol.raw(&payload);
+    let items = protocol.show(&normalised.bytes);
     if args.output.json {
-        print_json(&as_json(&normalised))?;
+        print_json(&as_json(&normalised, &items))?;
     } else {
-        print(&as_text(&normalised))?;
+        print(&as_text(&normalised, &items))?;
     }
-    Ok(frames(&normalised.bytes).any(|item| matches!(item, Item::Frame { .. })))
+    Ok(items.iter().any(|item| matches!(item, Item::Frame { .. })))
 }
 
 fn payload(args: &DecodeArgs) -> anyhow::Result<Vec<u8>> {
@@ -76,87 +80,26 @@ fn payload(args: &DecodeArgs) -> anyhow::Result<Vec<u8>> {
     Ok(payload)
 }
 
-/// One line of a frame's table.
-struct Field {
-    /// From the frame's beginning.
-    offset: usize,
-    length: usize,
-    name: &'static str,
-    value: String,
+/// What a payload holds, for people.
+pub(crate) fn described(payload: &[u8]) -> String {
+    let [protocol, ..] = PROTOCOLS;
+    let normalised = protocol.raw(payload);
+    as_text(&normalised, &protocol.show(&normalised.bytes))
 }
 
-/// Lays fields end to end.
-struct Layout(Vec<Field>);
-
-impl Layout {
-    fn push(&mut self, length: usize, name: &'static str, value: impl Into<String>) {
-        let offset = self.0.last().map_or(0, |field| field.offset + field.length);
-        self.0.push(Field { offset, length, name, value: value.into() });
-    }
-}
-
-fn fields(frame: &Frame<'_>) -> Vec<Field> {
-    let mut layout = Layout(Vec::new());
-    layout.push(2, "header", "");
-    match frame {
-        Frame::Ping { device, payload } => {
-            layout.push(3, "device", device.to_string());
-            layout.push(1, "type", "ping");
-            if !payload.is_empty() {
-                let text = payload.escape_ascii().to_string();
-                layout.push(payload.len(), "payload", format!("\"{text}\""));
-            }
-        }
-        Frame::Location(position) => location_fields(position, &mut layout),
-    }
-    layout.push(2, "footer", "");
-    layout.0
-}
-
-fn location_fields(position: &Position, layout: &mut Layout) {
-    layout.push(3, "device", position.device.to_string());
-    layout.push(1, "type", "location");
-    layout.push(4, "recorded at", moment(u64::from(position.recorded_at) * 1000));
-    let direction = f64::from(position.direction_cdeg) / 100.0;
-    layout.push(2, "direction", format!("{direction:.2} degrees"));
-    layout.push(4, "odometer", format!("{} m", position.odometer_m));
-    layout.push(4, "hour meter", format!("{} min", position.hour_meter_min));
-    layout.push(2, "composition", composition(position));
-    if let Some(extension) = position.extension {
-        layout.push(2, "extension", format!("{extension:04X}"));
-    }
-    layout.push(1, "speed", format!("{} km/h", position.speed_kmh));
-    layout.push(4, "latitude", degrees(position.latitude_udeg));
-    layout.push(4, "longitude", degrees(position.longitude_udeg));
-}
-
-fn composition(position: &Position) -> String {
-    let bits = position.composition;
-    let fix = if bits.gps_fix() { "GPS fix" } else { "no GPS fix" };
-    let age = if bits.historical() { "historical" } else { "live" };
-    let ignition = if bits.ignition() { "ignition on" } else { "ignition off" };
-    format!("{fix}, {age}, {ignition}")
-}
-
-/// Six digits behind the point: every digit of the wire.
-fn degrees(micro: i32) -> String {
-    format!("{:.6}", f64::from(micro) / 1e6)
-}
-
-pub(crate) fn as_text(normalised: &Normalised<'_>) -> String {
-    let bytes = &normalised.bytes;
+fn as_text(normalised: &Normalised<'_>, items: &[Item<'_, Shown<'_>>]) -> String {
     let form = if normalised.form == Form::Hex { "hex text" } else { "raw bytes" };
     let mut text = String::new();
     let (mut good, mut skipped) = (0_u64, 0_u64);
-    for item in frames(bytes) {
+    for item in items {
         match item {
             Item::Frame { offset, bytes, frame } => {
                 good += 1;
-                text.push_str(&frame_as_text(offset, bytes, &frame));
+                text.push_str(&frame_as_text(*offset, bytes, frame));
             }
             Item::Skipped { offset, bytes, reason, .. } => {
                 skipped += 1;
-                text.push_str(&skipped_as_text(offset, bytes, reason.code(), &reason.to_string()));
+                text.push_str(&skipped_as_text(*offset, bytes, reason.code(), &reason.to_string()));
             }
         }
     }
@@ -171,28 +114,44 @@ pub(crate) fn as_text(normalised: &Normalised<'_>) -> String {
     }
     text + &format!(
         "{} bytes from {form}: frames {good}, skipped stretches {skipped}\n",
-        bytes.len()
+        normalised.bytes.len()
     )
 }
 
-fn frame_as_text(offset: usize, bytes: &[u8], frame: &Frame<'_>) -> String {
-    let kind = match frame {
-        Frame::Ping { .. } => "Ping".to_owned(),
-        Frame::Location(_) => format!("Location, frame hash {:016x}", frame_hash(bytes)),
+fn frame_as_text(offset: usize, bytes: &[u8], frame: &Shown<'_>) -> String {
+    let mut kind = frame.kind.to_owned();
+    if let Some(first) = kind.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    for (_, hash) in &frame.records {
+        let _ = write!(kind, ", frame hash {hash:016x}");
+    }
+    let row = |(place, own, field): (usize, &[u8], &Field)| {
+        let value = match &field.value {
+            FieldValue::Text(text) => text.clone(),
+            FieldValue::Moment(second) => moment(u64::from(*second) * 1000),
+        };
+        vec![(offset + place).to_string(), hex::encode_upper(own), field.name.to_owned(), value]
     };
-    let rows: Vec<Vec<String>> = fields(frame)
-        .into_iter()
-        .map(|field| {
-            let own = bytes.get(field.offset..field.offset + field.length).unwrap_or_default();
-            let place = (offset + field.offset).to_string();
-            vec![place, hex::encode_upper(own), field.name.to_owned(), field.value]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = placed(bytes, &frame.fields).map(row).collect();
     format!(
         "{kind}, {} bytes at offset {offset}\n{}\n",
         bytes.len(),
         columns(&["offset", "bytes", "field", "value"], &rows)
     )
+}
+
+/// Each field with its place in the frame and its bytes.
+fn placed<'f>(
+    bytes: &'f [u8],
+    fields: &'f [Field],
+) -> impl Iterator<Item = (usize, &'f [u8], &'f Field)> {
+    let mut place = 0;
+    fields.iter().map(move |field| {
+        let at = place;
+        place += field.length;
+        (at, bytes.get(at..place).unwrap_or_default(), field)
+    })
 }
 
 fn skipped_as_text(offset: usize, bytes: &[u8], code: &str, why: &str) -> String {
@@ -211,8 +170,8 @@ fn shortened(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(SHOWN_BYTES)]
 }
 
-fn as_json(normalised: &Normalised<'_>) -> Value {
-    let items: Vec<Value> = frames(&normalised.bytes).map(|item| item_as_json(&item)).collect();
+fn as_json(normalised: &Normalised<'_>, items: &[Item<'_, Shown<'_>>]) -> Value {
+    let items: Vec<Value> = items.iter().flat_map(item_as_json).collect();
     json!({
         "form": if normalised.form == Form::Hex { "hex" } else { "raw" },
         "length": normalised.bytes.len(),
@@ -225,43 +184,58 @@ fn as_json(normalised: &Normalised<'_>) -> Value {
     })
 }
 
-/// One frame or skipped stretch as JSON; field names as in the REST API.
-pub(crate) fn item_as_json(item: &Item<'_>) -> Value {
-    match *item {
-        Item::Skipped { offset, bytes, device, reason } => json!({
+/// One skipped stretch, one frame without records, or each record of a frame as JSON; field
+/// names as in the REST API.
+fn item_as_json(item: &Item<'_, Shown<'_>>) -> Vec<Value> {
+    match item {
+        Item::Skipped { offset, bytes, identity, reason } => vec![json!({
             "kind": "skipped",
             "offset": offset,
             "bytes": hex::encode_upper(bytes),
-            "device_id": device.map(|device| device.to_string()),
+            "device_id": identity.as_ref().map(ToString::to_string),
             "reason": reason.code(),
-        }),
-        Item::Frame { offset, bytes, frame: Frame::Ping { device, payload } } => json!({
-            "kind": "ping",
-            "offset": offset,
-            "bytes": hex::encode_upper(bytes),
-            "device_id": device.to_string(),
-            "payload": hex::encode_upper(payload),
-        }),
-        Item::Frame { offset, bytes, frame: Frame::Location(position) } => json!({
-            "kind": "location",
-            "offset": offset,
-            "bytes": hex::encode_upper(bytes),
-            "device_id": position.device.to_string(),
-            "frame_hash": format!("{:016x}", frame_hash(bytes)),
-            "recorded_at": moment(u64::from(position.recorded_at) * 1000),
-            "latitude": f64::from(position.latitude_udeg) / 1e6,
-            "longitude": f64::from(position.longitude_udeg) / 1e6,
-            "speed_kmh": position.speed_kmh,
-            "direction_deg": f64::from(position.direction_cdeg) / 100.0,
-            "odometer_m": position.odometer_m,
-            "hour_meter_min": position.hour_meter_min,
-            "ignition": position.composition.ignition(),
-            "gps_fix": position.composition.gps_fix(),
-            "historical": position.composition.historical(),
-            "composition": position.composition.0,
-            "extension": position.extension.map(|bits| format!("{bits:04X}")),
-        }),
+        })],
+        Item::Frame { offset, bytes, frame } if frame.records.is_empty() => {
+            let payload =
+                placed(bytes, &frame.fields).find(|(_, _, field)| field.name == "payload");
+            vec![json!({
+                "kind": frame.kind,
+                "offset": offset,
+                "bytes": hex::encode_upper(bytes),
+                "device_id": frame.identity.to_string(),
+                "payload": payload.map_or_else(String::new, |(_, own, _)| hex::encode_upper(own)),
+            })]
+        }
+        Item::Frame { offset, frame, .. } => {
+            let record = |(content, hash): &(Content<'_>, u64)| {
+                let mut record = position_as_json(&content.position);
+                record["kind"] = frame.kind.into();
+                record["offset"] = (offset + content.offset).into();
+                record["bytes"] = hex::encode_upper(content.bytes).into();
+                record["device_id"] = frame.identity.to_string().into();
+                record["frame_hash"] = format!("{hash:016x}").into();
+                record
+            };
+            frame.records.iter().map(record).collect()
+        }
     }
+}
+
+fn position_as_json(position: &Position) -> Value {
+    json!({
+        "recorded_at": moment(u64::from(position.recorded_at) * 1000),
+        "latitude": f64::from(position.latitude_udeg) / 1e6,
+        "longitude": f64::from(position.longitude_udeg) / 1e6,
+        "speed_kmh": position.speed_kmh,
+        "direction_deg": f64::from(position.direction_cdeg) / 100.0,
+        "odometer_m": position.odometer_m,
+        "hour_meter_min": position.hour_meter_min,
+        "ignition": position.composition.ignition(),
+        "gps_fix": position.composition.gps_fix(),
+        "historical": position.composition.historical(),
+        "composition": position.composition.0,
+        "extension": position.extension.map(|bits| format!("{bits:04X}")),
+    })
 }
 
 #[cfg(test)]
@@ -276,18 +250,18 @@ mod tests {
     fn fields_cover_every_byte_of_a_frame() {
         for hex_text in [SHORT, LONG, PING, "50F70A3F730173C4"] {
             let bytes = hex::decode(hex_text).unwrap();
-            let Some(Item::Frame { frame, bytes: all, .. }) = frames(&bytes).next() else {
+            let [Item::Frame { frame, bytes: all, .. }] = &PROTOCOLS[0].show(&bytes)[..] else {
                 panic!("{hex_text} is no frame");
             };
-            let last = fields(&frame).into_iter().next_back().unwrap();
-            assert_eq!(last.offset + last.length, all.len(), "{hex_text}");
+            let (place, own, _) = placed(all, &frame.fields).last().unwrap();
+            assert_eq!(place + own.len(), all.len(), "{hex_text}");
         }
     }
 
     #[test]
     fn a_table_names_offset_bytes_field_and_value() {
         let payload = format!("{SHORT}FFFF{PING}");
-        let text = as_text(&normalise(payload.as_bytes()));
+        let text = described(payload.as_bytes());
         for line in [
             "0       50F7      header",
             "2       0A3F73    device       0A3F73",
@@ -307,10 +281,15 @@ mod tests {
         }
     }
 
+    fn json_of(payload: &str) -> Value {
+        let normalised = PROTOCOLS[0].raw(payload.as_bytes());
+        as_json(&normalised, &PROTOCOLS[0].show(&normalised.bytes))
+    }
+
     #[test]
     fn json_has_the_fields_of_the_rest_api() {
         let payload = format!("{LONG}zz");
-        let json = as_json(&normalise(payload.as_bytes()));
+        let json = json_of(&payload);
         let location = &json["items"][0];
         assert_eq!(location["device_id"], "0A3F73");
         assert_eq!(location["latitude"], -19.932_833);
@@ -318,7 +297,7 @@ mod tests {
         assert_eq!(location["historical"], true);
         assert_eq!(location["extension"], "8400");
         assert_eq!(json["unreadable"]["text"], "zz");
-        let repeated = as_json(&normalise(SHORT.as_bytes()));
+        let repeated = json_of(SHORT);
         assert_eq!(repeated["items"][0]["historical"], false);
     }
 }

@@ -2,7 +2,7 @@
 //! found by halving and becomes a dead letter, so that the rest can be stored. A
 //! dead letter that is refused itself is kept with less and less of it.
 
-use nemeses_protocol::{DeadLetter, DeviceId, Position, Reason, Record, encode_location};
+use nemeses_protocol::{DeadLetter, Position, Reason, Record, protocol_of};
 use nemeses_store::StoreError;
 use nemeses_store::history::{History, Part};
 
@@ -67,13 +67,10 @@ async fn find_refused(history: &dyn History, records: &[Record]) -> Result<Vec<u
     Ok(refused)
 }
 
-/// The frame written again from its fields; none of a device whose id no frame carries.
-fn bytes_again(position: &Position) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if position.device.number() <= DeviceId::MAX_SFT9001 {
-        encode_location(position, &mut bytes);
-    }
-    bytes
+/// The frame written again from its fields; none where no frame can say them.
+fn written(position: &Position) -> Vec<u8> {
+    let protocol = protocol_of(position.device);
+    protocol.and_then(|protocol| protocol.frame_of(position)).unwrap_or_default()
 }
 
 /// A record as dead letters that say less and less: all that is known but the
@@ -87,10 +84,7 @@ fn lesser_forms(record: &Record) -> [Record; 3] {
             reason: Reason::Refused,
             device: Some(record.position.device),
             received_at_ms: record.received_at_ms,
-            bytes: record
-                .raw
-                .as_ref()
-                .map_or_else(|| bytes_again(&record.position), |raw| raw.to_vec()),
+            bytes: record.raw.as_deref().map_or_else(|| written(&record.position), Vec::from),
         },
         Record::DeadLetter(letter) => DeadLetter {
             topic: TOPIC.to_owned(),
@@ -105,6 +99,8 @@ fn lesser_forms(record: &Record) -> [Record; 3] {
 
 #[cfg(test)]
 mod tests {
+    use nemeses_protocol::{Composition, DeviceId};
+
     use super::*;
 
     #[test]
@@ -115,14 +111,14 @@ mod tests {
             direction_cdeg: 0,
             odometer_m: 0,
             hour_meter_min: 0,
-            composition: nemeses_protocol::Composition(0),
+            composition: Composition(0),
             extension: None,
             speed_kmh: 0,
             latitude_udeg: 0,
             longitude_udeg: 0,
         };
-        assert_eq!(bytes_again(&position(DeviceId::MAX_SFT9001)).len(), 33);
+        assert_eq!(written(&position(DeviceId::MAX_SFT9001)).len(), 33);
         // Else the bytes would be a frame of device 0A3F73.
-        assert!(bytes_again(&position(0x010A_3F73)).is_empty());
+        assert!(written(&position(0x010A_3F73)).is_empty());
     }
 }

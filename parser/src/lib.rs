@@ -8,6 +8,6 @@ mod unknown;
 mod worker;
 
 pub use follow::Decoding;
-pub use step::{Message, Output, Policy, Reply, Step};
+pub use step::{Message, Output, Policy, Step};
 pub use unknown::{Gate, UnknownDevices};
 pub use worker::{Shadow, Worker, WorkerConfig};

@@ -1,8 +1,9 @@
 //! What one message means. Pure: no clock, no IO.
 
 use nemeses_protocol::{
-    DeadLetter, DeviceId, Form, Frame, Item, Position, PositionRecord, Reason, Record, Speaker,
-    TopicName, Topics, encode_ping_reply, frame_hash, frames, normalise,
+    DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, Position, PositionRecord,
+    Protocol, ProtocolFrame as _, Reason, Record, Reply, Sft9001, Source, Speaker, TopicName,
+    Topics, content_hash,
 };
 use nemeses_store::live::LiveEntry;
 
@@ -49,15 +50,6 @@ pub struct Message<'a> {
     pub speaker: Speaker,
 }
 
-/// The answer to a ping.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// Whose ping.
-    pub device: DeviceId,
-    /// The payload, in the form of the question.
-    pub payload: Vec<u8>,
-}
-
 /// What came of the messages so far; several messages may be taken into one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
@@ -102,83 +94,88 @@ impl Step {
     /// Decodes one message and appends to `out`. Every byte of the payload ends
     /// in a record or in a counted ping.
     pub fn take(&self, message: &Message<'_>, out: &mut Output) {
+        self.take_as::<Sft9001>(message, out);
+    }
+
+    fn take_as<P: Protocol>(&self, message: &Message<'_>, out: &mut Output) {
         if message.payload.len() > self.policy.max_payload_bytes {
-            let reason = Reason::Decode(nemeses_protocol::DecodeError::Oversized);
+            let reason = Reason::Decode(DecodeError::Oversized);
             return bury(message, 0, message.payload, None, reason, out);
         }
         if message.payload.is_empty() {
-            let reason = Reason::Decode(nemeses_protocol::DecodeError::Empty);
-            return bury(message, 0, &[], None, reason, out);
+            return bury(message, 0, &[], None, Reason::Decode(DecodeError::Empty), out);
         }
-        let spoken_for = Allowed {
-            speaker: message.speaker,
-            topic: match self.policy.topics.classify(message.topic) {
-                TopicName::MessengerOf(device) => Speaker::Device(device),
-                _ => Speaker::Any,
-            },
+        let topic = match self.policy.topics.classify(message.topic) {
+            TopicName::MessengerOf(device) => Speaker::Device(device),
+            _ => Speaker::Any,
         };
-        let normalised = normalise(message.payload);
-        for item in frames(&normalised.bytes) {
-            self.take_item(message, &item, normalised.form, spoken_for, out);
+        let normalised = P::normalise(message.payload);
+        let terms = Terms { speaker: message.speaker, topic, form: normalised.form };
+        let source = Source::Message { topic: message.topic };
+        let (session, now_ms) = (P::Session::default(), message.received_at_ms);
+        for item in Items::<P>::new(session, source, &normalised.bytes, now_ms) {
+            match item {
+                Item::Skipped { offset, bytes, identity, reason } => {
+                    let device = identity.as_ref().and_then(Identity::number);
+                    bury(message, offset, bytes, device, Reason::Decode(reason), out);
+                }
+                Item::Frame { offset, bytes, frame } => {
+                    self.take_frame::<P>(message, terms, (offset, bytes, &frame), out);
+                }
+            }
         }
         if let Some((offset, text)) = normalised.unreadable {
-            let reason = Reason::Decode(nemeses_protocol::DecodeError::BadHex);
-            bury(message, offset, text, None, reason, out);
+            bury(message, offset, text, None, Reason::Decode(DecodeError::BadHex), out);
         }
     }
 
-    fn take_item(
+    fn take_frame<'a, P: Protocol>(
         &self,
         message: &Message<'_>,
-        item: &Item<'_>,
-        form: Form,
-        allowed: Allowed,
+        terms: Terms,
+        (offset, bytes, frame): (usize, &'a [u8], &P::Frame<'a>),
         out: &mut Output,
     ) {
-        let (offset, bytes, frame) = match *item {
-            Item::Skipped { offset, bytes, device, reason } => {
-                return bury(message, offset, bytes, device, Reason::Decode(reason), out);
-            }
-            Item::Frame { offset, bytes, frame } => (offset, bytes, frame),
+        // Nobody gives numbers to other identities yet.
+        let Some(device) = frame.identity().number() else {
+            return bury(message, offset, bytes, None, Reason::UnknownDevice, out);
         };
-        let device = match frame {
-            Frame::Ping { device, .. } => device,
-            Frame::Location(position) => position.device,
-        };
-        let refusal = allowed.refusal(device).or_else(|| match frame {
-            Frame::Location(position) => self.refusal(&position, message.received_at_ms),
-            Frame::Ping { .. } => None,
-        });
-        if let Some(reason) = refusal {
+        if let Some(reason) = terms.refusal(device) {
             return bury(message, offset, bytes, Some(device), reason, out);
         }
-        let barred = self.policy.gate.as_ref();
-        let barred = barred.and_then(|gate| gate.refusal(device, message.received_at_ms));
-        // Whoever is in quarantine is answered as ever, so that it goes on sending.
-        let answered = matches!(frame, Frame::Ping { .. }) && barred != Some(Reason::UnknownDevice);
-        if let Some(reason) = barred
-            && !answered
-        {
-            return bury(message, offset, bytes, Some(device), reason, out);
+        let received_at_ms = message.received_at_ms;
+        let gate = self.policy.gate.as_ref();
+        let barred = gate.and_then(|gate| gate.refusal(device, received_at_ms));
+        if frame.is_heartbeat() {
+            // Whoever is in quarantine is answered as ever, so that it goes on sending.
+            if barred == Some(Reason::UnknownDevice) {
+                return bury(message, offset, bytes, Some(device), Reason::UnknownDevice, out);
+            }
+            out.pings = out.pings.saturating_add(1);
+            if barred.is_none() {
+                out.live.push(LiveEntry::seen(device, received_at_ms));
+            }
         }
-        match frame {
-            Frame::Ping { payload, .. } => {
-                out.pings = out.pings.saturating_add(1);
-                if barred.is_none() {
-                    out.live.push(LiveEntry::seen(device, message.received_at_ms));
-                }
-                out.replies.push(Reply { device, payload: reply(payload, form) });
+        for content in frame.records(bytes, device) {
+            let refusal = self.refusal(&content.position, received_at_ms);
+            if let Some(reason) = refusal.or(barred) {
+                let offset = offset + content.offset;
+                bury(message, offset, content.bytes, Some(device), reason, out);
+                continue;
             }
-            Frame::Location(position) => {
-                let record = PositionRecord {
-                    position,
-                    frame_hash: frame_hash(bytes),
-                    received_at_ms: message.received_at_ms,
-                    raw: self.policy.keep_raw.then(|| bytes.into()),
-                };
-                out.live.push(LiveEntry::from_record(&record));
-                out.records.push(Record::Position(record));
-            }
+            let record = PositionRecord {
+                position: content.position,
+                frame_hash: content_hash::<P>(content.bytes),
+                received_at_ms,
+                raw: self.policy.keep_raw.then(|| content.bytes.into()),
+            };
+            out.live.push(LiveEntry::from_record(&record));
+            out.records.push(Record::Position(record));
+        }
+        let mut payload = Vec::new();
+        frame.reply(&mut payload);
+        if !payload.is_empty() {
+            out.replies.push(Reply { device, payload: in_form(payload, terms.form) });
         }
     }
 
@@ -188,14 +185,15 @@ impl Step {
     }
 }
 
-/// For whom the login and the topic may speak.
+/// For whom the login and the topic may speak, and how to answer.
 #[derive(Clone, Copy)]
-struct Allowed {
+struct Terms {
     speaker: Speaker,
     topic: Speaker,
+    form: Form,
 }
 
-impl Allowed {
+impl Terms {
     fn refusal(self, device: DeviceId) -> Option<Reason> {
         let forbids = |speaker| matches!(speaker, Speaker::Device(only) if only != device);
         if forbids(self.speaker) {
@@ -208,9 +206,7 @@ impl Allowed {
     }
 }
 
-fn reply(payload: &[u8], form: Form) -> Vec<u8> {
-    let mut raw = Vec::with_capacity(payload.len() + 5);
-    encode_ping_reply(payload, &mut raw);
+fn in_form(raw: Vec<u8>, form: Form) -> Vec<u8> {
     match form {
         Form::Raw => raw,
         Form::Hex => hex::encode_upper(raw).into_bytes(),

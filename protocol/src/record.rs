@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::wire::LONG_LOCATION_BYTES;
 use crate::{DecodeError, DeviceId, Position, WorkerName};
 
 /// One thing to keep. More kinds (readings of named channels, frames of other
@@ -33,7 +32,7 @@ impl Record {
 pub struct PositionRecord {
     /// The decoded frame.
     pub position: Position,
-    /// [`frame_hash`] of the frame's raw bytes.
+    /// [`crate::content_hash`] of the record's bytes.
     pub frame_hash: u64,
     /// When it arrived, Unix milliseconds by the receiving station's clock.
     pub received_at_ms: u64,
@@ -163,24 +162,6 @@ pub struct Tally {
     pub minute: u32,
     /// Pings received in that minute.
     pub pings: u32,
-}
-
-/// Offset of the composition's high byte in a location frame.
-const COMPOSITION_OFFSET: usize = 20;
-/// Bit 14 of the composition, seen from its high byte.
-const HISTORICAL_HIGH_BIT: u8 = 0x40;
-
-/// 64-bit hash (XXH3) of a location frame's bytes, blind to the historical bit,
-/// since a device repeats an unacknowledged live frame as a historical one.
-/// Stable for ever: it is part of the table's key.
-pub fn frame_hash(frame: &[u8]) -> u64 {
-    let mut copy = [0_u8; LONG_LOCATION_BYTES];
-    let length = frame.len().min(LONG_LOCATION_BYTES);
-    copy[..length].copy_from_slice(&frame[..length]);
-    if length > COMPOSITION_OFFSET {
-        copy[COMPOSITION_OFFSET] &= !HISTORICAL_HIGH_BIT;
-    }
-    xxhash_rust::xxh3::xxh3_64(&copy[..length])
 }
 
 #[cfg(test)]

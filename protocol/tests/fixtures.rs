@@ -56,13 +56,13 @@ fn describe(payload: &[u8]) -> String {
     items.join(" ")
 }
 
-fn describe_item(item: &Item<'_>) -> String {
+fn describe_item(item: &Item<'_, Frame<'_>>) -> String {
     let (offset, bytes) = common::extent(item);
-    let kind = match *item {
+    let kind = match item {
         Item::Frame { frame: Frame::Ping { .. }, .. } => "ping".to_owned(),
         Item::Frame { frame: Frame::Location(_), .. } => "location".to_owned(),
-        Item::Skipped { device, reason, .. } => {
-            let device = device.map_or("?".to_owned(), |device| device.to_string());
+        Item::Skipped { identity, reason, .. } => {
+            let device = identity.as_ref().map_or("?".to_owned(), ToString::to_string);
             format!("{device}:{}", reason.code())
         }
     };

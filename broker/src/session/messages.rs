@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nemeses_protocol::TopicName;
+use nemeses_protocol::{Reply, TopicName};
 use nemeses_runtime::traces::now_ns;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::end::End;
 use super::follow::Following;
 use crate::commands::{Fate, Handed};
-use crate::intake::{IntakeMessage, Receipt, Reply};
+use crate::intake::{IntakeMessage, Receipt};
 use crate::mailbox::Delivery;
 use crate::message::Message;
 use crate::packet::{

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use nemeses_broker::{Intake, IntakeMessage, Receipt, Reply, Speaker};
+use nemeses_broker::{Intake, IntakeMessage, Receipt, Speaker};
 use nemeses_dbexport::{Exporter, Submission, Work};
 use nemeses_parser::Step;
-use nemeses_protocol::{DeadLetter, Record, Tally};
+use nemeses_protocol::{DeadLetter, Record, Reply, Tally};
 use nemeses_runtime::Clock;
 use nemeses_runtime::traces::{Tracer, Waiting};
 use nemeses_store::live::LiveWriter;
@@ -72,9 +72,7 @@ impl Intake for NodeIntake {
         }
         let work = Work::Records { records: out.records, tallies };
         self.exporter.submit(Submission { work, receipt });
-        let reply =
-            |reply: nemeses_parser::Reply| Reply { device: reply.device, payload: reply.payload };
-        out.replies.into_iter().map(reply).collect()
+        out.replies
     }
 }
 

@@ -1,6 +1,6 @@
 //! Today's decoder against a stored row. Pure.
 
-use nemeses_protocol::{DecodeError, Frame, Item, Position, PositionRecord, frame_hash, frames};
+use nemeses_protocol::{PROTOCOLS, Position, PositionRecord, protocol_of};
 
 /// One field that today's decoder reads differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,25 +45,16 @@ impl Counts {
 /// Decodes the row's raw bytes and compares.
 pub(super) fn judge(row: &PositionRecord) -> Verdict {
     let Some(raw) = &row.raw else { return Verdict::NoRaw };
-    let differences = match location(raw) {
-        Ok(today) => differences(row, &today, frame_hash(raw)),
+    // Where its number tells no protocol, the first one says what the bytes are instead.
+    let protocol = protocol_of(row.position.device).unwrap_or(PROTOCOLS[0]);
+    let differences = match protocol.record(raw) {
+        Ok((today, hash)) => differences(row, &today, hash),
         Err(today) => {
-            vec![Difference { field: "frame", stored: "location".to_owned(), today }]
+            let (stored, today) = ("location".to_owned(), today.to_owned());
+            vec![Difference { field: "frame", stored, today }]
         }
     };
     if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
-}
-
-/// The one location that the bytes are, or what they are instead.
-fn location(raw: &[u8]) -> Result<Position, String> {
-    let mut items = frames(raw);
-    match (items.next(), items.next()) {
-        (Some(Item::Frame { frame: Frame::Location(position), .. }), None) => Ok(position),
-        (Some(Item::Frame { frame: Frame::Ping { .. }, .. }), None) => Err("ping".to_owned()),
-        (Some(Item::Skipped { reason, .. }), None) => Err(reason.code().to_owned()),
-        (None, _) => Err(DecodeError::Truncated.code().to_owned()),
-        (Some(_), Some(_)) => Err("more than one frame".to_owned()),
-    }
 }
 
 fn differences(row: &PositionRecord, today: &Position, hash: u64) -> Vec<Difference> {

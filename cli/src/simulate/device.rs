@@ -1,7 +1,7 @@
 //! What one tracker records and sends: a pure function of seed, number and
 //! simulated time.
 
-use nemeses_protocol::{Composition, DeviceId, Position, encode_location, encode_ping};
+use nemeses_protocol::{Composition, DeviceId, Position, Protocol as _, Sft9001};
 
 use super::fault::{Fault, micro, wrapped};
 use super::world::{Dice, PATTERNS, Place, World, home};
@@ -12,11 +12,9 @@ const EPOCH_S: i64 = 1_767_225_600;
 pub(super) const BURST_FRAMES: usize = 100;
 /// Seconds between two pings.
 const PING_EVERY_S: u64 = 120;
-/// A tracker asks with these bytes.
-const PING: &[u8] = b"PING";
-/// Offset of the composition's high byte in a frame, and its bit 14.
-const COMPOSITION_OFFSET: usize = 20;
-const HISTORICAL_HIGH_BIT: u8 = 0x40;
+
+/// What the trackers speak.
+pub(super) type Spoken = Sft9001;
 
 /// One MQTT message of a tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +45,7 @@ impl Message {
             return;
         }
         let length = self.bytes.len() / self.frames.max(1);
-        for frame in self.bytes.chunks_mut(length) {
-            frame[COMPOSITION_OFFSET] |= HISTORICAL_HIGH_BIT;
-        }
+        self.bytes.chunks_mut(length).for_each(Spoken::mark_historical);
     }
 
     /// Takes another message's frames in, when it is of the same tracker and
@@ -186,7 +182,7 @@ impl Device {
             |at_s: u32| (u64::from(at_s) + u64::from(self.ping_shift_s)) / PING_EVERY_S;
         if before_s.is_none_or(|before_s| ping_number(before_s) != ping_number(now_s)) {
             let mut bytes = Vec::with_capacity(12);
-            encode_ping(self.id, PING, &mut bytes);
+            Spoken::write_heartbeat(self.id, &mut bytes);
             out.push(Message { device: self.id, kind: Kind::Ping, bytes, frames: 1 });
         }
         let kept = (0..round)
@@ -212,8 +208,8 @@ impl Device {
             frames: 0,
         };
         for at_s in seconds {
-            encode_location(&self.position(world, at_s), &mut message.bytes);
-            message.frames += 1;
+            let written = Spoken::write(&self.position(world, at_s), &mut message.bytes);
+            message.frames += usize::from(written);
         }
         message
     }
@@ -264,7 +260,7 @@ fn whole(kmh: f64) -> u8 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use nemeses_protocol::{Frame, Item, frames};
+    use nemeses_protocol::{Frame, Item, encode_location, frames};
     use proptest::prelude::*;
 
     use super::*;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use nemeses_protocol::{encode_location, encode_ping};
+use nemeses_protocol::{encode_location, encode_ping, normalise};
 use nemeses_store::known::{KnownDevices, KnownList};
 use proptest::prelude::*;
 

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nemeses_mqtt::{PublishError, Publisher};
-use nemeses_protocol::Topics;
+use nemeses_protocol::{Reply, Topics};
 use nemeses_runtime::Summary;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::stats::Stats;
-use crate::step::Reply;
 
 /// An answer is given up after this.
 const WORTH_FOR: Duration = Duration::from_secs(10);

@@ -3,36 +3,6 @@ use alloc::vec;
 
 use super::*;
 
-const SHORT: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
-const LONG: &str = "50F70A3F73025EFCF950156F017D784000008CA0F80084003C013026A1029E72BD73C4";
-
-fn bytes(text: &str) -> Vec<u8> {
-    hex::decode(text).expect("a test's own hex")
-}
-
-/// These values are in the table's key and in `docs/protocol.md`: they must never
-/// change. Checked with the reference implementation of XXH3 from another language.
-#[test]
-fn the_hash_of_the_vectors_stands_for_ever() {
-    assert_eq!(format_hash(SHORT), "D0A44B46D9F412B7");
-    assert_eq!(format_hash(LONG), "2E761CAB56D8E5F2");
-}
-
-fn format_hash(text: &str) -> String {
-    alloc::format!("{:016X}", frame_hash(&bytes(text)))
-}
-
-#[test]
-fn the_hash_is_blind_to_the_historical_bit_alone() {
-    let live = bytes(SHORT);
-    for bit in 0..live.len() * 8 {
-        let mut other = live.clone();
-        other[bit / 8] ^= 1 << (bit % 8);
-        let is_historical_bit = bit == COMPOSITION_OFFSET * 8 + 6;
-        assert_eq!(frame_hash(&other) == frame_hash(&live), is_historical_bit, "bit {bit}");
-    }
-}
-
 #[test]
 fn every_reason_has_its_own_code_and_is_found_by_it() {
     let policy = [

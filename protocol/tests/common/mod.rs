@@ -38,7 +38,7 @@ pub(crate) fn files(folder: &Path, ending: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Where an item stands and which bytes it covers.
-pub(crate) fn extent<'a>(item: &Item<'a>) -> (usize, &'a [u8]) {
+pub(crate) fn extent<'a, F>(item: &Item<'a, F>) -> (usize, &'a [u8]) {
     match *item {
         Item::Frame { offset, bytes, .. } | Item::Skipped { offset, bytes, .. } => (offset, bytes),
     }

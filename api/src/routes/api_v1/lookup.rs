@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_protocol::{Frame, Item, PositionRecord, encode_location, frame_hash, frames};
+use nemeses_protocol::{Item, PROTOCOLS, PositionRecord, protocol_of};
 use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,7 +52,7 @@ fn read(mut params: Params) -> Result<Vec<LookUp>, Problem> {
     Ok(asked)
 }
 
-/// A location frame may be a row; any bytes may be a dead letter.
+/// A frame's records may be rows; any bytes may be a dead letter.
 fn by_frame(text: &str) -> Result<Vec<LookUp>, Problem> {
     let refuse = |detail| Problem::parameter("frame", detail);
     if text.len() > LONGEST_FRAME_TEXT {
@@ -60,20 +60,22 @@ fn by_frame(text: &str) -> Result<Vec<LookUp>, Problem> {
     }
     let bytes = hex::decode(text).map_err(|_| refuse("Must be hex digits, two a byte."))?;
     let mut asked = Vec::with_capacity(2);
-    match frames(&bytes).next() {
-        Some(Item::Frame { frame: Frame::Ping { .. }, .. }) => {
+    for protocol in PROTOCOLS {
+        let Some(Item::Frame { bytes: whole, frame, .. }) =
+            protocol.show(&bytes).into_iter().next()
+        else {
+            continue;
+        };
+        if frame.is_heartbeat {
             return Err(refuse("A ping: they are counted, not kept."));
         }
-        Some(Item::Frame { bytes: whole, frame: Frame::Location(position), .. })
-            if whole.len() == bytes.len() =>
-        {
-            asked.push(LookUp::Recorded {
-                device: position.device,
-                recorded_at: position.recorded_at,
-                frame_hash: Some(frame_hash(whole)),
-            });
+        if whole.len() == bytes.len() {
+            asked.extend(frame.records.into_iter().map(|(content, hash)| LookUp::Recorded {
+                device: content.position.device,
+                recorded_at: content.position.recorded_at,
+                frame_hash: Some(hash),
+            }));
         }
-        _ => {}
     }
     asked.push(LookUp::Bytes(bytes));
     Ok(asked)
@@ -164,9 +166,7 @@ fn frame_of(record: &PositionRecord) -> Option<Vec<u8>> {
     if let Some(raw) = &record.raw {
         return Some(raw.to_vec());
     }
-    let mut bytes = Vec::with_capacity(36);
-    encode_location(&record.position, &mut bytes);
-    (frame_hash(&bytes) == record.frame_hash).then_some(bytes)
+    protocol_of(record.position.device)?.frame_again(record)
 }
 
 impl Letter {
@@ -188,7 +188,7 @@ impl Letter {
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::DeviceId;
+    use nemeses_protocol::{DeviceId, Frame, frame_hash, frames};
 
     use super::*;
 

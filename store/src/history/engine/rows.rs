@@ -1,7 +1,7 @@
 //! Positions and dead letters as rows: which value goes into which column.
 
 use nemeses_protocol::{
-    BatchKey, Composition, DeadLetter, DeviceId, Frame, Item, Position, PositionRecord, frames,
+    BatchKey, Composition, DeadLetter, DeviceId, PROTOCOLS, Position, PositionRecord,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -174,16 +174,11 @@ pub(in crate::history) const fn bytes_group(hash: &[u8; 32]) -> u8 {
     hash[0] >> 4
 }
 
-/// The recorded second, when the bytes are one whole location frame (a frame
+/// The recorded second, when the bytes are one whole frame with a record (a frame
 /// rejected by policy or by the database rather than by the decoder).
 fn recorded_second(bytes: &[u8]) -> Option<u32> {
-    let mut items = frames(bytes);
-    match (items.next(), items.next()) {
-        (Some(Item::Frame { frame: Frame::Location(position), .. }), None) => {
-            Some(position.recorded_at)
-        }
-        _ => None,
-    }
+    let record = PROTOCOLS.iter().find_map(|protocol| protocol.record(bytes).ok());
+    record.map(|(position, _)| position.recorded_at)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use crate::wire::{FOOTER, HEADER, TYPE_LOCATION, TYPE_PING};
+use super::wire::{FOOTER, HEADER, TYPE_LOCATION, TYPE_PING};
 use crate::{Composition, DeviceId, Position};
 
 /// Appends a location frame: the long form when there is an extension, else the
@@ -38,6 +38,7 @@ pub fn encode_ping(device: DeviceId, payload: &[u8], out: &mut Vec<u8>) {
 /// Appends the reply to a ping: its payload between header, type and footer,
 /// without the device id.
 pub fn encode_ping_reply(payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(HEADER.len() + 1 + payload.len() + FOOTER.len());
     out.extend_from_slice(&HEADER);
     out.push(TYPE_PING);
     out.extend_from_slice(payload);

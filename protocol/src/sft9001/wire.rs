@@ -6,6 +6,11 @@ pub(crate) const HEADER: [u8; 2] = [0x50, 0xF7];
 /// Ends every frame.
 pub(crate) const FOOTER: [u8; 2] = [0x73, 0xC4];
 
+/// Offset of the composition's high byte in a location frame.
+pub(crate) const COMPOSITION_OFFSET: usize = 20;
+/// Bit 14 of the composition, seen from its high byte.
+pub(crate) const HISTORICAL_HIGH_BIT: u8 = 0x40;
+
 /// The type of a heartbeat.
 pub(crate) const TYPE_PING: u8 = 0x01;
 /// The type of a location.

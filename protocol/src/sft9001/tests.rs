@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use super::*;
-use crate::{encode_location, encode_ping};
+use crate::{DecodeError, Item};
 
 const DEVICE: DeviceId = DeviceId::new(0x000A_3F73);
 
@@ -120,10 +120,11 @@ fn a_cut_head_is_truncated_and_names_the_device_when_it_is_there() {
     let whole = ping(b"");
     for length in 2..whole.len() {
         let item = frames(&whole[..length]).next();
-        let Some(Item::Skipped { bytes, device, reason, .. }) = item else {
+        let Some(Item::Skipped { bytes, identity, reason, .. }) = item else {
             panic!("{length} bytes of a ping are no frame");
         };
         assert_eq!((bytes.len(), reason), (length, DecodeError::Truncated));
+        let device = identity.and_then(|identity| identity.number());
         assert_eq!(device, (length >= 5).then_some(DEVICE), "{length} bytes");
     }
 }
@@ -147,4 +148,34 @@ fn hostile_payloads_yield_few_items() {
     assert_eq!(frames(&headers).count(), 2);
     let almost = b"\x50\xF7\x00\x00\x01\x01\x73".repeat(32 * 1024);
     assert_eq!(frames(&almost).count(), 2);
+}
+
+const SHORT: &str = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4";
+const LONG: &str = "50F70A3F73025EFCF950156F017D784000008CA0F80084003C013026A1029E72BD73C4";
+
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text).expect("a test's own hex")
+}
+
+/// These values are in the table's key and in `docs/protocol.md`: they must never
+/// change. Checked with the reference implementation of XXH3 from another language.
+#[test]
+fn the_hash_of_the_vectors_stands_for_ever() {
+    assert_eq!(format_hash(SHORT), "D0A44B46D9F412B7");
+    assert_eq!(format_hash(LONG), "2E761CAB56D8E5F2");
+}
+
+fn format_hash(text: &str) -> alloc::string::String {
+    alloc::format!("{:016X}", frame_hash(&bytes(text)))
+}
+
+#[test]
+fn the_hash_is_blind_to_the_historical_bit_alone() {
+    let live = bytes(SHORT);
+    for bit in 0..live.len() * 8 {
+        let mut other = live.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        let is_historical_bit = bit == COMPOSITION_OFFSET * 8 + 6;
+        assert_eq!(frame_hash(&other) == frame_hash(&live), is_historical_bit, "bit {bit}");
+    }
 }

@@ -7,8 +7,8 @@
 use nom::combinator::verify;
 use nom::{Err, IResult, Parser};
 
-use crate::decode::Frame;
-use crate::wire::{
+use super::Frame;
+use super::wire::{
     FOOTER, HEAD_BYTES, HEADER, LONG_LOCATION_BYTES, MAX_DIRECTION_CDEG, MAX_LATITUDE_UDEG,
     MAX_LONGITUDE_UDEG, MAX_PING_PAYLOAD_BYTES, MIN_PING_BYTES, SHORT_LOCATION_BYTES,
     TYPE_LOCATION, TYPE_PING, USUAL_PING_PAYLOAD,
