@@ -233,10 +233,15 @@ export async function change<T>(
 export async function download(path: string, query: Query, name: string): Promise<void> {
   const response = await ask("GET", pathWith(path, query));
   const said = /filename="?([^";]+)"?/.exec(response.headers.get("Content-Disposition") ?? "");
-  const url = URL.createObjectURL(await response.blob());
+  saveAs(await response.blob(), said?.[1] ?? name);
+}
+
+/** Hands a file to the person. */
+export function saveAs(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
-  link.download = said?.[1] ?? name;
+  link.download = name;
   document.body.append(link);
   link.click();
   link.remove();

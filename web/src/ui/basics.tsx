@@ -106,6 +106,34 @@ export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What was done, in words that are also heard. */
+export function Told({ text }: { text: string }): JSX.Element {
+  return (
+    <p class="told" role="status">
+      {text}
+    </p>
+  );
+}
+
+/** Does what may fail: `null` where it did, and then why, until the next attempt. */
+export function useAttempt(): [
+  failed: string | null,
+  attempt: <T>(work: () => Promise<T>) => Promise<T | null>,
+  fail: (text: string) => void,
+] {
+  const [failed, setFailed] = useState<string | null>(null);
+  const attempt = async <T,>(work: () => Promise<T>): Promise<T | null> => {
+    setFailed(null);
+    try {
+      return await work();
+    } catch (error) {
+      setFailed(reason(error));
+      return null;
+    }
+  };
+  return [failed, attempt, setFailed];
+}
+
 export type Loaded<T> =
   | { state: "loading"; value: T | null }
   | { state: "done"; value: T }
@@ -143,6 +171,12 @@ export function useLoad<T>(
   }, [key, turn]);
   const next = (quiet: boolean): void => setTurn({ quiet });
   return [loaded, () => next(false), () => next(true)];
+}
+
+/** Instead of what has not come yet: that it is on its way, or why it does not come. */
+export function Pending<T>({ loaded, again }: { loaded: Loaded<T>; again?: () => void }): JSX.Element | null {
+  if (loaded.state === "failed") return <Failure text={loaded.text} {...(again ? { retry: again } : {})} />;
+  return loaded.value === null ? <Spinner /> : null;
 }
 
 /** Calls when `value` changes, not more often than every so often, and not while nobody looks. */

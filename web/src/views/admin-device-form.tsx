@@ -10,7 +10,7 @@ import type { Group, Profile, RetentionClass } from "../api/types";
 import { profileOf, regrouped, shownNumber } from "../state/profile";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, reason, Spinner, useLoad } from "../ui/basics";
+import { Failure, Pending, useAttempt, useLoad } from "../ui/basics";
 
 interface Known {
   profile: Profile;
@@ -36,8 +36,7 @@ async function load(id: string, signal: AbortSignal): Promise<Known> {
 /** `done` when it is closed, with whether something was changed. */
 export function DeviceForm({ id, done }: { id: string; done: (changed: boolean) => void }): JSX.Element {
   const [loaded, again] = useLoad(id, (signal) => load(id, signal));
-  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
-  if (!loaded.value) return <Spinner />;
+  if (!loaded.value) return <Pending loaded={loaded} again={again} />;
   return <Fields id={id} known={loaded.value} done={done} />;
 }
 
@@ -51,18 +50,16 @@ const NUMBERS = [
 function Fields({ id, known, done }: { id: string; known: Known; done: (changed: boolean) => void }): JSX.Element {
   const { profile, groups, classes, defaults } = known;
   const form = useRef<HTMLFormElement>(null);
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const [busy, setBusy] = useState(false);
-  const attempt = async (work: () => Promise<void>): Promise<void> => {
-    setFailed(null);
+  const act = async (work: () => Promise<unknown>): Promise<void> => {
     setBusy(true);
-    try {
+    const worked = await attempt(async () => {
       await work();
-      done(true);
-    } catch (error) {
-      setFailed(reason(error));
-      setBusy(false);
-    }
+      return true;
+    });
+    if (worked) done(true);
+    else setBusy(false);
   };
   const save = async (): Promise<void> => {
     const data = new FormData(form.current!);
@@ -90,7 +87,7 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
       class="device-form"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!busy) void attempt(save);
+        if (!busy) void act(save);
       }}
     >
       <div class="form-grid">
@@ -165,7 +162,7 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
           type="button"
           class="button small danger"
           onClick={() => {
-            if (confirm(t("admin.profile.confirm", { name: profile.name || id }))) void attempt(remove);
+            if (confirm(t("admin.profile.confirm", { name: profile.name || id }))) void act(remove);
           }}
         >
           {t("admin.profile.delete")}

@@ -10,8 +10,9 @@ import { useLive } from "../state/live";
 import { DEVICE_ID } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, reason, StatusDot } from "../ui/basics";
+import { Empty, Failure, StatusDot, useAttempt } from "../ui/basics";
 import { Secret, type Shown } from "../ui/secret";
+import { Table } from "../ui/table";
 import { DeviceForm } from "./admin-device-form";
 
 const MOST_SHOWN = 200;
@@ -20,38 +21,29 @@ export function DevicesAdmin(): JSX.Element {
   const source = useLive();
   const form = useRef<HTMLFormElement>(null);
   const [text, setText] = useState("");
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const [edited, setEdited] = useState<string | null>(null);
   const [drawn, setDrawn] = useState<Shown | null>(null);
   const units = source ? shown(source.fleet, { ...NO_FILTER, text }, "name") : [];
 
-  const put = async (id: string, name: string, vehicle: string): Promise<boolean> => {
-    setFailed(null);
-    try {
+  const put = (id: string, name: string, vehicle: string) =>
+    attempt(async () => {
       await change("PATCH", `/api/v1/devices/${id}/`, { name, vehicle });
       source?.refresh();
       return true;
-    } catch (error) {
-      setFailed(reason(error));
-      return false;
-    }
-  };
+    });
   const draw = async (id: string): Promise<void> => {
-    setFailed(null);
-    try {
-      const login = await change<DeviceLogin>("POST", `/api/v1/devices/${id}/login`);
-      setDrawn({
-        title: t("admin.secret"),
-        lines: [
-          [t("admin.mqtt.user"), login.username],
-          [t("admin.mqtt.password"), login.secret],
-          [t("admin.mqtt.topic"), `/messenger/${login.username}`],
-        ],
-        hint: `${t("admin.secret.hint")}${login.replaced ? ` ${t("admin.secret.replaced")}` : ""}`,
-      });
-    } catch (error) {
-      setFailed(reason(error));
-    }
+    const login = await attempt(() => change<DeviceLogin>("POST", `/api/v1/devices/${id}/login`));
+    if (!login) return;
+    setDrawn({
+      title: t("admin.secret"),
+      lines: [
+        [t("admin.mqtt.user"), login.username],
+        [t("admin.mqtt.password"), login.secret],
+        [t("admin.mqtt.topic"), `/messenger/${login.username}`],
+      ],
+      hint: `${t("admin.secret.hint")}${login.replaced ? ` ${t("admin.secret.replaced")}` : ""}`,
+    });
   };
   const add = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -97,37 +89,32 @@ export function DevicesAdmin(): JSX.Element {
       />
       {units.length === 0 && <Empty title={t("fleet.none")} />}
       {units.length > 0 && (
-        <div class="table-scroll stack" tabIndex={0} role="region" aria-label={t("admin.devices")}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t("admin.device.id")}</th>
-                <th scope="col">{t("admin.name")}</th>
-                <th scope="col">{t("admin.vehicle")}</th>
-                <th scope="col">{t("admin.groups")}</th>
-                <th scope="col">
-                  <span class="hidden">{t("admin.actions")}</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {units.slice(0, MOST_SHOWN).map((unit) => (
-                <Row
-                  key={unit.id}
-                  unit={unit}
-                  open={edited === unit.id}
-                  edit={() => setEdited(edited === unit.id ? null : unit.id)}
-                  done={(changed) => {
-                    setEdited(null);
-                    if (changed) source?.refresh();
-                  }}
-                  put={put}
-                  draw={draw}
-                />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          stack
+          label={t("admin.devices")}
+          heads={[
+            t("admin.device.id"),
+            t("admin.name"),
+            t("admin.vehicle"),
+            t("admin.groups"),
+            { name: t("admin.actions"), is: "actions" },
+          ]}
+        >
+          {units.slice(0, MOST_SHOWN).map((unit) => (
+            <Row
+              key={unit.id}
+              unit={unit}
+              open={edited === unit.id}
+              edit={() => setEdited(edited === unit.id ? null : unit.id)}
+              done={(changed) => {
+                setEdited(null);
+                if (changed) source?.refresh();
+              }}
+              put={put}
+              draw={draw}
+            />
+          ))}
+        </Table>
       )}
       {units.length > MOST_SHOWN && (
         <p class="none">{t("admin.devices.more", { shown: MOST_SHOWN, total: format.count(units.length) })}</p>
@@ -142,7 +129,7 @@ function Row(props: {
   open: boolean;
   edit: () => void;
   done: (changed: boolean) => void;
-  put: (id: string, name: string, vehicle: string) => Promise<boolean>;
+  put: (id: string, name: string, vehicle: string) => Promise<unknown>;
   draw: (id: string) => Promise<void>;
 }): JSX.Element {
   const { unit, open, put, draw } = props;

@@ -5,13 +5,12 @@ import { useRef, useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
 import { nowMs } from "../state/clock";
-import { useLive } from "../state/live";
 import { formatMinute, parseMinute, startOfDay } from "../state/ranges";
 import { t } from "../text/language";
-import { Empty, Failure, reason, Spinner, Time, useLoad } from "../ui/basics";
-import { DevicePicker } from "../ui/device-picker";
-import { Icon } from "../ui/icons";
+import { Empty, Failure, Pending, Time, Told, useAttempt, useLoad } from "../ui/basics";
+import { ChosenDevices, useNames } from "../ui/chosen";
 import { Secret } from "../ui/secret";
+import { Table } from "../ui/table";
 
 interface Link {
   id: number;
@@ -70,26 +69,23 @@ export const SharesAdmin = (): JSX.Element => <Links key="shares" kind={SHARES} 
 export const TokensAdmin = (): JSX.Element => <Links key="tokens" kind={TOKENS} />;
 
 function Links({ kind }: { kind: KindOfLink }): JSX.Element {
-  const source = useLive();
+  const nameOf = useNames();
   const [loaded, again] = useLoad(kind.path, async (signal) => {
     const answer = await get<Record<string, Record<string, unknown>[]>>(`${kind.path}/`, {}, signal);
     return (answer[kind.list] ?? []).map((one) => ({ ...one, id: one[kind.id] })) as Link[];
   });
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const [made, setMade] = useState<Made | null>(null);
   const [told, setTold] = useState<string | null>(null);
   const revoke = async ({ id, name }: Link): Promise<void> => {
     if (!confirm(t("admin.revoke.confirm", { name }))) return;
-    setFailed(null);
-    try {
+    await attempt(async () => {
       await change("DELETE", `${kind.path}/${id}`);
       // What is good no more is not there to be copied.
       if (made?.id === id) setMade(null);
       setTold(t("admin.revoked", { name }));
       again();
-    } catch (error) {
-      setFailed(reason(error));
-    }
+    });
   };
   return (
     <>
@@ -107,65 +103,55 @@ function Links({ kind }: { kind: KindOfLink }): JSX.Element {
           close={() => setMade(null)}
         />
       )}
-      {told && (
-        <p class="told" role="status">
-          {told}
-        </p>
-      )}
+      {told && <Told text={told} />}
       {failed && <Failure text={failed} />}
-      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
-      {loaded.state === "loading" && !loaded.value && <Spinner />}
+      <Pending loaded={loaded} again={again} />
       {loaded.value?.length === 0 && <Empty title={t("admin.none")} hint={t(kind.about)} />}
       {loaded.value && loaded.value.length > 0 && (
-        <div class="table-scroll stack" tabIndex={0} role="region" aria-label={t(`admin.${kind.list}`)}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t("admin.name")}</th>
-                <th scope="col">{t("admin.devices")}</th>
-                {kind.list === "shares" && <th scope="col">{t("admin.share.shows")}</th>}
-                <th scope="col">{t("admin.created")}</th>
-                <th scope="col">{t("admin.expires")}</th>
-                <th scope="col">
-                  <span class="hidden">{t("admin.revoke")}</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {loaded.value.map((link) => (
-                <tr key={link.id}>
-                  <td>
-                    <strong>{link.name}</strong>
-                  </td>
-                  <td class="names" data-label={t("admin.devices")}>
-                    {link.device_ids.map((id) => source?.fleet.units.get(id)?.name ?? id).join(", ")}
-                  </td>
-                  {kind.list === "shares" && (
-                    <td class="names" data-label={t("admin.share.shows")}>
-                      <Shows from={link.history_from} />
-                    </td>
-                  )}
-                  <td data-label={t("admin.created")}>
-                    <Time ms={Date.parse(link.created_at)} />
-                  </td>
-                  <td data-label={t("admin.expires")}>
-                    <Time ms={Date.parse(link.expires_at)} />
-                  </td>
-                  <td class="number">
-                    <button
-                      type="button"
-                      class="button small danger"
-                      aria-label={`${t("admin.revoke")} ${link.name}`}
-                      onClick={() => void revoke(link)}
-                    >
-                      {t("admin.revoke")}
-                    </button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          stack
+          label={t(`admin.${kind.list}`)}
+          heads={[
+            t("admin.name"),
+            t("admin.devices"),
+            kind.list === "shares" && t("admin.share.shows"),
+            t("admin.created"),
+            t("admin.expires"),
+            { name: t("admin.revoke"), is: "actions" },
+          ]}
+        >
+          {loaded.value.map((link) => (
+            <tr key={link.id}>
+              <td>
+                <strong>{link.name}</strong>
+              </td>
+              <td class="names" data-label={t("admin.devices")}>
+                {link.device_ids.map(nameOf).join(", ")}
+              </td>
+              {kind.list === "shares" && (
+                <td class="names" data-label={t("admin.share.shows")}>
+                  <Shows from={link.history_from} />
+                </td>
+              )}
+              <td data-label={t("admin.created")}>
+                <Time ms={Date.parse(link.created_at)} />
+              </td>
+              <td data-label={t("admin.expires")}>
+                <Time ms={Date.parse(link.expires_at)} />
+              </td>
+              <td class="number">
+                <button
+                  type="button"
+                  class="button small danger"
+                  aria-label={`${t("admin.revoke")} ${link.name}`}
+                  onClick={() => void revoke(link)}
+                >
+                  {t("admin.revoke")}
+                </button>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </>
   );
@@ -184,22 +170,17 @@ function Shows({ from }: { from: string | null | undefined }): JSX.Element {
 }
 
 function NewLink({ kind, made }: { kind: KindOfLink; made: (made: Made) => void }): JSX.Element {
-  const source = useLive();
   const form = useRef<HTMLFormElement>(null);
   const [devices, setDevices] = useState<string[]>([]);
   const [hours, setHours] = useState(24);
   const [past, setPast] = useState(false);
   const [from, setFrom] = useState(() => formatMinute(startOfDay(nowMs())));
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt, fail] = useAttempt();
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     const data = new FormData(form.current!);
-    setFailed(null);
-    if (devices.length === 0) {
-      setFailed(t("report.choose"));
-      return;
-    }
-    try {
+    if (devices.length === 0) return fail(t("report.choose"));
+    await attempt(async () => {
       const fromMs = parseMinute(from);
       const history =
         kind.list === "shares" && past && fromMs !== null ? { history_from: new Date(fromMs).toISOString() } : {};
@@ -213,9 +194,7 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: (made: Made) => void 
       setDevices([]);
       form.current?.reset();
       made({ id: answer.share_id ?? answer.token_id ?? 0, secret: kind.secret(answer) });
-    } catch (error) {
-      setFailed(reason(error));
-    }
+    });
   };
   return (
     <section class="card">
@@ -237,24 +216,11 @@ function NewLink({ kind, made }: { kind: KindOfLink; made: (made: Made) => void 
         </label>
         <div class="field grow">
           <span>{t("admin.share.devices")}</span>
-          <DevicePicker
-            label={t("report.pick")}
-            onPick={({ id }) => setDevices((before) => [...new Set([...before, id])])}
+          <ChosenDevices
+            ids={devices}
+            add={(id) => setDevices((before) => [...new Set([...before, id])])}
+            remove={(id) => setDevices((before) => before.filter((other) => other !== id))}
           />
-          <div class="chosen">
-            {devices.map((id) => (
-              <span class="tag" key={id}>
-                {source?.fleet.units.get(id)?.name ?? id}
-                <button
-                  type="button"
-                  aria-label={t("report.remove", { name: id })}
-                  onClick={() => setDevices(devices.filter((other) => other !== id))}
-                >
-                  <Icon name="close" size={12} />
-                </button>
-              </span>
-            ))}
-          </div>
         </div>
         {kind.list === "shares" && (
           <fieldset class="field whole">

@@ -8,13 +8,12 @@ import { change, get } from "../api/client";
 import type { Drawn, Granted, Group, Person, Role } from "../api/types";
 import { session } from "../state/app";
 import { useCell } from "../state/cell";
-import { useLive } from "../state/live";
 import type { Key } from "../text/en";
 import { t } from "../text/language";
-import { Failure, reason, Spinner, Time, useLoad } from "../ui/basics";
-import { DevicePicker } from "../ui/device-picker";
-import { Icon } from "../ui/icons";
+import { Failure, Pending, Time, useAttempt, useLoad } from "../ui/basics";
+import { ChosenDevices } from "../ui/chosen";
 import { Secret, type Shown } from "../ui/secret";
+import { Table } from "../ui/table";
 
 const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
 
@@ -36,22 +35,17 @@ async function people(signal: AbortSignal): Promise<Person[]> {
 export function PeopleAdmin(): JSX.Element {
   const who = useCell(session);
   const [loaded, again] = useLoad("people", people);
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const [drawn, setDrawn] = useState<Shown | null>(null);
   const [open, setOpen] = useState<number | null>(null);
   const own = who.state === "in" ? who.me.user_id : null;
 
-  const act = async <T,>(work: () => Promise<T>): Promise<T | null> => {
-    setFailed(null);
-    try {
+  const act = <T,>(work: () => Promise<T>): Promise<T | null> =>
+    attempt(async () => {
       const done = await work();
       again();
       return done;
-    } catch (error) {
-      setFailed(reason(error));
-      return null;
-    }
-  };
+    });
   const show = (made: Drawn | null): void => {
     if (!made) return;
     setDrawn({
@@ -68,37 +62,31 @@ export function PeopleAdmin(): JSX.Element {
       <NewPerson make={async (wish) => show(await act(() => change<Drawn>("POST", "/api/v1/users/", wish)))} />
       {drawn && <Secret shown={drawn} close={() => setDrawn(null)} />}
       {failed && <Failure text={failed} />}
-      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
-      {loaded.state === "loading" && !loaded.value && <Spinner />}
+      <Pending loaded={loaded} again={again} />
       {loaded.value && (
-        <div class="table-scroll stack" tabIndex={0} role="region" aria-label={t("admin.people")}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t("admin.name")}</th>
-                <th scope="col">{t("admin.role")}</th>
-                <th scope="col">{t("admin.created")}</th>
-                <th scope="col">{t("admin.sees")}</th>
-                <th scope="col">
-                  <span class="hidden">{t("admin.actions")}</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {loaded.value.map((person) => (
-                <Row
-                  key={person.user_id}
-                  person={person}
-                  isOwn={person.user_id === own}
-                  open={open === person.user_id}
-                  toggle={() => setOpen(open === person.user_id ? null : person.user_id)}
-                  act={act}
-                  show={show}
-                />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          stack
+          label={t("admin.people")}
+          heads={[
+            t("admin.name"),
+            t("admin.role"),
+            t("admin.created"),
+            t("admin.sees"),
+            { name: t("admin.actions"), is: "actions" },
+          ]}
+        >
+          {loaded.value.map((person) => (
+            <Row
+              key={person.user_id}
+              person={person}
+              isOwn={person.user_id === own}
+              open={open === person.user_id}
+              toggle={() => setOpen(open === person.user_id ? null : person.user_id)}
+              act={act}
+              show={show}
+            />
+          ))}
+        </Table>
       )}
     </>
   );
@@ -236,8 +224,7 @@ function Row({ person, isOwn, open, toggle, act, show }: RowProps): JSX.Element 
 }
 
 function Grants({ path }: { path: string }): JSX.Element {
-  const source = useLive();
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const [loaded, again] = useLoad(path, async (signal) => {
     const [person, { groups }] = await Promise.all([
       get<Granted>(path, {}, signal),
@@ -245,38 +232,24 @@ function Grants({ path }: { path: string }): JSX.Element {
     ]);
     return { person, groups };
   });
-  const act = async (method: "PUT" | "DELETE", what: string): Promise<void> => {
-    setFailed(null);
-    try {
+  const act = (method: "PUT" | "DELETE", what: string): void =>
+    void attempt(async () => {
       await change(method, `${path}/${what}`);
       again();
-    } catch (error) {
-      setFailed(reason(error));
-    }
-  };
-  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
-  if (!loaded.value) return <Spinner />;
+    });
+  if (!loaded.value) return <Pending loaded={loaded} again={again} />;
   const { person, groups } = loaded.value;
   return (
     <div class="grants">
       <div class="field">
         <span>{t("admin.devices")}</span>
-        <DevicePicker label={t("report.pick")} onPick={({ id }) => void act("PUT", `devices/${id}`)} />
-        <div class="chosen">
+        <ChosenDevices
+          ids={person.device_ids}
+          add={(id) => act("PUT", `devices/${id}`)}
+          remove={(id) => act("DELETE", `devices/${id}`)}
+        >
           {person.device_ids.length === 0 && <small>{t("admin.grants.none")}</small>}
-          {person.device_ids.map((id) => (
-            <span class="tag" key={id}>
-              {source?.fleet.units.get(id)?.name ?? id}
-              <button
-                type="button"
-                aria-label={t("report.remove", { name: id })}
-                onClick={() => void act("DELETE", `devices/${id}`)}
-              >
-                <Icon name="close" size={12} />
-              </button>
-            </span>
-          ))}
-        </div>
+        </ChosenDevices>
       </div>
       <fieldset class="field">
         <legend>{t("admin.groups")}</legend>
@@ -286,7 +259,7 @@ function Grants({ path }: { path: string }): JSX.Element {
             <input
               type="checkbox"
               checked={person.group_ids.includes(group_id)}
-              onChange={(event) => void act(event.currentTarget.checked ? "PUT" : "DELETE", `groups/${group_id}/`)}
+              onChange={(event) => act(event.currentTarget.checked ? "PUT" : "DELETE", `groups/${group_id}/`)}
             />
             {name}
           </label>

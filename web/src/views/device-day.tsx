@@ -29,7 +29,7 @@ import { charted, linesOf, momentAt, speedOf, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { language, t } from "../text/language";
-import { Empty, Failure, type Loaded, reason, Spinner, Time, useLoad, useNews, useNow } from "../ui/basics";
+import { Empty, Failure, type Loaded, Pending, Time, useAttempt, useLoad, useNews, useNow } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
 import { Icon } from "../ui/icons";
 
@@ -113,8 +113,7 @@ function useDay(id: string, range: Range, heardMs: number | null): [Loaded<Day>,
 
 export function DeviceDay({ id, range, heardMs }: { id: string; range: Range; heardMs: number | null }): JSX.Element {
   const [loaded, again] = useDay(id, range, heardMs);
-  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
-  if (!loaded.value) return <Spinner />;
+  if (!loaded.value) return <Pending loaded={loaded} again={again} />;
   if (loaded.value.rows.length === 0) return <NothingOnThisDay id={id} range={range} />;
   return <DayOf id={id} range={range} day={loaded.value} />;
 }
@@ -331,9 +330,8 @@ function Events({ events: all }: { events: Happening[] }): JSX.Element {
 }
 
 export function Export({ id, range }: { id: string; range: Range }): JSX.Element {
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const save = async (name: string): Promise<void> => {
-    setFailed(null);
     const query = {
       device_id: id,
       from: Math.floor(range.fromMs / 1000),
@@ -342,11 +340,7 @@ export function Export({ id, range }: { id: string; range: Range }): JSX.Element
       format: name === "csv" ? csvFormat() : name,
       ...(name === "json" || name === "ndjson" || name === "geojson" ? { limit: 100_000 } : {}),
     };
-    try {
-      await download("/api/v1/report/", query, `positions-${id}.${name}`);
-    } catch (error) {
-      setFailed(reason(error));
-    }
+    await attempt(() => download("/api/v1/report/", query, `positions-${id}.${name}`));
   };
   return (
     <>

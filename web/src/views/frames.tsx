@@ -11,7 +11,7 @@ import { doubtOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, Spinner, Time, useLoad, useNews } from "../ui/basics";
+import { Pending, Time, useLoad, useNews } from "../ui/basics";
 import { FrameBytes } from "./frame-bytes";
 
 const MOST = 20;
@@ -31,8 +31,7 @@ export function Frames({ id, heardMs }: { id: string; heardMs: number | null }):
           {t("common.refresh")}
         </button>
       </h2>
-      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
-      {loaded.state === "loading" && !loaded.value && <Spinner />}
+      <Pending loaded={loaded} again={again} />
       <ul class="frames">
         {(loaded.value ?? []).map((row) => {
           const key = `${row.recorded_at}${row.received_at}`;
@@ -90,8 +89,7 @@ function Values({ row }: { row: Row }): JSX.Element {
 
 function Fate({ row }: { row: Row }): JSX.Element {
   const [loaded, again] = useLoad<Found>(row.recorded_at, (signal) => lookUp(row.device_id, row.recorded_at, signal));
-  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
-  if (loaded.state !== "done") return <Spinner />;
+  if (!loaded.value) return <Pending loaded={loaded} again={again} />;
   const { outcome, rows } = loaded.value;
   // Two frames of one second are told apart by their arrival.
   const found = rows.find((one) => one.received_at === row.received_at) ?? rows[0];

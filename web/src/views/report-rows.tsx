@@ -4,7 +4,7 @@
 import { type JSX, options } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 
-import { download } from "../api/client";
+import { download, saveAs } from "../api/client";
 import { type Range, type Whose, whoseQuery } from "../api/history";
 import { route, tune } from "../state/app";
 import { useCell } from "../state/cell";
@@ -14,7 +14,7 @@ import { formatRoute } from "../state/route";
 import { BYTE_ORDER_MARK, csvOf, styleOf } from "../text/csv";
 import * as format from "../text/format";
 import { language, t } from "../text/language";
-import { Failure, reason } from "../ui/basics";
+import { Failure, useAttempt } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { formatName } from "./device-day";
 import type { AnyRow, Column, Kind, Table } from "./report-tables";
@@ -239,30 +239,23 @@ function Pager({ page, pages, go }: { page: number; pages: number; go: (page: nu
 
 function Files(props: RowsProps & { columns: Column<AnyRow>[]; ordered: AnyRow[] }): JSX.Element {
   const { kind, columns, ordered } = props;
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const csv = (): void => {
     const head = ["device_id", ...columns.map((column) => column.file[0])];
     const body = ordered.map((row) => [row.device_id, ...columns.map((column) => column.file[1](row))]);
-    save(BYTE_ORDER_MARK + csvOf([head, ...body], styleOf(language())), "text/csv;charset=utf-8", `${kind}.csv`);
+    const text = BYTE_ORDER_MARK + csvOf([head, ...body], styleOf(language()));
+    saveAs(new Blob([text], { type: "text/csv;charset=utf-8" }), `${kind}.csv`);
   };
-  const saveAs = async (name: string): Promise<void> => {
-    setFailed(null);
-    try {
-      await download(
-        `/api/v1/report/${kind}`,
-        {
-          ...whoseQuery(props.whose),
-          from: Math.floor(props.range.fromMs / 1000),
-          to: Math.floor(props.range.toMs / 1000),
-          tz: format.zone(),
-          format: name,
-          speed_limit_kmh: kind === "events" ? props.limit : null,
-        },
-        `${kind}.${name}`,
-      );
-    } catch (error) {
-      setFailed(reason(error));
-    }
+  const fetched = async (name: string): Promise<void> => {
+    const query = {
+      ...whoseQuery(props.whose),
+      from: Math.floor(props.range.fromMs / 1000),
+      to: Math.floor(props.range.toMs / 1000),
+      tz: format.zone(),
+      format: name,
+      speed_limit_kmh: kind === "events" ? props.limit : null,
+    };
+    await attempt(() => download(`/api/v1/report/${kind}`, query, `${kind}.${name}`));
   };
   return (
     <div class="exports no-print">
@@ -273,20 +266,11 @@ function Files(props: RowsProps & { columns: Column<AnyRow>[]; ordered: AnyRow[]
         <Icon name="download" size={14} /> CSV
       </button>
       {FORMATS.filter((name) => kind !== "summary" || !OF_PLACES.includes(name)).map((name) => (
-        <button type="button" class="button small" key={name} onClick={() => void saveAs(name)}>
+        <button type="button" class="button small" key={name} onClick={() => void fetched(name)}>
           <Icon name="download" size={14} /> {formatName(name)}
         </button>
       ))}
       {failed && <Failure text={failed} />}
     </div>
   );
-}
-
-function save(text: string, type: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 30_000);
 }

@@ -9,14 +9,12 @@ import type { Group } from "../api/types";
 import { route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
-import { useLive } from "../state/live";
 import { rangeOf } from "../state/ranges";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, Spinner, useLoad } from "../ui/basics";
+import { Empty, Pending, useLoad } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
-import { DevicePicker } from "../ui/device-picker";
-import { Icon } from "../ui/icons";
+import { Chosen, ChosenDevices, useNames } from "../ui/chosen";
 import { RangePicker } from "./range-picker";
 import { PrintHead, Rows } from "./report-rows";
 import { type AnyRow, KINDS, type Kind, TABLES, type Table } from "./report-tables";
@@ -26,12 +24,11 @@ const MOST_DEVICES = 100;
 
 export function ReportsView(): JSX.Element {
   const { query } = useCell(route);
-  const source = useLive();
   const chosen = [...new Set((query.devices ?? "").split(",").filter(Boolean))];
   const kind = KINDS.find((known) => known === query.kind) ?? "trips";
   const { fromMs, toMs } = rangeOf(query, nowMs());
   const range = useMemo(() => ({ fromMs, toMs }), [fromMs, toMs]);
-  const nameOf = (id: string): string => source?.fleet.units.get(id)?.name ?? id;
+  const nameOf = useNames();
   const [groups] = useLoad("groups", async (signal) => {
     return (await get<{ groups: Group[] }>("/api/v1/groups/", {}, signal)).groups;
   });
@@ -47,10 +44,6 @@ export function ReportsView(): JSX.Element {
       <div class="card report-form no-print">
         <div class="field">
           <span>{t("report.devices")}</span>
-          <DevicePicker
-            label={t("report.pick")}
-            onPick={({ id }) => chosen.length < MOST_DEVICES && choose([...new Set([...chosen, id])])}
-          />
           {known.length > 0 && (
             <select
               aria-label={t("report.group")}
@@ -65,33 +58,14 @@ export function ReportsView(): JSX.Element {
               ))}
             </select>
           )}
-          <div class="chosen">
-            {group !== null && (
-              <span class="tag">
-                {groupName}
-                <button
-                  type="button"
-                  aria-label={t("report.remove", { name: groupName ?? "" })}
-                  onClick={() => tune({ group: null })}
-                >
-                  <Icon name="close" size={12} />
-                </button>
-              </span>
-            )}
-            {chosen.map((id) => (
-              <span class="tag" key={id}>
-                {nameOf(id)}
-                <button
-                  type="button"
-                  aria-label={t("report.remove", { name: nameOf(id) })}
-                  onClick={() => choose(chosen.filter((other) => other !== id))}
-                >
-                  <Icon name="close" size={12} />
-                </button>
-              </span>
-            ))}
+          <ChosenDevices
+            ids={chosen}
+            add={(id) => chosen.length < MOST_DEVICES && choose([...new Set([...chosen, id])])}
+            remove={(id) => choose(chosen.filter((other) => other !== id))}
+          >
+            {group !== null && <Chosen name={groupName ?? ""} remove={() => tune({ group: null })} />}
             {chosen.length >= MOST_DEVICES && <small>{t("report.toomany", { count: MOST_DEVICES })}</small>}
-          </div>
+          </ChosenDevices>
         </div>
         <RangePicker range={range} />
         <div class="field">
@@ -158,8 +132,7 @@ function Result(props: ResultProps): JSX.Element {
     [kind, JSON.stringify(whose), range.fromMs, range.toMs, limit].join(),
     (signal) => LOADERS[kind](whose, range, zone, signal, limit),
   );
-  if (loaded.state === "failed") return <Failure text={loaded.text} retry={again} />;
-  if (!loaded.value) return <Spinner />;
+  if (!loaded.value) return <Pending loaded={loaded} again={again} />;
   if (loaded.value.length === 0) return <Empty title={t("report.none")} />;
   const table = TABLES[kind];
   return (

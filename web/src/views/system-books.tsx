@@ -9,7 +9,7 @@ import { nowMs } from "../state/clock";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, Spinner, useLoad } from "../ui/basics";
+import { Pending, useLoad } from "../ui/basics";
 import { Chart, type Series } from "../ui/chart";
 import { Icon } from "../ui/icons";
 
@@ -54,8 +54,7 @@ export function BooksCard(): JSX.Element {
           {t("common.refresh")}
         </button>
       </div>
-      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
-      {loaded.state === "loading" && !loaded.value && <Spinner />}
+      <Pending loaded={loaded} again={again} />
       {loaded.value && <BooksOf books={loaded.value} />}
     </section>
   );

@@ -8,8 +8,9 @@ import type { Letter, LetterPage, Retried } from "../api/types";
 import { en, type Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, reason, Spinner, Time, useLoad } from "../ui/basics";
+import { Failure, Pending, Time, Told, useAttempt, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
+import { Table } from "../ui/table";
 
 const MOST = 20;
 const SHOWN_DIGITS = 48;
@@ -29,19 +30,16 @@ export function LettersCard(): JSX.Element {
   const [loaded, again] = useLoad<LetterPage>(`letters${cursor}`, (signal) =>
     get<LetterPage>("/api/v1/dead-letters/", { limit: MOST, cursor }, signal),
   );
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const [told, setTold] = useState<string | null>(null);
   const [busy, setBusy] = useState<number | null>(null);
   const retry = async (letter: Letter): Promise<void> => {
     setBusy(letter.id);
-    setFailed(null);
-    try {
+    await attempt(async () => {
       const retried = await change<Retried>("POST", `/api/v1/dead-letters/${letter.id}/retry`);
       setTold(t("retry.told", { id: letter.id, outcome: said(retried) }));
       again();
-    } catch (error) {
-      setFailed(reason(error));
-    }
+    });
     setBusy(null);
   };
   const letters = loaded.value?.dead_letters;
@@ -53,14 +51,9 @@ export function LettersCard(): JSX.Element {
           {t("common.refresh")}
         </button>
       </div>
-      {told && (
-        <p class="told" role="status">
-          {told}
-        </p>
-      )}
+      {told && <Told text={told} />}
       {failed && <Failure text={failed} />}
-      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
-      {loaded.state === "loading" && !letters && <Spinner />}
+      <Pending loaded={loaded} again={again} />
       {letters?.length === 0 && (
         <p class="verdict">
           <Icon name="check" />
@@ -108,57 +101,49 @@ export function Reason({ code }: { code: string }): JSX.Element {
 
 function Letters(props: { letters: Letter[]; busy: number | null; retry: (letter: Letter) => void }): JSX.Element {
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label={t("system.dead")}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("device.received")}</th>
-            <th scope="col">{t("col.reason")}</th>
-            <th scope="col">{t("col.device")}</th>
-            <th scope="col">{t("col.topic")}</th>
-            <th scope="col">{t("col.bytes")}</th>
-            <th scope="col">
-              <span class="hidden">{t("system.dead.retry")}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.letters.map((letter) => (
-            <tr key={letter.id}>
-              <td>
-                <Time ms={Date.parse(letter.received_at)} />
-              </td>
-              <td class="names">
-                <Reason code={letter.reason} />
-              </td>
-              <td>
-                {letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}
-              </td>
-              <td>
-                <code>{letter.topic}</code>
-              </td>
-              <td>
-                <code title={letter.bytes}>
-                  {letter.bytes.slice(0, SHOWN_DIGITS)}
-                  {letter.length * 2 > SHOWN_DIGITS && "…"}
-                </code>
-                <span class="unit-sub cell-sub">{t("system.dead.bytes", { count: format.count(letter.length) })}</span>
-              </td>
-              <td class="number">
-                <button
-                  type="button"
-                  class="button small"
-                  aria-label={`${act(letter)} ${letter.id}`}
-                  disabled={props.busy === letter.id}
-                  onClick={() => props.retry(letter)}
-                >
-                  {act(letter)}
-                </button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={t("system.dead")}
+      heads={[
+        t("device.received"),
+        t("col.reason"),
+        t("col.device"),
+        t("col.topic"),
+        t("col.bytes"),
+        { name: t("system.dead.retry"), is: "actions" },
+      ]}
+    >
+      {props.letters.map((letter) => (
+        <tr key={letter.id}>
+          <td>
+            <Time ms={Date.parse(letter.received_at)} />
+          </td>
+          <td class="names">
+            <Reason code={letter.reason} />
+          </td>
+          <td>{letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}</td>
+          <td>
+            <code>{letter.topic}</code>
+          </td>
+          <td>
+            <code title={letter.bytes}>
+              {letter.bytes.slice(0, SHOWN_DIGITS)}
+              {letter.length * 2 > SHOWN_DIGITS && "…"}
+            </code>
+            <span class="unit-sub cell-sub">{t("system.dead.bytes", { count: format.count(letter.length) })}</span>
+          </td>
+          <td class="number">
+            <button
+              type="button"
+              class="button small"
+              aria-label={`${act(letter)} ${letter.id}`}
+              disabled={props.busy === letter.id}
+              onClick={() => props.retry(letter)}
+            >
+              {act(letter)}
+            </button>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -6,15 +6,14 @@ import { get } from "../api/client";
 import type { Storage } from "../api/types";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Failure, Spinner, Time, useLoad } from "../ui/basics";
+import { Pending, Time, useLoad } from "../ui/basics";
 
 export function StorageCard(): JSX.Element {
   const [loaded, again] = useLoad<Storage>("storage", (signal) => get("/api/v1/storage", {}, signal));
   return (
     <section class="card">
       <h2>{t("system.storage")}</h2>
-      {loaded.state === "failed" && <Failure text={loaded.text} retry={again} />}
-      {loaded.state === "loading" && <Spinner />}
+      <Pending loaded={loaded} again={again} />
       {loaded.state === "done" && (
         <dl class="sums">
           <div>

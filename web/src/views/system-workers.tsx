@@ -23,6 +23,7 @@ import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Ago, Failure, reason, Time } from "../ui/basics";
+import { Table } from "../ui/table";
 
 /** Processes tell every 5 s; asking twice as often shows each telling soon. */
 const ASK_EVERY_MS = 2500;
@@ -79,7 +80,7 @@ export function WorkersCards(): JSX.Element | null {
       <Tiles tellings={tellings} workers={workers} />
       <section class="card">
         <h2>{t("system.workers")}</h2>
-        <Table tellings={tellings} workers={workers} />
+        <Workers tellings={tellings} workers={workers} />
       </section>
     </>
   );
@@ -153,67 +154,48 @@ function Tiles({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }
   );
 }
 
-function Table({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
+const FIGURES = ["col.in", "col.parsed", "col.out", "col.queued", "col.livewaiting", "col.requests"] as const;
+
+function Workers({ tellings, workers }: { tellings: Telling[]; workers: Worker[] }): JSX.Element {
   const of = (worker: Worker, names: readonly string[]): string => format.perSecond(rate(tellings, worker.name, names));
   const figure = (worker: Worker, name: string): string => format.maybeCount(worker.figures[name] ?? null);
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label={t("system.workers")}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("col.worker")}</th>
-            <th scope="col">{t("col.heard")}</th>
-            <th scope="col">{t("col.since")}</th>
-            <th scope="col" class="number">
-              {t("col.in")}
-            </th>
-            <th scope="col" class="number">
-              {t("col.parsed")}
-            </th>
-            <th scope="col" class="number">
-              {t("col.out")}
-            </th>
-            <th scope="col" class="number">
-              {t("col.queued")}
-            </th>
-            <th scope="col" class="number">
-              {t("col.livewaiting")}
-            </th>
-            <th scope="col" class="number">
-              {t("col.requests")}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {workers.map((worker) => (
-            <tr key={worker.name}>
-              <td>
-                <span class="with-dot">
-                  <span class="dot dot-online" aria-hidden="true" />
-                  <span>
-                    <strong>{worker.name}</strong>
-                    <span class="unit-sub cell-sub">
-                      {worker.role} · {worker.version}
-                    </span>
-                  </span>
+    <Table
+      label={t("system.workers")}
+      heads={[
+        t("col.worker"),
+        t("col.heard"),
+        t("col.since"),
+        ...FIGURES.map((key) => ({ name: t(key), is: "number" as const })),
+      ]}
+    >
+      {workers.map((worker) => (
+        <tr key={worker.name}>
+          <td>
+            <span class="with-dot">
+              <span class="dot dot-online" aria-hidden="true" />
+              <span>
+                <strong>{worker.name}</strong>
+                <span class="unit-sub cell-sub">
+                  {worker.role} · {worker.version}
                 </span>
-              </td>
-              <td>
-                <Ago ms={Date.parse(worker.seen_at)} />
-              </td>
-              <td>
-                <Time ms={Date.parse(worker.started_at)} />
-              </td>
-              <td class="number">{of(worker, IN)}</td>
-              <td class="number">{of(worker, parsedBy(worker))}</td>
-              <td class="number">{of(worker, STORED)}</td>
-              <td class="number">{figure(worker, "queued_rows")}</td>
-              <td class="number">{figure(worker, "live_waiting")}</td>
-              <td class="number">{of(worker, REQUESTS)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+              </span>
+            </span>
+          </td>
+          <td>
+            <Ago ms={Date.parse(worker.seen_at)} />
+          </td>
+          <td>
+            <Time ms={Date.parse(worker.started_at)} />
+          </td>
+          <td class="number">{of(worker, IN)}</td>
+          <td class="number">{of(worker, parsedBy(worker))}</td>
+          <td class="number">{of(worker, STORED)}</td>
+          <td class="number">{figure(worker, "queued_rows")}</td>
+          <td class="number">{figure(worker, "live_waiting")}</td>
+          <td class="number">{of(worker, REQUESTS)}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -10,7 +10,7 @@ import { isAdmin } from "../state/app";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Empty, Failure, reason, Time, useLoad } from "../ui/basics";
+import { Empty, Failure, Time, useAttempt, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { FrameBytes } from "./frame-bytes";
 import { BooksCard } from "./system-books";
@@ -56,17 +56,12 @@ export function SystemView(): JSX.Element {
 function LookUp(): JSX.Element {
   const form = useRef<HTMLFormElement>(null);
   const [found, setFound] = useState<Found | null>(null);
-  const [failed, setFailed] = useState<string | null>(null);
+  const [failed, attempt] = useAttempt();
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     const frame = String(new FormData(form.current!).get("frame") ?? "").replace(/\s/g, "");
-    setFailed(null);
     setFound(null);
-    try {
-      setFound(await lookUpFrame(frame));
-    } catch (error) {
-      setFailed(reason(error));
-    }
+    setFound(await attempt(() => lookUpFrame(frame)));
   };
   return (
     <section class="card">
