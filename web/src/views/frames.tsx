@@ -105,8 +105,8 @@ function Fate({ row }: { row: Row }): JSX.Element {
         </span>
         {found && (
           <span>
-            {t("frame.hash")} <code>{found.frame_hash}</code> ·{" "}
-            {t("frame.again", { count: format.count(found.duplicates) })}
+            {t("frame.hash")} <code>{found.frame_hash}</code>
+            {found.duplicates > 0 && ` · ${t("frame.again", { count: format.count(found.duplicates) })}`}
           </span>
         )}
       </p>

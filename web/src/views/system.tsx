@@ -87,8 +87,8 @@ function LookUp(): JSX.Element {
           {found.rows.map((row) => (
             <p key={row.frame_hash}>
               <a href={`#/device/${row.device_id}`}>{row.device_id}</a> · <Time ms={Date.parse(row.recorded_at)} /> ·{" "}
-              {format.speed(row.speed_kmh)} · {t("frame.hash")} <code>{row.frame_hash}</code> ·{" "}
-              {t("frame.again", { count: format.count(row.duplicates) })}
+              {format.speed(row.speed_kmh)} · {t("frame.hash")} <code>{row.frame_hash}</code>
+              {row.duplicates > 0 && ` · ${t("frame.again", { count: format.count(row.duplicates) })}`}
             </p>
           ))}
           {found.rows.map((row) => row.frame && <FrameBytes key={row.frame_hash} hex={row.frame} />)}

@@ -76,7 +76,7 @@ describe("the first start", () => {
     await page.getByLabel("E-mail address").fill("ana@example.org");
     await page.getByLabel("Password").fill("correct horse battery staple");
     await page.getByRole("button", { name: "Create the administrator" }).click();
-    await page.getByRole("alert").getByText("This token is unknown").waitFor();
+    await page.getByRole("alert").getByText("The token is unknown").waitFor();
   });
 
   it("makes the administrator with the token of the log", async () => {
@@ -107,12 +107,12 @@ describe("the first start", () => {
   it("draws its own map when that one cannot be had, and says why", async () => {
     for (const [next, why] of [
       [{ status: 503, body: {} }, `The map style of ${host} cannot be loaded (503).`],
-      [{ status: 200, body: { tilejson: "2.2.0" } }, `What ${host} sends is no map style`],
+      [{ status: 200, body: { tilejson: "2.2.0" } }, `What ${host} returned is not a usable map style`],
       [
         { status: 200, body: style({ glyphs: "https://fonts.example.org/{fontstack}/{range}.pbf" }) },
-        `The map style of ${host} asks fonts.example.org, too`,
+        `The map style of ${host} also requests fonts.example.org`,
       ],
-      [{ status: 200, body: style({ layers: [{ id: "paper", type: "no such type" }] }) }, "is no map style"],
+      [{ status: 200, body: style({ layers: [{ id: "paper", type: "no such type" }] }) }, "is not a usable map style"],
     ] as const) {
       answer = next;
       await page.reload();

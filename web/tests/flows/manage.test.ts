@@ -209,9 +209,9 @@ describe("a share link", () => {
     );
     await page.getByRole("row", { name: /Live only/ }).waitFor();
     await dialogOn(async () => page.getByRole("button", { name: "Revoke Live only" }).click(), true);
-    await page.getByText("“Live only” is revoked and works no more.").waitFor();
+    await page.getByText("“Live only” is revoked and no longer works.").waitFor();
     expect(await page.locator(".secret").count()).toBe(0);
-    await there.getByText("This link does not work any more.").waitFor();
+    await there.getByText("This link no longer works.").waitFor();
     await there.context().close();
   });
 
@@ -250,12 +250,12 @@ describe("accounts", () => {
   it("change their own password", async () => {
     await page.getByRole("button", { name: "Account" }).click();
     await page.getByRole("button", { name: "Change password" }).click();
-    await page.getByLabel("Your password now").fill("not the right one at all");
+    await page.getByLabel("Current password").fill("not the right one at all");
     await page.getByLabel("New password", { exact: true }).fill(NEXT_PASSWORD);
-    await page.getByLabel("New password, once more").fill(NEXT_PASSWORD);
+    await page.getByLabel("Repeat the new password").fill(NEXT_PASSWORD);
     await page.getByRole("button", { name: "Change", exact: true }).click();
-    await page.getByRole("alert").getByText("This is not your password.").waitFor();
-    await page.getByLabel("Your password now").fill(ACCOUNT.password);
+    await page.getByRole("alert").getByText("That is not your current password.").waitFor();
+    await page.getByLabel("Current password").fill(ACCOUNT.password);
     await page.getByRole("button", { name: "Change", exact: true }).click();
     await page.getByText("Your password is changed.").waitFor();
     await page.getByRole("button", { name: "Sign out" }).click();

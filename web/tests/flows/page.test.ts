@@ -159,7 +159,7 @@ describe("the page", () => {
       return letters.getByRole("row", { name: /future/ }).isVisible();
     });
     await letters.getByRole("button", { name: "Retry" }).click();
-    await page.getByText("still no good frame; it stays here").waitFor();
+    await page.getByText("still not a valid frame; it stays here").waitFor();
     expect(await findings(page)).toEqual([]);
   });
 
@@ -231,7 +231,7 @@ describe("the page", () => {
 
     page.once("dialog", (dialog) => void dialog.accept());
     await page.getByRole("button", { name: "Revoke For a customer" }).click();
-    await page.getByText("“For a customer” is revoked and works no more.").waitFor();
+    await page.getByText("“For a customer” is revoked and no longer works.").waitFor();
     await page.getByText("Nothing here yet.").waitFor();
     expect(await page.locator(".secret").count()).toBe(0);
   });
