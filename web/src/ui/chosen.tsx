@@ -24,17 +24,19 @@ export function useNames(): (id: string) => string {
   return (id) => source?.fleet.units.get(id)?.name ?? id;
 }
 
-/** Devices, with a field to add others; `children` stand before them. */
+/** Devices, with a field to add others; `beside` stands below the field, `children` before them. */
 export function ChosenDevices(props: {
   ids: readonly string[];
   add: (id: string) => void;
   remove: (id: string) => void;
+  beside?: ComponentChildren;
   children?: ComponentChildren;
 }): JSX.Element {
   const nameOf = useNames();
   return (
     <>
       <DevicePicker label={t("report.pick")} onPick={({ id }) => props.add(id)} />
+      {props.beside}
       <div class="chosen">
         {props.children}
         {props.ids.map((id) => (

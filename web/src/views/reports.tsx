@@ -44,22 +44,24 @@ export function ReportsView(): JSX.Element {
       <div class="card report-form no-print">
         <div class="field">
           <span>{t("report.devices")}</span>
-          {known.length > 0 && (
-            <select
-              aria-label={t("report.group")}
-              value={group ?? ""}
-              onChange={(event) => tune({ group: event.currentTarget.value || null, devices: null })}
-            >
-              <option value="">{t("report.group")}</option>
-              {known.map(({ group_id, name, devices }) => (
-                <option key={group_id} value={String(group_id)}>
-                  {name} ({format.count(devices)})
-                </option>
-              ))}
-            </select>
-          )}
           <ChosenDevices
             ids={chosen}
+            beside={
+              known.length > 0 && (
+                <select
+                  aria-label={t("report.group")}
+                  value={group ?? ""}
+                  onChange={(event) => tune({ group: event.currentTarget.value || null, devices: null })}
+                >
+                  <option value="">{t("report.group")}</option>
+                  {known.map(({ group_id, name, devices }) => (
+                    <option key={group_id} value={String(group_id)}>
+                      {name} ({format.count(devices)})
+                    </option>
+                  ))}
+                </select>
+              )
+            }
             add={(id) => chosen.length < MOST_DEVICES && choose([...new Set([...chosen, id])])}
             remove={(id) => choose(chosen.filter((other) => other !== id))}
           >

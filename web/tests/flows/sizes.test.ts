@@ -103,7 +103,7 @@ afterAll(async () => {
 });
 
 /** What sticks out of the page, or of what scrolls, or is covered; in words. */
-const stickingOut = (): Promise<string[]> =>
+const stickingOut = (page: Page): Promise<string[]> =>
   page.evaluate(() => {
     const found: string[] = [];
     const wide = document.documentElement.clientWidth;
@@ -125,14 +125,20 @@ const stickingOut = (): Promise<string[]> =>
         );
       }
     }
+    // A panel scrolls up and down; a table alone scrolls to the side.
+    for (const box of document.querySelectorAll("*")) {
+      const { scrollWidth, clientWidth } = box;
+      if (scrollWidth <= clientWidth + 1 || !scrolls(box) || !isSeen(box) || box.matches(".table-scroll")) continue;
+      found.push(`${box.tagName} .${box.className} is ${clientWidth} wide and holds ${scrollWidth}`);
+    }
     return found;
   });
 
 /** The same after the page has taken its new size: what stays out is out. */
-async function settledOut(): Promise<string[]> {
+async function settledOut(of: Page): Promise<string[]> {
   const deadline = Date.now() + SETTLED_WITHIN_MS;
   for (;;) {
-    const found = await stickingOut();
+    const found = await stickingOut(of);
     if (found.length === 0 || Date.now() > deadline) return found;
     await new Promise((done) => setTimeout(done, 100));
   }
@@ -158,7 +164,7 @@ async function look(name: string): Promise<void> {
     await page.setViewportSize({ width, height });
     for (const theme of ["light", "dark"] as const) {
       await wear(theme);
-      const here = [...(await settledOut()), ...(await findings(page))];
+      const here = [...(await settledOut(page)), ...(await findings(page))];
       found.push(...here.map((what) => `${name} at ${width} px, ${theme}: ${what}`));
       if (PICTURES) {
         await page.waitForTimeout(1500);
@@ -168,6 +174,20 @@ async function look(name: string): Promise<void> {
   }
   expect(found).toEqual([]);
 }
+
+/** Every view, and words that stand on it. */
+const IN_PORTUGUESE = [
+  ["#/fleet", "Nunca visto"],
+  ["#/device/0A3F73", "Viagens e paradas"],
+  ["#/replay/0A3F73", "Seguir"],
+  ["#/reports?kind=summary&devices=0A3F73", "Em movimento"],
+  ["#/system", "Processos ativos"],
+  ["#/admin?tab=devices", "Adicionar dispositivo"],
+  ["#/admin?tab=groups", "Norte"],
+  ["#/admin?tab=people", "Adicionar usuário"],
+  ["#/admin?tab=shares", "Novo link de compartilhamento"],
+  ["#/admin?tab=tokens", "Novo token"],
+] as const;
 
 const visit = async (hash: string): Promise<void> => {
   await page.evaluate((to) => void (location.hash = to), hash);
@@ -287,6 +307,27 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
       await look(`admin-${tab}`);
     });
   }
+
+  it("nothing sticks out in Portuguese on a telephone", async () => {
+    const context = await browser.newContext({ locale: "pt-BR", viewport: { width: 390, height: 844 } });
+    const phone = await context.newPage();
+    phone.setDefaultTimeout(SOON);
+    await phone.goto(node.url);
+    await phone.getByLabel("E-mail").fill(ACCOUNT.email);
+    await phone.getByLabel("Senha").fill(ACCOUNT.password);
+    await phone.getByRole("button", { name: "Entrar", exact: true }).click();
+    await phone.getByRole("option", { name: /0A3F73/ }).waitFor();
+    const found: string[] = [];
+    for (const [hash, there] of IN_PORTUGUESE) {
+      await phone.evaluate((to) => void (location.hash = to), hash);
+      await phone.getByText(there).first().waitFor();
+      await phone.locator(".spinner").first().waitFor({ state: "detached" });
+      found.push(...(await settledOut(phone)).map((what) => `${hash}: ${what}`));
+      if (PICTURES) await phone.screenshot({ path: `${PICTURES}/pt-${hash.replace(/\W/g, "")}.png` });
+    }
+    await context.close();
+    expect(found).toEqual([]);
+  });
 
   it("asked nobody but its server and broke no rule", () => {
     expect(faults).toEqual([]);
