@@ -82,7 +82,7 @@ pub(crate) struct Fleet {
     /// are heard again: neighbours in memory are looked at one after the other.
     devices: IndexMap<DeviceId, Known, NumberHash>,
     /// Those of whom the live store does not say all, as of one that only pings: history is
-    /// to be asked about them, once.
+    /// to be asked about them, once; of those who come while we look, those without a place.
     wanting: BTreeSet<DeviceId>,
     ttl_ms: u64,
     most: usize,
@@ -147,7 +147,9 @@ impl Fleet {
                 let online = Event::status(added, device, at, Status::Online, now_ms);
                 events.push(Arc::new(online));
                 if self.devices.len() < self.most {
-                    if asks_history(Some(&known.entry), ttl_ms) {
+                    // A read of each device whose frames come late, as after an outage, would
+                    // hold up the commits of all.
+                    if known.entry.latest_fix().is_none() {
                         self.wanting.insert(device);
                     }
                     self.devices.insert(device, known);
