@@ -21,7 +21,7 @@ pub struct DoorConfig {
     /// MQTT over WebSocket (subprotocol `mqtt`), without TLS.
     pub websocket: Option<SocketAddr>,
     /// Whose pages may speak by WebSocket, as browsers write it (`https://map.example.org`).
-    /// Clients that send no origin are no pages.
+    /// Clients that send no origin, or the address that they connect to, are no pages.
     pub websocket_origins: Vec<String>,
     /// Whose connections begin with a header of the PROXY protocol, and must: load
     /// balancers. Nobody else's word is taken for where a client is.

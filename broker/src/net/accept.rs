@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::stream::Stream;
-use super::websocket::{self, WebSocket};
+use super::websocket::{self, Pages, WebSocket};
 use super::{Refused, proxy, tls};
 use crate::config::DoorConfig;
 use crate::metrics::{Agreed, GONE};
@@ -34,8 +34,7 @@ pub(crate) struct OutOfResources;
 pub(crate) enum Kind {
     Plain,
     Tls(Arc<ServerConfig>),
-    /// Pages of these origins may speak here.
-    WebSocket(Arc<[String]>),
+    WebSocket(Arc<Pages>),
 }
 
 /// A listener with its kind.
@@ -64,7 +63,7 @@ impl Listeners {
             listeners.certificates = Some(certificates);
         }
         if let Some(address) = config.websocket {
-            let kind = Kind::WebSocket(config.websocket_origins.as_slice().into());
+            let kind = Kind::WebSocket(Arc::new(Pages::of(config)));
             listeners.websocket = Some(Listener::bind(address, kind)?);
         }
         Ok(listeners)
@@ -159,8 +158,8 @@ impl Kind {
                 let (tls, agreed) = tls::accept(config, tcp).await?;
                 Ok((Stream::Tls(Box::new(tls)), Some(agreed)))
             }
-            Self::WebSocket(origins) => {
-                let socket = websocket::WebSocket::accept(tcp, max_bytes, origins).await?;
+            Self::WebSocket(pages) => {
+                let socket = websocket::WebSocket::accept(tcp, max_bytes, &pages).await?;
                 Ok((Stream::WebSocket(Box::<WebSocket>::new(socket)), None))
             }
         }

@@ -47,7 +47,7 @@ pub(crate) struct DoorArgs {
     pub(crate) mqtt_websocket_listen: Option<std::net::SocketAddr>,
     /// Origins, separated by commas, such as https://map.example.org, whose pages may
     /// use MQTT over WebSocket; pages of other origins are refused. Clients other than
-    /// browsers send no origin and need none
+    /// browsers send no origin, or the address that they connect to, and need none
     #[arg(
         long,
         env = "NEMESES_MQTT_WEBSOCKET_ORIGINS",
