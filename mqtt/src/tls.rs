@@ -228,6 +228,13 @@ fn tls_failure(error: &rustls::Error) -> Failure {
         rustls::Error::InvalidCertificate(
             Certificate::Expired | Certificate::ExpiredContext { .. },
         ) => "its certificate has expired",
+        // `openssl req -x509` makes such ones, which OpenSSL accepts and webpki does not.
+        rustls::Error::InvalidCertificate(Certificate::Other(other))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            "its certificate is that of an authority (CA:TRUE); let the broker have one that the \
+             authority signs, or make it with -addext basicConstraints=critical,CA:FALSE"
+        }
         rustls::Error::InvalidCertificate(other) => {
             return Failure::for_good(format!("its certificate cannot be trusted: {other}"));
         }
@@ -268,6 +275,9 @@ fn tls_failure(error: &rustls::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls::pki_types::UnixTime;
+
     use super::*;
 
     fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -320,6 +330,24 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &tls.config().unwrap()), "cannot be used");
         written(folder.path(), "ca.pem", &format!("{}\n{}", pair().0, pair().0));
         assert!(!Arc::ptr_eq(&first, &tls.config().unwrap()), "changed");
+    }
+
+    #[test]
+    fn the_certificate_of_an_authority_is_none_for_a_broker() {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut of = rcgen::CertificateParams::new(vec!["broker".to_owned()]).unwrap();
+        of.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = of.self_signed(&key).unwrap().der().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider);
+        let (name, now) = (ServerName::try_from("broker").unwrap(), UnixTime::now());
+        let verifier = verifier.build().unwrap();
+        let error = verifier.verify_server_cert(&certificate, &[], &name, &[], now).unwrap_err();
+        let failure = tls_failure(&error);
+        assert!(failure.for_good && failure.why.contains("CA:FALSE"), "{failure:?}");
     }
 
     #[test]

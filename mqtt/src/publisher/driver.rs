@@ -27,23 +27,26 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut reconnect = Reconnect::new(&self.config.endpoint, self.stats.clone());
         loop {
-            let end = self.connection(&mut reconnect).await;
+            let end = match self.connection(&mut reconnect).await {
+                // Whoever connects reports it, and nothing is tried again.
+                End::Refused(error) if self.ready.is_some() => return self.tell(Err(error)),
+                end => end,
+            };
             let wait = reconnect.over(&end);
-            match end {
-                End::Closed => return,
-                End::Refused(error) => {
-                    if let Some(ready) = self.ready.take() {
-                        // Nobody listens when `connect` was cancelled.
-                        let _ = ready.send(Err(error));
-                        return;
-                    }
-                }
-                End::Lost(_) => {}
+            if matches!(end, End::Closed) {
+                return;
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.closing.cancelled() => return,
             }
+        }
+    }
+
+    fn tell(&mut self, result: Result<(), ConnectError>) {
+        if let Some(ready) = self.ready.take() {
+            // Nobody listens when `connect` was cancelled.
+            let _ = ready.send(result);
         }
     }
 
@@ -59,10 +62,7 @@ impl Driver {
             Err(end) => return end,
         };
         reconnect.established();
-        if let Some(ready) = self.ready.take() {
-            // Nobody listens when `connect` was cancelled.
-            let _ = ready.send(Ok(()));
-        }
+        self.tell(Ok(()));
         let inflight = self.config.inflight.max(1).min(offer.receive_maximum);
         // The smaller of what the broker takes and what we agreed on ourselves.
         let ours = self.config.endpoint.max_packet_bytes;

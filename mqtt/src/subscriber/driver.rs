@@ -52,11 +52,14 @@ impl Driver {
             if drained {
                 break;
             }
-            let wait = reconnect.over(&end);
-            match end {
-                End::Closed => return,
+            let end = match end {
+                // Whoever connects reports it, and nothing is tried again.
                 End::Refused(error) if self.ready.is_some() => return self.tell(Err(error)),
-                End::Refused(_) | End::Lost(_) => {}
+                end => end,
+            };
+            let wait = reconnect.over(&end);
+            if matches!(end, End::Closed) {
+                return;
             }
             self.inbox.clear();
             tokio::select! {

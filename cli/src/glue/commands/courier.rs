@@ -64,6 +64,8 @@ pub(super) struct Courier<W> {
     pub(super) desk: Arc<Desk>,
     holder: String,
     noting: Mutex<()>,
+    /// Of the way.
+    outage: Outage,
     clock: Clock,
     figures: CommandFigures,
 }
@@ -103,7 +105,8 @@ impl<W: Way> Courier<W> {
     ) -> Self {
         // The process's number and the moment: two that share a database differ.
         let holder = format!("{}-{}", std::process::id(), clock.now_ms());
-        Self { store, way, desk, holder, noting: Mutex::new(()), clock, figures }
+        let (noting, outage) = (Mutex::new(()), Outage::new());
+        Self { store, way, desk, holder, noting, outage, clock, figures }
     }
 
     /// Sends what waits, whenever somebody listens and every few seconds, until `stop`.
@@ -207,16 +210,24 @@ impl<W: Way> Courier<W> {
                 continue;
             }
             let step = if works { self.way.send(&command).await } else { Ok(Some(self.later())) };
-            let step = step.unwrap_or_else(|error| {
-                works = false;
-                tracing::warn!(%error, device = %command.device, "a command could not be sent; it is tried again");
-                Some(self.later())
-            });
-            sent.push((command.id, step));
+            works = works && self.worked(&step, command.device);
+            sent.push((command.id, step.unwrap_or_else(|_| Some(self.later()))));
         }
         let steps = sent.iter().filter_map(|(id, step)| Some((*id, step.clone()?))).collect();
         self.desk.steps(steps);
         Ok(sent)
+    }
+
+    /// Whether the way worked. An outage is logged when it begins and when it ends.
+    fn worked(&self, sent: &anyhow::Result<Option<CommandStep>>, device: DeviceId) -> bool {
+        match sent {
+            Ok(_) if self.outage.ends().is_some() => tracing::info!("commands are sent again"),
+            Err(error) if self.outage.begins() => {
+                tracing::warn!(%error, %device, "commands cannot be sent; they are tried again until they can");
+            }
+            _ => {}
+        }
+        sent.is_ok()
     }
 
     fn later(&self) -> CommandStep {
