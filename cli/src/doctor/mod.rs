@@ -190,6 +190,9 @@ async fn api(settings: config::Api) -> Vec<Finding> {
     found.extend(people(&settings.http));
     found.extend(stores::database(&settings.database, stores::Needs::People).await);
     found.extend(stores::redis(&settings.redis, settings.live_ttl).await);
+    if let Some(broker) = &settings.commands {
+        found.push(broker::commands(broker).await);
+    }
     let listeners = [
         ("http-listen", Some(settings.http.listen)),
         ("http-redirect-listen", settings.http.redirect_listen),

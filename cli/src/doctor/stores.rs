@@ -107,8 +107,15 @@ fn sums(backlog: &Backlog, now_s: u32) -> Finding {
     )
 }
 
+/// Whether the server's certificate is not trusted, in the words of the libraries.
+fn is_of_certificate(error: &StoreError) -> bool {
+    error.to_string().contains("certificate")
+}
+
 fn refused(url: &config::DatabaseUrl, error: &StoreError) -> Finding {
-    let advice = if error.is_transient() {
+    let advice = if is_of_certificate(error) {
+        "name the certificate of its authority (?ssl-ca=PATH in --database-url), and use the name in its certificate"
+    } else if error.is_transient() {
         "is it running, and does its address fit? (--database-url, a firewall, bind-address)"
     } else {
         "check user, password and database in --database-url; deploy/accounts/mysql.sh makes the accounts"
@@ -191,7 +198,9 @@ pub(super) async fn redis(url: &config::RedisUrl, ttl: Duration) -> Vec<Finding>
     let found = match live.inspect().await {
         Ok(found) => found,
         Err(error) => {
-            let advice = if error.is_transient() {
+            let advice = if is_of_certificate(&error) {
+                "\nname the certificate of its authority (--redis-ca), and use the name in its certificate"
+            } else if error.is_transient() {
                 "\nis it running, and does its address fit? (--redis-url, a firewall, bind in redis.conf)"
             } else {
                 ""
