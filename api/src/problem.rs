@@ -53,6 +53,8 @@ pub enum Kind {
     NameTaken,
     /// A bound of ours is reached.
     TooMany,
+    /// It has come to its end, so nothing can be changed.
+    Closed,
     /// No such group, or not for the caller.
     UnknownGroup,
     /// Nobody has heard of the device.
@@ -127,6 +129,7 @@ impl Kind {
             Self::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The address is taken"),
             Self::NameTaken => ("name-taken", StatusCode::CONFLICT, "The name is taken"),
             Self::TooMany => ("too-many", StatusCode::CONFLICT, "Too many"),
+            Self::Closed => ("closed", StatusCode::CONFLICT, "Closed already"),
             Self::UnknownGroup => ("unknown-group", StatusCode::NOT_FOUND, "Unknown group"),
             Self::UnknownDevice => ("unknown-device", StatusCode::NOT_FOUND, "Unknown device"),
             Self::UnknownId => ("unknown-id", StatusCode::NOT_FOUND, "Unknown number"),

@@ -227,7 +227,8 @@ async fn commands_are_listed_with_who_asked_and_what_became_of_them() {
         let request = site.one.request(Method::DELETE, path).bearer_auth(token).send().await;
         Answer::of(request.unwrap()).await
     };
-    delete(&operator, &one(ids[0])).await.is_problem(404, "unknown-id", Some("command_id"));
+    delete(&operator, &one(ids[0])).await.is_problem(409, "closed", None);
+    delete(&operator, &one(999)).await.is_problem(404, "unknown-id", Some("command_id"));
     assert_eq!(delete(&token, &one(ids[1])).await.status, 204);
     let found = site.one.get_as(&operator, &one(ids[1])).await.ok();
     assert_eq!((&found["state"], &found["reason"]), (&json!("failed"), &json!("withdrawn")));

@@ -205,10 +205,17 @@ pub(crate) async fn delete(
     let now_ms = state.clock.now_ms();
     let withdrawn = state.stores.kept_commands.withdraw(device, id, "withdrawn", now_ms);
     if !state.history.ask(withdrawn).await? {
-        return Err(unknown_id("command_id"));
+        let found = state.history.ask(state.stores.kept_commands.get(device, id)).await?;
+        return Err(found.map_or_else(|| unknown_id("command_id"), |found| closed(&found, now_ms)));
     }
     tracing::info!(id, user_id, %device, "a command was withdrawn");
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn closed(command: &kept::Command, now_ms: u64) -> Problem {
+    let state = command.state_at(now_ms).name();
+    let detail = format!("The command is closed (state {state}) and cannot be withdrawn.");
+    Problem::new(Kind::Closed, detail)
 }
 
 impl Command {
@@ -314,5 +321,5 @@ pub(crate) fn delete_doc() -> Doc {
         .takes(Param::path_device())
         .takes(Param::path_number("command_id", "The command's `id`."))
         .answers(Answer::empty(StatusCode::NO_CONTENT, "Withdrawn."))
-        .problems(&[Kind::UnknownDevice, Kind::UnknownId])
+        .problems(&[Kind::UnknownDevice, Kind::UnknownId, Kind::Closed])
 }
