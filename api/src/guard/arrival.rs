@@ -15,20 +15,20 @@ use super::public_url::{PublicUrl, authority_of_origin, plain_authority, split_p
 use crate::config::ApiConfig;
 
 /// Headers that proxies add and people's programs do not.
-const OF_PROXIES: [&str; 12] = [
+const OF_PROXIES: [&str; 10] = [
     "forwarded",
     "via",
-    FORWARDED_FOR,
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-forwarded-scheme",
     "x-real-ip",
     "x-original-forwarded-for",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
     "cf-connecting-ip",
+    "fastly-client-ip",
     "true-client-ip",
 ];
+/// Of `x-forwarded-for` and its kin.
+const FORWARDED_PREFIX: &str = "x-forwarded";
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Paths that orchestrators ask by whatever name they know.
@@ -148,7 +148,7 @@ impl Way<'_> {
             && self.config.public_url.is_none()
             // What proxies of the old sort speak.
             && asked.version > Version::HTTP_10
-            && !OF_PROXIES.iter().any(|name| asked.headers.contains_key(*name))
+            && !asked.headers.keys().any(is_of_proxies)
             && self.host.is_some_and(is_local_name)
             && origin.is_none_or(|origin| self.check_origin(origin).is_ok() && is_local_origin(origin))
             && site.is_none_or(|site| [b"same-origin".as_slice(), b"none"].contains(&site))
@@ -172,6 +172,10 @@ fn forwarded_https(headers: &HeaderMap) -> bool {
                 })
             },
         )
+}
+
+fn is_of_proxies(name: &HeaderName) -> bool {
+    name.as_str().starts_with(FORWARDED_PREFIX) || OF_PROXIES.contains(&name.as_str())
 }
 
 /// An address cannot be made to mean another one by whoever owns a name.
@@ -273,7 +277,9 @@ mod tests {
 
     #[test]
     fn what_a_proxy_brought_is_not_local_whatever_it_says() {
-        for name in OF_PROXIES {
+        let of_its_kin =
+            ["x-forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+        for name in OF_PROXIES.into_iter().chain(of_its_kin) {
             assert!(!came().with((name, "127.0.0.1")).is_local(), "{name}");
         }
         let old = Came { version: Version::HTTP_10, ..came() };
