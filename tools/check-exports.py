@@ -188,7 +188,7 @@ def jumps(line):
 
 
 def lines_of(geometry):
-    if geometry is None or geometry["type"] == "Point":
+    if geometry is None or geometry["type"] in ("Point", "MultiPoint"):
         return []
     return [geometry["coordinates"]] if geometry["type"] == "LineString" else geometry["coordinates"]
 
