@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 need_cargo
 have npm || fail "npm is missing: install Node.js 18 or later with npm (apt-get install npm)"
 data=${NEMESES_DATA_DIR:-target/dev}
-mkdir -p "$data"
+mkdir -p -m 700 "$data"
 tools/web.sh
 
 node='' page=''
