@@ -7,11 +7,10 @@ Needs the built binary, dpkg and systemd's own tools; takes some 20 s.
 """
 
 import os
-import pathlib
 import re
 import subprocess
 
-from servers import ROOT, Site, fail, free_port, get, listens, need
+from servers import ROOT, TARGET, Site, fail, free_port, get, listens, need
 
 FRAME = "50F70A3F73025EFCF950156F017D784000008CA0B8003C013026A1029E72BD73C4"
 
@@ -20,8 +19,7 @@ def build():
     done = subprocess.run(["tools/deb.sh"], cwd=ROOT, env={**os.environ, "NEMESES_PROFILE": "debug"})
     if done.returncode != 0:
         fail("tools/deb.sh failed")
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    packages = sorted((target / "debian").glob("nemeses_*.deb"))
+    packages = sorted((TARGET / "debian").glob("nemeses_*.deb"))
     if len(packages) != 1:
         fail(f"one package was expected: {packages}")
     return packages[0].resolve()

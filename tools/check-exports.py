@@ -12,8 +12,6 @@ import io
 import json
 import math
 import time
-import urllib.error
-import urllib.request
 import xml.etree.ElementTree as xml
 
 import gpxpy
@@ -21,9 +19,8 @@ import openpyxl
 import pandas
 import pyarrow.parquet
 
-from servers import Site, fail, free_port, get, listens, program
+from servers import Api, Site, fail, free_port, get, listens, program
 
-LOGIN = {"email": "ana@example.org", "password": "correct horse battery staple"}
 # Half of a day is yesterday's there, and no offset is the same all year.
 ZONE = "America/Santiago"
 HOURS, EVERY_S = 30, 20
@@ -33,27 +30,11 @@ FIRST = 0x500000
 TABLES = ["", "trips", "stops", "events", "summary"]
 
 
-class Api:
-    def __init__(self, port):
-        self.url, self.token = f"http://127.0.0.1:{port}", None
-
-    def ask(self, method, path, body=None):
-        request = urllib.request.Request(self.url + path, method=method, headers={"Content-Type": "application/json"},
-                                         data=None if body is None else json.dumps(body).encode())
-        if self.token:
-            request.add_header("Authorization", f"Bearer {self.token}")
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            fail(f"{method} {path}: {error.code} {error.read().decode()}")
-
-    def report(self, kind, form, **more):
-        query = "&".join(f"{name}={value}" for name, value in {**WHOSE, **more, "format": form}.items())
-        return self.ask("GET", f"/api/v1/report/{kind}?{query}")
-
-
 WHOSE = {"device_ids": ",".join(f"{FIRST + n:06X}" for n in range(len(FAULTS))), "tz": ZONE}
+
+
+def report(api, kind, form, **more):
+    return api.report(kind, **WHOSE, **more, format=form)
 
 
 def expect(what, found, wanted):
@@ -75,9 +56,9 @@ def flat(thing):
 def json_rows(api, kind):
     """The rows of a table, from JSON; and the totals of a summary."""
     if kind == "":
-        text = api.report("", "ndjson", limit=100_000).decode()
+        text = report(api, "", "ndjson", limit=100_000).decode()
         return [json.loads(line) for line in text.splitlines()], []
-    answer = json.loads(api.report(kind, "json"))
+    answer = json.loads(report(api, kind, "json"))
     if kind != "summary":
         return [flat(thing) for thing in answer[kind]], []
     whose = lambda device: {name: device[name] for name in ("device_id", "device_name")}
@@ -165,17 +146,17 @@ def tables(api):
         if not rows:
             fail(f"{kind}: JSON has no rows")
         name = kind or "positions"
-        workbook(f"{name}.xlsx", api.report(kind, "xlsx"), kind, rows, totals)
+        workbook(f"{name}.xlsx", report(api, kind, "xlsx"), kind, rows, totals)
         for form in ("csv", "csv-excel", "csv-semicolon"):
-            csv(f"{name} as {form}", api.report(kind, form), form, rows)
-        table = pyarrow.parquet.read_table(io.BytesIO(api.report(kind, "parquet"))).to_pydict()
+            csv(f"{name} as {form}", report(api, kind, form), form, rows)
+        table = pyarrow.parquet.read_table(io.BytesIO(report(api, kind, "parquet"))).to_pydict()
         compare(f"{name}.parquet", rows, list(table), list(zip(*table.values())))
         if kind == "summary":
-            lines = [json.loads(line) for line in api.report(kind, "ndjson").decode().splitlines()]
+            lines = [json.loads(line) for line in report(api, kind, "ndjson").decode().splitlines()]
             expect("summary.ndjson", lines, rows)
-            lines = [json.loads(line) for line in api.report(kind, "ndjson", lines="totals").decode().splitlines()]
+            lines = [json.loads(line) for line in report(api, kind, "ndjson", lines="totals").decode().splitlines()]
             expect("the totals of summary.ndjson", lines, totals)
-            csv("the totals as csv", api.report(kind, "csv", lines="totals"), "csv", totals)
+            csv("the totals as csv", report(api, kind, "csv", lines="totals"), "csv", totals)
             sums = sum(row["distance_m"] for row in rows), sum(row["distance_m"] for row in totals)
             if abs(sums[0] - sums[1]) > len(rows):
                 fail(f"the days' way is {sums[0]} m, the totals' {sums[1]} m")
@@ -197,17 +178,17 @@ def maps(api):
     namespace = {"k": "http://www.opengis.net/kml/2.2"}
     for kind in ("", "trips", "stops", "events"):
         name = kind or "positions"
-        track = gpxpy.parse(api.report(kind, "gpx").decode())
+        track = gpxpy.parse(report(api, kind, "gpx").decode())
         segments = [segment for one in track.tracks for segment in one.segments]
         places = [point for segment in segments for point in segment.points] + track.waypoints
         places += [point for route in track.routes for point in route.points]
         if not places or not all(-180 <= place.longitude < 180 for place in places):
             fail(f"{name}.gpx: no places, or one beyond the schema's longitudes")
-        document = xml.fromstring(api.report(kind, "kml"))
+        document = xml.fromstring(report(api, kind, "kml"))
         if not document.findall(".//k:Placemark", namespace):
             fail(f"{name}.kml: no placemark")
         more = {"limit": 100_000} if kind == "" else {}
-        features = json.loads(api.report(kind, "geojson", **more))["features"]
+        features = json.loads(report(api, kind, "geojson", **more))["features"]
         lines = [line for feature in features for line in lines_of(feature["geometry"])]
         if any(len(line) < 2 or jumps(line) for line in lines):
             fail(f"{name}.geojson: a line of one place, or one across the map")
@@ -232,8 +213,7 @@ NAMES = {f"{FIRST + n:06X}": name for n, name in enumerate(["São João; \"7\"",
 
 
 def fill(site, mqtt, api):
-    api.ask("POST", "/register/user", {**LOGIN, "name": "Ana"})
-    api.token = json.loads(api.ask("POST", "/login", LOGIN))["token"]
+    api.register()
     start = int(time.time()) - HOURS * 3600
     frames = HOURS * 3600 // EVERY_S * len(FAULTS)
     site.run(program(), "simulate", "--mqtt-url", f"mqtt://127.0.0.1:{mqtt}", "--devices", str(len(FAULTS)),

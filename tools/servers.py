@@ -23,7 +23,8 @@ os.environ["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("NEMESES_")}
 
 
-UNPACKED_MYSQL = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "engines/mysql"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
+UNPACKED_MYSQL = TARGET / "engines/mysql"
 
 
 def fail(text):
@@ -32,12 +33,10 @@ def fail(text):
 
 def program():
     """The nemeses binary of this work tree; the build is another step's."""
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    for profile in (os.environ.get("NEMESES_PROFILE", "debug"),):
-        path = target / profile / "nemeses"
-        if path.exists():
-            return str(path)
-    fail(f"there is no {target}/debug/nemeses: run cargo build --package nemeses first")
+    path = TARGET / os.environ.get("NEMESES_PROFILE", "debug") / "nemeses"
+    if not path.exists():
+        fail(f"there is no {path}: run cargo build --package nemeses first")
+    return str(path)
 
 
 def need(*commands):
@@ -85,6 +84,34 @@ def get(url, **query):
 
 def get_json(url, **query):
     return json.loads(get(url, **query))
+
+
+class Api:
+    """The REST API of a node on this machine, as somebody who is signed in."""
+
+    def __init__(self, port):
+        self.url, self.token = f"http://127.0.0.1:{port}", None
+
+    def ask(self, method, path, body=None):
+        """The bytes of a good answer."""
+        request = urllib.request.Request(self.url + path, method=method, headers={"Content-Type": "application/json"},
+                                         data=None if body is None else json.dumps(body).encode())
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            fail(f"{method} {path}: {error.code} {error.read().decode()}")
+
+    def register(self):
+        """Makes the first account, and signs in with it."""
+        login = {"email": "ana@example.org", "password": "correct horse battery staple"}
+        self.ask("POST", "/register/user", {**login, "name": "Ana"})
+        self.token = json.loads(self.ask("POST", "/login", login))["token"]
+
+    def report(self, kind, **query):
+        return self.ask("GET", f"/api/v1/report/{kind}?{urllib.parse.urlencode(query)}")
 
 
 class Site:
