@@ -11,9 +11,7 @@ use super::{PROGRESS, SETTLE, Scene, TTL, kills};
 
 /// Devices are back before any worker: the parsers stand still until thousands of
 /// frames were acknowledged by a broker that knows of no shared subscription.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_loses_nothing_though_devices_come_first() {
-    let mut scene = Scene::begin(Line::start(Shape::Stations, &TTL).await.unwrap()).await;
+async fn restarts_with_devices_first(scene: &mut Scene) {
     for _ in 0..kills() {
         scene.run_on().await;
         for parser in &scene.line.parsers {
@@ -28,6 +26,12 @@ async fn a_restart_loses_nothing_though_devices_come_first() {
         }
         scene.judge().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_loses_nothing_though_devices_come_first() {
+    let mut scene = Scene::begin(Line::start(Shape::Stations, &TTL).await.unwrap()).await;
+    restarts_with_devices_first(&mut scene).await;
     scene.end("restarts of Mosquitto, devices first").await;
 }
 
@@ -68,20 +72,7 @@ async fn with_a_database_nothing_is_forgotten() {
     let args = [&TTL[..], &["--shadow", "off"]].concat();
     let line = Line::stations_on(mosquitto, redis, mariadb, urls, 2, &args).await.unwrap();
     let mut scene = Scene::begin(line).await;
-    for _ in 0..kills() {
-        scene.run_on().await;
-        for parser in &scene.line.parsers {
-            parser.signal(Signal::Stop).unwrap();
-        }
-        let mosquitto = scene.line.mosquitto.as_mut().unwrap();
-        mosquitto.stop(PROGRESS).await.unwrap();
-        mosquitto.start_again().await.unwrap();
-        scene.run_on().await;
-        for parser in &scene.line.parsers {
-            parser.signal(Signal::Cont).unwrap();
-        }
-        scene.judge().await;
-    }
+    restarts_with_devices_first(&mut scene).await;
     scene.run_on().await;
     let mosquitto = scene.line.mosquitto.as_mut().unwrap();
     mosquitto.kill().unwrap();
