@@ -14,9 +14,9 @@ use crate::page::MapSource;
 pub enum Registration {
     /// Nobody.
     Closed,
-    /// Whoever is at this very machine.
+    /// People at this machine.
     Local,
-    /// Whoever reaches the API; accounts of those who come from elsewhere are disabled
+    /// Anyone who can reach the API; accounts of those who come from elsewhere are disabled
     /// until an admin enables them.
     Open,
 }

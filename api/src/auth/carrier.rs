@@ -64,7 +64,7 @@ pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, name: &str, https: bool) -> 
     pairs.find(|(name, _)| ours(name.trim())).map(|(_, value)| value.trim())
 }
 
-/// Sets the refresh token's cookie for so many seconds; 0 takes it away.
+/// Sets the refresh token's cookie with this lifetime in seconds; 0 removes it.
 pub(crate) fn cookie(token: &str, max_age_s: u64, https: bool) -> Result<HeaderValue, Problem> {
     set(REFRESH_COOKIE, token, max_age_s, https)
 }

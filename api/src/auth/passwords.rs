@@ -42,7 +42,7 @@ pub async fn hash_password(password: String) -> anyhow::Result<String> {
 /// Who waits for a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// Whoever asks.
+    /// Anyone.
     Anyone,
     /// Somebody signed in, or a browser that has signed in to the account before.
     Reserved,

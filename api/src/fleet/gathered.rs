@@ -28,7 +28,7 @@ struct Asking {
     waiting: VecDeque<(DeviceId, oneshot::Sender<Word>)>,
 }
 
-/// What one who waits is told.
+/// The answer to a waiting request.
 enum Word {
     Known(Box<LastKnown>),
     Turn(Turn),
