@@ -28,13 +28,13 @@ else
 fi
 
 found=0
-for folder in */fuzz; do
+for folder in */fuzz crates/*/fuzz; do
     [ -f "$folder/Cargo.toml" ] || continue
     crate=$(dirname "$folder")
     for target in $(cd "$crate" && cargo "${toolchain[@]}" fuzz list); do
         found=1
-        grown=$root/target/fuzz/corpus/$crate-$target
-        known=$root/target/fuzz/known/$crate-$target
+        grown=$root/target/fuzz/corpus/$(basename "$crate")-$target
+        known=$root/target/fuzz/known/$(basename "$crate")-$target
         rm -rf "$known"
         mkdir -p "$grown" "$known"
         # The committed corpus: a line of hex an input.

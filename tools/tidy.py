@@ -60,9 +60,9 @@ def rules():
             r"\bsqlx::|\buse sqlx\b",
             "go through store's history instead",
             {
-                "store/src/history/mysql": "MySQL and MariaDB",
-                "store/src/history/sqlite": "SQLite",
-                "store/src/history/engine/": "statements that both databases share",
+                "crates/store/src/history/mysql": "MySQL and MariaDB",
+                "crates/store/src/history/sqlite": "SQLite",
+                "crates/store/src/history/engine/": "statements that both databases share",
             },
         ),
         Rule(
@@ -70,9 +70,9 @@ def rules():
             r"\bredis::|\buse redis\b",
             "go through store's live store instead",
             {
-                "store/src/live/redis": "the live store in Redis",
-                "store/src/live/mod.rs": "names its own module",
-                "store/src/relay.rs": "replies and commands between nodes",
+                "crates/store/src/live/redis": "the live store in Redis",
+                "crates/store/src/live/mod.rs": "names its own module",
+                "crates/store/src/relay.rs": "replies and commands between nodes",
             },
         ),
         Rule(
@@ -92,14 +92,14 @@ def rules():
             r"\btokio::(task::)?spawn\(|\bthread::spawn\(",
             "use runtime::Tasks, so that its end is waited for and its death ends the process",
             {
-                "runtime/src/tasks.rs": "Tasks itself",
-                "mqtt/src/": "driver of a client: aborted and awaited by its handle",
+                "crates/runtime/src/tasks.rs": "Tasks itself",
+                "crates/mqtt/src/": "driver of a client: aborted and awaited by its handle",
                 "api/src/routes/api_v1/report/pages.rs": "reads ahead; ends with the answer",
                 "broker/src/rumqttd_router.rs": "watches a thread that is not ours",
                 "cli/src/glue/signals.rs": "waits for signals until the runtime ends",
                 "cli/src/simulate/": "a tool: ends with its command",
-                "store/src/history/mysql/carrier.rs": "passes bytes on for a pool of connections: aborted with it",
-                "store/src/history/sqlite/journal.rs": "awaited at once: shields it from cancellation",
+                "crates/store/src/history/mysql/carrier.rs": "passes bytes on for a pool of connections: aborted with it",
+                "crates/store/src/history/sqlite/journal.rs": "awaited at once: shields it from cancellation",
             },
         ),
         Rule(
@@ -107,8 +107,8 @@ def rules():
             r"\bSystemTime::now\(|\bTimestamp::now\(|\bZoned::now\(",
             "take the time as a value, or read it from runtime::clock",
             {
-                "runtime/src/clock.rs": "the clock",
-                "runtime/src/traces/span.rs": "spans want nanoseconds",
+                "crates/runtime/src/clock.rs": "the clock",
+                "crates/runtime/src/traces/span.rs": "spans want nanoseconds",
             },
         ),
         Rule(
@@ -264,7 +264,7 @@ def self_test():
     expect("a comment", {"api/src/a.rs": "// tokio::spawn(g())\n"})
     expect("a test module", {"api/src/a.rs": "mod tests {\n    tokio::spawn(g());\n}\n"})
     expect("a test", {"api/tests/a.rs": "tokio::spawn(g());\n"})
-    expect("its keeper", {"runtime/src/tasks.rs": "tokio::spawn(g());\n"})
+    expect("its keeper", {"crates/runtime/src/tasks.rs": "tokio::spawn(g());\n"})
     expect("sqlx", {"api/src/a.rs": "use sqlx::MySql;\n"}, "sqlx")
     expect("two stations", {"parser/src/a.rs": "use nemeses_broker::Door;\n"}, "stations never")
     expect("the binary", {"cli/src/a.rs": "use nemeses_broker::Door;\n"})

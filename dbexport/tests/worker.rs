@@ -1,7 +1,7 @@
 //! The worker against a real Mosquitto and a history in memory: what is
 //! committed, and what is acknowledged when.
 
-#[path = "../../mqtt/tests/support/mod.rs"]
+#[path = "../../crates/mqtt/tests/support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;

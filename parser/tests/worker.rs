@@ -1,7 +1,7 @@
 //! The worker against a real Mosquitto: what reaches `/DB`, the live store and
 //! the device, and what is acknowledged when.
 
-#[path = "../../mqtt/tests/support/mod.rs"]
+#[path = "../../crates/mqtt/tests/support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,7 +12,7 @@ use nemeses_protocol::{
     DeviceId, Position, PositionRecord, Reason, Record, Tally, TraceContext,
 };
 
-const FILE: &str = include_str!("../../docs/db-message.proto");
+const FILE: &str = include_str!("../../../docs/db-message.proto");
 
 const FOLLOWED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

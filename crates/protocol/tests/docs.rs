@@ -6,7 +6,7 @@ use nemeses_protocol::{
     Topics, frame_hash, normalise,
 };
 
-const PAGE: &str = include_str!("../../docs/protocol.md");
+const PAGE: &str = include_str!("../../../docs/protocol.md");
 
 /// The text between two headings.
 fn section(heading: &str) -> &'static str {

@@ -3,7 +3,7 @@
 //!
 //! Pure: a protocol is given what its session knows, where the bytes come from, the
 //! bytes and the time. Whose frames are accepted is decided by whoever walks them
-//! ([`Items`]). `protocol/tests/packets.rs` has a small protocol.
+//! ([`Items`]). `crates/protocol/tests/packets.rs` has a small protocol.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

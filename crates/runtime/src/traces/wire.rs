@@ -1,6 +1,6 @@
 //! The OTLP messages of a trace export (opentelemetry-proto 1.x), derived by hand so
 //! that neither `protoc` nor the SDK is needed. Only the fields that are written are
-//! here; `runtime/tests/traces.rs` reads them by the official types.
+//! here; `crates/runtime/tests/traces.rs` reads them by the official types.
 
 use super::span::{Kind, SpanData, Value};
 

@@ -210,7 +210,7 @@ async fn a_follower_learns_of_devices_and_doubts_when_nobody_tells_it() {
 async fn the_account_of_stations_is_enough() {
     let redis = Redis::start();
     // Keys and channels as in deploy/accounts/redis.sh.
-    let script = include_str!("../../../deploy/accounts/redis.sh");
+    let script = include_str!("../../../../deploy/accounts/redis.sh");
     assert!(script.contains("~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous"));
     let rights = "~live:* ~nemeses:* &nemeses:* +@all -@admin -@dangerous +role +info";
     let account: Vec<&str> = ["ACL", "SETUSER", "station", "on", ">secret"]

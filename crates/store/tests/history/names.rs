@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection};
 use crate::server::Server;
 use crate::site::BEHIND_ITS_BACK;
 
-const SCHEMA: &str = include_str!("../../../schema.sql");
+const SCHEMA: &str = include_str!("../../../../schema.sql");
 
 /// Text in backquotes, and what is left without it and without literals.
 fn taken_apart(text: &str) -> (BTreeSet<&str>, String) {

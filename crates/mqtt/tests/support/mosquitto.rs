@@ -90,7 +90,7 @@ impl Drop for Mosquitto {
 
 /// The project's configuration with another listener.
 fn configuration(folder: &Path, port: u16, further: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mosquitto.conf");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mosquitto.conf");
     let text = std::fs::read_to_string(&path).expect("mosquitto.conf");
     let listener = "listener 1883 127.0.0.1";
     assert_eq!(text.matches(&format!("\n{listener}\n")).count(), 1, "one listener line");

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 const PASSING: [&str; 2] = ["positions_expired", "positions_copy"];
 
 static NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let schema = include_str!("../../../../schema.sql");
+    let schema = include_str!("../../../../../schema.sql");
     pieces(schema).filter_map(Piece::name).chain(PASSING).collect()
 });
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     const SCRIPTS: [&str; 4] = [
-        include_str!("../../../../schema.sql"),
+        include_str!("../../../../../schema.sql"),
         include_str!("upgrade_2.sql"),
         include_str!("upgrade_3.sql"),
         include_str!("upgrade_4.sql"),
