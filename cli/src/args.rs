@@ -7,6 +7,7 @@
 mod line;
 mod listen;
 mod stores;
+mod switch;
 mod traces;
 
 use std::path::PathBuf;
@@ -16,10 +17,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::line::{
     FlushArgs, FrameArgs, LinkArgs, LinkTlsArgs, ShadowArgs, TopicArgs, WorkerArgs,
 };
-pub(crate) use self::listen::{
-    AdminArgs, CommandArgs, DoorArgs, HttpArgs, NetworkArgs, Registration,
-};
+pub(crate) use self::listen::{AdminArgs, CommandArgs, DoorArgs, HttpArgs, Registration};
 pub(crate) use self::stores::{DatabaseArgs, EngineArgs, KeepArgs, LiveArgs, PoolArgs};
+pub(crate) use self::switch::Switch;
 pub(crate) use self::traces::TraceArgs;
 use crate::dead_letters::DeadLettersCommand;
 use crate::device::DeviceCommand;
@@ -166,9 +166,7 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) live: LiveArgs,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    #[command(flatten)]
-    pub(crate) pool: PoolArgs,
+    pub(crate) database: PoolArgs,
     #[command(flatten)]
     pub(crate) flush: FlushArgs,
     #[command(flatten)]
@@ -181,8 +179,6 @@ pub(crate) struct UpArgs {
     pub(crate) traces: TraceArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses broker`.
@@ -191,15 +187,11 @@ pub(crate) struct BrokerArgs {
     #[command(flatten)]
     pub(crate) door: DoorArgs,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    #[command(flatten)]
-    pub(crate) pool: PoolArgs,
+    pub(crate) database: PoolArgs,
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses parser`.
@@ -223,8 +215,6 @@ pub(crate) struct ParserArgs {
     pub(crate) traces: TraceArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses dbexport`.
@@ -237,9 +227,7 @@ pub(crate) struct ExporterArgs {
     #[command(flatten)]
     pub(crate) live: LiveArgs,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    #[command(flatten)]
-    pub(crate) pool: PoolArgs,
+    pub(crate) database: PoolArgs,
     #[command(flatten)]
     pub(crate) flush: FlushArgs,
     #[command(flatten)]
@@ -250,8 +238,6 @@ pub(crate) struct ExporterArgs {
     pub(crate) traces: TraceArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses api`.
@@ -264,17 +250,13 @@ pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(crate) live: LiveArgs,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    #[command(flatten)]
-    pub(crate) pool: PoolArgs,
+    pub(crate) database: PoolArgs,
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
 }
 
 /// `nemeses migrate`.

@@ -13,7 +13,7 @@ use nemeses_runtime::metrics::metrics::gauge::Gauge;
 use nemeses_runtime::{Backoff, Registry, Tasks};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{AdminArgs, LinkArgs, NetworkArgs};
+use crate::args::{AdminArgs, LinkArgs};
 use crate::config::{Wrong, admin_address, link};
 use crate::glue::{Asked, DRAIN, bind_metrics, serve_metrics};
 
@@ -45,8 +45,6 @@ pub(crate) struct MosquittoMetricsArgs {
     link: LinkArgs,
     #[command(flatten)]
     admin: AdminArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
 }
 
 /// Serves the figures until asked to end.
@@ -56,7 +54,7 @@ pub(crate) struct MosquittoMetricsArgs {
 pub(crate) async fn run(args: MosquittoMetricsArgs) -> anyhow::Result<()> {
     let broker = link(&args.link)?;
     let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
-    let Some(listen) = admin_address(&args.admin, &args.network, default)? else {
+    let Some(listen) = admin_address(&args.admin, default)? else {
         return Err(Wrong::new("admin-listen", "off", "there is nothing else to serve").into());
     };
     let asked = Asked::listen()?;

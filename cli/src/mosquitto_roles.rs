@@ -10,11 +10,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::Args;
 use nemeses_store::history::{Login, Logins};
 
-use crate::args::{DatabaseArgs, LinkArgs, TopicArgs};
+use crate::args::{DatabaseArgs, LinkArgs, Switch as _, TopicArgs};
 use crate::config::{Secret, Wrong, link, topics};
 use crate::tools::{OutputArgs, open_database, print, print_json};
 use control::Control;
@@ -57,34 +56,14 @@ pub(crate) struct MosquittoRolesArgs {
     write: Option<PathBuf>,
     /// Update the running broker at --mqtt-url; the URL needs the login of the plugin's
     /// administrator
-    #[arg(
-        long,
-        env = "NEMESES_MOSQUITTO_ROLES_APPLY",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_MOSQUITTO_ROLES_APPLY", switch = false)]
     apply: bool,
     /// For --apply: a file of secrets in plain text, as `nemeses device add` and
     /// `rotate` print them, or lines of NAME SECRET; - reads standard input
     #[arg(long, env = "NEMESES_MOSQUITTO_ROLES_SECRETS", value_name = "PATH")]
     secrets: Option<PathBuf>,
     /// Only show what would change
-    #[arg(
-        long,
-        env = "NEMESES_MOSQUITTO_ROLES_DRY_RUN",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_MOSQUITTO_ROLES_DRY_RUN", switch = false)]
     dry_run: bool,
     #[command(flatten)]
     link: LinkArgs,

@@ -46,8 +46,8 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         policy: policy(settings.frames, settings.topics.clone(), &known),
         flush_after: settings.flush_after,
         // One of a group is enough, and this one always runs.
-        shadow: (settings.worker.number == 0).then_some(settings.shadow),
-        ..nemeses_parser::WorkerConfig::new(settings.broker.clone(), settings.worker.number.into())
+        shadow: (settings.worker.worker == 0).then_some(settings.shadow),
+        ..nemeses_parser::WorkerConfig::new(settings.broker.clone(), settings.worker.worker.into())
     };
     let name = config.name.clone();
     config.tracer = trace(&tasks, settings.traces.as_ref(), "parser", Some(&name), &mut registry);
@@ -85,7 +85,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     let (clock, tasks, mut registry) = (Clock::system(), Tasks::new(), Registry::default());
     make_data_dir(&settings.data_dir)?;
     let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
-    let number = settings.worker.number.into();
+    let number = settings.worker.worker.into();
     let config = nemeses_dbexport::WorkerConfig::new(
         settings.broker.clone(),
         number,

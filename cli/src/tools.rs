@@ -4,11 +4,11 @@
 use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
-use clap::{ArgAction, Args};
+use clap::Args;
 use nemeses_store::history::{Database, Options, StorageEngine, open};
 use serde_json::Value;
 
-use crate::args::{DatabaseArgs, EngineArgs};
+use crate::args::{DatabaseArgs, EngineArgs, Switch as _};
 use crate::config::{DatabaseUrl, database};
 
 /// Connections a tool needs: it asks one thing at a time.
@@ -18,17 +18,7 @@ const CONNECTIONS: u32 = 2;
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Answer in JSON instead of a table
-    #[arg(
-        long,
-        env = "NEMESES_JSON",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = clap::builder::BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_JSON", switch = false)]
     pub(crate) json: bool,
 }
 

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 
+use super::Switch as _;
 use crate::config::value;
 
 /// Batching.
@@ -27,7 +27,7 @@ pub(crate) struct FlushArgs {
 }
 
 /// What is done with frames.
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Frames")]
 pub(crate) struct FrameArgs {
     /// A frame recorded further ahead of its arrival than this is a dead letter
@@ -40,17 +40,7 @@ pub(crate) struct FrameArgs {
     )]
     pub(crate) future_limit: Duration,
     /// Store the raw bytes of valid frames as well (a third more space)
-    #[arg(
-        long,
-        env = "NEMESES_KEEP_RAW",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_KEEP_RAW", switch = false)]
     pub(crate) keep_raw: bool,
     /// What happens to frames of devices without a profile, login, group or rows.
     /// accept: store them; quarantine: store them hidden until somebody registers the
@@ -182,7 +172,7 @@ impl From<ShadowMode> for nemeses_parser::Shadow {
 }
 
 /// Which of several equal stations this is.
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Worker")]
 pub(crate) struct WorkerArgs {
     /// This worker's number, from 0. Each number runs once and is kept across restarts:
@@ -197,16 +187,6 @@ pub(crate) struct WorkerArgs {
     pub(crate) worker: u16,
     /// Remove this worker permanently: give up its share of the messages, process what
     /// is queued, clear the session, and exit
-    #[arg(
-        long,
-        env = "NEMESES_LEAVE",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_LEAVE", switch = false)]
     pub(crate) leave: bool,
 }

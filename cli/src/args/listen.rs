@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use super::LinkTlsArgs;
+use super::{LinkTlsArgs, Switch as _};
 use crate::config::value;
 
 /// The MQTT listener.
@@ -71,31 +70,11 @@ pub(crate) struct DoorArgs {
     /// Accept clients without a login; they may publish for any device. Only with
     /// listeners on loopback; write --mqtt-anonymous=false to require logins (`nemeses
     /// device add`)
-    #[arg(
-        long,
-        env = "NEMESES_MQTT_ANONYMOUS",
-        default_value = "true",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_MQTT_ANONYMOUS", switch = true)]
     pub(crate) mqtt_anonymous: bool,
     /// Accept clients without a login over WebSocket as well, if --mqtt-anonymous is
     /// set: any page that a browser on this machine shows could connect
-    #[arg(
-        long,
-        env = "NEMESES_MQTT_WEBSOCKET_ANONYMOUS",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_MQTT_WEBSOCKET_ANONYMOUS", switch = false)]
     pub(crate) mqtt_websocket_anonymous: bool,
     /// Maximum number of connected clients; further ones are refused (MQTT 5: 0x97,
     /// 3.1.1: 3), unless they replace their own connection. As many sockets may be
@@ -244,7 +223,7 @@ pub(crate) enum Registration {
     Closed,
 }
 
-/// Metrics.
+/// Metrics, and who can reach what listens for people and for Prometheus.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Metrics")]
 pub(crate) struct AdminArgs {
@@ -258,25 +237,9 @@ pub(crate) struct AdminArgs {
         value_name = "ADDRESS:PORT|off"
     )]
     pub(crate) admin_listen: Option<value::AdminListen>,
-}
-
-/// Who can reach the listeners for people and for Prometheus.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Network")]
-pub(crate) struct NetworkArgs {
     /// The network of this process is private (a container's, a pod's): the REST API
     /// and /metrics may listen on other addresses than loopback. Only a proxy with TLS
     /// and Prometheus may reach them there
-    #[arg(
-        long,
-        env = "NEMESES_PRIVATE_NETWORK",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_PRIVATE_NETWORK", switch = false, help_heading = "Network")]
     pub(crate) private_network: bool,
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use nemeses_dbexport::retention::{ClassPeriod, Keep};
 use nemeses_store::history::StorageEngine;
 
+use super::Switch as _;
 use crate::config::value;
 
 /// The live store.
@@ -76,10 +76,12 @@ impl From<DatabaseEngine> for StorageEngine {
     }
 }
 
-/// How a station uses its database.
+/// Which database a station uses, and how.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct PoolArgs {
+    #[command(flatten)]
+    pub(crate) which: DatabaseArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     /// Maximum number of connections to the database server
@@ -92,18 +94,7 @@ pub(crate) struct PoolArgs {
     )]
     pub(crate) db_connections: u32,
     /// Create or upgrade the tables at start
-    #[arg(
-        long,
-        env = "NEMESES_MIGRATE",
-        default_value = "true",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = BoolishValueParser::new(),
-        overrides_with = "no_migrate",
-        value_name = "true|false"
-    )]
+    #[arg(long, env = "NEMESES_MIGRATE", switch = true, overrides_with = "no_migrate")]
     pub(crate) migrate: bool,
     /// Same as --migrate=false: refuse to start with tables of another version
     #[arg(long, action = ArgAction::SetTrue, overrides_with = "migrate")]

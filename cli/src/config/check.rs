@@ -3,9 +3,10 @@
 //! Pure, but for reading the files that settings name.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nemeses_api::{MapSource, Registration};
+use nemeses_api::{ApiConfig, MapSource, Registration};
+use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_protocol::Topics;
 
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
@@ -14,8 +15,8 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Door, Exporter, Frames, Http, HttpTls, JwtSecret, Node,
-    Parser, RedisUrl, Secret, Tls, Worker, traces,
+    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, RedisUrl, Secret,
+    traces,
 };
 use crate::args;
 
@@ -34,19 +35,19 @@ impl TryFrom<&args::UpArgs> for Node {
     type Error = Wrong;
 
     fn try_from(args: &args::UpArgs) -> Result<Self, Wrong> {
-        let database = station_database(&args.database, &args.pool)?;
+        let database = station_database(&args.database)?;
         Ok(Self {
-            data_dir: args.database.data_dir.clone(),
+            data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
-            http: http(&args.http, &args.network, &database.url, &args.database.data_dir)?,
+            http: http(&args.http, &args.admin, &database.url, &args.database.which.data_dir)?,
             redis: redis(&args.live)?,
             live_ttl: args.live.live_ttl,
             database,
             flush_after: args.flush.flush_after,
             keep: args.keep.clone().into(),
-            frames: frames(&args.frames),
+            frames: args.frames,
             topics: topics(&args.topics)?,
-            admin_listen: admin(&args.admin, &args.network, UP_ADMIN_PORT)?,
+            admin_listen: admin(&args.admin, UP_ADMIN_PORT)?,
             traces: traces(&args.traces)?,
         })
     }
@@ -57,11 +58,11 @@ impl TryFrom<&args::BrokerArgs> for Broker {
 
     fn try_from(args: &args::BrokerArgs) -> Result<Self, Wrong> {
         Ok(Self {
-            data_dir: args.database.data_dir.clone(),
+            data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
-            database: station_database(&args.database, &args.pool)?,
+            database: station_database(&args.database)?,
             topics: topics(&args.topics)?,
-            admin_listen: admin(&args.admin, &args.network, BROKER_ADMIN_PORT)?,
+            admin_listen: admin(&args.admin, BROKER_ADMIN_PORT)?,
         })
     }
 }
@@ -73,17 +74,13 @@ impl TryFrom<&args::ParserArgs> for Parser {
         Ok(Self {
             broker: link(&args.link)?,
             shadow: args.shadow.shadow.into(),
-            worker: worker(&args.worker),
+            worker: args.worker,
             redis: required_redis(&args.live)?,
             live_ttl: args.live.live_ttl,
             flush_after: args.flush.flush_after,
-            frames: frames(&args.frames),
+            frames: args.frames,
             topics: topics(&args.topics)?,
-            admin_listen: admin(
-                &args.admin,
-                &args.network,
-                PARSER_ADMIN_PORT + args.worker.worker,
-            )?,
+            admin_listen: admin(&args.admin, PARSER_ADMIN_PORT + args.worker.worker)?,
             traces: traces(&args.traces)?,
         })
     }
@@ -94,20 +91,16 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
 
     fn try_from(args: &args::ExporterArgs) -> Result<Self, Wrong> {
         Ok(Self {
-            data_dir: args.database.data_dir.clone(),
+            data_dir: args.database.which.data_dir.clone(),
             broker: link(&args.link)?,
-            worker: worker(&args.worker),
+            worker: args.worker,
             redis: redis(&args.live)?,
             live_ttl: args.live.live_ttl,
-            database: station_database(&args.database, &args.pool)?,
+            database: station_database(&args.database)?,
             flush_after: args.flush.flush_after,
             keep: args.keep.clone().into(),
             topics: topics(&args.topics)?,
-            admin_listen: admin(
-                &args.admin,
-                &args.network,
-                EXPORTER_ADMIN_PORT + args.worker.worker,
-            )?,
+            admin_listen: admin(&args.admin, EXPORTER_ADMIN_PORT + args.worker.worker)?,
             traces: traces(&args.traces)?,
         })
     }
@@ -117,16 +110,16 @@ impl TryFrom<&args::ApiArgs> for Api {
     type Error = Wrong;
 
     fn try_from(args: &args::ApiArgs) -> Result<Self, Wrong> {
-        let database = station_database(&args.database, &args.pool)?;
+        let database = station_database(&args.database)?;
         Ok(Self {
-            data_dir: args.database.data_dir.clone(),
-            http: http(&args.http, &args.network, &database.url, &args.database.data_dir)?,
+            data_dir: args.database.which.data_dir.clone(),
+            http: http(&args.http, &args.admin, &database.url, &args.database.which.data_dir)?,
             commands: commands(&args.commands)?,
             topics: topics(&args.topics)?,
             redis: required_redis(&args.live)?,
             live_ttl: args.live.live_ttl,
             database,
-            admin_listen: admin(&args.admin, &args.network, API_ADMIN_PORT)?,
+            admin_listen: admin(&args.admin, API_ADMIN_PORT)?,
             traces: traces(&args.traces)?,
         })
     }
@@ -141,12 +134,12 @@ pub(crate) fn database(args: &args::DatabaseArgs) -> Result<DatabaseUrl, Wrong> 
         .map_err(|allowed| Wrong::new("database-url", without_password(url), allowed))
 }
 
-fn station_database(args: &args::DatabaseArgs, pool: &args::PoolArgs) -> Result<Database, Wrong> {
+fn station_database(args: &args::PoolArgs) -> Result<Database, Wrong> {
     Ok(Database {
-        url: database(args)?,
-        connections: pool.db_connections,
-        migrate: pool.migrate && !pool.no_migrate,
-        engine: pool.engine.database_engine.map(Into::into),
+        url: database(&args.which)?,
+        connections: args.db_connections,
+        migrate: args.migrate && !args.no_migrate,
+        engine: args.engine.database_engine.map(Into::into),
     })
 }
 
@@ -177,19 +170,7 @@ fn required_redis(args: &args::LiveArgs) -> Result<RedisUrl, Wrong> {
     })
 }
 
-fn frames(args: &args::FrameArgs) -> Frames {
-    Frames {
-        future_limit: args.future_limit,
-        keep_raw: args.keep_raw,
-        unknown_devices: args.unknown_devices,
-    }
-}
-
-fn worker(args: &args::WorkerArgs) -> Worker {
-    Worker { number: args.worker, leave: args.leave }
-}
-
-fn door(args: &args::DoorArgs) -> Result<Door, Wrong> {
+fn door(args: &args::DoorArgs) -> Result<DoorConfig, Wrong> {
     let listeners = [
         ("mqtt-listen", Some(args.mqtt_listen)),
         ("mqtt-tls-listen", args.mqtt_tls_listen),
@@ -212,40 +193,54 @@ fn door(args: &args::DoorArgs) -> Result<Door, Wrong> {
             "a load balancer brings clients from elsewhere, who could speak for every device without a login; require logins with --mqtt-anonymous=false (see nemeses device add)",
         ));
     }
-    Ok(Door {
+    Ok(DoorConfig {
         listen: args.mqtt_listen,
         tls: tls(args)?,
-        websocket_listen: args.mqtt_websocket_listen,
+        websocket: args.mqtt_websocket_listen,
         websocket_origins: args.mqtt_websocket_origins.clone(),
         proxies: args.proxy_protocol.clone(),
         anonymous: args.mqtt_anonymous,
         websocket_anonymous: args.mqtt_websocket_anonymous,
         max_connections: usize::try_from(args.max_connections).unwrap_or(usize::MAX),
-        window: args.window,
+        window_per_connection: args.window,
         max_packet_bytes: usize::try_from(args.max_packet_bytes).unwrap_or(usize::MAX),
+        ..DoorConfig::default()
     })
 }
 
-fn tls(args: &args::DoorArgs) -> Result<Option<Tls>, Wrong> {
+fn tls(args: &args::DoorArgs) -> Result<Option<TlsListen>, Wrong> {
+    const WANTED: &str = "mqtt-tls-listen wants a certificate and its key, PEM files";
+    let files = [("mqtt-tls-cert", &args.mqtt_tls_cert), ("mqtt-tls-key", &args.mqtt_tls_key)];
     let Some(listen) = args.mqtt_tls_listen else {
-        let unused = [("mqtt-tls-cert", &args.mqtt_tls_cert), ("mqtt-tls-key", &args.mqtt_tls_key)];
-        return match unused.into_iter().find_map(|(name, path)| Some((name, path.as_ref()?))) {
+        return match files.into_iter().find_map(|(name, path)| Some((name, path.as_ref()?))) {
             Some((name, path)) => {
                 Err(Wrong::new(name, path.display(), "it is of no use without mqtt-tls-listen"))
             }
             None => Ok(None),
         };
     };
-    let wanted = |setting, path: &Option<std::path::PathBuf>| {
-        let path = path.clone().ok_or_else(|| {
-            Wrong::missing(setting, "mqtt-tls-listen wants a certificate and its key, PEM files")
-        })?;
-        readable(setting, &path)?;
-        Ok(path)
-    };
-    let cert = wanted("mqtt-tls-cert", &args.mqtt_tls_cert)?;
-    let key = wanted("mqtt-tls-key", &args.mqtt_tls_key)?;
-    Ok(Some(Tls { listen, cert, key }))
+    match certificate(files, [WANTED; 2])? {
+        Some((cert_pem, key_pem)) => Ok(Some(TlsListen { listen, cert_pem, key_pem })),
+        None => Err(Wrong::missing("mqtt-tls-cert", WANTED)),
+    }
+}
+
+/// A certificate and its key: both or none, and readable. `wanted` is what to say when the
+/// one or the other is missing.
+pub(super) fn certificate(
+    [(cert_setting, cert), (key_setting, key)]: [(&'static str, &Option<PathBuf>); 2],
+    wanted: [&str; 2],
+) -> Result<Option<(PathBuf, PathBuf)>, Wrong> {
+    match (cert, key) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Wrong::missing(cert_setting, wanted[0])),
+        (Some(_), None) => Err(Wrong::missing(key_setting, wanted[1])),
+        (Some(cert), Some(key)) => {
+            readable(cert_setting, cert)?;
+            readable(key_setting, key)?;
+            Ok(Some((cert.clone(), key.clone())))
+        }
+    }
 }
 
 pub(super) fn readable(setting: &'static str, path: &Path) -> Result<(), Wrong> {
@@ -256,11 +251,12 @@ pub(super) fn readable(setting: &'static str, path: &Path) -> Result<(), Wrong> 
 
 fn http(
     args: &args::HttpArgs,
-    network: &args::NetworkArgs,
+    network: &args::AdminArgs,
     database: &DatabaseUrl,
     data_dir: &Path,
 ) -> Result<Http, Wrong> {
-    let tls = http_tls(args)?;
+    let files = [("http-tls-cert", &args.http_tls_cert), ("http-tls-key", &args.http_tls_key)];
+    let tls = certificate(files, ["--http-tls-cert and --http-tls-key go together, PEM files"; 2])?;
     if tls.is_none() {
         only_loopback(
             network,
@@ -282,30 +278,19 @@ fn http(
         listen: args.http_listen,
         redirect_listen: redirect_listen(args, tls.is_some())?,
         tls,
-        public_url: args.public_url.clone(),
-        any_host: network.private_network && args.public_url.is_none(),
-        first_is_admin: local && registration != Registration::Closed,
-        registration,
-        map: map_source(args)?,
-        trusted_proxies: args.trusted_proxies.clone(),
-        cors_origins: args.cors_origins.clone(),
+        api: ApiConfig {
+            public_url: args.public_url.clone(),
+            any_host: network.private_network && args.public_url.is_none(),
+            first_is_admin: local && registration != Registration::Closed,
+            registration,
+            map: map_source(args)?,
+            trusted_proxies: args.trusted_proxies.clone(),
+            cors_origins: args.cors_origins.clone(),
+            ..ApiConfig::default()
+        },
         jwt_secret: jwt_secret(args, database, data_dir)?,
         jwt_previous_secret: previous_secret(args)?,
     })
-}
-
-fn http_tls(args: &args::HttpArgs) -> Result<Option<HttpTls>, Wrong> {
-    let wanted = "--http-tls-cert and --http-tls-key go together, PEM files";
-    match (&args.http_tls_cert, &args.http_tls_key) {
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(Wrong::missing("http-tls-key", wanted)),
-        (None, Some(_)) => Err(Wrong::missing("http-tls-cert", wanted)),
-        (Some(cert), Some(key)) => {
-            readable("http-tls-cert", cert)?;
-            readable("http-tls-key", key)?;
-            Ok(Some(HttpTls { cert: cert.clone(), key: key.clone() }))
-        }
-    }
 }
 
 fn redirect_listen(args: &args::HttpArgs, tls: bool) -> Result<Option<SocketAddr>, Wrong> {
@@ -370,19 +355,13 @@ fn jwt_secret(
     }
 }
 
-fn admin(
-    args: &args::AdminArgs,
-    network: &args::NetworkArgs,
-    default_port: u16,
-) -> Result<Option<SocketAddr>, Wrong> {
-    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), default_port);
-    admin_address(args, network, default)
+fn admin(args: &args::AdminArgs, default_port: u16) -> Result<Option<SocketAddr>, Wrong> {
+    admin_address(args, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), default_port))
 }
 
 /// Where metrics are served, if at all.
 pub(crate) fn admin_address(
     args: &args::AdminArgs,
-    network: &args::NetworkArgs,
     default: SocketAddr,
 ) -> Result<Option<SocketAddr>, Wrong> {
     match args.admin_listen {
@@ -390,7 +369,7 @@ pub(crate) fn admin_address(
         None => Ok(Some(default)),
         Some(AdminListen::At(address)) => {
             only_loopback(
-                network,
+                args,
                 "admin-listen",
                 address,
                 "metrics are served without a login, so only loopback (127.0.0.1, [::1]) is allowed, or off; say --private-network when only Prometheus can reach this address",
@@ -401,7 +380,7 @@ pub(crate) fn admin_address(
 }
 
 fn only_loopback(
-    network: &args::NetworkArgs,
+    network: &args::AdminArgs,
     setting: &'static str,
     address: SocketAddr,
     why: &str,

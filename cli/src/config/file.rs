@@ -301,7 +301,7 @@ mod tests {
         assert!(args.frames.keep_raw);
         assert_eq!(args.live.live_ttl.as_secs(), 3600);
         assert!(!up(with_file(file, &["up", "--keep-raw=false"]).unwrap()).frames.keep_raw);
-        assert!(up(with_file("migrate = false", &["up", "--migrate"]).unwrap()).pool.migrate);
+        assert!(up(with_file("migrate = false", &["up", "--migrate"]).unwrap()).database.migrate);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use nemeses_mqtt::{Broker, BrokerUrl, ParseBrokerUrlError, TlsFiles};
 
 use super::Wrong;
-use super::check::readable;
+use super::check::{certificate, readable};
 use super::url::without_password;
 use crate::args;
 
@@ -35,28 +35,19 @@ fn broker_at(
     ];
     let by_tls = parsed.as_ref().is_some_and(|url| url.tls);
     for (name, path) in files {
-        let Some(path) = path else { continue };
-        if !by_tls {
+        if let Some(path) = path.as_ref().filter(|_| !by_tls) {
             return Err(of_no_use(name, path.display(), setting));
         }
-        readable(name, path)?;
     }
     if let Some(name) = tls.mqtt_server_name.as_ref().filter(|_| !by_tls) {
         return Err(of_no_use("mqtt-server-name", name, setting));
     }
-    let identity = match (&tls.mqtt_client_cert, &tls.mqtt_client_key) {
-        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
-        (None, None) => None,
-        (Some(_), None) => {
-            return Err(Wrong::missing("mqtt-client-key", "mqtt-client-cert wants its key too"));
-        }
-        (None, Some(_)) => {
-            return Err(Wrong::missing(
-                "mqtt-client-cert",
-                "mqtt-client-key wants its certificate",
-            ));
-        }
-    };
+    if let Some(ca) = &tls.mqtt_ca {
+        readable("mqtt-ca", ca)?;
+    }
+    let [_, cert, key] = files;
+    let wanted = ["mqtt-client-key wants its certificate", "mqtt-client-cert wants its key too"];
+    let identity = certificate([cert, key], wanted)?;
     let Some(url) = parsed else { return Ok(None) };
     let ca = tls.mqtt_ca.clone();
     let files = TlsFiles { ca, identity, server_name: tls.mqtt_server_name.clone() };

@@ -18,6 +18,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nemeses_api::ApiConfig;
+use nemeses_broker::DoorConfig;
 use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 use nemeses_store::history::StorageEngine;
@@ -29,13 +31,15 @@ pub(crate) use traces::{Traces, share, traces};
 pub(crate) use url::{DatabaseUrl, RedisUrl, Secret};
 pub(crate) use wrong::Wrong;
 
+use crate::args::{FrameArgs, WorkerArgs};
+
 /// `nemeses up`: every station in one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
     /// The MQTT listener.
-    pub(crate) door: Door,
+    pub(crate) door: DoorConfig,
     /// REST API.
     pub(crate) http: Http,
     /// Redis; `None` keeps live entries in memory.
@@ -49,7 +53,7 @@ pub(crate) struct Node {
     /// How long things are kept.
     pub(crate) keep: Keep,
     /// What is done with frames.
-    pub(crate) frames: Frames,
+    pub(crate) frames: FrameArgs,
     /// Topic names.
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.
@@ -64,7 +68,7 @@ pub(crate) struct Broker {
     /// Directory of the files this program makes; may not exist yet.
     pub(crate) data_dir: PathBuf,
     /// The MQTT listener.
-    pub(crate) door: Door,
+    pub(crate) door: DoorConfig,
     /// The database that logins are read from when they are required.
     pub(crate) database: Database,
     /// Topic names.
@@ -81,7 +85,7 @@ pub(crate) struct Parser {
     /// When worker 0 holds a shadow subscription.
     pub(crate) shadow: nemeses_parser::Shadow,
     /// Which of several.
-    pub(crate) worker: Worker,
+    pub(crate) worker: WorkerArgs,
     /// The live store.
     pub(crate) redis: RedisUrl,
     /// How long after its last frame a device counts as online.
@@ -89,7 +93,7 @@ pub(crate) struct Parser {
     /// How long a record waits for others to be handed over with.
     pub(crate) flush_after: Duration,
     /// What is done with frames.
-    pub(crate) frames: Frames,
+    pub(crate) frames: FrameArgs,
     /// Topic names.
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.
@@ -106,7 +110,7 @@ pub(crate) struct Exporter {
     /// The broker.
     pub(crate) broker: nemeses_mqtt::Broker,
     /// Which of several.
-    pub(crate) worker: Worker,
+    pub(crate) worker: WorkerArgs,
     /// The live store to rebuild after it lost its memory; `None` leaves it alone.
     pub(crate) redis: Option<RedisUrl>,
     /// How long after its last frame a device counts as online.
@@ -148,74 +152,17 @@ pub(crate) struct Api {
     pub(crate) traces: Option<Traces>,
 }
 
-/// The MQTT listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Door {
-    /// MQTT over TCP.
-    pub(crate) listen: SocketAddr,
-    /// MQTT over TLS.
-    pub(crate) tls: Option<Tls>,
-    /// MQTT over WebSocket.
-    pub(crate) websocket_listen: Option<SocketAddr>,
-    /// Whose pages may speak there.
-    pub(crate) websocket_origins: Vec<String>,
-    /// Load balancers whose connections begin with a header of the PROXY protocol.
-    pub(crate) proxies: Vec<nemeses_runtime::Network>,
-    /// Whether clients without a login are let in; only with loopback listeners.
-    pub(crate) anonymous: bool,
-    /// Whether that holds for WebSocket too.
-    pub(crate) websocket_anonymous: bool,
-    /// Connections at most.
-    pub(crate) max_connections: usize,
-    /// Messages of one connection taken and not yet acknowledged, at most.
-    pub(crate) window: u16,
-    /// Largest packet taken.
-    pub(crate) max_packet_bytes: usize,
-}
-
-/// A TLS listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tls {
-    /// Where.
-    pub(crate) listen: SocketAddr,
-    /// Certificate chain, PEM; the file was readable when settings were checked.
-    pub(crate) cert: PathBuf,
-    /// Private key, PEM; the file was readable when settings were checked.
-    pub(crate) key: PathBuf,
-}
-
-/// Files of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HttpTls {
-    /// Certificate chain, PEM; the file was readable when settings were checked.
-    pub(crate) cert: PathBuf,
-    /// Private key, PEM; the file was readable when settings were checked.
-    pub(crate) key: PathBuf,
-}
-
 /// REST API.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     /// Where; loopback, by HTTPS, or in a private network.
     pub(crate) listen: SocketAddr,
-    /// With it by HTTPS.
-    pub(crate) tls: Option<HttpTls>,
+    /// The certificate chain and its key, PEM; readable when settings were checked.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Where those who come by plain HTTP are sent away.
     pub(crate) redirect_listen: Option<SocketAddr>,
-    /// The address under which people reach it.
-    pub(crate) public_url: Option<nemeses_api::PublicUrl>,
-    /// Whether any host name is answered for where no public URL says which are ours.
-    pub(crate) any_host: bool,
-    /// Whether whoever registers first at this machine becomes the admin.
-    pub(crate) first_is_admin: bool,
-    /// Who may make accounts without an admin.
-    pub(crate) registration: nemeses_api::Registration,
-    /// Tiles of another server for the page's map.
-    pub(crate) map: Option<nemeses_api::MapSource>,
-    /// Whose `X-Forwarded-For` is believed.
-    pub(crate) trusted_proxies: Vec<nemeses_api::Network>,
-    /// Whose pages may read answers.
-    pub(crate) cors_origins: Vec<String>,
+    /// What else is set, without the certificate and the tracer.
+    pub(crate) api: ApiConfig,
     /// What tokens are signed with; see [`JwtSecret::load`].
     pub(crate) jwt_secret: JwtSecret,
     /// What they were signed with before.
@@ -233,24 +180,4 @@ pub(crate) struct Database {
     pub(crate) migrate: bool,
     /// Where they are made.
     pub(crate) engine: Option<StorageEngine>,
-}
-
-/// What is done with frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frames {
-    /// Recorded further ahead of arrival than this: dead letter.
-    pub(crate) future_limit: Duration,
-    /// Keep the raw bytes of good frames.
-    pub(crate) keep_raw: bool,
-    /// What is done with unknown devices.
-    pub(crate) unknown_devices: nemeses_parser::UnknownDevices,
-}
-
-/// One of several equal stations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Worker {
-    /// From 0; at most 999.
-    pub(crate) number: u16,
-    /// Leave for good instead of working.
-    pub(crate) leave: bool,
 }

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use nemeses_broker::TlsListen;
+
 use super::finding::Finding;
-use crate::config::{Http, JwtSecret, Tls};
+use crate::config::{Http, JwtSecret};
 use crate::status::ask::process_at;
 
 /// Files, sockets of stores and of Prometheus beside a connection each.
@@ -75,12 +77,15 @@ fn tempfile_in(path: &Path) -> std::io::Result<()> {
 }
 
 /// Files that hold secrets.
-pub(super) fn secrets(http: &Http, tls: Option<&Tls>) -> Vec<Finding> {
+pub(super) fn secrets(http: &Http, tls: Option<&TlsListen>) -> Vec<Finding> {
     let kept = match &http.jwt_secret {
         JwtSecret::KeptIn(path) => Some(path.as_path()),
         JwtSecret::Given(_) => None,
     };
-    kept.into_iter().chain(tls.map(|tls| tls.key.as_path())).filter_map(open_to_others).collect()
+    kept.into_iter()
+        .chain(tls.map(|tls| tls.key_pem.as_path()))
+        .filter_map(open_to_others)
+        .collect()
 }
 
 fn open_to_others(path: &Path) -> Option<Finding> {

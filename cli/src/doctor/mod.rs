@@ -11,6 +11,7 @@ mod stores;
 mod traces;
 
 use clap::{Args, Subcommand};
+use nemeses_broker::TlsListen;
 use nemeses_runtime::Clock;
 use serde_json::json;
 
@@ -96,7 +97,7 @@ async fn node(settings: config::Node) -> Vec<Finding> {
     let listeners = [
         ("mqtt-listen", Some(settings.door.listen)),
         ("mqtt-tls-listen", settings.door.tls.as_ref().map(|tls| tls.listen)),
-        ("mqtt-websocket-listen", settings.door.websocket_listen),
+        ("mqtt-websocket-listen", settings.door.websocket),
         ("http-listen", Some(settings.http.listen)),
         ("http-redirect-listen", settings.http.redirect_listen),
         ("admin-listen", settings.admin_listen),
@@ -117,7 +118,7 @@ async fn door(settings: config::Broker) -> Vec<Finding> {
     let listeners = [
         ("mqtt-listen", Some(settings.door.listen)),
         ("mqtt-tls-listen", settings.door.tls.as_ref().map(|tls| tls.listen)),
-        ("mqtt-websocket-listen", settings.door.websocket_listen),
+        ("mqtt-websocket-listen", settings.door.websocket),
         ("admin-listen", settings.admin_listen),
     ];
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
@@ -127,9 +128,9 @@ async fn door(settings: config::Broker) -> Vec<Finding> {
     found
 }
 
-fn door_certificate(tls: Option<&config::Tls>) -> Option<Finding> {
+fn door_certificate(tls: Option<&TlsListen>) -> Option<Finding> {
     let now_s = i64::try_from(Clock::system().now_ms() / 1000).unwrap_or(i64::MAX);
-    Some(certificate::look(&tls?.cert, now_s))
+    Some(certificate::look(&tls?.cert_pem, now_s))
 }
 
 /// How people reach the API.
@@ -137,15 +138,15 @@ fn people(http: &config::Http) -> Vec<Finding> {
     const ABOUT: &str = "public-url";
     let now_s = i64::try_from(Clock::system().now_ms() / 1000).unwrap_or(i64::MAX);
     let mut found: Vec<_> =
-        http.tls.iter().map(|tls| certificate::look(&tls.cert, now_s)).collect();
-    let https = http.public_url.as_ref().is_some_and(nemeses_api::PublicUrl::is_https);
-    if https && http.tls.is_none() && http.trusted_proxies.is_empty() {
+        http.tls.iter().map(|(cert, _)| certificate::look(cert, now_s)).collect();
+    let https = http.api.public_url.as_ref().is_some_and(nemeses_api::PublicUrl::is_https);
+    if https && http.tls.is_none() && http.api.trusted_proxies.is_empty() {
         found.push(Finding::weak(
             ABOUT,
             "it says https, which a proxy has to serve, and no proxy is named: all people would count as one client and could block each other's sign-in; name it by --trusted-proxies",
         ));
     }
-    if http.public_url.is_none() && !http.trusted_proxies.is_empty() {
+    if http.api.public_url.is_none() && !http.api.trusted_proxies.is_empty() {
         found.push(Finding::weak(
             ABOUT,
             "a proxy is named but not the address that people use, so any host name is answered for; set --public-url, such as https://fleet.example.org",

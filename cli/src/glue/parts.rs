@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use nemeses_api::{ApiConfig, ApiState, DailyStats, KeptIn, Stores, TokenSecret, TokenSecrets};
-use nemeses_broker::{DoorConfig, TlsListen};
+use nemeses_broker::DoorConfig;
 use nemeses_dbexport::{Exporter, Receipt, note_quiet};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::http::{self, HttpConfig};
@@ -21,6 +21,7 @@ use nemeses_store::known::KnownDevices;
 use nemeses_store::live::{LiveStore, LiveWriter, RedisOptions, rebuild_loop};
 use tokio::net::TcpListener;
 
+use crate::args::FrameArgs;
 use crate::config;
 use crate::glue::Asked;
 
@@ -248,26 +249,16 @@ pub(crate) async fn serve_api(
     let secrets = TokenSecrets { current, previous };
     let listener = bind("http-listen", settings.listen).await?;
     let address = listener.local_addr()?;
-    print_setup(stores.users.as_ref(), &clock, settings.first_is_admin).await?;
-    let config = ApiConfig {
-        first_is_admin: settings.first_is_admin,
-        registration: settings.registration,
-        public_url: settings.public_url.clone(),
-        any_host: settings.any_host,
-        tls: settings.tls.as_ref().map(|tls| http_tls(tasks, tls, settings, reload)).transpose()?,
-        trusted_proxies: settings.trusted_proxies.clone(),
-        cors_origins: settings.cors_origins.clone(),
-        live_ttl,
-        map: settings.map.clone(),
-        tracer,
-        ..ApiConfig::default()
-    };
+    print_setup(stores.users.as_ref(), &clock, settings.api.first_is_admin).await?;
+    let to = settings.api.public_url.as_ref().map(|url| url.authority().to_owned());
+    let tls = settings.tls.as_ref();
+    let tls = tls.map(|files| http_tls(tasks, files, to.clone(), reload)).transpose()?;
+    let config = ApiConfig { tls, live_ttl, tracer, ..settings.api.clone() };
     let state = ApiState::new(stores, &secrets, clock, config)?;
     state.register(registry);
     let stop = tasks.stop().all;
     if let Some(redirect) = settings.redirect_listen {
         let listener = bind("http-redirect-listen", redirect).await?;
-        let to = settings.public_url.as_ref().map(|url| url.authority().to_owned());
         let serving = http::serve(listener, http::to_https(to), HttpConfig::small(), stop.clone());
         tasks.spawn_rest("redirect to HTTPS", serving);
     }
@@ -291,14 +282,13 @@ pub(crate) struct ServedApi {
 /// HTTPS with a certificate that is kept current.
 fn http_tls(
     tasks: &Tasks,
-    files: &config::HttpTls,
-    settings: &config::Http,
+    (cert, key): &(PathBuf, PathBuf),
+    to: Option<String>,
     reload: &Reload,
 ) -> anyhow::Result<http::Tls> {
-    let certificates = Certificates::read(&files.cert, &files.key).context(
+    let certificates = Certificates::read(cert, key).context(
         "the REST API cannot be served by HTTPS; see --http-tls-cert and --http-tls-key",
     )?;
-    let to = settings.public_url.as_ref().map(|url| url.authority().to_owned());
     let tls = http::Tls::new(&certificates, http::to_https(to))?;
     let (asked, stop) = (reload.asked(), tasks.stop().all);
     tasks.spawn_rest("certificate of the API", async move {
@@ -359,41 +349,26 @@ pub(crate) fn serve_metrics(
     Ok(())
 }
 
-/// The door's own form of its settings.
+/// The listener's settings with what it shares with the rest of the process.
 pub(crate) fn door_config(
-    settings: &config::Door,
+    settings: &DoorConfig,
     topics: nemeses_protocol::Topics,
     tracer: Tracer,
     reload: Reload,
 ) -> DoorConfig {
-    let tls = settings.tls.as_ref().map(|tls| TlsListen {
-        listen: tls.listen,
-        cert_pem: tls.cert.clone(),
-        key_pem: tls.key.clone(),
-    });
     DoorConfig {
-        listen: settings.listen,
-        tls,
-        websocket: settings.websocket_listen,
-        websocket_origins: settings.websocket_origins.clone(),
-        proxies: settings.proxies.clone(),
         topics,
-        anonymous: settings.anonymous,
-        websocket_anonymous: settings.websocket_anonymous,
-        max_connections: settings.max_connections,
         max_handshakes: settings.max_connections.max(LEAST_HANDSHAKES),
-        max_packet_bytes: settings.max_packet_bytes,
-        window_per_connection: settings.window,
         drain_deadline: DRAIN,
         tracer,
         reload,
-        ..DoorConfig::default()
+        ..settings.clone()
     }
 }
 
 /// The parser's own form of its settings; `known` is who is known, where that matters.
 pub(crate) fn policy(
-    settings: config::Frames,
+    settings: FrameArgs,
     topics: nemeses_protocol::Topics,
     known: &KnownDevices,
 ) -> Policy {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use clap::{ArgAction, Args};
+use clap::Args;
 use nemeses_mqtt::Broker;
 use nemeses_mqtt::v311::Qos;
 use nemeses_protocol::DeviceId;
@@ -36,7 +36,7 @@ use self::journal::Journal;
 use self::pace::Pace;
 use self::tally::Tally;
 use self::world::World;
-use crate::args::LinkArgs;
+use crate::args::{LinkArgs, Switch as _};
 use crate::config::{link, value};
 use crate::tools::print;
 
@@ -177,33 +177,11 @@ pub(crate) struct SimulateArgs {
     )]
     pub(crate) window: u16,
     /// Send frames as hex text instead of raw bytes
-    #[arg(
-        long,
-        env = "NEMESES_SIMULATE_HEX",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = clap::builder::BoolishValueParser::new(),
-        value_name = "true|false",
-        help_heading = "Connections"
-    )]
+    #[arg(long, env = "NEMESES_SIMULATE_HEX", switch = false, help_heading = "Connections")]
     pub(crate) hex: bool,
     /// Publish to each tracker's own topic, /messenger/DEVICE, instead of the
     /// shared one
-    #[arg(
-        long,
-        env = "NEMESES_SIMULATE_OWN_TOPICS",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = clap::builder::BoolishValueParser::new(),
-        value_name = "true|false",
-        help_heading = "Connections"
-    )]
+    #[arg(long, env = "NEMESES_SIMULATE_OWN_TOPICS", switch = false, help_heading = "Connections")]
     pub(crate) own_topics: bool,
     /// Prefix of the client ids; a dash and a number follow
     #[arg(
@@ -266,18 +244,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, env = "NEMESES_SIMULATE_LOG_SENT", value_name = "PATH", help_heading = "Report")]
     pub(crate) log_sent: Option<PathBuf>,
     /// Write the final counts as one line of JSON to standard output
-    #[arg(
-        long,
-        env = "NEMESES_JSON",
-        default_value = "false",
-        default_missing_value = "true",
-        num_args = 0..=1,
-        require_equals = true,
-        action = ArgAction::Set,
-        value_parser = clap::builder::BoolishValueParser::new(),
-        value_name = "true|false",
-        help_heading = "Report"
-    )]
+    #[arg(long, env = "NEMESES_JSON", switch = false, help_heading = "Report")]
     pub(crate) json: bool,
 }
 

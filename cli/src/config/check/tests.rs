@@ -161,7 +161,7 @@ fn a_secret_from_a_file() {
 fn stations() {
     assert!(parser("").unwrap_err().contains("redis-url is missing"));
     let third = parser("--redis-url redis://h --worker 3 --leave").unwrap();
-    assert_eq!(third.worker, Worker { number: 3, leave: true });
+    assert_eq!(third.worker, args::WorkerArgs { worker: 3, leave: true });
     assert_eq!(third.admin_listen.unwrap().port(), 18_003);
     assert_eq!(third.broker.url().to_string(), "mqtt://127.0.0.1:1883");
     let error = parser("--redis-url redis://h --mqtt-url mqtt://u:geheim@").unwrap_err();
@@ -195,8 +195,8 @@ fn https_is_for_every_address_and_its_parts_go_together() {
     let path = path.display();
     let tls = format!("--http-listen 0.0.0.0:443 --http-tls-cert {path} --http-tls-key {path}");
     let https = node(&tls).unwrap().http;
-    assert!(https.tls.is_some() && https.registration == Registration::Closed);
-    assert!(!https.any_host && !https.first_is_admin);
+    assert!(https.tls.is_some() && https.api.registration == Registration::Closed);
+    assert!(!https.api.any_host && !https.api.first_is_admin);
     let redirect = "--http-redirect-listen 0.0.0.0:80 --public-url https://fleet.example.org";
     assert!(node(&format!("{tls} {redirect}")).unwrap().http.redirect_listen.is_some());
     for (line, [named, why]) in [
@@ -220,7 +220,7 @@ fn https_is_for_every_address_and_its_parts_go_together() {
 #[test]
 fn people_at_this_machine_register_where_nothing_leads_there_from_elsewhere() {
     let policy = |line: &str| {
-        let http = node(line).unwrap().http;
+        let http = node(line).unwrap().http.api;
         (http.registration, http.first_is_admin)
     };
     assert_eq!(policy(""), (Registration::Local, true));
@@ -234,7 +234,7 @@ fn people_at_this_machine_register_where_nothing_leads_there_from_elsewhere() {
     ] {
         assert_eq!(policy(line), (Registration::Closed, false), "{line}");
     }
-    assert!(node("--private-network").unwrap().http.any_host);
+    assert!(node("--private-network").unwrap().http.api.any_host);
     let named = node("--private-network --public-url https://fleet.example.org").unwrap();
-    assert!(!named.http.any_host);
+    assert!(!named.http.api.any_host);
 }
