@@ -39,7 +39,7 @@ start_node() {
 }
 
 sources_newer_than() {
-    find api broker cli dbexport mqtt parser protocol runtime store schema.sql Cargo.toml \
+    find api broker cli crates dbexport parser schema.sql Cargo.toml \
         -name target -prune -o \( -name '*.rs' -o -name '*.sql' -o -name 'Cargo.toml' \) -newer "$1" -print -quit
 }
 

@@ -16,6 +16,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Each of them can be run without the others; the binary and the end-to-end tests join them.
 STATIONS = {"broker", "parser", "dbexport", "api"}
+# Values in, values out: of our crates they know each other alone, and neither tasks nor stores.
+PURE = {"protocol": set(), "reports": {"protocol"}, "export": {"protocol", "reports"}}
+# What a pure crate leaves to others.
+IMPURE = {"axum", "hyper", "redis", "reqwest", "sqlx", "tokio"}
 # Where all stations meet.
 JOINERS = {"cli", "e2e", "bench"}
 
@@ -170,6 +174,19 @@ def station_problem(path, number, line):
     )
 
 
+def pure_problem(path, number, line):
+    crate = crate_of(path)
+    if crate not in PURE or not path.startswith("crates/"):
+        return None
+    ours = re.search(r"\bnemeses_(\w+?)(::|;| as\b)", line)
+    theirs = re.search(r"\b(\w+)::", line)
+    if ours and ours[1] not in PURE[crate] | {crate}:
+        return f"{path}:{number}: {crate} is pure and uses {ours[1]}"
+    if theirs and theirs[1] in IMPURE:
+        return f"{path}:{number}: {crate} is pure and uses {theirs[1]}"
+    return None
+
+
 def problems(files, checked):
     found = []
     for path, text in sorted(files.items()):
@@ -185,9 +202,9 @@ def problems(files, checked):
                     found.append(problem)
         if not is_test(path):
             for number, line in code_lines(text):
-                problem = station_problem(path, number, line)
-                if problem:
-                    found.append(problem)
+                for problem in (station_problem(path, number, line), pure_problem(path, number, line)):
+                    if problem:
+                        found.append(problem)
     return found + [stale for rule in checked for stale in rule.stale()]
 
 
@@ -269,6 +286,9 @@ def self_test():
     expect("two stations", {"parser/src/a.rs": "use nemeses_broker::Door;\n"}, "stations never")
     expect("the binary", {"cli/src/a.rs": "use nemeses_broker::Door;\n"})
     expect("itself", {"broker/src/a.rs": "use nemeses_broker::Door;\n"})
+    expect("a pure crate", {"crates/export/src/a.rs": "use nemeses_reports::Zone;\n"})
+    expect("a store in one", {"crates/reports/src/a.rs": "use nemeses_store::live::Live;\n"}, "pure")
+    expect("a web server in one", {"crates/export/src/a.rs": "use axum::body::Body;\n"}, "pure")
     expect("an ignored test", {"api/tests/a.rs": "#[ignore]\nfn f() {}\n"}, "unwritten")
     expect("a long file", {"api/src/a.rs": "\n" * 501}, "501 lines")
     page = "# A\n## It's `here` [now](b.md)\n[x](#its-here-now) [y](b.md#c) [z](gone.md) `a.rs::f` `a.rs::g`\n    [no](link)\n"

@@ -10,7 +10,6 @@ mod commands;
 mod config;
 mod daily;
 mod docs;
-mod export;
 mod fleet;
 mod guard;
 mod http;
@@ -21,7 +20,10 @@ mod openapi;
 mod output;
 mod page;
 mod problem;
-mod reports;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of the reports use the rest")]
+#[path = "../../crates/reports/src/road.rs"]
+mod road;
 mod router;
 mod routes;
 mod secret;

@@ -4,7 +4,7 @@ use nemeses_protocol::PositionRecord;
 use nemeses_store::history::DaySums;
 use sha2::{Digest as _, Sha256};
 
-use crate::reports::{Distance, Place, Point, RULES, Settings, Tally, Walker};
+use nemeses_reports::{Distance, Place, Point, RULES, Settings, Tally, Walker};
 
 /// A day on its way.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reports::roads;
+    use crate::road::roads;
 
     fn add(mut day: Day, rows: &[PositionRecord]) -> DaySums {
         for row in rows {

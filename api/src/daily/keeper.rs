@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use nemeses_protocol::DeviceId;
+use nemeses_reports::{RULES, Settings};
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
@@ -20,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use super::day::{Day, is_current, known_behind, walker_behind};
 use super::start::Starts;
 use super::stats::DailyStats;
-use crate::reports::{RULES, Settings};
 
 const DAY_SECONDS: u32 = 86_400;
 /// A slot's marks are taken so long after it: longer than a commit may outlast its

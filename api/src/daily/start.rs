@@ -4,11 +4,11 @@
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::DeviceId;
+use nemeses_reports::{Settings, Walker};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Daily, History, RangeQuery};
 
 use super::day::walker_behind;
-use crate::reports::{Settings, Walker};
 
 const DAY_SECONDS: u32 = 86_400;
 /// Looks back from the last row before, one after the other until one suffices: 6

@@ -131,7 +131,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::reports::Road;
+    use crate::road::Road;
 
     /// History that answers when it is let, and remembers what it was asked.
     struct Slow {

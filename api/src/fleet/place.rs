@@ -1,9 +1,9 @@
 //! Places on the globe: in a box, and how far away.
 
 use nemeses_protocol::Position;
+use nemeses_reports::haversine_m;
 
 use crate::problem::Problem;
-use crate::reports::haversine_m;
 
 const MICRO: f64 = 1e6;
 

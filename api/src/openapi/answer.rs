@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::export::{Csv, Form};
+use nemeses_export::{Csv, Form};
 
 /// Writes the schema of a body and registers what it refers to.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;

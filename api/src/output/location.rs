@@ -2,12 +2,12 @@
 //! the time, without asking anyone.
 
 use nemeses_protocol::{DeviceId, Position, PositionRecord};
+use nemeses_reports::number::{degrees, direction, time_ms, time_s};
 use nemeses_store::history::LastKnown;
 use nemeses_store::live::{LiveEntry, LiveFrame, Origin, Version};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::number::{degrees, direction, time_ms, time_s};
 use crate::fleet::Place;
 use crate::openapi::{Device, Time};
 

@@ -1,22 +1,18 @@
 //! What the API says: pure functions from stored values to JSON.
 
-mod digits;
 mod example;
 mod location;
-pub(crate) mod number;
 mod row;
 mod sums;
-mod text;
 mod totals;
 
-pub(crate) use digits::push_time;
 pub(crate) use example::{example_location, example_row, example_sums};
 pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, newest_s, place};
-pub(crate) use number::{time_ms, time_s};
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums};
-pub(crate) use text::{csv_field, kml_point, titled, xml};
 pub(crate) use totals::without_totals;
+
+pub(crate) use nemeses_reports::number::{time_ms, time_s};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

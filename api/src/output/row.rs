@@ -1,14 +1,13 @@
 //! One row of a report.
 
+use nemeses_export::{Cell, CellKind, Column, column};
 use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_reports::number::{degrees, direction, push_decimal, push_whole};
+use nemeses_reports::{Doubt, Zone};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::digits::{push_decimal, push_whole};
-use super::number::{degrees, direction};
-use crate::export::{Cell, Column, Kind, column};
 use crate::openapi::{Device, Time};
-use crate::reports::{Doubt, Zone};
 
 /// A stored frame as it is shown.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -62,20 +61,20 @@ impl Row {
 
 /// The columns of tables, in the order of the JSON fields, and the device's name.
 pub(crate) const ROW_COLUMNS: [Column; 14] = [
-    column("device_id", Kind::Text),
-    column("device_name", Kind::Text),
-    column("recorded_at", Kind::Time),
-    column("received_at", Kind::Time),
-    column("latitude", Kind::Number),
-    column("longitude", Kind::Number),
-    column("speed_kmh", Kind::Whole),
-    column("direction_deg", Kind::Number),
-    column("odometer_m", Kind::Whole),
-    column("hour_meter_min", Kind::Whole),
-    column("ignition", Kind::Truth),
-    column("gps_fix", Kind::Truth),
-    column("historical", Kind::Truth),
-    column("doubtful", Kind::Text),
+    column("device_id", CellKind::Text),
+    column("device_name", CellKind::Text),
+    column("recorded_at", CellKind::Time),
+    column("received_at", CellKind::Time),
+    column("latitude", CellKind::Number),
+    column("longitude", CellKind::Number),
+    column("speed_kmh", CellKind::Whole),
+    column("direction_deg", CellKind::Number),
+    column("odometer_m", CellKind::Whole),
+    column("hour_meter_min", CellKind::Whole),
+    column("ignition", CellKind::Truth),
+    column("gps_fix", CellKind::Truth),
+    column("historical", CellKind::Truth),
+    column("doubtful", CellKind::Text),
 ];
 
 /// A row of a table; there are many, so they do not go by JSON.
@@ -212,4 +211,48 @@ pub(crate) struct FeatureCollection {
     count: u64,
     /// Where the next page begins; null if nothing is left.
     next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_export::{Csv, Form, csv_field, sheet};
+    use nemeses_protocol::{Composition, Position};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Rows of positions are written by a shorter way.
+        #[test]
+        fn a_position_is_written_as_its_cells_are(
+            (device, recorded_at, received_at_ms) in (any::<u32>(), any::<u32>(), any::<u64>()),
+            (latitude_udeg, longitude_udeg) in (any::<i32>(), any::<i32>()),
+            (direction_cdeg, composition, speed_kmh) in (any::<u16>(), any::<u16>(), any::<u8>()),
+            (odometer_m, hour_meter_min) in (any::<u32>(), any::<u32>()),
+            name in ".{0,9}",
+            offset in prop::sample::select(vec!["UTC", "Europe/Berlin", "-03:30"]),
+            doubtful in prop::sample::select(vec![None, Some(Doubt::Jump), Some(Doubt::ZeroPlace)]),
+        ) {
+            let position = Position {
+                device: DeviceId::new(device),
+                recorded_at,
+                direction_cdeg,
+                odometer_m,
+                hour_meter_min,
+                composition: Composition(composition),
+                extension: None,
+                speed_kmh,
+                latitude_udeg,
+                longitude_udeg,
+            };
+            let record = PositionRecord { position, frame_hash: 0, received_at_ms, raw: None };
+            let zone = Zone::parse(offset).unwrap();
+            let mut out = Vec::new();
+            push_csv_row(&mut out, &record, &csv_field(&name), doubtful, &zone);
+            let mut file = sheet(Form::Csv(Csv::Plain), &ROW_COLUMNS, "", &zone).unwrap();
+            file.take();
+            file.row(&row_cells(&record, &name, doubtful)).unwrap();
+            prop_assert_eq!(String::from_utf8(out), String::from_utf8(file.take()));
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::number::degrees;
-use crate::reports::{Place, Source, Tally};
+use nemeses_reports::number::degrees;
+use nemeses_reports::{Place, Source, Tally};
 
 /// A place, in degrees.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]

@@ -11,13 +11,13 @@ use axum::Json;
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{MethodRouter, get};
+use nemeses_reports::Settings;
 use serde_json::{Value, json};
 
 pub use self::map::MapSource;
 use crate::config::{ApiConfig, Registration};
 use crate::guard::Arrival;
 use crate::http::tag;
-use crate::reports::Settings;
 use crate::state::ApiState;
 
 /// One file of the page.

@@ -6,6 +6,8 @@
 use std::sync::OnceLock;
 
 use nemeses_protocol::{DeviceId, Position};
+use nemeses_reports::Doubt;
+use nemeses_reports::number::{degrees, direction, time_ms, time_s};
 use nemeses_store::live::LiveEntry;
 use serde::Serialize;
 
@@ -13,8 +15,6 @@ use super::id::EventId;
 use super::status::Status;
 use crate::fleet::Place;
 use crate::output::PositionSource;
-use crate::output::number::{degrees, direction, time_ms, time_s};
-use crate::reports::Doubt;
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_reports::{Doubt, Settings, Track};
 use nemeses_store::NumberHash;
 use nemeses_store::history::LastKnown;
 use nemeses_store::live::{LiveEntry, Moved, Version};
@@ -17,7 +18,6 @@ use super::id::EventId;
 use super::status::{Rhythm, Status};
 use super::window::Window;
 use crate::output::asks_history;
-use crate::reports::{Doubt, Settings, Track};
 
 /// Devices looked after: 200 000 of some 600 bytes with their last event, 120 MB;
 /// 6 MB for the founding fleet. Further ones are streamed all the same, but their

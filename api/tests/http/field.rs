@@ -55,7 +55,9 @@ fn listed(start: &str, end: &str, open: bool) -> Vec<(String, String, bool)> {
 
 #[tokio::test]
 async fn a_repeated_speed_makes_no_trip() {
-    let fleet = site(include_str!("../../fixtures/fast_at_both_ends_of_a_stand.hex")).await;
+    let fleet =
+        site(include_str!("../../../crates/reports/fixtures/fast_at_both_ends_of_a_stand.hex"))
+            .await;
     let trips = fleet.listed("trips", "device_id=B0A001").await;
     assert_eq!(trips, listed("08:00:00Z", "08:05:00Z", false));
     let stops = fleet.listed("stops", "device_id=B0A001").await;
@@ -66,7 +68,9 @@ async fn a_repeated_speed_makes_no_trip() {
 
 #[tokio::test]
 async fn what_begins_in_a_range_is_there_whenever_it_is_decided() {
-    let fleet = site(include_str!("../../fixtures/stop_decided_behind_the_range.hex")).await;
+    let fleet =
+        site(include_str!("../../../crates/reports/fixtures/stop_decided_behind_the_range.hex"))
+            .await;
     for to in ["2026-06-01T08:06:00Z", "2026-06-01T08:06:30Z", "2026-06-01T09:00:00Z"] {
         let stops = fleet.listed("stops", &format!("device_id=B0A005&to={to}")).await;
         assert_eq!(stops, listed("08:06:00Z", "08:16:00Z", true), "{to}");
@@ -81,9 +85,13 @@ async fn what_begins_in_a_range_is_there_whenever_it_is_decided() {
 #[tokio::test]
 async fn a_stop_ends_however_late() {
     // Parked for 40 days with a row an hour, and then away.
-    let fleet = site(include_str!("../../fixtures/stop_decided_behind_the_range.hex")).await;
+    let fleet =
+        site(include_str!("../../../crates/reports/fixtures/stop_decided_behind_the_range.hex"))
+            .await;
     let last =
-        rows(include_str!("../../fixtures/stop_decided_behind_the_range.hex")).pop().unwrap();
+        rows(include_str!("../../../crates/reports/fixtures/stop_decided_behind_the_range.hex"))
+            .pop()
+            .unwrap();
     let end = last.position.recorded_at + 40 * 86_400;
     let parked = (last.position.recorded_at..=end).step_by(3600).map(|at| {
         let mut row = last.clone();
@@ -106,7 +114,8 @@ async fn a_stop_ends_however_late() {
 
 #[tokio::test]
 async fn a_doubtful_place_is_shown_and_counts_for_nothing() {
-    let fleet = site(include_str!("../../fixtures/zero_place_in_a_drive.hex")).await;
+    let fleet =
+        site(include_str!("../../../crates/reports/fixtures/zero_place_in_a_drive.hex")).await;
     let total = &fleet.report("summary?device_id=B0A003").await["total"];
     assert_eq!((&total["distance_m"], &total["rows"]), (&json!(5897), &json!(5)));
     let marked = fleet.report("?device_id=B0A003").await;
@@ -120,7 +129,9 @@ async fn a_doubtful_place_is_shown_and_counts_for_nothing() {
 
 #[tokio::test]
 async fn a_parked_day_is_the_same_by_itself_and_in_a_range() {
-    let fleet = site(include_str!("../../fixtures/parked_with_a_standing_odometer.hex")).await;
+    let fleet =
+        site(include_str!("../../../crates/reports/fixtures/parked_with_a_standing_odometer.hex"))
+            .await;
     for made in [false, true] {
         if made {
             fleet.add_up().await;

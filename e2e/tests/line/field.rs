@@ -13,10 +13,10 @@ use crate::in_every_shape;
 
 const TOPIC: &str = "/messenger";
 const FIXTURES: [&str; 4] = [
-    include_str!("../../../api/fixtures/fast_at_both_ends_of_a_stand.hex"),
-    include_str!("../../../api/fixtures/stop_decided_behind_the_range.hex"),
-    include_str!("../../../api/fixtures/zero_place_in_a_drive.hex"),
-    include_str!("../../../api/fixtures/parked_with_a_standing_odometer.hex"),
+    include_str!("../../../crates/reports/fixtures/fast_at_both_ends_of_a_stand.hex"),
+    include_str!("../../../crates/reports/fixtures/stop_decided_behind_the_range.hex"),
+    include_str!("../../../crates/reports/fixtures/zero_place_in_a_drive.hex"),
+    include_str!("../../../crates/reports/fixtures/parked_with_a_standing_odometer.hex"),
 ];
 /// A car that is parked, and says 255 km/h once.
 const SPIKE: DeviceId = DeviceId::new(0xB0_A008);

@@ -8,6 +8,7 @@ use axum::response::Response;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use nemeses_protocol::DeviceId;
+use nemeses_reports::{RULES, Tally, hour_meter_run_min};
 use nemeses_store::history::DaySums;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,7 +22,6 @@ use crate::input::{DeviceCursor, Params};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Sums, example_sums, time_s};
 use crate::problem::{Kind, Problem};
-use crate::reports::{RULES, Tally, hour_meter_run_min};
 use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;

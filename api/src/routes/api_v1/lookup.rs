@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use nemeses_protocol::{Item, PROTOCOLS, PositionRecord, protocol_of};
+use nemeses_reports::{Doubt, Zone};
 use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +15,6 @@ use crate::input::{Params, one_second};
 use crate::openapi::{self, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Row, example_row, time_ms, time_s};
 use crate::problem::Problem;
-use crate::reports::{Doubt, Zone};
 use crate::state::ApiState;
 
 /// Longest stretch that can be looked up, in hex digits: far more than a frame.

@@ -7,12 +7,13 @@ mod found;
 pub(crate) mod marks;
 mod pages;
 mod query;
+mod respond;
 mod scan;
 mod span;
 pub(crate) mod stops;
 pub(crate) mod summary;
 mod target;
-mod track_writer;
+
 pub(crate) mod trips;
 mod write;
 
@@ -29,9 +30,9 @@ use nemeses_store::history::Profile;
 pub(crate) use self::described::doc;
 use self::pages::{Page, Pages};
 use self::query::ReportQuery;
+use self::respond::{BrokenOff, accepted};
 use self::write::Writer;
 use crate::access::{Principal, unknown_device};
-use crate::export::{BrokenOff, Form};
 use crate::input::Params;
 use crate::problem::Problem;
 use crate::state::{ApiState, ForReports};
@@ -42,7 +43,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let mut query = ReportQuery::read(params, Form::accepted(&headers))?;
+    let mut query = ReportQuery::read(params, accepted(&headers))?;
     query.from = principal.history_from(query.from, query.to)?;
     let wants_names = query.format.is_table() || query.format.is_map();
     let (devices, names) = match query.target.one() {

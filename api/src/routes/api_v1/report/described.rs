@@ -1,12 +1,12 @@
 //! The documentation of the report of positions.
 
+use nemeses_export::{FORMS, Form};
 use schemars::JsonSchema;
 use serde_json::json;
 
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, ORDERS};
 use super::span::tz_described;
 use super::target::Target;
-use crate::export::{FORMS, Form};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::output::{FeatureCollection, Row, example_row};
 use crate::problem::Kind;

@@ -2,6 +2,8 @@
 
 use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_export::{CellKind, Column, Place, column};
+use nemeses_reports::{Event, EventLimits, Events, What, Zone};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -9,12 +11,10 @@ use serde_json::json;
 use super::found::{self, Telling, Whose};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
-use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
 use crate::openapi::{Doc, Param, Time};
 use crate::output::Here;
 use crate::problem::Problem;
-use crate::reports::{Event, EventLimits, Events, What, Zone};
 use crate::state::ForReports;
 
 /// The fastest speed a frame can carry.
@@ -36,19 +36,19 @@ pub(crate) async fn get(
 }
 
 const COLUMNS: [Column; 13] = [
-    column("device_id", Kind::Text),
-    column("device_name", Kind::Text),
-    column("event", Kind::Text),
-    column("start", Kind::Time),
-    column("end", Kind::Time),
-    column("duration_s", Kind::Whole),
-    column("start_known", Kind::Truth),
-    column("open", Kind::Truth),
-    column("at.latitude", Kind::Number),
-    column("at.longitude", Kind::Number),
-    column("limit_kmh", Kind::Whole),
-    column("peak_kmh", Kind::Whole),
-    column("jump_m", Kind::Whole),
+    column("device_id", CellKind::Text),
+    column("device_name", CellKind::Text),
+    column("event", CellKind::Text),
+    column("start", CellKind::Time),
+    column("end", CellKind::Time),
+    column("duration_s", CellKind::Whole),
+    column("start_known", CellKind::Truth),
+    column("open", CellKind::Truth),
+    column("at.latitude", CellKind::Number),
+    column("at.longitude", CellKind::Number),
+    column("limit_kmh", CellKind::Whole),
+    column("peak_kmh", CellKind::Whole),
+    column("jump_m", CellKind::Whole),
 ];
 
 /// Overspeed needs a limit: there is none that fits every vehicle.
@@ -89,7 +89,7 @@ pub(crate) fn doc() -> Doc {
         "peak_kmh": 84,
     });
     let limit = json!({"type": "integer", "minimum": 1, "maximum": FASTEST_KMH});
-    let usual = crate::reports::Settings::default().gap_s;
+    let usual = nemeses_reports::Settings::default().gap_s;
     computed_doc::<Answer>("getEvents", "What happened in a range", example_answer(json!({"events": [overspeed], "count": 1})))
         .about("Ignition on and off, overspeed, stretches offline, odometer jumps; in the order in which they end.")
         .takes(Param::query("speed_limit_kmh", limit, "Asks for overspeed; there is none without it, nor with 255.").example(80))

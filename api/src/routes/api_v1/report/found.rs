@@ -5,20 +5,21 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_export::{Column, Form, Piece, Place, Report, WayPoint};
 use nemeses_protocol::DeviceId;
+use nemeses_reports::{Finder, Walker};
 use nemeses_store::history::RangeQuery;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::must_exist;
 use super::pages::Pages;
+use super::respond::{Source, accepted, respond};
 use super::scan::Scan;
 use super::span::{Asked, Span};
 use crate::access::Principal;
-use crate::export::{Column, Form, Piece, Place, Report, Source, WayPoint, respond};
 use crate::openapi::Device;
 use crate::problem::{Problem, fault};
-use crate::reports::{Finder, Walker};
 use crate::state::ApiState;
 
 /// Whose a thing found is.
@@ -113,7 +114,7 @@ pub(super) fn form(
     params: &mut crate::input::Params,
     headers: &HeaderMap,
 ) -> Result<Form, Problem> {
-    params.choice("format", &crate::export::FORMS, Form::accepted(headers))
+    params.choice("format", &nemeses_export::FORMS, accepted(headers))
 }
 
 #[async_trait]

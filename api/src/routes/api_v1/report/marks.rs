@@ -3,10 +3,10 @@
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_reports::{Doubt, Mark, ROWS_TO_JUDGE, Settings, Track};
 use nemeses_store::history::RangeQuery;
 
 use crate::problem::Problem;
-use crate::reports::{Doubt, Mark, ROWS_TO_JUDGE, Settings, Track};
 use crate::state::ApiState;
 
 /// Marks the rows of a range, chunk after chunk.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::PositionRecord;
+use nemeses_reports::Mark;
 use nemeses_store::history::RangeQuery;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
@@ -13,7 +14,6 @@ use tracing::Instrument as _;
 use super::marks::Marker;
 use crate::input::ReportCursor;
 use crate::problem::{Kind, Problem};
-use crate::reports::Mark;
 use crate::state::ApiState;
 
 /// Rows of a chunk at most: some 100 KiB of records and 300 KiB of text, so much as

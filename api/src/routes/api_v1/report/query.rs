@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
+use nemeses_export::{FORMS, Form};
 use nemeses_protocol::DeviceId;
+use nemeses_reports::Zone;
 use nemeses_store::history::RangeQuery;
 
 use super::span::zone;
 use super::target::Target;
-use crate::export::{FORMS, Form};
 use crate::input::{Params, ReportCursor, first_second, last_second};
 use crate::problem::Problem;
-use crate::reports::Zone;
 
 pub(super) const DEFAULT_LIMIT: u32 = 1000;
 pub(super) const MAX_LIMIT: u32 = 100_000;

@@ -3,13 +3,13 @@
 //! what is under way at its end is over. So each thing found is the same in
 //! every range that it touches.
 
+use nemeses_reports::{Finder, Walker};
 use nemeses_store::history::RangeQuery;
 
 use super::pages::Pages;
 use super::span::Span;
 use crate::daily::{LOOK_BACK_S, Starts};
 use crate::problem::Problem;
-use crate::reports::{Finder, Walker};
 use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;

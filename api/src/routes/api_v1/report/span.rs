@@ -3,18 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use nemeses_export::FORMS;
 use nemeses_protocol::DeviceId;
+use nemeses_reports::{Settings, Zone};
 use nemeses_store::history::Profile;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::target::Target;
 use crate::access::Principal;
-use crate::export::FORMS;
 use crate::input::{Params, first_second, last_second};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::problem::{Kind, Problem};
-use crate::reports::{Settings, Zone};
 use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;
@@ -194,7 +194,7 @@ pub(super) fn computed_doc<T: JsonSchema>(
         .answers(
             Answer::json::<T>("The question, and what was found; nothing is cut.", example)
                 .or_json::<serde_json::Map<String, serde_json::Value>>(
-                    crate::export::Form::GeoJson.content_type(),
+                    nemeses_export::Form::GeoJson.content_type(),
                     serde_json::json!({"type": "FeatureCollection", "features": [], "count": 0}),
                 )
                 .or_files("device_id,start,end,duration_s\r\n")

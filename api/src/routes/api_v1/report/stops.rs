@@ -2,6 +2,8 @@
 
 use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_export::{CellKind, Column, Place, column};
+use nemeses_reports::{OneKind, Segment, SegmentKind, Zone};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -9,12 +11,10 @@ use serde_json::json;
 use super::found::{self, Telling, Whose};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
-use crate::export::{Column, Kind, Place, column};
 use crate::input::Params;
 use crate::openapi::{Doc, Time};
 use crate::output::Here;
 use crate::problem::Problem;
-use crate::reports::{OneKind, Segment, SegmentKind, Zone};
 use crate::state::ForReports;
 
 pub(crate) async fn get(
@@ -31,21 +31,21 @@ pub(crate) async fn get(
 }
 
 const COLUMNS: [Column; 15] = [
-    column("device_id", Kind::Text),
-    column("device_name", Kind::Text),
-    column("start", Kind::Time),
-    column("end", Kind::Time),
-    column("duration_s", Kind::Whole),
-    column("start_known", Kind::Truth),
-    column("open", Kind::Truth),
-    column("at.latitude", Kind::Number),
-    column("at.longitude", Kind::Number),
-    column("idle_s", Kind::Whole),
-    column("engine_s", Kind::Whole),
-    column("silent_s", Kind::Whole),
-    column("odometer_m", Kind::Whole),
-    column("hour_meter_start_min", Kind::Whole),
-    column("hour_meter_end_min", Kind::Whole),
+    column("device_id", CellKind::Text),
+    column("device_name", CellKind::Text),
+    column("start", CellKind::Time),
+    column("end", CellKind::Time),
+    column("duration_s", CellKind::Whole),
+    column("start_known", CellKind::Truth),
+    column("open", CellKind::Truth),
+    column("at.latitude", CellKind::Number),
+    column("at.longitude", CellKind::Number),
+    column("idle_s", CellKind::Whole),
+    column("engine_s", CellKind::Whole),
+    column("silent_s", CellKind::Whole),
+    column("odometer_m", CellKind::Whole),
+    column("hour_meter_start_min", CellKind::Whole),
+    column("hour_meter_end_min", CellKind::Whole),
 ];
 
 struct Stops(Zone);

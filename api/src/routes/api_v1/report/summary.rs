@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use nemeses_export::{CellKind, Column, Form, Piece, Place, Report, Totals, column};
+use nemeses_reports::{Summary, Tally, Zone, hour_meter_run_min};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,15 +14,14 @@ use serde_json::{Value, json};
 use super::found::{self, Whose};
 use super::must_exist;
 use super::pages::Pages;
+use super::respond::{Source, respond};
 use super::scan::{range, starts};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
-use crate::export::{Column, Form, Kind, Piece, Place, Report, Source, Totals, column, respond};
 use crate::input::Params;
 use crate::openapi::{Doc, Param, Time};
 use crate::output::{self, Sums, example_sums};
 use crate::problem::{Problem, fault};
-use crate::reports::{Summary, Tally, Zone, hour_meter_run_min};
 use crate::state::{ApiState, ForReports};
 
 pub(crate) async fn get(
@@ -121,25 +122,25 @@ struct TableLine<'a, S> {
 const TOTALS: Totals = Totals { title: "Totals", columns: &TOTAL_COLUMNS };
 
 const COLUMNS: [Column; 19] = [
-    column("device_id", Kind::Text),
-    column("device_name", Kind::Text),
-    column("date", Kind::Day),
-    column("first", Kind::Time),
-    column("last", Kind::Time),
-    column("rows", Kind::Whole),
-    column("distance_m", Kind::Whole),
-    column("distance_from", Kind::Text),
-    column("moving_s", Kind::Whole),
-    column("idle_s", Kind::Whole),
-    column("engine_s", Kind::Whole),
-    column("silent_s", Kind::Whole),
-    column("max_speed_kmh", Kind::Whole),
-    column("mean_speed_kmh", Kind::Number),
-    column("odometer_start_m", Kind::Whole),
-    column("odometer_end_m", Kind::Whole),
-    column("hour_meter_start_min", Kind::Whole),
-    column("hour_meter_end_min", Kind::Whole),
-    column("hour_meter_run_min", Kind::Whole),
+    column("device_id", CellKind::Text),
+    column("device_name", CellKind::Text),
+    column("date", CellKind::Day),
+    column("first", CellKind::Time),
+    column("last", CellKind::Time),
+    column("rows", CellKind::Whole),
+    column("distance_m", CellKind::Whole),
+    column("distance_from", CellKind::Text),
+    column("moving_s", CellKind::Whole),
+    column("idle_s", CellKind::Whole),
+    column("engine_s", CellKind::Whole),
+    column("silent_s", CellKind::Whole),
+    column("max_speed_kmh", CellKind::Whole),
+    column("mean_speed_kmh", CellKind::Number),
+    column("odometer_start_m", CellKind::Whole),
+    column("odometer_end_m", CellKind::Whole),
+    column("hour_meter_start_min", CellKind::Whole),
+    column("hour_meter_end_min", CellKind::Whole),
+    column("hour_meter_run_min", CellKind::Whole),
 ];
 
 /// The same without the date, which is the third.

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 
+use nemeses_export::{Csv, Form, GPX, KML, Sheet, Tracks, WayPoint, csv_field, sheet, titled, xml};
 use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_reports::{Mark, Zone};
 use serde_json::json;
 
 use super::pages::Page;
 use super::query::ReportQuery;
-use super::track_writer::TrackWriter;
-use crate::export::{Csv, Form, GPX, KML, Sheet, WayPoint, sheet};
-use crate::output::{Feature, ROW_COLUMNS, Row, csv_field, push_csv_row, row_cells, titled, xml};
+use crate::output::{Feature, ROW_COLUMNS, Row, push_csv_row, row_cells};
 use crate::problem::{Problem, fault};
-use crate::reports::{Mark, Zone};
 
 /// What has been written so far.
 pub(super) struct Writer {
@@ -25,7 +24,7 @@ pub(super) struct Writer {
     sheet: Option<Box<dyn Sheet>>,
     rows: u64,
     begun: bool,
-    tracks: TrackWriter,
+    tracks: Tracks,
     /// Whose name it is that is written.
     device: Option<DeviceId>,
     /// As a field of CSV or a title.
@@ -62,7 +61,7 @@ impl Writer {
             file: query.target.file("positions"),
             rows: 0,
             begun: false,
-            tracks: TrackWriter::new(query.format, query.descending),
+            tracks: Tracks::new(query.format, query.descending),
             device: None,
             field: String::new(),
         }
