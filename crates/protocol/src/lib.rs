@@ -12,8 +12,10 @@ mod batch;
 mod canary;
 mod device;
 mod error;
+mod identity;
 mod position;
 mod protocol;
+mod readings;
 mod record;
 mod sft9001;
 mod table;
@@ -27,10 +29,16 @@ pub use batch::{
 pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_replies};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use error::DecodeError;
+pub use identity::{MAX_IDENTITY_NAME, ParseIdentityError};
 pub use position::{Composition, Position};
 pub use protocol::{
     Content, Field, FieldValue, Form, Identity, Item, Items, Normalised, Protocol, ProtocolFrame,
     Read, Reply, Source, content_hash,
+};
+pub use readings::{
+    MAX_CHANNEL_NAME, MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, MAX_UNIT, Packed, Reading,
+    ReadingsRecord, Unpacked, Value, in_order, is_channel_name, is_unit, pack, read_readings,
+    readings_hash, unpack, write_readings,
 };
 pub use record::{
     BatchKey, DeadLetter, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, PositionRecord, Reason, Record,
