@@ -71,16 +71,15 @@ impl Value {
                 out.push(INTEGER);
                 write_varint(zigzag(*number), out);
             }
-            Self::Number(number) => match decimal(*number) {
-                Some((scale, mantissa)) => {
+            Self::Number(number) => {
+                if let Some((scale, mantissa)) = decimal(*number) {
                     out.push(DECIMAL + scale);
                     write_varint(zigzag(mantissa), out);
-                }
-                None => {
+                } else {
                     out.push(NUMBER);
                     out.extend_from_slice(&number.to_le_bytes());
                 }
-            },
+            }
             Self::Text(text) => {
                 out.push(TEXT);
                 write_bytes(text.as_bytes(), out);
