@@ -1,0 +1,47 @@
+//! Payloads of named values, decoded into readings: JSON, SenML (JSON and CBOR) and
+//! Influx line protocol, as `docs/telemetry.md` describes them.
+//!
+//! Pure: bytes and the time of arrival in, records and rejected parts out. Work is linear
+//! in the payload, apart from sorting, and memory is bounded by it. A part that cannot be
+//! read never takes the rest with it: it comes back with its bytes and a reason, so every
+//! value of a payload is in a reading or in a rejected part. Who the device is, and
+//! whether it may send, is for the caller to decide.
+
+mod cbor;
+mod error;
+mod format;
+mod item;
+mod json;
+mod line;
+mod output;
+mod plain;
+mod senml;
+mod time;
+
+pub use error::TelemetryError;
+pub use format::{Format, Precision};
+pub use output::{Decoded, MAX_REJECTED, Measured, Rejected};
+pub use plain::MAX_LEVELS;
+pub use senml::SENML_VERSION;
+pub use time::MAX_TIME_MS;
+
+use output::Output;
+
+/// A device's name in a payload has at most this many bytes: more than any
+/// [`nemeses_protocol::Identity`] has.
+pub const MAX_NAME: usize = 256;
+
+/// Decodes a payload that arrived at `received_at_ms` (Unix milliseconds). Never fails as a
+/// whole: a payload that is not of its format is one rejected part.
+pub fn decode(format: Format, payload: &[u8], received_at_ms: u64) -> Decoded {
+    let mut output = Output::new(payload, received_at_ms);
+    match format {
+        Format::LineProtocol(precision) => line::decode(precision, &mut output),
+        Format::SenmlCbor => cbor::decode(&mut output),
+        Format::Auto if cbor::looks_like(payload) => cbor::decode(&mut output),
+        Format::Auto => json::decode(None, &mut output),
+        Format::Json => json::decode(Some(json::Shape::Plain), &mut output),
+        Format::SenmlJson => json::decode(Some(json::Shape::Senml), &mut output),
+    }
+    output.finish()
+}

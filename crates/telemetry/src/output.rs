@@ -1,0 +1,215 @@
+//! What comes out, and how readings are gathered into records.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use nemeses_protocol::{MAX_READINGS, MAX_READINGS_BYTES, Reading, write_readings};
+
+use crate::TelemetryError;
+use crate::time::Moment;
+
+/// So many parts of a payload are rejected one by one; what is rejected beyond them is in
+/// the last one, with the bytes between. A payload of rubbish must not cost a hundred
+/// times its size.
+pub const MAX_REJECTED: usize = 1000;
+
+/// What a payload says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// In the order in which they first appear. Several may be of one moment: a channel
+    /// that has two values there has them in two records.
+    pub records: Vec<Measured>,
+    /// What could not be read.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Values that were measured together, as a [`nemeses_protocol::ReadingsRecord`] holds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// The device, where the payload names it: the member `id`, SenML's base name, or line
+    /// protocol's tags `device` and `host` (the latter as `host:NAME`). At most
+    /// [`crate::MAX_NAME`] bytes, otherwise unchecked.
+    pub name: Option<String>,
+    /// Unix milliseconds.
+    pub recorded_at_ms: u64,
+    /// Whether the time is that of the arrival or relative to it: sent again, it is another.
+    pub timeless: bool,
+    /// In the order of their channels, each channel once, within the bounds of a record.
+    pub readings: Vec<Reading>,
+}
+
+/// A part of a payload that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it begins in the payload.
+    pub offset: usize,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Why, for programs.
+    pub reason: TelemetryError,
+    /// Why, for people: what is wrong, where, and what to do.
+    pub detail: String,
+}
+
+/// A reading and where it stands in the payload.
+struct Placed {
+    reading: Reading,
+    span: Range<usize>,
+}
+
+struct Group {
+    name: Option<String>,
+    moment: Moment,
+    readings: Vec<Placed>,
+}
+
+struct Refusal {
+    span: Range<usize>,
+    reason: TelemetryError,
+    detail: String,
+    /// How many more are in it.
+    more: usize,
+}
+
+/// Gathers readings and rejected parts of one payload.
+pub(crate) struct Output<'p> {
+    pub(crate) payload: &'p [u8],
+    pub(crate) received_at_ms: u64,
+    groups: Vec<Group>,
+    by_moment: HashMap<(Option<String>, Moment), usize>,
+    refusals: Vec<Refusal>,
+}
+
+/// A record that readings can be put into.
+#[derive(Clone, Copy)]
+pub(crate) struct GroupId(usize);
+
+impl<'p> Output<'p> {
+    pub(crate) fn new(payload: &'p [u8], received_at_ms: u64) -> Self {
+        let by_moment = HashMap::new();
+        Self { payload, received_at_ms, groups: Vec::new(), by_moment, refusals: Vec::new() }
+    }
+
+    /// A record of its own.
+    pub(crate) fn open(&mut self, name: Option<String>, moment: Moment) -> GroupId {
+        self.groups.push(Group { name, moment, readings: Vec::new() });
+        GroupId(self.groups.len() - 1)
+    }
+
+    /// The record of this device and moment.
+    pub(crate) fn group(&mut self, name: Option<String>, moment: Moment) -> GroupId {
+        let key = (name, moment);
+        if let Some(found) = self.by_moment.get(&key) {
+            return GroupId(*found);
+        }
+        let opened = self.open(key.0.clone(), moment);
+        self.by_moment.insert(key, opened.0);
+        opened
+    }
+
+    pub(crate) fn put(&mut self, GroupId(group): GroupId, reading: Reading, span: Range<usize>) {
+        self.groups[group].readings.push(Placed { reading, span });
+    }
+
+    /// Where a part of the payload stands in it.
+    pub(crate) fn span(&self, part: &[u8]) -> Range<usize> {
+        let start = part.as_ptr().addr().saturating_sub(self.payload.as_ptr().addr());
+        start..start + part.len()
+    }
+
+    pub(crate) fn reject(&mut self, span: Range<usize>, reason: TelemetryError, detail: String) {
+        if self.refusals.len() < MAX_REJECTED {
+            self.refusals.push(Refusal { span, reason, detail, more: 0 });
+        } else if let Some(last) = self.refusals.last_mut() {
+            last.span = last.span.start.min(span.start)..last.span.end.max(span.end);
+            last.more += 1;
+        }
+    }
+
+    pub(crate) fn reject_all(&mut self, reason: TelemetryError, detail: String) {
+        self.reject(0..self.payload.len(), reason, detail);
+    }
+
+    pub(crate) fn finish(mut self) -> Decoded {
+        let mut records = Vec::new();
+        for Group { name, moment, readings } in std::mem::take(&mut self.groups) {
+            for layer in layers(readings) {
+                records.push(Measured {
+                    name: name.clone(),
+                    recorded_at_ms: moment.at_ms,
+                    timeless: moment.timeless,
+                    readings: self.bounded(layer),
+                });
+            }
+        }
+        let payload = self.payload;
+        let rejected = self.refusals.into_iter().map(|refusal| refusal.written(payload)).collect();
+        Decoded { records, rejected }
+    }
+
+    /// The readings that a record has room for; the others are rejected. In the order of
+    /// the channels, so that a record that is sent with its members in another order has
+    /// the same ones.
+    fn bounded(&mut self, layer: Vec<Placed>) -> Vec<Reading> {
+        let mut readings = Vec::with_capacity(layer.len().min(MAX_READINGS));
+        let mut bytes = 0;
+        for Placed { reading, span } in layer {
+            let size = write_readings(std::slice::from_ref(&reading)).len();
+            if readings.len() < MAX_READINGS && bytes + size <= MAX_READINGS_BYTES {
+                bytes += size;
+                readings.push(reading);
+            } else {
+                let detail = format!(
+                    "a record holds {MAX_READINGS} values and {MAX_READINGS_BYTES} bytes, and {} \
+                     no longer fits; send fewer values at a time",
+                    quoted(&reading.channel)
+                );
+                self.reject(span, TelemetryError::TooManyValues, detail);
+            }
+        }
+        readings
+    }
+}
+
+/// The readings of one moment in records that have each channel once, in its order. The
+/// second value of a channel is in the second record; an equal one is the same reading.
+fn layers(mut readings: Vec<Placed>) -> Vec<Vec<Placed>> {
+    readings.sort_by(|a, b| a.reading.channel.cmp(&b.reading.channel));
+    readings.dedup_by(|later, kept| later.reading == kept.reading);
+    let mut layers: Vec<Vec<Placed>> = Vec::new();
+    let mut layer = 0_usize;
+    for placed in readings {
+        // The last reading went to the layer before this one.
+        let previous = layer.checked_sub(1).and_then(|last| layers[last].last());
+        if previous.is_none_or(|previous| previous.reading.channel != placed.reading.channel) {
+            layer = 0;
+        }
+        if layer == layers.len() {
+            layers.push(Vec::new());
+        }
+        layers[layer].push(placed);
+        layer += 1;
+    }
+    layers
+}
+
+impl Refusal {
+    fn written(self, payload: &[u8]) -> Rejected {
+        let Self { span, reason, mut detail, more } = self;
+        if more > 0 {
+            detail =
+                format!("{detail}; {more} more parts up to byte {} are here as well", span.end);
+        }
+        let bytes = payload.get(span.clone()).unwrap_or_default().to_vec();
+        Rejected { offset: span.start, bytes, reason, detail }
+    }
+}
+
+/// A text of the payload as a detail shows it: in quotes, and not too much of it.
+pub(crate) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 40;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
