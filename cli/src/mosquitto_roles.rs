@@ -1,35 +1,17 @@
-//! `nemeses mosquitto-roles`: brings Mosquitto's dynamic-security plugin into
-//! line with the identity store, in its file or in a running broker. What is not
-//! ours in there is never touched.
-//!
-//! A running broker takes secrets in the clear only, which the identity store
-//! does not have; its file takes hashes, in the store's own form. So the file can
-//! be written whole, and a broker can be told everything but unknown secrets.
+//! `nemeses mosquitto-roles`: brings Mosquitto's dynamic-security plugin into line with
+//! the identity store; what is done is in `nemeses_mosquitto`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use nemeses_mosquitto::{Outcome, Secrets, apply, read_secrets, write_file};
 use nemeses_store::history::{Login, Logins};
+use serde_json::{Value, json};
 
 use crate::args::{DatabaseArgs, LinkArgs, Switch as _, TopicArgs};
-use crate::config::{Secret, Wrong, link, topics};
-use crate::tools::{OutputArgs, open_database, print, print_json};
-use control::Control;
-use plan::{Plan, Secrets, plan};
-use present::Present;
-use wanted::Wanted;
-
-mod control;
-mod file;
-mod plan;
-mod present;
-mod secrets;
-#[cfg(test)]
-mod testing;
-mod wanted;
-mod words;
+use crate::config::{Wrong, link, topics};
+use crate::tools::{OutputArgs, columns, open_database, print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -45,8 +27,6 @@ Exit code 1 if a login still differs. docs/mosquitto.md describes it all.";
 
 /// Logins read at once.
 const PAGE: u32 = 500;
-/// A running broker is told about its progress this often.
-const TOLD_EVERY: usize = 500;
 
 /// `nemeses mosquitto-roles`.
 #[derive(Debug, Args)]
@@ -83,20 +63,18 @@ pub(crate) async fn run(args: MosquittoRolesArgs) -> anyhow::Result<bool> {
     check(&args)?;
     let topics = topics(&args.topics)?;
     let broker = link(&args.link)?;
-    let known = args.secrets.as_deref().map_or(Ok(BTreeMap::new()), read_secrets)?;
+    let known = args.secrets.as_deref().map_or(Ok(Secrets::new()), secrets_in)?;
     let logins = all_logins(open_database(&args.database).await?.logins().as_ref()).await?;
-    let wanted = Wanted::of(&logins, &topics);
-    let plan = match &args.write {
-        Some(path) => write(path, &wanted, args.dry_run)?,
-        None => apply(&broker, &wanted, &known, args.dry_run).await?,
+    let outcome = match &args.write {
+        Some(path) => write_file(path, &logins, &topics, args.dry_run)?,
+        None => apply(&broker, &logins, &topics, &known, args.dry_run).await?,
     };
-    warn_of_strangers(&known, &wanted);
     if args.output.json {
-        print_json(&plan.as_json(!args.dry_run))?;
+        print_json(&as_json(&outcome, !args.dry_run))?;
     } else {
-        print(&plan.as_text(args.dry_run))?;
+        print(&as_text(&outcome, args.dry_run))?;
     }
-    Ok(plan.unresolved.is_empty())
+    Ok(outcome.not_in_order.is_empty())
 }
 
 fn check(args: &MosquittoRolesArgs) -> Result<(), Wrong> {
@@ -119,15 +97,14 @@ fn check(args: &MosquittoRolesArgs) -> Result<(), Wrong> {
     checked.map_err(|wrong| wrong.of("mosquitto-roles"))
 }
 
-fn read_secrets(path: &Path) -> anyhow::Result<BTreeMap<String, Secret>> {
+fn secrets_in(path: &Path) -> anyhow::Result<Secrets> {
     let what = || format!("the secrets in {} cannot be read", path.display());
     let text = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
     } else {
         std::fs::read_to_string(path)
     };
-    let text = text.with_context(what)?;
-    secrets::read(&text).map_err(anyhow::Error::msg).with_context(what)
+    read_secrets(&text.with_context(what)?).map_err(anyhow::Error::msg).with_context(what)
 }
 
 async fn all_logins(logins: &dyn Logins) -> anyhow::Result<Vec<Login>> {
@@ -142,54 +119,55 @@ async fn all_logins(logins: &dyn Logins) -> anyhow::Result<Vec<Login>> {
     }
 }
 
-fn write(path: &Path, wanted: &Wanted, dry_run: bool) -> anyhow::Result<Plan> {
-    let mut content = file::read(path)?;
-    let present = Present::of_file(&content)
-        .with_context(|| format!("{} is no dynamic-security file", path.display()))?;
-    let plan = plan(wanted, &present, Secrets::Hashes);
-    if dry_run {
-        return Ok(plan);
-    }
-    if plan.steps.is_empty() {
-        file::close_to_others(path)?;
-    } else {
-        file::carry_out(&mut content, &plan.steps);
-        file::replace(path, &content)?;
-    }
-    Ok(plan)
-}
-
-async fn apply(
-    broker: &nemeses_mqtt::Broker,
-    wanted: &Wanted,
-    known: &BTreeMap<String, Secret>,
-    dry_run: bool,
-) -> anyhow::Result<Plan> {
-    let mut control = Control::connect(broker).await?;
-    let present = control.present().await?;
-    let plan = plan(wanted, &present, Secrets::Plain(known));
-    if !dry_run {
-        let all = plan.steps.len();
-        if all > TOLD_EVERY {
-            tracing::info!(
-                all,
-                "many changes: the broker writes its file after each; --write and a restart is faster"
-            );
+/// The changes one by one, or only how many when `in_full` is not asked.
+fn as_text(outcome: &Outcome, in_full: bool) -> String {
+    let mut text = match (outcome.changes.len(), in_full) {
+        (0, _) => "Nothing to change.\n".to_owned(),
+        (_, true) => {
+            let rows = outcome.changes.iter().map(|change| {
+                let role = change.role.clone().unwrap_or_default();
+                vec![change.what.to_owned(), change.of.clone(), role]
+            });
+            columns(&["change", "of", "role"], &rows.collect::<Vec<_>>())
         }
-        let told = |done: usize| {
-            if done.is_multiple_of(TOLD_EVERY) && done < all {
-                tracing::info!(done, all, "changes made");
-            }
-        };
-        control.carry_out(&plan.steps, told).await?;
+        (1, false) => "1 change made.\n".to_owned(),
+        (count, false) => format!("{count} changes made.\n"),
+    };
+    if !outcome.not_in_order.is_empty() {
+        text.push_str("\nLogins that are not in order:\n\n");
+        let rows = outcome
+            .not_in_order
+            .iter()
+            .map(|login| vec![login.login.clone(), login.state.to_owned(), login.to_do.to_owned()]);
+        text.push_str(&columns(&["login", "state", "to do"], &rows.collect::<Vec<_>>()));
     }
-    control.close().await;
-    Ok(plan)
+    text
 }
 
-/// A secret for nobody is most likely a misspelt name.
-fn warn_of_strangers(known: &BTreeMap<String, Secret>, wanted: &Wanted) {
-    for name in known.keys().filter(|name| !wanted.clients.contains_key(*name)) {
-        tracing::warn!(%name, "a secret is given for a login that does not exist");
+/// For programs; no secrets.
+fn as_json(outcome: &Outcome, made: bool) -> Value {
+    let changes = outcome
+        .changes
+        .iter()
+        .map(|change| json!({ "change": change.what, "of": change.of, "role": change.role }));
+    let not_in_order = outcome
+        .not_in_order
+        .iter()
+        .map(|login| json!({ "login": login.login, "state": login.state, "to_do": login.to_do }));
+    json!({
+        "made": made,
+        "changes": changes.collect::<Vec<_>>(),
+        "not_in_order": not_in_order.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_groups_are_those_of_the_workers() {
+        let broker: nemeses_mqtt::Broker = "mqtt://localhost".parse().unwrap();
+        let parsers = nemeses_parser::WorkerConfig::new(broker.clone(), 0).group;
+        let exporters = nemeses_dbexport::WorkerConfig::new(broker, 0, "/DB").group;
+        assert_eq!(nemeses_mosquitto::GROUPS, [parsers, exporters]);
     }
 }

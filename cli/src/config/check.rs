@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nemeses_api::{ApiConfig, MapSource, Registration};
 use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_protocol::Topics;
+use nemeses_runtime::Secret;
 
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
 use super::link::{commands, link};
@@ -15,8 +16,7 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, RedisUrl, Secret,
-    traces,
+    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, RedisUrl, traces,
 };
 use crate::args;
 

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-
-use super::Secret;
+use nemeses_runtime::Secret;
 
 /// A secret is at least this many bytes: the output of HS256's hash.
 pub(crate) const LEAST_SECRET_BYTES: usize = 32;

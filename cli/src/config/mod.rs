@@ -22,13 +22,14 @@ use nemeses_api::ApiConfig;
 use nemeses_broker::DoorConfig;
 use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
+use nemeses_runtime::Secret;
 use nemeses_store::history::StorageEngine;
 
 pub(crate) use check::{admin_address, database, redis, topics};
 pub(crate) use jwt::JwtSecret;
 pub(crate) use link::link;
 pub(crate) use traces::{Traces, share, traces};
-pub(crate) use url::{DatabaseUrl, RedisUrl, Secret};
+pub(crate) use url::{DatabaseUrl, RedisUrl};
 pub(crate) use wrong::Wrong;
 
 use crate::args::{FrameArgs, WorkerArgs};

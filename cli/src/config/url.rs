@@ -4,28 +4,6 @@
 use std::fmt;
 use std::path::Path;
 
-/// A text that must not be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 /// Replaces the password of a URL by `***`. The user information ends at the
 /// last `@` before the path, as a hand-written password may hold one.
 pub(crate) fn without_password(url: &str) -> String {

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use nemeses_runtime::Secret;
 use serde::Deserialize;
 
-use crate::config::Secret;
+/// Secrets by the name of their login.
+pub type Secrets = BTreeMap<String, Secret>;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -18,11 +20,11 @@ struct Entry {
 ///
 /// # Errors
 /// The line that cannot be read, by number and without repeating it.
-pub(super) fn read(text: &str) -> Result<BTreeMap<String, Secret>, String> {
+pub fn read_secrets(text: &str) -> Result<Secrets, String> {
     if text.trim_start().starts_with('{') { objects(text) } else { lines(text) }
 }
 
-fn objects(text: &str) -> Result<BTreeMap<String, Secret>, String> {
+fn objects(text: &str) -> Result<Secrets, String> {
     let entries = serde_json::Deserializer::from_str(text).into_iter::<Entry>();
     let pairs = entries.map(|entry| {
         let Entry { name, secret } = entry.map_err(|error| {
@@ -33,7 +35,7 @@ fn objects(text: &str) -> Result<BTreeMap<String, Secret>, String> {
     pairs.collect()
 }
 
-fn lines(text: &str) -> Result<BTreeMap<String, Secret>, String> {
+fn lines(text: &str) -> Result<Secrets, String> {
     const PRINTED_LAST: &str = "The password is not kept";
     let mut secrets = BTreeMap::new();
     let mut named: Option<&str> = None;
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
 
     fn spelt(text: &str) -> Vec<(String, String)> {
-        let secrets = read(text).unwrap();
+        let secrets = read_secrets(text).unwrap();
         secrets.into_iter().map(|(name, secret)| (name, secret.expose().to_owned())).collect()
     }
 
@@ -95,7 +97,7 @@ mod tests {
     fn a_wrong_line_is_named_and_not_repeated() {
         for text in ["good s\nonly-a-secret", "good s\na b c", "{\"name\":\"a\",\n\"s\":\"only\"}"]
         {
-            let error = read(text).unwrap_err();
+            let error = read_secrets(text).unwrap_err();
             assert!(error.contains("line 2") && !error.contains("only"), "{error}");
         }
     }

@@ -1,10 +1,9 @@
-//! Plans in words: for people, for programs, and for the plugin's control topic.
+//! Plans in words: for whoever asked, and for the plugin's control topic.
 
 use serde_json::{Value, json};
 
 use super::plan::{Key, Plan, Step, Why};
 use super::wanted::{DEFAULT_ACCESS, Rights};
-use crate::tools::columns;
 
 impl Step {
     /// What is done, and to whom.
@@ -100,47 +99,48 @@ impl Why {
     }
 }
 
-impl Plan {
-    /// The steps one by one, or only how many when `in_full` is not asked.
-    pub(super) fn as_text(&self, in_full: bool) -> String {
-        let mut text = match (self.steps.len(), in_full) {
-            (0, _) => "Nothing to change.\n".to_owned(),
-            (_, true) => {
-                let rows = self.steps.iter().map(|step| {
-                    let (what, whom) = step.words();
-                    [what, whom, step.role()].map(ToOwned::to_owned).into()
-                });
-                columns(&["change", "of", "role"], &rows.collect::<Vec<_>>())
-            }
-            (1, false) => "1 change made.\n".to_owned(),
-            (count, false) => format!("{count} changes made.\n"),
-        };
-        if !self.unresolved.is_empty() {
-            text.push_str("\nLogins that are not in order:\n\n");
-            let rows = self.unresolved.iter().map(|(name, why)| {
-                let (state, to_do) = why.words();
-                [name.as_str(), state, to_do].map(ToOwned::to_owned).into()
-            });
-            text.push_str(&columns(&["login", "state", "to do"], &rows.collect::<Vec<_>>()));
-        }
-        text
-    }
+/// One change of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is done, such as `create role`.
+    pub what: &'static str,
+    /// The client or role that it is done to.
+    pub of: String,
+    /// The role given or taken.
+    pub role: Option<String>,
+}
 
-    /// For programs; no secrets.
-    pub(super) fn as_json(&self, made: bool) -> Value {
-        let steps = self.steps.iter().map(|step| {
+/// A login that is not as it should be after the changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInOrder {
+    /// Its name.
+    pub login: String,
+    /// What is wrong.
+    pub state: &'static str,
+    /// What to do about it.
+    pub to_do: &'static str,
+}
+
+/// What was done, or would be, and what that leaves undone. No secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// In order.
+    pub changes: Vec<Change>,
+    /// By name.
+    pub not_in_order: Vec<NotInOrder>,
+}
+
+impl From<&Plan> for Outcome {
+    fn from(plan: &Plan) -> Self {
+        let changes = plan.steps.iter().map(|step| {
             let (what, whom) = step.words();
             let role = Some(step.role()).filter(|role| !role.is_empty());
-            json!({ "change": what, "of": whom, "role": role })
+            Change { what, of: whom.to_owned(), role: role.map(ToOwned::to_owned) }
         });
-        let unresolved = self.unresolved.iter().map(|(name, why)| {
+        let not_in_order = plan.unresolved.iter().map(|(login, why)| {
             let (state, to_do) = why.words();
-            json!({ "login": name, "state": state, "to_do": to_do })
+            NotInOrder { login: login.clone(), state, to_do }
         });
-        json!({
-            "made": made,
-            "changes": steps.collect::<Vec<_>>(),
-            "not_in_order": unresolved.collect::<Vec<_>>(),
-        })
+        Self { changes: changes.collect(), not_in_order: not_in_order.collect() }
     }
 }

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 /// Roles of this name are ours; others are never touched.
 pub(super) const ROLE_PREFIX: &str = "nemeses-";
-/// The shared subscriptions of the workers (`WorkerConfig` of both crates).
-const PARSERS: &str = "parsers";
-const EXPORTERS: &str = "exporters";
+/// The groups of the shared subscriptions of parsers and exporters, as their workers have
+/// them.
+pub const GROUPS: [&str; 2] = ["parsers", "exporters"];
+const PARSERS: &str = GROUPS[0];
+const EXPORTERS: &str = GROUPS[1];
 
 /// The plugin's answer when no role of a client speaks of a topic. What is
 /// received was subscribed, so it needs no right of its own.
@@ -237,13 +239,6 @@ mod tests {
         assert!(worker.contains(&"subscribeLiteral $share/exporters/rows".to_owned()));
         let device = spelt(LoginRole::Device(DeviceId::new(1)), &topics);
         assert!(device.contains(&"publishClientSend up/000001".to_owned()), "{device:?}");
-    }
-
-    #[test]
-    fn the_groups_are_those_of_the_workers() {
-        let broker: nemeses_mqtt::Broker = "mqtt://localhost".parse().unwrap();
-        assert_eq!(nemeses_parser::WorkerConfig::new(broker.clone(), 0).group, PARSERS);
-        assert_eq!(nemeses_dbexport::WorkerConfig::new(broker, 0, "/DB").group, EXPORTERS);
     }
 
     #[test]

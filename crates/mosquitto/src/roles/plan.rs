@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use nemeses_runtime::Secret;
 use nemeses_store::history::SecretHash;
 
 use super::present::{Held, Present, is_ours, mark_of};
 use super::wanted::{Client, DEFAULT_ACCESS, Rights, Wanted};
-use crate::config::Secret;
 
 /// In which form secrets can be handed over.
 #[derive(Clone, Copy, Debug)]
