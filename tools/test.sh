@@ -29,6 +29,7 @@ phase "self-test of the advisories' check" tools/advisories.py --self-test
 phase "advisories" tools/advisories.py
 phase "self-test of the house rules" tools/tidy.py --self-test
 phase "house rules" tools/tidy.py
+have npm && phase "page's style" tools/web.sh lint
 phase "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 [ "${1:-}" = lint ] && exit 0
 

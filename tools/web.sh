@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the live page into web/dist, from where api/build.rs puts it into the
 # program. Does nothing when it is up to date. `test` also checks its style and types
-# and runs its unit tests; `fmt` formats its sources; `flows` visits it in Chromium,
+# and runs its unit tests; `lint` checks its style alone, `fmt` formats its sources; `flows` visits it in Chromium,
 # served by the program as it was built last, `bench` measures it, `screenshots` takes
 # pictures of every view.
 set -euo pipefail
@@ -25,6 +25,7 @@ if [ "${1:-}" = test ]; then
     npm run --silent test
 fi
 [ "${1:-}" = fmt ] && exec npm run --silent format
+[ "${1:-}" = lint ] && exec npm run --silent lint
 if [ "${1:-}" = flows ]; then
     npm run --silent flows && exit 0
     # As for the other tests with real servers: once more, and said aloud.

@@ -1,7 +1,12 @@
 // The style of the map: the bundled base map below, what is ours above. Text is
 // drawn by MapLibre from the system's fonts, so no glyph is fetched.
 
-import type { DataDrivenPropertyValueSpecification, LayerSpecification, StyleSpecification } from "maplibre-gl";
+import type {
+  DataDrivenPropertyValueSpecification,
+  LayerSpecification,
+  StyleSpecification,
+  SymbolLayerSpecification,
+} from "maplibre-gl";
 
 import type { Base } from "./chosen";
 import type { Palette } from "./colours";
@@ -18,6 +23,15 @@ export const CLUSTER_MAX_ZOOM = 11;
 
 const empty = { type: "FeatureCollection" as const, features: [] };
 const geojson = (extra: object = {}) => ({ type: "geojson" as const, data: empty, ...extra });
+
+/** A device as it stands on the map. */
+const DEVICE = {
+  "icon-image": ["get", "icon"],
+  "icon-rotate": ["get", "turn"],
+  "icon-rotation-alignment": "map",
+  "icon-allow-overlap": true,
+  "icon-ignore-placement": true,
+} satisfies SymbolLayerSpecification["layout"];
 
 /** Of the ring around a cluster. */
 export const CLUSTER_RING = 0.22;
@@ -61,40 +75,18 @@ function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
     ["world", {}],
     ["detail", { minzoom: DETAIL_ZOOM }],
   ] as const) {
-    const of = (layer: (typeof BASE_LAYERS)[number]) => ["==", ["get", "layer"], layer] as ["==", unknown, string];
+    const of = (layer: (typeof BASE_LAYERS)[number]) => ({
+      id: `${source}-${layer}`,
+      source,
+      ...range,
+      filter: ["==", ["get", "layer"], layer] as never,
+    });
+    const coast = { "fill-outline-color": palette.coast };
     layers.push(
-      {
-        id: `${source}-land`,
-        type: "fill",
-        source,
-        ...range,
-        filter: of("land") as never,
-        paint: { "fill-color": palette.land, "fill-outline-color": palette.coast },
-      },
-      {
-        id: `${source}-lakes`,
-        type: "fill",
-        source,
-        ...range,
-        filter: of("lakes") as never,
-        paint: { "fill-color": palette.sea, "fill-outline-color": palette.coast },
-      },
-      {
-        id: `${source}-states`,
-        type: "line",
-        source,
-        ...range,
-        filter: of("states") as never,
-        paint: { "line-color": palette.state, "line-width": 1 },
-      },
-      {
-        id: `${source}-borders`,
-        type: "line",
-        source,
-        ...range,
-        filter: of("borders") as never,
-        paint: { "line-color": palette.border, "line-width": 1.1 },
-      },
+      { ...of("land"), type: "fill", paint: { "fill-color": palette.land, ...coast } },
+      { ...of("lakes"), type: "fill", paint: { "fill-color": palette.sea, ...coast } },
+      { ...of("states"), type: "line", paint: { "line-color": palette.state, "line-width": 1 } },
+      { ...of("borders"), type: "line", paint: { "line-color": palette.border, "line-width": 1.1 } },
     );
   }
   // Tiles have names of their own.
@@ -145,21 +137,18 @@ function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
 }
 
 function route(palette: Palette): LayerSpecification[] {
-  const line = { "line-cap": "round" as const, "line-join": "round" as const };
+  const of = { type: "line" as const, source: "route" };
+  const round = { ...of, layout: { "line-cap": "round" as const, "line-join": "round" as const } };
   return [
     {
+      ...round,
       id: "route-casing",
-      type: "line",
-      source: "route",
-      layout: line,
       filter: ["!=", ["get", "part"], "silent"],
       paint: { "line-color": palette.routeCasing, "line-width": 6, "line-opacity": 0.9 },
     },
     {
+      ...round,
       id: "route",
-      type: "line",
-      source: "route",
-      layout: line,
       filter: ["in", ["get", "part"], ["literal", ["whole", "ahead"]]],
       paint: {
         "line-color": palette.route,
@@ -168,17 +157,14 @@ function route(palette: Palette): LayerSpecification[] {
       },
     },
     {
+      ...of,
       id: "route-silent",
-      type: "line",
-      source: "route",
       filter: ["==", ["get", "part"], "silent"],
       paint: { "line-color": palette.route, "line-width": 2, "line-opacity": 0.75, "line-dasharray": [1.2, 2.4] },
     },
     {
+      ...round,
       id: "route-travelled",
-      type: "line",
-      source: "route",
-      layout: line,
       filter: ["==", ["get", "part"], "travelled"],
       paint: { "line-color": palette.travelled, "line-width": 3.4 },
     },
@@ -237,14 +223,7 @@ function fleet(palette: Palette): LayerSpecification[] {
       type: "symbol",
       source: "fleet",
       filter: alone,
-      layout: {
-        "icon-image": ["get", "icon"],
-        "icon-rotate": ["get", "turn"],
-        "icon-rotation-alignment": "map",
-        "icon-allow-overlap": true,
-        "icon-ignore-placement": true,
-        "symbol-sort-key": ["get", "order"],
-      },
+      layout: { ...DEVICE, "symbol-sort-key": ["get", "order"] },
     },
     {
       id: "device-names",
@@ -286,14 +265,7 @@ function focus(palette: Palette): LayerSpecification[] {
       type: "symbol",
       source: "focus",
       filter: ["has", "icon"],
-      layout: {
-        "icon-image": ["get", "icon"],
-        "icon-rotate": ["get", "turn"],
-        "icon-size": 1.15,
-        "icon-rotation-alignment": "map",
-        "icon-allow-overlap": true,
-        "icon-ignore-placement": true,
-      },
+      layout: { ...DEVICE, "icon-size": 1.15 },
     },
   ];
 }

@@ -115,11 +115,7 @@ function NewPerson({ make }: { make: (wish: object) => Promise<void> }): JSX.Ele
         <label class="field">
           <span>{t("admin.role")}</span>
           <select name="role">
-            {ROLES.map((role) => (
-              <option key={role} value={role}>
-                {t(`role.${role}` as Key)}
-              </option>
-            ))}
+            <RoleOptions />
           </select>
         </label>
         <button type="submit" class="button primary">
@@ -130,6 +126,16 @@ function NewPerson({ make }: { make: (wish: object) => Promise<void> }): JSX.Ele
     </section>
   );
 }
+
+const RoleOptions = (): JSX.Element => (
+  <>
+    {ROLES.map((role) => (
+      <option key={role} value={role}>
+        {t(`role.${role}` as Key)}
+      </option>
+    ))}
+  </>
+);
 
 interface RowProps {
   person: Person;
@@ -164,11 +170,7 @@ function Row({ person, isOwn, open, toggle, act, show }: RowProps): JSX.Element 
               } else select.value = person.role;
             }}
           >
-            {ROLES.map((role) => (
-              <option key={role} value={role}>
-                {t(`role.${role}` as Key)}
-              </option>
-            ))}
+            <RoleOptions />
           </select>
         </td>
         <td data-label={t("admin.created")}>
