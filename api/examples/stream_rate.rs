@@ -5,7 +5,12 @@
 //!
 //! `cargo run --release -p nemeses-api --example stream_rate -- [CLIENTS [POSITIONS [SECONDS]]]`
 //! Over Redis with `REDIS_URL=redis://...`.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for people")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement for people"
+)]
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

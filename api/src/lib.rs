@@ -3,6 +3,8 @@
 //! traits; what is asked and what is answered are decided in pure functions.
 //! Every access is decided in one place, by role and granted device.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
+
 mod access;
 mod accounts;
 mod auth;

@@ -2,6 +2,8 @@
 //! loopback ports, the load generator included in what the machine carries.
 //! Asserts nothing; people read `docs/benchmarks.md`.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 mod cases;
 mod http;
 mod load;

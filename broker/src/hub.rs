@@ -144,6 +144,7 @@ impl Hub {
     }
 
     /// Tells all clients of these logins to go.
+    #[expect(clippy::iter_over_hash_type, reason = "in which order they go does not matter")]
     pub(crate) fn revoke(&self, logins: Vec<OpenLogin>) {
         let logins: BTreeSet<OpenLogin> = logins.into_iter().collect();
         for ((login, _), client) in lock(&self.clients).iter() {

@@ -5,6 +5,8 @@
 //! ([`packet`]); what connections share is in `hub`; the seam to what keeps the
 //! frames is [`Intake`]. docs/mqtt.md says what clients may expect.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
+
 mod auth;
 mod commands;
 mod config;

@@ -67,6 +67,7 @@ impl Carrier {
                 .map_err(|_| RouterDied)
         });
         let (publisher, watch) = open("publisher")?;
+        #[expect(clippy::disallowed_methods, reason = "watches a thread that is not ours")]
         tokio::spawn(watch_over(watch, died.clone()));
         Ok(Self {
             open,

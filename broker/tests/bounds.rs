@@ -1,5 +1,5 @@
 //! Every bound of the door, and that control packets come through beside it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,6 +1,8 @@
 //! Clients as people use them: rumqttc in both protocols, mosquitto_pub and
 //! mosquitto_sub.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 mod support;
 
 use std::process::Stdio;

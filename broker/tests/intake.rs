@@ -1,5 +1,7 @@
 //! Frames to the intake and back: acknowledged after their commit, in order.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 mod support;
 
 use std::net::SocketAddr;

@@ -2,6 +2,8 @@
 //! or a tool. Wrong settings end it with code 2 before anything binds, failures
 //! with code 1.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
+
 mod args;
 mod audit;
 mod config;

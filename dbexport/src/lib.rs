@@ -2,6 +2,8 @@
 //! acknowledgement. The core is the same for a node, which hands records over
 //! in process, and for a station, which reads batches from `/DB`.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
+
 mod exporter;
 mod follow;
 mod pace;

@@ -1,6 +1,8 @@
 //! The worker against a real Mosquitto and a history in memory: what is
 //! committed, and what is acknowledged when.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 #[path = "../../crates/mqtt/tests/support/mod.rs"]
 mod support;
 

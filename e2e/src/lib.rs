@@ -4,6 +4,8 @@
 //!
 //! Everything is on loopback, in temporary folders, and ends with its test.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 pub mod frames;
 mod http;
 mod line;

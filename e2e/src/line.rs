@@ -1,7 +1,7 @@
 //! The whole line in each of its shapes, behind one face: what a test says about
 //! it must hold in all of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -307,10 +307,7 @@ fn split_args<'a>(args: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
     (for_parsers, rest)
 }
 
-async fn live_entries_are(
-    user: &User,
-    wanted: &HashMap<u32, std::collections::HashSet<u32>>,
-) -> anyhow::Result<()> {
+async fn live_entries_are(user: &User, wanted: &BTreeMap<u32, HashSet<u32>>) -> anyhow::Result<()> {
     for (device, sequences) in wanted {
         let device = DeviceId::new(*device);
         let location = user.location(device).await.context("asking for a live entry")?;

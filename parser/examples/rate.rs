@@ -4,7 +4,7 @@
 //!     cargo run --release -p nemeses-parser --example rate -- mqtt://127.0.0.1:1883 [frames]
 //!
 //! Publishers, worker and reader of `/DB` share this process, Mosquitto the machine.
-#![expect(clippy::print_stdout, reason = "a tool for the terminal")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a tool for the terminal")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -90,7 +90,7 @@ mod tests {
             offers in proptest::collection::vec((0..4_u32, 0..60_u64), 1..80),
         ) {
             let mut pace = Pace::new(PERIOD_MS);
-            let (mut now_ms, mut newest) = (0, HashMap::new());
+            let (mut now_ms, mut newest) = (0, BTreeMap::new());
             let mut sent: Vec<(u64, u32, u64)> = Vec::new();
             for (number, (device, wait_ms)) in (1_u64..).zip(offers) {
                 now_ms += wait_ms;

@@ -1,6 +1,10 @@
 //! The API over a real listener: with stores that can be switched off, and with
 //! the real embedded ones.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should panic"
+)]
 
 mod accounts;
 mod books;

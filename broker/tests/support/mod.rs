@@ -1,5 +1,7 @@
 //! A door on a free port with an intake that the test commits by hand, and a
 //! client that speaks MQTT byte by byte.
+
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
 #![allow(
     dead_code,
     unreachable_pub,

@@ -19,6 +19,7 @@ impl Asked {
     ///
     /// # Errors
     /// The system lets nobody listen.
+    #[expect(clippy::disallowed_methods, reason = "wait for signals until the runtime ends")]
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let listener = |kind| signal(kind).context("signals cannot be listened to");
         let mut interrupt = listener(SignalKind::interrupt())?;

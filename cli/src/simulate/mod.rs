@@ -256,6 +256,7 @@ const MOST_OWN_CONNECTIONS: u32 = 10_000;
 /// # Errors
 /// Wrong settings, a broker that refuses the login, a file that cannot be
 /// written; after showing the counts, that none of it reached a broker.
+#[expect(clippy::disallowed_methods, reason = "a tool: they end with its command")]
 pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     let plan = Arc::new(plan(&args)?);
     let mut connections = JoinSet::new();

@@ -98,6 +98,7 @@ impl Publisher {
             ready: Some(ready),
         };
         let abort_guard = abort.clone().drop_guard();
+        #[expect(clippy::disallowed_methods, reason = "aborted and awaited by its handle")]
         let driver = tokio::spawn(async move {
             tokio::select! {
                 () = driver.run() => {}

@@ -109,6 +109,7 @@ impl Subscriber {
         };
         let abort_guard = abort.clone().drop_guard();
         let ended = EndsInbox(Arc::clone(&inbox));
+        #[expect(clippy::disallowed_methods, reason = "aborted and awaited by its handle")]
         let driver = tokio::spawn(async move {
             let _ended = ended;
             tokio::select! {

@@ -1,5 +1,7 @@
 //! Both ends with a proxy between them and Mosquitto that breaks.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 mod support;
 
 use std::collections::{BTreeSet, HashMap};

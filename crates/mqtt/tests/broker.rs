@@ -1,5 +1,7 @@
 //! Both ends against a real Mosquitto, links whole.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 mod support;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -1,6 +1,8 @@
 //! Brokers that cannot do what workers need, played by a small one of ours: refused
 //! in words, never trusted.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 mod support;
 
 use std::sync::Arc;

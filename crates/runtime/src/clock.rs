@@ -34,6 +34,7 @@ impl Clock {
     }
 
     /// Unix milliseconds. A machine set before 1970 reads 0.
+    #[expect(clippy::disallowed_methods, reason = "the clock")]
     pub fn now_ms(&self) -> u64 {
         match &self.0 {
             Source::System => SystemTime::now()

@@ -2,6 +2,8 @@
 //! tasks with a two-stage shutdown, logs, metrics, traces, certificates, the HTTP server
 //! and the admin listener.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
+
 mod admin;
 mod backoff;
 mod certificates;

@@ -69,6 +69,7 @@ impl Tasks {
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let (stop, failure) = (self.stop.clone(), Arc::clone(&self.failure));
+        #[expect(clippy::disallowed_methods, reason = "this is what keeps tasks")]
         let handle = tokio::spawn(task);
         tracker.spawn(async move {
             let error = match handle.await {

@@ -1,6 +1,10 @@
 //! The HTTP server over real sockets: HTTPS with HTTP/2 and HTTP/1.1, those who come
 //! without TLS, and clients that stop reading.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should panic"
+)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! What goes to a collector, read by OpenTelemetry's own types, and what happens when
 //! the collector does not take it.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -4,7 +4,12 @@
 //!
 //! 10 000 devices send a frame every 10 s in turn; a commit holds 1000 rows. The
 //! database should be empty: its tables are made, and nothing is deleted.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for a person at a terminal")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a tool for a person at a terminal"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -2,6 +2,8 @@
 //! history (every frame once, with books, dead letters, logins and users).
 //! Traits and pure decisions apart from the products that implement them.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
+
 mod error;
 mod hash;
 pub mod history;

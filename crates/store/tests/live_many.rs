@@ -1,6 +1,10 @@
 //! The live store on several Redis servers: a primary that Sentinels replace, and a
 //! cluster that divides the keys. Real servers, of which one is killed.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail where they stand"
+)]
 
 #[expect(dead_code, reason = "shared with other tests, which also stop the server")]
 #[path = "live/server.rs"]

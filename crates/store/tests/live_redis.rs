@@ -1,6 +1,10 @@
 //! The live store in Redis against a real server: the same join as in memory,
 //! exact times, and every way in which a server can go away.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail where they stand"
+)]
 
 #[path = "live/nodes.rs"]
 mod nodes;

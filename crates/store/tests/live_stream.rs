@@ -1,6 +1,10 @@
 //! What moves in Redis, told in order to those who follow: the same as in memory,
 //! bounded, and with a hole where something was lost.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail where they stand"
+)]
 
 #[expect(dead_code, reason = "shared with other tests, which also stop the server")]
 #[path = "live/server.rs"]
@@ -8,7 +12,7 @@ mod server;
 #[path = "live/strategies.rs"]
 mod strategies;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
@@ -47,8 +51,8 @@ async fn next(live: &dyn LiveStore, id: u64) -> Vec<Moved> {
     }
 }
 
-fn joined(moved: &[Moved]) -> HashMap<DeviceId, LiveEntry> {
-    let mut all: HashMap<DeviceId, LiveEntry> = HashMap::new();
+fn joined(moved: &[Moved]) -> BTreeMap<DeviceId, LiveEntry> {
+    let mut all: BTreeMap<DeviceId, LiveEntry> = BTreeMap::new();
     for Moved { entry, .. } in moved {
         let known = all.entry(entry.device).or_insert_with(|| entry.clone());
         known.merge(entry.clone());

@@ -1,6 +1,6 @@
 //! What was sent and what was acknowledged, and the verdict on a table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nemeses_protocol::Position;
 
@@ -117,17 +117,17 @@ impl Ledger {
     /// For each device which frames (by odometer) its live entry may show: the
     /// newest acknowledged as live, or a newer one that was sent live and whose
     /// acknowledgement got lost.
-    pub fn live_candidates(&self) -> HashMap<u32, HashSet<u32>> {
+    pub fn live_candidates(&self) -> BTreeMap<u32, HashSet<u32>> {
         let mut newest: HashMap<u32, FrameKey> = HashMap::new();
         for (key, _) in self.frames.iter().filter(|(_, fate)| fate.acknowledged_live) {
             let newest = newest.entry(key.device).or_insert(*key);
             *newest = (*newest).max(*key);
         }
-        let mut candidates: HashMap<u32, HashSet<u32>> = HashMap::new();
-        for (key, fate) in &self.frames {
-            if newest.get(&key.device).is_some_and(|least| key >= least) {
-                candidates.entry(key.device).or_default().insert(fate.sequence);
-            }
+        let may_be_shown =
+            |key: &FrameKey| newest.get(&key.device).is_some_and(|least| key >= least);
+        let mut candidates: BTreeMap<u32, HashSet<u32>> = BTreeMap::new();
+        for (key, fate) in self.frames.iter().filter(|(key, _)| may_be_shown(key)) {
+            candidates.entry(key.device).or_default().insert(fate.sequence);
         }
         candidates
     }
@@ -182,6 +182,6 @@ mod tests {
     fn a_live_entry_is_never_older_than_what_was_acknowledged_live() {
         let candidates = ledger().live_candidates();
         let expected = HashSet::from([2, 3, 4]);
-        assert_eq!(candidates, HashMap::from([(FOUNDING_DEVICE.number(), expected)]));
+        assert_eq!(candidates, BTreeMap::from([(FOUNDING_DEVICE.number(), expected)]));
     }
 }

@@ -5,7 +5,7 @@
 //! `HOSTILE_MESSAGES` says how many messages (100 000); `make chaos` sets it to ten
 //! million. What the payloads are is decided by a seed; only their order differs.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test fails where it stands")]
 #![expect(clippy::print_stdout, reason = "the long run reports what it measured")]
 
 mod books;

@@ -1,5 +1,7 @@
 //! Stands between a client and a server and breaks on demand.
 
+#![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

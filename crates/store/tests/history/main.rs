@@ -2,6 +2,7 @@
 //! a temporary file and over a MariaDB and a MySQL that the test starts and stops.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     reason = "helpers of tests fail like tests; the lint knows only the functions marked as such"
 )]

@@ -53,6 +53,7 @@ impl Pages {
         Self::read(state, ranges, limit, true)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "reads ahead, and ends with the answer")]
     fn read(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64, marked: bool) -> Self {
         let (pages, ready) = mpsc::channel(AHEAD);
         let reader = async move {

@@ -34,6 +34,10 @@ impl Carrier {
             PathBuf::from(format!("\0nemeses-database-{}-{unique:016x}", std::process::id()));
         let listener = UnixListener::bind(&path)?;
         let host = host.trim_matches(['[', ']']).to_owned();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "aborted with the pool that it passes bytes on for"
+        )]
         let task = tokio::spawn(accept(listener, host, port)).abort_handle();
         Ok(Self { path, task })
     }

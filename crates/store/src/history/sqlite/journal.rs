@@ -209,6 +209,10 @@ pub(super) async fn settle(file: &Arc<File>) -> Result<(), Fault> {
 }
 
 /// Goes on when the caller goes away.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "awaited at once: shields the work from cancellation"
+)]
 async fn in_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> Result<T, Fault> {
@@ -290,6 +294,10 @@ async fn begin_moving(file: &Arc<File>) -> Result<FileSession, Fault> {
 /// Sees to it that the journal moves when batches pause. Called with the lock held.
 /// The task ends with what it tends, or with the file's last handle; what it leaves
 /// undone is done by whoever commits, reads or migrates next.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ends with the file, and whoever comes next does what it leaves"
+)]
 fn tend(file: &Arc<File>) {
     if file.journal.tended.swap(true, Ordering::Relaxed) {
         return;
