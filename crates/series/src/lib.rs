@@ -1,5 +1,5 @@
 //! Series of a device's channels: windows of time, aggregates over them, points for drawing and
-//! statistics.
+//! statistics; and how values that do not change any more are stored ([`chunk`]).
 //!
 //! Pure: values in, values out. Times are milliseconds since 1970 (UTC) and are arguments; where
 //! values come from and who may see them is not decided here. Memory is bounded by constants
@@ -15,6 +15,7 @@
 
 mod accumulator;
 mod aggregate;
+pub mod chunk;
 mod drawing;
 mod durations;
 mod error;
