@@ -27,18 +27,29 @@ pub(crate) struct Rejected {
 /// Nom's errors carry nothing: the reason is decided from what was reached.
 type Parsed<'a, T> = IResult<&'a [u8], T, ()>;
 
-/// Reads the frame at the front of `bytes`: its length and what it says.
+/// Reads the frame at the front of `bytes`: its length and what it says. What is not inlined
+/// returns no frame, only lengths and reasons: a frame that passes through memory is copied at
+/// each step, which costs a seventh of the time.
 #[inline]
 pub(crate) fn frame(bytes: &[u8]) -> Result<(usize, Frame<'_>), Rejected> {
     let Ok((_, (device, frame_type))) = head(bytes) else {
         return Err(rejected_head(bytes));
     };
-    let read = match frame_type {
-        TYPE_LOCATION => location(bytes, device),
-        TYPE_PING => ping(bytes, device),
-        _ => Err(DecodeError::UnknownType),
+    let reason = match frame_type {
+        TYPE_LOCATION => match location(bytes, device) {
+            Ok((length, position)) => return Ok((length, Frame::Location(position))),
+            Err(reason) => reason,
+        },
+        TYPE_PING => match ping_length(bytes) {
+            Ok(length) => {
+                let payload = &bytes[HEAD_BYTES..length - FOOTER.len()];
+                return Ok((length, Frame::Ping { device, payload }));
+            }
+            Err(reason) => reason,
+        },
+        _ => DecodeError::UnknownType,
     };
-    read.map_err(|reason| Rejected { device: Some(device), reason })
+    Err(Rejected { device: Some(device), reason })
 }
 
 /// A fixed number of bytes. Nom's own numbers are read byte by byte in a loop, at
@@ -89,7 +100,7 @@ fn rejected_head(bytes: &[u8]) -> Rejected {
 /// fields are plausible. The short form cannot then be followed by a header or the
 /// end, so this is also the order of preference of `docs/protocol.md`.
 #[inline]
-fn location(bytes: &[u8], device: DeviceId) -> Result<(usize, Frame<'_>), DecodeError> {
+fn location(bytes: &[u8], device: DeviceId) -> Result<(usize, Position), DecodeError> {
     let long = location_of::<LONG_LOCATION_BYTES>(bytes, device);
     if let Some(Ok(found)) = long {
         return Ok(found);
@@ -107,13 +118,13 @@ fn location(bytes: &[u8], device: DeviceId) -> Result<(usize, Frame<'_>), Decode
 fn location_of<const LENGTH: usize>(
     bytes: &[u8],
     device: DeviceId,
-) -> Option<Result<(usize, Frame<'_>), DecodeError>> {
+) -> Option<Result<(usize, Position), DecodeError>> {
     let whole: &[u8; LENGTH] = bytes.first_chunk()?;
     if !whole.ends_with(&FOOTER) {
         return None;
     }
     let position = position(&whole[HEAD_BYTES..], device, LENGTH == LONG_LOCATION_BYTES);
-    Some(position.map(|position| (LENGTH, Frame::Location(position))))
+    Some(position.map(|position| (LENGTH, position)))
 }
 
 #[inline]
@@ -188,13 +199,11 @@ fn coordinate(magnitude: u32, limit: u32, negative: bool) -> Option<i32> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-fn ping(bytes: &[u8], device: DeviceId) -> Result<(usize, Frame<'_>), DecodeError> {
+fn ping_length(bytes: &[u8]) -> Result<usize, DecodeError> {
     if bytes.len() < MIN_PING_BYTES {
         return Err(DecodeError::Truncated);
     }
-    let length = ping_end(bytes).ok_or(DecodeError::BadFooter)?;
-    let payload = &bytes[HEAD_BYTES..length - FOOTER.len()];
-    Ok((length, Frame::Ping { device, payload }))
+    ping_end(bytes).ok_or(DecodeError::BadFooter)
 }
 
 /// Where a ping ends. The usual payload `PING` with its footer settles it. Else

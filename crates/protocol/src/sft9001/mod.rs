@@ -71,7 +71,11 @@ impl Protocol for Sft9001 {
     fn read<'a>((): &mut (), _: Source<'_>, bytes: &'a [u8], _: u64) -> Read<Frame<'a>> {
         match frame(bytes) {
             Ok((length, frame)) => Read::Frame { length, frame },
-            Err(rejected) => reject(bytes, rejected),
+            Err(rejected) => Read::Rejected {
+                length: skipped_length(bytes, rejected),
+                identity: rejected.device.map(Identity::Number),
+                reason: rejected.reason,
+            },
         }
     }
 
@@ -150,17 +154,9 @@ impl<'a> ProtocolFrame<'a> for Frame<'a> {
     }
 }
 
-#[cold]
-fn reject<'a>(bytes: &[u8], rejected: Rejected) -> Read<Frame<'a>> {
-    Read::Rejected {
-        length: skipped_length(bytes, rejected),
-        identity: rejected.device.map(Identity::Number),
-        reason: rejected.reason,
-    }
-}
-
 /// How far a stretch goes that was rejected at the front of `bytes`: to the next
 /// header where a frame begins or another rejection holds.
+#[cold]
 fn skipped_length(bytes: &[u8], rejected: Rejected) -> usize {
     let mut length = 0;
     loop {
