@@ -17,7 +17,7 @@ COPY web .
 RUN npm run build
 
 FROM rust:${RUST_VERSION}-slim-${DEBIAN} AS build
-# C for SQLite and ring; nothing else is compiled that is not Rust. Python writes the bill
+# C for SQLite, ring and jemalloc; nothing else is compiled that is not Rust. Python writes the bill
 # of materials.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make python3 && rm -rf /var/lib/apt/lists/*

@@ -1,5 +1,5 @@
-//! The API's listener: the routes over the HTTP server of the runtime, and the hub of
-//! the live stream beside it.
+//! The API's listener: the routes over the HTTP server of the runtime, and beside it the
+//! hub of the live stream, and what gives memory back.
 
 use std::sync::Arc;
 
@@ -33,6 +33,9 @@ pub async fn serve(
         tls: config.tls.clone(),
     };
     let hub = Arc::clone(&state.hub).run(state.stores.clone(), stop.clone());
-    let (served, ()) = tokio::join!(http::serve(listener, router(state), http, stop), hub);
+    let passwords = Arc::clone(&state.passwords);
+    let resting = passwords.rest_when_quiet(&stop);
+    let serving = http::serve(listener, router(state), http, stop.clone());
+    let (served, (), ()) = tokio::join!(serving, hub, resting);
     served
 }

@@ -36,6 +36,12 @@ use args::{Cli, Command, CommonArgs, LogFormat};
 use config::Wrong;
 use config::file::{Refusal, command_line};
 
+/// SQLite allocates by it, too. It is made for one size of memory pages, and ARM has several:
+/// `docs/decisions/0044-memory-of-a-node.md`.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What may still hang on the blocking pool at the end (a look-up of a name) is
 /// not waited for any longer.
 const LEFTOVERS: Duration = Duration::from_millis(500);

@@ -1,8 +1,10 @@
 //! argon2id over memory that is used again. Each hash fills 19 MiB; allocated and
 //! freed each time, they stay in the allocator's arenas, one for each thread that ever
-//! hashed. So the blocks are kept here, one set for each hash that runs at a time, and
-//! all but one set are given back when the rush is over.
+//! hashed. So the blocks are kept here, one set for each hash that runs at a time;
+//! all but one set are given back when the rush is over, and the last when nobody has
+//! hashed for a while.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
@@ -18,6 +20,8 @@ const MAX_BLOCKS: usize = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Argon {
     free: Mutex<Vec<Vec<Block>>>,
+    /// Whether a hash was made since [`Argon::rest`] was called last.
+    used: AtomicBool,
 }
 
 impl Argon {
@@ -78,6 +82,7 @@ impl Argon {
 
     /// Blocks that are free, or new ones when all are in use.
     fn take(&self, count: usize) -> Vec<Block> {
+        self.used.store(true, Ordering::Relaxed);
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut blocks = free.unwrap_or_default();
         blocks.resize(count, Block::default());
@@ -90,7 +95,20 @@ impl Argon {
 
     /// Gives the memory of a rush back to the system.
     pub(super) fn shrink(&self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).truncate(1);
+        self.keep(1);
+    }
+
+    /// Gives all memory back if nothing was hashed since the call before. Not after each
+    /// hash: a C library may keep what is freed by the thread that asked for it, and 64
+    /// threads take turns here.
+    pub(super) fn rest(&self) {
+        if !self.used.swap(false, Ordering::Relaxed) {
+            self.keep(0);
+        }
+    }
+
+    fn keep(&self, sets: usize) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).truncate(sets);
     }
 }
 
@@ -161,7 +179,13 @@ mod tests {
         });
         assert!(argon.free.lock().unwrap().len() <= 3);
         argon.shrink();
-        assert_eq!(argon.free.lock().unwrap().len(), 1);
+        let sets = || argon.free.lock().unwrap().len();
+        assert_eq!(sets(), 1);
+        argon.rest();
+        assert_eq!(sets(), 1, "it was used since");
+        argon.rest();
+        assert_eq!(sets(), 0);
+        assert!(argon.matches("correct horse battery", &hash));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::argon::{Argon, nobody};
 use crate::problem::{Kind, Problem, fault};
@@ -16,6 +18,9 @@ use crate::problem::{Kind, Problem, fault};
 const MAX_WAITING: usize = 64;
 /// And as many more of [`Turn::Reserved`], whom a storm of strangers does not keep out.
 const MAX_RESERVED: usize = 8;
+
+/// After so long without a hash, and before twice as long, its memory is given back.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Bytes of a password drawn for someone: 144 bits, 24 characters.
 const DRAWN_BYTES: usize = 18;
@@ -70,6 +75,13 @@ impl Passwords {
             reserved: Semaphore::new(MAX_RESERVED),
             nobody: nobody()?.into(),
         })
+    }
+
+    /// Gives memory back while nobody signs in, until `stop`.
+    pub(crate) async fn rest_when_quiet(&self, stop: &CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(QUIET)).await.is_some() {
+            self.argon.rest();
+        }
     }
 
     /// The PHC string of a password.

@@ -8,9 +8,9 @@ use super::event::Event;
 use super::id::EventId;
 
 /// Events kept at least, when so many came: 100 s at 1 000 positions/s, 10 s at
-/// 10 000. 100 000 of some 200 bytes: 20 MB.
+/// 10 000. 100 000 of some 120 bytes: 12 MB.
 pub(crate) const KEPT: usize = 100_000;
-/// The newest, whose texts of some 350 bytes are kept once a client has read them. Those who
+/// The newest, whose texts of some 400 bytes are kept once a client has read them. Those who
 /// resume further back have older ones written anew.
 const WITH_TEXT: u64 = 10_000;
 

@@ -10,14 +10,15 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nemeses_protocol::DeviceId;
 use tokio::sync::watch;
 
-use super::LiveEntry;
+use super::{Frames, LiveEntry, LiveFrame};
 
 /// Entries that Redis keeps at least, when so many came: 100 s of the founding fleet of
 /// 10 000 devices, each every ten seconds. Some 60 bytes each, 6 MB in all.
 pub(super) const KEPT: usize = 100_000;
-/// Entries that this process keeps: of some 200 bytes, 10 MB. Their readers are in the same
+/// Entries that this process keeps: of some 100 bytes, 5 MB. Their readers are in the same
 /// process and never 50 000 behind; clients resume in what the API keeps.
 const KEPT_HERE: usize = 50_000;
 /// Entries handed to a reader at once: 2 MB.
@@ -74,7 +75,7 @@ pub(super) struct MemoryStream {
 
 #[derive(Debug)]
 struct Ring {
-    kept: VecDeque<LiveEntry>,
+    kept: VecDeque<Packed>,
     most: usize,
     /// Id of the newest.
     last: u64,
@@ -87,7 +88,7 @@ impl MemoryStream {
 
     fn with_bound(now_ms: u64, most: usize) -> Self {
         let last = now_ms.saturating_mul(IDS_A_MS);
-        let ring = Ring { kept: VecDeque::new(), most, last };
+        let ring = Ring { kept: VecDeque::with_capacity(most), most, last };
         Self { ring: Mutex::new(ring), origin: last, last: watch::Sender::new(last) }
     }
 
@@ -103,9 +104,10 @@ impl MemoryStream {
         }
         let mut ring = self.ring();
         ring.last += entries.len() as u64;
-        ring.kept.extend(entries);
-        let surplus = ring.kept.len().saturating_sub(ring.most);
-        ring.kept.drain(..surplus);
+        let surplus = (ring.kept.len() + entries.len()).saturating_sub(ring.most);
+        let (old, new) = (surplus.min(ring.kept.len()), surplus.saturating_sub(ring.kept.len()));
+        ring.kept.drain(..old);
+        ring.kept.extend(entries.into_iter().skip(new).map(Packed::of));
         let last = ring.last;
         drop(ring);
         self.last.send_replace(last);
@@ -135,13 +137,44 @@ impl Ring {
         // Not more than are kept, so it fits.
         let skipped = usize::try_from(from - before_first).unwrap_or(usize::MAX);
         let entries = self.kept.iter().skip(skipped).take(READ_AT_ONCE);
-        (from + 1..).zip(entries).map(|(id, entry)| Moved { id, entry: entry.clone() }).collect()
+        (from + 1..).zip(entries).map(|(id, packed)| Moved { id, entry: packed.entry() }).collect()
+    }
+}
+
+/// An entry as the ring holds it: the newest frame has a fix nearly always, and is then
+/// held once.
+#[derive(Debug)]
+struct Packed {
+    device: DeviceId,
+    newest_is_fix: bool,
+    seen_at_ms: u64,
+    newest: Option<LiveFrame>,
+    fix: Option<Box<LiveFrame>>,
+    historical: Option<Box<Frames>>,
+}
+
+impl Packed {
+    fn of(entry: LiveEntry) -> Self {
+        let LiveEntry { device, seen_at_ms, newest, fix, historical } = entry;
+        let newest_is_fix = fix == newest;
+        let fix = fix.filter(|_| !newest_is_fix).map(Box::new);
+        Self { device, newest_is_fix, seen_at_ms, newest, fix, historical }
+    }
+
+    fn entry(&self) -> LiveEntry {
+        let fix = if self.newest_is_fix { self.newest.as_ref() } else { self.fix.as_deref() };
+        LiveEntry {
+            device: self.device,
+            seen_at_ms: self.seen_at_ms,
+            newest: self.newest.clone(),
+            fix: fix.cloned(),
+            historical: self.historical.clone(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::DeviceId;
     use proptest::prelude::*;
 
     use super::*;
