@@ -145,7 +145,8 @@ fn last_of(sums: &DaySums) -> Point {
     }
 }
 
-fn speed(kmh: Option<u32>) -> Option<u8> {
+/// As it is on the wire.
+pub(crate) fn speed(kmh: Option<u32>) -> Option<u8> {
     kmh.and_then(|kmh| u8::try_from(kmh).ok())
 }
 

@@ -9,7 +9,7 @@ mod keeper;
 mod start;
 mod stats;
 
-pub(crate) use day::tally_of;
+pub(crate) use day::{speed, tally_of};
 pub use keeper::{KeptIn, keep_daily};
 pub(crate) use start::{LOOK_BACK_S, Starts};
 pub use stats::DailyStats;

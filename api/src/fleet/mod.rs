@@ -1,7 +1,7 @@
 //! The fleet as a whole: which devices there are, how each one is, and where.
 //! `status.rs`, `place.rs` and `select.rs` decide; `read.rs` asks the stores, a
-//! few times for any number of devices, and `roster.rs` keeps for some seconds who there
-//! is in a large fleet.
+//! few times for any number of devices; `roster.rs` and `totals.rs` keep for some seconds who
+//! there is in a large fleet, and its sums.
 
 mod gathered;
 mod late;
@@ -10,6 +10,7 @@ mod read;
 mod roster;
 mod select;
 mod status;
+mod totals;
 
 pub(crate) use gathered::Gathered;
 pub(crate) use late::LatePasts;

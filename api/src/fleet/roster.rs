@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nemeses_protocol::DeviceId;
 
 use super::read::{Census, Member, count, join_groups};
+use super::totals::Totals;
 use super::{Place, Status};
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -41,6 +42,8 @@ pub(crate) struct Roster {
     held: Mutex<Held>,
     /// Held by whoever reads a large fleet.
     reading: tokio::sync::Mutex<()>,
+    /// Its sums over days.
+    pub(crate) totals: Totals,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +110,7 @@ impl Roster {
         let snapshot = Arc::new(Snapshot {
             members: join_groups(known, pairs),
             read_at: started,
-            good_for: (started.elapsed() * TIMES).clamp(GOOD_FOR.0, GOOD_FOR.1),
+            good_for: good_for(started.elapsed()),
             census: Mutex::default(),
             places: Mutex::default(),
         });
@@ -121,6 +124,11 @@ impl Roster {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// For how long is good what took so long to read.
+pub(super) fn good_for(reading: Duration) -> Duration {
+    (reading * TIMES).clamp(GOOD_FOR.0, GOOD_FOR.1)
 }
 
 impl Snapshot {

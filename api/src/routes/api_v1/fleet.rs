@@ -1,7 +1,8 @@
 //! `GET /api/v1/fleet/summary`: sums of many devices over many days, from the
 //! daily table. Says as of when it holds and what is not in it yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::future::Future;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,14 +10,14 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use nemeses_protocol::DeviceId;
 use nemeses_reports::{RULES, Tally, hour_meter_run_min};
-use nemeses_store::history::DaySums;
+use nemeses_store::history::{DaySums, DayTotal, FleetTotals};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::devices::must_see_group;
 use crate::access::{Principal, unknown_device};
-use crate::daily::tally_of;
+use crate::daily::{speed, tally_of};
 use crate::fleet::{Fleet, Member, fleet};
 use crate::input::{DeviceCursor, Params};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
@@ -35,6 +36,8 @@ const DEFAULT_LIMIT: u32 = 1000;
 const MAX_LIMIT: u32 = 10_000;
 /// Devices whose days are read at a time: 1000 x 366 x 200 bytes are 73 MB at worst.
 const DEVICES_AT_ONCE: usize = 1000;
+/// And at least, for not all devices have days.
+const DEVICES_AT_LEAST: usize = 50;
 
 struct Query {
     from_day: u32,
@@ -170,46 +173,40 @@ pub(crate) async fn summary(
     let wanted = wanted(&state, &principal, &query).await?;
     let daily = &state.stores.daily;
     let ids: Vec<DeviceId> = wanted.iter().map(|member| member.known.device).collect();
+    let days = (query.from_day, query.to_day);
     // Looked at first: what is added up meanwhile is then said to be pending, not lost.
     let among = matches!(wanted, Fleet::Some(_)).then_some(&*ids);
-    let marked = daily.pending(among, query.from_day, query.to_day, None);
-    let marked = state.history.ask(marked).await?;
+    let marked = state.history.ask(daily.pending(among, days.0, days.1, None)).await?;
     let backlog = state.history.ask(daily.backlog()).await?;
-    // Behind the first page there is nothing to say of those before it, nor of all.
     let begin = query.after.map_or(0, |after| ids.partition_point(|device| *device <= after));
-    let mut adding = Adding::default();
-    let mut read = 0;
-    for devices in ids[begin..].chunks(DEVICES_AT_ONCE) {
-        read += devices.len();
-        let sums = daily.sums(devices, query.from_day, query.to_day);
-        adding.add(&state.history.ask(sums).await?);
-        if query.after.is_some() && adding.devices.len() > query.limit {
-            break;
-        }
-    }
+    let read = |devices| state.history.ask(daily.sums(devices, days.0, days.1));
+    let (mut page, read) = page(&ids[begin..], query.limit, read).await?;
+    // Behind the first page there is nothing to say of those before it, nor of all.
+    let totals = match query.after {
+        Some(_) => None,
+        None => Some(state.roster.totals.get(&state, &ids, among.is_none(), days).await?),
+    };
+    let outdated = totals.as_ref().map_or(page.outdated, |totals| outdated(totals));
     // Days that are both are counted once.
-    let both = if adding.outdated > 0 {
-        let (read, days) = (&ids[begin..begin + read], (query.from_day, query.to_day));
-        let both = daily.pending(Some(read), days.0, days.1, Some(RULES));
+    let both = if outdated > 0 {
+        let among = if totals.is_some() { &ids[..] } else { &ids[begin..begin + read] };
+        let both = daily.pending(Some(among), days.0, days.1, Some(RULES));
         state.history.ask(both).await?
     } else {
         0
     };
-    let is_first = query.after.is_none();
-    let (total, days) =
-        if is_first { (Some(adding.total()), adding.days()) } else { (None, vec![]) };
-    let next_cursor = adding.cut(query.limit).map(DeviceCursor::encode);
+    let next_cursor = page.cut(query.limit).map(DeviceCursor::encode);
     let now_s = state.clock.now_s();
     let as_of = now_s - backlog.lag_s(now_s);
-    let devices = adding.lines(&wanted);
+    let devices = page.lines(&wanted);
     output::json(&Summary {
         from: date_of(query.from_day),
         to: date_of(query.to_day),
         tz: "UTC",
         as_of: time_s(as_of),
-        pending: (marked + adding.outdated).saturating_sub(both),
-        total,
-        days,
+        pending: (marked + outdated).saturating_sub(both),
+        total: totals.as_ref().map(|totals| total_of(totals)),
+        days: totals.iter().flat_map(|totals| &totals.days).map(day_line).collect(),
         count: devices.len(),
         devices,
         next_cursor,
@@ -234,50 +231,54 @@ async fn wanted(state: &ApiState, principal: &Principal, query: &Query) -> Resul
     Ok(known)
 }
 
-/// A device or a day on its way.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    count: usize,
-    rows: u64,
-    metres: u64,
-    moving_s: u64,
-    idle_s: u64,
-    engine_s: u64,
-    silent_s: u64,
-    max_speed_kmh: Option<u8>,
+/// Reads the sums of so many of the devices that have some, and of one more, from the front;
+/// and of how many they were looked for. What is read grows with the page, not with the fleet.
+async fn page<'d, F: Future<Output = Result<Vec<DaySums>, Problem>>>(
+    mut devices: &'d [DeviceId],
+    limit: usize,
+    read: impl Fn(&'d [DeviceId]) -> F,
+) -> Result<(Page, usize), Problem> {
+    let (mut page, before) = (Page::default(), devices.len());
+    while page.devices.len() <= limit && !devices.is_empty() {
+        let missing = (limit + 1).saturating_sub(page.devices.len());
+        let at_once = missing.clamp(DEVICES_AT_LEAST, DEVICES_AT_ONCE).min(devices.len());
+        let (next, rest) = devices.split_at(at_once);
+        page.add(&read(next).await?);
+        devices = rest;
+    }
+    Ok((page, before - devices.len()))
 }
 
-impl Sum {
-    fn add(&mut self, tally: &Tally) {
-        self.count += 1;
-        self.rows += tally.rows;
-        self.metres += tally.distance.metres();
-        self.moving_s += tally.moving_s;
-        self.idle_s += tally.idle_s;
-        self.engine_s += tally.engine_s;
-        self.silent_s += tally.silent_s;
-        self.max_speed_kmh = self.max_speed_kmh.max(tally.max_speed_kmh);
-    }
+fn outdated(totals: &FleetTotals) -> u64 {
+    totals.days.iter().map(|day| day.outdated).sum()
+}
 
-    fn told(&self, devices: usize) -> Total {
-        Total {
-            devices,
-            rows: self.rows,
-            distance_m: self.metres,
-            moving_s: self.moving_s,
-            idle_s: self.idle_s,
-            engine_s: self.engine_s,
-            silent_s: self.silent_s,
-            max_speed_kmh: self.max_speed_kmh,
-        }
+fn total_of(totals: &FleetTotals) -> Total {
+    let mut sum = DayTotal::default();
+    totals.days.iter().for_each(|day| sum.add(day));
+    told(&sum, totals.devices)
+}
+
+fn day_line(day: &DayTotal) -> DayLine {
+    DayLine { date: date_of(day.day), total: told(day, day.devices) }
+}
+
+fn told(sum: &DayTotal, devices: u64) -> Total {
+    Total {
+        devices: usize::try_from(devices).unwrap_or(usize::MAX),
+        rows: sum.row_count,
+        distance_m: sum.distance_m,
+        moving_s: sum.moving_s,
+        idle_s: sum.idle_s,
+        engine_s: sum.engine_s,
+        silent_s: sum.silent_s,
+        max_speed_kmh: speed(sum.max_speed_kmh),
     }
 }
 
-/// Days and devices on their way.
+/// Lines of devices on their way.
 #[derive(Default)]
-struct Adding {
-    all: Sum,
-    days: BTreeMap<u32, Sum>,
+struct Page {
     devices: Vec<(u32, OneDevice)>,
     /// Days whose sums other rules made: they are made anew.
     outdated: u64,
@@ -288,13 +289,11 @@ struct OneDevice {
     days: usize,
 }
 
-impl Adding {
+impl Page {
     /// Sums by device and day, in this order.
     fn add(&mut self, sums: &[DaySums]) {
         for day in sums {
             let tally = tally_of(day);
-            self.all.add(&tally);
-            self.days.entry(day.day).or_default().add(&tally);
             self.outdated += u64::from(day.rules != RULES);
             match self.devices.last_mut().filter(|(device, _)| *device == day.device) {
                 None => self.devices.push((day.device, OneDevice { tally, days: 1 })),
@@ -313,16 +312,6 @@ impl Adding {
         let more = self.devices.len() > limit;
         self.devices.truncate(limit);
         self.devices.last().filter(|_| more).map(|(device, _)| DeviceId::new(*device))
-    }
-
-    fn total(&self) -> Total {
-        self.all.told(self.devices.len())
-    }
-
-    fn days(&self) -> Vec<DayLine> {
-        let line =
-            |(day, sum): (&u32, &Sum)| DayLine { date: date_of(*day), total: sum.told(sum.count) };
-        self.days.iter().map(line).collect()
     }
 
     fn lines(&self, members: &[Member]) -> Vec<DeviceLine> {
@@ -385,7 +374,36 @@ pub(crate) fn doc() -> Doc {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// 100 000 devices, each with sums of 30 days if it is even: a page reads what it shows.
+    #[tokio::test]
+    async fn a_page_costs_a_page() {
+        let ids: Vec<DeviceId> = (0..100_000).map(DeviceId::new).collect();
+        let days = |device: &DeviceId| {
+            let device = device.number();
+            (0..30).map(move |day| DaySums { device, day, ..DaySums::default() })
+        };
+        for (begin, limit, found) in
+            [(0, 10, 11), (50_000, 1000, 1001), (99_990, 10, 5), (0, 10_000, 10_001)]
+        {
+            let (rows, statements) = (Cell::new(0), Cell::new(0));
+            let read = |devices: &[DeviceId]| {
+                let with_days = devices.iter().filter(|device| device.number() % 2 == 0);
+                let sums: Vec<DaySums> = with_days.flat_map(days).collect();
+                rows.set(rows.get() + sums.len());
+                statements.set(statements.get() + 1);
+                std::future::ready(Ok(sums))
+            };
+            let (page, read) = page(&ids[begin..], limit, read).await.unwrap();
+            assert!((found..found + DEVICES_AT_LEAST).contains(&page.devices.len()));
+            assert!(read <= 2 * (limit + 1) + DEVICES_AT_LEAST, "{read} of {limit}");
+            assert!(rows.get() <= 30 * (limit + 1 + DEVICES_AT_LEAST), "{}", rows.get());
+            assert!(statements.get() <= 4 + limit / 250, "{}", statements.get());
+        }
+    }
 
     fn read(query: &str) -> Result<Query, Problem> {
         Query::read(Params::of(&format!("/?{query}").parse().unwrap()).unwrap(), 1_593_637_260)

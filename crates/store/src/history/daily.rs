@@ -65,6 +65,55 @@ pub struct DaySums {
     pub max_speed_kmh: Option<u32>,
 }
 
+/// The sums of some devices over some days.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetTotals {
+    /// How many of the devices have sums.
+    pub devices: u64,
+    /// The days that have sums, in order.
+    pub days: Vec<DayTotal>,
+}
+
+/// The sums of some devices on a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayTotal {
+    /// Which day (recorded second / 86 400).
+    pub day: u32,
+    /// How many of the devices have sums of it.
+    pub devices: u64,
+    /// Rows.
+    pub row_count: u64,
+    /// Metres, by odometer and by GPS.
+    pub distance_m: u64,
+    /// Seconds in motion.
+    pub moving_s: u64,
+    /// Seconds of standing with the engine on.
+    pub idle_s: u64,
+    /// Seconds with the engine on.
+    pub engine_s: u64,
+    /// Seconds that nobody observed.
+    pub silent_s: u64,
+    /// The highest speed.
+    pub max_speed_kmh: Option<u32>,
+    /// Of how many devices other rules made the sums.
+    pub outdated: u64,
+}
+
+impl DayTotal {
+    /// Adds the sums of other devices on the same day.
+    pub fn add(&mut self, other: &Self) {
+        self.devices += other.devices;
+        self.row_count += other.row_count;
+        self.distance_m += other.distance_m;
+        self.moving_s += other.moving_s;
+        self.idle_s += other.idle_s;
+        self.engine_s += other.engine_s;
+        self.silent_s += other.silent_s;
+        self.max_speed_kmh = self.max_speed_kmh.max(other.max_speed_kmh);
+        self.outdated += other.outdated;
+    }
+}
+
 /// What names a row of a device and orders it among those that may be the newest, as live
 /// entries are ordered ([`Version`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,6 +254,17 @@ pub trait Daily: Send + Sync {
         from_day: u32,
         to_day: u32,
     ) -> Result<Vec<DaySums>, StoreError>;
+
+    /// The sums of devices, added up by the database, which reads them all and hands out a row
+    /// a day for many of them. `rules` are those that sums are made by now. A device is named
+    /// once.
+    async fn totals(
+        &self,
+        devices: &[DeviceId],
+        from_day: u32,
+        to_day: u32,
+        rules: u32,
+    ) -> Result<FleetTotals, StoreError>;
 
     /// How many days from day to day are marked, of all devices or of some; with `rules`,
     /// only those whose sums other rules made.

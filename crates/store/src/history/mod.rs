@@ -40,7 +40,10 @@ pub use commands::{
     ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_COMMAND_BYTES,
     MAX_OPEN_COMMANDS, NewCommand, OpenCommands,
 };
-pub use daily::{Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay, LastRow, SLOT_SECONDS};
+pub use daily::{
+    Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DayTotal, DoneDay, FleetTotals, LastRow,
+    SLOT_SECONDS,
+};
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, Resolution, StoredLetter,
 };

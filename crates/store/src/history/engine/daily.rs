@@ -17,7 +17,9 @@ use super::value::{Fields, Value};
 use super::window::{padded, seconds_of};
 use super::work::Work;
 use crate::StoreError;
-use crate::history::daily::{Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay};
+use crate::history::daily::{
+    Backlog, COUNTED_MARKS, Daily, DayMark, DaySums, DoneDay, FleetTotals,
+};
 
 const ADD_LEASE: &str = "INSERT INTO leases (name, holder, until_ms) VALUES (?, ?, ?)";
 const RENEW_LEASE: &str =
@@ -187,6 +189,18 @@ impl<P: Product> Daily for Engine<P> {
             sums.extend(self.day_sums(select(&condition), &values).await?);
         }
         Ok(sums)
+    }
+
+    async fn totals(
+        &self,
+        devices: &[DeviceId],
+        from_day: u32,
+        to_day: u32,
+        rules: u32,
+    ) -> Result<FleetTotals, StoreError> {
+        self.totals_of(devices, (from_day, to_day), rules)
+            .await
+            .map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn pending(

@@ -35,6 +35,7 @@ mod sql;
 #[cfg(test)]
 pub(super) mod testing;
 mod tokens;
+mod totals;
 mod value;
 mod window;
 mod work;

@@ -1,7 +1,7 @@
 //! Marks of days, the sums kept for them, and the lease of whoever keeps them.
 
 use nemeses_protocol::{DeviceId, Record};
-use nemeses_store::history::{Daily, DayMark, DaySums, DoneDay, LastRow};
+use nemeses_store::history::{Daily, DayMark, DaySums, DayTotal, DoneDay, FleetTotals, LastRow};
 
 use crate::frames::{BASE, frame, part};
 use crate::site::Site;
@@ -84,9 +84,45 @@ pub(crate) async fn days_are_marked_with_the_rows_and_taken_once(site: Site) {
     assert_eq!(both, [first, later.clone()]);
     assert_eq!(daily.day_before(DeviceId::new(1), DAY + 3).await.unwrap(), Some(both[0].clone()));
     assert_eq!(daily.day_before(DeviceId::new(1), DAY).await.unwrap(), None);
+    of_many_are_those_of_each(&*daily, &both).await;
     let gone = DoneDay { sums: None, ..done(vec![], &later) };
     daily.keep(&[gone]).await.unwrap();
     assert_eq!(of_day(DAY + 3).await, None);
+}
+
+/// What the database adds up is what is added up here.
+async fn of_many_are_those_of_each(daily: &dyn Daily, of_one: &[DaySums]) {
+    let more = DaySums { max_speed_kmh: Some(90), rules: 7, ..sums(2, DAY, (BASE, 1)) };
+    daily.keep(&[done(vec![], &more)]).await.unwrap();
+    let each: Vec<&DaySums> = of_one.iter().chain([&more]).collect();
+    let total = |day: u32| {
+        let mut total = DayTotal { day, ..DayTotal::default() };
+        for one in each.iter().filter(|one| one.day == day) {
+            total.add(&DayTotal {
+                day,
+                devices: 1,
+                row_count: one.row_count,
+                distance_m: one.odometer_sum_m + one.gps_sum_m,
+                moving_s: one.moving_s,
+                idle_s: one.idle_s,
+                engine_s: one.engine_s,
+                silent_s: one.silent_s,
+                max_speed_kmh: one.max_speed_kmh,
+                outdated: u64::from(one.rules != 7),
+            });
+        }
+        total
+    };
+    let expected = FleetTotals { devices: 2, days: vec![total(DAY), total(DAY + 3)] };
+    let named: Vec<DeviceId> = (1..2_000).map(DeviceId::new).collect();
+    assert_eq!(daily.totals(&named, 0, NEVER, 7).await.unwrap(), expected);
+    assert_eq!(daily.totals(&named, DAY, DAY + 3, 7).await.unwrap(), expected);
+    let one = daily.totals(&named[..1], DAY + 1, DAY + 3, 7).await.unwrap();
+    assert_eq!((one.devices, one.days.len()), (1, 1));
+    for none in [&named[2..], &[]] {
+        assert_eq!(daily.totals(none, 0, NEVER, 7).await.unwrap(), FleetTotals::default());
+    }
+    daily.keep(&[DoneDay { sums: None, ..done(vec![], &more) }]).await.unwrap();
 }
 
 pub(crate) async fn sums_around_days_are_those_next_to_them_too(site: Site) {
