@@ -49,11 +49,22 @@ fn broker_at(
     let wanted = ["mqtt-client-key wants its certificate", "mqtt-client-cert wants its key too"];
     let identity = certificate([cert, key], wanted)?;
     let Some(url) = parsed else { return Ok(None) };
-    let ca = tls.mqtt_ca.clone();
-    let files = TlsFiles { ca, identity, server_name: tls.mqtt_server_name.clone() };
-    let broker = Broker::new(url, files);
-    broker.check_files().map_err(|error| Wrong::new(setting, &shown, error.to_string()))?;
-    Ok(Some(broker))
+    let server_name = tls.mqtt_server_name.clone();
+    let files = TlsFiles { ca: tls.mqtt_ca.clone(), identity: None, server_name };
+    // One after the other, so that the setting that is wrong is the one that is blamed.
+    let of_authorities = files
+        .ca
+        .as_ref()
+        .map_or_else(|| (setting, shown.clone()), |path| ("mqtt-ca", path.display().to_string()));
+    let broker = usable(Broker::new(url.clone(), files.clone()), of_authorities)?;
+    let Some((certificate, _)) = &identity else { return Ok(Some(broker)) };
+    let of_ours = ("mqtt-client-cert", certificate.display().to_string());
+    Ok(Some(usable(Broker::new(url, TlsFiles { identity, ..files }), of_ours)?))
+}
+
+fn usable(broker: Broker, (setting, shown): (&'static str, String)) -> Result<Broker, Wrong> {
+    broker.check_files().map_err(|error| Wrong::new(setting, shown, error.to_string()))?;
+    Ok(broker)
 }
 
 fn of_no_use(name: &'static str, value: impl fmt::Display, setting: &str) -> Wrong {

@@ -64,6 +64,8 @@ fn tls_towards_servers_is_set_whole_or_not_at_all() {
     std::fs::write(path("ca.pem"), made.cert.pem()).unwrap();
     std::fs::write(path("key.pem"), made.signing_key.serialize_pem()).unwrap();
     std::fs::write(path("empty.pem"), "").unwrap();
+    let other = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(path("other.pem"), other.serialize_pem()).unwrap();
     let (ca, key, empty) = (path("ca.pem"), path("key.pem"), path("empty.pem"));
     let redis = "--redis-url redis://r";
     let tls = format!("{redis} --mqtt-url mqtts://u:p@b");
@@ -82,6 +84,11 @@ fn tls_towards_servers_is_set_whole_or_not_at_all() {
         (format!("{tls} --mqtt-ca {ca} --mqtt-client-key {key}"), "mqtt-client-cert is missing"),
         (format!("{tls} --mqtt-ca {}", path("absent")), "the file cannot be read"),
         (format!("{tls} --mqtt-ca {empty}"), "holds none"),
+        (format!("{tls} --mqtt-ca {empty}"), "mqtt-ca cannot be"),
+        (
+            format!("{tls} --mqtt-client-cert {ca} --mqtt-client-key {}", path("other.pem")),
+            "mqtt-client-cert cannot be",
+        ),
         (format!("{redis} --redis-ca {ca}"), "unless redis-url begins with rediss://"),
         (format!("--redis-url rediss://r --redis-ca {}", path("absent")), "cannot be read"),
     ] {
