@@ -190,6 +190,14 @@ impl Api {
     pub fn url(&self) -> String {
         format!("http://{}", self.http.address())
     }
+
+    /// All it has logged.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        self.process.log()
+    }
 }
 
 impl Deref for Api {

@@ -238,6 +238,12 @@ async fn the_api_commands_devices_by_the_login_of_an_operator() {
     let mut device = site.connect("0A3F73").await.unwrap();
     device.subscribe("/command/0A3F73").await.unwrap();
     let api = api_as("control-room").await;
+    wait_for(SOON, "a connection before the first command", async || {
+        anyhow::ensure!(api.log()?.contains("commands go to the broker at"), "not connected");
+        Ok(())
+    })
+    .await
+    .unwrap();
     let user = User::sign_in(&api.url(), &User::register(&api.url()).await.unwrap()).await.unwrap();
     let (path, body) = ("/api/v1/devices/0A3F73/commands", json!({"hex": "00ff"}));
     let (status, answer) = user.post(path, &body).await.unwrap();

@@ -1,28 +1,31 @@
-//! The way of an API alone to devices at a broker such as Mosquitto. It connects when the
-//! first command waits, and stays connected: the API is there without the broker. What the
-//! device makes of a command the broker does not tell.
+//! The way of an API alone to devices at a broker such as Mosquitto. It connects at the start,
+//! so that the first command need not wait for it, and the API is there without the broker. What
+//! the device makes of a command the broker does not tell.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nemeses_api::{CommandSink, Delivered, KeptCommand, NoWay};
-use nemeses_mqtt::{PublishError, Publisher, PublisherConfig};
+use nemeses_mqtt::{ConnectError, PublishError, Publisher, PublisherConfig};
 use nemeses_protocol::{DeviceId, Topics};
-use nemeses_runtime::{Clock, Tasks};
+use nemeses_runtime::{Backoff, Clock, Outage, Tasks};
 use nemeses_store::history::{ClaimedCommand, CommandStep, Commands};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::CommandFigures;
 use super::courier::{Courier, Way};
 
-/// A broker that has not acknowledged after this is told of as silent; connecting, when
-/// the first command comes, is in it.
+/// A broker that has not acknowledged after this is told of as silent; connecting, where that
+/// is not over, is in it.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// A device that nobody listens for is tried again after this: five hundred that are away
 /// are fifty messages a second.
 const NOBODY_MS: u64 = 10_000;
+
+/// After the broker has refused the login.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 const REFUSED: CommandStep = CommandStep::Failed("no_way");
 
@@ -48,13 +51,33 @@ impl BrokerCommands {
         Self(Arc::new(Courier::new(store, way, Arc::default(), clock, figures)))
     }
 
-    /// Sends what waits for those who subscribe.
+    /// Connects, and sends what waits for those who subscribe.
     pub(crate) fn run(&self, tasks: &Tasks) {
         let (courier, stop) = (Arc::clone(&self.0), tasks.stop().all);
         tasks.spawn_rest("commands", async move {
-            courier.run(stop).await;
+            let connecting = stop.run_until_cancelled(courier.way.connect());
+            tokio::join!(courier.run(stop.clone()), connecting);
             Ok(())
         });
+    }
+}
+
+impl Broker {
+    /// Connects, however often the broker refuses.
+    async fn connect(&self) {
+        let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
+        let url = self.config.endpoint.broker.url();
+        while let Err(error) = self.publisher().await {
+            if outage.begins() {
+                tracing::warn!(%error, "the broker at {url} does not let commands in; trying again");
+            }
+            sleep(backoff.wait()).await;
+        }
+        tracing::info!("commands go to the broker at {url}");
+    }
+
+    async fn publisher(&self) -> Result<&Publisher, ConnectError> {
+        self.publisher.get_or_try_init(|| Publisher::connect(self.config.clone())).await
     }
 }
 
@@ -83,8 +106,7 @@ impl Way for Broker {
 
     async fn send(&self, command: &ClaimedCommand) -> anyhow::Result<Option<CommandStep>> {
         let publishing = async {
-            let connecting = || Publisher::connect(self.config.clone());
-            let publisher = self.publisher.get_or_try_init(connecting).await?;
+            let publisher = self.publisher().await?;
             let topic = self.topics.command_of(command.device);
             match publisher.publish(&topic, command.payload.clone()).await {
                 Ok(nemeses_mqtt::Delivered) => Ok(Some(CommandStep::SentForGood)),
