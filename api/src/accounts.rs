@@ -22,7 +22,7 @@ impl NewAccount {
     /// # Errors
     /// A [`Problem`] that names the field and says what is allowed.
     pub fn new(email: &str, password: String, name: &str) -> Result<Self, Problem> {
-        let email = input::email(email)?;
+        let email = input::new_email(email)?;
         input::check_password(&password)?;
         let name = input::person_name(name)?;
         Ok(Self { email, name, password })

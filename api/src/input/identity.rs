@@ -30,12 +30,36 @@ pub(crate) fn account_fields() -> [(&'static str, Value); 3] {
 
 /// An address in the form in which it is kept. Checked roughly: only a mail
 /// that arrives would prove it.
-pub(crate) fn email(text: &str) -> Result<String, Problem> {
+fn email(text: &str) -> Result<String, Problem> {
     let email = email_key(text);
     if email.len() <= MAX_EMAIL_BYTES && looks_like_email(&email) {
         return Ok(email);
     }
     Err(Problem::field("email", "Must be an e-mail address, for example ana@example.org."))
+}
+
+/// An address for a new account: none that looks like another's because it mixes Latin letters
+/// with those of a script that has the same shapes.
+pub(crate) fn new_email(text: &str) -> Result<String, Problem> {
+    let email = email(text)?;
+    if email.split(['@', '.']).all(|part| !mixes_scripts(part)) {
+        return Ok(email);
+    }
+    Err(Problem::field("email", "Latin letters must not be mixed with Greek, Cyrillic or others."))
+}
+
+/// Whether Latin letters stand beside Greek, Coptic, Cyrillic, Armenian or Cherokee ones, or any
+/// letter is a Latin one in another dress (letterlike, full width, mathematical).
+fn mixes_scripts(part: &str) -> bool {
+    let alike = |c| {
+        matches!(c, '\u{370}'..='\u{58f}' | '\u{13a0}'..='\u{13ff}' | '\u{1c80}'..='\u{1c8f}'
+        | '\u{1f00}'..='\u{1fff}' | '\u{2de0}'..='\u{2dff}' | '\u{a640}'..='\u{a69f}' | '\u{ab70}'..='\u{abbf}')
+    };
+    let dressed = |c| matches!(c, '\u{2100}'..='\u{214f}' | '\u{ff21}'..='\u{ff5a}' | '\u{1d400}'..='\u{1d7ff}');
+    let latin = |c: char| {
+        c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
+    };
+    part.contains(dressed) || (part.contains(alike) && part.contains(latin))
 }
 
 fn looks_like_email(email: &str) -> bool {
@@ -75,6 +99,24 @@ pub(crate) fn person_name(text: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn new_addresses_do_not_pass_for_others() {
+        for good in ["josé@exämple.de", "иван@пример.рф", "ιωάννης@example.gr", "王a@example.cn"]
+        {
+            new_email(good).unwrap();
+        }
+        for bad in [
+            "\u{430}dmin@example.org",
+            "admin@ex\u{430}mple.org",
+            "\u{ff41}dmin@x.org",
+            "\u{1d41a}@x.org",
+        ] {
+            assert_eq!(new_email(bad).unwrap_err().at_fault(), Some("email"), "{bad}");
+            // Who has such an address already signs in as before.
+            email(bad).unwrap();
+        }
+    }
 
     #[test]
     fn addresses() {

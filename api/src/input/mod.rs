@@ -13,7 +13,7 @@ mod visible;
 
 pub(crate) use body::{Fields, MaybeFields, Patch};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};
-pub(crate) use identity::{account_fields, check_password, email, person_name};
+pub(crate) use identity::{account_fields, check_password, new_email, person_name};
 pub(crate) use label::{class, label, tags};
 pub(crate) use params::{DEVICE_ID, Params};
 pub(crate) use path::{Segments, device, number, unknown_id};
