@@ -10,7 +10,9 @@
 -- Every accepted frame, once. bucket = recorded_at / 300 comes first in the key,
 -- so that the pages being written are those of the last minutes, whatever the
 -- size of the table; frame_hash tells frames of one second apart
--- (docs/decisions/0004-clustered-key.md).
+-- (docs/decisions/0004-clustered-key.md). raw is NULL, or the frame's bytes where they
+-- are kept, or optional fields packed before them, which begin with 0x01
+-- (docs/protocol.md, "Optional fields").
 CREATE TABLE IF NOT EXISTS `positions` (
     `bucket`         INT UNSIGNED      NOT NULL,
     `device`         INT UNSIGNED      NOT NULL,
@@ -25,7 +27,7 @@ CREATE TABLE IF NOT EXISTS `positions` (
     `speed_kmh`      TINYINT UNSIGNED  NOT NULL,
     `latitude_udeg`  INT               NOT NULL,
     `longitude_udeg` INT               NOT NULL,
-    `raw`            VARBINARY(64)     NULL,
+    `raw`            VARBINARY(255)    NULL,
     PRIMARY KEY (`bucket`, `device`, `recorded_at`, `frame_hash`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
@@ -384,5 +386,5 @@ CREATE TABLE IF NOT EXISTS `schema_version` (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO `schema_version` (`version`, `applied_at_ms`)
-VALUES (4, UNIX_TIMESTAMP() * 1000)
+VALUES (5, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE `version` = `version`;

@@ -89,7 +89,7 @@ fn entry(number: u64, now_ms: u64) -> LiveEntry {
         longitude_udeg: -43_938_493,
     };
     let (frame_hash, received_at_ms) = (number, now_ms);
-    LiveEntry::from_record(&PositionRecord { position, frame_hash, received_at_ms, raw: None })
+    LiveEntry::from_record(&PositionRecord { position, frame_hash, received_at_ms, packed: None })
 }
 
 async fn client(address: std::net::SocketAddr, token: String, measured: Arc<Measured>) {

@@ -136,5 +136,5 @@ pub(crate) fn frame(device: u32, recorded_at: u32, number: u32) -> Record {
     };
     let frame_hash = frame_hash(&number.to_be_bytes());
     let received_at_ms = u64::from(recorded_at) * 1000;
-    Record::Position(PositionRecord { position, frame_hash, received_at_ms, raw: None })
+    Record::Position(PositionRecord { position, frame_hash, received_at_ms, packed: None })
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use nemeses_protocol::{
-    Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Shown,
+    Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Shown, ShownValue,
 };
 use serde_json::{Value, json};
 
@@ -209,6 +209,13 @@ fn item_as_json(item: &Item<'_, Shown<'_>>) -> Vec<Value> {
         Item::Frame { offset, frame, .. } => {
             let record = |(content, hash): &(Content<'_>, u64)| {
                 let mut record = position_as_json(&content.position);
+                for (field, value) in content.optional.iter() {
+                    record[field.spec().shown] = match field.shown(value) {
+                        ShownValue::Whole(number) => number.into(),
+                        ShownValue::Number(number) => number.into(),
+                        ShownValue::True => true.into(),
+                    };
+                }
                 record["kind"] = frame.kind.into();
                 record["offset"] = (offset + content.offset).into();
                 record["bytes"] = hex::encode_upper(content.bytes).into();

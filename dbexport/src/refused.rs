@@ -84,7 +84,7 @@ fn lesser_forms(record: &Record) -> [Record; 3] {
             reason: Reason::Refused,
             device: Some(record.position.device),
             received_at_ms: record.received_at_ms,
-            bytes: record.raw.as_deref().map_or_else(|| written(&record.position), Vec::from),
+            bytes: record.raw().map_or_else(|| written(&record.position), Vec::from),
         },
         Record::DeadLetter(letter) => DeadLetter {
             topic: TOPIC.to_owned(),

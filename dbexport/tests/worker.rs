@@ -245,7 +245,7 @@ fn batch(sequence: u64) -> BatchMessage {
             },
             frame_hash: u64::from(second),
             received_at_ms: 0,
-            raw: None,
+            packed: None,
         })
     };
     BatchMessage {

@@ -1,9 +1,9 @@
 //! What one message means. Pure: no clock, no IO.
 
 use nemeses_protocol::{
-    DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, Position, PositionRecord,
-    Protocol, ProtocolFrame as _, Reason, Record, Reply, Sft9001, Source, Speaker, TopicName,
-    Topics, content_hash,
+    DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, PackedFields, Position,
+    PositionRecord, Protocol, ProtocolFrame as _, Reason, Record, Reply, Sft9001, Source, Speaker,
+    TopicName, Topics, content_hash,
 };
 use nemeses_store::live::LiveEntry;
 
@@ -167,7 +167,10 @@ impl Step {
                 position: content.position,
                 frame_hash: content_hash::<P>(content.bytes),
                 received_at_ms,
-                raw: self.policy.keep_raw.then(|| content.bytes.into()),
+                packed: PackedFields::new(
+                    &content.optional,
+                    self.policy.keep_raw.then_some(content.bytes),
+                ),
             };
             out.live.push(LiveEntry::from_record(&record));
             out.records.push(Record::Position(record));

@@ -251,7 +251,7 @@ mod tests {
             longitude_udeg: -43_938_493,
         };
         let received_at_ms = u64::from(recorded_at) * 1000 + 250;
-        PositionRecord { position, frame_hash: 1, received_at_ms, raw: None }
+        PositionRecord { position, frame_hash: 1, received_at_ms, packed: None }
     }
 
     const FIX: u16 = Composition::GPS_FIX | Composition::IGNITION;

@@ -2,6 +2,7 @@
 
 mod example;
 mod location;
+mod optional;
 mod row;
 mod sums;
 mod totals;

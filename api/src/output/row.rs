@@ -1,12 +1,13 @@
 //! One row of a report.
 
 use nemeses_export::{Cell, CellKind, Column, column};
-use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_protocol::{DeviceId, OptionalField, PositionRecord};
 use nemeses_reports::number::{degrees, direction, push_decimal, push_whole};
 use nemeses_reports::{Doubt, Zone};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::optional::{Optional, optional_cells, push_optional, with_optional};
 use crate::openapi::{Device, Time};
 
 /// A stored frame as it is shown.
@@ -35,6 +36,8 @@ pub(crate) struct Row {
     /// place is in doubt is in no distance, trip or track.
     #[serde(skip_serializing_if = "Option::is_none")]
     doubtful: Option<Doubt>,
+    #[serde(flatten)]
+    optional: Optional,
 }
 
 impl Row {
@@ -55,12 +58,15 @@ impl Row {
             gps_fix: position.composition.gps_fix(),
             historical: position.composition.historical(),
             doubtful,
+            optional: Optional(record.optional()),
         }
     }
 }
 
+const COLUMNS: usize = 14 + OptionalField::ALL.len();
+
 /// The columns of tables, in the order of the JSON fields, and the device's name.
-pub(crate) const ROW_COLUMNS: [Column; 14] = [
+pub(crate) const ROW_COLUMNS: [Column; COLUMNS] = with_optional([
     column("device_id", CellKind::Text),
     column("device_name", CellKind::Text),
     column("recorded_at", CellKind::Time),
@@ -75,17 +81,13 @@ pub(crate) const ROW_COLUMNS: [Column; 14] = [
     column("gps_fix", CellKind::Truth),
     column("historical", CellKind::Truth),
     column("doubtful", CellKind::Text),
-];
+]);
 
 /// A row of a table; there are many, so they do not go by JSON.
-pub(crate) fn row_cells(
-    record: &PositionRecord,
-    name: &str,
-    doubtful: Option<Doubt>,
-) -> [Cell; 14] {
+pub(crate) fn row_cells(record: &PositionRecord, name: &str, doubtful: Option<Doubt>) -> Vec<Cell> {
     let position = &record.position;
     let bits = position.composition;
-    [
+    let first = [
         Cell::Text(position.device.to_string()),
         if name.is_empty() { Cell::Nothing } else { Cell::Text(name.to_owned()) },
         Cell::Time(i64::from(position.recorded_at) * 1000),
@@ -100,7 +102,11 @@ pub(crate) fn row_cells(
         Cell::Truth(bits.gps_fix()),
         Cell::Truth(bits.historical()),
         doubtful.map_or(Cell::Nothing, |doubt| Cell::Text(doubt.word().to_owned())),
-    ]
+    ];
+    let mut cells = Vec::with_capacity(COLUMNS);
+    cells.extend(first);
+    cells.extend(optional_cells(&record.optional()));
+    cells
 }
 
 /// Appends a row of CSV, as [`row_cells`] would be written. Nothing in it needs quotes but
@@ -138,6 +144,7 @@ pub(crate) fn push_csv_row(
     }
     out.push(b',');
     out.extend_from_slice(doubtful.map_or("", Doubt::word).as_bytes());
+    push_optional(out, &record.optional());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -216,12 +223,65 @@ pub(crate) struct FeatureCollection {
 #[cfg(test)]
 mod tests {
     use nemeses_export::{Csv, Form, csv_field, sheet};
-    use nemeses_protocol::{Composition, Position};
+    use nemeses_protocol::{Composition, OptionalFields, PackedFields, Position};
     use proptest::prelude::*;
 
     use super::*;
 
+    /// Any subset of the fields.
+    fn any_optional() -> impl Strategy<Value = OptionalFields> {
+        let value = |field: OptionalField| field.spec().min..=field.spec().max;
+        let values: Vec<_> = OptionalField::ALL.into_iter().map(value).collect();
+        let present = prop::collection::vec(any::<bool>(), OptionalField::ALL.len());
+        (any::<bool>(), present, values).prop_map(|(some, present, values)| {
+            let mut fields = OptionalFields::NONE;
+            for (field, (is_present, value)) in
+                OptionalField::ALL.into_iter().zip(present.into_iter().zip(values))
+            {
+                if some && is_present {
+                    fields.set(field, value).unwrap();
+                }
+            }
+            fields
+        })
+    }
+
     proptest! {
+        /// In JSON a field is present where it was sent, and nowhere else.
+        #[test]
+        fn optional_fields_are_in_json_where_they_are_present(optional in any_optional()) {
+            let position = Position {
+                device: DeviceId::new(1),
+                recorded_at: 0,
+                direction_cdeg: 0,
+                odometer_m: 0,
+                hour_meter_min: 0,
+                composition: Composition(0),
+                extension: None,
+                speed_kmh: 0,
+                latitude_udeg: 0,
+                longitude_udeg: 0,
+            };
+            let packed = PackedFields::new(&optional, None);
+            let record = PositionRecord { position, frame_hash: 0, received_at_ms: 0, packed };
+            let row = serde_json::to_value(Row::of(&record, None, &Zone::utc())).unwrap();
+            let cells = row_cells(&record, "", None);
+            for (field, (column, cell)) in
+                OptionalField::ALL.into_iter().zip(ROW_COLUMNS.iter().zip(&cells).skip(14))
+            {
+                prop_assert_eq!(column.path, field.spec().shown);
+                let value = row.get(column.path);
+                prop_assert_eq!(value.is_some(), optional.get(field).is_some());
+                match cell {
+                    Cell::Nothing => prop_assert_eq!(value, None),
+                    Cell::Whole(number) => prop_assert_eq!(value.unwrap().as_i64(), Some(*number)),
+                    Cell::Number(number) => prop_assert_eq!(value.unwrap().as_f64(), Some(*number)),
+                    Cell::Truth(truth) => prop_assert_eq!(value.unwrap().as_bool(), Some(*truth)),
+                    other => return Err(TestCaseError::fail(format!("{other:?}"))),
+                }
+            }
+        }
+
         /// Rows of positions are written by a shorter way.
         #[test]
         fn a_position_is_written_as_its_cells_are(
@@ -232,6 +292,7 @@ mod tests {
             name in ".{0,9}",
             offset in prop::sample::select(vec!["UTC", "Europe/Berlin", "-03:30"]),
             doubtful in prop::sample::select(vec![None, Some(Doubt::Jump), Some(Doubt::ZeroPlace)]),
+            optional in any_optional(),
         ) {
             let position = Position {
                 device: DeviceId::new(device),
@@ -245,7 +306,7 @@ mod tests {
                 latitude_udeg,
                 longitude_udeg,
             };
-            let record = PositionRecord { position, frame_hash: 0, received_at_ms, raw: None };
+            let record = PositionRecord { position, frame_hash: 0, received_at_ms, packed: PackedFields::new(&optional, None) };
             let zone = Zone::parse(offset).unwrap();
             let mut out = Vec::new();
             push_csv_row(&mut out, &record, &csv_field(&name), doubtful, &zone);

@@ -350,7 +350,7 @@ pub(crate) mod tests {
             position,
             frame_hash: u64::from(recorded_at),
             received_at_ms,
-            raw: None,
+            packed: None,
         })
     }
 

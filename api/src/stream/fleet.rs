@@ -370,7 +370,7 @@ mod tests {
     fn row(recorded_at: u32, bits: u16) -> PositionRecord {
         let LiveEntry { newest, .. } = entry(1, recorded_at, bits);
         let LiveFrame { position, frame_hash, received_at_ms } = newest.unwrap();
-        PositionRecord { position, frame_hash, received_at_ms, raw: None }
+        PositionRecord { position, frame_hash, received_at_ms, packed: None }
     }
 
     fn stands(watched: &Watched) -> serde_json::Value {

@@ -19,7 +19,7 @@ fn rows(hex: &str) -> Vec<PositionRecord> {
             position,
             frame_hash: frame_hash(bytes),
             received_at_ms: u64::from(position.recorded_at) * 1000 + 250,
-            raw: None,
+            packed: None,
         },
         _ => panic!("no position"),
     };

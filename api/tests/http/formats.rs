@@ -1,6 +1,6 @@
 //! The forms of a report other than JSON, read back as their readers would.
 
-use nemeses_protocol::PositionRecord;
+use nemeses_protocol::{OptionalField, PositionRecord};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, RECORDED, record};
@@ -77,9 +77,11 @@ async fn csv_is_the_rows_of_json() {
     let mut lines = answer.text.split_terminator("\r\n");
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
     let table: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
-    // And the device's name, which JSON does not repeat in each row; and a doubt, of which a row
-    // that is believed says nothing there.
-    let fields = rows[0].as_object().unwrap().len() + 2;
+    // And the device's name, which JSON does not repeat in each row; a doubt, of which a row
+    // that is believed says nothing there; and optional fields, which these devices do not send.
+    let optional = OptionalField::ALL.map(|field| field.spec().shown);
+    let fields = rows[0].as_object().unwrap().len() + 2 + optional.len();
+    assert!(names.ends_with(&optional), "{names:?}");
     assert_eq!((table.len(), names.len()), (rows.len(), fields));
     for (fields, row) in table.iter().zip(&rows) {
         for (name, field) in names.iter().zip(fields) {
@@ -87,7 +89,8 @@ async fn csv_is_the_rows_of_json() {
                 Value::String(text) => assert_eq!(field, text),
                 Value::Number(_) => same(field, &row[*name]),
                 Value::Null => {
-                    assert!(field.is_empty() && ["device_name", "doubtful"].contains(name));
+                    let may_be_empty = ["device_name", "doubtful"].contains(name);
+                    assert!(field.is_empty() && (may_be_empty || optional.contains(name)));
                 }
                 other => assert_eq!(*field, other.to_string()),
             }

@@ -41,7 +41,7 @@ pub(crate) fn record(recorded_at: u32, frame_hash: u64) -> PositionRecord {
         position,
         frame_hash,
         received_at_ms: u64::from(recorded_at) * 1000 + 250,
-        raw: None,
+        packed: None,
     }
 }
 

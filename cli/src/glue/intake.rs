@@ -81,7 +81,9 @@ fn held_bytes(record: &Record) -> usize {
     /// What an allocation costs beside its bytes, roughly.
     const ALLOCATION: usize = 16;
     let behind = match record {
-        Record::Position(record) => record.raw.as_ref().map_or(0, |raw| raw.len() + ALLOCATION),
+        Record::Position(record) => {
+            record.packed.as_ref().map_or(0, |packed| packed.as_bytes().len() + ALLOCATION)
+        }
         Record::DeadLetter(letter) => {
             size_of::<DeadLetter>() + letter.topic.len() + letter.bytes.len() + 3 * ALLOCATION
         }

@@ -1,6 +1,6 @@
 //! Today's decoder against a stored row. Pure.
 
-use nemeses_protocol::{PROTOCOLS, Position, PositionRecord, protocol_of};
+use nemeses_protocol::{Content, OptionalField, PROTOCOLS, Position, PositionRecord, protocol_of};
 
 /// One field that today's decoder reads differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Counts {
 
 /// Decodes the row's raw bytes and compares.
 pub(super) fn judge(row: &PositionRecord) -> Verdict {
-    let Some(raw) = &row.raw else { return Verdict::NoRaw };
+    let Some(raw) = row.raw() else { return Verdict::NoRaw };
     // Where its number tells no protocol, the first one says what the bytes are instead.
     let protocol = protocol_of(row.position.device).unwrap_or(PROTOCOLS[0]);
     let differences = match protocol.record(raw) {
@@ -57,7 +57,7 @@ pub(super) fn judge(row: &PositionRecord) -> Verdict {
     if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
 }
 
-fn differences(row: &PositionRecord, today: &Position, hash: u64) -> Vec<Difference> {
+fn differences(row: &PositionRecord, today: &Content<'_>, hash: u64) -> Vec<Difference> {
     let stored = &row.position;
     // All fields by name: a new one does not compile until it is compared.
     let Position {
@@ -71,9 +71,9 @@ fn differences(row: &PositionRecord, today: &Position, hash: u64) -> Vec<Differe
         speed_kmh,
         latitude_udeg,
         longitude_udeg,
-    } = today;
+    } = &today.position;
     let bits = |bits: u16| format!("{bits:04X}");
-    let optional = |bits: Option<u16>| bits.map_or("none".to_owned(), |bits| format!("{bits:04X}"));
+    let maybe = |bits: Option<u16>| bits.map_or("none".to_owned(), |bits| format!("{bits:04X}"));
     let fields = [
         ("device", stored.device.to_string(), device.to_string()),
         ("recorded_at", stored.recorded_at.to_string(), recorded_at.to_string()),
@@ -82,11 +82,16 @@ fn differences(row: &PositionRecord, today: &Position, hash: u64) -> Vec<Differe
         ("odometer_m", stored.odometer_m.to_string(), odometer_m.to_string()),
         ("hour_meter_min", stored.hour_meter_min.to_string(), hour_meter_min.to_string()),
         ("composition", bits(stored.composition.0), bits(composition.0)),
-        ("extension", optional(stored.extension), optional(*extension)),
+        ("extension", maybe(stored.extension), maybe(*extension)),
         ("speed_kmh", stored.speed_kmh.to_string(), speed_kmh.to_string()),
         ("latitude_udeg", stored.latitude_udeg.to_string(), latitude_udeg.to_string()),
         ("longitude_udeg", stored.longitude_udeg.to_string(), longitude_udeg.to_string()),
     ];
-    let differ = fields.into_iter().filter(|(_, stored, today)| stored != today);
+    let (kept, read) = (row.optional(), today.optional);
+    let number = |value: Option<i32>| value.map_or("none".to_owned(), |value| value.to_string());
+    let optional = OptionalField::ALL
+        .into_iter()
+        .map(|field| (field.spec().name, number(kept.get(field)), number(read.get(field))));
+    let differ = fields.into_iter().chain(optional).filter(|(_, stored, today)| stored != today);
     differ.map(|(field, stored, today)| Difference { field, stored, today }).collect()
 }

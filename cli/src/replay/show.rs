@@ -35,7 +35,7 @@ impl Show {
                 "device_id": device,
                 "recorded_at": recorded_at,
                 "frame_hash": format!("{:016x}", row.frame_hash),
-                "raw": row.raw.as_deref().map(hex::encode_upper),
+                "raw": row.raw().map(hex::encode_upper),
                 "differences": differences.collect::<Vec<_>>(),
             });
             text.push_str(&row.to_string());

@@ -1,5 +1,6 @@
 use nemeses_protocol::{
-    BatchKey, Composition, Position, PositionRecord, Record, encode_location, frame_hash,
+    BatchKey, Composition, OptionalField, OptionalFields, PackedFields, Position, PositionRecord,
+    Record, encode_location, frame_hash,
 };
 use nemeses_store::history::{Database, Options, Part, open};
 use proptest::prelude::*;
@@ -17,7 +18,7 @@ fn row(position: Position, keep_raw: bool) -> PositionRecord {
         position,
         frame_hash: frame_hash(&raw),
         received_at_ms: 1_593_637_200_000,
-        raw: keep_raw.then(|| raw.into_boxed_slice()),
+        packed: keep_raw.then(|| PackedFields::from_stored(raw.into_boxed_slice())),
     }
 }
 
@@ -48,9 +49,9 @@ type Change = fn(&mut PositionRecord);
 #[test]
 fn each_field_is_compared() {
     let good = row(position(0x0A_3F73, 1_593_637_200), true);
-    assert_eq!(hex::encode_upper(good.raw.as_ref().unwrap()), FRAME);
+    assert_eq!(hex::encode_upper(good.raw().unwrap()), FRAME);
     assert_eq!(judge(&good), Verdict::Same);
-    let cases: [(&str, Change); 11] = [
+    let cases: [(&str, Change); 12] = [
         ("device", |row| row.position.device = DeviceId::new(1)),
         ("recorded_at", |row| row.position.recorded_at += 1),
         ("frame_hash", |row| row.frame_hash ^= 1),
@@ -62,6 +63,11 @@ fn each_field_is_compared() {
         ("speed_kmh", |row| row.position.speed_kmh += 1),
         ("latitude_udeg", |row| row.position.latitude_udeg += 1),
         ("longitude_udeg", |row| row.position.longitude_udeg += 1),
+        ("altitude_dm", |row| {
+            let mut fields = OptionalFields::NONE;
+            fields.set(OptionalField::Altitude, 5).unwrap();
+            row.packed = PackedFields::new(&fields, row.raw());
+        }),
     ];
     for (field, change) in cases {
         let mut row = good.clone();
@@ -80,8 +86,8 @@ fn bytes_that_are_no_frame_today_differ() {
         (&[FRAME, FRAME].concat(), "more than one frame"),
         ("FFFF", "bad_header"),
     ] {
-        let raw = Some(hex::decode(raw).unwrap().into_boxed_slice());
-        let verdict = judge(&PositionRecord { raw, ..row(stored, true) });
+        let packed = Some(PackedFields::from_stored(hex::decode(raw).unwrap().into()));
+        let verdict = judge(&PositionRecord { packed, ..row(stored, true) });
         let Verdict::Differs(differences) = verdict else { panic!("{today}: {verdict:?}") };
         assert_eq!((differences[0].field, differences[0].today.as_str()), ("frame", today));
     }

@@ -55,7 +55,7 @@ mod tests {
             latitude_udeg: -19_932_833,
             longitude_udeg: -43_938_493,
         };
-        PositionRecord { position, frame_hash: 1, received_at_ms: 1_593_637_200_000, raw: None }
+        PositionRecord { position, frame_hash: 1, received_at_ms: 1_593_637_200_000, packed: None }
     }
 
     #[tokio::test]

@@ -101,7 +101,7 @@ fn batch(frame: &[u8]) -> BatchMessage {
         position: position.expect("the fixture is a location"),
         frame_hash: frame_hash(frame),
         received_at_ms: 1_593_637_201_234,
-        raw: None,
+        packed: None,
     });
     BatchMessage {
         key: BatchKey { worker: "parser-0".to_owned(), run: 1, sequence: 1 },

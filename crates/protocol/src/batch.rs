@@ -11,11 +11,24 @@ mod wire;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{BatchKey, Canary, MAX_BATCH_CANARIES, Record, Tally, TraceContext};
+use crate::{BatchKey, Canary, MAX_BATCH_CANARIES, OptionalField, Record, Tally, TraceContext};
 
 /// The latest version that this code reads. It writes the lowest one that says what
 /// is in the message, so that an exporter of before takes what it can store.
-pub const DB_MESSAGE_VERSION: u32 = 2;
+pub const DB_MESSAGE_VERSION: u32 = latest_version();
+/// 2 brought reasons; 3 and later ones bring optional fields.
+const fn latest_version() -> u32 {
+    let (mut latest, mut at) = (2, 0);
+    while at < OptionalField::ALL.len() {
+        let since = OptionalField::ALL[at].spec().since;
+        if since > latest {
+            latest = since;
+        }
+        at += 1;
+    }
+    latest
+}
+
 /// A batch holds at most this many records, and as many tallies.
 pub const MAX_BATCH_ROWS: usize = 1000;
 /// An encoded batch is at most this large, so that it fits the packet limits of

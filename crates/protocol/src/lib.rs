@@ -13,6 +13,8 @@ mod canary;
 mod device;
 mod error;
 mod identity;
+mod optional;
+mod packed;
 mod position;
 mod protocol;
 mod readings;
@@ -21,6 +23,7 @@ mod sft9001;
 mod table;
 mod topic;
 mod trace;
+mod varint;
 
 pub use batch::{
     BatchMessage, BatchMessageError, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES,
@@ -30,6 +33,8 @@ pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_re
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use error::DecodeError;
 pub use identity::{MAX_IDENTITY_NAME, ParseIdentityError};
+pub use optional::{FieldForm, FieldSpec, OptionalField, OptionalFields, OutOfBounds, ShownValue};
+pub use packed::PackedFields;
 pub use position::{Composition, Position};
 pub use protocol::{
     Content, Field, FieldValue, Form, Identity, Item, Items, Normalised, Protocol, ProtocolFrame,

@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{DecodeError, DeviceId, Position};
+use crate::{DecodeError, DeviceId, OptionalFields, Position};
 
 /// Where bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +164,8 @@ pub trait ProtocolFrame<'a> {
 pub struct Content<'a> {
     /// What it says.
     pub position: Position,
+    /// What it says beyond that.
+    pub optional: OptionalFields,
     /// Where it begins in the frame.
     pub offset: usize,
     /// Its own bytes.

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{DecodeError, DeviceId, Position, WorkerName};
+use crate::{DecodeError, DeviceId, OptionalFields, PackedFields, Position, WorkerName};
 
 /// One thing to keep. More kinds (readings of named channels, frames of other
 /// protocols) will join; match with care.
@@ -36,8 +36,26 @@ pub struct PositionRecord {
     pub frame_hash: u64,
     /// When it arrived, Unix milliseconds by the receiving station's clock.
     pub received_at_ms: u64,
-    /// The frame's raw bytes, when the setting to keep them is on.
-    pub raw: Option<Box<[u8]>>,
+    /// What only some rows have: optional fields, and the frame's raw bytes when the
+    /// setting to keep them is on.
+    pub packed: Option<PackedFields>,
+}
+
+impl PositionRecord {
+    /// The frame's raw bytes, if they are kept.
+    pub fn raw(&self) -> Option<&[u8]> {
+        self.packed.as_ref().and_then(PackedFields::raw)
+    }
+
+    /// The optional fields that are present.
+    pub fn optional(&self) -> OptionalFields {
+        self.packed.as_ref().map_or(OptionalFields::NONE, PackedFields::fields)
+    }
+
+    /// Whether any optional field is present.
+    pub fn has_optional(&self) -> bool {
+        self.packed.as_ref().is_some_and(PackedFields::has_fields)
+    }
 }
 
 /// A stretch of bytes that did not become a row, kept with its reason.

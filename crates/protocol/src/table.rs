@@ -48,7 +48,7 @@ pub trait AnyProtocol: Sync {
     ///
     /// # Errors
     /// In a word, what they are instead.
-    fn record(&self, bytes: &[u8]) -> Result<(Position, u64), &'static str>;
+    fn record<'a>(&self, bytes: &'a [u8]) -> Result<(Content<'a>, u64), &'static str>;
 
     /// The frame that a device sends for a position; `None` when there is none.
     fn frame_of(&self, position: &Position) -> Option<Vec<u8>>;
@@ -79,13 +79,13 @@ impl<P: Protocol + Sync> AnyProtocol for P {
         items::<P>(bytes).map(show).collect()
     }
 
-    fn record(&self, bytes: &[u8]) -> Result<(Position, u64), &'static str> {
+    fn record<'a>(&self, bytes: &'a [u8]) -> Result<(Content<'a>, u64), &'static str> {
         let mut items = items::<P>(bytes);
         match (items.next(), items.next()) {
             (Some(Item::Frame { frame, bytes, .. }), None) => {
                 let Shown { kind, records, .. } = shown::<P>(&frame, bytes);
                 let [(content, hash)] = records.as_slice() else { return Err(kind) };
-                Ok((content.position, *hash))
+                Ok((*content, *hash))
             }
             (Some(Item::Skipped { reason, .. }), None) => Err(reason.code()),
             (None, _) => Err(crate::DecodeError::Truncated.code()),

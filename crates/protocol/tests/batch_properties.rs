@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::any_position;
+use common::{any_optional, any_position};
 use nemeses_protocol::{
     BatchKey, BatchMessage, BatchTrace, Canary, DeadLetter, DecodeError, DeviceId,
-    MAX_BATCH_CANARIES, PositionRecord, Reason, Record, Tally, TraceContext,
+    MAX_BATCH_CANARIES, PackedFields, PositionRecord, Reason, Record, Tally, TraceContext,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,10 +19,12 @@ fn any_reason() -> impl Strategy<Value = Reason> {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    let raw = proptest::option::of(vec(any::<u8>(), 0..40).prop_map(Vec::into_boxed_slice));
-    let position = (any_position(), any::<u64>(), any::<u64>(), raw).prop_map(
-        |(position, frame_hash, received_at_ms, raw)| {
-            Record::Position(PositionRecord { position, frame_hash, received_at_ms, raw })
+    let raw = proptest::option::of(vec(any::<u8>(), 1..40));
+    let packed =
+        (any_optional(), raw).prop_map(|(fields, raw)| PackedFields::new(&fields, raw.as_deref()));
+    let position = (any_position(), any::<u64>(), any::<u64>(), packed).prop_map(
+        |(position, frame_hash, received_at_ms, packed)| {
+            Record::Position(PositionRecord { position, frame_hash, received_at_ms, packed })
         },
     );
     let identity = (".{0,30}", any::<u32>(), any_reason(), any::<Option<u32>>());

@@ -9,12 +9,22 @@ use std::collections::BTreeSet;
 
 use nemeses_protocol::{
     BatchKey, BatchMessage, BatchTrace, Canary, Composition, DB_MESSAGE_VERSION, DeadLetter,
-    DeviceId, Position, PositionRecord, Reason, Record, Tally, TraceContext,
+    DeviceId, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
+    Record, Tally, TraceContext,
 };
 
 const FILE: &str = include_str!("../../../docs/db-message.proto");
 
 const FOLLOWED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Each with the smallest value that it can have.
+fn optional_fields() -> OptionalFields {
+    let mut fields = OptionalFields::NONE;
+    for field in OptionalField::ALL {
+        fields.set(field, field.spec().min).expect("within its bounds");
+    }
+    fields
+}
 
 fn batch() -> BatchMessage {
     let position = Position {
@@ -33,7 +43,7 @@ fn batch() -> BatchMessage {
         position,
         frame_hash: 0xD0A4_4B46_D9F4_12B7,
         received_at_ms: 1_593_637_201_234,
-        raw: Some(Box::new([0x50, 0xF7])),
+        packed: PackedFields::new(&optional_fields(), Some(&[0x50, 0xF7])),
     };
     let letter = DeadLetter {
         topic: "/messenger/0A3F73".to_owned(),
@@ -56,7 +66,6 @@ fn batch() -> BatchMessage {
 }
 
 const EXPECTED: &[&str] = &[
-    "version=1",
     "worker=parser-0",
     "run=18446744073709551614",
     "sequence=9",
@@ -91,7 +100,19 @@ const EXPECTED: &[&str] = &[
 #[test]
 fn the_file_reads_what_the_program_writes() {
     let schema = proto::schema(FILE);
-    assert_eq!(proto::values(&schema, "Batch", &batch().encode()), EXPECTED);
+    assert_eq!(proto::values(&schema, "Batch", &batch().encode()), expected());
+}
+
+/// The version, [`EXPECTED`], and the optional fields behind the position's raw bytes.
+fn expected() -> Vec<String> {
+    let optional = |(field, value): (OptionalField, i32)| {
+        format!("records.position.optional_fields.{}={value}", field.spec().name)
+    };
+    let mut lines: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();
+    let at = lines.iter().position(|line| line.starts_with("records.dead_letter")).expect("one");
+    lines.splice(at..at, optional_fields().iter().map(optional));
+    lines.insert(0, format!("version={DB_MESSAGE_VERSION}"));
+    lines
 }
 
 #[test]
@@ -100,7 +121,7 @@ fn every_field_of_the_file_is_written() {
         .values()
         .flat_map(|fields| fields.values().map(|field| field.name.clone()))
         .collect();
-    let written: BTreeSet<String> = EXPECTED
+    let written: BTreeSet<String> = expected()
         .iter()
         .filter_map(|line| line.split('=').next())
         .flat_map(|path| path.split('.').map(str::to_owned))
@@ -112,18 +133,20 @@ fn every_field_of_the_file_is_written() {
 /// apart.
 #[test]
 fn what_may_be_absent_is_optional() {
-    let optional: Vec<String> = proto::schema(FILE)
+    let optional: BTreeSet<String> = proto::schema(FILE)
         .values()
         .flat_map(|fields| fields.values().cloned())
         .filter(|field| field.label == "optional")
         .map(|field| field.name)
         .collect();
-    assert_eq!(optional, ["device", "extension", "raw"]);
+    let names = OptionalField::ALL.map(|field| field.spec().name.to_owned());
+    let others = ["device", "extension", "raw", "optional_fields"].map(str::to_owned);
+    let expected: BTreeSet<String> = names.into_iter().chain(others).collect();
+    assert_eq!(optional, expected);
 }
 
 #[test]
 fn the_file_names_the_latest_version() {
-    // The fields are those of version 1; a later one has more reasons.
     assert!(FILE.contains("package nemeses.db.v1;"));
-    assert!(FILE.contains(&format!("// {DB_MESSAGE_VERSION} with the reasons")));
+    assert!(FILE.contains(&format!("version {DB_MESSAGE_VERSION}.")));
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use nemeses_protocol::{
     AnyProtocol, Composition, Content, DecodeError, DeviceId, Field, FieldValue, Identity, Item,
-    Items, Position, Protocol, ProtocolFrame, Read, Source, content_hash,
+    Items, OptionalFields, Position, Protocol, ProtocolFrame, Read, Source, content_hash,
 };
 use proptest::prelude::*;
 
@@ -133,7 +133,7 @@ impl<'a> ProtocolFrame<'a> for Packet<'a> {
                 latitude_udeg: i32::from_be_bytes(latitude),
                 longitude_udeg: i32::from_be_bytes(longitude),
             };
-            Content { position, offset, bytes }
+            Content { position, optional: OptionalFields::NONE, offset, bytes }
         })
     }
 

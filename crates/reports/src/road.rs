@@ -52,7 +52,7 @@ impl Road {
             position: self.now,
             frame_hash,
             received_at_ms,
-            raw: None,
+            packed: None,
         });
     }
 

@@ -42,7 +42,12 @@ fn fleet(round: u32, now_ms: u64) -> Vec<LiveEntry> {
         };
         let frame_hash = u64::from(number) << 32 | u64::from(round);
         let received_at_ms = now_ms;
-        LiveEntry::from_record(&PositionRecord { position, frame_hash, received_at_ms, raw: None })
+        LiveEntry::from_record(&PositionRecord {
+            position,
+            frame_hash,
+            received_at_ms,
+            packed: None,
+        })
     };
     (0..DEVICES).map(entry).collect()
 }

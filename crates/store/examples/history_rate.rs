@@ -116,6 +116,6 @@ fn record(number: u32) -> Record {
         },
         frame_hash: u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15),
         received_at_ms: u64::from(recorded_at) * 1000,
-        raw: None,
+        packed: None,
     })
 }

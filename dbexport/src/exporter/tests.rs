@@ -142,7 +142,7 @@ fn position(device: u32, recorded_at: u32) -> Record {
         },
         frame_hash: u64::from(recorded_at),
         received_at_ms: 0,
-        raw: None,
+        packed: None,
     })
 }
 

@@ -145,7 +145,7 @@ fn raw_bytes_are_kept_when_asked_for() {
     };
     step.take(&message, &mut out);
     let Record::Position(record) = &out.records[0] else { panic!("{out:?}") };
-    assert_eq!(record.raw.as_deref(), Some(payload.as_slice()));
+    assert_eq!(record.raw(), Some(payload.as_slice()));
     let mut encoded = Vec::new();
     encode_location(&record.position, &mut encoded);
     assert_eq!(encoded, payload);

@@ -163,7 +163,7 @@ fn stored_row(found: &FoundRow, doubtful: Option<Doubt>) -> StoredRow {
 /// As it was kept, else written again from the row's fields when that gives the
 /// frame's hash: then it is the frame.
 fn frame_of(record: &PositionRecord) -> Option<Vec<u8>> {
-    if let Some(raw) = &record.raw {
+    if let Some(raw) = record.raw() {
         return Some(raw.to_vec());
     }
     protocol_of(record.position.device)?.frame_again(record)
@@ -248,7 +248,7 @@ mod tests {
             position,
             frame_hash: frame_hash(&bytes),
             received_at_ms: 0,
-            raw: None,
+            packed: None,
         };
         assert_eq!(frame_of(&record).map(hex::encode_upper).as_deref(), Some(LOCATION));
         record.frame_hash ^= 1;

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use prost::Message as _;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::encoding::{DecodeContext, decode_key, int32, sint32, skip_field};
 
 use super::BatchMessageError::{self, Malformed, Version};
 use super::{
@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     BatchKey, Canary, Composition, DeadLetter, DeviceId, MAX_BATCH_CANARIES, MAX_DEAD_LETTER_BYTES,
-    MAX_TOPIC_BYTES, Position, PositionRecord, Reason, Record, Tally, TraceContext,
+    MAX_TOPIC_BYTES, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
+    Record, Tally, TraceContext,
 };
 
 const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");
@@ -110,7 +111,7 @@ fn canaries(canaries: Vec<wire::Canary>) -> Vec<Canary> {
 
 fn record(record: wire::Record) -> Result<Record, BatchMessageError> {
     match record.kind {
-        Some(wire::Kind::Position(position)) => position_record(position).map(Record::Position),
+        Some(wire::Kind::Position(position)) => position_record(&position).map(Record::Position),
         Some(wire::Kind::DeadLetter(letter)) => {
             dead_letter(letter).map(|letter| Record::DeadLetter(Box::new(letter)))
         }
@@ -118,7 +119,7 @@ fn record(record: wire::Record) -> Result<Record, BatchMessageError> {
     }
 }
 
-fn position_record(wire: wire::Position) -> Result<PositionRecord, BatchMessageError> {
+fn position_record(wire: &wire::Position) -> Result<PositionRecord, BatchMessageError> {
     Ok(PositionRecord {
         frame_hash: wire.frame_hash,
         received_at_ms: wire.received_at_ms,
@@ -137,8 +138,24 @@ fn position_record(wire: wire::Position) -> Result<PositionRecord, BatchMessageE
             latitude_udeg: wire.latitude_udeg,
             longitude_udeg: wire.longitude_udeg,
         },
-        raw: wire.raw.map(Vec::into_boxed_slice),
+        packed: PackedFields::new(&optional(wire.optional_fields.as_deref())?, wire.raw.as_deref()),
     })
+}
+
+fn optional(message: Option<&[u8]>) -> Result<OptionalFields, BatchMessageError> {
+    let mut fields = OptionalFields::NONE;
+    let mut rest = message.unwrap_or_default();
+    while !rest.is_empty() {
+        let (number, wire_type) = decode_key(&mut rest).map_err(|_| NOT_PROTOBUF)?;
+        let field = OptionalField::from_number(number)
+            .ok_or(Malformed("an optional field that this version does not know"))?;
+        let mut value = 0;
+        let merge = if field.spec().min < 0 { sint32::merge } else { int32::merge };
+        merge(wire_type, &mut value, &mut rest, DecodeContext::default())
+            .map_err(|_| NOT_PROTOBUF)?;
+        fields.set(field, value).map_err(|_| Malformed("an optional field out of its bounds"))?;
+    }
+    Ok(fields)
 }
 
 fn narrow<T: TryFrom<u32>>(value: u32, complaint: &'static str) -> Result<T, BatchMessageError> {

@@ -8,8 +8,22 @@ use super::BatchMessageError::{Malformed, Version};
 use super::*;
 use crate::{
     Composition, DeadLetter, DecodeError, DeviceId, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES,
-    Position, PositionRecord, Reason,
+    OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
 };
+
+/// Every optional field with its largest value.
+fn all_optional() -> OptionalFields {
+    let mut fields = OptionalFields::NONE;
+    for field in OptionalField::ALL {
+        fields.set(field, field.spec().max).expect("within its bounds");
+    }
+    fields
+}
+
+fn with_optional(fields: &OptionalFields, raw: Option<&[u8]>) -> Record {
+    let Record::Position(record) = widest_position(None) else { panic!("a position") };
+    Record::Position(PositionRecord { packed: PackedFields::new(fields, raw), ..record })
+}
 
 /// The longest values that each field takes on the wire.
 fn widest_position(raw: Option<usize>) -> Record {
@@ -28,7 +42,7 @@ fn widest_position(raw: Option<usize>) -> Record {
             latitude_udeg: i32::MIN,
             longitude_udeg: i32::MIN,
         },
-        raw: raw.map(|length| vec![7; length].into_boxed_slice()),
+        packed: raw.map(|length| PackedFields::from_stored(vec![7; length].into_boxed_slice())),
     })
 }
 
@@ -99,6 +113,8 @@ fn estimates_are_upper_bounds_and_close() {
     for record in [
         widest_position(None),
         widest_position(Some(35)),
+        with_optional(&all_optional(), None),
+        with_optional(&all_optional(), Some(&[0x50; 35])),
         dead_letter(10, 100, longest),
         dead_letter(MAX_TOPIC_BYTES, MAX_DEAD_LETTER_BYTES, longest),
     ] {
@@ -120,7 +136,7 @@ fn the_base_estimate_holds_for_the_largest_base() {
 
 #[test]
 fn a_full_batch_of_positions_fits() {
-    let full = batch(vec![widest_position(Some(35)); MAX_BATCH_ROWS]);
+    let full = batch(vec![with_optional(&all_optional(), Some(&[0x50; 35])); MAX_BATCH_ROWS]);
     assert!(full.encoded_len() <= MAX_BATCH_BYTES);
     assert_eq!(BatchMessage::decode(&full.encode()), Ok(full));
 }
@@ -137,7 +153,8 @@ fn bounds_are_checked_before_memory_is_taken() {
 
 #[test]
 fn versions() {
-    assert_eq!(tampered(|message| message.version = 3), Err(Version(3)));
+    let later = DB_MESSAGE_VERSION + 1;
+    assert_eq!(tampered(|message| message.version = later), Err(Version(later)));
     assert_eq!(tampered(|message| message.version = 0), Err(Malformed("no version")));
     assert_eq!(BatchMessage::decode(b""), Err(Malformed("no version")));
 }
@@ -154,6 +171,56 @@ fn the_version_is_the_first_that_knows_the_reasons() {
     assert_eq!(version(Reason::UnknownDevice), [8, 2]);
     let kept = batch(vec![dead_letter(1, 1, Reason::Quarantined)]);
     assert_eq!(BatchMessage::decode(&kept.encode()), Ok(kept));
+}
+
+fn version_of(message: &BatchMessage) -> u32 {
+    wire::Batch::decode(&*message.encode()).expect("our own message").version
+}
+
+/// A batch without optional fields is one that builds of before read, byte for byte.
+#[test]
+fn the_version_is_the_first_that_knows_the_optional_fields() {
+    assert_eq!(version_of(&batch(vec![widest_position(Some(35))])), 1);
+    for field in OptionalField::ALL {
+        let mut fields = OptionalFields::NONE;
+        fields.set(field, field.spec().min).expect("within its bounds");
+        let message = batch(vec![widest_position(None), with_optional(&fields, None)]);
+        assert_eq!(version_of(&message), field.spec().since);
+    }
+    let letter = dead_letter(1, 1, Reason::Quarantined);
+    assert!(version_of(&batch(vec![with_optional(&all_optional(), None), letter])) >= 3);
+}
+
+#[test]
+fn any_subset_of_optional_fields_is_read_as_it_was_written() {
+    for bits in 0..1_u32 << OptionalField::ALL.len() {
+        let mut fields = OptionalFields::NONE;
+        for field in OptionalField::ALL {
+            if bits >> (field.number() - 1) & 1 == 1 {
+                let spec = field.spec();
+                fields.set(field, if bits % 2 == 0 { spec.min } else { spec.max }).expect("one");
+            }
+        }
+        let raw = (bits % 3 == 0).then_some(&[0x50_u8; 35][..]);
+        let message = batch(vec![with_optional(&fields, raw)]);
+        let bytes = message.encode();
+        assert_eq!(bytes.len(), message.encoded_len());
+        assert_eq!(BatchMessage::decode(&bytes), Ok(message));
+    }
+}
+
+#[test]
+fn optional_fields_that_cannot_be_kept_are_an_error_and_not_a_loss() {
+    let read = |bytes: &[u8]| {
+        tampered(|message| position_of(message).optional_fields = Some(bytes.to_vec()))
+    };
+    // Field 1 (recorded_ms) with 1000, field 99, and half a field.
+    let beyond = read(&[0x08, 0xE8, 0x07]);
+    assert_eq!(beyond, Err(Malformed("an optional field out of its bounds")));
+    let unknown = read(&[0x98, 0x06, 0x01]);
+    assert_eq!(unknown, Err(Malformed("an optional field that this version does not know")));
+    assert_eq!(read(&[0x08]), Err(Malformed("not protobuf")));
+    assert_eq!(read(&[]), tampered(|_| {}), "none");
 }
 
 #[test]

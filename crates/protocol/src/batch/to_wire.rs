@@ -5,10 +5,12 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use prost::Message as _;
-use prost::encoding::message;
+use prost::encoding::{int32, message, sint32};
 
 use super::{BatchMessage, BatchTrace, wire};
-use crate::{Canary, DeadLetter, PositionRecord, Reason, Record};
+use crate::{
+    Canary, DeadLetter, OptionalField, OptionalFields, PackedFields, PositionRecord, Reason, Record,
+};
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
 /// length below 2^14), then keys and widest values of device 6, time 5, direction 4,
@@ -41,7 +43,11 @@ pub(super) fn encoded_len(batch: &BatchMessage) -> usize {
 pub(super) fn record_len_estimate(record: &Record) -> usize {
     match record {
         Record::Position(record) => {
-            POSITION_LEN + record.raw.as_ref().map_or(0, |raw| BYTES_HEAD_LEN + raw.len())
+            let packed = |packed: &PackedFields| {
+                // No field is longer than in the packed form, but for its key.
+                2 * BYTES_HEAD_LEN + packed.as_bytes().len() + 2 * OptionalField::ALL.len()
+            };
+            POSITION_LEN + record.packed.as_ref().map_or(0, packed)
         }
         Record::DeadLetter(letter) => DEAD_LETTER_LEN + letter.topic.len() + letter.bytes.len(),
     }
@@ -72,15 +78,18 @@ fn to_canary(canary: &Canary) -> wire::Canary {
     wire::Canary { sender: sender.clone(), run: *run, sequence: *sequence }
 }
 
-/// The first version that knows all reasons of the records.
+/// The first version that knows all reasons and fields of the records.
 fn version(records: &[Record]) -> u32 {
-    let is_second = |record: &Record| match record {
-        Record::Position(_) => false,
-        Record::DeadLetter(letter) => {
-            matches!(letter.reason, Reason::Quarantined | Reason::UnknownDevice)
+    let since = |record: &Record| match record {
+        Record::Position(record) => {
+            record.optional().iter().map(|(field, _)| field.spec().since).max().unwrap_or(1)
         }
+        Record::DeadLetter(letter) => match letter.reason {
+            Reason::Quarantined | Reason::UnknownDevice => 2,
+            _ => 1,
+        },
     };
-    if records.iter().any(is_second) { 2 } else { 1 }
+    records.iter().map(since).max().unwrap_or(1)
 }
 
 fn to_record(record: &Record) -> wire::Record {
@@ -106,8 +115,22 @@ fn to_position(record: &PositionRecord) -> wire::Position {
         longitude_udeg: position.longitude_udeg,
         frame_hash: record.frame_hash,
         received_at_ms: record.received_at_ms,
-        raw: record.raw.as_deref().map(ToOwned::to_owned),
+        raw: record.raw().map(ToOwned::to_owned),
+        optional_fields: record.has_optional().then(|| to_optional(&record.optional())),
     }
+}
+
+fn to_optional(fields: &OptionalFields) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (field, value) in fields.iter() {
+        let tag = field.number().into();
+        if field.spec().min < 0 {
+            sint32::encode(tag, &value, &mut out);
+        } else {
+            int32::encode(tag, &value, &mut out);
+        }
+    }
+    out
 }
 
 fn to_dead_letter(letter: &DeadLetter) -> wire::DeadLetter {

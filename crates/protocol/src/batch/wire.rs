@@ -98,6 +98,9 @@ pub(super) struct Position {
     pub(super) received_at_ms: u64,
     #[prost(bytes = "vec", optional, tag = "13")]
     pub(super) raw: Option<Vec<u8>>,
+    /// The message `OptionalFields`, whose fields are those of `OptionalField`.
+    #[prost(bytes = "vec", optional, tag = "14")]
+    pub(super) optional_fields: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
-use super::value::{read_varint, write_varint};
 use super::{MAX_READINGS, Value};
+use crate::varint::{read_varint, write_varint};
 
 /// The layout's version, the first byte.
 const VERSION: u8 = 1;

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::varint::{read_varint, unzigzag, write_varint, zigzag};
+
 /// A text has at most this many bytes.
 pub const MAX_TEXT_VALUE: usize = 4096;
 
@@ -130,41 +132,6 @@ fn decimal(number: f64) -> Option<(u8, i64)> {
         let short = mantissa.unsigned_abs() < MAX_DECIMAL;
         (short && again.to_bits() == number.to_bits()).then_some((scale, mantissa))
     })
-}
-
-const fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)).cast_unsigned()
-}
-
-const fn unzigzag(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
-}
-
-pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are meant")]
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "below 128")]
-    out.push(number as u8);
-}
-
-pub(super) fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        let bits = u64::from(byte & 0x7F);
-        if shift == 63 && bits > 1 {
-            return None;
-        }
-        number |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// Bytes behind their length.

@@ -21,7 +21,7 @@ use crate::protocol::{
     Content, Field, FieldValue, Identity, Items, Normalised, Protocol, ProtocolFrame, Read, Source,
     content_hash,
 };
-use crate::{DeviceId, Position};
+use crate::{DeviceId, OptionalFields, Position};
 use frame::{Rejected, frame};
 use wire::{
     COMPOSITION_OFFSET, HEADER, HISTORICAL_HIGH_BIT, LONG_LOCATION_BYTES, USUAL_PING_PAYLOAD,
@@ -139,7 +139,9 @@ impl<'a> ProtocolFrame<'a> for Frame<'a> {
             Self::Ping { .. } => None,
             Self::Location(position) => Some(*position),
         };
-        position.map(|position| Content { position, offset: 0, bytes }).into_iter()
+        position
+            .map(|position| Content { position, optional: OptionalFields::NONE, offset: 0, bytes })
+            .into_iter()
     }
 
     #[inline]

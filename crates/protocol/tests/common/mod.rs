@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use nemeses_protocol::{Composition, DeviceId, Frame, Item, Position, frames};
+use nemeses_protocol::{
+    Composition, DeviceId, Frame, Item, OptionalField, OptionalFields, Position, frames,
+};
 use proptest::prelude::*;
 
 /// A failure is printed with its input and becomes a fixture; nothing is written.
@@ -89,6 +91,22 @@ pub(crate) fn any_position() -> impl Strategy<Value = Position> {
             longitude_udeg,
         },
     )
+}
+
+/// Any subset of the optional fields, with any values; none in half of the cases.
+pub(crate) fn any_optional() -> impl Strategy<Value = OptionalFields> {
+    let value = |field: OptionalField| field.spec().min..=field.spec().max;
+    let values: Vec<_> = OptionalField::ALL.into_iter().map(value).collect();
+    let some = (any::<u32>(), values).prop_map(|(bits, values)| {
+        let mut fields = OptionalFields::NONE;
+        for (at, (field, value)) in OptionalField::ALL.into_iter().zip(values).enumerate() {
+            if bits >> at & 1 == 1 {
+                fields.set(field, value).expect("within its bounds");
+            }
+        }
+        fields
+    });
+    prop_oneof![Just(OptionalFields::NONE), some]
 }
 
 /// One in eight ends in the bytes of the footer.

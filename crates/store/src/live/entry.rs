@@ -304,7 +304,7 @@ mod tests {
             longitude_udeg: 0,
         };
         let frame_hash = u64::from(recorded_at);
-        PositionRecord { position, frame_hash, received_at_ms, raw: None }
+        PositionRecord { position, frame_hash, received_at_ms, packed: None }
     }
 
     /// Recorded and arrived, in the order in which the frames are sent; the newest of

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use nemeses_e2e::Brand;
-use nemeses_protocol::{Composition, DeviceId, PositionRecord, Record};
+use nemeses_protocol::{Composition, DeviceId, PackedFields, PositionRecord, Record};
 use nemeses_store::history::{Database, History, Options, open};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -175,7 +175,9 @@ async fn rows_come_back_as_they_were(server: &Server) {
             position.latitude_udeg = rng.random();
             position.longitude_udeg = rng.random();
             // As many bytes as the column takes, none of them included.
-            row.raw = (number % 7 == 0).then(|| vec![rng.random(); number as usize % 65].into());
+            row.packed = (number % 7 == 0).then(|| {
+                PackedFields::from_stored(vec![rng.random(); number as usize % 256].into())
+            });
             row
         })
         .collect();

@@ -33,7 +33,7 @@ pub(crate) fn record(device: u32, recorded_at: u32, frame_hash: u64) -> Position
         },
         frame_hash,
         received_at_ms: u64::from(recorded_at) * 1000 + 250,
-        raw: None,
+        packed: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! through them, and how accounts log in with and without.
 
 use nemeses_e2e::{Brand, Certificate};
-use nemeses_protocol::Record;
+use nemeses_protocol::{PackedFields, Record};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Database, Options, open};
 
@@ -24,7 +24,7 @@ fn batch(second: u32) -> Vec<Record> {
         .map(|device| {
             let mut row = record(device, BASE + second, 7);
             row.position.extension = (device % 4 == 0).then_some(1234);
-            row.raw = (device % 9 == 0).then(|| vec![0x50; 33].into_boxed_slice());
+            row.packed = (device % 9 == 0).then(|| PackedFields::from_stored(Box::new([0x50; 33])));
             Record::Position(row)
         })
         .collect()

@@ -24,7 +24,9 @@ use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, booked_keys, insert, or_join};
 use super::value::{Fields as _, Value};
 use super::work::Work;
-use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
+use nemeses_protocol::{
+    BatchKey, Composition, DeviceId, PackedFields, Position, PositionRecord, Record,
+};
 use nemeses_runtime::Clock;
 
 use crate::history::books::Totals;
@@ -318,8 +320,8 @@ fn rehearsed() -> Part {
         latitude_udeg: 0,
         longitude_udeg: 0,
     };
-    let record =
-        PositionRecord { position, frame_hash: 0, received_at_ms: 0, raw: Some(Box::default()) };
+    let packed = Some(PackedFields::from_stored(Box::default()));
+    let record = PositionRecord { position, frame_hash: 0, received_at_ms: 0, packed };
     let record = Record::Position(record);
     let key = BatchKey { worker: REHEARSAL.to_owned(), run: u64::MAX, sequence: 0 };
     Part { key, tallies: Vec::new(), records: vec![record.clone(), record] }

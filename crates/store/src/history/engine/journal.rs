@@ -13,7 +13,7 @@ use super::commit::Written;
 use super::fault::Fault;
 use super::marks::Marks;
 use super::plan::{BooksRow, Plan, Settled};
-use super::rows::is_bare;
+use super::rows::fits_journal;
 use super::seam::Product;
 use crate::hash::NumberHash;
 use crate::history::{Committed, Part};
@@ -139,7 +139,7 @@ impl<P: Product> Engine<P> {
         }
         let rows = plan.borne();
         let fits = rows.len() >= JOURNAL_FROM
-            && rows.iter().all(|(_, record)| is_bare(record))
+            && rows.iter().all(|(_, record)| fits_journal(record))
             && self.newest.are_older_than(&rows);
         if !fits {
             return None;

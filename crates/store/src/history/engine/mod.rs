@@ -67,11 +67,11 @@ pub(super) use journal::{Direct, Journaled};
 pub(super) use ladder::{WIDE, rungs};
 pub(super) use marks::Marks;
 pub(super) use plan::{DuplicateRow, minute_of};
-pub(super) use quick::insert_bulk;
-pub(super) use rows::{bare_position_values, bucket_of, key_of};
+pub(super) use quick::{insert_bulk, insert_of};
+pub(super) use rows::{bucket_of, key_of};
 pub(super) use seam::{Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
-pub(super) use sql::{BARE_COLUMNS, Join, POSITION_COLUMNS, insert, or_join, placeholder_rows};
+pub(super) use sql::{Join, POSITION_COLUMNS, insert, or_join};
 pub(super) use value::{Fields, Value, signed_hash};
 
 /// A product with what the shared code remembers about it.

@@ -172,9 +172,19 @@ pub(in crate::history) async fn insert_bulk<P: Product>(
     session: &mut P::Session,
     rows: &[&PositionRecord],
 ) -> Result<(), Fault> {
+    let mut values = Vec::with_capacity(rows.len() * POSITION_COLUMNS.len());
+    let text = insert_of(P::DIALECT, rows, &mut values);
+    session.execute(sql(text), &values).await.map(drop)
+}
+
+/// The statement that inserts the rows; their values are appended.
+pub(in crate::history) fn insert_of<'a>(
+    dialect: Dialect,
+    rows: &[&'a PositionRecord],
+    values: &mut Vec<Value<'a>>,
+) -> String {
     let bare = rows.iter().all(|record| is_bare(record));
     let columns = if bare { BARE_COLUMNS } else { POSITION_COLUMNS };
-    let mut values = Vec::with_capacity(rows.len() * columns.len());
     for record in rows {
         if bare {
             values.extend(bare_position_values(record));
@@ -182,13 +192,12 @@ pub(in crate::history) async fn insert_bulk<P: Product>(
             values.extend(position_values(record));
         }
     }
-    let text = format!(
+    format!(
         "{}positions ({}) VALUES {}",
-        verb(P::DIALECT),
+        verb(dialect),
         columns.join(","),
         placeholder_rows(columns.len(), rows.len())
-    );
-    session.execute(sql(text), &values).await.map(drop)
+    )
 }
 
 /// A statement more is a round trip to a server, but next to nothing within the

@@ -1,7 +1,7 @@
 //! Positions and dead letters as rows: which value goes into which column.
 
 use nemeses_protocol::{
-    BatchKey, Composition, DeadLetter, DeviceId, PROTOCOLS, Position, PositionRecord,
+    BatchKey, Composition, DeadLetter, DeviceId, PROTOCOLS, PackedFields, Position, PositionRecord,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -50,13 +50,21 @@ pub(in crate::history) fn position_values(record: &PositionRecord) -> [Value<'_>
         position.speed_kmh.into(),
         position.latitude_udeg.into(),
         position.longitude_udeg.into(),
-        record.raw.as_deref().into(),
+        record.packed.as_ref().map(PackedFields::as_bytes).into(),
     ]
 }
 
 /// Whether a row is told whole by `BARE_COLUMNS`.
 pub(in crate::history) const fn is_bare(record: &PositionRecord) -> bool {
-    record.position.extension.is_none() && record.raw.is_none()
+    record.position.extension.is_none() && record.packed.is_none()
+}
+
+/// Whether the journal can hold a row. Raw bytes alone would make most of it.
+pub(in crate::history) fn fits_journal(record: &PositionRecord) -> bool {
+    /// As wide as the column.
+    const MAX_PACKED: usize = 255;
+    let fits = |packed: &PackedFields| packed.has_fields() && packed.as_bytes().len() <= MAX_PACKED;
+    record.position.extension.is_none() && record.packed.as_ref().is_none_or(fits)
 }
 
 /// The values of a bare row, in the order of `BARE_COLUMNS`.
@@ -83,7 +91,7 @@ pub(in crate::history) fn position_of(row: &impl Fields) -> Result<PositionRecor
         },
         frame_hash: row.hash(3)?,
         received_at_ms: row.need(4)?,
-        raw: row.bytes(13)?.map(Vec::into_boxed_slice),
+        packed: row.bytes(13)?.map(|bytes| PackedFields::from_stored(bytes.into())),
     })
 }
 
@@ -178,7 +186,7 @@ pub(in crate::history) const fn bytes_group(hash: &[u8; 32]) -> u8 {
 /// rejected by policy or by the database rather than by the decoder).
 fn recorded_second(bytes: &[u8]) -> Option<u32> {
     let record = PROTOCOLS.iter().find_map(|protocol| protocol.record(bytes).ok());
-    record.map(|(position, _)| position.recorded_at)
+    record.map(|(content, _)| content.position.recorded_at)
 }
 
 #[cfg(test)]

@@ -16,5 +16,5 @@ pub(in crate::history) fn record(device: u32, recorded_at: u32, frame_hash: u64)
         latitude_udeg: 0,
         longitude_udeg: 0,
     };
-    PositionRecord { position, frame_hash, received_at_ms: 0, raw: None }
+    PositionRecord { position, frame_hash, received_at_ms: 0, packed: None }
 }

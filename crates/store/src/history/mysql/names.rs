@@ -97,11 +97,12 @@ mod tests {
 
     use super::*;
 
-    const SCRIPTS: [&str; 4] = [
+    const SCRIPTS: [&str; 5] = [
         include_str!("../../../../../schema.sql"),
         include_str!("upgrade_2.sql"),
         include_str!("upgrade_3.sql"),
         include_str!("upgrade_4.sql"),
+        include_str!("upgrade_5.sql"),
     ];
 
     #[test]

@@ -10,6 +10,7 @@ mod last;
 mod letters;
 mod logins;
 mod lookups;
+mod optional;
 mod reads;
 mod retention;
 mod schema;
@@ -25,6 +26,7 @@ pub(crate) use last::*;
 pub(crate) use letters::*;
 pub(crate) use logins::*;
 pub(crate) use lookups::*;
+pub(crate) use optional::*;
 pub(crate) use reads::*;
 pub(crate) use retention::*;
 pub(crate) use schema::*;
@@ -48,6 +50,8 @@ macro_rules! all_cases {
             a_record_whose_day_is_refused_is_found,
             a_restart_remembers,
             every_field_comes_back,
+            optional_fields_come_back_however_they_are_written,
+            the_column_of_optional_fields_is_widened_without_copying,
             ids_beyond_24_bits_are_whole_everywhere,
             ranges_agree_with_a_model,
             reads_that_are_broken_off_cost_no_connection,

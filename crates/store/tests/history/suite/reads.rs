@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use futures_util::TryStreamExt as _;
-use nemeses_protocol::{Composition, DeviceId, PositionRecord, Reason, Record};
+use nemeses_protocol::{Composition, DeviceId, PackedFields, PositionRecord, Reason, Record};
 use nemeses_store::history::{
     History, LetterFilter, LoginRole, NewCommand, NewToken, Profile, RangeQuery, Scopes, TokenKind,
 };
@@ -72,7 +72,7 @@ pub(crate) async fn every_field_comes_back(site: Site) {
     full.position.speed_kmh = u8::MAX;
     full.position.latitude_udeg = i32::MIN;
     full.position.longitude_udeg = i32::MAX;
-    full.raw = Some((0..35).collect());
+    full.packed = Some(PackedFields::from_stored((0..35).collect()));
     let mut bare = record(0, 0, 0);
     bare.position.composition = Composition(0);
     bare.received_at_ms = 0;

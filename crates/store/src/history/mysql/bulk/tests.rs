@@ -76,7 +76,7 @@ async fn commit(channel: &Channel) -> Result<bool, Fault> {
         },
         frame_hash: 10,
         received_at_ms: 11,
-        raw: None,
+        packed: None,
     };
     channel.commit(&[&record; 20], "INSERT INTO books VALUES (1);").await
 }

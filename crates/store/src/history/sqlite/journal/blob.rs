@@ -1,21 +1,25 @@
 //! A batch in the journal as bytes: its parts' keys, then its rows, each of the
-//! same length. Pure.
+//! same length unless some have optional fields. Pure.
 
-use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord};
+use nemeses_protocol::{BatchKey, Composition, DeviceId, PackedFields, Position, PositionRecord};
 
 use super::super::super::engine::{Fault, Kind};
 use super::group::Row;
 
 /// The form of what follows; a later one gets another number.
 const FORM: u8 = 1;
-/// Bytes of a row.
+/// The same, and behind each row what is packed of it, its length (2 bytes) before it:
+/// as much as [`fits_journal`] lets in.
+const FORM_WITH_PACKED: u8 = 2;
+/// Bytes of a row without that.
 const ROW_BYTES: usize = 49;
 
 /// The bytes of a batch; rows tell which part they are of.
 pub(super) fn encode(parts: &[&BatchKey], rows: &[(u32, &PositionRecord)]) -> Vec<u8> {
     let names: usize = parts.iter().map(|key| key.worker.len() + 20).sum();
-    let mut bytes = Vec::with_capacity(9 + names + rows.len() * ROW_BYTES);
-    bytes.push(FORM);
+    let packed: usize = rows.iter().map(|(_, record)| packed_of(record).len()).sum();
+    let mut bytes = Vec::with_capacity(9 + names + rows.len() * (ROW_BYTES + 2) + packed);
+    bytes.push(if packed == 0 { FORM } else { FORM_WITH_PACKED });
     put_length(&mut bytes, parts.len());
     for key in parts {
         put_length(&mut bytes, key.worker.len());
@@ -26,8 +30,17 @@ pub(super) fn encode(parts: &[&BatchKey], rows: &[(u32, &PositionRecord)]) -> Ve
     put_length(&mut bytes, rows.len());
     for (part, record) in rows {
         put_row(&mut bytes, *part, record);
+        if packed > 0 {
+            let own = packed_of(record);
+            bytes.extend_from_slice(&u16::try_from(own.len()).unwrap_or(u16::MAX).to_le_bytes());
+            bytes.extend_from_slice(own);
+        }
     }
     bytes
+}
+
+fn packed_of(record: &PositionRecord) -> &[u8] {
+    record.packed.as_ref().map_or(&[], PackedFields::as_bytes)
 }
 
 /// Lengths here end far below 2^32: a batch holds at most some thousand rows.
@@ -59,9 +72,11 @@ pub(super) fn decode(bytes: &[u8], first_part: u32) -> Result<(Vec<BatchKey>, Ve
 
 fn read(mut bytes: &[u8], first_part: u32) -> Option<(Vec<BatchKey>, Vec<Row>)> {
     let bytes = &mut bytes;
-    if take::<1>(bytes)? != [FORM] {
-        return None;
-    }
+    let with_packed = match take::<1>(bytes)? {
+        [FORM] => false,
+        [FORM_WITH_PACKED] => true,
+        _ => return None,
+    };
     let mut parts = Vec::new();
     for _ in 0..length(bytes)? {
         let name = length(bytes)?;
@@ -70,16 +85,23 @@ fn read(mut bytes: &[u8], first_part: u32) -> Option<(Vec<BatchKey>, Vec<Row>)> 
         parts.push(BatchKey { worker, run, sequence: u64::from_le_bytes(take(bytes)?) });
     }
     let count = length(bytes)?;
-    if bytes.len() != count.checked_mul(ROW_BYTES)? {
+    let least = count.checked_mul(ROW_BYTES)?;
+    if bytes.len() < least || (bytes.len() > least && !with_packed) {
         return None;
     }
     let mut rows = Vec::with_capacity(count);
     for _ in 0..count {
         let part = u32::from_le_bytes(take(bytes)?);
         parts.get(usize::try_from(part).ok()?)?;
-        rows.push(Row { part: first_part.checked_add(part)?, record: take_row(bytes)? });
+        let mut record = take_row(bytes)?;
+        if with_packed {
+            let length = u16::from_le_bytes(take(bytes)?);
+            let packed = bytes.split_off(..usize::from(length))?;
+            record.packed = (length > 0).then(|| PackedFields::from_stored(packed.into()));
+        }
+        rows.push(Row { part: first_part.checked_add(part)?, record });
     }
-    Some((parts, rows))
+    bytes.is_empty().then_some((parts, rows))
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -109,7 +131,7 @@ fn take_row(bytes: &mut &[u8]) -> Option<PositionRecord> {
         latitude_udeg: i32::from_le_bytes(take(bytes)?),
         longitude_udeg: i32::from_le_bytes(take(bytes)?),
     };
-    Some(PositionRecord { position, frame_hash, received_at_ms, raw: None })
+    Some(PositionRecord { position, frame_hash, received_at_ms, packed: None })
 }
 
 #[cfg(test)]
@@ -125,6 +147,7 @@ mod tests {
             (direction_cdeg, odometer_m, hour_meter_min) in any::<(u16, u32, u32)>(),
             (composition, speed_kmh) in any::<(u16, u8)>(),
             (latitude_udeg, longitude_udeg) in any::<(i32, i32)>(),
+            packed in prop::option::weighted(0.1, prop::collection::vec(any::<u8>(), 1..300)),
         ) -> PositionRecord {
             let position = Position {
                 device: DeviceId::new(device),
@@ -138,7 +161,8 @@ mod tests {
                 latitude_udeg,
                 longitude_udeg,
             };
-            PositionRecord { position, frame_hash, received_at_ms, raw: None }
+            let packed = packed.map(|bytes| PackedFields::from_stored(bytes.into()));
+            PositionRecord { position, frame_hash, received_at_ms, packed }
         }
     }
 
@@ -171,7 +195,9 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = decode(&[&[FORM][..], &bytes].concat(), 0);
+            for form in [FORM, FORM_WITH_PACKED] {
+                let _ = decode(&[&[form][..], &bytes].concat(), 0);
+            }
         }
     }
 }

@@ -287,7 +287,7 @@ mod tests {
             latitude_udeg: 0,
             longitude_udeg: 0,
         };
-        let record = PositionRecord { position, frame_hash: 0, received_at_ms: 0, raw: None };
+        let record = PositionRecord { position, frame_hash: 0, received_at_ms: 0, packed: None };
         Row { part: 0, record }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use nemeses_protocol::PositionRecord;
 
 use super::super::super::engine::{
-    BARE_COLUMNS, BOOKS_COLUMNS, DUPLICATE_COLUMNS, Dialect, DuplicateRow, Fault, Kind,
-    Session as _, Value, WIDE, bare_position_values, duplicate_values, fixed, insert, insert_bulk,
-    insert_positions, join_duplicates, key_of, minute_of, placeholder_rows, rungs, sql,
+    BOOKS_COLUMNS, DUPLICATE_COLUMNS, Dialect, DuplicateRow, Fault, Kind, POSITION_COLUMNS,
+    Session as _, Value, WIDE, duplicate_values, fixed, insert, insert_bulk, insert_of,
+    insert_positions, join_duplicates, key_of, minute_of, rungs, sql,
 };
 use super::super::{File, FileSession};
 use super::Sizes;
@@ -46,17 +46,11 @@ impl<'a> Request<'a> {
     /// afterwards, and how many rows moved.
     pub(super) fn slices(&mut self, held: &'a Held, sizes: Sizes) -> Option<(Mark, usize)> {
         let step = held.next_along()?;
-        let text = format!(
-            "INSERT OR FAIL INTO positions ({}) VALUES {}",
-            BARE_COLUMNS.join(","),
-            placeholder_rows(BARE_COLUMNS.len(), sizes.statement)
-        );
-        self.values.reserve(step.rows.len() * BARE_COLUMNS.len());
+        self.values.reserve(step.rows.len() * POSITION_COLUMNS.len());
         for rows in step.rows.chunks(sizes.statement) {
+            let rows: Vec<&PositionRecord> = rows.iter().map(|row| &row.record).collect();
+            let text = insert_of(Dialect::Sqlite, &rows, &mut self.values);
             self.add(&text);
-            for row in rows {
-                self.values.extend(bare_position_values(&row.record));
-            }
         }
         self.add(CHANGE);
         self.values.extend(Mark::change(step.before, step.after));

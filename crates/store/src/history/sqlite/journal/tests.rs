@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
+use nemeses_protocol::{
+    BatchKey, Composition, DeviceId, OptionalField, OptionalFields, PackedFields, Position,
+    PositionRecord, Record,
+};
 use proptest::prelude::*;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
@@ -74,6 +77,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// Every seventh device sends optional fields.
 fn frame(device: u32, recorded_at: u32) -> PositionRecord {
     let position = Position {
         device: DeviceId::new(device),
@@ -88,7 +92,13 @@ fn frame(device: u32, recorded_at: u32) -> PositionRecord {
         longitude_udeg: -43_938_493,
     };
     let received_at_ms = u64::from(recorded_at) * 1000 + u64::from(device);
-    PositionRecord { position, frame_hash: u64::from(device) << 40, received_at_ms, raw: None }
+    let mut optional = OptionalFields::NONE;
+    if device % 7 == 3 {
+        let altitude_dm = i32::try_from(device + recorded_at % 1000).unwrap();
+        optional.set(OptionalField::Altitude, altitude_dm).unwrap();
+    }
+    let packed = PackedFields::new(&optional, None);
+    PositionRecord { position, frame_hash: u64::from(device) << 40, received_at_ms, packed }
 }
 
 fn frames(recorded_at: u32) -> Vec<PositionRecord> {
