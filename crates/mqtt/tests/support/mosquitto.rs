@@ -90,8 +90,10 @@ impl Drop for Mosquitto {
 
 /// The project's configuration with another listener.
 fn configuration(folder: &Path, port: u16, further: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mosquitto.conf");
-    let text = std::fs::read_to_string(&path).expect("mosquitto.conf");
+    // Of the crate at hand, which is at the root or below crates/.
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let read = |folder: &Path| std::fs::read_to_string(folder.join("mosquitto.conf")).ok();
+    let text = folders.find_map(read).expect("mosquitto.conf");
     let listener = "listener 1883 127.0.0.1";
     assert_eq!(text.matches(&format!("\n{listener}\n")).count(), 1, "one listener line");
     let text = text.replace(listener, &format!("listener {port} 127.0.0.1"));
