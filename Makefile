@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-tracks check-deploy deb check-deb sbom bare-test cluster-test
+.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-tracks add-field check-deploy deb check-deb sbom bare-test cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ check-backup: ## Back up and restore under load, as docs/operations.md says
 
 check-tracks: ## Real tracks through a node, held against gpxpy (docs/accuracy.md; downloads the tracks)
 	@tools/setup.sh && cargo build --locked --package nemeses && $${CARGO_TARGET_DIR:-target}/export-check/bin/python tools/check-tracks.py
+
+add-field: ## Add an optional field of positions in a copy: at most 10 files, and the suites pass (CONTRIBUTING.md)
+	@tools/setup.sh && tools/add-field.py
 
 check-deploy: ## Docker, compose, systemd, Kubernetes and AWS files, as far as they can be checked offline
 	@tools/check-deploy.sh
