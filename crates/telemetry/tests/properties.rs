@@ -1,5 +1,5 @@
 //! Whatever comes in: no panic, the bounds, and every value accounted for.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test program")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::format_push_string, reason = "a test program")]
 
 mod common;
 

@@ -1,5 +1,9 @@
 //! What the tests share.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "test programs use parts of it")]
+#![allow(
+    dead_code,
+    clippy::format_push_string,
+    reason = "test programs use parts of it, in no hurry"
+)]
 
 use nemeses_protocol::{
     MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, Reading, Value, in_order, is_channel_name,
