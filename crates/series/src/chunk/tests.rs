@@ -90,6 +90,34 @@ fn few_bytes_cannot_ask_for_much_memory() {
     assert_eq!(Keys::decode(&bytes), Err(ChunkError::TooMany));
 }
 
+/// The format is on disks: a change of these bytes needs a new version.
+#[test]
+fn the_format_stays_what_it_is() {
+    let record = |at_ms, hash, values: &[(u32, Value)]| Record {
+        key: Key { at_ms, hash },
+        values: values.to_vec(),
+    };
+    let block = Block::of(vec![
+        record(1_796_077_720_000, 0x0102_0304, &[(0, 21.5.into()), (1, "open".into())]),
+        record(1_796_077_730_000, 0xFFFF_FFFF, &[(0, 21.7.into()), (2, true.into())]),
+        record(1_796_077_740_000, 7, &[(0, 21.6.into()), (1, "closed".into()), (2, false.into())]),
+        record(1_796_077_750_000, 8, &[(0, (-0.0).into()), (1, Value::whole(i64::MIN))]),
+    ]);
+    let bytes = encoded(&block.unwrap());
+    let hex = |bytes: &[u8]| format!("{bytes:02x?}").replace(", ", "");
+    let written: Vec<String> = bytes.channels.values().map(|bytes| hex(bytes)).collect();
+    assert_eq!(
+        hex(&bytes.keys),
+        "[01040580c798e9c568904e02000200e404030201ffffffff0700000008000000]"
+    );
+    assert_eq!(
+        written.join(" "),
+        "[01040480c798e9c568b0ea010001ae03002000000000000000800320000000000000008001b2032034333333333350400d82c0eadef1abb70c01b40300300000000000803540cb7666666666662e55555555551df8cdcccccccccc1a60] \
+         [01040380c798e9c568b0ea0103046f70656e01ffffffffffffffffff010520000000000000e0c320000000000000e0c320000000000000e0c3000001b0ea0120000000000000e0c3b0ea0120000000000000e0c302000200380405060201010000010100ffffffffffffffffff010302046f70656e06636c6f736564040002] \
+         [010402a0e399e9c568904e0201020003000000020002010a000004020202040201]"
+    );
+}
+
 /// Bytes a value of a host's twelve channels, keys counted; the example `chunk_size` lists them.
 #[test]
 fn a_recorded_host_takes_less_than_two_bytes_a_value() {
