@@ -8,8 +8,8 @@ use nemeses_runtime::http::Closed;
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Books, Commands, Daily, Database, DeadLetters, Devices, Groups, History, Logins, Retention,
-    ScopedTokens, Sessions, Users,
+    Books, Commands, Daily, Database, DeadLetters, Devices, Groups, Health, Logins, Positions,
+    Retention, ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 
@@ -34,7 +34,9 @@ pub struct Stores {
     /// The newest state of each device.
     pub live: Arc<dyn LiveStore>,
     /// Every frame.
-    pub history: Arc<dyn History>,
+    pub history: Arc<dyn Positions>,
+    /// Whether the history can be read and written.
+    pub health: Arc<dyn Health>,
     /// The accounts.
     pub users: Arc<dyn Users>,
     /// The books.
@@ -74,6 +76,7 @@ impl Stores {
         Self {
             live,
             history: database.history(),
+            health: database.history(),
             users: database.users(),
             books: database.books(),
             devices: database.devices(),

@@ -5,7 +5,7 @@
 use clap::Args;
 use futures_util::TryStreamExt as _;
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::{History, RangeQuery};
+use nemeses_store::history::{Positions, RangeQuery};
 
 use crate::args::DatabaseArgs;
 use crate::config::{Wrong, value};
@@ -84,7 +84,7 @@ fn period(from_ms: Option<u64>, to_ms: Option<u64>) -> Result<(u32, u32), Wrong>
 }
 
 async fn replay(
-    history: &dyn History,
+    history: &dyn Positions,
     device: Option<DeviceId>,
     (from, to): (u32, u32),
     mut say: impl FnMut(String) -> anyhow::Result<()>,

@@ -9,30 +9,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
-use nemeses_runtime::traces::{Tracer, Waiting};
+use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Counts, Outage, Registry, Stop};
 use nemeses_store::StoreError;
-use nemeses_store::history::{History, Part};
+use nemeses_store::history::{Commits, Part};
 use nemeses_store::live::{LiveEntry, LiveWriter};
 
-use crate::follow::Follow;
+use crate::acknowledge::Acknowledge;
+use crate::commit_span::Follow;
 use crate::pace::{LARGE_SHARE, Pace};
 use crate::queue::{Queue, Submission, Work};
 use crate::refused::bury_refused;
 use crate::stats::Stats;
-
-/// Whom to tell that something is durable. Dropped untold, it means the
-/// opposite: not acknowledged, to be sent again.
-pub trait Receipt: Send + 'static {
-    /// Everything handed over with this receipt is durable.
-    fn kept(self);
-
-    /// What of it is followed, and since when it waits in the exporter's queue. Asked
-    /// only when the exporter traces.
-    fn followed(&self) -> &[Waiting] {
-        &[]
-    }
-}
 
 /// How an exporter works.
 #[derive(Clone, Debug)]
@@ -110,7 +98,7 @@ const REHEARSE_AFTER: Duration = Duration::from_secs(10);
 /// next start; rows that are not noted are recalled then.
 const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
-impl<R: Receipt> Exporter<R> {
+impl<R: Acknowledge> Exporter<R> {
     /// An exporter whose lanes do not run yet; see [`Exporter::run_lane`].
     pub fn new(config: Config, registry: &mut Registry) -> Self {
         let stats = Stats::register(registry);
@@ -200,7 +188,7 @@ impl<R: Receipt> Exporter<R> {
     ///
     /// # Errors
     /// None today.
-    pub async fn rehearse(self, history: Arc<dyn History>, stop: Stop) -> anyhow::Result<()> {
+    pub async fn rehearse(self, history: Arc<dyn Commits>, stop: Stop) -> anyhow::Result<()> {
         let shared = &self.shared;
         let mut seen = shared.stats.attempts();
         loop {
@@ -221,7 +209,7 @@ impl<R: Receipt> Exporter<R> {
     ///
     /// # Errors
     /// None today; a lane repeats what fails.
-    pub async fn run_lane(self, history: Arc<dyn History>, stop: Stop) -> anyhow::Result<()> {
+    pub async fn run_lane(self, history: Arc<dyn Commits>, stop: Stop) -> anyhow::Result<()> {
         let shared = &self.shared;
         loop {
             let Some(alone) = shared.pace.turn(&shared.queue, &stop).await else {
@@ -246,7 +234,7 @@ impl<R: Receipt> Exporter<R> {
             let rows = parts.iter().map(|part| part.records.len()).sum();
             shared.stats.kept(since, rows, shared.queue.oldest());
             shared.offer_late(&parts);
-            receipts.into_iter().for_each(Receipt::kept);
+            receipts.into_iter().for_each(Acknowledge::committed);
         }
     }
 }
@@ -315,7 +303,7 @@ impl<R> Shared<R> {
     /// written, with the number of attempts; `None` when asked to end before.
     async fn commit_until_kept(
         &self,
-        history: &dyn History,
+        history: &dyn Commits,
         mut parts: Vec<Part>,
         since: Instant,
         trace_id: Option<String>,
@@ -361,7 +349,7 @@ impl<R> Shared<R> {
     }
 
     /// Whether refused rows were found and turned into dead letters.
-    async fn bury(&self, history: &dyn History, parts: &mut [Part], refusal: &StoreError) -> bool {
+    async fn bury(&self, history: &dyn Commits, parts: &mut [Part], refusal: &StoreError) -> bool {
         match bury_refused(history, parts).await {
             Ok(0) | Err(_) => false,
             Ok(rows) => {
@@ -377,7 +365,7 @@ impl<R> Shared<R> {
 }
 
 /// So that whoever looks into the tables with other programs sees all.
-async fn settle_at_stop(history: &dyn History) {
+async fn settle_at_stop(history: &dyn Commits) {
     let settle = async {
         history.settle().await?;
         history.note_last(u64::MAX).await

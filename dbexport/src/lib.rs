@@ -4,8 +4,9 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
 
+mod acknowledge;
+mod commit_span;
 mod exporter;
-mod follow;
 mod pace;
 mod queue;
 mod quiet;
@@ -14,7 +15,8 @@ pub mod retention;
 mod stats;
 mod worker;
 
-pub use exporter::{Config, Exporter, Receipt};
+pub use acknowledge::Acknowledge;
+pub use exporter::{Config, Exporter};
 pub use queue::{Submission, Work};
 pub use quiet::note_quiet;
-pub use worker::{BatchReceipt, Worker, WorkerConfig};
+pub use worker::{BatchAck, Worker, WorkerConfig};

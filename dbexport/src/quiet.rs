@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
-use nemeses_store::history::History;
+use nemeses_store::history::Commits;
 use tokio_util::sync::CancellationToken;
 
 /// A device is quiet after this part of the time for which its live entry answers, so that
@@ -21,7 +21,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 /// Looks who has fallen quiet, until `stop`. What a process before this one could not note
 /// is read first.
 pub async fn note_quiet(
-    history: Arc<dyn History>,
+    history: Arc<dyn Commits>,
     live_ttl: Duration,
     clock: Clock,
     stop: CancellationToken,
@@ -30,7 +30,7 @@ pub async fn note_quiet(
     stop.run_until_cancelled(look_after(history.as_ref(), quiet, &clock)).await;
 }
 
-async fn look_after(history: &dyn History, quiet: Duration, clock: &Clock) {
+async fn look_after(history: &dyn Commits, quiet: Duration, clock: &Clock) {
     let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
     let quiet_ms = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX);
     let mut recalled = false;
@@ -57,7 +57,7 @@ async fn look_after(history: &dyn History, quiet: Duration, clock: &Clock) {
 }
 
 async fn note(
-    history: &dyn History,
+    history: &dyn Commits,
     recalled: &mut bool,
     before_ms: u64,
 ) -> Result<(), StoreError> {

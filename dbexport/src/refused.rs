@@ -4,7 +4,7 @@
 
 use nemeses_protocol::{DeadLetter, Position, Reason, Record, protocol_of};
 use nemeses_store::StoreError;
-use nemeses_store::history::{History, Part};
+use nemeses_store::history::{Commits, Part};
 
 /// The topic written on such a dead letter: the row's own is no longer known.
 const TOPIC: &str = "";
@@ -16,7 +16,7 @@ const TOPIC: &str = "";
 /// # Errors
 /// What the store reports when it cannot be asked.
 pub(crate) async fn bury_refused(
-    history: &dyn History,
+    history: &dyn Commits,
     parts: &mut [Part],
 ) -> Result<usize, StoreError> {
     let mut buried = 0;
@@ -32,7 +32,7 @@ pub(crate) async fn bury_refused(
 }
 
 /// The first of a record's lesser forms that is not refused.
-async fn acceptable(history: &dyn History, record: &Record) -> Result<Option<Record>, StoreError> {
+async fn acceptable(history: &dyn Commits, record: &Record) -> Result<Option<Record>, StoreError> {
     for letter in lesser_forms(record) {
         match history.probe(std::slice::from_ref(&letter)).await {
             Ok(()) => return Ok(Some(letter)),
@@ -45,7 +45,7 @@ async fn acceptable(history: &dyn History, record: &Record) -> Result<Option<Rec
 
 /// Indices of the records that are refused when tried alone. Costs about
 /// 2 log2(n) probes for each.
-async fn find_refused(history: &dyn History, records: &[Record]) -> Result<Vec<usize>, StoreError> {
+async fn find_refused(history: &dyn Commits, records: &[Record]) -> Result<Vec<usize>, StoreError> {
     let mut refused = Vec::new();
     let mut ranges = Vec::from([(0, records.len())]);
     while let Some((start, end)) = ranges.pop() {

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::{Exporter, Receipt, Submission, Work};
+use crate::{Acknowledge, Exporter, Submission, Work};
 use canaries::{Committed, Replies};
 
 mod canaries;
@@ -88,7 +88,7 @@ impl WorkerConfig {
 
 /// What a batch from `/DB` is acknowledged by.
 #[derive(Debug)]
-pub struct BatchReceipt {
+pub struct BatchAck {
     ack: Ack,
     canaries: Vec<Canary>,
     committed: Committed,
@@ -99,8 +99,8 @@ pub struct BatchReceipt {
     _room: OwnedSemaphorePermit,
 }
 
-impl Receipt for BatchReceipt {
-    fn kept(self) {
+impl Acknowledge for BatchAck {
+    fn committed(self) {
         self.ack.done();
         self.spans.into_iter().for_each(Span::end);
         for canary in self.canaries {
@@ -122,7 +122,7 @@ pub struct Worker {
 
 /// What batches are handed over with.
 struct Intake {
-    exporter: Exporter<BatchReceipt>,
+    exporter: Exporter<BatchAck>,
     clock: Clock,
     unreadable: Counter,
     under_way: TaskTracker,
@@ -142,7 +142,7 @@ impl Worker {
     /// The broker refuses the worker or its subscription.
     pub async fn connect(
         config: &WorkerConfig,
-        exporter: Exporter<BatchReceipt>,
+        exporter: Exporter<BatchAck>,
         clock: Clock,
         registry: &mut Registry,
     ) -> Result<Self, ConnectError> {
@@ -159,7 +159,7 @@ impl Worker {
     /// The broker refuses the worker.
     pub async fn leave(
         config: &WorkerConfig,
-        exporter: Exporter<BatchReceipt>,
+        exporter: Exporter<BatchAck>,
         clock: Clock,
         registry: &mut Registry,
     ) -> Result<Self, ConnectError> {
@@ -172,7 +172,7 @@ impl Worker {
         config: &WorkerConfig,
         subscriber: Subscriber,
         publisher: Publisher,
-        exporter: Exporter<BatchReceipt>,
+        exporter: Exporter<BatchAck>,
         clock: Clock,
         registry: &mut Registry,
     ) -> Self {
@@ -256,7 +256,7 @@ impl Intake {
             Err(error) => self.bury(&message, &error),
         };
         let (spans, followed) = self.follow(&traces, received_ns);
-        let receipt = BatchReceipt {
+        let receipt = BatchAck {
             ack: message.ack,
             canaries,
             committed: self.committed.clone(),

@@ -6,14 +6,11 @@
 #[path = "../../crates/mqtt/tests/support/mod.rs"]
 mod support;
 
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::Stream;
-use nemeses_dbexport::{BatchReceipt, Config, Exporter, Worker, WorkerConfig};
+use nemeses_dbexport::{BatchAck, Config, Exporter, Worker, WorkerConfig};
 use nemeses_mqtt::{Delivered, PublishError, Publisher, PublisherConfig};
 use nemeses_protocol::{
     BatchKey, BatchMessage, Composition, DeadLetter, DeviceId, Position, PositionRecord, Record,
@@ -21,124 +18,38 @@ use nemeses_protocol::{
 };
 use nemeses_runtime::metrics::encoding::text::encode;
 use nemeses_runtime::{Clock, Registry, Stop};
-use nemeses_store::StoreError;
-use nemeses_store::history::{Committed, History, LastKnown, Part, PositionStream, RangeQuery};
-use nemeses_store::live::LiveEntry;
+use nemeses_store::history::Commits;
+use nemeses_store::history::testing::FakeHistory;
 use support::mosquitto::Mosquitto;
 use support::proxy::Proxy;
 use support::{until, within};
 use tokio::task::JoinHandle;
 
-/// A history in memory that can be down, or down after having written.
-#[derive(Default)]
-struct FakeHistory {
-    parts: Mutex<HashMap<BatchKey, Part>>,
-    down: AtomicBool,
-    doubtful: AtomicBool,
-    repeated: Mutex<u64>,
+fn rows(history: &FakeHistory) -> usize {
+    history.records().len()
 }
 
-impl FakeHistory {
-    fn rows(&self) -> usize {
-        self.parts.lock().expect("no panic under it").values().map(|part| part.records.len()).sum()
-    }
-
-    fn batches(&self) -> usize {
-        self.parts.lock().expect("no panic under it").len()
-    }
-
-    fn repeated(&self) -> u64 {
-        *self.repeated.lock().expect("no panic under it")
-    }
-
-    fn dead_letters(&self) -> Vec<DeadLetter> {
-        let parts = self.parts.lock().expect("no panic under it");
-        let records = parts.values().flat_map(|part| &part.records);
-        records
-            .filter_map(|record| match record {
-                Record::DeadLetter(letter) => Some(letter.as_ref().clone()),
-                Record::Position(_) => None,
-            })
-            .collect()
-    }
-
-    fn pings(&self) -> u32 {
-        let parts = self.parts.lock().expect("no panic under it");
-        parts.values().flat_map(|part| &part.tallies).map(|tally| tally.pings).sum()
-    }
+fn batches(history: &FakeHistory) -> usize {
+    history.parts().len()
 }
 
-fn down() -> StoreError {
-    StoreError::Unavailable { store: "fake", detail: "down".to_owned() }
+fn dead_letters(history: &FakeHistory) -> Vec<DeadLetter> {
+    let letter = |record| match record {
+        Record::DeadLetter(letter) => Some(*letter),
+        Record::Position(_) => None,
+    };
+    history.records().into_iter().filter_map(letter).collect()
 }
 
-#[async_trait::async_trait]
-impl History for FakeHistory {
-    async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn check_schema(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn commit(&self, parts: &[Part], _: &str) -> Result<Vec<Committed>, StoreError> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(down());
-        }
-        let mut held = self.parts.lock().expect("no panic under it");
-        for part in parts {
-            if let Some(known) = held.insert(part.key.clone(), part.clone()) {
-                assert_eq!(&known, part, "a key names one batch for ever");
-                *self.repeated.lock().expect("no panic under it") += 1;
-            }
-        }
-        if self.doubtful.swap(false, Ordering::SeqCst) {
-            return Err(down());
-        }
-        Ok(vec![Committed::default(); parts.len()])
-    }
-    async fn probe(&self, _: &[Record]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn positions(&self, _: RangeQuery) -> PositionStream<'_> {
-        Box::pin(futures_util::stream::empty())
-    }
-    async fn last_position(
-        &self,
-        _: DeviceId,
-        _: u32,
-        _: bool,
-    ) -> Result<Option<PositionRecord>, StoreError> {
-        Ok(None)
-    }
-    async fn last_known(&self, _: &[DeviceId], _: u32) -> Result<Vec<LastKnown>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-    async fn devices_after(
-        &self,
-        _: Option<DeviceId>,
-        _: u32,
-    ) -> Result<Vec<DeviceId>, StoreError> {
-        Ok(Vec::new())
-    }
-    fn recent_entries(
-        &self,
-        _: u64,
-        _: u32,
-    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
-        Box::pin(futures_util::stream::empty())
-    }
+fn pings(history: &FakeHistory) -> u32 {
+    let parts = history.parts();
+    parts.iter().flat_map(|part| &part.tallies).map(|tally| tally.pings).sum()
 }
 
 /// A worker, its exporter and lanes.
 struct Running {
     stop: Stop,
-    exporter: Exporter<BatchReceipt>,
+    exporter: Exporter<BatchAck>,
     registry: Registry,
     worker: JoinHandle<anyhow::Result<()>>,
     lanes: Vec<JoinHandle<anyhow::Result<()>>>,
@@ -162,11 +73,11 @@ impl Running {
             retry_longest: Duration::from_millis(10),
             ..Config::named(format!("dbexport-{number}"))
         };
-        let exporter: Exporter<BatchReceipt> = Exporter::new(config, &mut registry);
+        let exporter: Exporter<BatchAck> = Exporter::new(config, &mut registry);
         let stop = Stop::default();
         let lanes = (0..2)
             .map(|_| {
-                let history: Arc<dyn History> = Arc::<FakeHistory>::clone(history);
+                let history: Arc<dyn Commits> = Arc::<FakeHistory>::clone(history);
                 tokio::spawn(exporter.clone().run_lane(history, stop.clone()))
             })
             .collect();
@@ -287,10 +198,10 @@ async fn batches_are_committed_under_their_keys_and_acknowledged() {
     send(&parser, 1..=100).await;
     until("committed", || history.repeated() == 100).await;
     running.stop().await;
-    assert_eq!((history.rows(), history.pings()), (3000, 300));
+    assert_eq!((rows(&history), pings(&history)), (3000, 300));
     let back = Running::start(&broker.url(), 0, &history).await;
     send(&parser, 301..=301).await;
-    until("committed", || history.batches() == 301).await;
+    until("committed", || batches(&history) == 301).await;
     back.stop().await;
     assert_eq!(history.repeated(), 100, "nothing came again");
 }
@@ -299,19 +210,20 @@ async fn batches_are_committed_under_their_keys_and_acknowledged() {
 async fn with_the_history_down_nothing_is_acknowledged_and_nothing_lost() {
     let broker = Mosquitto::start().await;
     let history = Arc::new(FakeHistory::default());
-    history.down.store(true, Ordering::SeqCst);
+    history.switch.off();
     let running = Running::start(&broker.url(), 0, &history).await;
     let parser = parser(&broker.url()).await;
     send(&parser, 1..=300).await;
     running.kill().await;
-    assert_eq!(history.batches(), 0);
+    assert_eq!(batches(&history), 0);
     let running = Running::start(&broker.url(), 0, &history).await;
     send(&parser, 301..=310).await;
     history.doubtful.store(true, Ordering::SeqCst);
-    history.down.store(false, Ordering::SeqCst);
-    until("committed", || history.batches() == 310).await;
+    history.failures_left.store(1, Ordering::SeqCst);
+    history.switch.on();
+    until("committed", || batches(&history) == 310).await;
     running.stop().await;
-    assert_eq!(history.rows(), 3100);
+    assert_eq!(rows(&history), 3100);
 }
 
 #[tokio::test]
@@ -325,9 +237,9 @@ async fn a_message_that_is_no_batch_becomes_dead_letters_and_the_rest_goes_on() 
     assert_eq!(parser.publish("/DB", rubbish.clone()).await, Ok(Delivered));
     assert_eq!(parser.publish("/DB", Vec::new()).await, Ok(Delivered));
     send(&parser, 11..=200).await;
-    until("committed", || history.rows() >= 2005).await;
+    until("committed", || rows(&history) >= 2005).await;
     running.stop().await;
-    let mut letters = history.dead_letters();
+    let mut letters = dead_letters(&history);
     letters.sort_by_key(|letter| (letter.bytes.is_empty(), letter.offset));
     assert!(letters.iter().all(|letter| letter.reason.code() == "bad_batch"));
     assert!(letters.iter().all(|letter| letter.topic == "/DB"));
@@ -336,9 +248,9 @@ async fn a_message_that_is_no_batch_becomes_dead_letters_and_the_rest_goes_on() 
     // They were acknowledged: nothing comes again.
     let back = Running::start(&broker.url(), 0, &history).await;
     send(&parser, 201..=201).await;
-    until("committed", || history.rows() >= 2015).await;
+    until("committed", || rows(&history) >= 2015).await;
     back.stop().await;
-    assert_eq!(history.rows(), 2015);
+    assert_eq!(rows(&history), 2015);
 }
 
 #[tokio::test]
@@ -354,12 +266,12 @@ async fn a_batch_of_a_later_version_is_left_to_an_exporter_that_reads_it() {
     assert_eq!(parser.publish("/DB", later).await, Ok(Delivered));
     let why = running.failed().await;
     assert!(why.contains("newer than this exporter") && why.contains("version 3"), "{why}");
-    assert_eq!(history.batches(), 10, "what came before is kept");
-    assert_eq!(history.dead_letters(), []);
+    assert_eq!(batches(&history), 10, "what came before is kept");
+    assert_eq!(dead_letters(&history), []);
     // The broker keeps it, over as many starts as it takes.
     let again = Running::start(&broker.url(), 0, &history).await;
     assert_eq!(again.failed().await, why);
-    assert_eq!((history.batches(), history.rows()), (10, 100));
+    assert_eq!((batches(&history), rows(&history)), (10, 100));
 }
 
 #[tokio::test]
@@ -374,7 +286,7 @@ async fn cut_links_and_kills_lose_nothing() {
     }
     for round in 0..20_u64 {
         send(&parser, round * 100 + 1..=(round + 1) * 100).await;
-        until("progress", || history.batches() as u64 > round * 100).await;
+        until("progress", || batches(&history) as u64 > round * 100).await;
         if round % 2 == 0 {
             proxy.cut();
         } else {
@@ -383,11 +295,11 @@ async fn cut_links_and_kills_lose_nothing() {
             workers.push(Running::start(&proxy.url(), number, &history).await);
         }
     }
-    until("committed", || history.batches() == 2000).await;
+    until("committed", || batches(&history) == 2000).await;
     for running in workers {
         running.stop().await;
     }
-    assert_eq!((history.rows(), history.pings()), (20_000, 2000));
+    assert_eq!((rows(&history), pings(&history)), (20_000, 2000));
     println!("{} repetitions", history.repeated());
 }
 
@@ -398,7 +310,7 @@ async fn with_the_history_down_reconnecting_does_not_pile_batches_up() {
     let broker = Mosquitto::start().await;
     let proxy = Proxy::to(broker.port()).await;
     let history = Arc::new(FakeHistory::default());
-    history.down.store(true, Ordering::SeqCst);
+    history.switch.off();
     let running = Running::start(&proxy.url(), 0, &history).await;
     send(&parser(&broker.url()).await, 1..=200).await;
     for connection in 1..=8 {
@@ -407,10 +319,10 @@ async fn with_the_history_down_reconnecting_does_not_pile_batches_up() {
         assert!(rows <= 640, "{rows} rows wait after {connection} connections");
         proxy.cut();
     }
-    history.down.store(false, Ordering::SeqCst);
-    until("committed", || history.batches() == 200).await;
+    history.switch.on();
+    until("committed", || batches(&history) == 200).await;
     running.stop().await;
-    assert_eq!(history.rows(), 2000);
+    assert_eq!(rows(&history), 2000);
 }
 
 #[tokio::test]
@@ -427,7 +339,7 @@ async fn a_worker_that_leaves_works_off_its_share_and_is_gone() {
         within("left", leaving.worker).await.expect("no panic").expect("no error");
         leaving.stop.all.cancel();
     }
-    assert_eq!((history.batches(), history.repeated()), (1000, 0));
+    assert_eq!((batches(&history), history.repeated()), (1000, 0));
     let nobody = parser.publish("/DB", batch(1).encode()).await;
     assert_eq!(nobody, Err(PublishError::NoSubscriber));
 }

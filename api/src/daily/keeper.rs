@@ -13,7 +13,8 @@ use nemeses_reports::{RULES, Settings};
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
 use nemeses_store::history::{
-    Daily, Database, DayMark, DaySums, Devices, DoneDay, History, LastRow, RangeQuery, SLOT_SECONDS,
+    Daily, Database, DayMark, DaySums, Devices, DoneDay, LastRow, Positions, RangeQuery,
+    SLOT_SECONDS,
 };
 use nemeses_store::live::Version;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +78,7 @@ pub async fn keep_daily(
 }
 
 struct Keeper {
-    history: Arc<dyn History>,
+    history: Arc<dyn Positions>,
     devices: Arc<dyn Devices>,
     daily: Arc<dyn Daily>,
     process: KeptIn,

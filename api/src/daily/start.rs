@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use nemeses_protocol::DeviceId;
 use nemeses_reports::{Settings, Walker};
 use nemeses_store::StoreError;
-use nemeses_store::history::{Daily, History, RangeQuery};
+use nemeses_store::history::{Daily, Positions, RangeQuery};
 
 use super::day::walker_behind;
 
@@ -24,7 +24,7 @@ pub(crate) struct Start {
 
 /// Where walks through the rows of one device begin.
 pub(crate) struct Starts<'a> {
-    pub(crate) history: &'a dyn History,
+    pub(crate) history: &'a dyn Positions,
     pub(crate) daily: &'a dyn Daily,
     pub(crate) device: DeviceId,
     pub(crate) settings: Settings,

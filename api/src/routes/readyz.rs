@@ -86,7 +86,7 @@ async fn writable(state: &ApiState) -> [bool; 2] {
     let [live, history] = &writable.outages;
     let (live, history) = tokio::join!(
         takes(state, "live store", live, state.stores.live.check_writes()),
-        takes(state, "history store", history, state.stores.history.check_writes()),
+        takes(state, "history store", history, state.stores.health.check_writes()),
     );
     *tried = Some((Instant::now(), [live, history]));
     [live, history]
@@ -125,7 +125,7 @@ impl ApiState {
     pub async fn ready(&self) -> Result<(), Problem> {
         let (live, history) = tokio::join!(
             self.live.ask(self.stores.live.ping()),
-            self.history.ask(self.stores.history.check_reads()),
+            self.history.ask(self.stores.health.check_reads()),
         );
         live?;
         history.map_err(unreadable)?;

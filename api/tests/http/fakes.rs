@@ -1,69 +1,18 @@
 //! Stores in memory that can be switched off, or made to fail on the way.
 
 use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::{Stream, TryStreamExt as _, stream};
-use nemeses_protocol::{DeviceId, PositionRecord, Record};
+use nemeses_protocol::DeviceId;
 use nemeses_store::StoreError;
+use nemeses_store::history::testing::{FakeHistory, Switch, unavailable};
 use nemeses_store::history::{
-    Access, Added, Books, BooksLine, Committed, Digest, FirstPlace, Found, History, LastKnown,
-    LookUp, Minutes, NewSession, NewToken, NewUser, Part, PositionStream, RangeQuery, Role,
-    Rotation, ScopedToken, ScopedTokens, Session, Sessions, TableCounts, TokenKind, Totals, User,
-    Users, email_key,
+    Access, Added, Books, BooksLine, Digest, FirstPlace, Found, LookUp, Minutes, NewSession,
+    NewToken, NewUser, Role, Rotation, ScopedToken, ScopedTokens, Session, Sessions, TableCounts,
+    TokenKind, Totals, User, Users, email_key,
 };
-use nemeses_store::live::{Alive, LiveEntry, LiveStore, Version};
-
-/// What a store says of its inside, which no client may see.
-pub(crate) const INNER_TEXT: &str = "ERROR 1146 table `nemeses`.`positions`";
-
-/// Rows that are read at once.
-const PAGE_ROWS: usize = 1000;
-
-fn unavailable() -> StoreError {
-    StoreError::Unavailable { store: "fake", detail: INNER_TEXT.to_owned() }
-}
-
-/// On, off, or silent.
-#[derive(Default)]
-pub(crate) struct Switch {
-    down: AtomicBool,
-    silent: AtomicBool,
-    /// Calls that still succeed before the store goes down; 0 is no limit.
-    left: AtomicU64,
-}
-
-impl Switch {
-    pub(crate) fn off(&self) {
-        self.down.store(true, Ordering::SeqCst);
-    }
-    pub(crate) fn on(&self) {
-        self.down.store(false, Ordering::SeqCst);
-        self.silent.store(false, Ordering::SeqCst);
-    }
-    pub(crate) fn silence(&self) {
-        self.silent.store(true, Ordering::SeqCst);
-    }
-    pub(crate) fn off_after(&self, calls: u64) {
-        self.left.store(calls + 1, Ordering::SeqCst);
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        if self.silent.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
-        let left = self.left.load(Ordering::SeqCst);
-        if left == 1 {
-            self.off();
-        } else if left > 1 {
-            self.left.store(left - 1, Ordering::SeqCst);
-        }
-        if self.down.load(Ordering::SeqCst) { Err(unavailable()) } else { Ok(()) }
-    }
-}
+use nemeses_store::live::{Alive, LiveEntry, LiveStore};
 
 #[derive(Default)]
 pub(crate) struct FakeLive {
@@ -106,134 +55,6 @@ impl LiveStore for FakeLive {
     }
     async fn mark_rebuilt(&self) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-#[derive(Default)]
-pub(crate) struct FakeHistory {
-    pub(crate) switch: Switch,
-    rows: Mutex<Vec<PositionRecord>>,
-    known: Mutex<Vec<DeviceId>>,
-}
-
-impl FakeHistory {
-    pub(crate) fn put(&self, rows: impl IntoIterator<Item = PositionRecord>) {
-        let mut kept = self.rows.lock().unwrap();
-        kept.extend(rows);
-        kept.sort_by_key(|row| (row.position.device, row.position.recorded_at, row.frame_hash));
-    }
-    pub(crate) fn know(&self, device: DeviceId) {
-        self.known.lock().unwrap().push(device);
-    }
-    fn select(&self, query: &RangeQuery) -> Vec<PositionRecord> {
-        let rows = self.rows.lock().unwrap();
-        let place = |row: &PositionRecord| (row.position.recorded_at, row.frame_hash);
-        let wanted = |row: &&PositionRecord| {
-            row.position.device == query.device
-                && (query.from..=query.to).contains(&row.position.recorded_at)
-                && query.after.is_none_or(|after| {
-                    if query.descending { place(row) < after } else { place(row) > after }
-                })
-        };
-        let most = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap();
-        if query.descending {
-            rows.iter().rev().filter(wanted).take(most).cloned().collect()
-        } else {
-            rows.iter().filter(wanted).take(most).cloned().collect()
-        }
-    }
-}
-
-#[async_trait]
-impl History for FakeHistory {
-    async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn check_schema(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.switch.check().await
-    }
-    async fn commit(&self, _: &[Part], _: &str) -> Result<Vec<Committed>, StoreError> {
-        Err(unavailable())
-    }
-    async fn probe(&self, _: &[Record]) -> Result<(), StoreError> {
-        Err(unavailable())
-    }
-    fn positions(&self, query: RangeQuery) -> PositionStream<'_> {
-        // A page at a time, as the stores do.
-        let pages = stream::try_unfold(None, move |rows: Option<Vec<PositionRecord>>| {
-            let query = query.clone();
-            async move {
-                if rows.as_ref().is_some_and(Vec::is_empty) {
-                    return Ok(None);
-                }
-                self.switch.check().await?;
-                let mut rows = rows.unwrap_or_else(|| self.select(&query));
-                let rest = rows.split_off(rows.len().min(PAGE_ROWS));
-                Ok(Some((stream::iter(rows.into_iter().map(Ok)), Some(rest))))
-            }
-        });
-        Box::pin(pages.try_flatten())
-    }
-    async fn last_position(
-        &self,
-        device: DeviceId,
-        not_after: u32,
-        with_fix: bool,
-    ) -> Result<Option<PositionRecord>, StoreError> {
-        self.switch.check().await?;
-        let query = RangeQuery {
-            device,
-            from: 0,
-            to: not_after,
-            descending: true,
-            after: None,
-            limit: None,
-        };
-        let mut rows = self.select(&query).into_iter();
-        Ok(rows.find(|row| !with_fix || row.position.composition.gps_fix()))
-    }
-    async fn last_known(
-        &self,
-        devices: &[DeviceId],
-        not_after: u32,
-    ) -> Result<Vec<LastKnown>, StoreError> {
-        self.switch.check().await?;
-        let last = |device: &DeviceId| {
-            let rows = self.rows.lock().unwrap();
-            let counts = |row: &&PositionRecord| {
-                row.position.device == *device
-                    && row.position.recorded_at <= not_after
-                    && Version::may_be_newest(row)
-            };
-            let newest = rows.iter().filter(counts).max_by_key(|row| Version::of(row));
-            let has_fix = |row: &&PositionRecord| row.position.composition.gps_fix();
-            let with_fix = rows.iter().filter(counts).filter(has_fix);
-            let fix = with_fix.max_by_key(|row| Version::of(row));
-            LastKnown { newest: newest.cloned(), fix: fix.cloned() }
-        };
-        Ok(devices.iter().map(last).collect())
-    }
-    async fn knows_device(&self, device: DeviceId) -> Result<bool, StoreError> {
-        self.switch.check().await?;
-        let has_rows = self.rows.lock().unwrap().iter().any(|row| row.position.device == device);
-        Ok(has_rows || self.known.lock().unwrap().contains(&device))
-    }
-    async fn devices_after(
-        &self,
-        _: Option<DeviceId>,
-        _: u32,
-    ) -> Result<Vec<DeviceId>, StoreError> {
-        Err(unavailable())
-    }
-    fn recent_entries(
-        &self,
-        _: u64,
-        _: u32,
-    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
-        Box::pin(stream::empty())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nemeses_api::{ApiConfig, ApiState, Credential, Stores, TokenSecret, serve};
 use nemeses_protocol::{Composition, DeviceId, Position, PositionRecord};
 use nemeses_runtime::Clock;
+use nemeses_store::history::testing::{FakeHistory, INNER_TEXT};
 use nemeses_store::history::{Database, Options, Role, open};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::fakes::{FakeBooks, FakeHistory, FakeLive, FakeSessions, FakeTokens, FakeUsers};
+use crate::fakes::{FakeBooks, FakeLive, FakeSessions, FakeTokens, FakeUsers};
 
 /// 2020-07-01T21:00:00Z, when the founding example was recorded.
 pub(crate) const RECORDED: u32 = 1_593_637_200;
@@ -92,6 +93,7 @@ impl Api {
         let stores = Stores {
             live: live.clone(),
             history: history.clone(),
+            health: history.clone(),
             users: users.clone(),
             books: books.clone(),
             devices: database.devices(),
@@ -227,7 +229,7 @@ impl Answer {
         assert_eq!(body["parameter"].as_str(), parameter, "{self:?}");
         assert!(!body["title"].as_str().unwrap().is_empty(), "{self:?}");
         assert!(!body["detail"].as_str().unwrap().is_empty(), "{self:?}");
-        for secret in [crate::fakes::INNER_TEXT, "panicked", "src/"] {
+        for secret in [INNER_TEXT, "panicked", "src/"] {
             assert!(!self.text.contains(secret), "{self:?}");
         }
         assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");

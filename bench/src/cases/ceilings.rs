@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use nemeses_dbexport::{Config, Exporter, Receipt, Submission, Work};
+use nemeses_dbexport::{Acknowledge, Config, Exporter, Submission, Work};
 use nemeses_e2e::Certificate;
 use nemeses_protocol::Record;
 use nemeses_runtime::{Registry, Tasks};
@@ -91,15 +91,15 @@ async fn running(url: &str, connections: u32) -> anyhow::Result<(Exporter<Told>,
     let config = Config { lanes: LANES as usize, ..Config::named("bench") };
     let exporter = Exporter::new(config, &mut Registry::default());
     for _ in 0..LANES {
-        tasks.spawn_rest("lane", exporter.clone().run_lane(Arc::clone(&history), tasks.stop()));
+        tasks.spawn_rest("lane", exporter.clone().run_lane(history.clone(), tasks.stop()));
     }
     Ok((exporter, tasks))
 }
 
 struct Told(oneshot::Sender<()>);
 
-impl Receipt for Told {
-    fn kept(self) {
+impl Acknowledge for Told {
+    fn committed(self) {
         // The other end waits for it below.
         let _ = self.0.send(());
     }

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 
 use nemeses_broker::{Intake, IntakeMessage, Receipt, Speaker};
-use nemeses_dbexport::{Exporter, Submission, Work};
+use nemeses_dbexport::{Acknowledge, Exporter, Submission, Work};
 use nemeses_parser::Step;
 use nemeses_protocol::{DeadLetter, Record, Reply, Tally};
 use nemeses_runtime::Clock;
 use nemeses_runtime::traces::{Tracer, Waiting};
 use nemeses_store::live::LiveWriter;
 
-use super::follow;
 use super::mirror::{Mirror, Pending};
+use super::traced;
 
-/// The door's receipt, told by the exporter after the commit.
-pub(crate) struct DoorReceipt {
+/// Acknowledges the messages of a receipt, and shows on `/DB` what was committed.
+pub(crate) struct NodeAck {
     receipt: Receipt,
     mirrored: Option<Pending>,
     followed: Vec<Waiting>,
 }
 
-impl nemeses_dbexport::Receipt for DoorReceipt {
-    fn kept(self) {
+impl Acknowledge for NodeAck {
+    fn committed(self) {
         self.receipt.kept();
         if let Some(pending) = self.mirrored {
             pending.publish();
@@ -41,7 +41,7 @@ pub(crate) struct NodeIntake {
     /// Told at once; never waits.
     pub(crate) live: LiveWriter,
     /// Commits, then tells the receipt.
-    pub(crate) exporter: Exporter<DoorReceipt>,
+    pub(crate) exporter: Exporter<NodeAck>,
     /// Shows what was committed on `/DB`.
     pub(crate) mirror: Arc<Mirror>,
     /// Gives each frame its time of arrival.
@@ -60,15 +60,15 @@ impl Intake for NodeIntake {
         let received_at_ms = self.clock.now_ms();
         let followed = receipt.take_followed();
         let (step, tracer) = (&self.step, &self.tracer);
-        let out = follow::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
+        let out = traced::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
         receipt.weighs(out.records.iter().map(held_bytes).sum());
         let tallies = tallies(out.pings, received_at_ms);
         let mirrored = self.mirror.prepare(&out, &tallies);
-        let receipt = DoorReceipt { receipt, mirrored, followed: follow::waiting(&followed) };
+        let receipt = NodeAck { receipt, mirrored, followed: traced::waiting(&followed) };
         let offered_ns = receipt.followed.first().map_or(0, |waiting| waiting.since_ns);
         self.live.offer(out.live);
         if !followed.is_empty() {
-            self.live.follow(&follow::contexts(&followed), offered_ns);
+            self.live.follow(&traced::contexts(&followed), offered_ns);
         }
         let work = Work::Records { records: out.records, tallies };
         self.exporter.submit(Submission { work, receipt });

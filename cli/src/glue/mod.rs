@@ -7,7 +7,6 @@ mod authenticate;
 mod books_watch;
 mod canary;
 mod commands;
-mod follow;
 mod intake;
 mod keep_small;
 mod lookup;
@@ -17,6 +16,7 @@ mod relay;
 mod signals;
 #[cfg(test)]
 mod testing;
+mod traced;
 mod traces;
 
 pub(crate) use announce::{announce, describe, name_at};

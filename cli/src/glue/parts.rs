@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nemeses_api::{ApiConfig, ApiState, DailyStats, KeptIn, Stores, TokenSecret, TokenSecrets};
 use nemeses_broker::DoorConfig;
-use nemeses_dbexport::{Exporter, Receipt, note_quiet};
+use nemeses_dbexport::{Acknowledge, Exporter, note_quiet};
 use nemeses_parser::{Gate, Policy};
 use nemeses_runtime::http::{self, HttpConfig};
 use nemeses_runtime::traces::Tracer;
@@ -168,7 +168,7 @@ pub(crate) fn live_writer(
 }
 
 /// Starts the exporter's lanes. SQLite writes one transaction at a time: one.
-pub(crate) fn run_lanes<R: Receipt>(
+pub(crate) fn run_lanes<R: Acknowledge>(
     tasks: &Tasks,
     exporter: &Exporter<R>,
     database: &Database,
@@ -206,7 +206,7 @@ pub(crate) fn keep_rebuilt(
 }
 
 /// Keeps the sums of days up, if no other process of this database does.
-pub(crate) fn keep_sums<R: Receipt>(
+pub(crate) fn keep_sums<R: Acknowledge>(
     tasks: &Tasks,
     database: &Database,
     exporter: &Exporter<R>,

@@ -1,127 +1,17 @@
 use std::collections::HashSet;
-use std::pin::Pin;
-use std::sync::Mutex;
 
-use futures_util::Stream;
 use nemeses_protocol::{Composition, DeadLetter, DeviceId, Position, PositionRecord, Reason};
-use nemeses_store::history::{Committed, LastKnown, PositionStream, RangeQuery};
+use nemeses_store::history::Committed;
+use nemeses_store::history::testing::{FakeHistory, REFUSED_TOPIC};
 use nemeses_store::live::{LiveStore as _, MemoryLive};
 use tokio::sync::mpsc;
 
 use super::*;
 
-/// The fake refuses dead letters of this topic.
-const REFUSED_TOPIC: &str = "/refused";
-
-/// A history in memory that can be told to fail, and that refuses one device.
-#[derive(Default)]
-struct FakeHistory {
-    parts: Mutex<Vec<Part>>,
-    failures_left: AtomicU64,
-    /// Fails after having written, as a connection cut during COMMIT does.
-    doubtful: bool,
-    refused: Option<DeviceId>,
-    /// Refuses dead letters that hold anything.
-    refuses_bytes: bool,
-}
-
-impl FakeHistory {
-    fn check(&self, records: &[Record]) -> Result<(), StoreError> {
-        let refused = records.iter().any(|record| match record {
-            Record::Position(record) => Some(record.position.device) == self.refused,
-            Record::DeadLetter(letter) => {
-                letter.topic == REFUSED_TOPIC || (self.refuses_bytes && !letter.bytes.is_empty())
-            }
-        });
-        if refused {
-            return Err(StoreError::Refused { store: "fake", detail: "device".to_owned() });
-        }
-        Ok(())
-    }
-
-    fn write(&self, parts: &[Part]) {
-        let mut held = self.parts.lock().unwrap();
-        for part in parts {
-            if !held.iter().any(|known| known.key == part.key) {
-                held.push(part.clone());
-            }
-        }
-    }
-
-    fn records(&self) -> Vec<Record> {
-        self.parts.lock().unwrap().iter().flat_map(|part| part.records.clone()).collect()
-    }
-}
-
-#[async_trait::async_trait]
-impl History for FakeHistory {
-    async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn check_schema(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn commit(&self, parts: &[Part], _: &str) -> Result<Vec<Committed>, StoreError> {
-        let down = || StoreError::Unavailable { store: "fake", detail: "down".to_owned() };
-        let fails = self
-            .failures_left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-            .is_ok();
-        if fails && !self.doubtful {
-            return Err(down());
-        }
-        for part in parts {
-            self.check(&part.records)?;
-        }
-        self.write(parts);
-        if fails {
-            return Err(down());
-        }
-        Ok(vec![Committed::default(); parts.len()])
-    }
-    async fn probe(&self, records: &[Record]) -> Result<(), StoreError> {
-        self.check(records)
-    }
-    fn positions(&self, _: RangeQuery) -> PositionStream<'_> {
-        Box::pin(futures_util::stream::empty())
-    }
-    async fn last_position(
-        &self,
-        _: DeviceId,
-        _: u32,
-        _: bool,
-    ) -> Result<Option<PositionRecord>, StoreError> {
-        Ok(None)
-    }
-    async fn last_known(&self, _: &[DeviceId], _: u32) -> Result<Vec<LastKnown>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn knows_device(&self, _: DeviceId) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-    async fn devices_after(
-        &self,
-        _: Option<DeviceId>,
-        _: u32,
-    ) -> Result<Vec<DeviceId>, StoreError> {
-        Ok(Vec::new())
-    }
-    fn recent_entries(
-        &self,
-        _: u64,
-        _: u32,
-    ) -> Pin<Box<dyn Stream<Item = Result<Vec<LiveEntry>, StoreError>> + Send + '_>> {
-        Box::pin(futures_util::stream::empty())
-    }
-}
-
 struct Told(u64, mpsc::UnboundedSender<u64>);
 
-impl Receipt for Told {
-    fn kept(self) {
+impl Acknowledge for Told {
+    fn committed(self) {
         self.1.send(self.0).expect("the test listens");
     }
 }
@@ -186,7 +76,7 @@ async fn everything_is_committed_once_before_it_is_acknowledged() {
     let acknowledged = export(Arc::clone(&history), 5000).await;
     assert_eq!(acknowledged.iter().collect::<HashSet<_>>().len(), 5000);
     assert_eq!(history.records().len(), 5000);
-    let parts = history.parts.lock().unwrap();
+    let parts = history.parts();
     assert!(parts.iter().all(|part| part.records.len() <= 1000));
     let pings: u32 = parts.iter().flat_map(|part| &part.tallies).map(|tally| tally.pings).sum();
     assert_eq!(pings, 5000);
@@ -194,15 +84,14 @@ async fn everything_is_committed_once_before_it_is_acknowledged() {
 
 #[tokio::test]
 async fn a_history_that_is_down_is_tried_until_it_is_back() {
-    let history = Arc::new(FakeHistory { failures_left: 20.into(), ..FakeHistory::default() });
+    let history = Arc::new(FakeHistory::default().failing(20));
     export(Arc::clone(&history), 100).await;
     assert_eq!(history.records().len(), 100);
 }
 
 #[tokio::test]
 async fn a_doubtful_commit_is_repeated_under_the_same_key() {
-    let history =
-        Arc::new(FakeHistory { failures_left: 3.into(), doubtful: true, ..FakeHistory::default() });
+    let history = Arc::new(FakeHistory::default().failing(3).in_doubt());
     export(Arc::clone(&history), 100).await;
     assert_eq!(history.records().len(), 100);
 }
@@ -210,7 +99,7 @@ async fn a_doubtful_commit_is_repeated_under_the_same_key() {
 #[tokio::test]
 async fn a_refused_row_becomes_a_dead_letter_and_the_others_are_stored() {
     let guilty = DeviceId::new(637);
-    let history = Arc::new(FakeHistory { refused: Some(guilty), ..FakeHistory::default() });
+    let history = Arc::new(FakeHistory::default().refusing(guilty));
     let acknowledged = export(Arc::clone(&history), 1000).await;
     assert_eq!(acknowledged.len(), 1000);
     let records = history.records();
@@ -263,7 +152,7 @@ async fn a_refused_dead_letter_is_kept_with_less_of_it_and_does_not_block_the_li
 
 #[tokio::test]
 async fn a_dead_letter_whose_bytes_are_refused_is_kept_without_them() {
-    let history = FakeHistory { refuses_bytes: true, ..FakeHistory::default() };
+    let history = FakeHistory::default().refusing_bytes();
     let written = written(history, vec![letter("/messenger", Reason::BadBatch)]).await;
     let [Record::DeadLetter(letter)] = written.as_slice() else { panic!("{written:?}") };
     assert_eq!((letter.bytes.len(), letter.received_at_ms), (0, 60_000));
@@ -295,8 +184,7 @@ fn dead_letters_are_counted_by_reason_and_once() {
 
 #[tokio::test]
 async fn nothing_is_acknowledged_when_asked_to_end_while_the_history_is_down() {
-    let history =
-        Arc::new(FakeHistory { failures_left: u64::MAX.into(), ..FakeHistory::default() });
+    let history = Arc::new(FakeHistory::default().failing(u64::MAX));
     let exporter = Exporter::new(config(), &mut Registry::default());
     let (told, mut heard) = mpsc::unbounded_channel();
     exporter.submit(Submission {

@@ -11,13 +11,14 @@ use std::time::Duration;
 use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Registry};
+use nemeses_store::history::testing::FakeHistory;
 use nemeses_store::history::{Groups, Role};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::client::{Events, Socket, ticket};
-use crate::fakes::{FakeBooks, FakeHistory, FakeSessions, FakeTokens, FakeUsers};
+use crate::fakes::{FakeBooks, FakeSessions, FakeTokens, FakeUsers};
 use crate::harness::{
     Answer, DEVICE, NOW_MS, RECORDED, Served, USER_ID, embedded_database, record,
 };
@@ -50,7 +51,8 @@ impl Site {
         let groups = database.groups();
         let stores = Stores {
             live: live.clone(),
-            history,
+            history: history.clone(),
+            health: history,
             users: users.clone(),
             books: Arc::new(FakeBooks::default()),
             devices: database.devices(),

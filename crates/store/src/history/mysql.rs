@@ -5,6 +5,7 @@
 //! server's `innodb_flush_log_at_trx_commit`: 1 (its default) keeps the promise
 //! through a power cut.
 
+mod alone;
 mod bulk;
 mod carrier;
 mod layout;
@@ -33,11 +34,11 @@ use self::carrier::Carrier;
 use self::names::statement;
 use self::patience::wait_aloud;
 use self::tls::Protection;
+use super::database::{Database, Options, StorageEngine};
 use super::engine::{
     Dialect, Engine, Fault, Fields, Kind, Lent, Migration, Product, SCHEMA_VERSION, Session, Value,
     adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
-use super::open::{Database, Options, StorageEngine};
 use super::retention::{BucketLimit, Step, Survey};
 use crate::StoreError;
 

@@ -22,13 +22,14 @@ use sqlx::sqlite::{
 };
 use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqlStr};
 
+use super::database::{Database, Options};
 use super::engine::{
-    Dialect, Direct, Engine, Fault, Fields, Journaled, Kind, Lent, Migration, Product,
-    SCHEMA_VERSION, Session, Value, adapter, fixed, pending, signed_hash, sort_error, sql,
-    sqlite_kind, statements, version_of,
+    Batch, Dialect, Engine, Fault, Fields, Kind, Lent, Migration, Product, SCHEMA_VERSION, Session,
+    Value, adapter, fixed, pending, signed_hash, sort_error, sql, sqlite_kind, statements,
+    version_of,
 };
-use super::open::{Database, Options};
 use super::retention::{BucketLimit, Step, Survey};
+use super::{Committed, Part};
 use crate::StoreError;
 
 /// How long a writer waits for another process's transaction.
@@ -194,7 +195,7 @@ fn drawn_id(done: &SqliteQueryResult) -> u64 {
 impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
-    const JOURNALS: bool = true;
+    const TAKES_BATCHES: bool = true;
     const FRESH: Migration = Migration { version: 5, sql: include_str!("sqlite/schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
@@ -215,16 +216,20 @@ impl Product for Arc<File> {
         journal::begin_settled(self).await
     }
 
-    async fn journal(&self, batch: &Journaled<'_>) -> Result<bool, Fault> {
-        journal::keep(self, batch).await
+    async fn commit_batch(&self, batch: &Batch<'_>) -> Result<Option<Vec<Committed>>, Fault> {
+        journal::commit(self, batch).await
+    }
+
+    async fn before_commit(&self, parts: &[Part]) -> Result<(), Fault> {
+        journal::settle_before(self, parts).await
+    }
+
+    fn committed(&self, parts: &[Part]) {
+        self.journal.learn(parts);
     }
 
     async fn settle(&self) -> Result<(), Fault> {
         journal::settle(self).await
-    }
-
-    async fn settle_before(&self, direct: &Direct) -> Result<(), Fault> {
-        journal::settle_before(self, direct).await
     }
 
     /// All in one transaction, which is the lock as well.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::LiveStore;
 use crate::StoreError;
-use crate::history::{BUCKET_SECONDS, History};
+use crate::history::{BUCKET_SECONDS, Positions};
 
 /// How often to look whether the store has lost its memory.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const RECORDED_BEFORE_MS: u64 = 15 * 60 * 1000;
 /// all devices heard within `ttl_ms` are read from `history` and merged into it.
 pub async fn rebuild_loop(
     live: Arc<dyn LiveStore>,
-    history: Arc<dyn History>,
+    history: Arc<dyn Positions>,
     ttl_ms: u64,
     clock: Clock,
     stop: CancellationToken,
@@ -44,7 +44,7 @@ pub async fn rebuild_loop(
 
 struct Rebuild {
     live: Arc<dyn LiveStore>,
-    history: Arc<dyn History>,
+    history: Arc<dyn Positions>,
     ttl_ms: u64,
     clock: Clock,
     settle: Duration,

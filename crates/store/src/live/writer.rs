@@ -19,13 +19,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::follow::Follow;
+use self::offer_spans::Follow;
 use self::queue::Queue;
 pub use self::stats::LiveWriterStats;
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
-mod follow;
+mod offer_spans;
 mod queue;
 mod stats;
 

@@ -17,7 +17,7 @@ use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
 use super::insert::insert_positions;
 use super::ladder::{NARROW, WIDE, rungs};
-use super::marks::{Marks, insert_marks};
+use super::marks::Marks;
 use super::plan::{BooksRow, DuplicateRow, Plan, plan};
 use super::rows::{LETTER_COLUMNS, LetterRow};
 use super::seam::{Dialect, Product, Session, sql};
@@ -29,8 +29,9 @@ use nemeses_protocol::{
 };
 use nemeses_runtime::Clock;
 
+use crate::StoreError;
 use crate::history::books::Totals;
-use crate::history::{Committed, Part};
+use crate::history::{Commits, Committed, Part};
 
 /// A statement of several dead letters holds at most this many bytes of them and
 /// of their topics. One letter alone has up to 96 KiB; so a server that takes
@@ -57,6 +58,7 @@ pub(in crate::history) const BOOKS_COLUMNS: &[&str] = &[
     "pings",
 ];
 
+pub(in crate::history) const MARK_COLUMNS: &[&str] = &["slot", "device", "day"];
 pub(in crate::history) const DAY_COLUMNS: &[&str] = &["device", "day"];
 pub(in crate::history) const DUPLICATE_COLUMNS: &[&str] =
     &["device", "recorded_at", "frame_hash", "times", "last_received_at_ms"];
@@ -143,6 +145,20 @@ async fn insert_days<P: Product>(
         session.execute(sql(text), &values).await?;
     }
     Ok(())
+}
+
+async fn insert_marks<P: Product>(session: &mut P::Session, marks: &Marks) -> Result<(), Fault> {
+    let rows: Vec<_> = marks.values().collect();
+    for rows in rungs(&rows, WIDE) {
+        let text = insert("daily_marks", MARK_COLUMNS, rows.len()) + &join_marks(P::DIALECT);
+        session.execute(sql(text), rows.as_flattened()).await?;
+    }
+    Ok(())
+}
+
+/// A mark that is there already stays.
+pub(in crate::history) fn join_marks(dialect: Dialect) -> String {
+    or_join("", dialect, MARK_COLUMNS, &[("day", Join::Keep)])
 }
 
 /// A day that is known already stays.
@@ -240,6 +256,33 @@ pub(in crate::history) fn books_values<'a>(
     ]
 }
 
+#[async_trait]
+impl<P: Product> Commits for Engine<P> {
+    async fn commit(&self, parts: &[Part], exporter: &str) -> Result<Vec<Committed>, StoreError> {
+        self.commit_parts(parts, exporter).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn rehearse(&self) -> Result<(), StoreError> {
+        Self::rehearse(self).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn probe(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.try_records(records).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.product.settle().await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn note_last(&self, before_ms: u64) -> Result<usize, StoreError> {
+        self.note_last(before_ms).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn recall_last(&self) -> Result<usize, StoreError> {
+        self.recall_last().await.map_err(|fault| fault.into_error(P::STORE))
+    }
+}
+
 impl<P: Product> Engine<P> {
     /// Commits the parts; the days are learnt only once they are durable.
     pub(in crate::history) async fn commit_parts(
@@ -254,16 +297,14 @@ impl<P: Product> Engine<P> {
         let written = if let Some(written) = self.commit_new(parts, exporter).await? {
             written
         } else {
-            self.settle_before(parts).await?;
+            self.product.before_commit(parts).await?;
             let written = self.transact(Commit { engine: self, parts, exporter }).await?;
             self.doubts.learn(&written.committed);
             written
         };
         self.days.learn(&written.days);
         self.marks.learn(&written.marks);
-        if P::JOURNALS {
-            self.newest.learn(parts);
-        }
+        self.product.committed(parts);
         self.lasts.learn(parts, Clock::system().now_ms());
         Ok(written.committed)
     }

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
 use super::Engine;
+use super::commit::join_marks;
 use super::day_sums::{COLUMNS, sums_of, sums_values};
 use super::fault::{Fault, Kind};
 use super::ladder::{NARROW, WIDE, rungs};
 use super::last::{Last, join_into_table};
-use super::marks::join_marks;
 use super::seam::{Product, Session, fixed, sql};
 use super::sql::{Join, any_of, insert, or_join, placeholders};
 use super::value::{Fields, Value};

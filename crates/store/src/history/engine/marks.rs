@@ -12,17 +12,12 @@ use nemeses_runtime::Clock;
 
 use super::days::{DeviceDay, KnownDays};
 use super::fault::{Fault, Kind};
-use super::ladder::{WIDE, rungs};
-use super::seam::{Dialect, Product, Session, sql};
-use super::sql::{Join, insert, or_join};
 use super::value::Value;
 use crate::history::daily::SLOT_SECONDS;
 
 /// Seconds beyond its slot that a transaction may take. Whoever takes marks waits
 /// for longer than this, the COMMIT and the difference of clocks together.
 const OVERTIME_S: u32 = 60;
-
-pub(in crate::history) const MARK_COLUMNS: &[&str] = &["slot", "device", "day"];
 
 /// Marks of one slot.
 #[derive(Debug, Default)]
@@ -47,7 +42,7 @@ impl Marks {
         self.open_at(Clock::system().now_s())
     }
 
-    /// As [`MARK_COLUMNS`] has them.
+    /// As the columns of `daily_marks` have them: slot, device, day.
     pub(in crate::history) fn values(&self) -> impl Iterator<Item = [Value<'static>; 3]> {
         let slot = self.slot;
         self.days.iter().map(move |(device, day)| [slot.into(), (*device).into(), (*day).into()])
@@ -88,23 +83,6 @@ impl KnownMarks {
             known.1.learn(&marks.days);
         }
     }
-}
-
-pub(in crate::history) async fn insert_marks<P: Product>(
-    session: &mut P::Session,
-    marks: &Marks,
-) -> Result<(), Fault> {
-    let rows: Vec<_> = marks.values().collect();
-    for rows in rungs(&rows, WIDE) {
-        let text = insert("daily_marks", MARK_COLUMNS, rows.len()) + &join_marks(P::DIALECT);
-        session.execute(sql(text), rows.as_flattened()).await?;
-    }
-    Ok(())
-}
-
-/// A mark that is there already stays.
-pub(in crate::history) fn join_marks(dialect: Dialect) -> String {
-    or_join("", dialect, MARK_COLUMNS, &[("day", Join::Keep)])
 }
 
 #[cfg(test)]

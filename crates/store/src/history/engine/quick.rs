@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Engine;
 use super::commit::{
-    BOOKS_COLUMNS, DAY_COLUMNS, DUPLICATE_COLUMNS, Written, books_values, duplicate_values,
-    insert_letters, join_days, join_duplicates,
+    BOOKS_COLUMNS, DAY_COLUMNS, DUPLICATE_COLUMNS, MARK_COLUMNS, Written, books_values,
+    duplicate_values, insert_letters, join_days, join_duplicates, join_marks,
 };
 use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
 use super::ladder::{WIDE, bulk, rungs};
-use super::marks::{MARK_COLUMNS, Marks, join_marks};
+use super::marks::Marks;
 use super::plan::{Plan, Settled, plan};
 use super::rows::{bare_position_values, is_bare, position_values};
 use super::script::Script;
-use super::seam::{Dialect, Product, Session, sql};
+use super::seam::{Batch, Dialect, Product, Session, sql};
 use super::sql::{BARE_COLUMNS, POSITION_COLUMNS, insert_words, placeholder_rows};
 use super::value::Value;
 use crate::history::{Committed, Part};
@@ -66,10 +66,10 @@ impl<P: Product> Engine<P> {
             return Ok(None);
         }
         let plan = plan(parts, &HashSet::new());
-        if let Some(written) = self.commit_journaled(&plan, exporter).await? {
+        if let Some(written) = self.commit_by_product(&plan, exporter).await? {
             return Ok(Some(written));
         }
-        self.settle_before(parts).await?;
+        self.product.before_commit(parts).await?;
         match self.write_new(&plan, exporter).await {
             Ok(written) => Ok(Some(written)),
             Err(fault) if matches!(fault.kind, Kind::Taken | Kind::Conflict) => {
@@ -78,6 +78,25 @@ impl<P: Product> Engine<P> {
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    /// Leaves the batch to the product if it takes such; `None` when it is to be written
+    /// otherwise.
+    async fn commit_by_product(
+        &self,
+        plan: &Plan<'_>,
+        exporter: &str,
+    ) -> Result<Option<Written>, Fault> {
+        if !P::TAKES_BATCHES {
+            return Ok(None);
+        }
+        let touched = plan.days();
+        let marks = self.marks.missing(&touched);
+        if !self.days.unknown(&touched).is_empty() || marks.values().next().is_some() {
+            return Ok(None);
+        }
+        let committed = self.product.commit_batch(&Batch { plan, exporter, marks }).await?;
+        Ok(committed.map(|committed| Written { committed, ..Written::default() }))
     }
 
     /// By the product's own way for rows if it has one, else in a session.

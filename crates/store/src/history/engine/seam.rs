@@ -6,11 +6,13 @@ use futures_util::stream::BoxStream;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
-use super::journal::{Direct, Journaled};
+use super::marks::Marks;
+use super::plan::Plan;
 use super::value::{Fields, Value};
 use nemeses_protocol::PositionRecord;
 
 use crate::history::retention::{BucketLimit, Step, Survey};
+use crate::history::{Committed, Part};
 
 /// The words that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,15 @@ pub(in crate::history) trait Session: Send {
     async fn rollback(self) -> Result<(), Fault>;
 }
 
+/// A batch of which all is new as far as is known, and that needs no other rows beside its
+/// own, since its days are known and marked.
+pub(in crate::history) struct Batch<'a> {
+    pub(in crate::history) plan: &'a Plan<'a>,
+    pub(in crate::history) exporter: &'a str,
+    /// None, in the slot on which the batch relies.
+    pub(in crate::history) marks: Marks,
+}
+
 /// A database.
 #[async_trait]
 pub(in crate::history) trait Product: Send + Sync + 'static {
@@ -81,7 +92,7 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
         self.begin().await
     }
 
-    /// The same with nothing in the journal.
+    /// The same with all rows in the tables.
     async fn begin_settled(&self) -> Result<Self::Session, Fault> {
         self.begin_apart().await
     }
@@ -94,24 +105,28 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
         Ok(false)
     }
 
-    /// Whether [`Product::journal`] ever takes a batch.
-    const JOURNALS: bool = false;
+    /// Whether [`Product::commit_batch`] ever takes a batch.
+    const TAKES_BATCHES: bool = false;
 
-    /// Keeps a batch in a journal, to be put where it belongs later; `false` when it is
-    /// to be written there at once. What is in the journal has moved before anything is
-    /// read that it changes, and before [`Product::begin_settled`].
-    async fn journal(&self, _batch: &Journaled<'_>) -> Result<bool, Fault> {
-        Ok(false)
+    /// Commits a whole batch in a way of the product's own; `None` when it is to be written
+    /// to the tables in a transaction, and nothing was kept. Rows may wait outside the
+    /// tables then; [`Product::settle`] moves them, and so does whatever reads tables that
+    /// they change, before it reads, and [`Product::begin_settled`].
+    async fn commit_batch(&self, _batch: &Batch<'_>) -> Result<Option<Vec<Committed>>, Fault> {
+        Ok(None)
     }
 
-    /// Puts what is in the journal where it belongs.
-    async fn settle(&self) -> Result<(), Fault> {
+    /// Comes before parts are written to the tables: of equal rows the first to come is
+    /// kept, and it may wait outside them.
+    async fn before_commit(&self, _parts: &[Part]) -> Result<(), Fault> {
         Ok(())
     }
 
-    /// The same, unless rows that are to be written beside the journal can be none of it:
-    /// of equal rows the first to come is kept.
-    async fn settle_before(&self, _direct: &Direct) -> Result<(), Fault> {
+    /// Parts are durable, written in whatever way.
+    fn committed(&self, _parts: &[Part]) {}
+
+    /// Moves all rows that wait outside the tables there.
+    async fn settle(&self) -> Result<(), Fault> {
         Ok(())
     }
 

@@ -20,8 +20,8 @@ use self::packets::ServerError;
 use self::rows::MAX_ROWS;
 use self::target::Target;
 use super::{FRESH, IDLE, WRITERS, tls};
+use crate::history::Options;
 use crate::history::engine::{Fault, Kind, mysql_kind};
-use crate::history::open::Options;
 
 /// Fewer rows are text in one request with the rest.
 const MIN_ROWS: usize = 16;

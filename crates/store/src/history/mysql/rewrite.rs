@@ -15,8 +15,8 @@ use super::super::devices::DEFAULT_RETENTION;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Marks};
 use super::super::retention::{BucketLimit, Step};
 use super::Server;
+use super::alone::Alone;
 use super::layout::{PAST, Thinned, weeks_to_thin};
-use super::partitions::Alone;
 use super::sparse::take_some;
 use super::storage::weeks_can_leave;
 

@@ -2,8 +2,8 @@
 //! many weeks, of which some are over and others are not.
 
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind};
+use super::alone::Alone;
 use super::layout::PAST;
-use super::partitions::Alone;
 
 /// Rows of one step: some 100 ms, and 200 KB of statement, a fifth of the smallest packet
 /// that servers in use refuse.

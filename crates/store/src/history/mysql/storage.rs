@@ -2,11 +2,11 @@
 
 use sqlx::mysql::MySqlConnection;
 
+use super::alone::Alone;
 use super::names::statement;
-use super::partitions::Alone;
 use super::{Server, error_number};
+use crate::history::StorageEngine;
 use crate::history::engine::{Fault, Fields as _, Kind};
-use crate::history::open::StorageEngine;
 
 /// Unknown storage engine, in the words of the servers.
 const UNKNOWN_ENGINE: u16 = 1286;

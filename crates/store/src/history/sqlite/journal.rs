@@ -12,6 +12,7 @@
 mod blob;
 mod group;
 mod held;
+mod newest;
 mod slice;
 #[cfg(test)]
 mod tests;
@@ -23,11 +24,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::super::engine::{
-    Direct, Fault, Journaled, Kind, Session as _, books_values, fixed, sql,
-};
+use super::super::engine::{Batch, Fault, Kind, Session as _, books_values, fixed, sql};
+use super::super::{Committed, Part};
 use super::{File, FileSession};
 use held::Held;
+use newest::{Journaled, Newest};
 
 /// How often it is looked whether the journal is to move by itself.
 const LOOK: Duration = Duration::from_millis(50);
@@ -84,11 +85,18 @@ pub(super) struct Journal {
     held: Mutex<Option<Held>>,
     /// Whether a task looks for pauses: [`Tending`].
     tended: AtomicBool,
+    newest: Newest,
 }
 
 impl Journal {
     pub(super) fn new(sizes: Sizes) -> Self {
-        Self { sizes, held: Mutex::new(None), tended: AtomicBool::new(false) }
+        let (held, tended) = (Mutex::new(None), AtomicBool::new(false));
+        Self { sizes, held, tended, newest: Newest::default() }
+    }
+
+    /// Notes what is committed, in the journal or beside it.
+    pub(super) fn learn(&self, parts: &[Part]) {
+        self.newest.learn(parts);
     }
 }
 
@@ -97,8 +105,17 @@ pub(super) fn concerns(text: &str) -> bool {
     ["positions", "books", "duplicates"].iter().any(|table| text.contains(table))
 }
 
+/// Keeps a batch in the journal if it fits; `None` when it is to be written where it belongs.
+pub(super) async fn commit(
+    file: &Arc<File>,
+    batch: &Batch<'_>,
+) -> Result<Option<Vec<Committed>>, Fault> {
+    let Some((batch, committed)) = file.journal.newest.fit(batch) else { return Ok(None) };
+    Ok(keep(file, &batch).await?.then_some(committed))
+}
+
 /// Keeps a batch in the journal; `false` when it is to be written where it belongs.
-pub(super) async fn keep(file: &Arc<File>, batch: &Journaled<'_>) -> Result<bool, Fault> {
+async fn keep(file: &Arc<File>, batch: &Journaled<'_>) -> Result<bool, Fault> {
     let mut place = file.journal.held.lock().await;
     let mut held = taken(file, place.take()).await?;
     if held.rows() >= file.journal.sizes.most() {
@@ -246,9 +263,11 @@ async fn settle_now(file: &Arc<File>) -> Result<(), Fault> {
     }
 }
 
-/// Settles unless these rows can be none of those that wait: the first of equal rows
-/// is the one to be kept.
-pub(super) async fn settle_before(file: &Arc<File>, direct: &Direct) -> Result<(), Fault> {
+/// Comes before a commit beside the journal: a frame that comes again, as historical now,
+/// must not be stored before the one that waits. Settles unless the rows can be none of
+/// those.
+pub(super) async fn settle_before(file: &Arc<File>, parts: &[Part]) -> Result<(), Fault> {
+    let Some(direct) = file.journal.newest.direct(parts) else { return Ok(()) };
     let place = file.journal.held.lock().await;
     let is_apart = match &*place {
         Some(held) if held.rows() > 0 => {

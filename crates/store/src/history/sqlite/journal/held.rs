@@ -5,11 +5,10 @@ use std::sync::Arc;
 use nemeses_protocol::BatchKey;
 use tokio::time::Instant;
 
-use super::super::super::engine::{
-    Fault, Fields as _, Journaled, Kind, Session as _, Value, fixed,
-};
+use super::super::super::engine::{Fault, Fields as _, Kind, Session as _, Value, fixed};
 use super::super::{File, FileSession};
 use super::group::{Group, Row};
+use super::newest::Journaled;
 use super::{Sizes, blob};
 
 const BEGUN: &str = "INSERT INTO pending_group (id, up_to, done) VALUES (1, 0, 0) \

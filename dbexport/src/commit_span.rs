@@ -4,7 +4,7 @@
 use nemeses_runtime::traces::{Kind, Span, Tracer, now_ns};
 use nemeses_store::history::Part;
 
-use crate::exporter::Receipt;
+use crate::acknowledge::Acknowledge;
 
 /// A transaction of an exporter that catches up holds up to 64 batches; an attribute
 /// names these.
@@ -16,11 +16,11 @@ pub(crate) struct Follow(Vec<Span>);
 
 impl Follow {
     /// A batch was taken from the queue and is about to be committed.
-    pub(crate) fn begin<R: Receipt>(tracer: &Tracer, receipts: &[R], parts: &[Part]) -> Self {
+    pub(crate) fn begin<R: Acknowledge>(tracer: &Tracer, receipts: &[R], parts: &[Part]) -> Self {
         if !tracer.is_on() {
             return Self::default();
         }
-        let mut followed = receipts.iter().flat_map(Receipt::followed).peekable();
+        let mut followed = receipts.iter().flat_map(Acknowledge::followed).peekable();
         if followed.peek().is_none() {
             return Self::default();
         }

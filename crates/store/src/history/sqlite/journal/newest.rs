@@ -1,21 +1,13 @@
-//! Which batches may be written to a product's journal first
-//! ([`Product::journal`]): plain live frames in numbers, that nothing speaks
-//! against being new. All else is written where it belongs at once, and so is
-//! everything on a product without a journal.
+//! Which batches go to the journal: many plain live frames, none of which can be a
+//! duplicate by what is known here. All others are written where they belong at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use nemeses_protocol::{BatchKey, PositionRecord, Record};
 
-use super::Engine;
-use super::commit::Written;
-use super::fault::Fault;
-use super::marks::Marks;
-use super::plan::{BooksRow, Plan, Settled};
-use super::rows::fits_journal;
-use super::seam::Product;
 use crate::hash::NumberHash;
+use crate::history::engine::{Batch, BooksRow, Marks, Settled, fits_journal};
 use crate::history::{Committed, Part};
 
 /// Rows of the smallest batch that goes to the journal: a smaller one dirties few
@@ -28,33 +20,50 @@ const MAX_BOOKS: usize = 8;
 const MAX_DEVICES: usize = 250_000;
 
 /// A batch for the journal.
-pub(in crate::history) struct Journaled<'a> {
+pub(super) struct Journaled<'a> {
     /// Sorted by key, each key once, with the index of its part.
-    pub(in crate::history) rows: Vec<(u32, &'a PositionRecord)>,
+    pub(super) rows: Vec<(u32, &'a PositionRecord)>,
     /// The parts' keys.
-    pub(in crate::history) parts: Vec<&'a BatchKey>,
-    pub(in crate::history) books: Vec<BooksRow<'a>>,
-    pub(in crate::history) exporter: &'a str,
+    pub(super) parts: Vec<&'a BatchKey>,
+    pub(super) books: Vec<BooksRow<'a>>,
+    pub(super) exporter: &'a str,
     /// None, in the slot on which the batch relies.
-    pub(in crate::history) marks: Marks,
+    pub(super) marks: &'a Marks,
 }
 
 /// Rows that are to be written beside the journal, by their recorded seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::history) struct Direct {
+pub(super) struct Direct {
     /// The newest.
-    pub(in crate::history) newest: u32,
+    pub(super) newest: u32,
     /// The newest of those that this process may have committed before.
-    pub(in crate::history) newest_in_doubt: Option<u32>,
+    pub(super) newest_in_doubt: Option<u32>,
 }
 
 /// The newest second that this process has committed of each device. A row that is
 /// newer is new, unless another process was faster; then the row is found to be a
 /// duplicate when it is put where it belongs.
 #[derive(Default)]
-pub(in crate::history) struct Newest(Mutex<HashMap<u32, u32, NumberHash>>);
+pub(super) struct Newest(Mutex<HashMap<u32, u32, NumberHash>>);
 
 impl Newest {
+    /// A batch for the journal, and what is reported of it once it is there; `None` when
+    /// it is to be written otherwise.
+    pub(super) fn fit<'a>(&self, batch: &'a Batch<'_>) -> Option<(Journaled<'a>, Vec<Committed>)> {
+        let Batch { plan, exporter, marks } = batch;
+        let rows = plan.borne();
+        let fits = plan.letters.is_empty()
+            && rows.len() >= JOURNAL_FROM
+            && rows.iter().all(|(_, record)| fits_journal(record))
+            && self.are_older_than(&rows);
+        if !fits {
+            return None;
+        }
+        let Settled { committed, books, .. } = plan.settle(&vec![true; rows.len()]);
+        let journaled = Journaled { rows, parts: plan.part_keys(), books, exporter, marks };
+        (journaled.books.len() <= MAX_BOOKS).then_some((journaled, committed))
+    }
+
     /// Whether each of the rows, sorted by key, is newer than all before it.
     fn are_older_than(&self, rows: &[(u32, &PositionRecord)]) -> bool {
         let newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +77,7 @@ impl Newest {
     }
 
     /// What there is to know of rows beside the journal; none without rows.
-    fn direct(&self, parts: &[Part]) -> Option<Direct> {
+    pub(super) fn direct(&self, parts: &[Part]) -> Option<Direct> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: Option<Direct> = None;
         for record in parts.iter().flat_map(|part| &part.records) {
@@ -87,7 +96,7 @@ impl Newest {
     }
 
     /// Notes rows that are committed.
-    pub(in crate::history) fn learn(&self, parts: &[Part]) {
+    pub(super) fn learn(&self, parts: &[Part]) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for record in parts.iter().flat_map(|part| &part.records) {
             let Record::Position(record) = record else { continue };
@@ -104,63 +113,10 @@ impl Newest {
     }
 }
 
-impl<P: Product> Engine<P> {
-    /// Writes a batch to the journal; `None` when it is to be written otherwise.
-    pub(in crate::history) async fn commit_journaled(
-        &self,
-        plan: &Plan<'_>,
-        exporter: &str,
-    ) -> Result<Option<Written>, Fault> {
-        let Some((batch, committed)) = self.for_journal(plan, exporter) else { return Ok(None) };
-        let kept = self.product.journal(&batch).await?;
-        Ok(kept.then(|| Written { committed, ..Written::default() }))
-    }
-
-    /// Comes before a commit beside the journal: a frame that comes again, as historical
-    /// now, must not be stored before the one that waits.
-    pub(in crate::history) async fn settle_before(&self, parts: &[Part]) -> Result<(), Fault> {
-        if !P::JOURNALS {
-            return Ok(());
-        }
-        match self.newest.direct(parts) {
-            Some(direct) => self.product.settle_before(&direct).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The batch, and what is told of it once it is kept.
-    fn for_journal<'a>(
-        &self,
-        plan: &Plan<'a>,
-        exporter: &'a str,
-    ) -> Option<(Journaled<'a>, Vec<Committed>)> {
-        if !P::JOURNALS || !plan.letters.is_empty() {
-            return None;
-        }
-        let rows = plan.borne();
-        let fits = rows.len() >= JOURNAL_FROM
-            && rows.iter().all(|(_, record)| fits_journal(record))
-            && self.newest.are_older_than(&rows);
-        if !fits {
-            return None;
-        }
-        let touched = plan.days();
-        let marks = self.marks.missing(&touched);
-        if !self.days.unknown(&touched).is_empty() || marks.values().next().is_some() {
-            return None;
-        }
-        let Settled { committed, books, .. } = plan.settle(&vec![true; rows.len()]);
-        if books.len() > MAX_BOOKS {
-            return None;
-        }
-        Some((Journaled { rows, parts: plan.part_keys(), books, exporter, marks }, committed))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::record;
     use super::*;
+    use crate::history::engine::testing::record;
 
     fn part(records: &[PositionRecord]) -> Part {
         Part {

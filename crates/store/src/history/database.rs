@@ -1,0 +1,122 @@
+//! The handles of a database, and how one is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::History;
+use super::accounts::Users;
+use super::books::Books;
+use super::commands::Commands;
+use super::daily::Daily;
+use super::dead_letters::DeadLetters;
+use super::devices::Devices;
+use super::groups::Groups;
+use super::logins::Logins;
+use super::retention::Retention;
+use super::sessions::Sessions;
+use super::tokens::ScopedTokens;
+
+/// How to open a history.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections at most (SQLite: readers, besides the one writer). A server's: two of
+    /// four and more only write, four of six and more where rows go in bulk.
+    pub max_connections: u32,
+    /// How long to wait for a free or new connection before the store counts as unavailable.
+    pub acquire_timeout: Duration,
+    /// How long to wait for the answer to one statement before its connection
+    /// counts as dead.
+    pub statement_timeout: Duration,
+    /// Where [`Administration::migrate`](super::Administration::migrate) makes a server's tables; `None`: the server's default.
+    pub engine: Option<StorageEngine>,
+}
+
+/// A storage engine of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageEngine {
+    /// Every server has it: the best rates and reads while what is written fits into
+    /// its buffer pool. The one that retention of positions works with.
+    InnoDb,
+    /// `MyRocks`, a plugin of `MariaDB` and Percona Server: writes large tables with
+    /// little memory, at more processor time a row.
+    RocksDb,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            engine: None,
+        }
+    }
+}
+
+/// The handles of one database. Cheap to clone; all share the same connections.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) history: Arc<dyn History>,
+    pub(super) users: Arc<dyn Users>,
+    pub(super) logins: Arc<dyn Logins>,
+    pub(super) dead_letters: Arc<dyn DeadLetters>,
+    pub(super) books: Arc<dyn Books>,
+    pub(super) devices: Arc<dyn Devices>,
+    pub(super) groups: Arc<dyn Groups>,
+    pub(super) sessions: Arc<dyn Sessions>,
+    pub(super) tokens: Arc<dyn ScopedTokens>,
+    pub(super) retention: Arc<dyn Retention>,
+    pub(super) daily: Arc<dyn Daily>,
+    pub(super) commands: Arc<dyn Commands>,
+}
+
+impl Database {
+    /// The frames.
+    pub fn history(&self) -> Arc<dyn History> {
+        Arc::clone(&self.history)
+    }
+    /// The accounts.
+    pub fn users(&self) -> Arc<dyn Users> {
+        Arc::clone(&self.users)
+    }
+    /// The logins.
+    pub fn logins(&self) -> Arc<dyn Logins> {
+        Arc::clone(&self.logins)
+    }
+    /// The dead letters.
+    pub fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::clone(&self.dead_letters)
+    }
+    /// The devices' profiles.
+    pub fn devices(&self) -> Arc<dyn Devices> {
+        Arc::clone(&self.devices)
+    }
+    /// The groups.
+    pub fn groups(&self) -> Arc<dyn Groups> {
+        Arc::clone(&self.groups)
+    }
+    /// The sums of days.
+    pub fn daily(&self) -> Arc<dyn Daily> {
+        Arc::clone(&self.daily)
+    }
+    /// The commands for devices.
+    pub fn commands(&self) -> Arc<dyn Commands> {
+        Arc::clone(&self.commands)
+    }
+    /// The books.
+    pub fn books(&self) -> Arc<dyn Books> {
+        Arc::clone(&self.books)
+    }
+    /// Who is signed in.
+    pub fn sessions(&self) -> Arc<dyn Sessions> {
+        Arc::clone(&self.sessions)
+    }
+    /// The scoped tokens and share links.
+    pub fn tokens(&self) -> Arc<dyn ScopedTokens> {
+        Arc::clone(&self.tokens)
+    }
+    /// How things leave.
+    pub fn retention(&self) -> Arc<dyn Retention> {
+        Arc::clone(&self.retention)
+    }
+}
