@@ -34,7 +34,7 @@ pub enum Sees {
 }
 
 /// Someone with a good token, and what may be done with it now. It is read again
-/// every 2 s ([`crate::ApiState::standing`]); whoever holds one for longer asks again.
+/// every 2 s (`AuthState::standing`); whoever holds one for longer asks again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedIn {
     /// Who signed in, or who made the scoped token or link.

@@ -3,10 +3,10 @@
 use nemeses_store::StoreError;
 use nemeses_store::history::{Added, FirstPlace, NewUser, Role, Users};
 
+use crate::auth::AuthState;
 use crate::auth::hash_password;
 use crate::input::{self, Fields};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// A checked wish for an account.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,12 +65,16 @@ impl NewAccount {
     }
 }
 
-impl ApiState {
+impl AuthState {
     /// Makes the account with a role.
     ///
     /// # Errors
     /// [`Kind::EmailTaken`], [`Kind::HistoryUnavailable`] or [`Kind::Busy`].
-    pub async fn add_account(&self, account: NewAccount, role: Role) -> Result<Added, Problem> {
+    pub(crate) async fn add_account(
+        &self,
+        account: NewAccount,
+        role: Role,
+    ) -> Result<Added, Problem> {
         self.add(account, role, FirstPlace::Takes, false).await
     }
 

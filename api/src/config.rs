@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use nemeses_runtime::Network;
 use nemeses_runtime::http::Tls;
 use nemeses_runtime::traces::Tracer;
 
-use crate::guard::{Network, PublicUrl};
+use crate::guard::PublicUrl;
 use crate::page::MapSource;
 
 /// Who may make accounts without an admin.

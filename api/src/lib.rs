@@ -8,6 +8,7 @@
 mod access;
 mod accounts;
 mod auth;
+mod backend;
 mod commands;
 mod config;
 mod daily;
@@ -32,9 +33,11 @@ mod secret;
 mod serve;
 mod setup;
 mod state;
+mod stores;
 mod stream;
 mod turns;
 mod upstream;
+mod writable;
 
 pub use access::{Credential, Right, Sees, SignedIn};
 pub use accounts::NewAccount;
@@ -53,4 +56,5 @@ pub use secret::{
 };
 pub use serve::serve;
 pub use setup::offer_setup;
-pub use state::{ApiState, CommitsFail, Stores};
+pub use state::ApiState;
+pub use stores::{CommitsFail, Stores};

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::router::router;
 use crate::state::ApiState;
+use crate::stores::Stores;
 
 /// Serves the API until `stop`, then lets requests in progress end for at most
 /// [`crate::ApiConfig::drain`] and cuts the rest.
@@ -32,8 +33,9 @@ pub async fn serve(
         closed: state.connections_closed.clone(),
         tls: config.tls.clone(),
     };
-    let hub = Arc::clone(&state.hub).run(state.stores.clone(), stop.clone());
-    let passwords = Arc::clone(&state.passwords);
+    let hub =
+        Arc::clone(&state.streams.hub).run(Stores::clone(&state.backend.stores), stop.clone());
+    let passwords = Arc::clone(&state.auth.passwords);
     let resting = passwords.rest_when_quiet(&stop);
     let serving = http::serve(listener, router(state), http, stop.clone());
     let (served, (), ()) = tokio::join!(serving, hub, resting);

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nemeses_store::history::{Added, Digest, FirstPlace, NewUser, Role, Users};
 
 use crate::accounts::NewAccount;
+use crate::auth::AuthState;
 use crate::auth::{digest, draw};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// How long a token is good for; the next start offers another one.
 const GOOD_FOR_MS: u64 = 86_400_000;
@@ -26,7 +26,7 @@ fn hash_of(token: &str) -> Digest {
     digest(token.as_bytes())
 }
 
-impl ApiState {
+impl AuthState {
     /// Makes the first account, an admin's, for whoever has a token.
     pub(crate) async fn set_up(&self, token: &str, account: NewAccount) -> Result<Added, Problem> {
         let (email, name, password) = account.parts();

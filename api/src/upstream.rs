@@ -28,6 +28,10 @@ impl Upstream {
         Self { name: "history store", kind, timeout, outage: Outage::new() }
     }
 
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Waits for the store, not longer than its deadline.
     pub(crate) async fn ask<T>(
         &self,

@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use serde_json::{Value, json};
 
-use super::familiar::FAMILIAR_S;
-use super::refresh::RefreshToken;
-use super::sessions::not_good;
+use super::refresh::{RefreshToken, not_good};
 use crate::input::Fields;
 use crate::openapi::{Param, object};
 use crate::problem::{Kind, Problem};
 
+/// Seconds for which a browser is remembered after it was used last: 90 days.
+pub(super) const FAMILIAR_S: u64 = 90 * 86_400;
 /// Names of the cookies by plain HTTP; by HTTPS with [`BY_HTTPS`] before them.
 const REFRESH_COOKIE: &str = "nemeses_refresh";
 pub(super) const BROWSER_COOKIE: &str = "nemeses_browser";

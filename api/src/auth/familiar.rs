@@ -7,11 +7,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::carrier::{BROWSER_COOKIE, cookie_of};
+use super::carrier::{BROWSER_COOKIE, FAMILIAR_S, cookie_of};
 use crate::secret::TokenSecret;
 
-/// Seconds for which a browser is remembered after it was used last: 90 days.
-pub(crate) const FAMILIAR_S: u64 = 90 * 86_400;
 /// Seconds after which it is noted again.
 const RENEWED_AFTER_S: u64 = 86_400;
 const ISSUER: &str = "nemeses";

@@ -8,6 +8,7 @@ mod passwords;
 mod refresh;
 mod sessions;
 mod signed_in;
+mod state;
 mod tokens;
 
 pub(crate) use carrier::{
@@ -20,4 +21,5 @@ pub use passwords::{draw_password, hash_password};
 pub(crate) use refresh::{digest, draw};
 pub(crate) use sessions::Signed;
 pub(crate) use signed_in::{bearer_of, principal};
+pub(crate) use state::AuthState;
 pub use tokens::{Accepted, Tokens};

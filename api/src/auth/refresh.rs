@@ -6,6 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nemeses_store::history::{Digest, Session};
 use sha2::{Digest as _, Sha256};
 
+use crate::problem::{Kind, Problem};
+
 /// For how long a token that was just replaced gets the same successor again: the
 /// answer may have been lost, or two tabs of a browser asked at the same moment.
 pub(crate) const GRACE_MS: u64 = 30_000;
@@ -98,6 +100,10 @@ pub(crate) fn judge(session: &Session, presented: &Digest, now_ms: u64) -> Verdi
         }
         _ => Verdict::Reused,
     }
+}
+
+pub(super) fn not_good() -> Problem {
+    Problem::new(Kind::WrongRefreshToken, "The refresh token is not good. Sign in again.")
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use nemeses_store::history::{MAX_USER_AGENT, NewSession, Rotation, Session};
 
-use super::refresh::{RefreshToken, Verdict, draw, judge};
+use super::AuthState;
+use super::refresh::{RefreshToken, Verdict, draw, judge, not_good};
 use crate::access::Credential;
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 /// How often a token is judged again that was rotated by another request meanwhile.
 const ATTEMPTS: u32 = 4;
@@ -23,7 +23,7 @@ pub(crate) struct Signed {
     pub(crate) refresh_expires_in: u64,
 }
 
-impl ApiState {
+impl AuthState {
     /// Begins a session of someone whose password was right.
     pub(crate) async fn begin_session(
         &self,
@@ -166,8 +166,4 @@ fn kept_agent(user_agent: &str) -> &str {
         Some((end, _)) => &user_agent[..end],
         None => user_agent,
     }
-}
-
-pub(crate) fn not_good() -> Problem {
-    Problem::new(Kind::WrongRefreshToken, "The refresh token is not good. Sign in again.")
 }

@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use nemeses_store::StoreError;
 use nemeses_store::history::TokenKind;
 
+use super::AuthState;
 use super::tokens::{Accepted, Refused, Tokens};
 use crate::access::{Credential, Principal, SignedIn};
 use crate::problem::{Kind, Problem};
-use crate::state::{ApiState, Stores};
+use crate::stores::Stores;
 
 /// How long a request waits for the database when it was answered before: live
 /// positions must stay quick while the history is down.
@@ -19,17 +20,20 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
 /// Who is behind a request with a token, with what the database says they may do.
-pub(crate) async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, Problem> {
+pub(crate) async fn principal(
+    state: &AuthState,
+    headers: &HeaderMap,
+) -> Result<Principal, Problem> {
     let Accepted { user_id, credential, .. } = bearer_of(state, headers)?;
     state.standing(user_id, credential).await.map(Principal::User)
 }
 
 /// What the token in a request's header stands for, if it does.
-pub(crate) fn bearer_of(state: &ApiState, headers: &HeaderMap) -> Result<Accepted, Problem> {
+pub(crate) fn bearer_of(state: &AuthState, headers: &HeaderMap) -> Result<Accepted, Problem> {
     check(headers, &state.tokens, state.clock.now_ms() / 1000)
 }
 
-impl ApiState {
+impl AuthState {
     /// What may be done with this credential of the user now, as known for at most
     /// 2 s. Whoever serves somebody for longer than a request (a stream) asks again
     /// at least that often and ends when this is refused.
@@ -37,7 +41,7 @@ impl ApiState {
     /// # Errors
     /// [`Kind::Unauthorized`] when it was revoked or has expired, or the account is
     /// gone or disabled; [`Kind::HistoryUnavailable`] when nobody can tell.
-    pub async fn standing(
+    pub(crate) async fn standing(
         &self,
         user_id: u64,
         credential: Credential,
@@ -75,7 +79,7 @@ impl ApiState {
         credential: Credential,
         now_ms: u64,
     ) -> Result<Option<SignedIn>, StoreError> {
-        let Stores { users, sessions, tokens, .. } = &self.stores;
+        let Stores { users, sessions, tokens, .. } = &*self.stores;
         let kind = match credential {
             Credential::Session(id) => {
                 let (goes_on, access) =

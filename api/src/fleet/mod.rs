@@ -5,17 +5,20 @@
 
 mod gathered;
 mod late;
+mod member;
+mod past;
 mod place;
 mod read;
 mod roster;
 mod select;
+mod state;
 mod status;
 mod totals;
 
-pub(crate) use gathered::Gathered;
-pub(crate) use late::LatePasts;
+pub(crate) use member::{Counts, Member, count};
+pub(crate) use past::past;
 pub(crate) use place::{BoundingBox, Place, nearest_first};
-pub(crate) use read::{Counts, Fleet, Member, Presence, census, count, fleet, places, presences};
-pub(crate) use roster::Roster;
+pub(crate) use read::{Fleet, Presence, census, fleet, places, presences};
 pub(crate) use select::{Filter, keep};
+pub(crate) use state::{FleetState, ForReports};
 pub(crate) use status::Status;

@@ -7,42 +7,16 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::KnownDevice;
 use nemeses_store::live::LiveEntry;
-use schemars::JsonSchema;
-use serde::Serialize;
 
-use super::Place;
+use super::member::{Census, Member, count, join_groups};
+use super::past::pasts;
 use super::roster::{SMALL, Snapshot};
-use super::status::{Status, status, ttl_ms};
+use super::status::Status;
+use super::{FleetState, Place};
 use crate::access::{Principal, Sees};
 use crate::output::{self, Location, Past};
 use crate::problem::Problem;
-use crate::routes::api_v1::pasts;
-use crate::state::ApiState;
-
-/// A known device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) known: KnownDevice,
-    /// Its groups, in order.
-    pub(crate) groups: Vec<u64>,
-}
-
-impl Member {
-    /// How it is, given what the live store holds of it within the store's own TTL.
-    pub(crate) fn status(&self, state: &ApiState, live: Option<&LiveEntry>, now_ms: u64) -> Status {
-        let ttl_ms = self.ttl_ms(state);
-        let live = live.filter(|entry| entry.lives_at(now_ms, ttl_ms));
-        status(live, self.known.has_rows, self.known.rhythm, ttl_ms, now_ms)
-    }
-
-    /// Milliseconds for which it counts as there.
-    fn ttl_ms(&self, state: &ApiState) -> u64 {
-        let profile_s = self.known.profile.as_ref().and_then(|profile| profile.live_ttl_s);
-        ttl_ms(state.live_ttl_ms(), profile_s)
-    }
-}
 
 /// Devices that the caller may see, in order of number.
 pub(crate) enum Fleet {
@@ -66,7 +40,7 @@ impl Deref for Fleet {
 /// The known devices that the caller may see, of some if `only` says which: then what they
 /// are costs by how many they are.
 pub(crate) async fn fleet(
-    state: &ApiState,
+    state: &FleetState,
     principal: &Principal,
     only: Option<Vec<DeviceId>>,
 ) -> Result<Fleet, Problem> {
@@ -87,53 +61,11 @@ pub(crate) async fn fleet(
     Ok(Fleet::Some(members))
 }
 
-pub(super) fn join_groups(known: Vec<KnownDevice>, pairs: Vec<(DeviceId, u64)>) -> Vec<Member> {
-    let mut groups: HashMap<DeviceId, Vec<u64>> = HashMap::new();
-    for (device, group) in pairs {
-        groups.entry(device).or_default().push(group);
-    }
-    let member = |known: KnownDevice| {
-        let groups = groups.remove(&known.device).unwrap_or_default();
-        Member { known, groups }
-    };
-    known.into_iter().map(member).collect()
-}
-
-/// How many devices are how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "StatusCounts")]
-pub(crate) struct Counts {
-    online: usize,
-    late: usize,
-    offline: usize,
-    never: usize,
-}
-
-pub(crate) fn count(statuses: impl Iterator<Item = Status>) -> Counts {
-    let mut counts = Counts::default();
-    for status in statuses {
-        *match status {
-            Status::Online => &mut counts.online,
-            Status::Late => &mut counts.late,
-            Status::Offline => &mut counts.offline,
-            Status::Never => &mut counts.never,
-        } += 1;
-    }
-    counts
-}
-
-/// How the devices of a fleet are, each by its place in it.
-#[derive(Debug)]
-pub(crate) struct Census {
-    pub(crate) statuses: Vec<Status>,
-    pub(crate) counts: Counts,
-}
-
 /// How the devices are now; of a large fleet, as the instance's stream knows it.
-pub(crate) async fn census(state: &ApiState, fleet: &Fleet) -> Result<Arc<Census>, Problem> {
+pub(crate) async fn census(state: &FleetState, fleet: &Fleet) -> Result<Arc<Census>, Problem> {
     if let Fleet::All(snapshot) = fleet
         && fleet.len() > SMALL
-        && let Some(census) = snapshot.census(state)
+        && let Some(census) = snapshot.census(&state.hub, state)
     {
         return Ok(census);
     }
@@ -159,7 +91,7 @@ pub(crate) struct Presence {
 
 /// How some devices are now, each as the census has it where there is one.
 pub(crate) async fn presences(
-    state: &ApiState,
+    state: &FleetState,
     members: Vec<Member>,
     statuses: Option<Vec<Status>>,
 ) -> Result<Vec<Presence>, Problem> {
@@ -181,7 +113,7 @@ impl Presence {
     }
 
     /// What history says of those for whom the live store does not say all.
-    pub(crate) async fn pasts(state: &ApiState, of: &[Self]) -> Result<Vec<Past>, Problem> {
+    pub(crate) async fn pasts(state: &FleetState, of: &[Self]) -> Result<Vec<Past>, Problem> {
         let ttl_ms = state.live_ttl_ms();
         let asks = |presence: &Self| output::asks_history(presence.live.as_ref(), ttl_ms);
         let asked: Vec<DeviceId> = of
@@ -209,7 +141,10 @@ impl Presence {
 /// Where the devices of a fleet are or were, each by its place in it. Of a large one, as the
 /// instance's stream knows those that are there, and as history knew the others some seconds
 /// ago at most.
-pub(crate) async fn places(state: &ApiState, fleet: &Fleet) -> Result<Vec<Option<Place>>, Problem> {
+pub(crate) async fn places(
+    state: &FleetState,
+    fleet: &Fleet,
+) -> Result<Vec<Option<Place>>, Problem> {
     let devices = || fleet.iter().map(|member| member.known.device);
     if let Fleet::All(snapshot) = fleet
         && fleet.len() > SMALL

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use nemeses_protocol::DeviceId;
 
-use super::read::{Census, Member, count, join_groups};
-use super::totals::Totals;
+use super::member::{Census, Member, count, join_groups};
 use super::{Place, Status};
+use crate::backend::Backend;
 use crate::problem::Problem;
-use crate::state::ApiState;
+use crate::stream::Hub;
 
 /// Devices of a fleet that is read for each request: as many as one page may have.
 pub(crate) const SMALL: usize = 1000;
@@ -42,8 +42,6 @@ pub(crate) struct Roster {
     held: Mutex<Held>,
     /// Held by whoever reads a large fleet.
     reading: tokio::sync::Mutex<()>,
-    /// Its sums over days.
-    pub(crate) totals: Totals,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +69,9 @@ impl Roster {
     }
 
     /// Every known device.
-    pub(crate) async fn all(&self, state: &ApiState) -> Result<Arc<Snapshot>, Problem> {
+    pub(crate) async fn all(&self, backend: &Backend) -> Result<Arc<Snapshot>, Problem> {
         if !self.held().is_large {
-            return self.read(state).await;
+            return self.read(backend).await;
         }
         let reading = match self.look(Instant::now()) {
             Found::Good(snapshot) => return Ok(snapshot),
@@ -86,7 +84,7 @@ impl Roster {
         if let Found::Good(snapshot) = self.look(Instant::now()) {
             return Ok(snapshot);
         }
-        let snapshot = self.read(state).await;
+        let snapshot = self.read(backend).await;
         drop(reading);
         snapshot
     }
@@ -103,10 +101,10 @@ impl Roster {
         }
     }
 
-    async fn read(&self, state: &ApiState) -> Result<Arc<Snapshot>, Problem> {
+    async fn read(&self, backend: &Backend) -> Result<Arc<Snapshot>, Problem> {
         let (started, changes) = (Instant::now(), self.held().changes);
-        let known = state.history.ask(state.stores.devices.known()).await?;
-        let pairs = state.history.ask(state.stores.groups.memberships()).await?;
+        let known = backend.history.ask(backend.stores.devices.known()).await?;
+        let pairs = backend.history.ask(backend.stores.groups.memberships()).await?;
         let snapshot = Arc::new(Snapshot {
             members: join_groups(known, pairs),
             read_at: started,
@@ -134,16 +132,16 @@ pub(super) fn good_for(reading: Duration) -> Duration {
 impl Snapshot {
     /// How all of them are, a second ago at most. By what the instance's stream knows, if it
     /// knows the fleet.
-    pub(crate) fn census(&self, state: &ApiState) -> Option<Arc<Census>> {
+    pub(crate) fn census(&self, hub: &Hub, backend: &Backend) -> Option<Arc<Census>> {
         let mut held = self.census.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, census)) = held.as_ref().filter(|(at, _)| at.elapsed() < CENSUS_EVERY) {
             return Some(Arc::clone(census));
         }
-        let now_ms = state.clock.now_ms();
+        let now_ms = backend.clock.now_ms();
         let devices = self.members.iter().map(|member| member.known.device);
         let mut members = self.members.iter();
-        let statuses: Vec<Status> = state.hub.look_up(devices, |entry| {
-            members.next().map_or(Status::Never, |member| member.status(state, entry, now_ms))
+        let statuses: Vec<Status> = hub.look_up(devices, |entry| {
+            members.next().map_or(Status::Never, |member| member.status(backend, entry, now_ms))
         })?;
         let counts = count(statuses.iter().copied());
         let census = Arc::new(Census { statuses, counts });

@@ -11,8 +11,8 @@ use nemeses_store::history::FleetTotals;
 use tokio::sync::Mutex;
 
 use super::roster::{SMALL, good_for};
+use crate::backend::Backend;
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 /// What was added up last, of all devices.
 #[derive(Debug, Default)]
@@ -33,14 +33,14 @@ impl Totals {
     /// Who asks for all while another does waits for the same answer.
     pub(crate) async fn get(
         &self,
-        state: &ApiState,
+        backend: &Backend,
         devices: &[DeviceId],
         are_all: bool,
         days: (u32, u32),
     ) -> Result<Arc<FleetTotals>, Problem> {
-        let read = state.stores.daily.totals(devices, days.0, days.1, RULES);
+        let read = backend.stores.daily.totals(devices, days.0, days.1, RULES);
         if !are_all || devices.len() <= SMALL {
-            return Ok(Arc::new(state.history.ask(read).await?));
+            return Ok(Arc::new(backend.history.ask(read).await?));
         }
         let mut held = self.held.lock().await;
         if let Some(held) = held.as_ref()
@@ -50,7 +50,7 @@ impl Totals {
             return Ok(Arc::clone(&held.totals));
         }
         let read_at = Instant::now();
-        let totals = Arc::new(state.history.ask(read).await?);
+        let totals = Arc::new(backend.history.ask(read).await?);
         let good_for = good_for(read_at.elapsed());
         *held = Some(Held { days, read_at, good_for, totals: Arc::clone(&totals) });
         Ok(totals)

@@ -20,8 +20,8 @@ pub(crate) use self::arrival::Arrival;
 use self::arrival::{Asked, Refused};
 pub(crate) use self::attempts::{Attempts, Knock};
 pub use self::public_url::{PublicUrl, PublicUrlError};
+use crate::config::ApiConfig;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// Proxies that the log names once each.
 const MOST_NAMED: usize = 16;
@@ -48,7 +48,11 @@ impl Strangers {
 }
 
 /// How the request came here, or why it is not looked at.
-pub(crate) fn arrival(state: &ApiState, request: &Request) -> Result<Arrival, Problem> {
+pub(crate) fn arrival(
+    config: &ApiConfig,
+    strangers: &Strangers,
+    request: &Request,
+) -> Result<Arrival, Problem> {
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(NOBODY);
     let asked = Asked {
         method: request.method(),
@@ -56,8 +60,8 @@ pub(crate) fn arrival(state: &ApiState, request: &Request) -> Result<Arrival, Pr
         version: request.version(),
         headers: request.headers(),
     };
-    let arrival = Arrival::of(&asked, peer, &state.config).map_err(refusal)?;
-    state.strangers.notice(&arrival);
+    let arrival = Arrival::of(&asked, peer, config).map_err(refusal)?;
+    strangers.notice(&arrival);
     Ok(arrival)
 }
 

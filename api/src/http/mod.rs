@@ -4,10 +4,10 @@
 
 mod conditional;
 mod cors;
-mod follow;
 mod gzip;
 mod holding;
 mod request_id;
+mod request_span;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -19,9 +19,9 @@ use crate::guard;
 use crate::state::ApiState;
 
 pub(crate) use conditional::{conditional, matches_tag, tag};
-pub(crate) use follow::follow;
 pub(crate) use holding::holding;
 pub(crate) use request_id::{RequestId, current_request_id};
+pub(crate) use request_span::follow;
 
 /// For answers that are no page: nothing may be loaded, nobody may frame them.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -40,7 +40,7 @@ pub(crate) async fn everywhere(
     let span = tracing::info_span!("request", id = id.as_str());
     let value = id.to_header();
     let origin = cors::allowed(&state.config.cors_origins, request.headers());
-    let arrival = guard::arrival(&state, &request);
+    let arrival = guard::arrival(&state.config, &state.strangers, &request);
     let https = arrival.as_ref().is_ok_and(|arrival| arrival.https);
     let response = match (origin.as_ref().and_then(|_| cors::preflight(&request)), arrival) {
         (Some(answer), _) => answer,

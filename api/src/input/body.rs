@@ -1,14 +1,15 @@
 //! A JSON body: one object with a few text fields.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
+use crate::config::ApiConfig;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// The fields that nobody has taken yet.
 #[derive(Debug, Default)]
@@ -22,10 +23,13 @@ pub(crate) enum Patch {
     Value(u32),
 }
 
-impl FromRequest<ApiState> for Fields {
+impl<S: Send + Sync> FromRequest<S> for Fields
+where
+    Arc<ApiConfig>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(not_json());
         }
@@ -37,10 +41,13 @@ impl FromRequest<ApiState> for Fields {
 #[derive(Debug)]
 pub(crate) struct MaybeFields(pub(crate) Fields);
 
-impl FromRequest<ApiState> for MaybeFields {
+impl<S: Send + Sync> FromRequest<S> for MaybeFields
+where
+    Arc<ApiConfig>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let json = is_json(request.headers());
         let body = body_of(request, state).await?;
         match (body.is_empty(), json) {
@@ -51,9 +58,13 @@ impl FromRequest<ApiState> for MaybeFields {
     }
 }
 
-async fn body_of(request: Request, state: &ApiState) -> Result<Bytes, Problem> {
+async fn body_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem>
+where
+    Arc<ApiConfig>: FromRef<S>,
+{
+    let timeout = Arc::<ApiConfig>::from_ref(state).body_timeout;
     let body = Bytes::from_request(request, state);
-    tokio::time::timeout(state.config.body_timeout, body)
+    tokio::time::timeout(timeout, body)
         .await
         .map_err(|_| Problem::new(Kind::BodyTooSlow, "The body did not arrive in time."))?
         .map_err(|rejection| match rejection.status() {

@@ -62,7 +62,7 @@ pub(super) async fn authorize(
         Principal::Anyone
     } else {
         let holder = holder(&state, right, request.uri(), request.headers()).await?;
-        let standing = state.standing(holder.user_id, holder.credential).await?;
+        let standing = state.auth.standing(holder.user_id, holder.credential).await?;
         request.extensions_mut().insert(holder);
         Principal::User(standing)
     };
@@ -95,7 +95,7 @@ pub(super) async fn counted(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let in_progress = state.turns.begin(principal.credential())?;
+    let in_progress = state.backend.turns.begin(principal.credential())?;
     Ok(http::holding(next.run(request).await, in_progress))
 }
 
@@ -109,8 +109,8 @@ async fn holder(
     if right == Right::Stream
         && let Some(ticket) = Params::of(uri)?.take("ticket")?
     {
-        return redeem(state, &ticket).await;
+        return redeem(&state.streams.tickets, &state.backend, &ticket).await;
     }
-    let Accepted { user_id, credential, expires_at } = auth::bearer_of(state, headers)?;
+    let Accepted { user_id, credential, expires_at } = auth::bearer_of(&state.auth, headers)?;
     Ok(Holder { user_id, credential, expires_at })
 }

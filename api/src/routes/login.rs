@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::auth::AuthState;
 use crate::auth::{Carrier, Signed, Turn, browser_cookie, cookie};
 use crate::guard::{Arrival, Knock};
 use crate::input::Fields;
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 /// A session, begun or gone on with.
 #[derive(Serialize, JsonSchema)]
@@ -35,7 +35,7 @@ pub(crate) struct SignedIn {
 }
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     arrival: Arrival,
     headers: HeaderMap,
     mut fields: Fields,

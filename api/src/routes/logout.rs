@@ -8,15 +8,15 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use crate::access::{Credential, Right};
+use crate::auth::AuthState;
 use crate::auth::{bearer_of, cookie, presented, principal, refresh_fields, refresh_headers};
 use crate::guard::Arrival;
 use crate::input::MaybeFields;
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     arrival: Arrival,
     headers: HeaderMap,
     MaybeFields(mut fields): MaybeFields,
@@ -31,7 +31,7 @@ pub(crate) async fn post(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }
 
-async fn end_by_access_token(state: &ApiState, headers: &HeaderMap) -> Result<(), Problem> {
+async fn end_by_access_token(state: &AuthState, headers: &HeaderMap) -> Result<(), Problem> {
     let accepted = bearer_of(state, headers)?;
     if let Credential::Session(id) = accepted.credential {
         return state.end_session(id, accepted.user_id).await.map(drop);

@@ -10,5 +10,3 @@ pub(crate) mod register_user;
 pub(crate) mod setup;
 pub(crate) mod share_open;
 pub(crate) mod token_refresh;
-
-pub(crate) use readyz::Writable;

@@ -1,6 +1,6 @@
 //! `GET /openapi.json`: what the API says of itself. Written once, then bytes.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
@@ -8,12 +8,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::openapi::{Answer, Doc, Tag};
-use crate::router::openapi_document;
 
-pub(crate) async fn get() -> Response {
-    static BYTES: LazyLock<Bytes> =
-        LazyLock::new(|| openapi_document().to_string().into_bytes().into());
-    ([(header::CONTENT_TYPE, "application/json")], BYTES.clone()).into_response()
+/// The answer, whose bytes are those of the first document that it was given.
+pub(crate) fn answer(document: &Value) -> Response {
+    static BYTES: OnceLock<Bytes> = OnceLock::new();
+    let bytes = BYTES.get_or_init(|| document.to_string().into_bytes().into());
+    ([(header::CONTENT_TYPE, "application/json")], bytes.clone()).into_response()
 }
 
 pub(crate) fn doc() -> Doc {

@@ -11,13 +11,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::accounts::NewAccount;
+use crate::auth::AuthState;
 use crate::config::Registration;
 use crate::guard::{Arrival, Knock};
 use crate::input::{Fields, account_fields};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// What was asked for.
 #[derive(Serialize, JsonSchema)]
@@ -28,7 +28,7 @@ struct Registered {
 }
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     arrival: Arrival,
     fields: Fields,
 ) -> Result<Response, Problem> {

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::accounts::NewAccount;
+use crate::auth::AuthState;
 use crate::guard::{Arrival, Knock};
 use crate::input::{Fields, account_fields};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::output;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// The admin.
 #[derive(Serialize, JsonSchema)]
@@ -29,7 +29,7 @@ struct Account {
 }
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     arrival: Arrival,
     mut fields: Fields,
 ) -> Result<Response, Problem> {

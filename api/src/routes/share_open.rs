@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Credential, Sees};
+use crate::auth::AuthState;
 use crate::auth::digest;
 use crate::input::Fields;
 use crate::openapi::{Answer, Doc, Tag, Time, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
 use crate::routes::api_v1::shares::told_from;
-use crate::state::ApiState;
 
 /// What a link shows.
 #[derive(Serialize, JsonSchema)]
@@ -39,7 +39,7 @@ struct OpenedShare {
 }
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let secret = secret(&fields.text("token")?).ok_or_else(not_good);

@@ -7,15 +7,15 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::login::{SignedIn, answer, example};
+use crate::auth::AuthState;
 use crate::auth::{Carrier, browser_cookie, presented, refresh_fields, refresh_headers};
 use crate::guard::Arrival;
 use crate::input::MaybeFields;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     arrival: Arrival,
     headers: HeaderMap,
     MaybeFields(mut fields): MaybeFields,

@@ -13,6 +13,7 @@ use nemeses_protocol::DeviceId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::StreamState;
 use super::event::{self, Event, Kind};
 use super::holder::Holder;
 use super::hub::{Hub, News, Place};
@@ -25,7 +26,6 @@ use super::text::{Form, Text};
 use super::window::{Chunk, MISSED, Start};
 use crate::access::{Principal, Reach, Right};
 use crate::problem::{Kind as ProblemKind, Problem};
-use crate::state::ApiState;
 
 /// Between two texts of a client that keeps up: what comes meanwhile travels
 /// together, at most 20 texts a second.
@@ -76,7 +76,7 @@ enum Waiting {
 }
 
 pub(crate) struct Follower {
-    state: ApiState,
+    state: StreamState,
     hub: Arc<Hub>,
     holder: Holder,
     caller: Principal,
@@ -103,7 +103,7 @@ impl Follower {
     /// # Errors
     /// `Busy` when there are too many already, `TooManyAtOnce` when the holder has.
     pub(crate) async fn begin(
-        state: &ApiState,
+        state: &StreamState,
         holder: Holder,
         caller: Principal,
         wanted: Wanted,

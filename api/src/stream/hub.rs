@@ -18,7 +18,7 @@ use super::metrics::Counts;
 use super::shares::{Full, Shares};
 use super::window::{KEPT, Start, Window};
 use crate::output::newest_s;
-use crate::state::Stores;
+use crate::stores::Stores;
 
 /// What moves is fetched at most this often, so that many small merges cost one
 /// read and one waking of the clients.

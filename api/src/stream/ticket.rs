@@ -7,9 +7,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::holder::Holder;
+use crate::backend::Backend;
 use crate::problem::{Kind, Problem};
 use crate::secret::TokenSecret;
-use crate::state::ApiState;
 
 /// Seconds that a ticket is good for.
 pub(crate) const TICKET_LIFE_S: u64 = 30;
@@ -84,14 +84,18 @@ impl Tickets {
 }
 
 /// Takes a ticket in: from now on it is good no more, on any instance.
-pub(crate) async fn redeem(state: &ApiState, ticket: &str) -> Result<Holder, Problem> {
+pub(crate) async fn redeem(
+    tickets: &Tickets,
+    backend: &Backend,
+    ticket: &str,
+) -> Result<Holder, Problem> {
     let refused = |detail| Err(Problem::new(Kind::Unauthorized, detail).blaming("ticket"));
-    let Some(ticket) = state.tickets.read(ticket, state.clock.now_ms() / 1000) else {
+    let Some(ticket) = tickets.read(ticket, backend.clock.now_ms() / 1000) else {
         return refused("The ticket is not valid or too old. Ask for another one.");
     };
     // Twice as long as it is good, so that instances whose clocks differ agree.
-    let first = state.stores.live.first_use(&ticket.word, 2 * TICKET_LIFE_S * 1000);
-    if !state.live.ask(first).await? {
+    let first = backend.stores.live.first_use(&ticket.word, 2 * TICKET_LIFE_S * 1000);
+    if !backend.live.ask(first).await? {
         return refused("The ticket was used before. Ask for another one.");
     }
     Ok(ticket.holder)

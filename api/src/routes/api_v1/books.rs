@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::backend::Backend;
 use crate::input::{BooksCursor, Params, first_second, last_second};
 use crate::openapi::{Answer, Doc, Param, Tag, Time};
 use crate::output::{self, time_ms};
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 /// Seconds before `to` that are shown unless `from` says otherwise: the books of
 /// all time are long.
@@ -126,10 +126,7 @@ pub(crate) fn doc() -> Doc {
         .answers(Answer::json::<Books<'_>>("Totals of the whole range, and lines.", example))
 }
 
-pub(crate) async fn get(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(state): State<Backend>, params: Params) -> Result<Response, Problem> {
     let query = BooksQuery::read(params, state.clock.now_s())?;
     let books = &state.stores.books;
     let totals = state.history.ask(books.totals(query.minutes)).await?;

@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::access::{Credential, Principal, Right, SignedIn};
-use crate::commands::{self, DEFAULT_EXPIRY_S, KeptCommand, MAX_EXPIRY_S};
+use crate::backend::Backend;
+use crate::commands::{self, Counts, DEFAULT_EXPIRY_S, KeptCommand, MAX_EXPIRY_S};
 use crate::input::{self, Fields, Params, Segments, number, unknown_id};
 use crate::openapi::{self, Answer, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 const DEFAULT_LIMIT: u32 = 100;
 /// A command in a list is 4 KB at most: an answer has 1 MB.
@@ -91,7 +91,8 @@ struct Page {
 
 pub(crate) async fn post(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
+    State(counts): State<Counts>,
     Segments(device_id): Segments<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -109,7 +110,7 @@ pub(crate) async fn post(
     let store = &state.stores.kept_commands;
     let id = state.history.ask(store.add(new, now_ms)).await?.ok_or_else(too_many)?;
     let outcome = sink.send(KeptCommand { id, device, payload }).await;
-    state.commands.sent(outcome);
+    counts.sent(outcome);
     let Ok(delivered) = outcome else {
         state.history.ask(store.withdraw(device, id, "no_way", now_ms)).await?;
         tracing::warn!(user_id, %device, bytes, "a command was not kept: nothing here reaches devices");
@@ -132,7 +133,7 @@ fn allowed(principal: &Principal, device_id: &str) -> Result<DeviceId, Problem> 
 }
 
 /// Who asks, in words that stay when the account is gone.
-async fn asked_by(state: &ApiState, by: &SignedIn) -> Result<String, Problem> {
+async fn asked_by(state: &Backend, by: &SignedIn) -> Result<String, Problem> {
     let user = state.history.ask(state.stores.users.by_id(by.user_id)).await?;
     let who = user.map_or_else(|| format!("user {}", by.user_id), |user| user.email);
     Ok(match by.credential {
@@ -158,7 +159,7 @@ fn too_many() -> Problem {
 
 pub(crate) async fn list(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
     Segments(device_id): Segments<String>,
     mut params: Params,
 ) -> Result<Response, Problem> {
@@ -184,7 +185,7 @@ fn page(found: &[kept::Command], limit: u32, now_ms: u64) -> Page {
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
     Segments((device_id, command_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     let device = allowed(&principal, &device_id)?;
@@ -196,7 +197,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn delete(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
     Segments((device_id, command_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     let device = allowed(&principal, &device_id)?;

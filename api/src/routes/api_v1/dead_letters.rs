@@ -12,12 +12,12 @@ use serde_json::json;
 
 use super::lookup::Letter;
 use crate::access::{Principal, Right};
+use crate::backend::Backend;
 use crate::input::{self, Params, Segments, first_second, last_second, number, unknown_id};
 use crate::letters::Retried;
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output;
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 const DEFAULT_LIMIT: u32 = 100;
 /// A letter in a list is some 900 bytes: an answer has 900 KB at most.
@@ -49,7 +49,7 @@ struct After {
 
 pub(crate) async fn list(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
     params: Params,
 ) -> Result<Response, Problem> {
     principal.must(Right::Books)?;
@@ -101,7 +101,7 @@ fn page(letters: &[StoredLetter], limit: usize) -> Page {
 
 pub(crate) async fn retry(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
     Segments(path): Segments<String>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Books)?;

@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Principal, Right};
+use crate::fleet::FleetState;
 use crate::input::{self, Segments};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// What a tracker needs to sign in.
 #[derive(Serialize, JsonSchema)]
@@ -30,7 +30,7 @@ struct DeviceLogin {
 
 pub(crate) async fn post(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(device_id): Segments<String>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;

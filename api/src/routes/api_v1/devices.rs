@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 use super::retention_classes;
 use crate::access::{Principal, Right, unknown_device, unknown_group};
+use crate::backend::Backend;
 use crate::fleet::{
-    Counts, Filter, Member, Presence, Status, census, count, fleet, keep, presences,
+    Counts, Filter, FleetState, Member, Presence, Status, census, count, fleet, keep, presences,
 };
 use crate::input::{self, DeviceCursor, Fields, Params, Patch, Segments};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time, object};
 use crate::output::{self, Location, Past, example_location, time_ms};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 const DEFAULT_LIMIT: u32 = 100;
 /// A device is some 800 bytes: an answer has 800 KB at most.
@@ -100,7 +100,7 @@ struct List {
 
 pub(crate) async fn list(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     params: Params,
 ) -> Result<Response, Problem> {
     let query = ListQuery::read(params)?;
@@ -125,7 +125,7 @@ pub(crate) async fn list(
 }
 
 /// The devices that a filter names, by themselves or as a group.
-async fn only(state: &ApiState, filter: &Filter) -> Result<Option<Vec<DeviceId>>, Problem> {
+async fn only(state: &FleetState, filter: &Filter) -> Result<Option<Vec<DeviceId>>, Problem> {
     let mut only: Option<Vec<DeviceId>> =
         filter.ids.as_ref().map(|ids| ids.iter().copied().collect());
     if let Some(group) = filter.group {
@@ -138,7 +138,7 @@ async fn only(state: &ApiState, filter: &Filter) -> Result<Option<Vec<DeviceId>>
 
 /// A group that is named as a filter has to be there.
 pub(crate) async fn must_see_group(
-    state: &ApiState,
+    state: &Backend,
     principal: &Principal,
     group: u64,
 ) -> Result<(), Problem> {
@@ -162,7 +162,7 @@ fn page(fleet: &[Member], statuses: &[Status], query: &ListQuery) -> (Vec<usize>
     (shown, cursor)
 }
 
-async fn describe(state: &ApiState, shown: &[Presence]) -> Result<Vec<Shown>, Problem> {
+async fn describe(state: &FleetState, shown: &[Presence]) -> Result<Vec<Shown>, Problem> {
     let groups = state.history.ask(state.stores.groups.list()).await?;
     let names: HashMap<u64, String> =
         groups.into_iter().map(|group| (group.id, group.name)).collect();
@@ -197,7 +197,7 @@ fn device(presence: &Presence, past: &Past, names: &HashMap<u64, String>, now_ms
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(device_id): Segments<String>,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -207,7 +207,11 @@ pub(crate) async fn get(
     output::json(&one(&state, &principal, device).await?)
 }
 
-async fn one(state: &ApiState, principal: &Principal, device: DeviceId) -> Result<Shown, Problem> {
+async fn one(
+    state: &FleetState,
+    principal: &Principal,
+    device: DeviceId,
+) -> Result<Shown, Problem> {
     let one = fleet(state, principal, Some(vec![device])).await?;
     let shown = presences(state, one.to_vec(), None).await?;
     describe(state, &shown).await?.pop().ok_or_else(|| unknown_device(device))
@@ -215,7 +219,7 @@ async fn one(state: &ApiState, principal: &Principal, device: DeviceId) -> Resul
 
 pub(crate) async fn put(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(device_id): Segments<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -228,7 +232,7 @@ pub(crate) async fn put(
 /// Changes what is named, of a profile that need not be there yet.
 pub(crate) async fn patch(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(device_id): Segments<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -242,7 +246,7 @@ pub(crate) async fn patch(
 }
 
 async fn keep_profile(
-    state: &ApiState,
+    state: &FleetState,
     principal: &Principal,
     profile: Profile,
 ) -> Result<Response, Problem> {
@@ -284,7 +288,7 @@ fn changed(mut profile: Profile, mut fields: Fields) -> Result<Profile, Problem>
 
 pub(crate) async fn delete(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(device_id): Segments<String>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;

@@ -18,12 +18,11 @@ use serde_json::{Value, json};
 use super::devices::must_see_group;
 use crate::access::{Principal, unknown_device};
 use crate::daily::{speed, tally_of};
-use crate::fleet::{Fleet, Member, fleet};
+use crate::fleet::{Fleet, FleetState, Member, fleet};
 use crate::input::{DeviceCursor, Params};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Sums, example_sums, time_s};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;
 /// Days shown unless `from` says otherwise.
@@ -159,7 +158,7 @@ struct Summary {
 
 pub(crate) async fn summary(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     params: Params,
 ) -> Result<Response, Problem> {
     let mut query = Query::read(params, state.clock.now_s())?;
@@ -184,7 +183,7 @@ pub(crate) async fn summary(
     // Behind the first page there is nothing to say of those before it, nor of all.
     let totals = match query.after {
         Some(_) => None,
-        None => Some(state.roster.totals.get(&state, &ids, among.is_none(), days).await?),
+        None => Some(state.totals.get(&state, &ids, among.is_none(), days).await?),
     };
     let outdated = totals.as_ref().map_or(page.outdated, |totals| outdated(totals));
     // Days that are both are counted once.
@@ -213,7 +212,11 @@ pub(crate) async fn summary(
     })
 }
 
-async fn wanted(state: &ApiState, principal: &Principal, query: &Query) -> Result<Fleet, Problem> {
+async fn wanted(
+    state: &FleetState,
+    principal: &Principal,
+    query: &Query,
+) -> Result<Fleet, Problem> {
     let mut only = query.devices.clone();
     if let Some(group) = query.group {
         let mut devices = state.history.ask(state.stores.groups.devices(group)).await?;

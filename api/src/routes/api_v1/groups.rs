@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Principal, Right, unknown_group};
+use crate::fleet::FleetState;
 use crate::input::{self, Fields, Params, Segments};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "GroupBrief")]
@@ -55,7 +55,7 @@ struct List {
 
 pub(crate) async fn list(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
@@ -67,7 +67,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn post(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     fields: Fields,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
@@ -79,7 +79,7 @@ pub(crate) async fn post(
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(group_id): Segments<String>,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -91,7 +91,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn patch(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(group_id): Segments<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
@@ -107,7 +107,7 @@ pub(crate) async fn patch(
 
 pub(crate) async fn delete(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments(group_id): Segments<String>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
@@ -123,7 +123,7 @@ pub(crate) async fn delete(
 /// Puts a device into a group; once more does no harm.
 pub(crate) async fn put_device(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments((group_id, device_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
@@ -137,7 +137,7 @@ pub(crate) async fn put_device(
 
 pub(crate) async fn delete_device(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments((group_id, device_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
@@ -150,7 +150,7 @@ pub(crate) async fn delete_device(
 
 /// Lets a person see the devices of a group.
 pub(crate) async fn grant(
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments((user_id, group_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     let user = input::number("user_id", &user_id)?;
@@ -161,7 +161,7 @@ pub(crate) async fn grant(
 }
 
 pub(crate) async fn revoke(
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     Segments((user_id, group_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     let user = input::number("user_id", &user_id)?;
@@ -180,7 +180,7 @@ fn name(mut fields: Fields) -> Result<String, Problem> {
     Ok(name)
 }
 
-async fn whole(state: &ApiState, id: u64) -> Result<Whole, Problem> {
+async fn whole(state: &FleetState, id: u64) -> Result<Whole, Problem> {
     let found = state.history.ask(state.stores.groups.find(id)).await?;
     let group = found.ok_or_else(|| unknown_group(id, "group_id"))?;
     let devices = state.history.ask(state.stores.groups.devices(id)).await?;
@@ -192,7 +192,7 @@ async fn whole(state: &ApiState, id: u64) -> Result<Whole, Problem> {
     })
 }
 
-fn refused(state: &ApiState, error: &StoreError) -> Problem {
+fn refused(state: &FleetState, error: &StoreError) -> Problem {
     match error {
         StoreError::Exists(_) => {
             Problem::new(Kind::NameTaken, "There is a group of this name.").blaming("name")

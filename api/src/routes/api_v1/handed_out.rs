@@ -8,13 +8,13 @@ use nemeses_store::history::TokenKind;
 
 use super::users::{user_number, user_of};
 use super::{shares, tokens};
+use crate::auth::AuthState;
 use crate::input::{Params, Segments};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 pub(crate) async fn get_tokens(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(user_id): Segments<String>,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -23,7 +23,7 @@ pub(crate) async fn get_tokens(
 }
 
 pub(crate) async fn delete_token(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments((user_id, token_id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let user = user_of(&state, &user_id).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn delete_token(
 }
 
 pub(crate) async fn get_shares(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(user_id): Segments<String>,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -40,7 +40,7 @@ pub(crate) async fn get_shares(
 }
 
 pub(crate) async fn delete_share(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments((user_id, share_id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let user = user_of(&state, &user_id).await?;

@@ -2,19 +2,17 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_protocol::DeviceId;
-use nemeses_store::live::LiveEntry;
 
 use crate::access::{Principal, unknown_device};
+use crate::fleet::{FleetState, past};
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Param, Tag};
-use crate::output::{self, Location, Past, example_location};
+use crate::output::{self, Location, example_location};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let device = params.device("device_id")?;
@@ -41,38 +39,4 @@ pub(crate) fn doc() -> Doc {
         .takes(Param::device("device_id", "Which device."))
         .answers(answer)
         .problems(&[Kind::UnknownDevice, Kind::LiveUnavailable])
-}
-
-/// What history says of a device, as far as the live store does not say all.
-async fn past(
-    state: &ApiState,
-    device: DeviceId,
-    live: Option<&LiveEntry>,
-) -> Result<Past, Problem> {
-    if !output::asks_history(live, state.live_ttl_ms()) {
-        return Ok(Past::default());
-    }
-    if let Some(past) = live.and_then(|entry| state.late.recall(entry)) {
-        return Ok(past);
-    }
-    let (history, not_after) = (&state.stores.history, output::newest_s(state.clock.now_s()));
-    let ask = |devices: Vec<DeviceId>| async move { history.last_known(&devices, not_after).await };
-    let past = Past::from(state.history.ask(state.gathered.last_known(device, ask)).await?);
-    if let Some(entry) = live {
-        state.late.keep(entry, &past);
-    }
-    let known = past.newest.is_some()
-        || live.is_some()
-        || state.history.ask(state.stores.history.knows_device(device)).await?;
-    Ok(Past { known, ..past })
-}
-
-/// What history knows of devices, in their order.
-pub(crate) async fn pasts(state: &ApiState, devices: &[DeviceId]) -> Result<Vec<Past>, Problem> {
-    if devices.is_empty() {
-        return Ok(Vec::new());
-    }
-    let not_after = output::newest_s(state.clock.now_s());
-    let last = state.history.ask(state.stores.history.last_known(devices, not_after)).await?;
-    Ok(last.into_iter().map(Past::from).collect())
 }

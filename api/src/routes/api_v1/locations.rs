@@ -11,13 +11,13 @@ use serde_json::json;
 
 use crate::access::{Principal, unknown_device};
 use crate::fleet::{
-    BoundingBox, Fleet, Member, Place, Presence, fleet, nearest_first, places, presences,
+    BoundingBox, Fleet, FleetState, Member, Place, Presence, fleet, nearest_first, places,
+    presences,
 };
 use crate::input::{DeviceCursor, NearCursor, Params, Shard};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output::{self, Location, example_location};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 const DEFAULT_LIMIT: u32 = 1000;
 /// A location is some 600 bytes: an answer has 6 MB at most.
@@ -160,7 +160,7 @@ pub(crate) fn doc() -> Doc {
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<FleetState>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -196,7 +196,7 @@ pub(crate) async fn get(
 
 /// The devices named, each of which has to be there and to be seen.
 async fn these(
-    state: &ApiState,
+    state: &FleetState,
     principal: &Principal,
     wanted: &[DeviceId],
 ) -> Result<Fleet, Problem> {

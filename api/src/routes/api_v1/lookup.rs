@@ -11,19 +11,16 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::report::marks::doubt_of;
+use crate::backend::Backend;
 use crate::input::{Params, one_second};
 use crate::openapi::{self, Device, Doc, Param, Tag, Time};
 use crate::output::{self, Row, example_row, time_ms, time_s};
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 /// Longest stretch that can be looked up, in hex digits: far more than a frame.
 const LONGEST_FRAME_TEXT: usize = 2048;
 
-pub(crate) async fn get(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(state): State<Backend>, params: Params) -> Result<Response, Problem> {
     let mut found = Found::default();
     for what in read(params)? {
         let part = state.history.ask(state.stores.books.look_up(&what)).await?;

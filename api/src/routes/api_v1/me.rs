@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Credential, Principal, Sees, SignedIn};
+use crate::backend::Backend;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::output;
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 /// The caller.
 #[derive(Serialize, JsonSchema)]
@@ -50,7 +50,7 @@ struct MyAccount {
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<Backend>,
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
@@ -79,7 +79,7 @@ fn devices(by: &SignedIn) -> SeenDevices {
 }
 
 /// Whoever has only a link learns nothing of who made it.
-async fn user(state: &ApiState, by: &SignedIn) -> Result<Option<MyAccount>, Problem> {
+async fn user(state: &Backend, by: &SignedIn) -> Result<Option<MyAccount>, Problem> {
     if matches!(by.credential, Credential::Share(_)) {
         return Ok(None);
     }

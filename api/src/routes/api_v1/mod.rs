@@ -22,5 +22,3 @@ pub(crate) mod stream;
 pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod workers;
-
-pub(crate) use location::pasts;

@@ -6,16 +6,16 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::access::Principal;
+use crate::auth::AuthState;
 use crate::auth::Turn;
 use crate::guard::{Arrival, Knock};
 use crate::input::{Fields, account_fields, check_password, unknown_id};
 use crate::openapi::{Answer, Doc, Tag, object};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 pub(crate) async fn post(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     arrival: Arrival,
     mut fields: Fields,
 ) -> Result<StatusCode, Problem> {

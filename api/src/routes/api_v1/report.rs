@@ -33,9 +33,9 @@ use self::query::ReportQuery;
 use self::respond::{BrokenOff, accepted};
 use self::write::Writer;
 use crate::access::{Principal, unknown_device};
+use crate::fleet::{FleetState, ForReports};
 use crate::input::Params;
 use crate::problem::Problem;
-use crate::state::{ApiState, ForReports};
 
 pub(crate) async fn get(
     principal: Principal,
@@ -98,7 +98,7 @@ fn chunks(
 }
 
 /// A report without rows is for a device that somebody has heard of.
-async fn must_exist(state: &ApiState, device: DeviceId) -> Result<(), Problem> {
+async fn must_exist(state: &FleetState, device: DeviceId) -> Result<(), Problem> {
     let kept = state.history.ask(state.stores.history.knows_device(device)).await?;
     if kept || state.live.ask(state.stores.live.get(&[device])).await?.iter().any(Option::is_some) {
         return Ok(());

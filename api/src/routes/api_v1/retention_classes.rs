@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::backend::Backend;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::output;
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "RetentionClass")]
@@ -35,10 +35,7 @@ struct Classes {
     count: usize,
 }
 
-pub(crate) async fn get(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(state): State<Backend>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
     let retention = &state.stores.retention;
     let noted = state.history.ask(retention.noted_classes()).await?;
@@ -70,7 +67,7 @@ fn joined(noted: &[NotedClass], named: &[ClassCount]) -> Vec<Class> {
 
 /// Fails unless a device may be put in this class: the default one, one with a period,
 /// or one that devices are in already.
-pub(super) async fn must_be_known(state: &ApiState, name: &str) -> Result<(), Problem> {
+pub(super) async fn must_be_known(state: &Backend, name: &str) -> Result<(), Problem> {
     if name == DEFAULT_RETENTION {
         return Ok(());
     }

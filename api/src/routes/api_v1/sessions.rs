@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::Principal;
+use crate::auth::AuthState;
 use crate::input::{Params, Segments, number, unknown_id};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// The caller's sessions.
 #[derive(Serialize, JsonSchema)]
@@ -39,7 +39,7 @@ struct ListedSession {
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
@@ -52,7 +52,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn delete(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(path): Segments<String>,
 ) -> Result<StatusCode, Problem> {
     let (user_id, _) = principal.person()?;

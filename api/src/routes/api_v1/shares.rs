@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::tokens::{Wish, list, revoke, wish_fields};
 use crate::access::Principal;
+use crate::auth::AuthState;
 use crate::auth::{digest, draw};
 use crate::input::{Fields, Params, Segments, first_second};
 use crate::openapi::{Answer, Doc, Param, Tag, Time, object};
 use crate::output::{self, time_ms, time_s};
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 /// A day.
 const DEFAULT_LIFE_S: u64 = 86_400;
@@ -74,7 +74,7 @@ impl From<ScopedToken> for ListedShare {
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     params: Params,
 ) -> Result<Response, Problem> {
     let (user_id, _) = principal.person()?;
@@ -83,7 +83,7 @@ pub(crate) async fn get(
 
 /// What a person has, for that person and for admins.
 pub(super) async fn answer_list(
-    state: &ApiState,
+    state: &AuthState,
     user_id: u64,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -93,7 +93,7 @@ pub(super) async fn answer_list(
 
 pub(crate) async fn post(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let from = fields.maybe_text("history_from")?;
@@ -115,7 +115,7 @@ fn history_from(text: &str) -> Result<u32, Problem> {
 
 pub(crate) async fn delete(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(path): Segments<String>,
 ) -> Result<StatusCode, Problem> {
     let (user_id, _) = principal.person()?;

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::backend::Backend;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag, Time};
 use crate::output::{self, time_s};
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 const DAY_MINUTES: u32 = 24 * 60;
 
@@ -46,10 +46,7 @@ struct Sums {
     waiting_days: u64,
 }
 
-pub(crate) async fn get(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(state): State<Backend>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
     // Nothing was recorded before 1970: no row is counted one by one.
     let survey = state.history.ask(state.stores.retention.survey(0)).await?;

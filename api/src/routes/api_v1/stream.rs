@@ -15,8 +15,7 @@ use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::problem::{Kind, Problem};
 use crate::routes::api_v1::devices::must_see_group;
-use crate::state::ApiState;
-use crate::stream::{Follower, Form, Holder, Turn, Wanted, parameters};
+use crate::stream::{Follower, Form, Holder, StreamState, Turn, Wanted, parameters};
 
 pub(crate) mod ticket;
 pub(crate) mod ws;
@@ -24,7 +23,7 @@ pub(crate) mod ws;
 /// What a stream was asked for; the ticket was taken by the router. A device that
 /// the caller may not see is answered like one that nobody knows.
 pub(crate) async fn wanted(
-    state: &ApiState,
+    state: &StreamState,
     mut params: Params,
     caller: &Principal,
 ) -> Result<Wanted, Problem> {
@@ -67,7 +66,7 @@ pub(crate) fn doc() -> Doc {
 }
 
 pub(crate) async fn get(
-    State(state): State<ApiState>,
+    State(state): State<StreamState>,
     caller: Principal,
     Extension(holder): Extension<Holder>,
     connection: Option<Extension<Place>>,

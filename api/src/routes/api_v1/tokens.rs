@@ -15,11 +15,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::access::{Credential, Principal};
+use crate::auth::AuthState;
 use crate::input::{DEVICE_ID, Fields, Params, Segments, number, person_name, unknown_id};
 use crate::openapi::{Answer, DEVICE_PATTERN, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 /// Seconds that a token or a link may be good for: a minute to a year.
 const LIFE_S: RangeInclusive<u64> = 60..=365 * 86_400;
@@ -56,7 +56,7 @@ struct NewScopedToken {
 
 pub(crate) async fn get(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     params: Params,
 ) -> Result<Response, Problem> {
     let (user_id, _) = principal.person()?;
@@ -65,7 +65,7 @@ pub(crate) async fn get(
 
 /// What a person has, for that person and for admins.
 pub(super) async fn answer_list(
-    state: &ApiState,
+    state: &AuthState,
     user_id: u64,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -75,7 +75,7 @@ pub(super) async fn answer_list(
 
 pub(crate) async fn post(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let scopes = scopes(&fields.some_texts("scopes", Scope::ALL.len())?)?;
@@ -94,7 +94,7 @@ pub(crate) async fn post(
 
 pub(crate) async fn delete(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(path): Segments<String>,
 ) -> Result<StatusCode, Problem> {
     let (user_id, _) = principal.person()?;
@@ -103,7 +103,7 @@ pub(crate) async fn delete(
 
 /// What a person made of this kind.
 pub(super) async fn list(
-    state: &ApiState,
+    state: &AuthState,
     user_id: u64,
     params: Params,
     kind: TokenKind,
@@ -115,7 +115,7 @@ pub(super) async fn list(
 
 /// Revokes one that this person made.
 pub(super) async fn revoke(
-    state: &ApiState,
+    state: &AuthState,
     user_id: u64,
     (name, text): (&'static str, &str),
     kind: TokenKind,
@@ -169,7 +169,7 @@ impl Wish {
 
     pub(super) async fn keep(
         self,
-        state: &ApiState,
+        state: &AuthState,
         (kind, scopes, history_from): (TokenKind, Scopes, u32),
         secret: Option<&[u8; 32]>,
     ) -> Result<ScopedToken, Problem> {

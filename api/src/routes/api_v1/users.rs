@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 
 use crate::access::Principal;
 use crate::accounts::NewAccount;
+use crate::auth::AuthState;
 use crate::auth::draw_password;
+use crate::backend::Backend;
 use crate::input::{Fields, Params, Segments, account_fields, device, number, unknown_id};
 use crate::openapi::{Answer, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
-use crate::state::ApiState;
 
 const DEFAULT_LIMIT: u32 = 100;
 /// Some 200 bytes each: 200 KB.
@@ -78,7 +79,7 @@ impl From<User> for ListedUser {
 }
 
 pub(crate) async fn get(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     mut params: Params,
 ) -> Result<Response, Problem> {
     let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
@@ -91,7 +92,7 @@ pub(crate) async fn get(
 }
 
 pub(crate) async fn get_one(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(user_id): Segments<String>,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -104,7 +105,7 @@ pub(crate) async fn get_one(
 }
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let (email, name) = (fields.text("email")?, fields.text("name")?);
@@ -120,7 +121,7 @@ pub(crate) async fn post(
 
 pub(crate) async fn patch(
     principal: Principal,
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(user_id): Segments<String>,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
@@ -146,7 +147,7 @@ pub(crate) async fn patch(
 }
 
 pub(crate) async fn reset(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments(user_id): Segments<String>,
 ) -> Result<Response, Problem> {
     let user = user_of(&state, &user_id).await?;
@@ -160,7 +161,7 @@ pub(crate) async fn reset(
 }
 
 pub(crate) async fn grant(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments((user_id, device_id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let device = device("device_id", &device_id)?;
@@ -178,7 +179,7 @@ pub(crate) async fn grant(
 }
 
 pub(crate) async fn revoke(
-    State(state): State<ApiState>,
+    State(state): State<AuthState>,
     Segments((user_id, device_id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let device = device("device_id", &device_id)?;
@@ -188,7 +189,7 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn user_of(state: &ApiState, user_id: &str) -> Result<User, Problem> {
+pub(super) async fn user_of(state: &Backend, user_id: &str) -> Result<User, Problem> {
     let id = number("user_id", user_id)?;
     let found = state.history.ask(state.stores.users.by_id(id)).await?;
     found.ok_or_else(|| unknown_id("user_id"))

@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::backend::Backend;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag, Time};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// A process that is alive.
 #[derive(Serialize, JsonSchema)]
@@ -87,10 +87,7 @@ pub(crate) fn doc() -> Doc {
         .problems(&[Kind::LiveUnavailable])
 }
 
-pub(crate) async fn get(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(state): State<Backend>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
     let alive = state.live.ask(state.stores.live.workers()).await?;
     let now_ms = state.clock.now_ms();

@@ -11,11 +11,11 @@ use serde_json::json;
 use super::found::{self, Telling, Whose};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
+use crate::fleet::ForReports;
 use crate::input::Params;
 use crate::openapi::{Doc, Param, Time};
 use crate::output::Here;
 use crate::problem::Problem;
-use crate::state::ForReports;
 
 /// The fastest speed a frame can carry.
 const FASTEST_KMH: u32 = 255;

@@ -18,9 +18,9 @@ use super::respond::{Source, accepted, respond};
 use super::scan::Scan;
 use super::span::{Asked, Span};
 use crate::access::Principal;
+use crate::fleet::FleetState;
 use crate::openapi::Device;
 use crate::problem::{Problem, fault};
-use crate::state::ApiState;
 
 /// Whose a thing found is.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -61,7 +61,7 @@ pub(super) trait Telling<F: Finder>: Send + Sync + 'static {
 }
 
 struct Lists<F: Finder, T, M> {
-    state: ApiState,
+    state: FleetState,
     spans: VecDeque<Span>,
     /// Whether it is the only one, which has to be known.
     one: bool,
@@ -78,7 +78,7 @@ struct Lists<F: Finder, T, M> {
 
 /// The answer to a request that takes nothing else.
 pub(super) async fn answer<F, T, M>(
-    (state, principal): (&ApiState, &Principal),
+    (state, principal): (&FleetState, &Principal),
     (asked, form): (&Asked, Form),
     make: M,
     telling: T,

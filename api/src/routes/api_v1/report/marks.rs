@@ -6,19 +6,20 @@ use nemeses_protocol::{DeviceId, PositionRecord};
 use nemeses_reports::{Doubt, Mark, ROWS_TO_JUDGE, Settings, Track};
 use nemeses_store::history::RangeQuery;
 
+use crate::backend::Backend;
+use crate::fleet::FleetState;
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 /// Marks the rows of a range, chunk after chunk.
 pub(super) struct Marker {
-    state: ApiState,
+    state: FleetState,
     track: Track,
     descending: bool,
 }
 
 impl Marker {
     /// Stands before the first row of a range.
-    pub(super) async fn before(state: &ApiState, range: &RangeQuery) -> Result<Self, Problem> {
+    pub(super) async fn before(state: &FleetState, range: &RangeQuery) -> Result<Self, Problem> {
         // The row of a cursor has been shown; it is before the range.
         let cursor = range.after.map(|(at, hash)| (at, hash.saturating_add(1)));
         let start = cursor.unwrap_or((range.from, 0));
@@ -44,7 +45,7 @@ impl Marker {
 
 /// Whether one row is believed.
 pub(in crate::routes::api_v1) async fn doubt_of(
-    state: &ApiState,
+    state: &Backend,
     row: &PositionRecord,
 ) -> Result<Option<Doubt>, Problem> {
     let mut track = track_behind(state, older_than(row)).await?;
@@ -63,7 +64,7 @@ fn before(device: DeviceId, key: (u32, u64)) -> RangeQuery {
 }
 
 /// The track behind these rows, which are read newest first.
-async fn track_behind(state: &ApiState, query: RangeQuery) -> Result<Track, Problem> {
+async fn track_behind(state: &Backend, query: RangeQuery) -> Result<Track, Problem> {
     let rows = state.stores.history.positions(query).try_collect::<Vec<_>>();
     let mut track = Track::new(&Settings::default());
     for row in state.history.ask(rows).await?.iter().rev() {

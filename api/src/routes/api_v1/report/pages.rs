@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::marks::Marker;
+use crate::fleet::FleetState;
 use crate::input::ReportCursor;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 /// Rows of a chunk at most: some 100 KiB of records and 300 KiB of text, so much as
 /// the store reads at once. Larger chunks were not faster; smaller ones cost a query
@@ -44,17 +44,17 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(state: ApiState, range: RangeQuery, limit: u64) -> Self {
+    pub(super) fn new(state: FleetState, range: RangeQuery, limit: u64) -> Self {
         Self::read(state, [range].into(), limit, false)
     }
 
     /// With marks.
-    pub(super) fn marked(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64) -> Self {
+    pub(super) fn marked(state: FleetState, ranges: VecDeque<RangeQuery>, limit: u64) -> Self {
         Self::read(state, ranges, limit, true)
     }
 
     #[expect(clippy::disallowed_methods, reason = "reads ahead, and ends with the answer")]
-    fn read(state: ApiState, ranges: VecDeque<RangeQuery>, limit: u64, marked: bool) -> Self {
+    fn read(state: FleetState, ranges: VecDeque<RangeQuery>, limit: u64, marked: bool) -> Self {
         let (pages, ready) = mpsc::channel(AHEAD);
         let reader = async move {
             let (rows, marks) = (Vec::new(), Vec::new());
@@ -79,7 +79,7 @@ impl Pages {
 
 /// Reads ahead.
 struct Reader {
-    state: ApiState,
+    state: FleetState,
     pages: mpsc::Sender<Result<Page, Problem>>,
     /// Read and not yet handed on.
     rows: Vec<PositionRecord>,

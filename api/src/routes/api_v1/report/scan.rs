@@ -9,8 +9,8 @@ use nemeses_store::history::RangeQuery;
 use super::pages::Pages;
 use super::span::Span;
 use crate::daily::{LOOK_BACK_S, Starts};
+use crate::fleet::FleetState;
 use crate::problem::Problem;
-use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;
 /// More rows than this are not read behind the sums of a day.
@@ -18,7 +18,7 @@ const LONGEST_S: u32 = LOOK_BACK_S[LOOK_BACK_S.len() - 1];
 
 /// A finder on its way through a range.
 pub(super) struct Scan<F: Finder> {
-    state: ApiState,
+    state: FleetState,
     pages: Pages,
     finder: Option<F>,
     from: u32,
@@ -31,7 +31,7 @@ impl<F: Finder> Scan<F> {
     /// finder that goes on behind what a walk has seen; it is told whether no row comes
     /// before those it will see.
     pub(super) async fn begin(
-        state: &ApiState,
+        state: &FleetState,
         span: &Span,
         make: impl Fn(Walker, bool) -> F,
     ) -> Result<Self, Problem> {
@@ -95,7 +95,7 @@ impl<F: Finder> Scan<F> {
 /// Reads rows before the range until what is under way there is certain: those of some
 /// hours, then behind what the sums of days hold.
 async fn look_back<F: Finder>(
-    state: &ApiState,
+    state: &FleetState,
     span: &Span,
     last_before: u32,
     make: impl Fn(Walker, bool) -> F,
@@ -139,7 +139,7 @@ async fn look_back<F: Finder>(
 }
 
 /// Where walks through a device's rows begin.
-pub(super) fn starts<'a>(state: &'a ApiState, span: &Span) -> Starts<'a> {
+pub(super) fn starts<'a>(state: &'a FleetState, span: &Span) -> Starts<'a> {
     Starts {
         history: state.stores.history.as_ref(),
         daily: state.stores.daily.as_ref(),
@@ -150,7 +150,7 @@ pub(super) fn starts<'a>(state: &'a ApiState, span: &Span) -> Starts<'a> {
 
 /// When the newest row before a second was recorded.
 pub(super) async fn last_before(
-    state: &ApiState,
+    state: &FleetState,
     span: &Span,
     second: u32,
 ) -> Result<Option<u32>, Problem> {

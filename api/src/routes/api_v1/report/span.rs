@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::target::Target;
 use crate::access::Principal;
+use crate::fleet::FleetState;
 use crate::input::{Params, first_second, last_second};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
 
 const DAY_S: u32 = 86_400;
 const MOST_MOTION_KMH: u32 = 100;
@@ -76,7 +76,7 @@ impl Asked {
     /// names none.
     pub(super) async fn spans(
         &self,
-        state: &ApiState,
+        state: &FleetState,
         principal: &Principal,
     ) -> Result<Vec<Span>, Problem> {
         let from = principal.history_from(self.from, self.to)?;

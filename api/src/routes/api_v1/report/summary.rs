@@ -18,11 +18,11 @@ use super::respond::{Source, respond};
 use super::scan::{range, starts};
 use super::span::{Asked, Question, Span, computed_doc, example_answer};
 use crate::access::Principal;
+use crate::fleet::{FleetState, ForReports};
 use crate::input::Params;
 use crate::openapi::{Doc, Param, Time};
 use crate::output::{self, Sums, example_sums};
 use crate::problem::{Problem, fault};
-use crate::state::{ApiState, ForReports};
 
 pub(crate) async fn get(
     principal: Principal,
@@ -69,7 +69,7 @@ const LINES: [(&str, Lines); 2] = [("days", Lines::Days), ("totals", Lines::Tota
 
 /// The sums of device after device: whole, or line by line.
 struct Devices {
-    state: ApiState,
+    state: FleetState,
     spans: VecDeque<Span>,
     one: bool,
     whole: bool,
@@ -154,7 +154,7 @@ const TOTAL_COLUMNS: [Column; 18] = {
     columns
 };
 
-async fn add_up(state: &ApiState, span: &Span, one: bool) -> Result<Summary, Problem> {
+async fn add_up(state: &FleetState, span: &Span, one: bool) -> Result<Summary, Problem> {
     let walker = state.history.ask(starts(state, span).before(span.from)).await?;
     let is_new = walker.last().is_none();
     let mut summary = Summary::new(walker, span.zone.clone(), span.from);

@@ -6,12 +6,11 @@ use nemeses_store::history::Profile;
 use serde_json::json;
 
 use crate::access::{Principal, unknown_device};
-use crate::fleet::fleet;
+use crate::fleet::{FleetState, fleet};
 use crate::input::Params;
 use crate::openapi::Param;
 use crate::problem::Problem;
 use crate::routes::api_v1::devices::must_see_group;
-use crate::state::ApiState;
 
 /// Who is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Target {
     /// where several were asked for, is known.
     pub(super) async fn devices(
         &self,
-        state: &ApiState,
+        state: &FleetState,
         principal: &Principal,
     ) -> Result<Vec<(DeviceId, Option<Profile>)>, Problem> {
         match self {

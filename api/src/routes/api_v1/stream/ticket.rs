@@ -11,8 +11,7 @@ use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::output;
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
-use crate::stream::{Holder, TICKET_LIFE_S};
+use crate::stream::{Holder, StreamState, TICKET_LIFE_S};
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "StreamTicket")]
@@ -31,7 +30,7 @@ pub(crate) fn doc() -> Doc {
 }
 
 pub(crate) async fn post(
-    State(state): State<ApiState>,
+    State(state): State<StreamState>,
     Extension(holder): Extension<Holder>,
     params: Params,
 ) -> Result<Response, Problem> {

@@ -16,8 +16,7 @@ use crate::access::Principal;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc};
 use crate::problem::{Kind, Problem};
-use crate::state::ApiState;
-use crate::stream::{Follower, Form, Holder, Turn};
+use crate::stream::{Follower, Form, Holder, StreamState, Turn};
 
 /// Clients have nothing to say but pings and goodbyes.
 const MOST_RECEIVED_BYTES: usize = 4 * 1024;
@@ -35,7 +34,7 @@ pub(crate) fn doc() -> Doc {
 }
 
 pub(crate) async fn get(
-    State(state): State<ApiState>,
+    State(state): State<StreamState>,
     caller: Principal,
     Extension(holder): Extension<Holder>,
     params: Params,
