@@ -13,16 +13,25 @@ import pathlib
 import re
 import sys
 
+import circles
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Each of them can be run without the others; the binary and the end-to-end tests join them.
 STATIONS = {"broker", "parser", "dbexport", "api"}
 # Values in, values out: of our crates they know each other alone, and neither tasks nor stores.
-PURE = {"protocol": set(), "telemetry": {"protocol"}, "reports": {"protocol"}, "export": {"protocol", "reports"}}
+PURE = {"protocol": set(), "telemetry": {"protocol"}, "reports": {"protocol"}, "export": {"protocol", "reports"}, "series": set()}
 # What a pure crate leaves to others.
 IMPURE = {"axum", "hyper", "redis", "reqwest", "sqlx", "tokio"}
 # Where all stations meet.
 JOINERS = {"cli", "e2e", "bench"}
+
+# Circles of imports that stay for now: a crate's folder and a module of the circle, with the reason.
+CIRCLES = {
+    ("crates/series", "error"): "an error names the bounds of the modules that return it",
+    ("crates/telemetry", "json"): "plain and SenML payloads share what reads JSON",
+    ("cli", "args"): "the arguments name the commands, which check settings, which name arguments",
+}
 
 MAX_LINES = 500
 
@@ -160,6 +169,18 @@ def pure_problem(path, number, line):
     return None
 
 
+def circle_problems(files):
+    found, allowed = [], set(CIRCLES)
+    for folder, crate in circles.crates(files, is_test).items():
+        for circle in crate.circles():
+            names = ["::".join(module) or "the root" for module in circle]
+            used = {(folder, name) for name in names} & set(CIRCLES)
+            allowed -= used
+            if not used:
+                found.append(f"{folder}: {', '.join(names)} import each other: move what they share")
+    return found + [f"tools/tidy.py: there is no circle at {name} of {folder} any more" for folder, name in allowed]
+
+
 def problems(files, checked):
     found = []
     for path, text in sorted(files.items()):
@@ -265,6 +286,11 @@ def self_test():
     expect("a web server in one", {"crates/export/src/a.rs": "use axum::body::Body;\n"}, "pure")
     expect("an ignored test", {"api/tests/a.rs": "#[ignore]\nfn f() {}\n"}, "unwritten")
     expect("a long file", {"api/src/a.rs": "\n" * 501}, "501 lines")
+    circle = {"a/src/lib.rs": "mod b;\nmod c;\npub use c::C;\n", "a/src/b.rs": "use crate::C;\n",
+              "a/src/c.rs": "use super::{b::{B as X}, D};\n", "a/src/c/d.rs": "use super::E;\n"}
+    found = [problem for problem in circle_problems(circle) if problem.startswith("a:")]
+    assert found == ["a: b, c import each other: move what they share"], found
+    assert not [p for p in circle_problems({**circle, "a/src/b.rs": "// crate::C\n"}) if p.startswith("a:")]
     page = "# A\n## It's `here` [now](b.md)\n[x](#its-here-now) [y](b.md#c) [z](gone.md) `a.rs::f` `a.rs::g`\n    [no](link)\n"
     found = document_problems({"docs/a.md": page, "docs/b.md": "# B\n"}, {"a.rs": "pub fn f<T>() {}\n"}, set())
     assert [problem.split(": ", 1)[1] for problem in found] == [
@@ -283,7 +309,8 @@ def main():
     if sys.argv[1:]:
         sys.exit("usage: tools/tidy.py [--self-test]")
     files = sources()
-    found = problems(files, rules()) + document_problems(documents(), files, Tree())
+    found = problems(files, rules()) + circle_problems(files)
+    found += document_problems(documents(), files, Tree())
     for problem in found:
         print(f"tidy: {problem}", file=sys.stderr)
     if found:

@@ -2,12 +2,12 @@
 //! The decision is the pure [`Step`]; a node calls it in process, a station's
 //! worker from its subscription.
 
-mod follow;
+mod decode_span;
 mod step;
 mod unknown;
 mod worker;
 
-pub use follow::Decoding;
+pub use decode_span::Decoding;
 pub use step::{Message, Output, Policy, Step};
 pub use unknown::{Gate, UnknownDevices};
 pub use worker::{Shadow, Worker, WorkerConfig};

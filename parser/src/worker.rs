@@ -27,9 +27,9 @@ pub use shadow::Shadow;
 use shadow::{HANDED_ON, Holder};
 
 mod batcher;
-mod follow;
 mod handover;
 mod line;
+mod message_span;
 mod replies;
 mod shadow;
 mod share;

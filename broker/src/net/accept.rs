@@ -12,8 +12,8 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::stream::Stream;
-use super::websocket::{self, Pages, WebSocket};
+use super::stream::{self, Stream};
+use super::websocket::{self, Pages};
 use super::{Refused, proxy, tls};
 use crate::config::DoorConfig;
 use crate::metrics::{Agreed, GONE};
@@ -153,14 +153,14 @@ impl Kind {
         max_bytes: usize,
     ) -> Result<(Stream, Option<Agreed>), Refused> {
         match self {
-            Self::Plain => Ok((Stream::Tcp(tcp), None)),
+            Self::Plain => Ok((stream::tcp(tcp), None)),
             Self::Tls(config) => {
                 let (tls, agreed) = tls::accept(config, tcp).await?;
-                Ok((Stream::Tls(Box::new(tls)), Some(agreed)))
+                Ok((stream::tls(tls), Some(agreed)))
             }
             Self::WebSocket(pages) => {
                 let socket = websocket::WebSocket::accept(tcp, max_bytes, &pages).await?;
-                Ok((Stream::WebSocket(Box::<WebSocket>::new(socket)), None))
+                Ok((stream::websocket(socket), None))
             }
         }
     }

@@ -9,7 +9,7 @@ mod websocket;
 mod wire;
 
 pub(crate) use accept::{Kind, Listener, Listeners, OutOfResources, behind_proxy};
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Stream, in_process};
 pub(crate) use wire::{Progress, READ_BYTES, Wire};
 
 /// A handshake that failed.

@@ -15,12 +15,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::acks::Acks;
 use super::end::End;
-use super::follow::Follow;
 use super::greeting::Admitted;
 use super::interrupts::{Interrupt, Interrupts};
-use super::messages::{Queued, Turn};
 use super::outgoing::Outgoing;
 use super::presence::Presence;
+use super::publish_span::Follow;
+use super::turn::{Queued, Turn};
 use super::watch::Watch;
 use crate::message::Message;
 use crate::net::{Progress, READ_BYTES, Wire};

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::acks::Due;
 use super::connection::Connection;
 use super::end::End;
-use super::follow::Following;
+use super::publish_span::Following;
+use super::turn::{Queued, Turn};
 use crate::commands::{Fate, Handed};
 use crate::intake::{IntakeMessage, Receipt};
 use crate::mailbox::Delivery;
@@ -26,27 +27,6 @@ use crate::shared::MESSAGE_OVERHEAD_BYTES;
 /// Messages that may wait for a client's acknowledgements, or as many as may be
 /// retained: a mailbox full, or one answer to a SUBSCRIBE.
 const MOST_BACKLOG: usize = 256;
-
-/// The frames of one socket read.
-#[derive(Default)]
-pub(super) struct Turn<'a> {
-    messages: Vec<IntakeMessage<'a>>,
-    /// Bytes of their payloads.
-    bytes: usize,
-    followed: Vec<Following>,
-}
-
-/// A message on its way to this client.
-pub(super) struct Queued {
-    pub(super) topic: Arc<str>,
-    pub(super) payload: Bytes,
-    pub(super) qos: Qos,
-    pub(super) retain: bool,
-    pub(super) properties: Bytes,
-    pub(super) subscription_ids: Vec<u32>,
-    /// A command of which it is reported what became.
-    pub(super) handed: Option<Handed>,
-}
 
 /// What goes out no further, if it is a command.
 fn end(handed: Option<Handed>, fate: Fate) {

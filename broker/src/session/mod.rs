@@ -3,15 +3,16 @@
 mod acks;
 mod connection;
 mod end;
-mod follow;
 mod greeting;
 mod interrupts;
 mod messages;
 mod outgoing;
 mod presence;
+mod publish_span;
 mod seldom;
 mod subscribing;
 mod subscriptions;
+mod turn;
 mod watch;
 
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ use self::connection::Connection;
 use self::greeting::Origin;
 use crate::handshakes::Handshake;
 use crate::metrics::GONE;
-use crate::net::{self, Kind, Refused, Stream, Wire};
+use crate::net::{self, Kind, Refused, Wire};
 use crate::shared::Shared;
 
 /// A connection that was accepted.
@@ -64,7 +65,7 @@ pub(crate) async fn serve_in_process(shared: &Arc<Shared>, stream: DuplexStream,
         anonymous: shared.config.anonymous,
         handshake: None,
     };
-    let wire = Wire::new(Stream::InProcess(stream));
+    let wire = Wire::new(net::in_process(stream));
     match be_greeted(shared, wire, origin, stop).await {
         Ok(connection) => stay(shared, connection, stop).await,
         Err(Some(wire)) => wire.close().await,

@@ -1,8 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE of a connection.
 
 use super::connection::Connection;
-use super::messages::Queued;
 use super::subscriptions::Subscription;
+use super::turn::Queued;
 use crate::packet::{
     Filter, Protocol, Reason, RetainHandling, Subscribe, Unsubscribe, suback, unsuback,
 };

@@ -1,16 +1,13 @@
 //! A broker to connect to, and the socket to it.
 
-use std::io;
-use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use crate::tls::{Failure, Tls, TlsFiles, TlsFilesError, failure};
 use crate::url::{BrokerUrl, ParseBrokerUrlError};
@@ -64,10 +61,10 @@ impl Broker {
         // What is due goes out in one write: nothing to gather by waiting.
         socket.set_nodelay(true).map_err(|error| failure(&error))?;
         if !tls {
-            return Ok(Socket::Plain(socket));
+            return Ok(Either::Left(socket));
         }
         let secured = timeout(SOCKET_WITHIN, self.tls.connect(host, socket)).await;
-        Ok(Socket::Tls(Box::new(secured.map_err(late)??)))
+        Ok(Either::Right(Box::new(secured.map_err(late)??)))
     }
 }
 
@@ -86,58 +83,12 @@ impl FromStr for Broker {
 }
 
 /// A connected socket.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+pub(crate) type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
-impl Socket {
-    /// What carries it.
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(secured) => secured.get_ref().0,
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Self::Tls(socket) => Pin::new(socket).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Self::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Self::Tls(socket) => Pin::new(socket).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
-        }
+/// What carries a socket.
+pub(crate) fn tcp_of(socket: &Socket) -> &TcpStream {
+    match socket {
+        Either::Left(plain) => plain,
+        Either::Right(secured) => secured.get_ref().0,
     }
 }

@@ -12,11 +12,12 @@ use rumqttc::v5::mqttbytes::v5::{
 use tokio::sync::Notify;
 
 use crate::config::Endpoint;
+use crate::config::Wanted;
 use crate::link::{ConnectError, End, GOODBYE_WITHIN, goodbye_in_words, subscription_refusal};
 use crate::offer::{Needs, Offer};
 use crate::publisher::PublishError;
 use crate::tls::Failure;
-use crate::v5::{V5, Wanted, connect, send_goodbye};
+use crate::v5::{V5, connect, send_goodbye};
 use crate::wire::{Happened, Wire};
 
 /// A connection.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::offer::Needs;
-use crate::v5::Wanted;
 
 /// Largest packet either way. The largest payload the line uses is 256 KiB (a
 /// `/DB` batch; `message_size_limit` of the broker says the same for frames), a
@@ -44,6 +43,17 @@ impl Endpoint {
             retry: (Duration::from_millis(50), Duration::from_secs(1)),
         }
     }
+}
+
+/// What CONNECT asks for beside the endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) clean_start: bool,
+    pub(crate) session_expiry_s: u32,
+    /// Messages that the broker may leave unacknowledged; `None` sets no limit.
+    pub(crate) receive_maximum: Option<u16>,
+    /// What the broker must be able to do.
+    pub(crate) needs: Needs,
 }
 
 /// How a [`crate::Subscriber`] connects and what it asks for.

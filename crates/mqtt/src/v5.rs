@@ -9,9 +9,9 @@ use rumqttc::v5::mqttbytes::v5::{
     check,
 };
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Wanted};
 use crate::link::{End, refusal};
-use crate::offer::{Needs, Offer};
+use crate::offer::Offer;
 use crate::tls::Failure;
 use crate::wire::{Version, Wire};
 
@@ -51,17 +51,6 @@ fn is_old_connack(bytes: &[u8]) -> bool {
 
 const NO_MQTT_5: &str = "it speaks no MQTT 5, which workers need for shared subscriptions (NATS, for \
      one, speaks 3.1.1 alone); docs/mosquitto.md names brokers that do";
-
-/// What CONNECT asks for beside the endpoint.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) clean_start: bool,
-    pub(crate) session_expiry_s: u32,
-    /// Messages that the broker may leave unacknowledged; `None` sets no limit.
-    pub(crate) receive_maximum: Option<u16>,
-    /// What the broker must be able to do.
-    pub(crate) needs: Needs,
-}
 
 /// Connects and waits for the broker's CONNACK. A broker that cannot do what is
 /// needed is refused.

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::broker::{Broker, Socket};
+use crate::broker::{Broker, Socket, tcp_of};
 use crate::tls::{Failure, failure};
 
 /// For CONNACK and SUBACK, each.
@@ -178,7 +178,7 @@ impl<V: Version> Wire<V> {
     async fn transfer(&mut self, blocked: bool) -> io::Result<()> {
         if blocked && self.outgoing.is_empty() && !self.unflushed {
             // Only a reset is waited for. A silent end shows by our pings.
-            self.socket.tcp().ready(Interest::ERROR).await?;
+            tcp_of(&self.socket).ready(Interest::ERROR).await?;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         std::future::poll_fn(|cx| {

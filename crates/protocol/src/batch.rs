@@ -8,7 +8,6 @@ mod from_wire;
 mod to_wire;
 mod wire;
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{BatchKey, Canary, MAX_BATCH_CANARIES, OptionalField, Record, Tally, TraceContext};
@@ -34,15 +33,6 @@ pub const MAX_BATCH_ROWS: usize = 1000;
 /// An encoded batch is at most this large, so that it fits the packet limits of
 /// the broker and of both clients.
 pub const MAX_BATCH_BYTES: usize = 256 * 1024;
-
-/// A worker's name, for example `parser-0`: 1 to 64 of `[A-Za-z0-9._-]`.
-pub type WorkerName = String;
-
-/// Whether a text may be a [`WorkerName`].
-pub fn is_worker_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
-}
 
 /// A decoded `/DB` message.
 #[derive(Clone, Debug, PartialEq, Eq)]

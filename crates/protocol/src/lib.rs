@@ -27,7 +27,7 @@ mod varint;
 
 pub use batch::{
     BatchMessage, BatchMessageError, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES,
-    MAX_BATCH_ROWS, WorkerName, is_worker_name,
+    MAX_BATCH_ROWS,
 };
 pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_replies};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
@@ -47,7 +47,7 @@ pub use readings::{
 };
 pub use record::{
     BatchKey, DeadLetter, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, PositionRecord, Reason, Record,
-    Tally,
+    Tally, WorkerName, is_worker_name,
 };
 pub use sft9001::{
     Frame, Sft9001, encode_location, encode_ping, encode_ping_reply, frame_hash, frames, normalise,

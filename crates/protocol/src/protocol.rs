@@ -84,9 +84,6 @@ pub enum Read<F> {
 
 /// A device protocol.
 pub trait Protocol: 'static {
-    /// Its name, in lower case.
-    const NAME: &'static str;
-
     /// What is known of a source from what it sent before, such as who it is.
     type Session: Default + Send;
     /// A frame.

@@ -5,7 +5,16 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{DecodeError, DeviceId, OptionalFields, PackedFields, Position, WorkerName};
+use crate::{DecodeError, DeviceId, OptionalFields, PackedFields, Position};
+
+/// A worker's name, for example `parser-0`: 1 to 64 of `[A-Za-z0-9._-]`.
+pub type WorkerName = String;
+
+/// Whether a text may be a [`WorkerName`].
+pub fn is_worker_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
 
 /// One thing to keep. More kinds (readings of named channels, frames of other
 /// protocols) will join; match with care.

@@ -35,9 +35,6 @@ pub struct Shown<'a> {
 
 /// A protocol whose type is not known. Every [`Protocol`] is one.
 pub trait AnyProtocol: Sync {
-    /// [`Protocol::NAME`].
-    fn name(&self) -> &'static str;
-
     /// [`Protocol::normalise`].
     fn raw<'a>(&self, payload: &'a [u8]) -> Normalised<'a>;
 
@@ -59,10 +56,6 @@ pub trait AnyProtocol: Sync {
 }
 
 impl<P: Protocol + Sync> AnyProtocol for P {
-    fn name(&self) -> &'static str {
-        P::NAME
-    }
-
     fn raw<'a>(&self, payload: &'a [u8]) -> Normalised<'a> {
         P::normalise(payload)
     }

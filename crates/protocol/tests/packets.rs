@@ -27,7 +27,6 @@ enum Packet<'a> {
 }
 
 impl Protocol for Packets {
-    const NAME: &'static str = "packets";
     type Session = Option<Arc<str>>;
     type Frame<'a> = Packet<'a>;
 

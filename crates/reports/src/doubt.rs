@@ -8,7 +8,7 @@ use nemeses_protocol::Position;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::leg::Place;
+use super::place::Place;
 
 /// Beyond what speeds explain, metres that fixes of one place may lie apart.
 const SCATTER_M: f64 = 100.0;

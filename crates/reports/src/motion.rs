@@ -7,8 +7,9 @@
 //! undecided until the rows that follow bear it out or the device is back.
 
 use super::Settings;
-use super::leg::{LegKind, Place, Point, Way};
+use super::leg::{LegKind, Point, Way};
 use super::meter::Advance;
+use super::place::Place;
 
 /// A standing receiver's places scatter within this radius.
 const SCATTER_MM: u64 = 50_000;

@@ -1,8 +1,9 @@
 //! What a trip or a stop is made of while it is under way: see `segments.rs`, which
 //! decides what becomes of them.
 
-use super::leg::{Leg, Place, Point, Settled};
-use super::segments::{Segment, SegmentKind};
+use super::leg::{Leg, Point, Settled};
+use super::place::Place;
+use super::segment::{Segment, SegmentKind};
 use super::{Settings, Tally};
 
 /// Standing, since the end of a trip.

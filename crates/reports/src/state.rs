@@ -2,9 +2,10 @@
 //! device at rest. The last row and the settings are not in them.
 
 use super::doubt::{Doubts, Fix, Rival};
-use super::leg::{Place, Point};
+use super::leg::Point;
 use super::meter::Meter;
 use super::motion::{Away, Going, Leaving, Motion, Pending};
+use super::place::Place;
 use super::rest::Slow;
 use super::walker::Walker;
 use super::{RULES, Settings};

@@ -5,7 +5,7 @@ use nemeses_protocol::Position;
 
 use super::Settings;
 use super::doubt::{Doubt, Doubts};
-use super::leg::Place;
+use super::place::Place;
 
 /// What a row is to the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::Ready;
+use super::ready::read_log;
 use crate::wait_for;
 
 /// Longer than any server here needs on two busy cores.
@@ -299,10 +300,6 @@ impl Drop for Process {
 #[expect(clippy::print_stderr, reason = "speaks to whoever reads a failed test")]
 pub(super) fn complain(text: &str) {
     eprintln!("{text}");
-}
-
-pub(super) fn read_log(path: &Path) -> std::io::Result<String> {
-    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 /// Creates an empty file, for logs that a server itself appends to.

@@ -1,14 +1,13 @@
 //! When a server serves: more than an open port, since each of them accepts
 //! before it answers.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-use super::process::read_log;
 
 /// What tells that a server serves.
 #[derive(Clone, Debug)]
@@ -23,6 +22,10 @@ pub enum Ready {
     HttpOk(String),
     /// Its log of this life holds this text.
     LogHas(String),
+}
+
+pub(super) fn read_log(path: &Path) -> std::io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }
 
 impl Ready {

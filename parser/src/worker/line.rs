@@ -16,12 +16,12 @@ use tokio::task::JoinSet;
 
 use super::WorkerConfig;
 use super::batcher::{Batch, Batcher, Limits};
-use super::follow::{Owed, begin, handed_over};
 use super::handover::Handover;
+use super::message_span::{Owed, begin, handed_over};
 use super::replies::Replies;
 use super::share::Share;
 use super::stats::Stats;
-use crate::follow::Decoding;
+use crate::decode_span::Decoding;
 use crate::step::{self, Output, Step};
 
 /// Messages that are decoded in one go before anything else gets a turn.

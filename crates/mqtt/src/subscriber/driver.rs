@@ -14,13 +14,14 @@ use super::ack::{Ack, Deliveries, unsubscribe};
 use super::inbox::Inbox;
 use super::{Message, Mode, Renewal};
 use crate::config::SubscriberConfig;
+use crate::config::Wanted;
 use crate::leaving::Leaving;
 use crate::link::{
     ConnectError, End, GOODBYE_WITHIN, Reconnect, goodbye_in_words, subscription_refusal,
 };
 use crate::offer::{Needs, Offer};
 use crate::stats::LinkStats;
-use crate::v5::{V5, Wanted, connect, send_goodbye};
+use crate::v5::{V5, connect, send_goodbye};
 use crate::wire::{Happened, Wire};
 
 pub(super) struct Driver {

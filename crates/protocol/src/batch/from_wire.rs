@@ -7,14 +7,11 @@ use prost::Message as _;
 use prost::encoding::{DecodeContext, decode_key, int32, sint32, skip_field};
 
 use super::BatchMessageError::{self, Malformed, Version};
-use super::{
-    BatchMessage, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS, is_worker_name,
-    wire,
-};
+use super::{BatchMessage, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS, wire};
 use crate::{
     BatchKey, Canary, Composition, DeadLetter, DeviceId, MAX_BATCH_CANARIES, MAX_DEAD_LETTER_BYTES,
     MAX_TOPIC_BYTES, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
-    Record, Tally, TraceContext,
+    Record, Tally, TraceContext, is_worker_name,
 };
 
 const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");

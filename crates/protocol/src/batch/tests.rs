@@ -8,7 +8,7 @@ use super::BatchMessageError::{Malformed, Version};
 use super::*;
 use crate::{
     Composition, DeadLetter, DecodeError, DeviceId, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES,
-    OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
+    OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason, is_worker_name,
 };
 
 /// Every optional field with its largest value.

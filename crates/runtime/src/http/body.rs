@@ -2,30 +2,15 @@
 //! how long its last piece has waited for the client.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
+use super::handed::Handed;
 use super::place::{Answering, Place};
-
-/// Since when a piece that was handed over has not been taken: the next one is asked
-/// for only when there is room for it. `None` while the answer itself is not ready.
-#[derive(Debug, Default)]
-pub(super) struct Handed(Mutex<Option<Instant>>);
-
-impl Handed {
-    pub(super) fn waits_for(&self) -> Duration {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    fn set(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
-    }
-}
 
 pub(super) struct Sent {
     body: Body,

@@ -4,6 +4,7 @@
 
 mod body;
 mod connection;
+mod handed;
 mod place;
 mod places;
 mod process;

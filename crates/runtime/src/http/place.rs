@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::body::Handed;
+use super::handed::Handed;
 use super::places::{Places, Verdict};
 
 /// Closed because the listener is full and others wait.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::collector::{Answer, Collector};
 use super::queue::{Dropped, Queue};
-use super::span::SpanData;
+use super::record::SpanData;
 use super::wire::Request;
 use crate::{Backoff, Outage};
 

@@ -10,6 +10,7 @@
 mod collector;
 mod export;
 mod queue;
+mod record;
 mod sample;
 mod span;
 mod wire;
@@ -23,9 +24,10 @@ use prometheus_client::registry::Registry;
 pub use collector::{Collector, CollectorError};
 pub use export::{Delivery, Limits};
 use queue::{Dropped, Queue};
+pub use record::{Kind, Value};
 use sample::Forced;
 pub use sample::Ratio;
-pub use span::{Kind, Span, Value, now_ns};
+pub use span::{Span, now_ns};
 
 /// Begins spans. Clones share; the default is off.
 #[derive(Clone, Debug, Default)]

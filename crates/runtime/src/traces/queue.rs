@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
-use super::span::SpanData;
+use super::record::SpanData;
 
 /// Spans that wait at most: a thousand followed frames of eight. One takes some
 /// 500 bytes with its attributes, all together 4 MB.

@@ -15,7 +15,7 @@ const fn asked(sampled: bool) -> TraceContext {
     TraceContext { trace_id: [1; 16], span_id: [2; 8], sampled }
 }
 
-fn spans(tracer: &Tracer) -> Vec<span::SpanData> {
+fn spans(tracer: &Tracer) -> Vec<record::SpanData> {
     tracer.0.as_ref().unwrap().queue.take()
 }
 

@@ -2,7 +2,7 @@
 //! that neither `protoc` nor the SDK is needed. Only the fields that are written are
 //! here; `crates/runtime/tests/traces.rs` reads them by the official types.
 
-use super::span::{Kind, SpanData, Value};
+use super::record::{Kind, SpanData, Value};
 
 /// `ExportTraceServiceRequest`, `TracesData`.
 #[derive(Clone, PartialEq, prost::Message)]
