@@ -12,7 +12,7 @@ use crate::stats::median;
 
 /// What is measured, and what it is held against.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
+pub(crate) struct Measure {
     pub(crate) id: &'static str,
     pub(crate) unit: &'static str,
     /// The ceiling; empty for a bound.
@@ -57,7 +57,7 @@ impl Target {
 
 #[derive(Clone, Debug)]
 struct Runs {
-    kind: Kind,
+    kind: Measure,
     figures: Vec<f64>,
     ceilings: Vec<f64>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Adds one run's figure, and the ceiling beside it.
-    pub(crate) fn add(&mut self, kind: Kind, figure: f64, ceiling: Option<f64>) {
+    pub(crate) fn add(&mut self, kind: Measure, figure: f64, ceiling: Option<f64>) {
         say(&match ceiling {
             Some(ceiling) => format!(
                 "{}: {figure:.0} {}, ceiling {ceiling:.0}, ratio {:.2}",
@@ -172,7 +172,7 @@ impl Runs {
 
     fn row(&self) -> String {
         let (figure, ceiling) = self.medians();
-        let Kind { id, unit, against, target } = self.kind;
+        let Measure { id, unit, against, target } = self.kind;
         let reached = if target.is_reached(figure, ceiling) { "yes" } else { "**no**" };
         let ratio = ceiling.map(|ceiling| format!("{:.2}", figure / ceiling)).unwrap_or_default();
         let (ceiling, target) = (ceiling.map(short).unwrap_or_default(), target.words());
@@ -228,13 +228,13 @@ mod tests {
 
     #[test]
     fn medians_go_into_both_files() {
-        let kind = Kind { id: "a", unit: "frames/s", against: "b", target: Target::Ratio(3.0) };
+        let kind = Measure { id: "a", unit: "frames/s", against: "b", target: Target::Ratio(3.0) };
         let mut report = Report::default();
         for (figure, ceiling) in [(500.0, 100.0), (300.0, 100.0), (400.0, 200.0)] {
             report.add(kind, figure, Some(ceiling));
         }
         report.add(
-            Kind { id: "late", unit: "ms", against: "", target: Target::AtMost(5.0) },
+            Measure { id: "late", unit: "ms", against: "", target: Target::AtMost(5.0) },
             6.0,
             None,
         );

@@ -21,7 +21,7 @@ use crate::hub::Hub;
 use crate::intake::Intake;
 use crate::message::Message;
 use crate::metrics::Metrics;
-use crate::net::{Kind, Listener, Listeners, OutOfResources};
+use crate::net::{Listener, Listeners, OutOfResources, Transport};
 use crate::packet::{Qos, Reason};
 use crate::pool::Pool;
 use crate::session;
@@ -173,7 +173,7 @@ impl Porter {
         listener.accept_until(&self.stop.intake, take).await;
     }
 
-    fn take(&self, tcp: TcpStream, peer: SocketAddr, kind: Kind) {
+    fn take(&self, tcp: TcpStream, peer: SocketAddr, kind: Transport) {
         let Some(handshake) = self.shared.handshakes.begin(peer.ip()) else {
             self.shared.metrics().refused("crowded_out");
             return;

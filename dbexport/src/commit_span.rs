@@ -1,7 +1,7 @@
 //! The spans of what is followed: its wait in the queue, and its commit, a child each
 //! of the frame's own span, so that a frame's trace holds its way and no other's.
 
-use nemeses_runtime::traces::{Kind, Span, Tracer, now_ns};
+use nemeses_runtime::traces::{Span, SpanKind, Tracer, now_ns};
 use nemeses_store::history::Part;
 
 use crate::acknowledge::Acknowledge;
@@ -30,8 +30,8 @@ impl Follow {
         let names = names.join(" ");
         let spans = followed.filter_map(|waiting| {
             let context = &waiting.context;
-            tracer.below(context, "queue", Kind::Internal, waiting.since_ns)?.end_at(taken_ns);
-            let span = tracer.below(context, "commit", Kind::Client, taken_ns)?;
+            tracer.below(context, "queue", SpanKind::Internal, waiting.since_ns)?.end_at(taken_ns);
+            let span = tracer.below(context, "commit", SpanKind::Client, taken_ns)?;
             Some(span.with("nemeses.batch.rows", rows).with("nemeses.batch", names.clone()))
         });
         Self(spans.collect())

@@ -20,7 +20,7 @@ use nemeses_protocol::{
     BatchMessage, BatchMessageError, BatchTrace, Canary, DeadLetter, Reason, Record, WorkerName,
 };
 use nemeses_runtime::metrics::metrics::counter::Counter;
-use nemeses_runtime::traces::{Kind, Span, Waiting, now_ns};
+use nemeses_runtime::traces::{Span, SpanKind, Waiting, now_ns};
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::history::Part;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -272,7 +272,7 @@ impl Intake {
     /// Goes on with what the parser followed.
     fn follow(&self, traces: &[BatchTrace], received_ns: u64) -> (Vec<Span>, Vec<Waiting>) {
         let below = |trace: &BatchTrace| {
-            self.exporter.tracer().below(&trace.context, "export", Kind::Consumer, received_ns)
+            self.exporter.tracer().below(&trace.context, "export", SpanKind::Consumer, received_ns)
         };
         let spans: Vec<_> = traces.iter().filter_map(below).collect();
         let since_ns = if spans.is_empty() { 0 } else { now_ns() };

@@ -1,7 +1,7 @@
 //! The decoding of a followed message, as its trace tells it.
 
 use nemeses_protocol::{DeviceId, Record, TraceContext};
-use nemeses_runtime::traces::{Kind, Tracer, now_ns};
+use nemeses_runtime::traces::{SpanKind, Tracer, now_ns};
 
 use crate::step::Output;
 
@@ -21,7 +21,8 @@ impl Decoding {
 
     /// It was appended; tells of it below `parent`.
     pub fn end(self, tracer: &Tracer, parent: &TraceContext, out: &Output) {
-        let Some(mut span) = tracer.below(parent, "decode", Kind::Internal, self.start_ns) else {
+        let Some(mut span) = tracer.below(parent, "decode", SpanKind::Internal, self.start_ns)
+        else {
             return;
         };
         let records = out.records.get(self.records..).unwrap_or_default();

@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use nemeses_protocol::{TRACEPARENT, TraceContext};
-use nemeses_runtime::traces::{Kind, Span, Tracer};
+use nemeses_runtime::traces::{Span, SpanKind, Tracer};
 
 /// A request that is followed, to be ended with its answer.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) fn follow(
         return None;
     }
     let asked = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    let span = tracer.begin("request", Kind::Server, asked.and_then(TraceContext::parse))?;
+    let span = tracer.begin("request", SpanKind::Server, asked.and_then(TraceContext::parse))?;
     let span = span.with("http.request.method", method(request.method()));
     Some(FollowedRequest(span.with("http.route", path)))
 }

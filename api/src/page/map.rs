@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// Whose map the page draws, when it is not the bundled one alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapSource {
-    kind: Kind,
+    kind: MapKind,
     url: String,
     /// Scheme and host, for the page's policy.
     origin: String,
@@ -15,7 +15,7 @@ pub struct MapSource {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum MapKind {
     /// Raster tiles above the bundled map.
     Tiles,
     /// A `MapLibre` style document in place of the bundled map.
@@ -28,7 +28,7 @@ impl MapSource {
     /// # Errors
     /// In words, what is wrong with the URL.
     pub fn tiles(url: &str, credit: &str) -> Result<Self, String> {
-        let source = Self::new(Kind::Tiles, url, credit)?;
+        let source = Self::new(MapKind::Tiles, url, credit)?;
         if !["{z}", "{x}", "{y}"].iter().all(|part| url.contains(part)) {
             return Err("it must have {z}, {x} and {y} where zoom, column and row go".to_owned());
         }
@@ -45,10 +45,10 @@ impl MapSource {
                 "it must name one document, the style; tiles are for --map-tiles".to_owned()
             );
         }
-        Self::new(Kind::Style, url, credit)
+        Self::new(MapKind::Style, url, credit)
     }
 
-    fn new(kind: Kind, url: &str, credit: &str) -> Result<Self, String> {
+    fn new(kind: MapKind, url: &str, credit: &str) -> Result<Self, String> {
         let rest = url
             .strip_prefix("https://")
             .or_else(|| url.strip_prefix("http://"))
@@ -71,8 +71,8 @@ impl MapSource {
 pub(super) fn told(source: Option<&MapSource>) -> Value {
     let url = |kind| source.filter(|map| map.kind == kind).map(|map| &map.url);
     json!({
-        "tiles": url(Kind::Tiles),
-        "style": url(Kind::Style),
+        "tiles": url(MapKind::Tiles),
+        "style": url(MapKind::Style),
         "credit": source.map(|map| &map.credit),
     })
 }

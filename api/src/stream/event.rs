@@ -18,7 +18,7 @@ use crate::output::PositionSource;
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EventKind {
     /// Where a device is. A later one of the device makes an earlier one needless.
     Position,
     /// Anything else; each is delivered.
@@ -54,7 +54,7 @@ struct Here {
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) id: EventId,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EventKind,
     pub(crate) device: DeviceId,
     /// The device's last known position.
     pub(crate) place: Option<Place>,
@@ -145,7 +145,7 @@ impl Event {
             doubt,
         };
         let happened = Happened::Position(here);
-        let (kind, place) = (Kind::Position, place(entry));
+        let (kind, place) = (EventKind::Position, place(entry));
         Some(Self::new(id, kind, entry.device, place, at_ms, happened))
     }
 
@@ -157,7 +157,7 @@ impl Event {
         status: Status,
         at_ms: u64,
     ) -> Self {
-        Self::new(id, Kind::Change, device, place, at_ms, Happened::Status(status))
+        Self::new(id, EventKind::Change, device, place, at_ms, Happened::Status(status))
     }
 
     /// The newest frame says that the engine was started or stopped.
@@ -165,12 +165,12 @@ impl Event {
         let frame = &entry.latest()?.0.position;
         let happened =
             Happened::Ignition { on: frame.composition.ignition(), recorded_at: frame.recorded_at };
-        Some(Self::new(id, Kind::Change, entry.device, place(entry), at_ms, happened))
+        Some(Self::new(id, EventKind::Change, entry.device, place(entry), at_ms, happened))
     }
 
     const fn new(
         id: EventId,
-        kind: Kind,
+        kind: EventKind,
         device: DeviceId,
         place: Option<Place>,
         at_ms: u64,

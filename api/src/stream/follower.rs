@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::StreamState;
-use super::event::{self, Event, Kind};
+use super::event::{self, Event, EventKind};
 use super::holder::Holder;
 use super::hub::{Hub, News, Place};
 use super::id::EventId;
@@ -25,7 +25,7 @@ use super::status::Status;
 use super::text::{Form, Text};
 use super::window::{Chunk, MISSED, Start};
 use crate::access::{Principal, Reach, Right};
-use crate::problem::{Kind as ProblemKind, Problem};
+use crate::problem::{Kind, Problem};
 
 /// Between two texts of a client that keeps up: what comes meanwhile travels
 /// together, at most 20 texts a second.
@@ -152,7 +152,8 @@ impl Follower {
                     window.since(self.hub.clock.now_ms().saturating_sub(past_ms.into()))
                 }
                 (From::Last(last), _) => window.last_of(last, |event| {
-                    event.kind == Kind::Position && self.wanted.filter.passes(&self.caller, event)
+                    event.kind == EventKind::Position
+                        && self.wanted.filter.passes(&self.caller, event)
                 }),
             }
         };
@@ -310,7 +311,7 @@ impl Follower {
         }
         for waiting in &line {
             if let Waiting::Event(number, event) = waiting
-                && event.kind == Kind::Position
+                && event.kind == EventKind::Position
             {
                 newest.insert(event.device, *number);
             }
@@ -319,7 +320,7 @@ impl Follower {
         let newest: HashSet<u64> = newest.into_values().collect();
         line.retain(|waiting| match waiting {
             Waiting::Event(number, event) => {
-                event.kind != Kind::Position || newest.contains(number)
+                event.kind != EventKind::Position || newest.contains(number)
             }
             Waiting::Standing(..) => true,
         });
@@ -378,7 +379,7 @@ impl Follower {
         match &mut self.pace {
             None => self.text.push(Some(event.id_text()), event.json()),
             Some(pace) => {
-                if event.kind == Kind::Change || pace.offer(number, event, now_ms) {
+                if event.kind == EventKind::Change || pace.offer(number, event, now_ms) {
                     self.id = event.id;
                     let id = self.resume_id().to_string();
                     self.text.push_under(&id, event);
@@ -410,14 +411,14 @@ impl Follower {
 fn full(full: Full) -> Problem {
     match full {
         Full::All(most) => {
-            Problem::new(ProblemKind::Busy, format!("{most} streams are open here; no more are."))
+            Problem::new(Kind::Busy, format!("{most} streams are open here; no more are."))
         }
         Full::Credential(most) => Problem::new(
-            ProblemKind::TooManyAtOnce,
+            Kind::TooManyAtOnce,
             format!("{most} streams of this session, token or link are open; close some first."),
         ),
         Full::User(most) => Problem::new(
-            ProblemKind::TooManyAtOnce,
+            Kind::TooManyAtOnce,
             format!(
                 "{most} streams of this account, its tokens and links are open; close some first."
             ),

@@ -17,21 +17,21 @@ use crate::cases::{Effort, FIFTY};
 use crate::http::{Http, get_request};
 use crate::load::{DEVICES, Plan, as_f64, run};
 use crate::mqtt::{PUBACK_BYTES, connect, publish};
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{OnServers, commit, recorded_from, rows_of};
 use crate::stats::percentile_ms;
 
-const VISIBLE_P50: Kind =
-    Kind { id: "visible_p50_at_10000", unit: "ms", against: "", target: Target::AtMost(3.0) };
-const VISIBLE_P99: Kind =
-    Kind { id: "visible_p99_at_10000", unit: "ms", against: "", target: Target::AtMost(10.0) };
-const LOCATION: Kind = Kind {
+const VISIBLE_P50: Measure =
+    Measure { id: "visible_p50_at_10000", unit: "ms", against: "", target: Target::AtMost(3.0) };
+const VISIBLE_P99: Measure =
+    Measure { id: "visible_p99_at_10000", unit: "ms", against: "", target: Target::AtMost(10.0) };
+const LOCATION: Measure = Measure {
     id: "location_64",
     unit: "requests/s",
     against: "a constant handler of the same server",
     target: Target::Ratio(0.6),
 };
-const REPORT: Kind = Kind {
+const REPORT: Measure = Measure {
     id: "report_1440_json",
     unit: "reports/s",
     against: "the bare SQL read of the same rows",

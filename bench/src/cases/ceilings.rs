@@ -16,22 +16,22 @@ use sqlx::{Arguments as _, AssertSqlSafe, Connection as _};
 use tokio::sync::oneshot;
 
 use crate::cases::Effort;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{MARIADB, mariadb, mariadb_with, part, recorded_from};
 
-const KIND: Kind = Kind {
+const KIND: Measure = Measure {
     id: "exporter_alone",
     unit: "rows/s",
     against: "raw INSERT of 1000 rows, same rows, as many connections",
     target: Target::Ratio(0.9),
 };
-const TLS_IN_BULK: Kind = Kind {
+const TLS_IN_BULK: Measure = Measure {
     id: "exporter_tls_bulk",
     unit: "rows/s",
     against: "the same without TLS",
     target: Target::Ratio(0.8),
 };
-const TLS_BY_STATEMENTS: Kind = Kind { id: "exporter_tls_statements", ..TLS_IN_BULK };
+const TLS_BY_STATEMENTS: Measure = Measure { id: "exporter_tls_statements", ..TLS_IN_BULK };
 /// With so many connections rows go in bulk.
 const FOR_BULK: u32 = 8;
 /// Connections of both.

@@ -12,12 +12,16 @@ use tokio::net::TcpStream;
 use crate::cases::Effort;
 use crate::http::get_request;
 use crate::load::{DEVICES, as_f64};
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{OnServers, commit, recorded_from, rows_of};
 
-const RATE: Kind =
-    Kind { id: "report_1m_csv", unit: "rows/s", against: "", target: Target::AtLeast(500_000.0) };
-const MEMORY: Kind = Kind {
+const RATE: Measure = Measure {
+    id: "report_1m_csv",
+    unit: "rows/s",
+    against: "",
+    target: Target::AtLeast(500_000.0),
+};
+const MEMORY: Measure = Measure {
     id: "report_1m_csv_memory",
     unit: "MiB more at most",
     against: "",

@@ -8,9 +8,9 @@ use nemeses_protocol::{Frame, Item, frames};
 use crate::cases::Effort;
 use crate::load::as_f64;
 use crate::mqtt::{FRAME_BYTES, PUBLISH_BYTES, publish};
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 
-const KIND: Kind = Kind {
+const KIND: Measure = Measure {
     id: "decode_short",
     unit: "frames/s",
     against: "memory copy of the same bytes",

@@ -7,12 +7,13 @@ use tokio::task::JoinSet;
 
 use crate::load::as_f64;
 use crate::mqtt::connect;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 
-const READY: Kind = Kind { id: "node_ready", unit: "s", against: "", target: Target::AtMost(0.3) };
-const MEMORY: Kind =
-    Kind { id: "node_idle_memory", unit: "MiB", against: "", target: Target::AtMost(30.0) };
-const CONNECTION: Kind = Kind {
+const READY: Measure =
+    Measure { id: "node_ready", unit: "s", against: "", target: Target::AtMost(0.3) };
+const MEMORY: Measure =
+    Measure { id: "node_idle_memory", unit: "MiB", against: "", target: Target::AtMost(30.0) };
+const CONNECTION: Measure = Measure {
     id: "idle_connection_memory",
     unit: "KiB each",
     against: "",

@@ -3,7 +3,7 @@
 use crate::cases::{Effort, FIFTY};
 use crate::load::{Plan, as_f64, run};
 use crate::machine::processor_seconds;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{OnServers, recorded_from};
 use crate::stats::percentile_ms;
 
@@ -13,8 +13,8 @@ const RATES: [(&str, &str, u32, f64); 2] = [
     ("puback_p50_at_50000", "puback_p99_at_50000", 50_000, 10.0),
 ];
 /// Cores of node, database and Redis at 10 000 frames/s.
-const CORES: Kind =
-    Kind { id: "cores_at_10000", unit: "cores", against: "", target: Target::AtMost(0.5) };
+const CORES: Measure =
+    Measure { id: "cores_at_10000", unit: "cores", against: "", target: Target::AtMost(0.5) };
 
 /// A node on MariaDB and Redis, 50 connections.
 pub(crate) async fn puback(effort: Effort, report: &mut Report) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub(crate) async fn puback(effort: Effort, report: &mut Report) -> anyhow::Resul
             let seconds = started.elapsed().as_secs_f64();
             recorded_from = outcome.recorded_to;
             let at = |percent| percentile_ms(&outcome.latencies_us, percent);
-            let kind = |id| Kind { id, unit: "ms", against: "", target: Target::AtMost(most) };
+            let kind = |id| Measure { id, unit: "ms", against: "", target: Target::AtMost(most) };
             report.add(kind(p50), at(50), None);
             report.add(kind(p99), at(99), None);
             let after = pids.map(processor_seconds);

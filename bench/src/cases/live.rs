@@ -12,10 +12,10 @@ use redis::aio::MultiplexedConnection;
 use crate::cases::Effort;
 use crate::load::{DEVICES, as_f64};
 use crate::machine::processor_seconds;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{part, recorded_from};
 
-const KIND: Kind = Kind {
+const KIND: Measure = Measure {
     id: "live_merge",
     unit: "entries/s",
     against: "blind pipelined SET with expiry of the same values",

@@ -3,7 +3,7 @@
 use crate::cases::{Effort, FIFTY, FOUR, THOUSAND, full_speed, pass_through};
 use crate::load::{Shape, as_f64};
 use crate::machine::processor_seconds;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::sink::Sink;
 use crate::site::{OnServers, mosquitto, prefill, recorded_from};
 use nemeses_e2e::Node;
@@ -44,7 +44,7 @@ pub(crate) async fn on_servers(
             let before = pids.map(processor_seconds);
             let address = site.node.mqtt().address();
             let outcome = full_speed(address, *shape, effort.seconds, &mut recorded).await?;
-            let kind = Kind { id, unit: UNIT, against: AGAINST, target: Target::Ratio(*target) };
+            let kind = Measure { id, unit: UNIT, against: AGAINST, target: Target::Ratio(*target) };
             report.add(kind, outcome.acknowledged_a_second, Some(ceiling));
             let spent = pids.map(processor_seconds);
             let us = |at: usize| (spent[at] - before[at]) * 1e6 / as_f64(outcome.sent);
@@ -82,7 +82,7 @@ pub(crate) async fn on_sqlite(
         let before = pids.map(processor_seconds);
         let outcome =
             full_speed(node.mqtt().address(), FOUR, effort.seconds, &mut recorded).await?;
-        let kind = Kind { id: SQLITE, unit: UNIT, against: AGAINST, target: Target::Ratio(3.0) };
+        let kind = Measure { id: SQLITE, unit: UNIT, against: AGAINST, target: Target::Ratio(3.0) };
         report.add(kind, outcome.acknowledged_a_second, Some(ceiling));
         let after = pids.map(processor_seconds);
         let us = |at: usize| (after[at] - before[at]) * 1e6 / as_f64(outcome.sent);

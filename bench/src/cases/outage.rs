@@ -9,17 +9,17 @@ use anyhow::Context as _;
 
 use crate::cases::FIFTY;
 use crate::load::{Plan, as_f64, run};
-use crate::report::{Kind, Report, Target, say};
+use crate::report::{Measure, Report, Target, say};
 use crate::site::{OnServers, recorded_from};
 
 /// Above what the node had before; the target of a whole node, which is stated.
-const MEMORY: Kind = Kind {
+const MEMORY: Measure = Measure {
     id: "database_down_memory",
     unit: "MiB resident at most",
     against: "",
     target: Target::AtMost(128.0),
 };
-const BACK: Kind = Kind {
+const BACK: Measure = Measure {
     id: "database_down_full_rate_after",
     unit: "s after its return",
     against: "",

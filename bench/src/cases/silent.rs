@@ -12,24 +12,24 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::cases::Effort;
 use crate::cases::api::asked;
 use crate::mqtt::{PUBACK_BYTES, connect, publish};
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{OnServers, commit, frame, recorded_from};
 
-const SILENT: Kind = Kind {
+const SILENT: Measure = Measure {
     id: "location_64_silent",
     unit: "requests/s",
     against: "the same of a device that is there",
     target: Target::Ratio(0.5),
 };
-const THOUSAND: Kind =
-    Kind { id: "locations_1000_silent", unit: "ms", against: "", target: Target::AtMost(100.0) };
-const PAGE_OF_10_000: Kind = Kind {
+const THOUSAND: Measure =
+    Measure { id: "locations_1000_silent", unit: "ms", against: "", target: Target::AtMost(100.0) };
+const PAGE_OF_10_000: Measure = Measure {
     id: "devices_10_of_10000",
     unit: "pages/s",
     against: "",
     target: Target::AtLeast(200.0),
 };
-const PAGE_OF_100_000: Kind = Kind {
+const PAGE_OF_100_000: Measure = Measure {
     id: "devices_10_of_100000",
     unit: "pages/s",
     against: "the same of a fleet of 10 000",

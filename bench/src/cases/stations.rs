@@ -7,11 +7,11 @@ use nemeses_e2e::{Line, Redis, RedisMemory, wait_for};
 use crate::cases::{Effort, FOUR, full_speed, pass_through};
 use crate::load::as_f64;
 use crate::machine::processor_seconds;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::sink::Sink;
 use crate::site::{mariadb, mosquitto, recorded_from};
 
-const KIND: Kind = Kind {
+const KIND: Measure = Measure {
     id: "stations_mosquitto",
     unit: "frames/s",
     against: "Mosquitto passing QoS 1 on to rumqttc with manual acknowledgements",

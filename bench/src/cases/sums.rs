@@ -8,10 +8,10 @@ use sqlx::Connection as _;
 use sqlx::mysql::MySqlConnection;
 
 use crate::load::as_f64;
-use crate::report::{Kind, Report, Target};
+use crate::report::{Measure, Report, Target};
 use crate::site::{commit, mariadb, recorded_from, rows_of};
 
-const KIND: Kind = Kind {
+const KIND: Measure = Measure {
     id: "daily_sums",
     unit: "days of devices/s",
     against: "",

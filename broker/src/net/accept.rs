@@ -31,7 +31,7 @@ pub(crate) struct OutOfResources;
 
 /// How connections of a listener begin.
 #[derive(Clone)]
-pub(crate) enum Kind {
+pub(crate) enum Transport {
     Plain,
     Tls(Arc<ServerConfig>),
     WebSocket(Arc<Pages>),
@@ -40,7 +40,7 @@ pub(crate) enum Kind {
 /// A listener with its kind.
 pub(crate) struct Listener {
     socket: TcpListener,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Transport,
 }
 
 /// All listeners of a door, bound.
@@ -54,16 +54,16 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     pub(crate) fn bind(config: &DoorConfig) -> Result<Self> {
-        let plain = Listener::bind(config.listen, Kind::Plain)?;
+        let plain = Listener::bind(config.listen, Transport::Plain)?;
         let mut listeners = Self { plain, tls: None, websocket: None, certificates: None };
         if let Some(tls) = &config.tls {
             let certificates = Certificates::read(&tls.cert_pem, &tls.key_pem)?;
-            let kind = Kind::Tls(Arc::new(certificates.server_config()?));
+            let kind = Transport::Tls(Arc::new(certificates.server_config()?));
             listeners.tls = Some(Listener::bind(tls.listen, kind)?);
             listeners.certificates = Some(certificates);
         }
         if let Some(address) = config.websocket {
-            let kind = Kind::WebSocket(Arc::new(Pages::of(config)));
+            let kind = Transport::WebSocket(Arc::new(Pages::of(config)));
             listeners.websocket = Some(Listener::bind(address, kind)?);
         }
         Ok(listeners)
@@ -75,7 +75,7 @@ impl Listeners {
 }
 
 impl Listener {
-    fn bind(address: SocketAddr, kind: Kind) -> Result<Self> {
+    fn bind(address: SocketAddr, kind: Transport) -> Result<Self> {
         let socket =
             listen(address).with_context(|| format!("the door cannot listen on {address}"))?;
         Ok(Self { socket, kind })
@@ -145,7 +145,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-impl Kind {
+impl Transport {
     /// Shakes hands; what was agreed, where that is counted.
     pub(crate) async fn open(
         self,

@@ -8,7 +8,7 @@ mod tls;
 mod websocket;
 mod wire;
 
-pub(crate) use accept::{Kind, Listener, Listeners, OutOfResources, behind_proxy};
+pub(crate) use accept::{Listener, Listeners, OutOfResources, Transport, behind_proxy};
 pub(crate) use stream::{Stream, in_process};
 pub(crate) use wire::{Progress, READ_BYTES, Wire};
 

@@ -28,7 +28,7 @@ use self::connection::Connection;
 use self::greeting::Origin;
 use crate::handshakes::Handshake;
 use crate::metrics::GONE;
-use crate::net::{self, Kind, Refused, Wire};
+use crate::net::{self, Refused, Transport, Wire};
 use crate::shared::Shared;
 
 /// A connection that was accepted.
@@ -36,7 +36,7 @@ pub(crate) struct Arrival {
     pub(crate) tcp: TcpStream,
     /// The other end of the socket: the client, or a proxy.
     pub(crate) peer: SocketAddr,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Transport,
     pub(crate) handshake: Handshake,
 }
 
@@ -141,7 +141,7 @@ async fn be_greeted(
 async fn shake_hands(
     shared: &Shared,
     (mut tcp, mut peer): (TcpStream, SocketAddr),
-    kind: Kind,
+    kind: Transport,
     (handshake, stop): (&Handshake, &Stop),
 ) -> Option<(Wire, SocketAddr)> {
     let config = &shared.config;

@@ -2,7 +2,7 @@
 //! is taken off the wire, and end when its acknowledgement is written.
 
 use nemeses_protocol::Speaker;
-use nemeses_runtime::traces::{Kind, Span, Tracer, now_ns};
+use nemeses_runtime::traces::{Span, SpanKind, Tracer, now_ns};
 
 use crate::intake::Followed;
 use crate::packet::{Publish, traceparent};
@@ -25,7 +25,7 @@ impl Following {
         index: usize,
     ) -> Option<Self> {
         let asked = traceparent(publish.properties);
-        let mut span = tracer.begin("publish", Kind::Server, asked)?;
+        let mut span = tracer.begin("publish", SpanKind::Server, asked)?;
         span.set("messaging.system", "mqtt");
         span.set("messaging.destination.name", publish.topic.to_owned());
         span.set("messaging.message.body.size", publish.payload.len());
@@ -70,7 +70,8 @@ impl Follow {
         };
         let Following { span, .. } = self.0.remove(at);
         let end_ns = now_ns();
-        if let Some(writing) = tracer.below(&span.context(), "puback", Kind::Internal, since_ns) {
+        if let Some(writing) = tracer.below(&span.context(), "puback", SpanKind::Internal, since_ns)
+        {
             writing.end_at(end_ns);
         }
         span.end_at(end_ns);

@@ -12,12 +12,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use nemeses_protocol::TraceContext;
 use nemeses_runtime::metrics::encoding::text::encode;
-use nemeses_runtime::traces::{Collector, Delivery, Kind, Limits, Ratio, Tracer, now_ns};
+use nemeses_runtime::traces::{Collector, Delivery, Limits, Ratio, SpanKind, Tracer, now_ns};
 use nemeses_runtime::{Registry, Tasks};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind as SentKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use prost::Message as _;
 use tokio::net::TcpListener;
@@ -80,7 +80,7 @@ fn tracing_to(url: &str) -> (Tracer, Delivery, Registry) {
 
 fn spans(tracer: &Tracer, count: usize) {
     for _ in 0..count {
-        tracer.begin("publish", Kind::Server, None).unwrap().end();
+        tracer.begin("publish", SpanKind::Server, None).unwrap().end();
     }
 }
 
@@ -115,9 +115,9 @@ async fn two_spans() -> (Receiver, TraceContext, u64) {
     let (tracer, delivery, registry) = tracing_to(&url);
     let asked = TraceContext { trace_id: [7; 16], span_id: [9; 8], sampled: true };
     let before_ns = now_ns();
-    let root = tracer.begin("publish", Kind::Server, Some(asked)).unwrap();
+    let root = tracer.begin("publish", SpanKind::Server, Some(asked)).unwrap();
     let below = root.context();
-    let mut child = tracer.below(&below, "commit", Kind::Client, now_ns()).unwrap();
+    let mut child = tracer.below(&below, "commit", SpanKind::Client, now_ns()).unwrap();
     child.set("nemeses.batch.rows", 12_usize);
     child.set("nemeses.device", "0A3F73".to_owned());
     child.fail("no");
@@ -141,8 +141,8 @@ async fn spans_are_read_by_the_official_types() {
     let named = &resource.resource.as_ref().unwrap().attributes;
     assert_eq!(value_at(named, "service.name"), Some(&text("nemeses-test")));
     let [commit, publish] = &*resource.scope_spans[0].spans else { panic!("{request:?}") };
-    assert_eq!((&*publish.name, publish.kind()), ("publish", SpanKind::Server));
-    assert_eq!((&*commit.name, commit.kind()), ("commit", SpanKind::Client));
+    assert_eq!((&*publish.name, publish.kind()), ("publish", SentKind::Server));
+    assert_eq!((&*commit.name, commit.kind()), ("commit", SentKind::Client));
     assert_eq!((&*publish.trace_id, &*publish.parent_span_id), (&[7; 16][..], &[9; 8][..]));
     assert_eq!(publish.span_id, below.span_id);
     assert_eq!((&commit.trace_id, &commit.parent_span_id), (&publish.trace_id, &publish.span_id));

@@ -3,7 +3,7 @@
 
 use nemeses_mqtt::{Ack, Message};
 use nemeses_protocol::{BatchMessage, TraceContext};
-use nemeses_runtime::traces::{Kind, Span, Tracer, now_ns};
+use nemeses_runtime::traces::{Span, SpanKind, Tracer, now_ns};
 
 /// What a message is owed: its acknowledgement, and the end of its span.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) fn begin(tracer: &Tracer, message: &Message) -> Option<Span> {
         return None;
     }
     let asked = message.traceparent.as_deref().and_then(TraceContext::parse);
-    let mut span = tracer.begin("parse", Kind::Consumer, asked)?;
+    let mut span = tracer.begin("parse", SpanKind::Consumer, asked)?;
     span.set("messaging.system", "mqtt");
     span.set("messaging.destination.name", cut(&message.topic));
     span.set("messaging.message.body.size", message.payload.len());
@@ -42,7 +42,7 @@ pub(super) fn handed_over(tracer: &Tracer, batch: &mut BatchMessage) -> Vec<Span
     }
     let (start_ns, rows) = (now_ns(), batch.records.len());
     let begun = batch.traces.iter_mut().filter_map(|trace| {
-        let span = tracer.below(&trace.context, "hand over", Kind::Producer, start_ns)?;
+        let span = tracer.below(&trace.context, "hand over", SpanKind::Producer, start_ns)?;
         trace.context = span.context();
         Some(span.with("nemeses.batch.rows", rows))
     });

@@ -24,7 +24,7 @@ use prometheus_client::registry::Registry;
 pub use collector::{Collector, CollectorError};
 pub use export::{Delivery, Limits};
 use queue::{Dropped, Queue};
-pub use record::{Kind, Value};
+pub use record::{SpanKind, Value};
 use sample::Forced;
 pub use sample::Ratio;
 pub use span::{Span, now_ns};
@@ -83,7 +83,7 @@ impl Tracer {
     pub fn begin(
         &self,
         name: &'static str,
-        kind: Kind,
+        kind: SpanKind,
         asked: Option<TraceContext>,
     ) -> Option<Span> {
         let shared = self.0.as_deref()?;
@@ -96,7 +96,7 @@ impl Tracer {
         &self,
         parent: &TraceContext,
         name: &'static str,
-        kind: Kind,
+        kind: SpanKind,
         start_ns: u64,
     ) -> Option<Span> {
         let shared = self.0.as_deref().filter(|_| parent.sampled)?;

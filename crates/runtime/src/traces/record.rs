@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The part that the work plays between processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SpanKind {
     /// None: work within this process.
     Internal,
     /// It answers somebody's request.
@@ -63,7 +63,7 @@ pub(super) struct SpanData {
     pub(super) span_id: [u8; 8],
     pub(super) parent: Option<[u8; 8]>,
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: SpanKind,
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
     pub(super) attributes: Vec<(&'static str, Value)>,

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nemeses_protocol::TraceContext;
 
 use super::queue::Queue;
-use super::record::{Kind, SpanData, Value};
+use super::record::{SpanData, SpanKind, Value};
 
 /// A span of work that goes on. Dropped before its end, it is told as a failure:
 /// the work was given up.
@@ -21,7 +21,7 @@ impl Span {
         queue: &Arc<Queue>,
         trace_id: [u8; 16],
         parent: Option<[u8; 8]>,
-        (name, kind): (&'static str, Kind),
+        (name, kind): (&'static str, SpanKind),
         start_ns: u64,
     ) -> Self {
         let data = SpanData {

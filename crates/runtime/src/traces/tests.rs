@@ -23,28 +23,28 @@ fn spans(tracer: &Tracer) -> Vec<record::SpanData> {
 fn a_tracer_that_is_off_follows_nothing() {
     let off = Tracer::off();
     assert!(!off.is_on());
-    assert!(off.begin("publish", Kind::Server, Some(asked(true))).is_none());
-    assert!(off.below(&asked(true), "decode", Kind::Internal, 0).is_none());
+    assert!(off.begin("publish", SpanKind::Server, Some(asked(true))).is_none());
+    assert!(off.below(&asked(true), "decode", SpanKind::Internal, 0).is_none());
 }
 
 #[test]
 fn who_asks_is_followed_and_who_does_not_want_it_is_not() {
     for share in [0.0, 1.0] {
         let (tracer, _) = tracer(share);
-        assert!(tracer.begin("publish", Kind::Server, Some(asked(false))).is_none());
-        let span = tracer.begin("publish", Kind::Server, Some(asked(true))).unwrap();
+        assert!(tracer.begin("publish", SpanKind::Server, Some(asked(false))).is_none());
+        let span = tracer.begin("publish", SpanKind::Server, Some(asked(true))).unwrap();
         let context = span.context();
         assert_eq!((context.trace_id, context.sampled), ([1; 16], true));
         assert_ne!(context.span_id, [2; 8]);
-        assert_eq!(tracer.begin("publish", Kind::Server, None).is_some(), share > 0.5);
+        assert_eq!(tracer.begin("publish", SpanKind::Server, None).is_some(), share > 0.5);
     }
 }
 
 #[test]
 fn children_bear_their_parents() {
     let (tracer, _) = tracer(1.0);
-    let root = tracer.begin("publish", Kind::Server, None).unwrap().with("rows", 3_usize);
-    let child = tracer.below(&root.context(), "decode", Kind::Internal, now_ns()).unwrap();
+    let root = tracer.begin("publish", SpanKind::Server, None).unwrap().with("rows", 3_usize);
+    let child = tracer.below(&root.context(), "decode", SpanKind::Internal, now_ns()).unwrap();
     child.end();
     root.end();
     let told = spans(&tracer);
@@ -60,8 +60,8 @@ fn children_bear_their_parents() {
 #[test]
 fn what_is_given_up_is_a_failure_and_time_does_not_run_backwards() {
     let (tracer, _) = tracer(1.0);
-    drop(tracer.begin("publish", Kind::Server, None));
-    tracer.begin("publish", Kind::Server, None).unwrap().end_at(0);
+    drop(tracer.begin("publish", SpanKind::Server, None));
+    tracer.begin("publish", SpanKind::Server, None).unwrap().end_at(0);
     let told = spans(&tracer);
     assert_eq!(told[0].failure, Some("given up before its end"));
     assert_eq!(told[1].start_ns, told[1].end_ns);
@@ -71,7 +71,7 @@ fn what_is_given_up_is_a_failure_and_time_does_not_run_backwards() {
 fn the_queue_is_bounded_and_what_is_dropped_is_counted() {
     let (tracer, registry) = tracer(1.0);
     for _ in 0..MOST_WAITING + 5 {
-        tracer.begin("publish", Kind::Server, None).unwrap().end();
+        tracer.begin("publish", SpanKind::Server, None).unwrap().end();
     }
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();

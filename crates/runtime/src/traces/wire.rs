@@ -2,7 +2,7 @@
 //! that neither `protoc` nor the SDK is needed. Only the fields that are written are
 //! here; `crates/runtime/tests/traces.rs` reads them by the official types.
 
-use super::record::{Kind, SpanData, Value};
+use super::record::{SpanData, SpanKind, Value};
 
 /// `ExportTraceServiceRequest`, `TracesData`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -146,11 +146,11 @@ fn wire_span(span: &SpanData) -> WireSpan {
         parent_span_id: span.parent.map_or_else(Vec::new, |parent| parent.to_vec()),
         name: span.name.into(),
         kind: match span.kind {
-            Kind::Internal => 1,
-            Kind::Server => 2,
-            Kind::Client => 3,
-            Kind::Producer => 4,
-            Kind::Consumer => 5,
+            SpanKind::Internal => 1,
+            SpanKind::Server => 2,
+            SpanKind::Client => 3,
+            SpanKind::Producer => 4,
+            SpanKind::Consumer => 5,
         },
         start_time_unix_nano: span.start_ns,
         end_time_unix_nano: span.end_ns,

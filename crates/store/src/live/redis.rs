@@ -56,7 +56,7 @@ const MERGE: &str = concat!(include_str!("redis/tell.lua"), include_str!("redis/
 
 /// What a device's key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntryKind {
     /// When it was heard, and its newest live frames.
     Live,
     /// Its newest frames from memory. Without expiry: it is wanted as long as pings renew
@@ -64,7 +64,7 @@ enum Kind {
     Historical,
 }
 
-impl Kind {
+impl EntryKind {
     /// As the scripts call it.
     const fn word(self) -> &'static str {
         match self {
@@ -148,7 +148,7 @@ impl RedisLive {
         now_ms: u64,
     ) -> Pipeline {
         let historical = value::historical_of(entries);
-        for (kind, entries) in [(Kind::Live, entries), (Kind::Historical, &historical)] {
+        for (kind, entries) in [(EntryKind::Live, entries), (EntryKind::Historical, &historical)] {
             for call in entries.chunks(KEYS_A_CALL) {
                 let command = commands.cmd("EVALSHA").arg(self.script.get_hash());
                 command.arg(call.len() + reader::KEYS.len()).arg(&reader::KEYS);
@@ -166,11 +166,11 @@ impl RedisLive {
 
     /// How long a key lives after its device was seen, and what was written before it is
     /// renewed.
-    const fn lives(&self, kind: Kind) -> (u64, u64) {
+    const fn lives(&self, kind: EntryKind) -> (u64, u64) {
         match kind {
-            Kind::Live => (self.ttl_ms, self.since_ms),
+            EntryKind::Live => (self.ttl_ms, self.since_ms),
             // Thousands of years.
-            Kind::Historical => (value::LATEST_MS, 0),
+            EntryKind::Historical => (value::LATEST_MS, 0),
         }
     }
 
@@ -183,9 +183,9 @@ impl RedisLive {
         } else {
             let mut commands = Pipeline::new();
             for call in devices.chunks(KEYS_A_CALL) {
-                let keys = call
-                    .iter()
-                    .flat_map(|device| [key(Kind::Live, *device), key(Kind::Historical, *device)]);
+                let keys = call.iter().flat_map(|device| {
+                    [key(EntryKind::Live, *device), key(EntryKind::Historical, *device)]
+                });
                 commands.cmd("MGET").arg(keys.collect::<Vec<_>>());
             }
             self.connection.ask(&commands).await?
@@ -208,14 +208,14 @@ impl RedisLive {
 }
 
 /// The key of a device: `live:{7}:0A3F73`.
-fn key(kind: Kind, device: DeviceId) -> String {
+fn key(kind: EntryKind, device: DeviceId) -> String {
     let mut key = String::with_capacity(KEY_BYTES);
     push_key(&mut key, kind, device);
     key
 }
 
 /// Appends the key. Written digit by digit, since it is done for every entry.
-fn push_key(key: &mut String, kind: Kind, device: DeviceId) {
+fn push_key(key: &mut String, kind: EntryKind, device: DeviceId) {
     let digit = |number: u32, base: u32| char::from_digit(number % base, base).unwrap_or('0');
     let (number, tag) = (device.number(), tag(device));
     key.push_str("live:{");
@@ -228,14 +228,14 @@ fn push_key(key: &mut String, kind: Kind, device: DeviceId) {
     for place in (0..digits).rev() {
         key.push(digit(number >> (4 * place), 16).to_ascii_uppercase());
     }
-    if kind == Kind::Historical {
+    if kind == EntryKind::Historical {
         key.push_str(":h");
     }
 }
 
 /// Hands out the key of each entry in turn.
 fn each_key<'e>(
-    kind: Kind,
+    kind: EntryKind,
     entries: impl Iterator<Item = &'e LiveEntry>,
     mut take: impl FnMut(&[u8]),
 ) {
@@ -381,14 +381,14 @@ mod tests {
 
     #[test]
     fn keys_carry_a_tag() {
-        assert_eq!(key(Kind::Live, DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73");
-        assert_eq!(key(Kind::Historical, DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73:h");
-        assert_eq!(key(Kind::Live, DeviceId::new(0x1200_0040)), "live:{0}:12000040");
+        assert_eq!(key(EntryKind::Live, DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73");
+        assert_eq!(key(EntryKind::Historical, DeviceId::new(0x0A_3F73)), "live:{51}:0A3F73:h");
+        assert_eq!(key(EntryKind::Live, DeviceId::new(0x1200_0040)), "live:{0}:12000040");
         for number in (0..=u32::MAX).step_by(65_521) {
             let device = DeviceId::new(number);
             let live = format!("live:{{{}}}:{device}", tag(device));
-            assert_eq!(key(Kind::Live, device), live);
-            assert_eq!(key(Kind::Historical, device), format!("{live}:h"));
+            assert_eq!(key(EntryKind::Live, device), live);
+            assert_eq!(key(EntryKind::Historical, device), format!("{live}:h"));
         }
     }
 }

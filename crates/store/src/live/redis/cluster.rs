@@ -13,8 +13,8 @@ use redis::{Cmd, Script};
 
 use super::connection::Fault;
 use super::{
-    IDS_A_MS, KEPT, KEYS_A_CALL, Kind, MERGE, RedisLive, each_key, key, lacks_script, reader, tag,
-    value,
+    EntryKind, IDS_A_MS, KEPT, KEYS_A_CALL, MERGE, RedisLive, each_key, key, lacks_script, reader,
+    tag, value,
 };
 use crate::StoreError;
 use crate::live::LiveEntry;
@@ -37,7 +37,7 @@ const MOST_UNTOLD: usize = KEPT;
 struct Record {
     count: usize,
     bytes: Vec<u8>,
-    kind: Kind,
+    kind: EntryKind,
 }
 
 /// What moved and could not be told yet, since the stream's server did not answer.
@@ -104,7 +104,7 @@ impl RedisLive {
     ) -> Result<(), StoreError> {
         let historical = value::historical_of(entries);
         let (live, historical) = (by_tag(entries), by_tag(&historical));
-        let calls = [(Kind::Live, &live), (Kind::Historical, &historical)];
+        let calls = [(EntryKind::Live, &live), (EntryKind::Historical, &historical)];
         let calls = calls.into_iter().flat_map(|(kind, by_tag)| {
             let calls = by_tag.values().flat_map(|entries| entries.chunks(KEYS_A_CALL));
             calls.map(move |call| (kind, call))
@@ -121,7 +121,7 @@ impl RedisLive {
     /// Joins entries of one tag; what moved.
     async fn merge_call(
         &self,
-        kind: Kind,
+        kind: EntryKind,
         call: &[&LiveEntry],
         now_ms: u64,
     ) -> Result<Record, StoreError> {
@@ -188,7 +188,7 @@ impl RedisLive {
             // The client divides it among the slots and puts the answers in order.
             let mut command = redis::cmd("MGET");
             for device in call {
-                command.arg(key(Kind::Live, *device)).arg(key(Kind::Historical, *device));
+                command.arg(key(EntryKind::Live, *device)).arg(key(EntryKind::Historical, *device));
             }
             async move {
                 let answer = self.connection.try_command(&command).await;
@@ -225,8 +225,9 @@ mod tests {
     #[test]
     fn what_moved_is_told_in_order_in_few_records() {
         let untold = Untold::default();
-        let live = |count, bytes: &[u8]| Record { count, bytes: bytes.into(), kind: Kind::Live };
-        let historical = || Record { kind: Kind::Historical, ..live(1, &[5]) };
+        let live =
+            |count, bytes: &[u8]| Record { count, bytes: bytes.into(), kind: EntryKind::Live };
+        let historical = || Record { kind: EntryKind::Historical, ..live(1, &[5]) };
         untold.push([live(300, &[1]), live(0, &[]), live(200, &[2]), live(1, &[3])]);
         let taken = untold.take();
         assert_eq!(taken.records, [live(500, &[1, 2]), live(1, &[3])]);
@@ -245,7 +246,7 @@ mod tests {
         let untold = Untold::default();
         for number in 0..=MOST_UNTOLD / KEYS_A_CALL {
             let bytes = number.to_be_bytes().to_vec();
-            untold.push([Record { count: KEYS_A_CALL, bytes, kind: Kind::Live }]);
+            untold.push([Record { count: KEYS_A_CALL, bytes, kind: EntryKind::Live }]);
         }
         let taken = untold.take();
         assert_eq!(taken.records.len(), MOST_UNTOLD / KEYS_A_CALL);

@@ -24,7 +24,10 @@ const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
 async fn merge_as_before(live: &RedisLive, entry: &LiveEntry, now_ms: u64) {
     let mut commands = Pipeline::new();
     let command = commands.cmd("EVAL").arg(BEFORE).arg(3);
-    command.arg(reader::STREAM_KEY).arg(reader::COUNTER_KEY).arg(key(Kind::Live, entry.device));
+    command
+        .arg(reader::STREAM_KEY)
+        .arg(reader::COUNTER_KEY)
+        .arg(key(EntryKind::Live, entry.device));
     command.arg(now_ms).arg(TTL_MS).arg(0).arg(value::records(std::iter::once(entry)));
     command.arg(KEPT).arg(now_ms * IDS_A_MS);
     let _moved: (u64,) = live.connection.ask(&commands).await.unwrap();

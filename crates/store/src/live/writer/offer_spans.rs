@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nemeses_protocol::TraceContext;
-use nemeses_runtime::traces::{Kind, Span, Tracer};
+use nemeses_runtime::traces::{Span, SpanKind, Tracer};
 
 /// Offers that may wait to be told of: a store that is down must not gather more.
 /// 1000 of some 500 bytes: half a megabyte. Of those beyond, no write is told.
@@ -27,7 +27,7 @@ impl Follow {
     pub(super) fn offered(&self, context: &TraceContext, position: u64, since_ns: u64) {
         let mut waiting = self.lock();
         if waiting.len() < MOST_WAITING {
-            let span = self.tracer.below(context, "live write", Kind::Client, since_ns);
+            let span = self.tracer.below(context, "live write", SpanKind::Client, since_ns);
             waiting.extend(span.map(|span| (position, span)));
         }
     }
