@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use common::{NOW, check};
 use nemeses_protocol::{Value, readings_hash};
@@ -64,7 +65,7 @@ impl Tree {
                 *out += "{ ";
                 for (number, (key, value)) in members.iter().enumerate() {
                     *out += if number == 0 { "" } else { " ,\n" };
-                    *out += &format!("\"{key}\" : ");
+                    let _ = write!(out, "\"{key}\" : ");
                     value.write(out, leaves);
                 }
                 *out += "}";

@@ -5,6 +5,8 @@
     reason = "test programs use parts of it, in no hurry"
 )]
 
+use std::fmt::Write as _;
+
 use nemeses_protocol::{
     MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, Reading, Value, in_order, is_channel_name,
     is_unit, write_readings,
@@ -18,7 +20,7 @@ pub(crate) fn written(record: &Measured) -> String {
     let arrival = record.timeless && record.recorded_at_ms == NOW;
     let mut out = if arrival { "now".to_owned() } else { record.recorded_at_ms.to_string() };
     if let Some(name) = &record.name {
-        out += &format!(" {name}");
+        let _ = write!(out, " {name}");
     }
     for Reading { channel, unit, value } in &record.readings {
         let value = match value {
@@ -27,9 +29,9 @@ pub(crate) fn written(record: &Measured) -> String {
             Value::Number(number) => format!("{number:?}"),
             Value::Text(text) => format!("{text:?}"),
         };
-        out += &format!("\n{channel} = {value}");
+        let _ = write!(out, "\n{channel} = {value}");
         if let Some(unit) = unit {
-            out += &format!(" {unit}");
+            let _ = write!(out, " {unit}");
         }
     }
     out
