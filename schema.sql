@@ -78,7 +78,8 @@ CREATE TABLE IF NOT EXISTS `dead_letters` (
 
 -- The books: what a batch brought, by minute of arrival (Unix seconds / 60),
 -- written in the transaction that stores it. A key that is here is committed.
--- received = stored + duplicates + dead_letters + pings in every row.
+-- received = stored + duplicates + dead_letters + pings in every row, and
+-- values_received = values_stored + values_duplicate + values_refused.
 CREATE TABLE IF NOT EXISTS `books` (
     `worker`       VARCHAR(64)     NOT NULL,
     `run`          BIGINT UNSIGNED NOT NULL,
@@ -90,12 +91,57 @@ CREATE TABLE IF NOT EXISTS `books` (
     `duplicates`   BIGINT UNSIGNED NOT NULL,
     `dead_letters` BIGINT UNSIGNED NOT NULL,
     `pings`        BIGINT UNSIGNED NOT NULL,
+    `values_received`  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    `values_stored`    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    `values_duplicate` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    `values_refused`   BIGINT UNSIGNED NOT NULL DEFAULT 0,
     PRIMARY KEY (`worker`, `run`, `sequence`, `minute`),
     KEY `books_minute` (`minute`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Devices that are known by a name rather than by a number of their own: a number is given
+-- once, from 16777216 on (docs/decisions/0050-channels.md).
+CREATE TABLE IF NOT EXISTS `device_identities` (
+    `device`        INT UNSIGNED    NOT NULL,
+    `kind`          VARCHAR(16)     NOT NULL,
+    `name`          VARCHAR(128)    NOT NULL,
+    `created_at_ms` BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`device`),
+    UNIQUE KEY `device_identities_name` (`kind`, `name`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The channels of each device: a list that only grows, numbered from 0. kind is gauge,
+-- counter, total, state, text or event; unit is UCUM.
+CREATE TABLE IF NOT EXISTS `channels` (
+    `device`        INT UNSIGNED      NOT NULL,
+    `channel`       SMALLINT UNSIGNED NOT NULL,
+    `name`          VARCHAR(192)      NOT NULL,
+    `unit`          VARCHAR(32)       NULL,
+    `kind`          VARCHAR(16)       NOT NULL,
+    `label`         VARCHAR(255)      NULL,
+    `decimals`      TINYINT UNSIGNED  NULL,
+    `created_at_ms` BIGINT UNSIGNED   NOT NULL,
+    PRIMARY KEY (`device`, `channel`),
+    UNIQUE KEY `channels_name` (`device`, `name`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Values that were measured together, one row a record. bucket = recorded_at_ms / 300000,
+-- as in positions. packed holds a bit for each channel of the device, then the values of
+-- those that are there (docs/protocol.md, "Packed values"); value_count is how many.
+CREATE TABLE IF NOT EXISTS `readings` (
+    `bucket`         INT UNSIGNED      NOT NULL,
+    `device`         INT UNSIGNED      NOT NULL,
+    `recorded_at_ms` BIGINT UNSIGNED   NOT NULL,
+    `content_hash`   BIGINT UNSIGNED   NOT NULL,
+    `received_at_ms` BIGINT UNSIGNED   NOT NULL,
+    `timeless`       TINYINT UNSIGNED  NOT NULL,
+    `value_count`    SMALLINT UNSIGNED NOT NULL,
+    `packed`         MEDIUMBLOB        NOT NULL,
+    PRIMARY KEY (`bucket`, `device`, `recorded_at_ms`, `content_hash`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- What was taken out of a table again, by minute of its arrival: kinds are
--- letter_purged, letter_resolved, position_expired.
+-- letter_purged, letter_resolved, position_expired, readings_expired and values_expired.
 CREATE TABLE IF NOT EXISTS `removals` (
     `kind`    VARCHAR(32)     NOT NULL,
     `minute`  INT UNSIGNED    NOT NULL,
@@ -386,5 +432,5 @@ CREATE TABLE IF NOT EXISTS `schema_version` (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO `schema_version` (`version`, `applied_at_ms`)
-VALUES (5, UNIX_TIMESTAMP() * 1000)
+VALUES (6, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE `version` = `version`;

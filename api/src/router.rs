@@ -214,9 +214,10 @@ fn of_people() -> Vec<Route> {
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
     use api_v1::{
-        books, commands, dead_letters, device_login, devices, fleet, groups, location, locations,
+        books, channels, commands, dead_letters, device_login, devices, fleet, groups, location,
+        locations,
     };
-    use api_v1::{lookup, report, retention_classes, storage, stream, workers};
+    use api_v1::{lookup, report, retention_classes, series, storage, stream, workers};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -239,6 +240,11 @@ fn of_devices() -> Vec<Route> {
                 delete(Right::Manage, devices::delete, devices::delete_doc),
             ],
         ),
+        route(
+            "/api/v1/devices/{device_id}/channels",
+            [get(Right::History, channels::get, channels::doc)],
+        ),
+        route("/api/v1/series", [get(Right::History, series::get, series::doc).heavy()]),
         route(
             "/api/v1/devices/{device_id}/login",
             [post(Right::Manage, device_login::post, device_login::doc)],

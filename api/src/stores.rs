@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nemeses_store::history::{
-    Books, Commands, Daily, Database, DeadLetters, Devices, Groups, Health, Logins, Positions,
-    Retention, ScopedTokens, Sessions, Users,
+    Books, Channels, Commands, Daily, Database, DeadLetters, Devices, Groups, Health, Identities,
+    Logins, Positions, Retention, ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 
@@ -26,6 +26,10 @@ pub struct Stores {
     pub books: Arc<dyn Books>,
     /// The devices' profiles.
     pub devices: Arc<dyn Devices>,
+    /// The channels of devices and their readings.
+    pub channels: Arc<dyn Channels>,
+    /// The numbers of devices that are known by a name.
+    pub identities: Arc<dyn Identities>,
     /// The groups of devices.
     pub groups: Arc<dyn Groups>,
     /// Who is signed in.
@@ -63,6 +67,8 @@ impl Stores {
             users: database.users(),
             books: database.books(),
             devices: database.devices(),
+            channels: database.channels(),
+            identities: database.identities(),
             groups: database.groups(),
             sessions: database.sessions(),
             tokens: database.tokens(),

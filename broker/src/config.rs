@@ -174,6 +174,7 @@ impl DoorConfig {
             ("topics.ping", &topics.ping),
             ("topics.db", &topics.db),
             ("topics.command", &topics.command),
+            ("topics.telemetry", &topics.telemetry),
         ];
         for (index, (setting, name)) in names.iter().enumerate() {
             let repeated = names[..index].iter().any(|(_, earlier)| earlier == name);

@@ -64,11 +64,12 @@ pub fn may_publish(role: Role, topics: &Topics, topic: &str) -> bool {
     match role {
         Role::Anonymous => true,
         Role::Device(own) => match name {
-            TopicName::Messenger => true,
+            // Whose values they may be is decided with the payload, as for frames.
+            TopicName::Messenger | TopicName::Telemetry => true,
             TopicName::MessengerOf(device) => device == own,
             _ => false,
         },
-        Role::Gateway => matches!(name, TopicName::Messenger | TopicName::MessengerOf(_)),
+        Role::Gateway => name.is_for_intake(),
         Role::Worker => matches!(name, TopicName::Ping | TopicName::PingOf(_) | TopicName::Db),
         Role::Operator => matches!(name, TopicName::CommandOf(_) | TopicName::Other),
     }
@@ -78,7 +79,10 @@ fn below_ours(topics: &Topics, topic: &str) -> bool {
     let below =
         |ours: &String| topic.strip_prefix(ours.as_str()).is_some_and(|rest| rest.starts_with('/'));
     topic == topics.command
-        || [&topics.messenger, &topics.ping, &topics.command].into_iter().any(below)
+        || topic == topics.telemetry
+        || [&topics.messenger, &topics.ping, &topics.command, &topics.telemetry]
+            .into_iter()
+            .any(below)
 }
 
 /// How a subscription is served.
@@ -113,7 +117,10 @@ pub fn may_subscribe(role: Role, topics: &Topics, filter: &str) -> Result<Wanted
         }
         Role::Worker => {
             let frames = filter.strip_prefix(topics.messenger.as_str());
-            filter == topics.db || matches!(frames, Some("" | "/+" | "/#"))
+            let values = filter.strip_prefix(topics.telemetry.as_str());
+            filter == topics.db
+                || matches!(frames, Some("" | "/+" | "/#"))
+                || matches!(values, Some("/+" | "/#"))
         }
     };
     if allowed { Ok(wanted) } else { Err(Reason::NOT_AUTHORIZED) }
@@ -137,6 +144,10 @@ mod tests {
             ("/messenger/0a3f73", [true, true, true, false, false]),
             ("/messenger/000001", [true, false, true, false, false]),
             ("/messenger/not-an-id", [false, false, false, false, false]),
+            ("/telemetry/0A3F73", [true, true, true, false, false]),
+            ("/telemetry/imei:356307042441013", [true, true, true, false, false]),
+            ("/telemetry", [false, false, false, false, false]),
+            ("/telemetry/not-an-id", [false, false, false, false, false]),
             ("/ping", [true, false, false, true, false]),
             ("/ping/0A3F73", [true, false, false, true, false]),
             ("/ping/zz", [false, false, false, false, false]),
@@ -171,6 +182,8 @@ mod tests {
             ("/messenger", [true, false, false, true, true]),
             ("/messenger/+", [true, false, false, true, true]),
             ("/messenger/#", [true, false, false, true, true]),
+            ("/telemetry/+", [true, false, false, true, true]),
+            ("/telemetry/0A3F73", [true, false, false, false, true]),
             ("/DB", [true, false, false, true, true]),
             ("#", [true, false, false, false, true]),
             ("+/+", [true, false, false, false, true]),

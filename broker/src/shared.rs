@@ -123,7 +123,7 @@ impl Shared {
     /// Publishes a will: through the intake or the router, as its topic says.
     pub(crate) fn publish_will(&self, role: Role, will: Message) {
         let name = self.config.topics.classify(&will.topic);
-        let is_frames = matches!(name, TopicName::Messenger | TopicName::MessengerOf(_));
+        let is_frames = name.is_for_intake();
         let Some(intake) = self.intake.as_ref().filter(|_| is_frames) else {
             self.publish(name, will);
             return;

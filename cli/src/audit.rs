@@ -133,7 +133,7 @@ impl Findings {
         Ok(Self { before, after, tables, unbalanced })
     }
 
-    fn equations(&self) -> [Equation; 4] {
+    fn equations(&self) -> [Equation; 6] {
         let Self { before, after, tables, .. } = self;
         let totals = after.totals;
         [
@@ -145,7 +145,20 @@ impl Findings {
             Equation {
                 says: "stored = rows in the table + rows removed",
                 left: before.totals.stored..=totals.stored,
-                right: tables.positions + tables.positions_removed,
+                right: tables.positions
+                    + tables.positions_removed
+                    + tables.readings
+                    + tables.readings_removed,
+            },
+            Equation {
+                says: "values received = stored + duplicates + refused",
+                left: totals.values_received..=totals.values_received,
+                right: totals.values_stored + totals.values_duplicate + totals.values_refused,
+            },
+            Equation {
+                says: "values stored = values in the table + values removed",
+                left: before.totals.values_stored..=totals.values_stored,
+                right: tables.values + tables.values_removed,
             },
             Equation {
                 says: "dead letters = letters in the table + letters removed",
@@ -199,14 +212,14 @@ impl Findings {
     }
 
     fn totals_as_text(&self) -> String {
-        let Totals { received, stored, duplicates, dead_letters, pings } = self.after.totals;
+        let Totals { received, stored, duplicates, dead_letters, pings, .. } = self.after.totals;
         let rows = [
             ("received", received),
             ("stored", stored),
             ("duplicates", duplicates),
             ("pings", pings),
             ("dead letters", dead_letters),
-            ("rows removed", self.tables.positions_removed),
+            ("rows removed", self.tables.positions_removed + self.tables.readings_removed),
             ("letters removed", self.tables.letters_removed),
         ];
         rows.iter()
@@ -234,6 +247,10 @@ impl Findings {
             "tables": {
                 "positions": self.tables.positions,
                 "positions_removed": self.tables.positions_removed,
+                "readings": self.tables.readings,
+                "readings_removed": self.tables.readings_removed,
+                "values": self.tables.values,
+                "values_removed": self.tables.values_removed,
                 "dead_letters": self.tables.dead_letters,
                 "letters_removed": self.tables.letters_removed,
                 "duplicates_ever": self.tables.duplicates_ever,
@@ -255,11 +272,15 @@ fn totals_as_json(totals: &Totals) -> Value {
         "duplicates": totals.duplicates,
         "pings": totals.pings,
         "dead_letters": totals.dead_letters,
+        "values_received": totals.values_received,
+        "values_stored": totals.values_stored,
+        "values_duplicate": totals.values_duplicate,
+        "values_refused": totals.values_refused,
     })
 }
 
 fn line_as_row(line: &BooksLine) -> Vec<String> {
-    let Totals { received, stored, duplicates, dead_letters, pings } = line.totals;
+    let Totals { received, stored, duplicates, dead_letters, pings, .. } = line.totals;
     let counts = [received, stored, duplicates, pings, dead_letters];
     let names = [line.worker.clone(), moment(u64::from(line.minute) * 60_000)];
     names.into_iter().chain(counts.iter().map(u64::to_string)).collect()
@@ -280,15 +301,28 @@ mod tests {
     use super::*;
 
     fn balanced() -> Findings {
-        let totals =
-            Totals { received: 110, stored: 80, duplicates: 15, dead_letters: 5, pings: 10 };
+        let totals = Totals {
+            received: 110,
+            stored: 80,
+            duplicates: 15,
+            dead_letters: 5,
+            pings: 10,
+            values_received: 15,
+            values_stored: 10,
+            values_duplicate: 3,
+            values_refused: 2,
+        };
         let reading = Reading { totals, duplicates_ever: 20 };
         Findings {
             before: reading,
             after: reading,
             tables: TableCounts {
                 positions: 70,
-                positions_removed: 10,
+                positions_removed: 6,
+                readings: 3,
+                readings_removed: 1,
+                values: 8,
+                values_removed: 2,
                 dead_letters: 3,
                 letters_removed: 2,
                 duplicates_ever: 20,

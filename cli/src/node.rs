@@ -9,7 +9,9 @@ use nemeses_broker::{Authenticator, CommandKeeper, Door};
 use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
+use nemeses_store::named::NamedDevices;
 use nemeses_store::relay::{open_relay, relay_caller};
 
 use crate::config;
@@ -58,8 +60,9 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         &mut registry,
     )?;
     let watch = watch.guarding(unknown_devices, &known).await;
+    let named = follow_named(&tasks, &database);
     let intake = NodeIntake {
-        step: Step::new(policy(settings.frames, settings.topics.clone(), &known)),
+        step: Step::new(policy(settings.frames, settings.topics.clone(), &known, &named)),
         live: writer.clone(),
         exporter: exporter.clone(),
         mirror: Arc::clone(&mirror),
@@ -130,4 +133,15 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
+}
+
+/// The devices with names, as the database gives them numbers.
+fn follow_named(tasks: &Tasks, database: &Database) -> NamedDevices {
+    let named = NamedDevices::default();
+    let following = named.clone().follow(database.identities(), tasks.stop().all.clone());
+    tasks.spawn_rest("named devices", async move {
+        following.await;
+        Ok(())
+    });
+    named
 }

@@ -13,6 +13,7 @@ use nemeses_runtime::{Clock, Describe, Ready, Registry, Tasks};
 use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
+use nemeses_store::named::NamedDevices;
 use nemeses_store::relay::relay_caller;
 use tokio::net::TcpListener;
 
@@ -43,7 +44,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut config = nemeses_parser::WorkerConfig {
-        policy: policy(settings.frames, settings.topics.clone(), &known),
+        policy: policy(settings.frames, settings.topics.clone(), &known, &NamedDevices::default()),
         flush_after: settings.flush_after,
         // One of a group is enough, and this one always runs.
         shadow: (settings.worker.worker == 0).then_some(settings.shadow),

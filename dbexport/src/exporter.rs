@@ -295,7 +295,7 @@ impl<R> Shared<R> {
         let records = parts.iter().flat_map(|part| &part.records).filter(is_late);
         late.live.offer(records.filter_map(|record| match record {
             Record::Position(record) => Some(LiveEntry::from_record(record)),
-            Record::DeadLetter(_) => None,
+            Record::DeadLetter(_) | Record::Readings(_) => None,
         }));
     }
 

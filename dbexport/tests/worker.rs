@@ -36,7 +36,7 @@ fn batches(history: &FakeHistory) -> usize {
 fn dead_letters(history: &FakeHistory) -> Vec<DeadLetter> {
     let letter = |record| match record {
         Record::DeadLetter(letter) => Some(*letter),
-        Record::Position(_) => None,
+        Record::Position(_) | Record::Readings(_) => None,
     };
     history.records().into_iter().filter_map(letter).collect()
 }

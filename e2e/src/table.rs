@@ -107,6 +107,22 @@ impl Tables {
         Ok(count.try_into()?)
     }
 
+    /// How many records of readings there are.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn count_readings(&self) -> anyhow::Result<u64> {
+        let count = "SELECT COUNT(*) FROM readings";
+        let (count,): (i64,) = match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                sqlx::query_as(count).fetch_one(&mut connection).await?
+            }
+            Self::Sqlite(path) => sqlx::query_as(count).fetch_one(&mut open(path).await?).await?,
+        };
+        Ok(count.try_into()?)
+    }
+
     /// The bytes of every dead letter.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ impl Decoding {
         let replies = out.replies.get(self.replies..).unwrap_or_default();
         let letters = records.iter().filter_map(|record| match record {
             Record::DeadLetter(letter) => Some(letter.reason.code()),
-            Record::Position(_) => None,
+            Record::Position(_) | Record::Readings(_) => None,
         });
         let reply = replies.first().map(|reply| reply.device);
         if let Some(device) = records.iter().find_map(device_of).or(reply) {
@@ -49,5 +49,6 @@ fn device_of(record: &Record) -> Option<DeviceId> {
     match record {
         Record::Position(record) => Some(record.position.device),
         Record::DeadLetter(letter) => letter.device,
+        Record::Readings(record) => record.identity.number(),
     }
 }

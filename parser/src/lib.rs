@@ -4,6 +4,7 @@
 
 mod decode_span;
 mod step;
+mod telemetry;
 mod unknown;
 mod worker;
 

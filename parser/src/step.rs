@@ -6,6 +6,7 @@ use nemeses_protocol::{
     TopicName, Topics, content_hash,
 };
 use nemeses_store::live::LiveEntry;
+use nemeses_store::named::NamedDevices;
 
 use crate::unknown::Gate;
 
@@ -21,6 +22,8 @@ pub struct Policy {
     pub keep_raw: bool,
     /// A payload larger than this many bytes is a dead letter (reason `oversized`).
     pub max_payload_bytes: usize,
+    /// The numbers of devices that are known by a name.
+    pub named: NamedDevices,
     /// Where unknown devices are not simply accepted: what is done with their frames.
     pub gate: Option<Gate>,
 }
@@ -32,6 +35,7 @@ impl Default for Policy {
             future_limit_s: 24 * 60 * 60,
             keep_raw: false,
             max_payload_bytes: 256 * 1024,
+            named: NamedDevices::default(),
             gate: None,
         }
     }
@@ -94,10 +98,6 @@ impl Step {
     /// Decodes one message and appends to `out`. Every byte of the payload ends
     /// in a record or in a counted ping.
     pub fn take(&self, message: &Message<'_>, out: &mut Output) {
-        self.take_as::<Sft9001>(message, out);
-    }
-
-    fn take_as<P: Protocol>(&self, message: &Message<'_>, out: &mut Output) {
         if message.payload.len() > self.policy.max_payload_bytes {
             let reason = Reason::Decode(DecodeError::Oversized);
             return bury(message, 0, message.payload, None, reason, out);
@@ -105,10 +105,21 @@ impl Step {
         if message.payload.is_empty() {
             return bury(message, 0, &[], None, Reason::Decode(DecodeError::Empty), out);
         }
-        let topic = match self.policy.topics.classify(message.topic) {
-            TopicName::MessengerOf(device) => Speaker::Device(device),
-            _ => Speaker::Any,
-        };
+        match self.policy.topics.classify(message.topic) {
+            TopicName::Telemetry => self.take_telemetry(message, out),
+            TopicName::MessengerOf(device) => {
+                self.take_as::<Sft9001>(message, Speaker::Device(device), out);
+            }
+            // Values of nobody are no frames either.
+            _ if self.policy.topics.is_below_telemetry(message.topic) => {
+                self.take_telemetry(message, out);
+            }
+            _ => self.take_as::<Sft9001>(message, Speaker::Any, out),
+        }
+    }
+
+    /// Takes a message of a protocol, on a topic that is for this speaker's frames.
+    fn take_as<P: Protocol>(&self, message: &Message<'_>, topic: Speaker, out: &mut Output) {
         let normalised = P::normalise(message.payload);
         let terms = Terms { speaker: message.speaker, topic, form: normalised.form };
         let source = Source::Message { topic: message.topic };
@@ -217,7 +228,7 @@ fn in_form(raw: Vec<u8>, form: Form) -> Vec<u8> {
 }
 
 /// Keeps a rejected stretch, in as many letters as its length needs.
-fn bury(
+pub(crate) fn bury(
     message: &Message<'_>,
     offset: usize,
     bytes: &[u8],

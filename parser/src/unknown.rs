@@ -47,6 +47,14 @@ impl Gate {
     pub(crate) fn refusal(&self, device: DeviceId, now_ms: u64) -> Option<Reason> {
         self.mode.refusal(self.known.standing(device, now_ms))
     }
+
+    /// The same of a device that may have no number yet, and then is unknown.
+    pub(crate) fn refusal_of(&self, device: Option<DeviceId>, now_ms: u64) -> Option<Reason> {
+        match device {
+            Some(device) => self.refusal(device, now_ms),
+            None => self.mode.refusal(Standing::Unknown),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -88,8 +88,7 @@ impl WorkerConfig {
 
     fn subscription(&self) -> SubscriberConfig {
         let shared = |filter: &str| format!("$share/{}/{filter}", self.group);
-        let messenger = &self.policy.topics.messenger;
-        let filters = [shared(messenger), shared(&format!("{messenger}/+"))];
+        let filters = self.policy.topics.device_filters().map(|filter| shared(&filter));
         let mut config = SubscriberConfig::new(self.mqtt.clone(), self.name.clone(), filters);
         config.receive_maximum = self.receive_maximum;
         config.endpoint.retry = self.retry;

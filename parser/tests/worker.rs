@@ -148,7 +148,7 @@ impl Database {
         records
             .map(|record| match record {
                 Record::Position(record) => record.position.odometer_m,
-                Record::DeadLetter(letter) => panic!("{letter:?}"),
+                other => panic!("{other:?}"),
             })
             .collect()
     }

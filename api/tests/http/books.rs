@@ -10,7 +10,14 @@ const MINUTE: u32 = RECORDED / 60;
 #[tokio::test]
 async fn books_by_page_worker_and_range() {
     let api = Api::start().await;
-    let totals = Totals { received: 10, stored: 4, duplicates: 3, dead_letters: 2, pings: 1 };
+    let totals = Totals {
+        received: 10,
+        stored: 4,
+        duplicates: 3,
+        dead_letters: 2,
+        pings: 1,
+        ..Totals::default()
+    };
     for minute in MINUTE..MINUTE + 3 {
         for worker in ["node-0", "node-1"] {
             let line = BooksLine { worker: worker.into(), minute, totals };

@@ -97,6 +97,8 @@ impl Api {
             users: users.clone(),
             books: books.clone(),
             devices: database.devices(),
+            channels: database.channels(),
+            identities: database.identities(),
             groups: database.groups(),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),

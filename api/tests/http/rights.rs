@@ -1,8 +1,10 @@
 //! Who may do what, over HTTP: every route asks for the right it declares.
 
 use nemeses_api::{NewAccount, Right, declared_routes};
-use nemeses_protocol::DeviceId;
-use nemeses_store::history::{Profile, Role, Users as _};
+use nemeses_protocol::{
+    BatchKey, DeviceId, Identity, Reading, ReadingsRecord, Record, Value, readings_hash,
+};
+use nemeses_store::history::{Part, Profile, Role, Users as _};
 use nemeses_store::live::LiveEntry;
 use serde_json::json;
 
@@ -24,8 +26,28 @@ async fn with_users() -> Api {
     api.database.devices().put(&Profile::new(DEVICE, now_ms)).await.unwrap();
     api.database.groups().add("North", now_ms).await.unwrap();
     api.history.put([record(RECORDED, 1)]);
+    api.database.history().commit(&[temperature()], "test").await.unwrap();
     api.live.put(LiveEntry::from_record(&record(RECORDED, 1)));
     api
+}
+
+/// A value of the device's.
+fn temperature() -> Part {
+    let readings =
+        vec![Reading { channel: "temperature".into(), unit: None, value: Value::Number(21.5) }];
+    let record = ReadingsRecord {
+        identity: Identity::Number(DEVICE),
+        recorded_at_ms: NOW_MS,
+        timeless: false,
+        content_hash: readings_hash(&readings),
+        received_at_ms: NOW_MS,
+        readings,
+    };
+    Part {
+        key: BatchKey { worker: "test".to_owned(), run: 1, sequence: 1 },
+        tallies: Vec::new(),
+        records: vec![Record::Readings(Box::new(record))],
+    }
 }
 
 /// A good request for a path.
@@ -57,6 +79,7 @@ fn query(path: &str) -> String {
             .replace("{share_id}", "1")
             .replace("{letter_id}", "1"),
         _ if own.contains(&path) => path.to_owned(),
+        "/api/v1/series" => format!("{path}?device_id={DEVICE}&channel=temperature"),
         "/api/v1/lookup" => format!("{path}?device_id={DEVICE}&recorded_at={RECORDED}"),
         _ => format!("{path}?device_id={DEVICE}"),
     }

@@ -70,7 +70,7 @@ fn entries(number: u32, now_ms: u64) -> Vec<LiveEntry> {
             record.received_at_ms = now_ms;
             Some(LiveEntry::from_record(&record))
         }
-        Record::DeadLetter(_) => None,
+        Record::DeadLetter(_) | Record::Readings(_) => None,
     };
     records.into_iter().filter_map(entry).collect()
 }

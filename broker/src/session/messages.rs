@@ -159,7 +159,7 @@ impl Connection {
         turn: &mut Turn<'a>,
     ) -> (Reason, Option<u64>) {
         let shared = self.shared();
-        let is_frames = matches!(name, TopicName::Messenger | TopicName::MessengerOf(_));
+        let is_frames = name.is_for_intake();
         if shared.intake.is_some() && is_frames {
             if shared.hub.has_subscriber(publish.topic) {
                 let payload = Bytes::copy_from_slice(publish.payload);

@@ -96,6 +96,15 @@ pub(crate) struct TopicArgs {
         value_name = "TOPIC"
     )]
     pub(crate) topic_command: String,
+    /// Topic of values of named channels, as JSON or SenML: this/DEVICE
+    #[arg(
+        long,
+        env = "NEMESES_TOPIC_TELEMETRY",
+        default_value = "/telemetry",
+        value_parser = value::topic,
+        value_name = "TOPIC"
+    )]
+    pub(crate) topic_telemetry: String,
 }
 
 /// The broker that a station or the simulator connects to.

@@ -398,12 +398,13 @@ fn is_loopback(address: SocketAddr) -> bool {
 
 /// Whether a topic has the name that it has when nobody says anything.
 fn is_default(setting: &str, topic: &str) -> bool {
-    let Topics { messenger, ping, db, command } = Topics::default();
+    let Topics { messenger, ping, db, command, telemetry } = Topics::default();
     let named = match setting {
         "topic-messenger" => messenger,
         "topic-ping" => ping,
         "topic-db" => db,
-        _ => command,
+        "topic-command" => command,
+        _ => telemetry,
     };
     named == topic
 }
@@ -415,6 +416,7 @@ pub(crate) fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
         ("topic-ping", &args.topic_ping),
         ("topic-db", &args.topic_db),
         ("topic-command", &args.topic_command),
+        ("topic-telemetry", &args.topic_telemetry),
     ];
     // Of two that meet, the one that was set is to blame and not the default.
     let (defaults, set): (Vec<_>, Vec<_>) =
@@ -438,6 +440,7 @@ pub(crate) fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
         ping: args.topic_ping.clone(),
         db: args.topic_db.clone(),
         command: args.topic_command.clone(),
+        telemetry: args.topic_telemetry.clone(),
     })
 }
 

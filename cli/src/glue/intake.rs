@@ -5,7 +5,9 @@ use std::sync::Arc;
 use nemeses_broker::{Intake, IntakeMessage, Receipt, Speaker};
 use nemeses_dbexport::{Acknowledge, Exporter, Submission, Work};
 use nemeses_parser::Step;
-use nemeses_protocol::{DeadLetter, Record, Reply, Tally};
+use nemeses_protocol::{
+    DeadLetter, MAX_IDENTITY_NAME, Reading, ReadingsRecord, Record, Reply, Tally, Value,
+};
 use nemeses_runtime::Clock;
 use nemeses_runtime::traces::{Tracer, Waiting};
 use nemeses_store::live::LiveWriter;
@@ -87,8 +89,22 @@ fn held_bytes(record: &Record) -> usize {
         Record::DeadLetter(letter) => {
             size_of::<DeadLetter>() + letter.topic.len() + letter.bytes.len() + 3 * ALLOCATION
         }
+        Record::Readings(record) => size_of::<ReadingsRecord>() + readings_bytes(record),
     };
     size_of::<Record>() + behind
+}
+
+/// Memory of a record's readings, its identity's name included.
+fn readings_bytes(record: &ReadingsRecord) -> usize {
+    let text = |value: &Value| match value {
+        Value::Text(text) => text.len(),
+        Value::Flag(_) | Value::Integer(_) | Value::Number(_) => 0,
+    };
+    let reading = |reading: &Reading| {
+        let unit = reading.unit.as_ref().map_or(0, |unit| unit.len());
+        size_of::<Reading>() + reading.channel.len() + unit + text(&reading.value)
+    };
+    MAX_IDENTITY_NAME + record.readings.iter().map(reading).sum::<usize>()
 }
 
 fn tallies(pings: u32, received_at_ms: u64) -> Vec<Tally> {

@@ -19,6 +19,7 @@ use nemeses_runtime::{
 use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::{LiveStore, LiveWriter, RedisOptions, rebuild_loop};
+use nemeses_store::named::NamedDevices;
 use tokio::net::TcpListener;
 
 use crate::args::FrameArgs;
@@ -371,9 +372,11 @@ pub(crate) fn policy(
     settings: FrameArgs,
     topics: nemeses_protocol::Topics,
     known: &KnownDevices,
+    named: &NamedDevices,
 ) -> Policy {
     Policy {
         topics,
+        named: named.clone(),
         gate: Gate::new(settings.unknown_devices, known),
         future_limit_s: u32::try_from(settings.future_limit.as_secs()).unwrap_or(u32::MAX),
         keep_raw: settings.keep_raw,

@@ -189,7 +189,7 @@ impl State {
             },
         ));
         if let Some(Books { totals, unbalanced }) = &self.books {
-            let Totals { received, stored, duplicates, dead_letters, pings } = totals;
+            let Totals { received, stored, duplicates, dead_letters, pings, .. } = totals;
             let verdict =
                 if *unbalanced == 0 && totals.balance() { "balance" } else { "DO NOT BALANCE" };
             facts.push(("books", format!(
@@ -353,7 +353,14 @@ mod tests {
     type Change<'a> = Box<dyn Fn(&mut State) + 'a>;
 
     fn well() -> State {
-        let totals = Totals { received: 10, stored: 7, duplicates: 1, dead_letters: 0, pings: 2 };
+        let totals = Totals {
+            received: 10,
+            stored: 7,
+            duplicates: 1,
+            dead_letters: 0,
+            pings: 2,
+            ..Totals::default()
+        };
         let mut worker =
             Worker::here("node@h:1883", "node", env!("CARGO_PKG_VERSION"), NOW_MS - 60_000);
         worker.seen_at_ms = NOW_MS;

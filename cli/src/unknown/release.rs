@@ -198,6 +198,6 @@ fn resolution(letter: &StoredLetter, step: &Step) -> Option<Resolution> {
 fn live_entry(record: &Record) -> Option<LiveEntry> {
     match record {
         Record::Position(record) => Some(LiveEntry::from_record(record)),
-        Record::DeadLetter(_) => None,
+        Record::DeadLetter(_) | Record::Readings(_) => None,
     }
 }

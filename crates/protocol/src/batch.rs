@@ -12,12 +12,15 @@ use alloc::vec::Vec;
 
 use crate::{BatchKey, Canary, MAX_BATCH_CANARIES, OptionalField, Record, Tally, TraceContext};
 
+/// The first version with readings.
+const READINGS_SINCE: u32 = 3;
 /// The latest version that this code reads. It writes the lowest one that says what
 /// is in the message, so that an exporter of before takes what it can store.
 pub const DB_MESSAGE_VERSION: u32 = latest_version();
-/// 2 brought reasons; 3 and later ones bring optional fields.
+/// 2 brought reasons, 3 optional fields, readings and their reasons; later ones bring
+/// optional fields.
 const fn latest_version() -> u32 {
-    let (mut latest, mut at) = (2, 0);
+    let (mut latest, mut at) = (READINGS_SINCE, 0);
     while at < OptionalField::ALL.len() {
         let since = OptionalField::ALL[at].spec().since;
         if since > latest {
@@ -105,8 +108,8 @@ impl BatchMessage {
 impl Record {
     /// An upper bound of what the record adds to [`BatchMessage::encoded_len`], for
     /// filling a batch to [`MAX_BATCH_BYTES`] without encoding it. At most
-    /// [`MAX_BATCH_BYTES`] less [`BatchMessage::BASE_LEN_ESTIMATE`] for any position
-    /// and for any dead letter within its bounds, so that each fits a batch.
+    /// [`MAX_BATCH_BYTES`] less [`BatchMessage::BASE_LEN_ESTIMATE`] for any position,
+    /// and for any dead letter and any readings within their bounds, so that each fits a batch.
     pub fn encoded_len_estimate(&self) -> usize {
         to_wire::record_len_estimate(self)
     }

@@ -43,7 +43,7 @@ pub use protocol::{
 pub use readings::{
     MAX_CHANNEL_NAME, MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, MAX_UNIT, Packed, Reading,
     ReadingsRecord, Unpacked, Value, in_order, is_channel_name, is_unit, pack, read_readings,
-    readings_hash, unpack, write_readings,
+    readings_hash, readings_json, unpack, write_readings,
 };
 pub use record::{
     BatchKey, DeadLetter, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, PositionRecord, Reason, Record,

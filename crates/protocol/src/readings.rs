@@ -4,12 +4,14 @@
 //! time and a hash over the names and values, so a record that is sent again, in another
 //! packet or with its members in another order, is the same record.
 
+mod json;
 mod pack;
 mod value;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub use json::readings_json;
 pub use pack::{Packed, Unpacked, pack, unpack};
 pub use value::{MAX_TEXT_VALUE, Value};
 

@@ -2,10 +2,14 @@
 //! letters, and the tally that makes the books balance.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{DecodeError, DeviceId, OptionalFields, PackedFields, Position};
+use crate::{
+    DecodeError, DeviceId, OptionalFields, PackedFields, Position, Reading, ReadingsRecord,
+    readings_json,
+};
 
 /// A worker's name, for example `parser-0`: 1 to 64 of `[A-Za-z0-9._-]`.
 pub type WorkerName = String;
@@ -16,14 +20,15 @@ pub fn is_worker_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// One thing to keep. More kinds (readings of named channels, frames of other
-/// protocols) will join; match with care.
+/// One thing to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A location frame.
     Position(PositionRecord),
     /// A stretch of bytes that was rejected, with its reason.
     DeadLetter(Box<DeadLetter>),
+    /// Values of named channels.
+    Readings(Box<ReadingsRecord>),
 }
 
 impl Record {
@@ -32,6 +37,7 @@ impl Record {
         match self {
             Self::Position(record) => record.received_at_ms,
             Self::DeadLetter(letter) => letter.received_at_ms,
+            Self::Readings(record) => record.received_at_ms,
         }
     }
 }
@@ -112,6 +118,21 @@ impl DeadLetter {
     }
 }
 
+impl ReadingsRecord {
+    /// Some of the readings as what did not become a row.
+    pub fn as_letter(&self, readings: &[Reading], reason: Reason) -> DeadLetter {
+        let time_ms = (!self.timeless).then_some(self.recorded_at_ms);
+        DeadLetter {
+            topic: format!("/telemetry/{}", self.identity.segment()),
+            offset: 0,
+            reason,
+            device: self.identity.number(),
+            received_at_ms: self.received_at_ms,
+            bytes: readings_json(time_ms, readings).into_bytes(),
+        }
+    }
+}
+
 /// Why something is a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -131,6 +152,28 @@ pub enum Reason {
     Quarantined,
     /// A good frame of a device that nobody has made known, refused for that.
     UnknownDevice,
+    /// Telemetry that is neither JSON nor SenML nor line protocol.
+    BadPayload,
+    /// A line of line protocol that cannot be read.
+    BadLine,
+    /// A name of a device that cannot be one.
+    BadDevice,
+    /// A member beside time and values that means nothing here.
+    UnknownMember,
+    /// A part of a format that is not supported.
+    Unsupported,
+    /// A value that is no finite number, flag or text within its bounds.
+    BadValue,
+    /// A name that may not name a channel.
+    BadChannel,
+    /// A time that cannot be read or is out of range.
+    BadTime,
+    /// A unit that may not be one.
+    BadUnit,
+    /// More values in a record than it may hold.
+    TooManyValues,
+    /// Values of channels beyond those that a device may have.
+    TooManyChannels,
 }
 
 impl Reason {
@@ -145,6 +188,17 @@ impl Reason {
             Self::BadBatch => "bad_batch",
             Self::Quarantined => "quarantined",
             Self::UnknownDevice => "unknown_device",
+            Self::BadPayload => "bad_payload",
+            Self::BadLine => "bad_line",
+            Self::BadDevice => "bad_device",
+            Self::UnknownMember => "unknown_member",
+            Self::Unsupported => "unsupported",
+            Self::BadValue => "bad_value",
+            Self::BadChannel => "bad_channel",
+            Self::BadTime => "bad_time",
+            Self::BadUnit => "bad_unit",
+            Self::TooManyValues => "too_many_values",
+            Self::TooManyChannels => "too_many_channels",
         }
     }
 
@@ -158,6 +212,17 @@ impl Reason {
             Self::BadBatch,
             Self::Quarantined,
             Self::UnknownDevice,
+            Self::BadPayload,
+            Self::BadLine,
+            Self::BadDevice,
+            Self::UnknownMember,
+            Self::Unsupported,
+            Self::BadValue,
+            Self::BadChannel,
+            Self::BadTime,
+            Self::BadUnit,
+            Self::TooManyValues,
+            Self::TooManyChannels,
         ];
         policy.into_iter().chain(DecodeError::ALL.into_iter().map(Self::Decode))
     }

@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
-use crate::DeviceId;
+use crate::{DeviceId, Identity};
 
 /// The configurable topic names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct Topics {
     pub db: String,
     /// Commands down; always `{command}/{device}`.
     pub command: String,
+    /// Values of named channels up; always `{telemetry}/{device}`, where the device is
+    /// written as [`crate::Identity::segment`] writes it.
+    pub telemetry: String,
 }
 
 impl Default for Topics {
@@ -26,6 +29,7 @@ impl Default for Topics {
             ping: "/ping".to_owned(),
             db: "/DB".to_owned(),
             command: "/command".to_owned(),
+            telemetry: "/telemetry".to_owned(),
         }
     }
 }
@@ -45,8 +49,17 @@ pub enum TopicName {
     Db,
     /// Commands for one device.
     CommandOf(DeviceId),
+    /// Values of named channels ([`Topics::telemetry_identity`]).
+    Telemetry,
     /// None of ours (also `{messenger}/` with something that is no device id).
     Other,
+}
+
+impl TopicName {
+    /// Whether devices' records are published there.
+    pub const fn is_for_intake(self) -> bool {
+        matches!(self, Self::Messenger | Self::MessengerOf(_) | Self::Telemetry)
+    }
 }
 
 impl Topics {
@@ -64,9 +77,35 @@ impl Topics {
             TopicName::PingOf(device)
         } else if let Some(device) = device_below(&self.command, topic) {
             TopicName::CommandOf(device)
+        } else if self.telemetry_identity(topic).is_some() {
+            TopicName::Telemetry
         } else {
             TopicName::Other
         }
+    }
+
+    /// The filters of all that devices publish: what parsers subscribe to.
+    pub fn device_filters(&self) -> [String; 3] {
+        let Self { messenger, telemetry, .. } = self;
+        [messenger.clone(), format!("{messenger}/+"), format!("{telemetry}/+")]
+    }
+
+    /// Whose values are published on `{telemetry}/{device}`.
+    pub fn telemetry_identity(&self, topic: &str) -> Option<Identity> {
+        let segment = topic.strip_prefix(self.telemetry.as_str())?.strip_prefix('/')?;
+        let one_level = !segment.contains('/');
+        one_level.then(|| Identity::from_segment(segment).ok()).flatten()
+    }
+
+    /// Whether a topic is where values are published, whoever's they are.
+    pub fn is_below_telemetry(&self, topic: &str) -> bool {
+        let below = topic.strip_prefix(self.telemetry.as_str());
+        below.is_some_and(|below| below.starts_with('/'))
+    }
+
+    /// `{telemetry}/{device}`.
+    pub fn telemetry_of(&self, identity: &Identity) -> String {
+        format!("{}/{}", self.telemetry, identity.segment())
     }
 
     /// `{ping}/{device}`.
@@ -117,6 +156,12 @@ mod tests {
     fn names_and_their_meanings() {
         let topics = Topics::default();
         for (topic, meaning) in [
+            ("/telemetry/0A3F73", TopicName::Telemetry),
+            ("/telemetry/imei:356307042441013", TopicName::Telemetry),
+            ("/telemetry/owntracks:jane%2Fphone", TopicName::Telemetry),
+            ("/telemetry/owntracks:jane/phone", TopicName::Other),
+            ("/telemetry/nobody", TopicName::Other),
+            ("/telemetry", TopicName::Other),
             ("/messenger", TopicName::Messenger),
             ("/messenger/0A3F73", TopicName::MessengerOf(DEVICE)),
             ("/messenger/0a3f73", TopicName::MessengerOf(DEVICE)),
@@ -146,6 +191,7 @@ mod tests {
             ping: "up/ping".to_owned(),
             db: "to-db".to_owned(),
             command: "down".to_owned(),
+            telemetry: "values".to_owned(),
         };
         for topics in [Topics::default(), other] {
             let classify = |topic: &str| topics.classify(topic);

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use nemeses_protocol::{
     BatchKey, BatchMessage, BatchTrace, Canary, Composition, DB_MESSAGE_VERSION, DeadLetter,
-    DeviceId, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
-    Record, Tally, TraceContext,
+    DeviceId, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reading,
+    ReadingsRecord, Reason, Record, Tally, TraceContext, Value,
 };
 
 const FILE: &str = include_str!("../../../docs/db-message.proto");
@@ -56,12 +56,36 @@ fn batch() -> BatchMessage {
     BatchMessage {
         key: BatchKey { worker: "parser-0".to_owned(), run: u64::MAX - 1, sequence: 9 },
         tallies: vec![Tally { minute: 26_560_620, pings: 3 }],
-        records: vec![Record::Position(record), Record::DeadLetter(Box::new(letter))],
+        records: vec![
+            Record::Position(record),
+            Record::DeadLetter(Box::new(letter)),
+            Record::Readings(Box::new(readings())),
+        ],
         traces: vec![BatchTrace {
             record: 1,
             context: TraceContext::parse(FOLLOWED).expect("one"),
         }],
         canaries: vec![Canary { sender: "parser-1".to_owned(), run: 5, sequence: 6 }],
+    }
+}
+
+fn readings() -> ReadingsRecord {
+    let reading = |channel: &str, unit: Option<&str>, value| Reading {
+        channel: channel.into(),
+        unit: unit.map(Into::into),
+        value,
+    };
+    let readings = vec![
+        reading("door", None, Value::Flag(true)),
+        reading("temperature", Some("Cel"), Value::Number(21.5)),
+    ];
+    ReadingsRecord {
+        identity: "id:a".parse().expect("one"),
+        recorded_at_ms: 1_593_637_200_500,
+        timeless: true,
+        content_hash: 77,
+        received_at_ms: 1_593_637_203_456,
+        readings,
     }
 }
 
@@ -95,6 +119,14 @@ const EXPECTED: &[&str] = &[
     "records.dead_letter.device=7",
     "records.dead_letter.received_at_ms=1593637202345",
     "records.dead_letter.bytes=[DE, AD]",
+    "records.readings.identity=id:a",
+    "records.readings.recorded_at_ms=1593637200500",
+    "records.readings.timeless=1",
+    "records.readings.content_hash=77",
+    "records.readings.received_at_ms=1593637203456",
+    "records.readings.encoded=[04, 64, 6F, 6F, 72, 01, 0B, 74, 65, 6D, 70, 65, 72, 61, 74, 75, 72, 65, 11, AE, 03]",
+    "records.readings.units.reading=1",
+    "records.readings.units.unit=Cel",
 ];
 
 #[test]

@@ -52,9 +52,11 @@ fn the_page_gives_the_bounds() {
 
 #[test]
 fn the_page_gives_the_topics() {
-    let Topics { messenger, ping, db, command } = Topics::default();
+    let Topics { messenger, ping, db, command, telemetry } = Topics::default();
     let listed = section("Topics");
-    for topic in [messenger, ping, db, format!("{command}/{{device}}")] {
+    for topic in
+        [messenger, ping, db, format!("{command}/{{device}}"), format!("{telemetry}/{{device}}")]
+    {
         assert!(listed.contains(&format!("`{topic}`")), "{topic}");
     }
 }

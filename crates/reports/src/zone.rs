@@ -47,6 +47,11 @@ impl Zone {
         &self.name
     }
 
+    /// The zone itself.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// RFC 3339 with the zone's offset; `Z` in UTC.
     pub fn time(&self, second: u32) -> String {
         let time = timestamp(second);

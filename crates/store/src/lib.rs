@@ -9,6 +9,7 @@ mod hash;
 pub mod history;
 pub mod known;
 pub mod live;
+pub mod named;
 pub mod relay;
 
 pub use error::StoreError;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use nemeses_e2e::frames::{self, FOUNDING_FRAME};
-use nemeses_e2e::{Line, nemeses_binary};
+use nemeses_e2e::{Line, SOON, nemeses_binary, wait_for};
 use nemeses_protocol::DeviceId;
 use tokio::process::Command;
 
@@ -89,6 +89,16 @@ async fn the_commands_of_the_document_work_as_written(line: Line) {
     let second = frames::live(DeviceId::new(0x0A_3F74), 1_593_637_200, 1);
     tracker.publish("/messenger", &frames::bytes(&second)).await.unwrap();
     line.wait_rows(2).await.unwrap();
+    // The one with channels.
+    let values = br#"{"values":{"temperature":21.5}}"#;
+    tracker.publish("/telemetry/id:boiler-3", values).await.unwrap();
+    wait_for(SOON, "its record is there", async || {
+        let readings = line.tables().count_readings().await?;
+        anyhow::ensure!(readings == 1, "{readings} records");
+        Ok(())
+    })
+    .await
+    .unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let ran = Command::new("bash")

@@ -20,6 +20,7 @@ mod newest;
 mod old_formats;
 mod process;
 mod proxied;
+mod readings;
 mod refused;
 mod scale;
 mod silent;

@@ -32,7 +32,7 @@ fn reasons(out: &Output) -> Vec<&'static str> {
         .iter()
         .filter_map(|record| match record {
             Record::DeadLetter(letter) => Some(letter.reason.code()),
-            Record::Position(_) => None,
+            Record::Position(_) | Record::Readings(_) => None,
         })
         .collect()
 }
@@ -117,7 +117,7 @@ fn an_empty_and_an_oversized_payload_are_dead_letters() {
         .iter()
         .map(|record| match record {
             Record::DeadLetter(letter) => letter.bytes.len(),
-            Record::Position(_) => 0,
+            Record::Position(_) | Record::Readings(_) => 0,
         })
         .sum();
     assert_eq!(kept, 256 * 1024 + 1);
@@ -171,6 +171,7 @@ proptest! {
         for record in &out.records {
             counted += match record {
                 Record::DeadLetter(letter) => letter.bytes.len(),
+                Record::Readings(_) => 0,
                 Record::Position(record) => if record.position.extension.is_some() { 35 } else { 33 },
             };
         }

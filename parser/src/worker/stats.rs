@@ -45,13 +45,15 @@ impl Stats {
             }
         };
         add("ping", u64::from(out.pings));
-        let mut positions = 0;
+        let (mut positions, mut readings) = (0, 0);
         for record in &out.records {
             match record {
                 Record::Position(_) => positions += 1,
                 Record::DeadLetter(letter) => add(letter.reason.code(), 1),
+                Record::Readings(_) => readings += 1,
             }
         }
         add("position", positions);
+        add("readings", readings);
     }
 }

@@ -435,6 +435,17 @@ export const en = {
   "reason.bad_batch": "Unreadable batch",
   "reason.quarantined": "Held until its device is registered",
   "reason.unknown_device": "From a device that is not registered",
+  "reason.bad_payload": "Unreadable values",
+  "reason.bad_line": "Unreadable line",
+  "reason.bad_device": "Unreadable device name",
+  "reason.unknown_member": "Unknown part of a message",
+  "reason.unsupported": "Unsupported part of a format",
+  "reason.bad_value": "Value that cannot be kept",
+  "reason.bad_channel": "Name that no channel may have",
+  "reason.bad_time": "Time that cannot be read",
+  "reason.bad_unit": "Unit that cannot be read",
+  "reason.too_many_values": "Too many values in one record",
+  "reason.too_many_channels": "Too many channels for its device",
   skip: "Skip to content",
 } as const;
 

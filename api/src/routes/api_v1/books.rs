@@ -70,7 +70,7 @@ struct Sums {
 
 impl From<&Totals> for Sums {
     fn from(totals: &Totals) -> Self {
-        let &Totals { received, stored, duplicates, dead_letters, pings } = totals;
+        let &Totals { received, stored, duplicates, dead_letters, pings, .. } = totals;
         Self { received, stored, duplicates, dead_letters, pings, balanced: totals.balance() }
     }
 }
@@ -167,7 +167,14 @@ mod tests {
     use super::*;
 
     fn line(minute: u32, worker: &str) -> BooksLine {
-        let totals = Totals { received: 3, stored: 1, duplicates: 1, dead_letters: 0, pings: 1 };
+        let totals = Totals {
+            received: 3,
+            stored: 1,
+            duplicates: 1,
+            dead_letters: 0,
+            pings: 1,
+            ..Totals::default()
+        };
         BooksLine { worker: worker.into(), minute, totals }
     }
 

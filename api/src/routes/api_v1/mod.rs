@@ -1,6 +1,7 @@
 //! Everything below `/api/v1`; all of it for those who signed in.
 
 pub(crate) mod books;
+pub(crate) mod channels;
 pub(crate) mod commands;
 pub(crate) mod dead_letters;
 pub(crate) mod device_login;
@@ -12,9 +13,11 @@ pub(crate) mod location;
 pub(crate) mod locations;
 pub(crate) mod lookup;
 pub(crate) mod me;
+mod named;
 pub(crate) mod password;
 pub(crate) mod report;
 pub(crate) mod retention_classes;
+pub(crate) mod series;
 pub(crate) mod sessions;
 pub(crate) mod shares;
 pub(crate) mod storage;

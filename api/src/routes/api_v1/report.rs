@@ -31,6 +31,7 @@ pub(crate) use self::described::doc;
 use self::pages::{Page, Pages};
 use self::query::ReportQuery;
 use self::respond::{BrokenOff, accepted};
+pub(super) use self::span::zone;
 use self::write::Writer;
 use crate::access::{Principal, unknown_device};
 use crate::fleet::{FleetState, ForReports};

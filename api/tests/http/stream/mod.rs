@@ -56,6 +56,8 @@ impl Site {
             users: users.clone(),
             books: Arc::new(FakeBooks::default()),
             devices: database.devices(),
+            channels: database.channels(),
+            identities: database.identities(),
             groups: Arc::clone(&groups),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nemeses_protocol::Topics;
+use nemeses_protocol::{Identity, Topics};
 use nemeses_store::history::{Login, LoginRole, SecretHash};
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ fn role_name(role: LoginRole) -> String {
 }
 
 fn rights(role: LoginRole, topics: &Topics) -> Rights {
-    let Topics { messenger, ping, db, command } = topics;
+    let Topics { messenger, ping, db, command, telemetry } = topics;
     let [canary, device_canary] = &topics.canary();
     let publish = |topic: String| Right::to("publishClientSend", topic);
     // Exactly this filter, and none that it would match.
@@ -115,12 +115,14 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
     let rights = match role {
         LoginRole::Device(device) => vec![
             publish(topics.messenger_of(device)),
+            publish(topics.telemetry_of(&Identity::Number(device))),
             subscribe(topics.ping_of(device)),
             subscribe(topics.command_of(device)),
         ],
         LoginRole::Gateway => vec![
             publish(messenger.clone()),
             publish(format!("{messenger}/+")),
+            publish(format!("{telemetry}/+")),
             subscribe_within(ping.clone()),
             subscribe_within(format!("{ping}/+")),
             subscribe_within(format!("{command}/+")),
@@ -129,6 +131,7 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
             // The plugin compares the whole filter, `$share` and group included.
             subscribe(format!("$share/{PARSERS}/{messenger}")),
             subscribe(format!("$share/{PARSERS}/{messenger}/+")),
+            subscribe(format!("$share/{PARSERS}/{telemetry}/+")),
             subscribe(format!("$share/{EXPORTERS}/{db}")),
             publish(db.clone()),
             publish(ping.clone()),
@@ -136,6 +139,7 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
             // Parser 0's shadow subscription, and by whom it is needed.
             subscribe(messenger.clone()),
             subscribe(format!("{messenger}/+")),
+            subscribe(format!("{telemetry}/+")),
             subscribe("$SYS/broker/version".to_owned()),
             // Canaries, the replies to them, and doctor's probe.
             publish(canary.clone()),
@@ -147,7 +151,8 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
             subscribe_within(format!("$share/{EXPORTERS}/{db}/probe/+")),
         ],
         LoginRole::Operator => {
-            let watched = [messenger, ping, db, command].map(|topic| format!("{topic}/#"));
+            let watched =
+                [messenger, ping, db, command, telemetry].map(|topic| format!("{topic}/#"));
             let watch = watched.into_iter().map(subscribe_within);
             watch.chain([publish(format!("{command}/+"))]).collect()
         }
@@ -176,6 +181,7 @@ mod tests {
                 LoginRole::Device(device),
                 vec![
                     "publishClientSend /messenger/0A3F73",
+                    "publishClientSend /telemetry/0A3F73",
                     "subscribeLiteral /command/0A3F73",
                     "subscribeLiteral /ping/0A3F73",
                 ],
@@ -185,6 +191,7 @@ mod tests {
                 vec![
                     "publishClientSend /messenger",
                     "publishClientSend /messenger/+",
+                    "publishClientSend /telemetry/+",
                     "subscribePattern /command/+",
                     "subscribePattern /ping",
                     "subscribePattern /ping/+",
@@ -204,8 +211,10 @@ mod tests {
                     "subscribeLiteral $share/exporters//DB",
                     "subscribeLiteral $share/parsers//messenger",
                     "subscribeLiteral $share/parsers//messenger/+",
+                    "subscribeLiteral $share/parsers//telemetry/+",
                     "subscribeLiteral /messenger",
                     "subscribeLiteral /messenger/+",
+                    "subscribeLiteral /telemetry/+",
                     "subscribePattern $share/exporters//DB/probe/+",
                     "subscribePattern $share/parsers//DB/probe/+",
                     "subscribePattern /DB/canary/+",
@@ -219,6 +228,7 @@ mod tests {
                     "subscribePattern /command/#",
                     "subscribePattern /messenger/#",
                     "subscribePattern /ping/#",
+                    "subscribePattern /telemetry/#",
                 ],
             ),
         ] {
@@ -233,6 +243,7 @@ mod tests {
             ping: "pong".to_owned(),
             db: "rows".to_owned(),
             command: "down".to_owned(),
+            telemetry: "values".to_owned(),
         };
         let worker = spelt(LoginRole::Worker, &topics);
         assert!(worker.contains(&"subscribeLiteral $share/parsers/up/+".to_owned()), "{worker:?}");

@@ -10,8 +10,9 @@ use super::BatchMessageError::{self, Malformed, Version};
 use super::{BatchMessage, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_BATCH_ROWS, wire};
 use crate::{
     BatchKey, Canary, Composition, DeadLetter, DeviceId, MAX_BATCH_CANARIES, MAX_DEAD_LETTER_BYTES,
-    MAX_TOPIC_BYTES, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason,
-    Record, Tally, TraceContext, is_worker_name,
+    MAX_READINGS_BYTES, MAX_TOPIC_BYTES, OptionalField, OptionalFields, PackedFields, Position,
+    PositionRecord, ReadingsRecord, Reason, Record, Tally, TraceContext, is_unit, is_worker_name,
+    read_readings,
 };
 
 const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");
@@ -112,6 +113,9 @@ fn record(record: wire::Record) -> Result<Record, BatchMessageError> {
         Some(wire::Kind::DeadLetter(letter)) => {
             dead_letter(letter).map(|letter| Record::DeadLetter(Box::new(letter)))
         }
+        Some(wire::Kind::Readings(readings)) => {
+            readings_record(readings).map(|record| Record::Readings(Box::new(record)))
+        }
         None => Err(Malformed("a record of a kind that this version does not know")),
     }
 }
@@ -174,5 +178,28 @@ fn dead_letter(wire: wire::DeadLetter) -> Result<DeadLetter, BatchMessageError> 
         device: wire.device.map(DeviceId::new),
         received_at_ms: wire.received_at_ms,
         bytes: wire.bytes,
+    })
+}
+
+fn readings_record(wire: wire::Readings) -> Result<ReadingsRecord, BatchMessageError> {
+    if wire.encoded.len() > MAX_READINGS_BYTES {
+        return Err(Malformed("readings are longer than 64 KiB"));
+    }
+    let identity = wire.identity.parse().map_err(|_| Malformed("readings of no device"))?;
+    let mut readings = read_readings(&wire.encoded)
+        .filter(|readings| !readings.is_empty())
+        .ok_or(Malformed("readings that are none"))?;
+    for wire::Unit { reading, unit } in wire.units {
+        let named = usize::try_from(reading).ok().and_then(|at| readings.get_mut(at));
+        let reading = named.filter(|_| is_unit(&unit)).ok_or(Malformed("a unit that is none"))?;
+        reading.unit = Some(unit.into_boxed_str());
+    }
+    Ok(ReadingsRecord {
+        identity,
+        recorded_at_ms: wire.recorded_at_ms,
+        timeless: wire.timeless,
+        content_hash: wire.content_hash,
+        received_at_ms: wire.received_at_ms,
+        readings,
     })
 }

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use prost::Message as _;
 use prost::encoding::{int32, message, sint32};
 
-use super::{BatchMessage, BatchTrace, wire};
+use super::{BatchMessage, BatchTrace, READINGS_SINCE, wire};
 use crate::{
-    Canary, DeadLetter, OptionalField, OptionalFields, PackedFields, PositionRecord, Reason, Record,
+    Canary, DeadLetter, OptionalField, OptionalFields, PackedFields, PositionRecord, Reading,
+    ReadingsRecord, Reason, Record, Value, write_readings,
 };
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
@@ -21,6 +22,13 @@ const POSITION_LEN: usize = 3 + 3 + 70;
 /// lengths of topic and bytes 6 each, offset 6, device 6, arrival 11, reason 2 and
 /// at most 30 letters.
 const DEAD_LETTER_LEN: usize = 6 + 6 + 12 + 23 + 32;
+/// Readings without names and values: record and kind 6 bytes each, identity and its key
+/// at most 139, times and hash 29, the flag 2, key and length of the readings 6.
+const READINGS_LEN: usize = 6 + 6 + 139 + 29 + 2 + 6;
+/// A unit beside its bytes: keys, lengths and the reading's place.
+const UNIT_LEN: usize = 9;
+/// A reading's value at most, and its name's length, beside a text's bytes.
+const READING_LEN: usize = 2 + 10 + 2;
 /// Key and length of a byte field.
 const BYTES_HEAD_LEN: usize = 6;
 
@@ -50,7 +58,19 @@ pub(super) fn record_len_estimate(record: &Record) -> usize {
             POSITION_LEN + record.packed.as_ref().map_or(0, packed)
         }
         Record::DeadLetter(letter) => DEAD_LETTER_LEN + letter.topic.len() + letter.bytes.len(),
+        Record::Readings(record) => {
+            READINGS_LEN + record.readings.iter().map(reading_len_estimate).sum::<usize>()
+        }
     }
+}
+
+fn reading_len_estimate(reading: &Reading) -> usize {
+    let text = match &reading.value {
+        Value::Text(text) => text.len(),
+        Value::Flag(_) | Value::Integer(_) | Value::Number(_) => 0,
+    };
+    let unit = reading.unit.as_ref().map_or(0, |unit| UNIT_LEN + unit.len());
+    READING_LEN + reading.channel.len() + text + unit
 }
 
 /// The batch without its records, which are written one at a time behind it, so
@@ -84,18 +104,36 @@ fn version(records: &[Record]) -> u32 {
         Record::Position(record) => {
             record.optional().iter().map(|(field, _)| field.spec().since).max().unwrap_or(1)
         }
-        Record::DeadLetter(letter) => match letter.reason {
-            Reason::Quarantined | Reason::UnknownDevice => 2,
-            _ => 1,
-        },
+        Record::DeadLetter(letter) => since_of_reason(letter.reason),
+        Record::Readings(_) => READINGS_SINCE,
     };
     records.iter().map(since).max().unwrap_or(1)
+}
+
+/// The first version that knows a reason.
+const fn since_of_reason(reason: Reason) -> u32 {
+    match reason {
+        Reason::Quarantined | Reason::UnknownDevice => 2,
+        Reason::BadPayload
+        | Reason::BadLine
+        | Reason::BadDevice
+        | Reason::UnknownMember
+        | Reason::Unsupported
+        | Reason::BadValue
+        | Reason::BadChannel
+        | Reason::BadTime
+        | Reason::BadUnit
+        | Reason::TooManyValues
+        | Reason::TooManyChannels => READINGS_SINCE,
+        _ => 1,
+    }
 }
 
 fn to_record(record: &Record) -> wire::Record {
     let kind = match record {
         Record::Position(record) => wire::Kind::Position(to_position(record)),
         Record::DeadLetter(letter) => wire::Kind::DeadLetter(to_dead_letter(letter)),
+        Record::Readings(record) => wire::Kind::Readings(to_readings(record)),
     };
     wire::Record { kind: Some(kind) }
 }
@@ -141,5 +179,20 @@ fn to_dead_letter(letter: &DeadLetter) -> wire::DeadLetter {
         device: letter.device.map(crate::DeviceId::number),
         received_at_ms: letter.received_at_ms,
         bytes: letter.bytes.clone(),
+    }
+}
+
+fn to_readings(record: &ReadingsRecord) -> wire::Readings {
+    let units = (0_u32..).zip(&record.readings).filter_map(|(reading, Reading { unit, .. })| {
+        unit.as_deref().map(|unit| wire::Unit { reading, unit: unit.to_owned() })
+    });
+    wire::Readings {
+        identity: record.identity.to_string(),
+        recorded_at_ms: record.recorded_at_ms,
+        timeless: record.timeless,
+        content_hash: record.content_hash,
+        received_at_ms: record.received_at_ms,
+        encoded: write_readings(&record.readings),
+        units: units.collect(),
     }
 }

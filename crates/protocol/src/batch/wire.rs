@@ -58,7 +58,7 @@ pub(super) struct Tally {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Record {
-    #[prost(oneof = "Kind", tags = "1, 2")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3")]
     pub(super) kind: Option<Kind>,
 }
 
@@ -68,6 +68,8 @@ pub(super) enum Kind {
     Position(Position),
     #[prost(message, tag = "2")]
     DeadLetter(DeadLetter),
+    #[prost(message, tag = "3")]
+    Readings(Readings),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -117,4 +119,30 @@ pub(super) struct DeadLetter {
     pub(super) received_at_ms: u64,
     #[prost(bytes = "vec", tag = "6")]
     pub(super) bytes: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Readings {
+    #[prost(string, tag = "1")]
+    pub(super) identity: String,
+    #[prost(fixed64, tag = "2")]
+    pub(super) recorded_at_ms: u64,
+    #[prost(bool, tag = "3")]
+    pub(super) timeless: bool,
+    #[prost(fixed64, tag = "4")]
+    pub(super) content_hash: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) received_at_ms: u64,
+    #[prost(bytes = "vec", tag = "6")]
+    pub(super) encoded: Vec<u8>,
+    #[prost(message, repeated, tag = "7")]
+    pub(super) units: Vec<Unit>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Unit {
+    #[prost(uint32, tag = "1")]
+    pub(super) reading: u32,
+    #[prost(string, tag = "2")]
+    pub(super) unit: String,
 }

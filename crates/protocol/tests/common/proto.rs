@@ -54,7 +54,9 @@ pub(crate) fn values(schema: &Schema, message: &str, mut bytes: &[u8]) -> Vec<St
         let field = &schema[message][&(key >> 3)];
         let name = &field.name;
         match (field.kind.as_str(), key & 7) {
-            ("uint32" | "uint64", 0) => lines.push(format!("{name}={}", varint(&mut bytes))),
+            ("uint32" | "uint64" | "bool", 0) => {
+                lines.push(format!("{name}={}", varint(&mut bytes)));
+            }
             ("sint32", 0) => {
                 let zigzag = i64::try_from(varint(&mut bytes)).expect("32 bits");
                 lines.push(format!("{name}={}", (zigzag >> 1) ^ -(zigzag & 1)));

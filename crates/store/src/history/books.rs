@@ -45,12 +45,23 @@ pub struct Totals {
     pub dead_letters: u64,
     /// Pings.
     pub pings: u64,
+    /// Values of channels in the records.
+    pub values_received: u64,
+    /// Those in new rows.
+    pub values_stored: u64,
+    /// Those in records whose row was there already.
+    pub values_duplicate: u64,
+    /// Those that became dead letters, since their device may have no more channels.
+    pub values_refused: u64,
 }
 
 impl Totals {
-    /// Whether received = stored + duplicates + pings + dead letters.
+    /// Whether received = stored + duplicates + pings + dead letters, and for values
+    /// received = stored + duplicate + refused.
     pub fn balance(&self) -> bool {
         self.received == self.stored + self.duplicates + self.pings + self.dead_letters
+            && self.values_received
+                == self.values_stored + self.values_duplicate + self.values_refused
     }
 
     /// Adds another sum.
@@ -60,6 +71,10 @@ impl Totals {
         self.duplicates += other.duplicates;
         self.dead_letters += other.dead_letters;
         self.pings += other.pings;
+        self.values_received += other.values_received;
+        self.values_stored += other.values_stored;
+        self.values_duplicate += other.values_duplicate;
+        self.values_refused += other.values_refused;
     }
 }
 
@@ -75,7 +90,8 @@ pub struct BooksLine {
 }
 
 /// What the tables hold, to be compared with the books of the same minutes:
-/// `stored = positions + positions_removed` and
+/// `stored = positions + positions_removed + readings + readings_removed`,
+/// `values_stored = values + values_removed` and
 /// `dead_letters = dead_letters + letters_removed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableCounts {
@@ -83,6 +99,14 @@ pub struct TableCounts {
     pub positions: u64,
     /// Rows of positions that arrived in these minutes and were deleted (retention).
     pub positions_removed: u64,
+    /// Records of readings that arrived in these minutes.
+    pub readings: u64,
+    /// Records of readings that arrived in these minutes and were deleted (retention).
+    pub readings_removed: u64,
+    /// Values in the records of readings that arrived in these minutes.
+    pub values: u64,
+    /// Values in those that were deleted.
+    pub values_removed: u64,
     /// Dead letters that arrived in these minutes.
     pub dead_letters: u64,
     /// Dead letters that arrived in these minutes and were purged or resolved.
@@ -158,9 +182,20 @@ mod tests {
 
     #[test]
     fn the_equation() {
-        let good = Totals { received: 10, stored: 4, duplicates: 3, dead_letters: 2, pings: 1 };
+        let good = Totals {
+            received: 10,
+            stored: 4,
+            duplicates: 3,
+            dead_letters: 2,
+            pings: 1,
+            values_received: 9,
+            values_stored: 4,
+            values_duplicate: 3,
+            values_refused: 2,
+        };
         assert!(good.balance());
         assert!(!Totals { pings: 2, ..good }.balance());
+        assert!(!Totals { values_stored: 5, ..good }.balance());
         let mut twice = good;
         twice.add(&good);
         assert_eq!(twice.received, 20);

@@ -29,6 +29,8 @@ pub struct Committed {
     pub dead_letters: u64,
     /// Pings counted.
     pub pings: u64,
+    /// Values of channels that came, whatever became of them.
+    pub values: u64,
 }
 
 /// Stores frames durably. All methods may be called from many tasks.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::History;
 use super::accounts::Users;
 use super::books::Books;
+use super::channels::{Channels, Identities};
 use super::commands::Commands;
 use super::daily::Daily;
 use super::dead_letters::DeadLetters;
@@ -68,6 +69,8 @@ pub struct Database {
     pub(super) retention: Arc<dyn Retention>,
     pub(super) daily: Arc<dyn Daily>,
     pub(super) commands: Arc<dyn Commands>,
+    pub(super) channels: Arc<dyn Channels>,
+    pub(super) identities: Arc<dyn Identities>,
 }
 
 impl Database {
@@ -102,6 +105,14 @@ impl Database {
     /// The commands for devices.
     pub fn commands(&self) -> Arc<dyn Commands> {
         Arc::clone(&self.commands)
+    }
+    /// The channels and their readings.
+    pub fn channels(&self) -> Arc<dyn Channels> {
+        Arc::clone(&self.channels)
+    }
+    /// The numbers of devices that are known by a name.
+    pub fn identities(&self) -> Arc<dyn Identities> {
+        Arc::clone(&self.identities)
     }
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {

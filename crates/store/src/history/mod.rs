@@ -10,6 +10,7 @@
 pub mod accounts;
 mod administration;
 pub mod books;
+pub mod channels;
 pub mod commands;
 mod commits;
 pub mod daily;
@@ -32,6 +33,11 @@ pub mod tokens;
 pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use administration::{Administration, Health, Inspection};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
+pub use channels::{
+    Channel, ChannelChange, ChannelKind, Channels, FIRST_GIVEN_NUMBER, Identities, MAX_CHANNELS,
+    MAX_CHANNELS_A_DAY, MAX_CHANNELS_FIRST_DAY, NoChannelKind, ReadingsQuery, ReadingsStream,
+    StoredReadings,
+};
 pub use commands::{
     ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_COMMAND_BYTES,
     MAX_OPEN_COMMANDS, NewCommand, OpenCommands,

@@ -196,12 +196,13 @@ impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
     const TAKES_BATCHES: bool = true;
-    const FRESH: Migration = Migration { version: 5, sql: include_str!("sqlite/schema.sql") };
+    const FRESH: Migration = Migration { version: 6, sql: include_str!("sqlite/schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("sqlite/upgrade_3.sql") },
         Migration { version: 4, sql: include_str!("sqlite/upgrade_4.sql") },
         Migration { version: 5, sql: include_str!("sqlite/upgrade_5.sql") },
+        Migration { version: 6, sql: include_str!("sqlite/upgrade_6.sql") },
     ];
 
     type Row = SqliteRow;

@@ -180,6 +180,7 @@ impl FakeHistory {
     fn check(&self, records: &[Record]) -> Result<(), StoreError> {
         let refused = records.iter().any(|record| match record {
             Record::Position(record) => Some(record.position.device) == self.refused,
+            Record::Readings(record) => record.identity.number() == self.refused,
             Record::DeadLetter(letter) => {
                 letter.topic == REFUSED_TOPIC || (self.refuses_bytes && !letter.bytes.is_empty())
             }
@@ -200,7 +201,7 @@ impl FakeHistory {
         parts.push(part.clone());
         self.put(part.records.iter().filter_map(|record| match record {
             Record::Position(record) => Some(record.clone()),
-            Record::DeadLetter(_) => None,
+            Record::DeadLetter(_) | Record::Readings(_) => None,
         }));
     }
 

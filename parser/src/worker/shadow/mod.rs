@@ -249,9 +249,8 @@ impl Holder {
         ["a", "b"].map(|which| format!("{}-shadow-{which}", self.worker))
     }
 
-    fn filters(&self) -> [String; 2] {
-        let messenger = &self.topics.messenger;
-        [messenger.clone(), format!("{messenger}/+")]
+    fn filters(&self) -> [String; 3] {
+        self.topics.device_filters()
     }
 
     async fn resume(&self, name: &str) -> Result<Client, ConnectError> {

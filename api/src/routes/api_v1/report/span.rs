@@ -229,7 +229,7 @@ pub(super) fn example_answer(rest: serde_json::Value) -> serde_json::Value {
 }
 
 /// The viewer's time zone.
-pub(super) fn zone(params: &mut Params) -> Result<Zone, Problem> {
+pub(in crate::routes::api_v1) fn zone(params: &mut Params) -> Result<Zone, Problem> {
     let Some(text) = params.take("tz")? else { return Ok(Zone::utc()) };
     Zone::parse(&text).ok_or_else(|| {
         let detail = "Must be UTC, an offset such as +02:00, or a name such as Europe/Berlin.";

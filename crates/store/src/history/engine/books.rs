@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 
 use super::Engine;
-use super::dead_letters::{EXPIRED, PURGED, RESOLVED};
+use super::dead_letters::{EXPIRED, PURGED, READINGS_EXPIRED, RESOLVED, VALUES_EXPIRED};
 use super::fault::Fault;
 use super::rows::{SELECT_LETTERS, bucket_of, bytes_group, bytes_hash, letter_of, position_of};
 use super::seam::{Product, fixed, sql};
@@ -19,10 +19,14 @@ use crate::history::dead_letters::{LISTED_BYTES, StoredLetter};
 /// The sums as numbers: MySQL's SUM is a decimal.
 const SUMS: &str = "CAST(SUM(received) AS UNSIGNED), CAST(SUM(stored) AS UNSIGNED), \
     CAST(SUM(duplicates) AS UNSIGNED), CAST(SUM(dead_letters) AS UNSIGNED), \
-    CAST(SUM(pings) AS UNSIGNED)";
+    CAST(SUM(pings) AS UNSIGNED), CAST(SUM(values_received) AS UNSIGNED), \
+    CAST(SUM(values_stored) AS UNSIGNED), CAST(SUM(values_duplicate) AS UNSIGNED), \
+    CAST(SUM(values_refused) AS UNSIGNED)";
 const UNBALANCED: &str = "SELECT minute, worker, received, stored, duplicates, dead_letters, \
-    pings FROM books WHERE minute BETWEEN ? AND ? \
-    AND received <> stored + duplicates + dead_letters + pings ORDER BY minute, worker LIMIT ?";
+    pings, values_received, values_stored, values_duplicate, values_refused \
+    FROM books WHERE minute BETWEEN ? AND ? \
+    AND (received <> stored + duplicates + dead_letters + pings \
+    OR values_received <> values_stored + values_duplicate + values_refused) ORDER BY minute, worker LIMIT ?";
 /// Rows found by one look-up: two different frames of one second are rare, more hostile.
 const MAX_FOUND: u32 = 100;
 
@@ -94,6 +98,9 @@ impl<P: Product> Engine<P> {
     async fn counts(&self, minutes: Minutes) -> Result<TableCounts, Fault> {
         const POSITIONS: &str =
             "SELECT COUNT(*) FROM positions WHERE received_at_ms BETWEEN ? AND ?";
+        const READINGS: &str = "SELECT COUNT(*) FROM readings WHERE received_at_ms BETWEEN ? AND ?";
+        const VALUES: &str = "SELECT CAST(SUM(value_count) AS UNSIGNED) FROM readings \
+            WHERE received_at_ms BETWEEN ? AND ?";
         const LETTERS: &str =
             "SELECT COUNT(*) FROM dead_letters WHERE received_at_ms BETWEEN ? AND ?";
         const REMOVED: &str = "SELECT CAST(SUM(removed) AS UNSIGNED) FROM removals \
@@ -108,6 +115,10 @@ impl<P: Product> Engine<P> {
         Ok(TableCounts {
             positions: self.count(POSITIONS, &times).await?,
             positions_removed: removed(EXPIRED).await?,
+            readings: self.count(READINGS, &times).await?,
+            readings_removed: removed(READINGS_EXPIRED).await?,
+            values: self.count(VALUES, &times).await?,
+            values_removed: removed(VALUES_EXPIRED).await?,
             dead_letters: self.count(LETTERS, &times).await?,
             letters_removed: removed(PURGED).await? + removed(RESOLVED).await?,
             duplicates_ever: self.count(DUPLICATES, &[]).await?,
@@ -193,7 +204,7 @@ fn line_of(row: &impl Fields) -> Result<BooksLine, Fault> {
     Ok(BooksLine { minute: row.need(0)?, worker: row.text(1)?, totals: totals_of(row, 2)? })
 }
 
-/// Five sums from a column on; sums of nothing are NULL and count 0.
+/// Nine sums from a column on; sums of nothing are NULL and count 0.
 fn totals_of(row: &impl Fields, first: usize) -> Result<Totals, Fault> {
     let sum = |column| Ok::<u64, Fault>(row.maybe(first + column)?.unwrap_or_default());
     Ok(Totals {
@@ -202,5 +213,9 @@ fn totals_of(row: &impl Fields, first: usize) -> Result<Totals, Fault> {
         duplicates: sum(2)?,
         dead_letters: sum(3)?,
         pings: sum(4)?,
+        values_received: sum(5)?,
+        values_stored: sum(6)?,
+        values_duplicate: sum(7)?,
+        values_refused: sum(8)?,
     })
 }

@@ -15,10 +15,11 @@ use async_trait::async_trait;
 use super::Engine;
 use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
-use super::insert::insert_positions;
+use super::insert::insert_rows;
 use super::ladder::{NARROW, WIDE, rungs};
 use super::marks::Marks;
 use super::plan::{BooksRow, DuplicateRow, Plan, plan};
+use super::readings::Prepared;
 use super::rows::{LETTER_COLUMNS, LetterRow};
 use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, booked_keys, insert, or_join};
@@ -30,7 +31,6 @@ use nemeses_protocol::{
 use nemeses_runtime::Clock;
 
 use crate::StoreError;
-use crate::history::books::Totals;
 use crate::history::{Commits, Committed, Part};
 
 /// A statement of several dead letters holds at most this many bytes of them and
@@ -56,6 +56,10 @@ pub(in crate::history) const BOOKS_COLUMNS: &[&str] = &[
     "duplicates",
     "dead_letters",
     "pings",
+    "values_received",
+    "values_stored",
+    "values_duplicate",
+    "values_refused",
 ];
 
 pub(in crate::history) const MARK_COLUMNS: &[&str] = &["slot", "device", "day"];
@@ -74,7 +78,7 @@ pub(in crate::history) struct Written {
 /// Writes the parts that are not in the books yet.
 struct Commit<'a, P> {
     engine: &'a Engine<P>,
-    parts: &'a [Part],
+    prepared: &'a Prepared<'a>,
     exporter: &'a str,
 }
 
@@ -84,7 +88,7 @@ impl<P: Product> Work<P> for Commit<'_, P> {
     const IS_COMMIT: bool = true;
 
     async fn run(&self, session: &mut P::Session) -> Result<Written, Fault> {
-        write_parts(self.engine, session, self.parts, self.exporter).await
+        write_parts(self.engine, session, self.prepared, self.exporter).await
     }
 }
 
@@ -92,21 +96,21 @@ impl<P: Product> Work<P> for Commit<'_, P> {
 pub(in crate::history) async fn write_parts<P: Product>(
     engine: &Engine<P>,
     session: &mut P::Session,
-    parts: &[Part],
+    Prepared { parts, readings, values_refused }: &Prepared<'_>,
     exporter: &str,
 ) -> Result<Written, Fault> {
     let booked = booked(session, parts).await?;
-    let plan = plan(parts, &booked);
+    let plan = plan(parts, readings, values_refused, &booked);
     if plan.is_empty() {
-        return Ok(Written { committed: plan.settle(&[]).committed, ..Written::default() });
+        return Ok(Written { committed: plan.settle(&[], &[]).committed, ..Written::default() });
     }
-    let rows = plan.rows();
-    let is_new = insert_positions(session, &rows).await?;
-    let touched = plan.days();
-    let (days, marks) = (engine.days.unknown(&touched), engine.marks.missing(&touched));
+    let is_new = insert_rows(session, &plan.rows()).await?;
+    let readings_new = insert_rows(session, &plan.readings()).await?;
+    let days = engine.days.unknown(&plan.days());
+    let marks = engine.marks.missing(&plan.position_days());
     insert_days::<P>(session, &days).await?;
     insert_marks::<P>(session, &marks).await?;
-    let settled = plan.settle(&is_new);
+    let settled = plan.settle(&is_new, &readings_new);
     insert_duplicates::<P>(session, &settled.duplicates).await?;
     insert_letters(session, &plan).await?;
     insert_books(session, &settled.books, exporter).await?;
@@ -186,11 +190,10 @@ async fn insert_duplicates<P: Product>(
 }
 
 pub(in crate::history) fn duplicate_values(row: &DuplicateRow) -> [Value<'static>; 5] {
-    let (_, device, recorded_at, frame_hash) = row.key;
     [
-        device.into(),
-        recorded_at.into(),
-        Value::Hash(frame_hash),
+        row.device.into(),
+        row.recorded_at.into(),
+        Value::Hash(row.hash),
         row.times.into(),
         row.last_received_at_ms.into(),
     ]
@@ -239,20 +242,24 @@ fn written_elsewhere(fault: Fault) -> Fault {
 pub(in crate::history) fn books_values<'a>(
     row: &'a BooksRow<'_>,
     exporter: &'a str,
-) -> [Value<'a>; 10] {
+) -> [Value<'a>; 14] {
     let [worker, run, sequence] = batch_values(row.key);
-    let Totals { received, stored, duplicates, dead_letters, pings } = row.totals;
+    let totals = row.totals;
     [
         worker,
         run,
         sequence,
         row.minute.into(),
         exporter.into(),
-        received.into(),
-        stored.into(),
-        duplicates.into(),
-        dead_letters.into(),
-        pings.into(),
+        totals.received.into(),
+        totals.stored.into(),
+        totals.duplicates.into(),
+        totals.dead_letters.into(),
+        totals.pings.into(),
+        totals.values_received.into(),
+        totals.values_stored.into(),
+        totals.values_duplicate.into(),
+        totals.values_refused.into(),
     ]
 }
 
@@ -294,11 +301,13 @@ impl<P: Product> Engine<P> {
             return Ok(Vec::new());
         }
         check_names(parts.iter().map(|part| part.key.worker.as_str()).chain([exporter]))?;
-        let written = if let Some(written) = self.commit_new(parts, exporter).await? {
+        let prepared = self.prepare(parts).await?;
+        let written = if let Some(written) = self.commit_new(&prepared, exporter).await? {
             written
         } else {
             self.product.before_commit(parts).await?;
-            let written = self.transact(Commit { engine: self, parts, exporter }).await?;
+            let work = Commit { engine: self, prepared: &prepared, exporter };
+            let written = self.transact(work).await?;
             self.doubts.learn(&written.committed);
             written
         };
@@ -312,7 +321,7 @@ impl<P: Product> Engine<P> {
     /// Writes what a commit writes, of a device that there is not, and takes it back.
     pub(in crate::history) async fn rehearse(&self) -> Result<(), Fault> {
         let parts = [rehearsed()];
-        let plan = plan(&parts, &HashSet::new());
+        let plan = plan(&parts, &[], &[], &HashSet::new());
         let mut session = self.product.begin().await?;
         let outcome = self.rehearse_in(&mut session, &plan).await;
         let rolled_back = session.rollback().await;
@@ -320,11 +329,11 @@ impl<P: Product> Engine<P> {
     }
 
     async fn rehearse_in(&self, session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
-        let is_new = insert_positions(session, &plan.rows()).await?;
+        let is_new = insert_rows(session, &plan.rows()).await?;
         let days = plan.days();
         insert_days::<P>(session, &days).await?;
         insert_marks::<P>(session, &self.marks.missing(&days)).await?;
-        let settled = plan.settle(&is_new);
+        let settled = plan.settle(&is_new, &[]);
         insert_duplicates::<P>(session, &settled.duplicates).await?;
         // A real letter would use up a number each time.
         let columns = LETTER_COLUMNS.join(", ");
@@ -339,7 +348,9 @@ impl<P: Product> Engine<P> {
     pub(in crate::history) async fn try_records(&self, records: &[Record]) -> Result<(), Fault> {
         let key = BatchKey { worker: "probe".to_owned(), run: 0, sequence: 0 };
         let parts = [Part { key, tallies: Vec::new(), records: records.to_vec() }];
-        let plan = plan(&parts, &HashSet::new());
+        let prepared = self.prepare(&parts).await?;
+        let Prepared { parts, readings, values_refused } = &prepared;
+        let plan = plan(parts, readings, values_refused, &HashSet::new());
         let mut session = self.product.begin().await?;
         let outcome = try_plan::<P>(&mut session, &plan).await;
         let rolled_back = session.rollback().await;
@@ -380,9 +391,10 @@ fn check_names<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), Fault
 
 /// Everything that a commit writes of the records themselves.
 async fn try_plan<P: Product>(session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
-    let is_new = insert_positions(session, &plan.rows()).await?;
+    let is_new = insert_rows(session, &plan.rows()).await?;
+    let readings_new = insert_rows(session, &plan.readings()).await?;
     insert_days::<P>(session, &plan.days()).await?;
-    insert_duplicates::<P>(session, &plan.settle(&is_new).duplicates).await?;
+    insert_duplicates::<P>(session, &plan.settle(&is_new, &readings_new).duplicates).await?;
     insert_letters(session, plan).await
 }
 

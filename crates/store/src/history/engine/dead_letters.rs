@@ -12,6 +12,7 @@ use super::commit::{Written, write_parts};
 use super::fault::Fault;
 use super::ladder::{NARROW, rungs};
 use super::plan::minute_of;
+use super::readings::Prepared;
 use super::rows::{SELECT_LETTERS, letter_of};
 use super::seam::{Dialect, Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
@@ -31,6 +32,9 @@ pub(in crate::history) const PURGED: &str = "letter_purged";
 pub(in crate::history) const RESOLVED: &str = "letter_resolved";
 /// Rows of positions that retention has deleted.
 pub(in crate::history) const EXPIRED: &str = "position_expired";
+/// Records of readings that it has deleted, and the values in them.
+pub(in crate::history) const READINGS_EXPIRED: &str = "readings_expired";
+pub(in crate::history) const VALUES_EXPIRED: &str = "values_expired";
 
 const DELETE_ONE: &str = "DELETE FROM dead_letters WHERE id = ?";
 const TIME_OF_ONE: &str = "SELECT id, received_at_ms FROM dead_letters WHERE id = ?";
@@ -83,7 +87,7 @@ impl<P: Product> DeadLetters for Engine<P> {
         part: &Part,
         exporter: &str,
     ) -> Result<Option<Committed>, StoreError> {
-        let written = self.transact(Resolve { engine: self, id, part, exporter }).await;
+        let written = self.resolve_one(id, part, exporter).await;
         let written = written.map_err(|fault| fault.into_error(P::STORE))?;
         Ok(written.and_then(|written| self.learn(written)))
     }
@@ -94,7 +98,7 @@ impl<P: Product> DeadLetters for Engine<P> {
         letters: &[Resolution],
         exporter: &str,
     ) -> Result<Committed, StoreError> {
-        let written = self.transact(ResolveAll { engine: self, key, letters, exporter }).await;
+        let written = self.resolve_some(key, letters, exporter).await;
         let written = written.map_err(|fault| fault.into_error(P::STORE))?;
         Ok(self.learn(written).unwrap_or_default())
     }
@@ -122,6 +126,33 @@ impl<P: Product> DeadLetters for Engine<P> {
 }
 
 impl<P: Product> Engine<P> {
+    async fn resolve_one(
+        &self,
+        id: u64,
+        part: &Part,
+        exporter: &str,
+    ) -> Result<Option<Written>, Fault> {
+        let prepared = self.prepare(std::slice::from_ref(part)).await?;
+        self.transact(Resolve { engine: self, id, prepared: &prepared, exporter }).await
+    }
+
+    async fn resolve_some(
+        &self,
+        key: &BatchKey,
+        letters: &[Resolution],
+        exporter: &str,
+    ) -> Result<Written, Fault> {
+        let part = |letter: &Resolution| Part {
+            key: key.clone(),
+            tallies: letter.tallies.clone(),
+            records: letter.records.clone(),
+        };
+        let parts: Vec<Part> = letters.iter().map(part).collect();
+        let prepared = self.prepare(&parts).await?;
+        let work = ResolveAll { engine: self, key, letters, prepared: &prepared, exporter };
+        self.transact(work).await
+    }
+
     fn learn(&self, written: Written) -> Option<Committed> {
         self.days.learn(&written.days);
         written.committed.into_iter().next()
@@ -160,7 +191,7 @@ impl<P: Product> Engine<P> {
 struct Resolve<'a, P> {
     engine: &'a Engine<P>,
     id: u64,
-    part: &'a Part,
+    prepared: &'a Prepared<'a>,
     exporter: &'a str,
 }
 
@@ -174,8 +205,7 @@ impl<P: Product> Work<P> for Resolve<'_, P> {
         if remove::<P>(session, &letters, RESOLVED).await?.is_empty() {
             return Ok(None);
         }
-        let parts = std::slice::from_ref(self.part);
-        write_parts(self.engine, session, parts, self.exporter).await.map(Some)
+        write_parts(self.engine, session, self.prepared, self.exporter).await.map(Some)
     }
 }
 
@@ -184,6 +214,8 @@ struct ResolveAll<'a, P> {
     engine: &'a Engine<P>,
     key: &'a BatchKey,
     letters: &'a [Resolution],
+    /// A part for each of the letters.
+    prepared: &'a Prepared<'a>,
     exporter: &'a str,
 }
 
@@ -201,16 +233,12 @@ impl<P: Product> Work<P> for ResolveAll<'_, P> {
         }
         let removed: HashSet<u64> =
             remove::<P>(session, &there, RESOLVED).await?.into_iter().collect();
-        let resolved = self.letters.iter().filter(|letter| removed.contains(&letter.id));
-        let mut part = Part { key: self.key.clone(), tallies: Vec::new(), records: Vec::new() };
-        for Resolution { records, tallies, .. } in resolved {
-            part.records.extend_from_slice(records);
-            part.tallies.extend_from_slice(tallies);
-        }
         if removed.is_empty() {
             return Ok(Written::default());
         }
-        write_parts(self.engine, session, &[part], self.exporter).await
+        let resolved = |index: usize| removed.contains(&self.letters[index].id);
+        let together = self.prepared.together(self.key, resolved);
+        write_parts(self.engine, session, &together, self.exporter).await
     }
 }
 

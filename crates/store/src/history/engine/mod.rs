@@ -6,6 +6,8 @@ mod accounts;
 mod adapter;
 mod administration;
 mod books;
+mod channel_reads;
+mod channels;
 mod codes;
 mod commands;
 mod commit;
@@ -14,9 +16,12 @@ mod day_sums;
 mod days;
 mod dead_letters;
 mod devices;
+mod expire_readings;
 mod fault;
 mod groups;
+mod identities;
 mod insert;
+mod keyed;
 mod ladder;
 mod last;
 mod last_known;
@@ -25,6 +30,7 @@ mod marks;
 mod plan;
 mod positions;
 mod quick;
+mod readings;
 mod reads;
 mod recent;
 mod retention;
@@ -53,7 +59,7 @@ pub(super) use commit::{
 };
 pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
-pub(super) use insert::insert_positions;
+pub(super) use insert::insert_rows;
 pub(super) use ladder::{WIDE, rungs};
 pub(super) use marks::Marks;
 pub(super) use plan::{BooksRow, DuplicateRow, Settled, minute_of};
@@ -71,6 +77,8 @@ pub(super) struct Engine<P> {
     marks: marks::KnownMarks,
     doubts: quick::Doubts,
     lasts: last::Lasts,
+    lists: channels::Lists,
+    numbers: identities::Numbers,
 }
 
 impl<P: Product> Engine<P> {
@@ -82,6 +90,8 @@ impl<P: Product> Engine<P> {
             marks: marks::KnownMarks::default(),
             doubts: quick::Doubts::default(),
             lasts: last::Lasts::default(),
+            lists: channels::Lists::default(),
+            numbers: identities::Numbers::default(),
         });
         Database {
             history: Arc::clone(&engine) as _,
@@ -95,6 +105,8 @@ impl<P: Product> Engine<P> {
             groups: Arc::clone(&engine) as _,
             retention: Arc::clone(&engine) as _,
             commands: Arc::clone(&engine) as _,
+            channels: Arc::clone(&engine) as _,
+            identities: Arc::clone(&engine) as _,
             daily: engine,
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use nemeses_protocol::{BatchKey, PositionRecord, Record};
 
 use super::days::DeviceDay;
+use super::keyed::{Key, Keyed as _, ReadingsRow};
 use super::rows::{LetterRow, PositionKey, key_of};
 use crate::history::books::Totals;
 use crate::history::{Committed, Part};
@@ -33,6 +34,10 @@ pub(in crate::history) struct Plan<'a> {
     /// keys is the row, the others are duplicates. Sorted, so that pages are
     /// written in order and two exporters lock rows in the same order.
     bearers: Vec<Bearer<'a>>,
+    /// The same for readings.
+    readings: Vec<(Key, &'a ReadingsRow)>,
+    /// By part: values that became dead letters.
+    values_refused: &'a [u64],
     pub(in crate::history) letters: Vec<LetterRow<'a>>,
 }
 
@@ -47,7 +52,9 @@ pub(in crate::history) struct BooksRow<'a> {
 /// A line of the itemised duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::history) struct DuplicateRow {
-    pub(in crate::history) key: PositionKey,
+    pub(in crate::history) device: u32,
+    pub(in crate::history) recorded_at: u32,
+    pub(in crate::history) hash: u64,
     pub(in crate::history) times: u64,
     pub(in crate::history) last_received_at_ms: u64,
 }
@@ -64,9 +71,12 @@ pub(in crate::history) fn minute_of(time_ms: u64) -> u32 {
     u32::try_from(time_ms / MINUTE_MS).unwrap_or(u32::MAX)
 }
 
-/// Plans the parts whose keys are not in `booked`; a key offered twice counts once.
+/// Plans the parts whose keys are not in `booked`; a key offered twice counts once. Readings
+/// come beside the parts, as rows, with how many values of each part became letters.
 pub(in crate::history) fn plan<'a>(
     parts: &'a [Part],
+    readings: &'a [ReadingsRow],
+    values_refused: &'a [u64],
     booked: &HashSet<(String, u64, u64)>,
 ) -> Plan<'a> {
     let mut seen = HashSet::with_capacity(parts.len());
@@ -88,12 +98,17 @@ pub(in crate::history) fn plan<'a>(
                 Record::DeadLetter(letter) => {
                     letters.push(LetterRow::new(letter, &part.key, item));
                 }
+                // They come as rows.
+                Record::Readings(_) => {}
             }
         }
     }
     // Stable: among equal keys the order of arrival stays.
     bearers.sort_by_key(|bearer| bearer.key);
-    Plan { parts, fresh, bearers, letters }
+    let mut readings: Vec<(Key, &ReadingsRow)> =
+        readings.iter().filter(|row| fresh[row.part]).map(|row| (row.key(), row)).collect();
+    readings.sort_by_key(|(key, _)| *key);
+    Plan { parts, fresh, bearers, readings, values_refused, letters }
 }
 
 impl<'a> Plan<'a> {
@@ -105,6 +120,16 @@ impl<'a> Plan<'a> {
     /// The rows to insert, sorted by key, each key once.
     pub(in crate::history) fn rows(&self) -> Vec<&'a PositionRecord> {
         self.bearers.chunk_by(|a, b| a.key == b.key).map(|equal| equal[0].record).collect()
+    }
+
+    /// Whether there are any readings.
+    pub(in crate::history) fn has_readings(&self) -> bool {
+        !self.readings.is_empty()
+    }
+
+    /// The readings to insert, sorted by key, each key once.
+    pub(in crate::history) fn readings(&self) -> Vec<&'a ReadingsRow> {
+        self.readings.chunk_by(|a, b| a.0 == b.0).map(|equal| equal[0].1).collect()
     }
 
     /// All records that bear a key, sorted by key, with the index of their part.
@@ -122,13 +147,30 @@ impl<'a> Plan<'a> {
     pub(in crate::history) fn days(&self) -> Vec<DeviceDay> {
         let mut days: Vec<DeviceDay> =
             self.bearers.iter().map(|bearer| (bearer.key.1, bearer.key.2 / DAY_SECONDS)).collect();
+        let of_readings = self.readings.iter().map(|(_, row)| row);
+        days.extend(of_readings.map(|row| (row.device.number(), row.recorded_at() / DAY_SECONDS)));
         days.sort_unstable();
         days.dedup();
         days
     }
 
-    /// The books, now that `is_new` says for each of [`Plan::rows`] whether it was new.
-    pub(in crate::history) fn settle(&self, is_new: &[bool]) -> Settled<'a> {
+    /// The days with new or repeated positions, sorted, each once: whose sums change.
+    pub(in crate::history) fn position_days(&self) -> Vec<DeviceDay> {
+        let mut days: Vec<DeviceDay> =
+            self.bearers.iter().map(|bearer| (bearer.key.1, bearer.key.2 / DAY_SECONDS)).collect();
+        days.sort_unstable();
+        days.dedup();
+        days
+    }
+
+    /// The books when all rows are new.
+    pub(in crate::history) fn settle_new(&self) -> Settled<'a> {
+        self.settle(&vec![true; self.rows().len()], &vec![true; self.readings().len()])
+    }
+
+    /// The books, now that `is_new` says for each of [`Plan::rows`] whether it was new, and
+    /// `readings_new` for each of [`Plan::readings`].
+    pub(in crate::history) fn settle(&self, is_new: &[bool], readings_new: &[bool]) -> Settled<'a> {
         let mut lines: Vec<BTreeMap<u32, Totals>> = vec![BTreeMap::new(); self.parts.len()];
         let mut duplicates = Vec::new();
         let groups = self.bearers.chunk_by(|a, b| a.key == b.key);
@@ -142,8 +184,38 @@ impl<'a> Plan<'a> {
             }
             duplicates.extend(duplicate_row(equal[0].key, repeats));
         }
+        self.settle_readings(readings_new, &mut lines, &mut duplicates);
         self.count_letters_and_pings(&mut lines);
         self.finish(lines, duplicates)
+    }
+
+    fn settle_readings(
+        &self,
+        is_new: &[bool],
+        lines: &mut [BTreeMap<u32, Totals>],
+        duplicates: &mut Vec<DuplicateRow>,
+    ) {
+        for (equal, is_new) in self.readings.chunk_by(|a, b| a.0 == b.0).zip(is_new) {
+            for (index, (_, row)) in equal.iter().enumerate() {
+                let line = line_of(lines, row.part, row.received_at_ms);
+                if index == 0 && *is_new {
+                    line.stored += 1;
+                    line.values_stored += u64::from(row.value_count);
+                } else {
+                    line.duplicates += 1;
+                    line.values_duplicate += u64::from(row.value_count);
+                }
+            }
+            let repeats = if *is_new { &equal[1..] } else { equal };
+            let last_received_at_ms = repeats.iter().map(|(_, row)| row.received_at_ms).max();
+            duplicates.extend(last_received_at_ms.map(|last_received_at_ms| DuplicateRow {
+                device: equal[0].1.device.number(),
+                recorded_at: equal[0].1.recorded_at(),
+                hash: equal[0].1.content_hash,
+                times: repeats.len() as u64,
+                last_received_at_ms,
+            }));
+        }
     }
 
     fn count_letters_and_pings(&self, lines: &mut [BTreeMap<u32, Totals>]) {
@@ -152,6 +224,10 @@ impl<'a> Plan<'a> {
                 if let Record::DeadLetter(letter) = record {
                     line_of(lines, index, letter.received_at_ms).dead_letters += 1;
                 }
+            }
+            let refused = self.values_refused.get(index).copied().unwrap_or_default();
+            if let (1.., Some((_, line))) = (refused, lines[index].iter_mut().next()) {
+                line.values_refused += refused;
             }
             for tally in &part.tallies {
                 let line = lines[index].entry(tally.minute).or_default();
@@ -176,6 +252,8 @@ impl<'a> Plan<'a> {
             for (minute, mut totals) in std::mem::take(&mut lines[index]) {
                 totals.received =
                     totals.stored + totals.duplicates + totals.dead_letters + totals.pings;
+                totals.values_received =
+                    totals.values_stored + totals.values_duplicate + totals.values_refused;
                 sum.add(&totals);
                 books.push(BooksRow { key: &part.key, minute, totals });
             }
@@ -185,6 +263,7 @@ impl<'a> Plan<'a> {
                 duplicates: sum.duplicates,
                 dead_letters: sum.dead_letters,
                 pings: sum.pings,
+                values: sum.values_received,
             };
         }
         Settled { committed, books, duplicates }
@@ -202,7 +281,8 @@ fn line_of(lines: &mut [BTreeMap<u32, Totals>], part: usize, time_ms: u64) -> &m
 fn duplicate_row(key: PositionKey, repeats: &[Bearer<'_>]) -> Option<DuplicateRow> {
     let last_received_at_ms = repeats.iter().map(|repeat| repeat.record.received_at_ms).max()?;
     let times = u64::try_from(repeats.len()).unwrap_or(u64::MAX);
-    Some(DuplicateRow { key, times, last_received_at_ms })
+    let (_, device, recorded_at, hash) = key;
+    Some(DuplicateRow { device, recorded_at, hash, times, last_received_at_ms })
 }
 
 #[cfg(test)]

@@ -15,15 +15,17 @@ use super::commit::{
 };
 use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
+use super::insert::insert_new;
 use super::ladder::{WIDE, bulk, rungs};
 use super::marks::Marks;
 use super::plan::{Plan, Settled, plan};
+use super::readings::Prepared;
 use super::rows::{bare_position_values, is_bare, position_values};
 use super::script::Script;
 use super::seam::{Batch, Dialect, Product, Session, sql};
 use super::sql::{BARE_COLUMNS, POSITION_COLUMNS, insert_words, placeholder_rows};
 use super::value::Value;
-use crate::history::{Committed, Part};
+use crate::history::Committed;
 use nemeses_protocol::PositionRecord;
 
 /// After a key was taken, so many commits look before they write: frames that
@@ -59,13 +61,13 @@ impl<P: Product> Engine<P> {
     /// written and the commit that looks is to be used.
     pub(in crate::history) async fn commit_new(
         &self,
-        parts: &[Part],
+        Prepared { parts, readings, values_refused }: &Prepared<'_>,
         exporter: &str,
     ) -> Result<Option<Written>, Fault> {
         if self.doubts.any() {
             return Ok(None);
         }
-        let plan = plan(parts, &HashSet::new());
+        let plan = plan(parts, readings, values_refused, &HashSet::new());
         if let Some(written) = self.commit_by_product(&plan, exporter).await? {
             return Ok(Some(written));
         }
@@ -87,7 +89,7 @@ impl<P: Product> Engine<P> {
         plan: &Plan<'_>,
         exporter: &str,
     ) -> Result<Option<Written>, Fault> {
-        if !P::TAKES_BATCHES {
+        if !P::TAKES_BATCHES || plan.has_readings() {
             return Ok(None);
         }
         let touched = plan.days();
@@ -102,12 +104,12 @@ impl<P: Product> Engine<P> {
     /// By the product's own way for rows if it has one, else in a session.
     async fn write_new(&self, plan: &Plan<'_>, exporter: &str) -> Result<Written, Fault> {
         let rows = plan.rows();
-        let settled = plan.settle(&vec![true; rows.len()]);
-        let touched = plan.days();
-        let (days, marks) = (self.days.unknown(&touched), self.marks.missing(&touched));
+        let settled = plan.settle_new();
+        let days = self.days.unknown(&plan.days());
+        let marks = self.marks.missing(&plan.position_days());
         let behind = Behind::of::<P>(&days, &marks, &settled, exporter);
         let written = Written { committed: settled.committed, days, marks };
-        if plan.letters.is_empty() {
+        if plan.letters.is_empty() && !plan.has_readings() {
             written.marks.still_open()?;
             if self.product.commit_rows(&rows, &[&*behind.rows, &behind.books].concat()).await? {
                 return Ok(written);
@@ -171,6 +173,7 @@ async fn write_in<P: Product>(
         insert_bulk::<P>(session, slice).await?;
         rest = &rest[slice.len()..];
     }
+    insert_new(session, &plan.readings()).await?;
     let mut script = Script::new(P::DIALECT);
     let words = format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));
     script.insert(&words, rest.iter().map(|record| position_values(record)), "");

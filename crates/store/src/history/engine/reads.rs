@@ -22,7 +22,7 @@ use crate::history::{PositionStream, RangeQuery};
 /// Rows of one page: about 100 KiB.
 const PAGE_ROWS: u64 = 1000;
 /// Days looked up at once.
-const PAGE_DAYS: u64 = 64;
+pub(super) const PAGE_DAYS: u64 = 64;
 
 /// Where a read stands.
 struct Cursor {
@@ -188,7 +188,7 @@ fn page_sql(buckets: usize, with_cursor: bool, descending: bool) -> String {
 }
 
 /// Days with data from `first` towards `last`, at most [`PAGE_DAYS`].
-async fn days<P: Product>(
+pub(super) async fn days<P: Product>(
     engine: &Engine<P>,
     device: DeviceId,
     first: u32,

@@ -32,7 +32,9 @@ const EXPIRED_ROWS: &str = "SELECT COUNT(*) FROM positions WHERE bucket < ?";
 const OLDEST_MINUTE: &str = "SELECT MIN(minute) FROM books WHERE minute < ? AND run <> ?";
 const MINUTE_BY_WORKER: &str = "SELECT worker, CAST(SUM(received) AS UNSIGNED), \
     CAST(SUM(stored) AS UNSIGNED), CAST(SUM(duplicates) AS UNSIGNED), \
-    CAST(SUM(dead_letters) AS UNSIGNED), CAST(SUM(pings) AS UNSIGNED), COUNT(*) \
+    CAST(SUM(dead_letters) AS UNSIGNED), CAST(SUM(pings) AS UNSIGNED), \
+    CAST(SUM(values_received) AS UNSIGNED), CAST(SUM(values_stored) AS UNSIGNED), \
+    CAST(SUM(values_duplicate) AS UNSIGNED), CAST(SUM(values_refused) AS UNSIGNED), COUNT(*) \
     FROM books WHERE minute = ? AND run <> ? GROUP BY worker";
 const CLASSES: &str =
     "SELECT retention, COUNT(*) FROM devices GROUP BY retention ORDER BY retention";
@@ -52,7 +54,11 @@ impl<P: Product> Retention for Engine<P> {
     }
 
     async fn expire_positions(&self, before: u32) -> Result<Step, StoreError> {
-        self.stepped(self.product.expire(bucket_at(before)).await)
+        // Readings first: their days are forgotten with the last positions.
+        match self.expire_readings(bucket_at(before)).await {
+            Ok(step) if !step.more => self.stepped(self.product.expire(bucket_at(before)).await),
+            step => self.stepped(step),
+        }
     }
 
     async fn classes(&self) -> Result<Vec<ClassCount>, StoreError> {

@@ -108,10 +108,11 @@ impl Join {
     }
 }
 
-/// Which of so many positions' keys exist.
-pub(in crate::history) fn existing_positions(keys: usize) -> String {
-    let key = "(bucket = ? AND device = ? AND recorded_at = ? AND frame_hash = ?)";
-    format!("SELECT device, recorded_at, frame_hash FROM positions WHERE {}", any_of(key, keys))
+/// Which of so many keys of a table exist: all of a key but its first column.
+pub(in crate::history) fn existing_rows(table: &str, key: [&str; 4], keys: usize) -> String {
+    let [bucket, device, time, hash] = key;
+    let key = format!("({bucket} = ? AND {device} = ? AND {time} = ? AND {hash} = ?)");
+    format!("SELECT {device}, {time}, {hash} FROM {table} WHERE {}", any_of(&key, keys))
 }
 
 /// Which of so many batch keys are in the books.
@@ -161,7 +162,11 @@ mod tests {
             "WHERE (worker = ? AND run = ? AND sequence = ?) \
              OR (worker = ? AND run = ? AND sequence = ?)"
         ));
-        assert_eq!(existing_positions(3).matches('?').count(), 12);
+        assert_eq!(
+            existing_rows("t", ["a", "b", "c", "d"], 2),
+            "SELECT b, c, d FROM t WHERE (a = ? AND b = ? AND c = ? AND d = ?) \
+             OR (a = ? AND b = ? AND c = ? AND d = ?)"
+        );
     }
 
     #[test]

@@ -68,6 +68,10 @@ CREATE TABLE IF NOT EXISTS books (
     duplicates   INTEGER NOT NULL,
     dead_letters INTEGER NOT NULL,
     pings        INTEGER NOT NULL,
+    values_received  INTEGER NOT NULL DEFAULT 0,
+    values_stored    INTEGER NOT NULL DEFAULT 0,
+    values_duplicate INTEGER NOT NULL DEFAULT 0,
+    values_refused   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (worker, run, sequence, minute)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS books_minute ON books (minute);
@@ -84,6 +88,40 @@ CREATE TABLE IF NOT EXISTS pending_group (
     up_to INTEGER NOT NULL,
     done  INTEGER NOT NULL
 );
+
+-- Devices with names, channels and readings, see schema.sql at the top.
+CREATE TABLE IF NOT EXISTS device_identities (
+    device        INTEGER NOT NULL PRIMARY KEY,
+    kind          TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
+    created_at_ms INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS device_identities_name ON device_identities (kind, name);
+
+CREATE TABLE IF NOT EXISTS channels (
+    device        INTEGER NOT NULL,
+    channel       INTEGER NOT NULL,
+    name          TEXT    NOT NULL,
+    unit          TEXT,
+    kind          TEXT    NOT NULL,
+    label         TEXT,
+    decimals      INTEGER,
+    created_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (device, channel)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS channels_name ON channels (device, name);
+
+CREATE TABLE IF NOT EXISTS readings (
+    bucket         INTEGER NOT NULL,
+    device         INTEGER NOT NULL,
+    recorded_at_ms INTEGER NOT NULL,
+    content_hash   INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    timeless       INTEGER NOT NULL,
+    value_count    INTEGER NOT NULL,
+    packed         BLOB    NOT NULL,
+    PRIMARY KEY (bucket, device, recorded_at_ms, content_hash)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS removals (
     kind    TEXT    NOT NULL,

@@ -11,6 +11,7 @@ mod letters;
 mod logins;
 mod lookups;
 mod optional;
+mod readings;
 mod reads;
 mod retention;
 mod schema;
@@ -27,6 +28,7 @@ pub(crate) use letters::*;
 pub(crate) use logins::*;
 pub(crate) use lookups::*;
 pub(crate) use optional::*;
+pub(crate) use readings::*;
 pub(crate) use reads::*;
 pub(crate) use retention::*;
 pub(crate) use schema::*;
@@ -56,6 +58,12 @@ macro_rules! all_cases {
             ranges_agree_with_a_model,
             reads_that_are_broken_off_cost_no_connection,
             hashes_order_frames_of_one_second,
+            readings_are_kept_once,
+            readings_are_read_in_time_order,
+            numbers_are_given_once_whoever_asks,
+            a_device_has_so_many_channels,
+            channels_are_described,
+            readings_leave_when_they_are_too_old,
             the_last_position_is_found_across_days,
             a_device_is_known_by_any_trace,
             devices_are_listed_in_pages,
@@ -130,7 +138,10 @@ pub(crate) async fn assert_balanced(database: &Database) -> Totals {
     let counts = books.count_tables(Minutes::ALL).await.unwrap();
     assert!(totals.balance(), "{totals:?}");
     assert_eq!(books.unbalanced(Minutes::ALL, 10).await.unwrap(), []);
-    assert_eq!(totals.stored, counts.positions + counts.positions_removed, "{counts:?}");
+    let rows = counts.positions + counts.positions_removed;
+    let readings = counts.readings + counts.readings_removed;
+    assert_eq!(totals.stored, rows + readings, "{counts:?}");
+    assert_eq!(totals.values_stored, counts.values + counts.values_removed, "{counts:?}");
     assert_eq!(totals.dead_letters, counts.dead_letters + counts.letters_removed, "{counts:?}");
     assert_eq!(totals.duplicates, counts.duplicates_ever, "{counts:?}");
     totals

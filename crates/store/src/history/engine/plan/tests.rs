@@ -33,14 +33,20 @@ fn equal_frames_are_one_row_and_its_duplicates() {
         part(1, vec![frame(1, 600, 5, 60_000), frame(1, 600, 5, 120_001)]),
         part(2, vec![frame(1, 600, 5, 60_001), frame(1, 600, 6, 60_002)]),
     ];
-    let plan = plan(&parts, &HashSet::new());
+    let plan = plan(&parts, &[], &[], &HashSet::new());
     assert_eq!(plan.rows().len(), 2);
-    let settled = plan.settle(&[true, true]);
+    let settled = plan.settle(&[true, true], &[]);
     assert_eq!((settled.committed[0].stored, settled.committed[0].duplicates), (1, 1));
     assert_eq!((settled.committed[1].stored, settled.committed[1].duplicates), (1, 1));
     assert_eq!(
         settled.duplicates,
-        [DuplicateRow { key: (2, 1, 600, 5), times: 2, last_received_at_ms: 120_001 }]
+        [DuplicateRow {
+            device: 1,
+            recorded_at: 600,
+            hash: 5,
+            times: 2,
+            last_received_at_ms: 120_001
+        }]
     );
     let minutes: Vec<(u64, u32)> =
         settled.books.iter().map(|row| (row.key.sequence, row.minute)).collect();
@@ -50,7 +56,7 @@ fn equal_frames_are_one_row_and_its_duplicates() {
 #[test]
 fn a_row_that_was_there_already_makes_all_its_bearers_duplicates() {
     let parts = [part(1, vec![frame(1, 600, 5, 1), frame(1, 600, 5, 2)])];
-    let settled = plan(&parts, &HashSet::new()).settle(&[false]);
+    let settled = plan(&parts, &[], &[], &HashSet::new()).settle(&[false], &[]);
     assert_eq!((settled.committed[0].stored, settled.committed[0].duplicates), (0, 2));
     assert_eq!(settled.duplicates[0].times, 2);
 }
@@ -60,8 +66,8 @@ fn a_key_in_the_books_or_offered_twice_is_a_repeat() {
     let records = vec![frame(1, 600, 5, 1)];
     let parts = [part(1, records.clone()), part(2, records.clone()), part(2, records)];
     let booked = HashSet::from([("w".to_owned(), 7, 1)]);
-    let plan = plan(&parts, &booked);
-    let settled = plan.settle(&[true]);
+    let plan = plan(&parts, &[], &[], &booked);
+    let settled = plan.settle(&[true], &[]);
     let repeated: Vec<bool> = settled.committed.iter().map(|part| part.repeated).collect();
     assert_eq!(repeated, [true, false, true]);
     assert_eq!(settled.books.len(), 1);
@@ -71,7 +77,7 @@ fn a_key_in_the_books_or_offered_twice_is_a_repeat() {
 #[test]
 fn a_part_without_anything_still_enters_the_books() {
     let parts = [part(1, Vec::new())];
-    let settled = plan(&parts, &HashSet::new()).settle(&[]);
+    let settled = plan(&parts, &[], &[], &HashSet::new()).settle(&[], &[]);
     assert_eq!(settled.books.len(), 1);
     assert_eq!(settled.books[0].totals, Totals::default());
     assert!(!settled.committed[0].repeated);
@@ -86,7 +92,7 @@ fn days_are_listed_once() {
         frame(1, 86_399, 1, 0),
     ];
     let parts = [part(1, records)];
-    assert_eq!(plan(&parts, &HashSet::new()).days(), [(1, 0), (2, 1)]);
+    assert_eq!(plan(&parts, &[], &[], &HashSet::new()).days(), [(1, 0), (2, 1)]);
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
@@ -117,10 +123,10 @@ proptest! {
                 ..part(sequence, records)
             })
             .collect();
-        let plan = plan(&parts, &HashSet::new());
+        let plan = plan(&parts, &[], &[], &HashSet::new());
         let rows = plan.rows();
         let is_new = &new[..rows.len()];
-        let settled = plan.settle(is_new);
+        let settled = plan.settle(is_new, &[]);
 
         let keys: HashSet<_> = rows.iter().map(|row| key_of(row)).collect();
         prop_assert_eq!(keys.len(), rows.len());

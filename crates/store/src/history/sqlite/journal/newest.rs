@@ -59,7 +59,7 @@ impl Newest {
         if !fits {
             return None;
         }
-        let Settled { committed, books, .. } = plan.settle(&vec![true; rows.len()]);
+        let Settled { committed, books, .. } = plan.settle(&vec![true; rows.len()], &[]);
         let journaled = Journaled { rows, parts: plan.part_keys(), books, exporter, marks };
         (journaled.books.len() <= MAX_BOOKS).then_some((journaled, committed))
     }

@@ -8,7 +8,7 @@ use nemeses_protocol::PositionRecord;
 use super::super::super::engine::{
     BOOKS_COLUMNS, DUPLICATE_COLUMNS, Dialect, DuplicateRow, Fault, Kind, POSITION_COLUMNS,
     Session as _, Value, WIDE, duplicate_values, fixed, insert, insert_bulk, insert_of,
-    insert_positions, join_duplicates, key_of, minute_of, rungs, sql,
+    insert_rows, join_duplicates, minute_of, rungs, sql,
 };
 use super::super::{File, FileSession};
 use super::Sizes;
@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
         self.values.extend([Value::Signed(id), Value::Signed(id), Value::Bytes(bytes)]);
     }
 
-    pub(super) fn books(&mut self, rows: &[[Value<'a>; 10]]) {
+    pub(super) fn books(&mut self, rows: &[[Value<'a>; 14]]) {
         self.add(&insert("books", BOOKS_COLUMNS, rows.len()));
         self.values.extend_from_slice(rows.as_flattened());
     }
@@ -156,7 +156,7 @@ fn moved_elsewhere(fault: Fault) -> Fault {
 async fn insert_carefully(session: &mut FileSession, step: &Step<'_>) -> Result<(), Fault> {
     let firsts: Vec<&PositionRecord> =
         equals(step.rows).filter_map(|rows| rows.first()).map(|row| &row.record).collect();
-    let is_new = insert_positions(session, &firsts).await?;
+    let is_new = insert_rows(session, &firsts).await?;
     for (rows, is_new) in equals(step.rows).zip(is_new) {
         for row in rows.iter().skip(usize::from(is_new)) {
             count_repeat(session, step, row).await?;
@@ -168,7 +168,9 @@ async fn insert_carefully(session: &mut FileSession, step: &Step<'_>) -> Result<
 /// Counts a row as a duplicate that its batch's books count as stored.
 async fn count_repeat(session: &mut FileSession, step: &Step<'_>, row: &Row) -> Result<(), Fault> {
     let repeat = DuplicateRow {
-        key: key_of(&row.record),
+        device: row.record.position.device.number(),
+        recorded_at: row.record.position.recorded_at,
+        hash: row.record.frame_hash,
         times: 1,
         last_received_at_ms: row.record.received_at_ms,
     };

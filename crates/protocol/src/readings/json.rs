@@ -1,0 +1,100 @@
+//! Readings as JSON, in the form in which a device may send them.
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use super::{Reading, Value};
+
+/// `{"t":1593637200000,"values":{"temperature":21.5}}`, with `units` where any came along;
+/// without the time when there is none. A number that JSON cannot say becomes `null`.
+pub fn readings_json(time_ms: Option<u64>, readings: &[Reading]) -> String {
+    let mut out = String::from("{");
+    if let Some(time_ms) = time_ms {
+        let _infallible = write!(out, "\"t\":{time_ms},");
+    }
+    out.push_str("\"values\":");
+    object(&mut out, readings, |out, reading| value(out, &reading.value));
+    if readings.iter().any(|reading| reading.unit.is_some()) {
+        out.push_str(",\"units\":");
+        let with_unit = readings.iter().filter(|reading| reading.unit.is_some());
+        object(&mut out, with_unit, |out, reading| {
+            text(out, reading.unit.as_deref().unwrap_or_default());
+        });
+    }
+    out.push('}');
+    out
+}
+
+fn object<'r>(
+    out: &mut String,
+    readings: impl IntoIterator<Item = &'r Reading>,
+    member: impl Fn(&mut String, &Reading),
+) {
+    out.push('{');
+    for (index, reading) in readings.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        text(out, &reading.channel);
+        out.push(':');
+        member(out, reading);
+    }
+    out.push('}');
+}
+
+fn value(out: &mut String, value: &Value) {
+    let _infallible = match value {
+        Value::Flag(flag) => write!(out, "{flag}"),
+        Value::Integer(number) => write!(out, "{number}"),
+        // With a point or an exponent, so that it is read as a number of the same kind.
+        Value::Number(number) if number.is_finite() => write!(out, "{number:?}"),
+        Value::Number(_) => write!(out, "null"),
+        Value::Text(characters) => {
+            text(out, characters);
+            Ok(())
+        }
+    };
+}
+
+fn text(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '\0'..='\u{1f}' => {
+                let _infallible = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_value() {
+        let reading = |channel: &str, unit: Option<&str>, value| Reading {
+            channel: channel.into(),
+            unit: unit.map(Into::into),
+            value,
+        };
+        let readings = [
+            reading("a \"b\"", None, Value::Text("x\\y\n".into())),
+            reading("door", None, Value::Flag(true)),
+            reading("n", Some("Cel"), Value::Number(21.0)),
+            reading("total", None, Value::Integer(-3)),
+            reading("weird", None, Value::Number(f64::NAN)),
+        ];
+        assert_eq!(
+            readings_json(Some(5), &readings),
+            r#"{"t":5,"values":{"a \"b\"":"x\\y\u000a","door":true,"n":21.0,"total":-3,"weird":null},"units":{"n":"Cel"}}"#
+        );
+        assert_eq!(readings_json(None, &readings[1..2]), r#"{"values":{"door":true}}"#);
+    }
+}

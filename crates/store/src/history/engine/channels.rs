@@ -1,0 +1,315 @@
+//! The channels of devices: a list a device that only grows. A channel gets its number
+//! in a transaction of its own before the first commit that uses it, so a process that is
+//! killed between the two leaves a channel without values, and nothing else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use nemeses_protocol::{DeviceId, Reading};
+
+use super::Engine;
+use super::fault::{Fault, Kind};
+use super::ladder::{NARROW, rungs};
+use super::plan::DAY_SECONDS;
+use super::seam::{Product, Session, fixed, sql};
+use super::sql::insert;
+use super::value::{Fields, Value};
+use super::work::Work;
+use crate::hash::NumberHash;
+use crate::history::channels::{
+    Channel, ChannelKind, MAX_CHANNELS, MAX_CHANNELS_A_DAY, MAX_CHANNELS_FIRST_DAY,
+};
+
+const SELECT: &str = "SELECT channel, name, unit, kind, label, decimals, created_at_ms \
+    FROM channels WHERE device = ? ORDER BY channel";
+const COLUMNS: &[&str] = &["device", "channel", "name", "unit", "kind", "created_at_ms"];
+const SET_UNIT: &str =
+    "UPDATE channels SET unit = ? WHERE device = ? AND channel = ? AND unit IS NULL";
+/// Devices whose channels are remembered: 1 KiB each with ten of them.
+const MAX_DEVICES: usize = 20_000;
+
+/// A device's channels as far as one knows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct List {
+    by_name: HashMap<Box<str>, (u16, Option<Box<str>>)>,
+    /// The days on which they came (Unix days), in the order of their numbers.
+    days: Vec<u64>,
+}
+
+/// What is to be done so that a reading has a channel.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// It has this one.
+    At(u16),
+    /// It has this one, whose unit is not known yet.
+    WithUnit(u16),
+    /// It needs a new one of this name.
+    New(Box<str>),
+}
+
+impl List {
+    fn from_rows(rows: &[impl Fields]) -> Result<Self, Fault> {
+        let mut list = Self::default();
+        for row in rows {
+            let channel = channel_of(row)?;
+            let unit = channel.unit.map(String::into_boxed_str);
+            list.push(channel.number, channel.name.into(), unit, channel.created_at_ms);
+        }
+        Ok(list)
+    }
+
+    fn push(&mut self, number: u16, name: Box<str>, unit: Option<Box<str>>, created_at_ms: u64) {
+        self.by_name.insert(name, (number, unit));
+        self.days.push(day_of(created_at_ms));
+    }
+
+    /// Where a reading belongs.
+    fn place(&self, reading: &Reading) -> Place {
+        let Some((number, known)) = self.by_name.get(&reading.channel) else {
+            return Place::New(reading.channel.clone());
+        };
+        match (&reading.unit, known) {
+            (None, _) => Place::At(*number),
+            (Some(unit), Some(known)) if unit == known => Place::At(*number),
+            (Some(_), None) => Place::WithUnit(*number),
+            // Another unit is another channel: values of both never mix.
+            (Some(unit), Some(_)) => {
+                let name = format!("{} [{unit}]", reading.channel);
+                let known = self.by_name.get(name.as_str());
+                known.map_or(Place::New(name.into()), |(number, _)| Place::At(*number))
+            }
+        }
+    }
+
+    /// The number of a reading's channel; `None` when it has none.
+    pub(super) fn number(&self, reading: &Reading) -> Option<u16> {
+        match self.place(reading) {
+            Place::At(number) | Place::WithUnit(number) => Some(number),
+            Place::New(_) => None,
+        }
+    }
+
+    /// How many channels may still come on this day.
+    fn room(&self, day: u64) -> usize {
+        let in_all = MAX_CHANNELS - self.days.len().min(MAX_CHANNELS);
+        let (of_day, most) = match self.days.first() {
+            Some(first) if *first < day => {
+                (self.days.iter().filter(|other| **other == day).count(), MAX_CHANNELS_A_DAY)
+            }
+            _ => (self.days.len(), MAX_CHANNELS_FIRST_DAY),
+        };
+        in_all.min(most.saturating_sub(of_day))
+    }
+
+    /// Whether a reading has its channel and the channel its unit, or there is no room.
+    fn is_settled(&self, reading: &Reading, day: u64) -> bool {
+        match self.place(reading) {
+            Place::At(_) => true,
+            Place::WithUnit(_) => false,
+            Place::New(_) => self.room(day) == 0,
+        }
+    }
+}
+
+fn day_of(time_ms: u64) -> u64 {
+    time_ms / 1000 / u64::from(DAY_SECONDS)
+}
+
+/// The lists that are remembered. Forgetting costs a read, nothing else.
+#[derive(Default)]
+pub(in crate::history) struct Lists(Mutex<HashMap<u32, Arc<List>, NumberHash>>);
+
+impl Lists {
+    fn get(&self, device: DeviceId) -> Option<Arc<List>> {
+        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.get(&device.number()).cloned()
+    }
+
+    /// Reads a device's channels anew the next time.
+    pub(super) fn forget(&self, device: DeviceId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&device.number());
+    }
+
+    fn put(&self, device: DeviceId, list: List) -> Arc<List> {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lists.len() >= MAX_DEVICES {
+            lists.clear();
+        }
+        let list = Arc::new(list);
+        lists.insert(device.number(), Arc::clone(&list));
+        list
+    }
+}
+
+/// Gives channels to the readings of a device that have none, as far as there is room.
+struct Extend<'a> {
+    device: DeviceId,
+    wanted: &'a [&'a Reading],
+    now_ms: u64,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Extend<'_> {
+    type Output = List;
+
+    async fn run(&self, session: &mut P::Session) -> Result<List, Fault> {
+        let rows = session.rows(fixed(SELECT), &[self.device.into()]).await?;
+        let mut list = List::from_rows(&rows)?;
+        let mut room = list.room(day_of(self.now_ms));
+        let mut added: Vec<(u16, &Reading, Box<str>)> = Vec::new();
+        for reading in self.wanted {
+            match list.place(reading) {
+                Place::WithUnit(number) => {
+                    let unit = reading.unit.as_deref().unwrap_or_default();
+                    if usize::from(number) < rows.len() {
+                        let values = [unit.into(), self.device.into(), number.into()];
+                        session.execute(fixed(SET_UNIT), &values).await?;
+                    }
+                    list.by_name.insert(reading.channel.clone(), (number, Some(unit.into())));
+                }
+                Place::New(name) if room > 0 => {
+                    let number = u16::try_from(list.days.len()).unwrap_or(u16::MAX);
+                    list.push(number, name.clone(), reading.unit.clone(), self.now_ms);
+                    added.push((number, reading, name));
+                    room -= 1;
+                }
+                Place::At(_) | Place::New(_) => {}
+            }
+        }
+        for added in rungs(&added, NARROW) {
+            self.insert::<P>(session, added, &list).await?;
+        }
+        Ok(list)
+    }
+}
+
+impl Extend<'_> {
+    async fn insert<P: Product>(
+        &self,
+        session: &mut P::Session,
+        added: &[(u16, &Reading, Box<str>)],
+        list: &List,
+    ) -> Result<(), Fault> {
+        let values: Vec<Value<'_>> = added
+            .iter()
+            .flat_map(|(number, reading, name)| {
+                let unit = list.by_name.get(name).and_then(|(_, unit)| unit.as_deref());
+                [
+                    self.device.into(),
+                    (*number).into(),
+                    Value::Text(name),
+                    text_or_null(unit),
+                    ChannelKind::of(&reading.value).word().into(),
+                    self.now_ms.into(),
+                ]
+            })
+            .collect();
+        let done = session.execute(sql(insert("channels", COLUMNS, added.len())), &values).await;
+        match done {
+            Ok(_) => Ok(()),
+            // Another process was faster with one of them.
+            Err(fault) if fault.kind == Kind::Taken => {
+                Err(Fault::new(Kind::Conflict, fault.detail))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+impl<P: Product> Engine<P> {
+    /// A device's channels, with one for each of the readings as far as there is room.
+    pub(super) async fn channels_for(
+        &self,
+        device: DeviceId,
+        readings: &[&Reading],
+        now_ms: u64,
+    ) -> Result<Arc<List>, Fault> {
+        let day = day_of(now_ms);
+        let known = self.lists.get(device);
+        if let Some(list) = known
+            && readings.iter().all(|reading| list.is_settled(reading, day))
+        {
+            return Ok(list);
+        }
+        let list = self.transact(Extend { device, wanted: readings, now_ms }).await?;
+        Ok(self.lists.put(device, list))
+    }
+
+    pub(super) async fn list_of(&self, device: DeviceId) -> Result<Vec<Channel>, Fault> {
+        let rows = self.product.rows(fixed(SELECT), &[device.into()]).await?;
+        rows.iter().map(channel_of).collect()
+    }
+}
+
+fn channel_of(row: &impl Fields) -> Result<Channel, Fault> {
+    let text = |column| Ok::<_, Fault>(row.bytes(column)?.map(String::from_utf8));
+    let optional = |column| match text(column)? {
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(_)) => Err(Fault::column(column, "is no text")),
+        None => Ok(None),
+    };
+    Ok(Channel {
+        number: row.need(0)?,
+        name: row.text(1)?,
+        unit: optional(2)?,
+        kind: row.text(3)?.parse().map_err(|_| Fault::column(3, "is no kind of channel"))?,
+        label: optional(4)?,
+        decimals: row.maybe(5)?,
+        created_at_ms: row.need(6)?,
+    })
+}
+
+pub(super) fn text_or_null(text: Option<&str>) -> Value<'_> {
+    text.map_or(Value::NoBytes, Value::Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::Value as Measured;
+
+    use super::*;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    fn reading(name: &str, unit: Option<&str>) -> Reading {
+        Reading { channel: name.into(), unit: unit.map(Into::into), value: Measured::Integer(1) }
+    }
+
+    fn list(channels: &[(&str, Option<&str>, u64)]) -> List {
+        let mut list = List::default();
+        for (number, (name, unit, day)) in (0..).zip(channels) {
+            list.push(number, (*name).into(), unit.map(Into::into), day * DAY_MS);
+        }
+        list
+    }
+
+    #[test]
+    fn another_unit_is_another_channel() {
+        let list = list(&[("a", Some("Cel"), 0), ("b", None, 0), ("a [degF]", Some("degF"), 0)]);
+        for (name, unit, place) in [
+            ("a", None, Place::At(0)),
+            ("a", Some("Cel"), Place::At(0)),
+            ("a", Some("degF"), Place::At(2)),
+            ("a", Some("K"), Place::New("a [K]".into())),
+            ("b", None, Place::At(1)),
+            ("b", Some("V"), Place::WithUnit(1)),
+            ("c", Some("V"), Place::New("c".into())),
+        ] {
+            assert_eq!(list.place(&reading(name, unit)), place, "{name} {unit:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_gets_so_many_channels_a_day_and_in_all() {
+        let of = |days: Vec<u64>| List { days, ..List::default() };
+        assert_eq!(of(vec![]).room(5), 256);
+        assert_eq!(of(vec![5; 200]).room(5), 56);
+        assert_eq!(of(vec![5; 256]).room(5), 0);
+        assert_eq!(of(vec![5; 256]).room(6), 64);
+        assert_eq!(of([vec![5; 3], vec![6; 60]].concat()).room(6), 4);
+        assert_eq!(of([vec![5; 3], vec![6; 60]].concat()).room(7), 64);
+        assert_eq!(of(vec![5; 1000]).room(9), 24);
+        assert_eq!(of(vec![5; 1024]).room(9), 0);
+    }
+}

@@ -1,0 +1,156 @@
+//! Readings become rows: who and which channel by number, and the values packed.
+
+use std::borrow::Cow;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use nemeses_protocol::{
+    BatchKey, DeadLetter, DeviceId, Identity, Reading, ReadingsRecord, Reason, Record, pack,
+};
+
+use super::Engine;
+use super::channels::List;
+use super::fault::Fault;
+use super::keyed::ReadingsRow;
+use super::seam::Product;
+use crate::history::Part;
+
+/// Parts without their readings, and these as rows.
+pub(in crate::history) struct Prepared<'a> {
+    pub(in crate::history) parts: Cow<'a, [Part]>,
+    pub(in crate::history) readings: Vec<ReadingsRow>,
+    /// By part: how many values became dead letters, since their device may have no more
+    /// channels.
+    pub(in crate::history) values_refused: Vec<u64>,
+}
+
+impl Prepared<'_> {
+    /// Those of the parts for whose index `wanted` holds, as one part.
+    pub(super) fn together(
+        &self,
+        key: &BatchKey,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Prepared<'static> {
+        let mut part = Part { key: key.clone(), tallies: Vec::new(), records: Vec::new() };
+        let mut values_refused = 0;
+        for (index, other) in self.parts.iter().enumerate().filter(|(index, _)| wanted(*index)) {
+            part.tallies.extend_from_slice(&other.tallies);
+            part.records.extend_from_slice(&other.records);
+            values_refused += self.values_refused[index];
+        }
+        let readings = self.readings.iter().filter(|row| wanted(row.part));
+        Prepared {
+            parts: Cow::Owned(vec![part]),
+            readings: readings.map(|row| ReadingsRow { part: 0, ..row.clone() }).collect(),
+            values_refused: vec![values_refused],
+        }
+    }
+}
+
+/// Numbers of devices, and their channels.
+type Numbered<'a> = HashMap<&'a Identity, (DeviceId, Arc<List>)>;
+
+impl<P: Product> Engine<P> {
+    /// Gives devices and channels their numbers, and takes the readings out of the parts.
+    /// What is beyond a device's channels becomes a dead letter; the record's other values
+    /// are kept.
+    pub(super) async fn prepare<'a>(&self, parts: &'a [Part]) -> Result<Prepared<'a>, Fault> {
+        let values_refused = vec![0; parts.len()];
+        if records_of(parts).next().is_none() {
+            let parts = Cow::Borrowed(parts);
+            return Ok(Prepared { parts, readings: Vec::new(), values_refused });
+        }
+        let numbered = self.number_all(parts).await?;
+        let mut prepared = Prepared { parts: Cow::default(), readings: Vec::new(), values_refused };
+        for (index, part) in parts.iter().enumerate() {
+            let mut rest =
+                Part { key: part.key.clone(), tallies: part.tallies.clone(), records: Vec::new() };
+            for record in &part.records {
+                let Record::Readings(record) = record else {
+                    rest.records.push(record.clone());
+                    continue;
+                };
+                let Some((device, list)) = numbered.get(&record.identity) else { continue };
+                let (row, beyond) = row_of(index, *device, record, list);
+                prepared.readings.extend(row);
+                prepared.values_refused[index] += beyond.len() as u64;
+                rest.records.extend(letters_of(record, *device, &beyond));
+            }
+            prepared.parts.to_mut().push(rest);
+        }
+        Ok(prepared)
+    }
+
+    /// The devices of all readings in the parts with their channels, all as new as need be.
+    async fn number_all<'a>(&self, parts: &'a [Part]) -> Result<Numbered<'a>, Fault> {
+        let mut wanted: HashMap<&Identity, (Vec<&Reading>, u64)> = HashMap::new();
+        let mut order: Vec<&Identity> = Vec::new();
+        for record in records_of(parts) {
+            let arrived_ms = record.received_at_ms;
+            let (readings, first_ms) = wanted.entry(&record.identity).or_insert_with(|| {
+                order.push(&record.identity);
+                (Vec::new(), arrived_ms)
+            });
+            readings.extend(&record.readings);
+            *first_ms = arrived_ms.min(*first_ms);
+        }
+        let mut numbered = Numbered::with_capacity(wanted.len());
+        for identity in order {
+            let Some((readings, first_ms)) = wanted.remove(identity) else { continue };
+            let device = self.number_for(identity, first_ms).await?;
+            let list = self.channels_for(device, &readings, first_ms).await?;
+            numbered.insert(identity, (device, list));
+        }
+        Ok(numbered)
+    }
+}
+
+fn records_of(parts: &[Part]) -> impl Iterator<Item = &ReadingsRecord> {
+    parts.iter().flat_map(|part| &part.records).filter_map(|record| match record {
+        Record::Readings(record) => Some(&**record),
+        Record::Position(_) | Record::DeadLetter(_) => None,
+    })
+}
+
+/// A record as a row, unless none of its readings has a channel, and the readings that
+/// have none.
+fn row_of(
+    part: usize,
+    device: DeviceId,
+    record: &ReadingsRecord,
+    list: &List,
+) -> (Option<ReadingsRow>, Vec<Reading>) {
+    let mut values = BTreeMap::new();
+    let mut beyond = Vec::new();
+    for reading in &record.readings {
+        // Two names can mean one channel, if one of them bears its unit.
+        match list.number(reading).map(|number| values.entry(number)) {
+            Some(Entry::Vacant(place)) => drop(place.insert(&reading.value)),
+            Some(Entry::Occupied(_)) | None => beyond.push(reading.clone()),
+        }
+    }
+    let row = ReadingsRow {
+        part,
+        device,
+        recorded_at_ms: record.recorded_at_ms,
+        content_hash: record.content_hash,
+        received_at_ms: record.received_at_ms,
+        timeless: record.timeless,
+        value_count: u16::try_from(values.len()).unwrap_or(u16::MAX),
+        packed: pack(values.iter().map(|(number, value)| (*number, *value))),
+    };
+    ((!values.is_empty()).then_some(row), beyond)
+}
+
+fn letters_of(
+    record: &ReadingsRecord,
+    device: DeviceId,
+    beyond: &[Reading],
+) -> impl Iterator<Item = Record> + use<> {
+    let letter = (!beyond.is_empty()).then(|| DeadLetter {
+        device: Some(device),
+        ..record.as_letter(beyond, Reason::TooManyChannels)
+    });
+    letter.into_iter().flat_map(DeadLetter::split).map(Box::new).map(Record::DeadLetter)
+}
