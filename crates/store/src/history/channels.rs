@@ -137,6 +137,14 @@ pub struct StoredReadings {
     pub values: Unpacked,
 }
 
+impl StoredReadings {
+    /// What it says of a channel.
+    pub fn value(&self, channel: u16) -> Option<&Value> {
+        let at = self.values.binary_search_by_key(&channel, |(number, _)| *number);
+        at.ok().map(|at| &self.values[at].1)
+    }
+}
+
 /// Records in time order, read as they are consumed.
 pub type ReadingsStream<'a> =
     Pin<Box<dyn Stream<Item = Result<StoredReadings, StoreError>> + Send + 'a>>;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nemeses_protocol::{DeviceId, Reading};
 
 use super::Engine;
-use super::fault::{Fault, Kind};
+use super::fault::Fault;
 use super::ladder::{NARROW, rungs};
 use super::plan::DAY_SECONDS;
 use super::seam::{Product, Session, fixed, sql};
@@ -205,15 +205,8 @@ impl Extend<'_> {
                 ]
             })
             .collect();
-        let done = session.execute(sql(insert("channels", COLUMNS, added.len())), &values).await;
-        match done {
-            Ok(_) => Ok(()),
-            // Another process was faster with one of them.
-            Err(fault) if fault.kind == Kind::Taken => {
-                Err(Fault::new(Kind::Conflict, fault.detail))
-            }
-            Err(fault) => Err(fault),
-        }
+        let text = insert("channels", COLUMNS, added.len());
+        session.execute(sql(text), &values).await.map(drop).map_err(Fault::lost_race)
     }
 }
 

@@ -106,8 +106,9 @@ pub(in crate::history) async fn write_parts<P: Product>(
     }
     let is_new = insert_rows(session, &plan.rows()).await?;
     let readings_new = insert_rows(session, &plan.readings()).await?;
-    let days = engine.days.unknown(&plan.days());
-    let marks = engine.marks.missing(&plan.position_days());
+    let touched = plan.position_days();
+    let marks = engine.marks.missing(&touched);
+    let days = engine.days.unknown(&plan.days(touched));
     insert_days::<P>(session, &days).await?;
     insert_marks::<P>(session, &marks).await?;
     let settled = plan.settle(&is_new, &readings_new);
@@ -210,7 +211,7 @@ pub(in crate::history) async fn insert_letters<S: Session>(
         for letters in letters.chunks(at_once) {
             let values: Vec<Value<'_>> = letters.iter().flat_map(LetterRow::values).collect();
             let text = insert("dead_letters", LETTER_COLUMNS, letters.len());
-            session.execute(sql(text), &values).await.map_err(written_elsewhere)?;
+            session.execute(sql(text), &values).await.map_err(Fault::lost_race)?;
         }
     }
     Ok(())
@@ -225,18 +226,9 @@ async fn insert_books<S: Session>(
         let values: Vec<Value<'_>> =
             rows.iter().flat_map(|row| books_values(row, exporter)).collect();
         let text = insert("books", BOOKS_COLUMNS, rows.len());
-        session.execute(sql(text), &values).await.map_err(written_elsewhere)?;
+        session.execute(sql(text), &values).await.map_err(Fault::lost_race)?;
     }
     Ok(())
-}
-
-/// The same batch is being committed by someone else, or by a connection that
-/// was thought lost: start over and find its key in the books.
-fn written_elsewhere(fault: Fault) -> Fault {
-    match fault.kind {
-        Kind::Taken => Fault::new(Kind::Conflict, fault.detail),
-        _ => fault,
-    }
 }
 
 pub(in crate::history) fn books_values<'a>(
@@ -330,7 +322,7 @@ impl<P: Product> Engine<P> {
 
     async fn rehearse_in(&self, session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
         let is_new = insert_rows(session, &plan.rows()).await?;
-        let days = plan.days();
+        let days = plan.position_days();
         insert_days::<P>(session, &days).await?;
         insert_marks::<P>(session, &self.marks.missing(&days)).await?;
         let settled = plan.settle(&is_new, &[]);
@@ -393,7 +385,7 @@ fn check_names<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), Fault
 async fn try_plan<P: Product>(session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
     let is_new = insert_rows(session, &plan.rows()).await?;
     let readings_new = insert_rows(session, &plan.readings()).await?;
-    insert_days::<P>(session, &plan.days()).await?;
+    insert_days::<P>(session, &plan.days(plan.position_days())).await?;
     insert_duplicates::<P>(session, &plan.settle(&is_new, &readings_new).duplicates).await?;
     insert_letters(session, plan).await
 }

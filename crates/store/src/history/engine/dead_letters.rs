@@ -13,9 +13,10 @@ use super::fault::Fault;
 use super::ladder::{NARROW, rungs};
 use super::plan::minute_of;
 use super::readings::Prepared;
+use super::removals::book_removed;
 use super::rows::{SELECT_LETTERS, letter_of};
 use super::seam::{Dialect, Product, Session, fixed, sql};
-use super::sql::{Join, insert, or_join, placeholders};
+use super::sql::placeholders;
 use super::value::{Fields as _, Value};
 use super::work::Work;
 use crate::StoreError;
@@ -288,12 +289,8 @@ async fn remove<P: Product>(
             deleted.push(*id);
         }
     }
-    let columns = ["kind", "minute", "removed"];
-    let text = insert("removals", &columns, 1);
-    let text = or_join(&text, P::DIALECT, &columns[..2], &[("removed", Join::Add)]);
-    for (minute, removed) in &minutes {
-        let values = [kind.into(), (*minute).into(), (*removed).into()];
-        session.execute(sql(text.clone()), &values).await?;
+    for (minute, removed) in minutes {
+        book_removed(session, P::DIALECT, kind, minute, removed).await?;
     }
     Ok(deleted)
 }

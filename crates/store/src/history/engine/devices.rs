@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
 use super::Engine;
-use super::fault::{Fault, Kind};
+use super::fault::Fault;
 use super::ladder::{WIDE, rungs};
 use super::seam::{Dialect, Product, Session, fixed, sql};
 use super::sql::{Join, insert, or_join, placeholders};
@@ -197,12 +197,9 @@ fn known_of(row: &impl Fields) -> Result<KnownDevice, Fault> {
 /// What changed in the kept threshold changes the sums of all days.
 async fn compute_anew<S: Session>(session: &mut S, device: DeviceId) -> Result<(), Fault> {
     session.execute(fixed(FORGET_SUMS), &[device.into()]).await?;
+    // Another transaction may have marked the same days meanwhile.
     let marked = session.execute(fixed(MARK_ALL_DAYS), &[device.into()]).await;
-    match marked {
-        // Another transaction marked the same days meanwhile: look again.
-        Err(fault) if fault.kind == Kind::Taken => Err(Fault::new(Kind::Conflict, fault.detail)),
-        other => other.map(drop),
-    }
+    marked.map(drop).map_err(Fault::lost_race)
 }
 
 struct Put<'a> {

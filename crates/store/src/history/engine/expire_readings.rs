@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use super::Engine;
 use super::dead_letters::{READINGS_EXPIRED, VALUES_EXPIRED};
 use super::fault::Fault;
-use super::seam::{Product, Session, fixed, sql};
-use super::sql::{Join, insert, or_join};
-use super::value::{Fields as _, Value};
+use super::plan::minute_of;
+use super::removals::book_removed;
+use super::seam::{Product, Session, fixed};
+use super::value::Fields as _;
 use super::work::Work;
 use crate::history::retention::Step;
 
 /// Records of a step, and those of the last device among them.
 const AT_ONCE: u32 = 5000;
-const MINUTE_MS: u64 = 60_000;
 
 const OLDEST: &str = "SELECT MIN(bucket) FROM readings WHERE bucket < ?";
 /// The device at which a step ends; none when the bucket holds fewer records.
@@ -44,15 +44,10 @@ impl<P: Product> Work<P> for Expire {
         let which = [bucket.into(), last.into()];
         let arrivals = session.rows(fixed(ARRIVALS), &which).await?;
         let removed = session.execute(fixed(DELETE), &which).await?;
-        let columns = ["kind", "minute", "removed"];
-        let text = insert("removals", &columns, 1);
-        let text = or_join(&text, P::DIALECT, &columns[..2], &[("removed", Join::Add)]);
         for row in &arrivals {
-            let minute = row.need::<u64>(0)? / MINUTE_MS;
+            let minute = minute_of(row.need(0)?);
             for (kind, column) in [(READINGS_EXPIRED, 1), (VALUES_EXPIRED, 2)] {
-                let values: [Value<'_>; 3] =
-                    [kind.into(), minute.into(), row.need::<u64>(column)?.into()];
-                session.execute(sql(text.clone()), &values).await?;
+                book_removed(session, P::DIALECT, kind, minute, row.need(column)?).await?;
             }
         }
         Ok(Step { removed, more: true, ..Step::default() })

@@ -40,6 +40,13 @@ impl Fault {
         Self::new(Kind::Schema, format!("column {column} of the answer {what}"))
     }
 
+    /// A key that is taken when nobody had it a moment ago was taken by another
+    /// transaction: start over and see it.
+    pub(in crate::history) fn lost_race(self) -> Self {
+        let kind = if self.kind == Kind::Taken { Kind::Conflict } else { self.kind };
+        Self { kind, ..self }
+    }
+
     /// As the callers of the store see it.
     pub(in crate::history) fn into_error(self, store: &'static str) -> StoreError {
         match self.kind {

@@ -70,14 +70,8 @@ impl<P: Product> Work<P> for Give<'_> {
         let next = next.ok_or_else(|| Fault::new(Kind::Refused, "there are no numbers left"))?;
         let values: [Value<'_>; 4] =
             [next.into(), self.kind.into(), self.name.into(), self.now_ms.into()];
-        match session.execute(fixed(ADD), &values).await {
-            Ok(_) => Ok(DeviceId::new(next)),
-            // Another process gave this number, or a number to this name.
-            Err(fault) if fault.kind == Kind::Taken => {
-                Err(Fault::new(Kind::Conflict, fault.detail))
-            }
-            Err(fault) => Err(fault),
-        }
+        session.execute(fixed(ADD), &values).await.map_err(Fault::lost_race)?;
+        Ok(DeviceId::new(next))
     }
 }
 

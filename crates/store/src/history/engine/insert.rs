@@ -57,13 +57,10 @@ pub(in crate::history) async fn insert_rows<S: Session, R: Keyed>(
     // A stack, the first slice on top: rows are written in order of their keys.
     let mut stack = pending(&all, rows, 0);
     while let Some(slice) = stack.pop() {
-        match insert_slice(session, &slice).await {
+        match insert_slice(session, &slice.indexes, rows).await {
             Ok(()) => continue,
             Err(fault) if fault.kind == Kind::Taken && slice.round < MAX_ROUNDS => {}
-            Err(fault) if fault.kind == Kind::Taken => {
-                return Err(Fault::new(Kind::Conflict, fault.detail));
-            }
-            Err(fault) => return Err(fault),
+            Err(fault) => return Err(fault.lost_race()),
         }
         let existing = existing(session, &slice).await?;
         let (there, rest): (Vec<usize>, Vec<usize>) =
@@ -82,17 +79,25 @@ pub(in crate::history) async fn insert_new<S: Session, R: Keyed>(
     rows: &[&R],
 ) -> Result<(), Fault> {
     let all: Vec<usize> = (0..rows.len()).collect();
-    for slice in pending(&all, rows, 0).iter().rev() {
-        insert_slice(session, slice).await?;
+    for indexes in statements(&all, rows) {
+        insert_slice(session, indexes, rows).await?;
     }
     Ok(())
 }
 
-fn pending<'a, R: Keyed>(indexes: &[usize], rows: &'a [&'a R], round: u32) -> Vec<Pending<'a, R>> {
-    let statements = rungs(indexes, WIDE).flat_map(|slice| {
+/// Which rows go into one statement each, in order.
+fn statements<'i, R: Keyed>(
+    indexes: &'i [usize],
+    rows: &[&R],
+) -> impl Iterator<Item = &'i [usize]> {
+    rungs(indexes, WIDE).flat_map(|slice| {
         let bytes: usize = slice.iter().map(|index| rows[*index].bytes()).sum();
         slice.chunks(if bytes > MAX_BYTES { 1 } else { slice.len() })
-    });
+    })
+}
+
+fn pending<'a, R: Keyed>(indexes: &[usize], rows: &'a [&'a R], round: u32) -> Vec<Pending<'a, R>> {
+    let statements = statements(indexes, rows);
     let mut slices: Vec<Pending<'a, R>> =
         statements.map(|slice| Pending { indexes: slice.to_vec(), rows, round }).collect();
     slices.reverse();
@@ -101,13 +106,14 @@ fn pending<'a, R: Keyed>(indexes: &[usize], rows: &'a [&'a R], round: u32) -> Ve
 
 async fn insert_slice<S: Session, R: Keyed>(
     session: &mut S,
-    slice: &Pending<'_, R>,
+    indexes: &[usize],
+    rows: &[&R],
 ) -> Result<(), Fault> {
-    let mut values: Vec<Value<'_>> = Vec::with_capacity(slice.indexes.len() * R::COLUMNS.len());
-    for index in &slice.indexes {
-        slice.rows[*index].bind(&mut values);
+    let mut values: Vec<Value<'_>> = Vec::with_capacity(indexes.len() * R::COLUMNS.len());
+    for index in indexes {
+        rows[*index].bind(&mut values);
     }
-    let text = insert(R::TABLE, R::COLUMNS, slice.indexes.len());
+    let text = insert(R::TABLE, R::COLUMNS, indexes.len());
     session.execute(sql(text), &values).await.map(drop)
 }
 

@@ -33,6 +33,7 @@ mod quick;
 mod readings;
 mod reads;
 mod recent;
+mod removals;
 mod retention;
 mod rows;
 mod script;
@@ -64,10 +65,11 @@ pub(super) use ladder::{WIDE, rungs};
 pub(super) use marks::Marks;
 pub(super) use plan::{BooksRow, DuplicateRow, Settled, minute_of};
 pub(super) use quick::{insert_bulk, insert_of};
+pub(super) use removals::book_removed;
 pub(super) use rows::{bucket_of, fits_journal, key_of};
 pub(super) use seam::{Batch, Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
-pub(super) use sql::{Join, POSITION_COLUMNS, insert, or_join};
+pub(super) use sql::{POSITION_COLUMNS, insert};
 pub(super) use value::{Fields, Value, signed_hash};
 
 /// A product with what the shared code remembers about it.

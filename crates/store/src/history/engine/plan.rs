@@ -143,29 +143,21 @@ impl<'a> Plan<'a> {
         self.parts.iter().map(|part| &part.key).collect()
     }
 
-    /// The days that the rows' devices have data for, sorted, each once.
-    pub(in crate::history) fn days(&self) -> Vec<DeviceDay> {
-        let mut days: Vec<DeviceDay> =
-            self.bearers.iter().map(|bearer| (bearer.key.1, bearer.key.2 / DAY_SECONDS)).collect();
-        let of_readings = self.readings.iter().map(|(_, row)| row);
-        days.extend(of_readings.map(|row| (row.device.number(), row.recorded_at() / DAY_SECONDS)));
-        days.sort_unstable();
-        days.dedup();
-        days
-    }
-
-    /// The days with new or repeated positions, sorted, each once: whose sums change.
+    /// The days with positions, sorted, each once: whose sums change.
     pub(in crate::history) fn position_days(&self) -> Vec<DeviceDay> {
-        let mut days: Vec<DeviceDay> =
-            self.bearers.iter().map(|bearer| (bearer.key.1, bearer.key.2 / DAY_SECONDS)).collect();
-        days.sort_unstable();
-        days.dedup();
-        days
+        let of_bearer = |bearer: &Bearer<'_>| (bearer.key.1, bearer.key.2 / DAY_SECONDS);
+        each_once(self.bearers.iter().map(of_bearer).collect())
     }
 
-    /// The books when all rows are new.
-    pub(in crate::history) fn settle_new(&self) -> Settled<'a> {
-        self.settle(&vec![true; self.rows().len()], &vec![true; self.readings().len()])
+    /// These days of positions and those of the readings, sorted, each once: the days that
+    /// the devices have data for.
+    pub(in crate::history) fn days(&self, mut positions: Vec<DeviceDay>) -> Vec<DeviceDay> {
+        if self.readings.is_empty() {
+            return positions;
+        }
+        let of_row = |row: &ReadingsRow| (row.device.number(), row.recorded_at() / DAY_SECONDS);
+        positions.extend(self.readings.iter().map(|(_, row)| of_row(row)));
+        each_once(positions)
     }
 
     /// The books, now that `is_new` says for each of [`Plan::rows`] whether it was new, and
@@ -272,6 +264,12 @@ impl<'a> Plan<'a> {
     fn fresh_parts(&self) -> impl Iterator<Item = (usize, &'a Part)> {
         self.parts.iter().enumerate().filter(|(index, _)| self.fresh[*index])
     }
+}
+
+fn each_once(mut days: Vec<DeviceDay>) -> Vec<DeviceDay> {
+    days.sort_unstable();
+    days.dedup();
+    days
 }
 
 fn line_of(lines: &mut [BTreeMap<u32, Totals>], part: usize, time_ms: u64) -> &mut Totals {

@@ -16,6 +16,7 @@ use super::commit::{
 use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
 use super::insert::insert_new;
+use super::keyed::ReadingsRow;
 use super::ladder::{WIDE, bulk, rungs};
 use super::marks::Marks;
 use super::plan::{Plan, Settled, plan};
@@ -92,7 +93,7 @@ impl<P: Product> Engine<P> {
         if !P::TAKES_BATCHES || plan.has_readings() {
             return Ok(None);
         }
-        let touched = plan.days();
+        let touched = plan.position_days();
         let marks = self.marks.missing(&touched);
         if !self.days.unknown(&touched).is_empty() || marks.values().next().is_some() {
             return Ok(None);
@@ -103,20 +104,21 @@ impl<P: Product> Engine<P> {
 
     /// By the product's own way for rows if it has one, else in a session.
     async fn write_new(&self, plan: &Plan<'_>, exporter: &str) -> Result<Written, Fault> {
-        let rows = plan.rows();
-        let settled = plan.settle_new();
-        let days = self.days.unknown(&plan.days());
-        let marks = self.marks.missing(&plan.position_days());
+        let (rows, readings) = (plan.rows(), plan.readings());
+        let settled = plan.settle(&vec![true; rows.len()], &vec![true; readings.len()]);
+        let touched = plan.position_days();
+        let marks = self.marks.missing(&touched);
+        let days = self.days.unknown(&plan.days(touched));
         let behind = Behind::of::<P>(&days, &marks, &settled, exporter);
         let written = Written { committed: settled.committed, days, marks };
-        if plan.letters.is_empty() && !plan.has_readings() {
+        if plan.letters.is_empty() && readings.is_empty() {
             written.marks.still_open()?;
             if self.product.commit_rows(&rows, &[&*behind.rows, &behind.books].concat()).await? {
                 return Ok(written);
             }
         }
         let mut session = self.product.begin().await?;
-        match write_in::<P>(&mut session, &rows, plan, &behind, &written.marks).await {
+        match write_in::<P>(&mut session, (&rows, &readings), plan, &behind, &written.marks).await {
             Ok(()) => Ok(written),
             // Dropped, the session closes its connection, as in `work.rs`.
             Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
@@ -163,7 +165,7 @@ impl Behind {
 /// Commits in the order of tables and keys that `commit.rs` keeps.
 async fn write_in<P: Product>(
     session: &mut P::Session,
-    rows: &[&PositionRecord],
+    (rows, readings): (&[&PositionRecord], &[&ReadingsRow]),
     plan: &Plan<'_>,
     behind: &Behind,
     marks: &Marks,
@@ -173,7 +175,7 @@ async fn write_in<P: Product>(
         insert_bulk::<P>(session, slice).await?;
         rest = &rest[slice.len()..];
     }
-    insert_new(session, &plan.readings()).await?;
+    insert_new(session, readings).await?;
     let mut script = Script::new(P::DIALECT);
     let words = format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));
     script.insert(&words, rest.iter().map(|record| position_values(record)), "");

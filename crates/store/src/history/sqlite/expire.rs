@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::super::engine::{
-    EXPIRED, Fault, Fields as _, Join, Product, Session, Value, fixed, insert, or_join, sql,
+    EXPIRED, Fault, Fields as _, Product, Session, Value, book_removed, fixed, sql,
 };
 use super::super::retention::{BucketLimit, Step, Survey};
 use super::File;
@@ -60,17 +60,9 @@ async fn book<S: Session>(
     rows: &[Value<'_>],
 ) -> Result<(), Fault> {
     let arrivals = session.rows(fixed(arrivals), rows).await?;
-    let columns = ["kind", "minute", "removed"];
-    let text = or_join(
-        &insert("removals", &columns, 1),
-        <Arc<File> as Product>::DIALECT,
-        &columns[..2],
-        &[("removed", Join::Add)],
-    );
     for row in &arrivals {
-        let (minute, removed): (u32, u64) = (row.need(0)?, row.need(1)?);
-        let values: [Value<'_>; 3] = [EXPIRED.into(), minute.into(), removed.into()];
-        session.execute(sql(text.clone()), &values).await?;
+        let dialect = <Arc<File> as Product>::DIALECT;
+        book_removed(session, dialect, EXPIRED, row.need(0)?, row.need(1)?).await?;
     }
     Ok(())
 }
