@@ -96,15 +96,7 @@ impl Tables {
     /// # Errors
     /// The database does not answer.
     pub async fn count_dead_letters(&self) -> anyhow::Result<u64> {
-        let count = "SELECT COUNT(*) FROM dead_letters";
-        let (count,): (i64,) = match self {
-            Self::MySql(url) => {
-                let mut connection = MySqlConnection::connect(url).await?;
-                sqlx::query_as(count).fetch_one(&mut connection).await?
-            }
-            Self::Sqlite(path) => sqlx::query_as(count).fetch_one(&mut open(path).await?).await?,
-        };
-        Ok(count.try_into()?)
+        self.count("SELECT COUNT(*) FROM dead_letters").await
     }
 
     /// How many records of readings there are.
@@ -112,7 +104,10 @@ impl Tables {
     /// # Errors
     /// The database does not answer.
     pub async fn count_readings(&self) -> anyhow::Result<u64> {
-        let count = "SELECT COUNT(*) FROM readings";
+        self.count("SELECT COUNT(*) FROM readings").await
+    }
+
+    async fn count(&self, count: &'static str) -> anyhow::Result<u64> {
         let (count,): (i64,) = match self {
             Self::MySql(url) => {
                 let mut connection = MySqlConnection::connect(url).await?;

@@ -1,9 +1,9 @@
 //! What one message means. Pure: no clock, no IO.
 
 use nemeses_protocol::{
-    DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, PackedFields, Position,
-    PositionRecord, Protocol, ProtocolFrame as _, Reason, Record, Reply, Sft9001, Source, Speaker,
-    TopicName, Topics, content_hash,
+    DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, PackedFields, PositionRecord,
+    Protocol, ProtocolFrame as _, Reason, Record, Reply, Sft9001, Source, Speaker, TopicName,
+    Topics, content_hash,
 };
 use nemeses_store::live::LiveEntry;
 use nemeses_store::named::NamedDevices;
@@ -111,7 +111,7 @@ impl Step {
                 self.take_as::<Sft9001>(message, Speaker::Device(device), out);
             }
             // Values of nobody are no frames either.
-            _ if self.policy.topics.is_below_telemetry(message.topic) => {
+            TopicName::Other if self.policy.topics.is_below_telemetry(message.topic) => {
                 self.take_telemetry(message, out);
             }
             _ => self.take_as::<Sft9001>(message, Speaker::Any, out),
@@ -168,7 +168,7 @@ impl Step {
             }
         }
         for content in frame.records(bytes, device) {
-            let refusal = self.refusal(&content.position, received_at_ms);
+            let refusal = self.refusal(content.position.recorded_at.into(), received_at_ms);
             if let Some(reason) = refusal.or(barred) {
                 let offset = offset + content.offset;
                 bury(message, offset, content.bytes, Some(device), reason, out);
@@ -193,9 +193,10 @@ impl Step {
         }
     }
 
-    fn refusal(&self, position: &Position, received_at_ms: u64) -> Option<Reason> {
+    /// Whether what was recorded in this second is too far ahead of its arrival.
+    pub(crate) fn refusal(&self, recorded_s: u64, received_at_ms: u64) -> Option<Reason> {
         let latest_s = received_at_ms / 1000 + u64::from(self.policy.future_limit_s);
-        (u64::from(position.recorded_at) > latest_s).then_some(Reason::Future)
+        (recorded_s > latest_s).then_some(Reason::Future)
     }
 }
 

@@ -45,8 +45,7 @@ impl Step {
         if record.readings.is_empty() {
             return;
         }
-        let latest_s = record.received_at_ms / 1000 + u64::from(self.policy().future_limit_s);
-        let future = (record.recorded_at_ms / 1000 > latest_s).then_some(Reason::Future);
+        let future = self.refusal(record.recorded_at_ms / 1000, record.received_at_ms);
         let gate = self.policy().gate.as_ref();
         let barred = gate.and_then(|gate| gate.refusal_of(device, record.received_at_ms));
         if let Some(reason) = mismatch.or(future).or(barred) {

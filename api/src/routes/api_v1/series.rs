@@ -179,8 +179,7 @@ async fn raw(
     let mut read = 0;
     while let Some(record) = state.history.ask(records.try_next()).await? {
         read = counted(read)?;
-        let found = record.values.iter().find(|(number, _)| *number == channel.number);
-        let Some((_, value)) = found else { continue };
+        let Some(value) = record.value(channel.number) else { continue };
         if t.len() == MAX_RAW {
             let detail = format!(
                 "The range has more than {MAX_RAW} values: choose a shorter one, or a step."
@@ -231,8 +230,7 @@ async fn by_window(
     let mut read = 0;
     while let Some(record) = state.history.ask(records.try_next()).await? {
         read = counted(read)?;
-        let found = record.values.iter().find(|(number, _)| *number == channel.number);
-        let Some((_, measured)) = found else { continue };
+        let Some(measured) = record.value(channel.number) else { continue };
         let at_ms = record.recorded_at_ms.cast_signed();
         resampler.push(at_ms, &value(measured)).map_err(|error| {
             Problem::parameter("agg", format!("{error}: choose a shorter step."))
@@ -259,8 +257,7 @@ async fn before(
     let mut records = state.stores.channels.readings(query);
     for _ in 0..LOOKED_BACK {
         let Some(record) = state.history.ask(records.try_next()).await? else { break };
-        let found = record.values.iter().find(|(number, _)| *number == channel.number);
-        if let Some(number) = found.and_then(|(_, value)| value.as_number()) {
+        if let Some(number) = record.value(channel.number).and_then(Measured::as_number) {
             return Ok(Some((record.recorded_at_ms.cast_signed(), number)));
         }
     }
