@@ -42,7 +42,8 @@ pub async fn run_nemeses<A: AsRef<OsStr>>(
 }
 
 fn spec(name: &str, folder: &Path, ready: Ready) -> anyhow::Result<Spec> {
-    Ok(Spec::new(name, nemeses_binary()?, folder, ready).env("NEMESES_JWT_SECRET", JWT_SECRET))
+    let spec = Spec::new(name, nemeses_binary()?, folder, ready);
+    Ok(Spec { is_ours: true, ..spec.env("NEMESES_JWT_SECRET", JWT_SECRET) })
 }
 
 /// `nemeses up`.

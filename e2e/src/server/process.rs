@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use super::Ready;
 use super::ready::read_log;
-use crate::wait_for;
+use crate::{logs, wait_for};
 
 /// Longer than any server here needs on two busy cores.
 const START: Duration = Duration::from_secs(60);
@@ -60,6 +60,8 @@ pub struct Spec {
     pub log: PathBuf,
     /// When it serves.
     pub ready: Ready,
+    /// Whether its log may hold no warnings but those that the test has named.
+    pub is_ours: bool,
 }
 
 impl Spec {
@@ -72,6 +74,7 @@ impl Spec {
             env: Vec::new(),
             log: folder.join(format!("{name}.log")),
             ready,
+            is_ours: false,
         }
     }
 
@@ -293,6 +296,8 @@ impl Drop for Process {
         }
         if std::thread::panicking() {
             complain(&format!("--- log of {} ends:\n{}", self.spec.name, self.last_lines()));
+        } else if self.spec.is_ours {
+            logs::judge(&self.spec.name, &self.log().unwrap_or_default());
         }
     }
 }
