@@ -18,7 +18,7 @@ mod outages;
 
 use std::time::Duration;
 
-use nemeses_e2e::{Line, Load, Process, User};
+use nemeses_e2e::{Line, Load, Process, User, expect_log};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -56,6 +56,23 @@ fn figure(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
 }
 
+/// What processes warn of when what they need is killed, cut off or full; and of the rubbish
+/// that the load sends.
+const WARNINGS: [&str; 12] = [
+    "no connection to the broker; trying again",
+    "batches are not taken; frames are not acknowledged until they are",
+    "the history cannot be written; nothing is acknowledged until it can",
+    "the list of known devices cannot be",
+    "commands wait until the database is back",
+    "the live store is down, keeping the newest of each device",
+    "the live store cannot be looked after",
+    "the live stream stands still until the live store is back",
+    "a part of the live stream was missed",
+    "replies and commands do not travel between nodes until Redis is back",
+    "the sums of days cannot be kept up",
+    "bytes became dead letters",
+];
+
 /// Long enough that no entry expires while a test runs.
 const TTL: [&str; 2] = ["--live-ttl", "60m"];
 
@@ -71,6 +88,7 @@ struct Scene {
 
 impl Scene {
     async fn begin(line: Line) -> Self {
+        expect_log(&WARNINGS);
         let user = line.user().await.unwrap();
         let load = Load::start(line.mqtt_address(), nemeses_e2e::Plan::default());
         let seed = seed();

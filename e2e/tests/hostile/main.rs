@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use books::Books;
-use nemeses_e2e::{Line, Shape, wait_for};
+use nemeses_e2e::{Line, Shape, expect_log, wait_for};
 use sender::Sender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,7 @@ async fn random_bytes_at_a_node_on_mysql() {
 }
 
 async fn random_bytes_at(line: Line) {
+    expect_log(&["clients were not let in", "bytes became dead letters"]);
     let mut sent = wave(&line, 0, messages() / 10).await;
     let warm_kib = memory_kib(&line);
     let began = Instant::now();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nemeses_e2e::frames::{bytes, live, now_s};
-use nemeses_e2e::{Line, Node, Port, Shape, run_nemeses, wait_for};
+use nemeses_e2e::{Line, Node, Port, Shape, expect_log, run_nemeses, wait_for};
 use nemeses_protocol::DeviceId;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -204,6 +204,7 @@ async fn a_broker_that_refuses_the_login_and_stores_that_are_not_there() {
 /// Tables that somebody made or changed by hand: the server answers, and takes no frame.
 #[tokio::test]
 async fn a_node_whose_commits_cannot_succeed_is_not_ready() {
+    expect_log(&["the history cannot be written"]);
     let line = Line::start(Shape::NodeOnServers, &[]).await.unwrap();
     let is = async |status: u16| {
         wait_for(SOON, &format!("readiness is {status}"), async || {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nemeses_e2e::{Line, Nemeses, SOON, Shape, Signal, run_nemeses, wait_for};
+use nemeses_e2e::{Line, Nemeses, SOON, Shape, Signal, expect_log, run_nemeses, wait_for};
 use serde_json::Value;
 
 /// A canary is missing after 30 s, and judged every second.
@@ -29,6 +29,7 @@ async fn status(line: &Line) -> Value {
 
 #[tokio::test]
 async fn canaries_come_back_leave_nothing_behind_and_tell_what_is_stuck() {
+    expect_log(&["ERROR canaries: ", "no connection to the broker; trying again"]);
     let line = Line::start(Shape::Stations, &[]).await.unwrap();
     let (parsers, exporters) = (&line.parsers, &line.exporters);
     for worker in parsers.iter().chain(exporters) {

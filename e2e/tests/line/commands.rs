@@ -2,7 +2,7 @@
 //! are, and nobody else, by whatever way the shape of the line has; and a device that is
 //! away gets them when it is back.
 
-use nemeses_e2e::{Api, Line, Mqtt, Node, SOON, Shape, User, run_nemeses, wait_for};
+use nemeses_e2e::{Api, Line, Mqtt, Node, SOON, Shape, User, expect_log, run_nemeses, wait_for};
 use nemeses_protocol::DeviceId;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -211,6 +211,7 @@ async fn an_api_without_a_broker_reaches_devices_through_the_nodes_on_its_redis(
 
 #[tokio::test]
 async fn an_api_without_broker_and_nodes_says_what_is_missing() {
+    expect_log(&["nothing here reaches devices"]);
     let line = Line::start(Shape::Stations, &[]).await.unwrap();
     let api = api_beside(&line).await;
     let user = line.user().await.unwrap().at(&api.url());

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use nemeses_e2e::{Line, Shape, workspace};
+use nemeses_e2e::{Line, Shape, expect_log, workspace};
 use tokio::process::Command;
 
 fn python() -> anyhow::Result<PathBuf> {
@@ -22,6 +22,7 @@ fn python() -> anyhow::Result<PathBuf> {
 
 #[tokio::test]
 async fn the_behaviours_of_pahos_suite_hold_but_for_the_exceptions_that_are_documented() {
+    expect_log(&["clients were not let in", "messages were refused on topics"]);
     let line = Line::start(Shape::Embedded, &[]).await.unwrap();
     let address = line.mqtt_address();
     let looked = Command::new(python().unwrap())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nemeses_e2e::frames::{bytes, live, now_s, ping};
-use nemeses_e2e::{Line, SOON, Shape, User, wait_for};
+use nemeses_e2e::{Line, SOON, Shape, User, expect_log, wait_for};
 use nemeses_protocol::DeviceId;
 
 const DEVICE: DeviceId = DeviceId::new(0x0044_4444);
@@ -80,6 +80,11 @@ async fn wait_online(user: &User, devices: &[DeviceId]) {
 }
 
 async fn entries_are_rebuilt_after_redis_lost_its_memory(shape: Shape) {
+    expect_log(&[
+        "Redis is not available",
+        "until Redis is back",
+        "a part of the live stream was missed",
+    ]);
     let mut line = Line::start(shape, &[]).await.unwrap();
     let user = line.user().await.unwrap();
     let devices = fleet(&line).await;

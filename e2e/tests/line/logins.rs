@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use nemeses_e2e::frames::{bytes, key, live, now_s};
-use nemeses_e2e::{Line, Mqtt, SOON, Shape, run_nemeses, wait_for};
+use nemeses_e2e::{Line, Mqtt, SOON, Shape, expect_log, run_nemeses, wait_for};
 use nemeses_protocol::{DeviceId, Position};
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ async fn connect(address: SocketAddr, name: &str, secret: &str) -> anyhow::Resul
 }
 
 async fn a_device_speaks_for_itself_only(shape: Shape) {
+    expect_log(&["clients were not let in", "counts=identity_mismatch"]);
     let line = Line::start(shape, &["--mqtt-anonymous=false"]).await.unwrap();
     let address = line.mqtt_address();
     Mqtt::connect(address, "nobody").await.unwrap_err();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nemeses_e2e::frames::{self, live, now_s};
 use nemeses_e2e::{
     Brand, FrameKey, Line, Mosquitto, Nemeses, Redis, RedisMemory, SOON, SqlServer, Tables, User,
-    run_nemeses, wait_for, workspace,
+    expect_log, run_nemeses, wait_for, workspace,
 };
 use nemeses_protocol::{Composition, DeviceId, Position};
 use serde_json::{Value, json};
@@ -156,6 +156,7 @@ async fn a_history_reads_as_it_was_written(
 
 #[tokio::test]
 async fn a_sqlite_file_with_rows_in_its_journal() {
+    expect_log(&["it is for its owner alone now"]);
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();

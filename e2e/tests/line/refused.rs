@@ -1,7 +1,7 @@
 //! A row that the database refuses for good does not block the line.
 
 use nemeses_e2e::frames::{bytes, key, live, now_s};
-use nemeses_e2e::{Line, SOON, wait_for};
+use nemeses_e2e::{Line, SOON, expect_log, wait_for};
 use nemeses_protocol::DeviceId;
 
 use crate::in_every_shape;
@@ -10,6 +10,7 @@ in_every_shape!(the_guilty_row_becomes_a_dead_letter_and_the_rest_is_stored);
 
 async fn the_guilty_row_becomes_a_dead_letter_and_the_rest_is_stored(line: Line) {
     const GUILTY: u32 = 666;
+    expect_log(&["the database refuses rows"]);
     let of = |n: u32| live(DeviceId::new(0x0033_0000 + n % 10), now_s(), n);
     line.tables().refuse_odometer(GUILTY).await.unwrap();
     let frames: Vec<_> = (1..=1000).map(of).collect();

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nemeses_e2e::frames::{bytes, live, now_s};
-use nemeses_e2e::{Line, SOON, Shape, User, wait_for};
+use nemeses_e2e::{Line, SOON, Shape, User, expect_log, wait_for};
 use nemeses_protocol::DeviceId;
 use serde_json::Value;
 
@@ -73,6 +73,7 @@ fn limit_files(pid: u32, bytes: &str) {
 
 #[tokio::test]
 async fn a_full_disk_is_said() {
+    expect_log(&["the store cannot be written", "the history cannot be written"]);
     let line = Line::start(Shape::Embedded, &[]).await.unwrap();
     let user = line.user().await.unwrap();
     let ready = async |status: &'static str| {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nemeses_e2e::{Node, Port, SOON, nemeses_binary, wait_for};
+use nemeses_e2e::{Node, Port, SOON, expect_log, nemeses_binary, wait_for};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -15,6 +15,7 @@ const END: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn wrong_logins_do_not_fill_the_memory() {
+    expect_log(&["there is no account yet"]);
     let node = Node::start(&["--trusted-proxies", "127.0.0.1"]).await.unwrap();
     let client = reqwest::Client::new();
     let url = format!("{}/login", node.api_url());
@@ -38,6 +39,7 @@ async fn wrong_logins_do_not_fill_the_memory() {
 
 #[tokio::test]
 async fn the_data_is_for_its_owner_alone() {
+    expect_log(&["it is for its owner alone now"]);
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     // As `mkdir` makes it, with a file as an older version left it.

@@ -1,7 +1,7 @@
 //! A frame whose publisher asks for it is followed from the door to the commit; and a
 //! collector that is not there, or has no time, is no matter of the line's.
 
-use nemeses_e2e::{Collector, Line, SOON, Shape, Told, frames, wait_for, wait_until};
+use nemeses_e2e::{Collector, Line, SOON, Shape, Told, expect_log, frames, wait_for, wait_until};
 use nemeses_protocol::DeviceId;
 use tokio::net::TcpListener;
 
@@ -132,6 +132,7 @@ async fn a_request_is_followed_when_it_asks() {
 /// Frames are acknowledged as ever, more than can wait is dropped and counted, and the
 /// node ends in time.
 async fn the_line_goes_on_with(endpoint: &str) {
+    expect_log(&["traces are not delivered to the collector"]);
     let args = ["--otlp-endpoint", endpoint, "--trace-sample", "1"];
     let mut line = Line::start(Shape::Embedded, &args).await.unwrap();
     // 1600 frames of 6 spans: more than the 8192 that wait and the 512 under way.

@@ -1,7 +1,7 @@
 //! Devices that nobody has made known: kept unseen until somebody does, or refused.
 
 use nemeses_e2e::frames::{bytes, key, live, now_s};
-use nemeses_e2e::{FrameKey, Line, SOON, Shape, User, run_nemeses, wait_for};
+use nemeses_e2e::{FrameKey, Line, SOON, Shape, User, expect_log, run_nemeses, wait_for};
 use nemeses_protocol::{DeviceId, Position};
 use serde_json::json;
 
@@ -40,6 +40,7 @@ async fn wait_letters(line: &Line, reason: &str, count: usize) {
 
 /// Whoever is made known while it sends loses no frame, and has none twice.
 async fn nothing_is_lost_in_quarantine(shape: Shape) {
+    expect_log(&["counts=quarantined", "the list of known devices cannot be had"]);
     let line = Line::start(shape, &["--unknown-devices", "quarantine"]).await.unwrap();
     let user = line.user().await.unwrap();
     line.wait_subscribed(DEVICE).await.unwrap();
@@ -108,6 +109,7 @@ async fn nothing_is_lost_in_quarantine_of_stations() {
 /// Whoever is refused is let in once it is known; what was refused is there, and
 /// becomes rows when somebody says so.
 async fn what_is_rejected_can_be_had_back(shape: Shape) {
+    expect_log(&["counts=unknown_device", "the list of known devices cannot be had"]);
     let line = Line::start(shape, &["--unknown-devices", "reject"]).await.unwrap();
     let user = line.user().await.unwrap();
     // Its ping is refused, too.

@@ -11,7 +11,7 @@ use std::process::Output;
 
 use nemeses_e2e::frames::{bytes, live, now_s, ping};
 use nemeses_e2e::{
-    Api, Mqtt, Nemeses, Redis, RedisMemory, SOON, Tables, User, run_nemeses, wait_for,
+    Api, Mqtt, Nemeses, Redis, RedisMemory, SOON, Tables, User, expect_log, run_nemeses, wait_for,
 };
 use nemeses_protocol::DeviceId;
 use serde_json::json;
@@ -226,6 +226,7 @@ async fn a_running_broker_follows_the_identity_store() {
 
 #[tokio::test]
 async fn the_api_commands_devices_by_the_login_of_an_operator() {
+    expect_log(&["the broker takes no commands from this login", "nothing here reaches devices"]);
     let logins = [("0A3F73", "device"), ("control-room", "operator"), ("line", "worker")];
     let site = Site::start(&logins).await;
     let redis = Redis::start(RedisMemory::Lost).await.unwrap();
@@ -259,6 +260,7 @@ async fn the_api_commands_devices_by_the_login_of_an_operator() {
 
 #[tokio::test]
 async fn the_line_runs_behind_it() {
+    expect_log(&["no connection to the broker; trying again", "batches are not taken"]);
     let mut site = Site::start(&[("0A3F73", "device"), ("line", "worker")]).await;
     let redis = Redis::start(RedisMemory::Lost).await.unwrap();
     let (mqtt_url, redis_url, database_url) =
