@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use nemeses_protocol::{
-    Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Shown, ShownValue,
+    Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Reading, Shown,
+    ShownValue, Value as Measured,
 };
 use serde_json::{Value, json};
 
@@ -208,12 +209,21 @@ fn item_as_json(item: &Item<'_, Shown<'_>>) -> Vec<Value> {
         }
         Item::Frame { offset, frame, .. } => {
             let record = |(content, hash): &(Content<'_>, u64)| {
-                let mut record = position_as_json(&content.position);
+                let mut record =
+                    content.position.as_ref().map_or_else(|| json!({}), position_as_json);
                 for (field, value) in content.optional.iter() {
                     record[field.spec().shown] = match field.shown(value) {
                         ShownValue::Whole(number) => number.into(),
                         ShownValue::Number(number) => number.into(),
                         ShownValue::True => true.into(),
+                    };
+                }
+                for Reading { channel, value, .. } in &content.readings {
+                    record["values"][&**channel] = match value {
+                        Measured::Flag(flag) => (*flag).into(),
+                        Measured::Integer(number) => (*number).into(),
+                        Measured::Number(number) => (*number).into(),
+                        Measured::Text(text) => (&**text).into(),
                     };
                 }
                 record["kind"] = frame.kind.into();

@@ -91,7 +91,7 @@ fn lesser_forms(record: &Record) -> [Record; 3] {
             reason: Reason::Refused,
             ..letter.as_ref().clone()
         },
-        Record::Readings(record) => record.as_letter(&record.readings, Reason::Refused),
+        Record::Readings(record) => record.as_letter(Reason::Refused),
     };
     let nameless = DeadLetter { device: None, ..whole.clone() };
     let empty = DeadLetter { bytes: Vec::new(), ..nameless.clone() };

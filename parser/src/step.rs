@@ -1,9 +1,9 @@
 //! What one message means. Pure: no clock, no IO.
 
 use nemeses_protocol::{
-    DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, PackedFields, PositionRecord,
-    Protocol, ProtocolFrame as _, Reason, Record, Reply, Sft9001, Source, Speaker, TopicName,
-    Topics, content_hash,
+    Content, DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, PackedFields,
+    PositionPart, PositionRecord, Protocol, ProtocolFrame as _, ReadingsRecord, Reason, Record,
+    Reply, Sft9001, Source, Speaker, TopicName, Topics, content_hash,
 };
 use nemeses_store::live::LiveEntry;
 use nemeses_store::named::NamedDevices;
@@ -147,50 +147,73 @@ impl Step {
         (offset, bytes, frame): (usize, &'a [u8], &P::Frame<'a>),
         out: &mut Output,
     ) {
-        // Nobody gives numbers to other identities yet.
-        let Some(device) = frame.identity().number() else {
-            return bury(message, offset, bytes, None, Reason::UnknownDevice, out);
-        };
+        let identity = frame.identity();
+        let device = self.policy.named.number(&identity);
         if let Some(reason) = terms.refusal(device) {
-            return bury(message, offset, bytes, Some(device), reason, out);
+            return bury(message, offset, bytes, device, reason, out);
         }
         let received_at_ms = message.received_at_ms;
         let gate = self.policy.gate.as_ref();
-        let barred = gate.and_then(|gate| gate.refusal(device, received_at_ms));
+        let barred = gate.and_then(|gate| gate.refusal_of(device, received_at_ms));
         if frame.is_heartbeat() {
             // Whoever is in quarantine is answered as ever, so that it goes on sending.
             if barred == Some(Reason::UnknownDevice) {
-                return bury(message, offset, bytes, Some(device), Reason::UnknownDevice, out);
+                return bury(message, offset, bytes, device, Reason::UnknownDevice, out);
             }
             out.pings = out.pings.saturating_add(1);
             if barred.is_none() {
-                out.live.push(LiveEntry::seen(device, received_at_ms));
+                out.live.extend(device.map(|device| LiveEntry::seen(device, received_at_ms)));
             }
         }
-        for content in frame.records(bytes, device) {
-            let refusal = self.refusal(content.position.recorded_at.into(), received_at_ms);
-            if let Some(reason) = refusal.or(barred) {
+        for content in frame.records(bytes, device.unwrap_or(DeviceId::NONE)) {
+            let recorded_s = content.recorded_at_ms.unwrap_or(received_at_ms) / 1000;
+            if let Some(reason) = self.refusal(recorded_s, received_at_ms).or(barred) {
                 let offset = offset + content.offset;
-                bury(message, offset, content.bytes, Some(device), reason, out);
+                bury(message, offset, content.bytes, device, reason, out);
                 continue;
             }
-            let record = PositionRecord {
-                position: content.position,
-                frame_hash: content_hash::<P>(content.bytes),
-                received_at_ms,
-                packed: PackedFields::new(
-                    &content.optional,
-                    self.policy.keep_raw.then_some(content.bytes),
-                ),
-            };
-            out.live.push(LiveEntry::from_record(&record));
-            out.records.push(Record::Position(record));
+            self.keep_content::<P>(&identity, device, content, received_at_ms, out);
         }
         let mut payload = Vec::new();
         frame.reply(&mut payload);
-        if !payload.is_empty() {
+        if let Some(device) = device.filter(|_| !payload.is_empty()) {
             out.replies.push(Reply { device, payload: in_form(payload, terms.form) });
         }
+    }
+
+    /// A position alone of a device with a number is a record of its own kind; all else is
+    /// a record of its identity.
+    #[inline]
+    fn keep_content<P: Protocol>(
+        &self,
+        identity: &Identity,
+        device: Option<DeviceId>,
+        content: Content<'_>,
+        received_at_ms: u64,
+        out: &mut Output,
+    ) {
+        let Content { recorded_at_ms, position, optional, readings, bytes, .. } = content;
+        let content_hash = content_hash::<P>(bytes);
+        let packed = || PackedFields::new(&optional, self.policy.keep_raw.then_some(bytes));
+        if let (Some(position), Some(_), true) = (position, device, readings.is_empty()) {
+            let packed = packed();
+            let record =
+                PositionRecord { position, frame_hash: content_hash, received_at_ms, packed };
+            out.live.push(LiveEntry::from_record(&record));
+            out.records.push(Record::Position(record));
+            return;
+        }
+        let part = position.map(|position| PositionPart { position, packed: packed() });
+        let record = ReadingsRecord {
+            identity: identity.clone(),
+            recorded_at_ms: recorded_at_ms.unwrap_or(received_at_ms),
+            timeless: recorded_at_ms.is_none(),
+            content_hash,
+            received_at_ms,
+            position: part.map(Box::new),
+            readings,
+        };
+        keep_record(record, device, out);
     }
 
     /// Whether what was recorded in this second is too far ahead of its arrival.
@@ -209,8 +232,8 @@ struct Terms {
 }
 
 impl Terms {
-    fn refusal(self, device: DeviceId) -> Option<Reason> {
-        let forbids = |speaker| matches!(speaker, Speaker::Device(only) if only != device);
+    fn refusal(self, device: Option<DeviceId>) -> Option<Reason> {
+        let forbids = |speaker| matches!(speaker, Speaker::Device(only) if Some(only) != device);
         if forbids(self.speaker) {
             Some(Reason::IdentityMismatch)
         } else if forbids(self.topic) {
@@ -219,6 +242,18 @@ impl Terms {
             None
         }
     }
+}
+
+/// Keeps a record of an identity that says anything, and shows it where its device has a number.
+pub(crate) fn keep_record(record: ReadingsRecord, device: Option<DeviceId>, out: &mut Output) {
+    if record.readings.is_empty() && record.position.is_none() {
+        return;
+    }
+    out.live.extend(device.map(|device| match record.position_of(device) {
+        Some(position) => LiveEntry::from_record(&position),
+        None => LiveEntry::seen(device, record.received_at_ms),
+    }));
+    out.records.push(Record::Readings(Box::new(record)));
 }
 
 fn in_form(raw: Vec<u8>, form: Form) -> Vec<u8> {

@@ -4,10 +4,9 @@
 use nemeses_protocol::{
     DeviceId, Identity, Reading, ReadingsRecord, Reason, Record, Speaker, readings_hash,
 };
-use nemeses_store::live::LiveEntry;
 use nemeses_telemetry::{Format, Measured, TelemetryError, decode};
 
-use crate::step::{Message, Output, Step, bury};
+use crate::step::{Message, Output, Step, bury, keep_record};
 
 impl Step {
     /// Decodes a message on `{telemetry}/{device}` and appends to `out`.
@@ -42,28 +41,32 @@ impl Step {
         mismatch: Option<Reason>,
         out: &mut Output,
     ) {
-        if record.readings.is_empty() {
-            return;
-        }
         let future = self.refusal(record.recorded_at_ms / 1000, record.received_at_ms);
         let gate = self.policy().gate.as_ref();
         let barred = gate.and_then(|gate| gate.refusal_of(device, record.received_at_ms));
         if let Some(reason) = mismatch.or(future).or(barred) {
-            let letter = record.as_letter(&record.readings, reason);
+            let letter = record.as_letter(reason);
             let letter = nemeses_protocol::DeadLetter { device, ..letter };
             let pieces = letter.split().into_iter().map(Box::new);
             out.records.extend(pieces.map(Record::DeadLetter));
             return;
         }
-        out.live.extend(device.map(|device| LiveEntry::seen(device, record.received_at_ms)));
-        out.records.push(Record::Readings(Box::new(record)));
+        keep_record(record, device, out);
     }
 }
 
 fn record(identity: Identity, measured: Measured, received_at_ms: u64) -> ReadingsRecord {
     let Measured { recorded_at_ms, timeless, readings, .. } = measured;
     let content_hash = readings_hash(&readings as &[Reading]);
-    ReadingsRecord { identity, recorded_at_ms, timeless, content_hash, received_at_ms, readings }
+    ReadingsRecord {
+        identity,
+        recorded_at_ms,
+        timeless,
+        content_hash,
+        received_at_ms,
+        position: None,
+        readings,
+    }
 }
 
 fn reason(error: TelemetryError) -> Reason {
@@ -73,6 +76,7 @@ fn reason(error: TelemetryError) -> Reason {
 #[cfg(test)]
 mod tests {
     use nemeses_protocol::Value;
+    use nemeses_store::live::LiveEntry;
 
     use super::*;
     use crate::step::Policy;

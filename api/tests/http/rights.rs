@@ -41,6 +41,7 @@ fn temperature() -> Part {
         timeless: false,
         content_hash: readings_hash(&readings),
         received_at_ms: NOW_MS,
+        position: None,
         readings,
     };
     Part {

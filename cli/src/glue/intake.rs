@@ -6,7 +6,8 @@ use nemeses_broker::{Intake, IntakeMessage, Receipt, Speaker};
 use nemeses_dbexport::{Acknowledge, Exporter, Submission, Work};
 use nemeses_parser::Step;
 use nemeses_protocol::{
-    DeadLetter, MAX_IDENTITY_NAME, Reading, ReadingsRecord, Record, Reply, Tally, Value,
+    DeadLetter, MAX_IDENTITY_NAME, PackedFields, PositionPart, Reading, ReadingsRecord, Record,
+    Reply, Tally, Value,
 };
 use nemeses_runtime::Clock;
 use nemeses_runtime::traces::{Tracer, Waiting};
@@ -78,18 +79,27 @@ impl Intake for NodeIntake {
     }
 }
 
+/// What an allocation costs beside its bytes, roughly.
+const ALLOCATION: usize = 16;
+
+fn packed_bytes(packed: Option<&PackedFields>) -> usize {
+    packed.map_or(0, |packed| packed.as_bytes().len() + ALLOCATION)
+}
+
 /// Memory of a record that waits for its commit, allocations included.
 fn held_bytes(record: &Record) -> usize {
-    /// What an allocation costs beside its bytes, roughly.
-    const ALLOCATION: usize = 16;
     let behind = match record {
-        Record::Position(record) => {
-            record.packed.as_ref().map_or(0, |packed| packed.as_bytes().len() + ALLOCATION)
-        }
+        Record::Position(record) => packed_bytes(record.packed.as_ref()),
         Record::DeadLetter(letter) => {
             size_of::<DeadLetter>() + letter.topic.len() + letter.bytes.len() + 3 * ALLOCATION
         }
-        Record::Readings(record) => size_of::<ReadingsRecord>() + readings_bytes(record),
+        Record::Readings(record) => {
+            let position = record.position.as_deref();
+            let position = position.map_or(0, |part| {
+                size_of::<PositionPart>() + ALLOCATION + packed_bytes(part.packed.as_ref())
+            });
+            size_of::<ReadingsRecord>() + position + readings_bytes(record)
+        }
     };
     size_of::<Record>() + behind
 }

@@ -1,6 +1,8 @@
 //! Today's decoder against a stored row. Pure.
 
-use nemeses_protocol::{Content, OptionalField, PROTOCOLS, Position, PositionRecord, protocol_of};
+use nemeses_protocol::{
+    OptionalField, OptionalFields, PROTOCOLS, Position, PositionRecord, protocol_of,
+};
 
 /// One field that today's decoder reads differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +50,14 @@ pub(super) fn judge(row: &PositionRecord) -> Verdict {
     // Where its number tells no protocol, the first one says what the bytes are instead.
     let protocol = protocol_of(row.position.device).unwrap_or(PROTOCOLS[0]);
     let differences = match protocol.record(raw) {
-        Ok((today, hash)) => differences(row, &today, hash),
+        Ok((today, hash)) => match today.position {
+            Some(position) => differences(row, &position, &today.optional, hash),
+            None => vec![Difference {
+                field: "frame",
+                stored: "location".to_owned(),
+                today: "values".to_owned(),
+            }],
+        },
         Err(today) => {
             let (stored, today) = ("location".to_owned(), today.to_owned());
             vec![Difference { field: "frame", stored, today }]
@@ -57,7 +66,12 @@ pub(super) fn judge(row: &PositionRecord) -> Verdict {
     if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
 }
 
-fn differences(row: &PositionRecord, today: &Content<'_>, hash: u64) -> Vec<Difference> {
+fn differences(
+    row: &PositionRecord,
+    today: &Position,
+    optional: &OptionalFields,
+    hash: u64,
+) -> Vec<Difference> {
     let stored = &row.position;
     // All fields by name: a new one does not compile until it is compared.
     let Position {
@@ -71,7 +85,7 @@ fn differences(row: &PositionRecord, today: &Content<'_>, hash: u64) -> Vec<Diff
         speed_kmh,
         latitude_udeg,
         longitude_udeg,
-    } = &today.position;
+    } = today;
     let bits = |bits: u16| format!("{bits:04X}");
     let maybe = |bits: Option<u16>| bits.map_or("none".to_owned(), |bits| format!("{bits:04X}"));
     let fields = [
@@ -87,7 +101,7 @@ fn differences(row: &PositionRecord, today: &Content<'_>, hash: u64) -> Vec<Diff
         ("latitude_udeg", stored.latitude_udeg.to_string(), latitude_udeg.to_string()),
         ("longitude_udeg", stored.longitude_udeg.to_string(), longitude_udeg.to_string()),
     ];
-    let (kept, read) = (row.optional(), today.optional);
+    let (kept, read) = (row.optional(), optional);
     let number = |value: Option<i32>| value.map_or("none".to_owned(), |value| value.to_string());
     let optional = OptionalField::ALL
         .into_iter()

@@ -11,6 +11,8 @@ pub struct DeviceId(u32);
 impl DeviceId {
     /// The largest id an SFT9001 frame can carry.
     pub const MAX_SFT9001: u32 = 0x00FF_FFFF;
+    /// Stands for a device that has no number yet; none will get this one.
+    pub const NONE: Self = Self(u32::MAX);
 
     /// Wraps a device number as it is stored.
     pub const fn new(number: u32) -> Self {

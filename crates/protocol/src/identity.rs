@@ -1,13 +1,47 @@
-//! How an identity is written and read: six hex digits for an SFT9001 device, a kind and
+//! Who a device is, and how that is written and read: six hex digits for an SFT9001 device, a kind and
 //! a name for any other, and either as one segment of a topic or a URL.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 use core::str::FromStr;
 
-use crate::{DeviceId, Identity};
+use crate::DeviceId;
+
+/// Who sent a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// A protocol whose ids are device numbers.
+    Number(DeviceId),
+    /// Any other, for example `imei` and `356307042441013`.
+    Named {
+        /// What kind of name it is.
+        kind: &'static str,
+        /// The name.
+        name: Arc<str>,
+    },
+}
+
+impl Identity {
+    /// The device's number, if that is its identity.
+    pub const fn number(&self) -> Option<DeviceId> {
+        match self {
+            Self::Number(device) => Some(*device),
+            Self::Named { .. } => None,
+        }
+    }
+}
+
+/// `0A3F73`, or the kind before the name: `imei:356307042441013`.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(device) => device.fmt(f),
+            Self::Named { kind, name } => write!(f, "{kind}:{name}"),
+        }
+    }
+}
 
 /// A name has at most this many bytes.
 pub const MAX_IDENTITY_NAME: usize = 120;

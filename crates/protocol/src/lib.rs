@@ -24,6 +24,7 @@ mod table;
 mod topic;
 mod trace;
 mod varint;
+mod whereabouts;
 
 pub use batch::{
     BatchMessage, BatchMessageError, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES,
@@ -32,18 +33,18 @@ pub use batch::{
 pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_replies};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use error::DecodeError;
-pub use identity::{MAX_IDENTITY_NAME, ParseIdentityError};
+pub use identity::{Identity, MAX_IDENTITY_NAME, ParseIdentityError};
 pub use optional::{FieldForm, FieldSpec, OptionalField, OptionalFields, OutOfBounds, ShownValue};
 pub use packed::PackedFields;
-pub use position::{Composition, Position};
+pub use position::{Composition, Position, PositionPart};
 pub use protocol::{
-    Content, Field, FieldValue, Form, Identity, Item, Items, Normalised, Protocol, ProtocolFrame,
-    Read, Reply, Source, content_hash,
+    Content, Field, FieldValue, Form, Item, Items, Normalised, Protocol, ProtocolFrame, Read,
+    Reply, Source, content_hash,
 };
 pub use readings::{
     MAX_CHANNEL_NAME, MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, MAX_UNIT, Packed, Reading,
     ReadingsRecord, Unpacked, Value, in_order, is_channel_name, is_unit, pack, read_readings,
-    readings_hash, readings_json, unpack, write_readings,
+    readings_hash, readings_json, record_hash, unpack, write_readings,
 };
 pub use record::{
     BatchKey, DeadLetter, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES, PositionRecord, Reason, Record,
@@ -55,3 +56,4 @@ pub use sft9001::{
 pub use table::{AnyProtocol, PROTOCOLS, Shown, protocol_of};
 pub use topic::{TopicName, Topics, topic_matches};
 pub use trace::{TRACEPARENT, TraceContext};
+pub use whereabouts::Whereabouts;

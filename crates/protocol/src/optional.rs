@@ -103,6 +103,14 @@ optional_fields! {
     FixUnknown = 7, "fix_unknown" as "gps_fix_unknown", FieldForm::Mark, 1..=1, since 3;
     /// The device does not say whether the ignition was on.
     IgnitionUnknown = 8, "ignition_unknown" as "ignition_unknown", FieldForm::Mark, 1..=1, since 3;
+    /// The device does not say in which direction it was going.
+    DirectionUnknown = 9, "direction_unknown" as "direction_unknown", FieldForm::Mark, 1..=1, since 3;
+    /// The device does not say how fast it was.
+    SpeedUnknown = 10, "speed_unknown" as "speed_unknown", FieldForm::Mark, 1..=1, since 3;
+    /// The device has no odometer, or does not say what it shows.
+    OdometerUnknown = 11, "odometer_unknown" as "odometer_unknown", FieldForm::Mark, 1..=1, since 3;
+    /// The device has no hour meter, or does not say what it shows.
+    HourMeterUnknown = 12, "hour_meter_unknown" as "hour_meter_unknown", FieldForm::Mark, 1..=1, since 3;
 }
 
 impl OptionalField {

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::varint::{read_varint, unzigzag, write_varint, zigzag};
-use crate::{OptionalField, OptionalFields};
+use crate::{FieldForm, OptionalField, OptionalFields};
 
 /// No frame whose bytes are stored as they are begins with it.
 const MARK: u8 = 0x01;
@@ -23,8 +23,16 @@ pub struct PackedFields(Box<[u8]>);
 
 impl PackedFields {
     /// The longest value without raw bytes: mark and bits, and at most 5 bytes for each
-    /// field. Tables made before the column was widened take 64.
-    pub const MAX_FIELDS_BYTES: usize = 1 + 5 + 5 * OptionalField::ALL.len();
+    /// number and 1 for each mark. Tables made before the column was widened take 64.
+    pub const MAX_FIELDS_BYTES: usize = {
+        let (mut bytes, mut at) = (1 + 5, 0);
+        while at < OptionalField::ALL.len() {
+            let is_mark = matches!(OptionalField::ALL[at].spec().form, FieldForm::Mark);
+            bytes += if is_mark { 1 } else { 5 };
+            at += 1;
+        }
+        bytes
+    };
 
     /// Packs them; `None` when there is nothing to pack.
     pub fn new(fields: &OptionalFields, raw: Option<&[u8]>) -> Option<Self> {

@@ -1,5 +1,7 @@
 //! A decoded location frame, in the integer units of the wire.
 
+use crate::{OptionalFields, PackedFields};
+
 /// The composition field: status bits of a location frame. Reserved bits are
 /// kept as they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,4 +57,21 @@ pub struct Position {
     pub latitude_udeg: i32,
     /// 1e-6 degree, -180 000 000 to 180 000 000. Zero may bear a sign in `composition`.
     pub longitude_udeg: i32,
+}
+
+/// The position of a record that is known by its device's identity: whose it is, and when
+/// it was, is the record's to say, whatever stands in `position`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionPart {
+    /// The fields that every position has.
+    pub position: Position,
+    /// Optional fields, and raw bytes where they are kept.
+    pub packed: Option<PackedFields>,
+}
+
+impl PositionPart {
+    /// The optional fields that are present.
+    pub fn optional(&self) -> OptionalFields {
+        self.packed.as_ref().map_or(OptionalFields::NONE, PackedFields::fields)
+    }
 }

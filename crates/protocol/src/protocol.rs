@@ -7,11 +7,9 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 
-use crate::{DecodeError, DeviceId, OptionalFields, Position};
+use crate::{DecodeError, DeviceId, Identity, OptionalField, OptionalFields, Position, Reading};
 
 /// Where bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,40 +21,6 @@ pub enum Source<'a> {
     },
     /// A connection: more bytes may come.
     Stream,
-}
-
-/// Who sent a frame.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Identity {
-    /// A protocol whose ids are device numbers.
-    Number(DeviceId),
-    /// Any other, for example `imei` and `356307042441013`.
-    Named {
-        /// What kind of name it is.
-        kind: &'static str,
-        /// The name.
-        name: Arc<str>,
-    },
-}
-
-impl Identity {
-    /// The device's number, if that is its identity.
-    pub const fn number(&self) -> Option<DeviceId> {
-        match self {
-            Self::Number(device) => Some(*device),
-            Self::Named { .. } => None,
-        }
-    }
-}
-
-/// `0A3F73`, or the kind before the name: `imei:356307042441013`.
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(device) => device.fmt(f),
-            Self::Named { kind, name } => write!(f, "{kind}:{name}"),
-        }
-    }
 }
 
 /// What stands at the front of some bytes.
@@ -141,7 +105,7 @@ pub trait ProtocolFrame<'a> {
     fn is_heartbeat(&self) -> bool;
 
     /// What is kept of it, in order. `bytes` are the frame's, and `device` is the number
-    /// of its identity.
+    /// of its identity, or [`DeviceId::NONE`] while it has none.
     fn records(&self, bytes: &'a [u8], device: DeviceId) -> impl Iterator<Item = Content<'a>>;
 
     /// Appends what is answered at once; nothing by default.
@@ -156,17 +120,40 @@ pub trait ProtocolFrame<'a> {
     fn fields(&self) -> Vec<Field>;
 }
 
-/// One record of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One record of a frame: a position, values of channels, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content<'a> {
-    /// What it says.
-    pub position: Position,
-    /// What it says beyond that.
+    /// When, Unix milliseconds by the device's clock; `None` when it does not say. A
+    /// position's `recorded_at` is the second of it.
+    pub recorded_at_ms: Option<u64>,
+    /// Where the device was, if the record says so ([`crate::Whereabouts`] makes one of what
+    /// a tracker says).
+    pub position: Option<Position>,
+    /// What it says of the place beyond that.
     pub optional: OptionalFields,
+    /// Values of channels, as [`crate::in_order`] puts them; none as a rule.
+    pub readings: Vec<Reading>,
     /// Where it begins in the frame.
     pub offset: usize,
     /// Its own bytes.
     pub bytes: &'a [u8],
+}
+
+impl<'a> Content<'a> {
+    /// A position alone, which is all of a frame.
+    #[inline]
+    pub fn of_position(position: Position, optional: OptionalFields, bytes: &'a [u8]) -> Self {
+        let part =
+            optional.get(OptionalField::RecordedMs).and_then(|part| u64::try_from(part).ok());
+        Self {
+            recorded_at_ms: Some(u64::from(position.recorded_at) * 1000 + part.unwrap_or(0)),
+            position: Some(position),
+            optional,
+            readings: Vec::new(),
+            offset: 0,
+            bytes,
+        }
+    }
 }
 
 /// One field of a frame.

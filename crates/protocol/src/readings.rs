@@ -15,7 +15,8 @@ pub use json::readings_json;
 pub use pack::{Packed, Unpacked, pack, unpack};
 pub use value::{MAX_TEXT_VALUE, Value};
 
-use crate::Identity;
+use crate::varint::{write_varint, zigzag};
+use crate::{Composition, Identity, OptionalFields, PackedFields, Position, PositionPart};
 
 /// A channel's name has at most this many bytes.
 pub const MAX_CHANNEL_NAME: usize = 128;
@@ -48,11 +49,15 @@ pub struct ReadingsRecord {
     /// Whether the time is that of the arrival. Such a record is kept at least once: when
     /// it is sent again it is another one.
     pub timeless: bool,
-    /// [`readings_hash`] of the readings.
+    /// What tells it from others of its device and time: the hash over the bytes that its
+    /// protocol names, [`record_hash`] where that is none.
     pub content_hash: u64,
     /// When it arrived, Unix milliseconds by the receiving station's clock.
     pub received_at_ms: u64,
-    /// In the order of the channels' names, each channel once, at least one.
+    /// Where the device was, if it said so.
+    pub position: Option<Box<PositionPart>>,
+    /// In the order of the channels' names, each channel once; at least one, unless there is
+    /// a position.
     pub readings: Vec<Reading>,
 }
 
@@ -116,6 +121,29 @@ pub fn read_readings(mut bytes: &[u8]) -> Option<Vec<Reading>> {
 /// [`write_readings`]). Stable: it is part of the table's key.
 pub fn readings_hash(readings: &[Reading]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&write_readings(readings))
+}
+
+/// The same of a record that may have a position. Stable, too. Its bytes begin with 0, as
+/// no name does; then come the fields of the position, without the mark of its age, its
+/// optional fields with their length, and [`write_readings`].
+pub fn record_hash(place: Option<(&Position, &OptionalFields)>, readings: &[Reading]) -> u64 {
+    let Some((position, optional)) = place else { return readings_hash(readings) };
+    let mut bytes = Vec::from([0]);
+    for number in [
+        zigzag(position.latitude_udeg.into()),
+        zigzag(position.longitude_udeg.into()),
+        position.direction_cdeg.into(),
+        position.odometer_m.into(),
+        position.hour_meter_min.into(),
+        (position.composition.0 & !Composition::HISTORICAL).into(),
+        position.speed_kmh.into(),
+    ] {
+        write_varint(number, &mut bytes);
+    }
+    let packed = PackedFields::new(optional, None);
+    value::write_bytes(packed.as_ref().map_or(&[], PackedFields::as_bytes), &mut bytes);
+    bytes.extend(write_readings(readings));
+    xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{
-    DecodeError, DeviceId, OptionalFields, PackedFields, Position, Reading, ReadingsRecord,
-    readings_json,
+    DecodeError, DeviceId, OptionalFields, PackedFields, Position, PositionPart, Reading,
+    ReadingsRecord, readings_json,
 };
 
 /// A worker's name, for example `parser-0`: 1 to 64 of `[A-Za-z0-9._-]`.
@@ -119,8 +119,34 @@ impl DeadLetter {
 }
 
 impl ReadingsRecord {
+    /// Its position as a row of its device, whose number this is.
+    pub fn position_of(&self, device: DeviceId) -> Option<PositionRecord> {
+        let PositionPart { position, packed } = self.position.as_deref()?;
+        let recorded_at = u32::try_from(self.recorded_at_ms / 1000).unwrap_or(u32::MAX);
+        Some(PositionRecord {
+            position: Position { device, recorded_at, ..*position },
+            frame_hash: self.content_hash,
+            received_at_ms: self.received_at_ms,
+            packed: packed.clone(),
+        })
+    }
+
+    /// All of it as what did not become a row.
+    pub fn as_letter(&self, reason: Reason) -> DeadLetter {
+        self.letter(self.position.as_deref(), &self.readings, reason)
+    }
+
     /// Some of the readings as what did not become a row.
-    pub fn as_letter(&self, readings: &[Reading], reason: Reason) -> DeadLetter {
+    pub fn letter_of(&self, readings: &[Reading], reason: Reason) -> DeadLetter {
+        self.letter(None, readings, reason)
+    }
+
+    fn letter(
+        &self,
+        position: Option<&PositionPart>,
+        readings: &[Reading],
+        reason: Reason,
+    ) -> DeadLetter {
         let time_ms = (!self.timeless).then_some(self.recorded_at_ms);
         DeadLetter {
             topic: format!("/telemetry/{}", self.identity.segment()),
@@ -128,7 +154,7 @@ impl ReadingsRecord {
             reason,
             device: self.identity.number(),
             received_at_ms: self.received_at_ms,
-            bytes: readings_json(time_ms, readings).into_bytes(),
+            bytes: readings_json(time_ms, position, readings).into_bytes(),
         }
     }
 }

@@ -4,11 +4,9 @@
 
 use alloc::vec::Vec;
 
-use crate::protocol::{
-    Content, Field, Identity, Item, Items, Normalised, ProtocolFrame as _, Source,
-};
+use crate::protocol::{Content, Field, Item, Items, Normalised, ProtocolFrame as _, Source};
 use crate::sft9001::Sft9001;
-use crate::{DeviceId, Position, PositionRecord, Protocol, content_hash};
+use crate::{DeviceId, Identity, Position, PositionRecord, Protocol, content_hash};
 
 /// Every protocol. The first is the one of payloads that come without a name.
 pub static PROTOCOLS: [&dyn AnyProtocol; 1] = [&Sft9001];
@@ -27,7 +25,8 @@ pub struct Shown<'a> {
     pub identity: Identity,
     /// Whether it is counted rather than kept.
     pub is_heartbeat: bool,
-    /// What is kept of it, each with its hash; nothing when the identity is no number.
+    /// What is kept of it, each with its hash; a position of an identity that is no number
+    /// is of [`DeviceId::NONE`].
     pub records: Vec<(Content<'a>, u64)>,
     /// Its bytes field by field.
     pub fields: Vec<Field>,
@@ -77,8 +76,8 @@ impl<P: Protocol + Sync> AnyProtocol for P {
         match (items.next(), items.next()) {
             (Some(Item::Frame { frame, bytes, .. }), None) => {
                 let Shown { kind, records, .. } = shown::<P>(&frame, bytes);
-                let [(content, hash)] = records.as_slice() else { return Err(kind) };
-                Ok((*content, *hash))
+                let Ok([record]) = <[_; 1]>::try_from(records) else { return Err(kind) };
+                Ok(record)
             }
             (Some(Item::Skipped { reason, .. }), None) => Err(reason.code()),
             (None, _) => Err(crate::DecodeError::Truncated.code()),
@@ -104,11 +103,16 @@ fn items<P: Protocol>(bytes: &[u8]) -> Items<'_, P> {
 
 fn shown<'a, P: Protocol>(frame: &P::Frame<'a>, bytes: &'a [u8]) -> Shown<'a> {
     let identity = frame.identity();
-    let records = identity.number().into_iter().flat_map(|device| frame.records(bytes, device));
+    let records = frame.records(bytes, identity.number().unwrap_or(DeviceId::NONE));
     Shown {
         kind: frame.kind(),
         is_heartbeat: frame.is_heartbeat(),
-        records: records.map(|content| (content, content_hash::<P>(content.bytes))).collect(),
+        records: records
+            .map(|content| {
+                let hash = content_hash::<P>(content.bytes);
+                (content, hash)
+            })
+            .collect(),
         fields: frame.fields(),
         identity,
     }

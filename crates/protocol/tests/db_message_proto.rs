@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use nemeses_protocol::{
     BatchKey, BatchMessage, BatchTrace, Canary, Composition, DB_MESSAGE_VERSION, DeadLetter,
-    DeviceId, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reading,
-    ReadingsRecord, Reason, Record, Tally, TraceContext, Value,
+    DeviceId, OptionalField, OptionalFields, PackedFields, Position, PositionPart, PositionRecord,
+    Reading, ReadingsRecord, Reason, Record, Tally, TraceContext, Value,
 };
 
 const FILE: &str = include_str!("../../../docs/db-message.proto");
@@ -26,8 +26,8 @@ fn optional_fields() -> OptionalFields {
     fields
 }
 
-fn batch() -> BatchMessage {
-    let position = Position {
+fn position() -> Position {
+    Position {
         device: DeviceId::new(671_603),
         recorded_at: 1_593_637_200,
         direction_cdeg: 5_487,
@@ -38,9 +38,12 @@ fn batch() -> BatchMessage {
         speed_kmh: 60,
         latitude_udeg: -19_932_833,
         longitude_udeg: 43_938_493,
-    };
+    }
+}
+
+fn batch() -> BatchMessage {
     let record = PositionRecord {
-        position,
+        position: position(),
         frame_hash: 0xD0A4_4B46_D9F4_12B7,
         received_at_ms: 1_593_637_201_234,
         packed: PackedFields::new(&optional_fields(), Some(&[0x50, 0xF7])),
@@ -85,6 +88,7 @@ fn readings() -> ReadingsRecord {
         timeless: true,
         content_hash: 77,
         received_at_ms: 1_593_637_203_456,
+        position: Some(Box::new(PositionPart { position: position(), packed: None })),
         readings,
     }
 }
@@ -127,6 +131,14 @@ const EXPECTED: &[&str] = &[
     "records.readings.encoded=[04, 64, 6F, 6F, 72, 01, 0B, 74, 65, 6D, 70, 65, 72, 61, 74, 75, 72, 65, 11, AE, 03]",
     "records.readings.units.reading=1",
     "records.readings.units.unit=Cel",
+    "records.readings.position.direction_cdeg=5487",
+    "records.readings.position.odometer_m=25000000",
+    "records.readings.position.hour_meter_min=36000",
+    "records.readings.position.composition=47104",
+    "records.readings.position.extension=33792",
+    "records.readings.position.speed_kmh=60",
+    "records.readings.position.latitude_udeg=-19932833",
+    "records.readings.position.longitude_udeg=43938493",
 ];
 
 #[test]

@@ -122,7 +122,7 @@ impl<'a> ProtocolFrame<'a> for Packet<'a> {
             let [_, _, _, _, _, _, longitude @ ..] = *bytes;
             let position = Position {
                 device,
-                recorded_at: at_s - u32::from(u16::from_be_bytes(age)),
+                recorded_at: at_s.saturating_sub(u16::from_be_bytes(age).into()),
                 direction_cdeg: 0,
                 odometer_m: 0,
                 hour_meter_min: 0,
@@ -132,7 +132,8 @@ impl<'a> ProtocolFrame<'a> for Packet<'a> {
                 latitude_udeg: i32::from_be_bytes(latitude),
                 longitude_udeg: i32::from_be_bytes(longitude),
             };
-            Content { position, optional: OptionalFields::NONE, offset, bytes }
+            let content = Content::of_position(position, OptionalFields::NONE, bytes);
+            Content { offset, ..content }
         })
     }
 
@@ -224,7 +225,7 @@ impl Connection {
                     let records = frame.records(bytes, DeviceId::new(0x0100_0000));
                     let row = |content: Content<'_>| {
                         let Position { recorded_at, latitude_udeg, longitude_udeg, .. } =
-                            content.position;
+                            content.position.unwrap();
                         assert!(bytes[content.offset..].starts_with(content.bytes));
                         let hash = content_hash::<Packets>(content.bytes);
                         let place = (latitude_udeg, longitude_udeg);

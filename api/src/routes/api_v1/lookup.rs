@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_protocol::{Item, PROTOCOLS, PositionRecord, protocol_of};
+use nemeses_protocol::{Item, PROTOCOLS, Position, PositionRecord, protocol_of};
 use nemeses_reports::{Doubt, Zone};
 use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
 use schemars::JsonSchema;
@@ -67,10 +67,9 @@ fn by_frame(text: &str) -> Result<Vec<LookUp>, Problem> {
             return Err(refuse("A ping: they are counted, not kept."));
         }
         if whole.len() == bytes.len() {
-            asked.extend(frame.records.into_iter().map(|(content, hash)| LookUp::Recorded {
-                device: content.position.device,
-                recorded_at: content.position.recorded_at,
-                frame_hash: Some(hash),
+            asked.extend(frame.records.into_iter().filter_map(|(content, hash)| {
+                let Position { device, recorded_at, .. } = content.position?;
+                Some(LookUp::Recorded { device, recorded_at, frame_hash: Some(hash) })
             }));
         }
     }

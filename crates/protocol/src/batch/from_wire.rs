@@ -11,8 +11,8 @@ use super::{BatchMessage, BatchTrace, DB_MESSAGE_VERSION, MAX_BATCH_BYTES, MAX_B
 use crate::{
     BatchKey, Canary, Composition, DeadLetter, DeviceId, MAX_BATCH_CANARIES, MAX_DEAD_LETTER_BYTES,
     MAX_READINGS_BYTES, MAX_TOPIC_BYTES, OptionalField, OptionalFields, PackedFields, Position,
-    PositionRecord, ReadingsRecord, Reason, Record, Tally, TraceContext, is_unit, is_worker_name,
-    read_readings,
+    PositionPart, PositionRecord, ReadingsRecord, Reason, Record, Tally, TraceContext, is_unit,
+    is_worker_name, read_readings,
 };
 
 const NOT_PROTOBUF: BatchMessageError = Malformed("not protobuf");
@@ -186,8 +186,9 @@ fn readings_record(wire: wire::Readings) -> Result<ReadingsRecord, BatchMessageE
         return Err(Malformed("readings are longer than 64 KiB"));
     }
     let identity = wire.identity.parse().map_err(|_| Malformed("readings of no device"))?;
+    let position = wire.position.as_ref().map(position_record).transpose()?;
     let mut readings = read_readings(&wire.encoded)
-        .filter(|readings| !readings.is_empty())
+        .filter(|readings| !readings.is_empty() || position.is_some())
         .ok_or(Malformed("readings that are none"))?;
     for wire::Unit { reading, unit } in wire.units {
         let named = usize::try_from(reading).ok().and_then(|at| readings.get_mut(at));
@@ -200,6 +201,9 @@ fn readings_record(wire: wire::Readings) -> Result<ReadingsRecord, BatchMessageE
         timeless: wire.timeless,
         content_hash: wire.content_hash,
         received_at_ms: wire.received_at_ms,
+        position: position
+            .map(|PositionRecord { position, packed, .. }| PositionPart { position, packed })
+            .map(Box::new),
         readings,
     })
 }

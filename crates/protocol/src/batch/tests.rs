@@ -8,7 +8,8 @@ use super::BatchMessageError::{Malformed, Version};
 use super::*;
 use crate::{
     Composition, DeadLetter, DecodeError, DeviceId, MAX_DEAD_LETTER_BYTES, MAX_TOPIC_BYTES,
-    OptionalField, OptionalFields, PackedFields, Position, PositionRecord, Reason, is_worker_name,
+    OptionalField, OptionalFields, PackedFields, Position, PositionPart, PositionRecord, Reading,
+    ReadingsRecord, Reason, Value, is_worker_name,
 };
 
 /// Every optional field with its largest value.
@@ -311,4 +312,47 @@ fn traces_that_are_none_are_passed_over() {
     assert!(
         read.iter().all(|trace| trace.record == 1 && alloc::format!("{}", trace.context) == good)
     );
+}
+
+#[test]
+fn a_record_of_an_identity_has_a_position_readings_or_both() {
+    let Record::Position(PositionRecord { position, packed, .. }) =
+        with_optional(&all_optional(), Some(&[0x50; 35]))
+    else {
+        panic!("a position")
+    };
+    let part = Box::new(PositionPart { position, packed });
+    let reading = Reading { channel: "door".into(), unit: None, value: Value::Flag(true) };
+    for (position, readings, good) in [
+        (Some(part.clone()), vec![reading.clone()], true),
+        (Some(part), Vec::new(), true),
+        (None, vec![reading], true),
+        (None, Vec::new(), false),
+    ] {
+        let record = ReadingsRecord {
+            identity: "id:a".parse().expect("one"),
+            recorded_at_ms: 1_593_637_200_500,
+            timeless: false,
+            content_hash: 7,
+            received_at_ms: 8,
+            position,
+            readings,
+        };
+        let before = record.clone();
+        let record = Record::Readings(Box::new(record));
+        let estimate = record.encoded_len_estimate();
+        let message = batch(vec![record]);
+        assert_eq!(version_of(&message), 3);
+        assert!(message.encoded_len() - batch(Vec::new()).encoded_len() <= estimate);
+        let Ok(again) = BatchMessage::decode(&message.encode()) else {
+            assert!(!good);
+            continue;
+        };
+        assert!(good);
+        let [Record::Readings(again)] = &again.records[..] else { panic!("{again:?}") };
+        // Whose it is and when is the record's to say.
+        let device = DeviceId::new(9);
+        assert_eq!(again.position_of(device), before.position_of(device));
+        assert_eq!(again.readings, before.readings);
+    }
 }

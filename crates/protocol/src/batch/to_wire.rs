@@ -9,8 +9,8 @@ use prost::encoding::{int32, message, sint32};
 
 use super::{BatchMessage, BatchTrace, READINGS_SINCE, wire};
 use crate::{
-    Canary, DeadLetter, OptionalField, OptionalFields, PackedFields, PositionRecord, Reading,
-    ReadingsRecord, Reason, Record, Value, write_readings,
+    Canary, DeadLetter, DeviceId, OptionalField, OptionalFields, PackedFields, PositionRecord,
+    Reading, ReadingsRecord, Reason, Record, Value, write_readings,
 };
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
@@ -22,8 +22,8 @@ const POSITION_LEN: usize = 3 + 3 + 70;
 /// lengths of topic and bytes 6 each, offset 6, device 6, arrival 11, reason 2 and
 /// at most 30 letters.
 const DEAD_LETTER_LEN: usize = 6 + 6 + 12 + 23 + 32;
-/// Readings without names and values: record and kind 6 bytes each, identity and its key
-/// at most 139, times and hash 29, the flag 2, key and length of the readings 6.
+/// Readings without position, names and values: record and kind 6 bytes each, identity and
+/// its key at most 139, times and hash 29, the flag 2, key and length of the readings 6.
 const READINGS_LEN: usize = 6 + 6 + 139 + 29 + 2 + 6;
 /// A unit beside its bytes: keys, lengths and the reading's place.
 const UNIT_LEN: usize = 9;
@@ -50,18 +50,23 @@ pub(super) fn encoded_len(batch: &BatchMessage) -> usize {
 
 pub(super) fn record_len_estimate(record: &Record) -> usize {
     match record {
-        Record::Position(record) => {
-            let packed = |packed: &PackedFields| {
-                // No field is longer than in the packed form, but for its key.
-                2 * BYTES_HEAD_LEN + packed.as_bytes().len() + 2 * OptionalField::ALL.len()
-            };
-            POSITION_LEN + record.packed.as_ref().map_or(0, packed)
-        }
+        Record::Position(record) => position_len_estimate(record.packed.as_ref()),
         Record::DeadLetter(letter) => DEAD_LETTER_LEN + letter.topic.len() + letter.bytes.len(),
         Record::Readings(record) => {
-            READINGS_LEN + record.readings.iter().map(reading_len_estimate).sum::<usize>()
+            let position = record.position.as_deref();
+            let position = position.map_or(0, |part| position_len_estimate(part.packed.as_ref()));
+            let readings = record.readings.iter().map(reading_len_estimate).sum::<usize>();
+            READINGS_LEN + position + readings
         }
     }
+}
+
+fn position_len_estimate(packed: Option<&PackedFields>) -> usize {
+    let packed = packed.map_or(0, |packed| {
+        // No field is longer than in the packed form, but for its key.
+        2 * BYTES_HEAD_LEN + packed.as_bytes().len() + 2 * OptionalField::ALL.len()
+    });
+    POSITION_LEN + packed
 }
 
 fn reading_len_estimate(reading: &Reading) -> usize {
@@ -176,7 +181,7 @@ fn to_dead_letter(letter: &DeadLetter) -> wire::DeadLetter {
         topic: letter.topic.clone(),
         offset: letter.offset,
         reason: letter.reason.code().to_owned(),
-        device: letter.device.map(crate::DeviceId::number),
+        device: letter.device.map(DeviceId::number),
         received_at_ms: letter.received_at_ms,
         bytes: letter.bytes.clone(),
     }
@@ -194,5 +199,13 @@ fn to_readings(record: &ReadingsRecord) -> wire::Readings {
         received_at_ms: record.received_at_ms,
         encoded: write_readings(&record.readings),
         units: units.collect(),
+        position: record.position_of(DeviceId::NONE).map(|position| wire::Position {
+            // The record says so.
+            device: 0,
+            recorded_at: 0,
+            frame_hash: 0,
+            received_at_ms: 0,
+            ..to_position(&position)
+        }),
     }
 }

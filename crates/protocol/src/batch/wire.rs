@@ -137,6 +137,8 @@ pub(super) struct Readings {
     pub(super) encoded: Vec<u8>,
     #[prost(message, repeated, tag = "7")]
     pub(super) units: Vec<Unit>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) position: Option<Position>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -4,13 +4,24 @@ use alloc::string::String;
 use core::fmt::Write as _;
 
 use super::{Reading, Value};
+use crate::{OptionalField, PositionPart, Whereabouts};
 
 /// `{"t":1593637200000,"values":{"temperature":21.5}}`, with `units` where any came along;
-/// without the time when there is none. A number that JSON cannot say becomes `null`.
-pub fn readings_json(time_ms: Option<u64>, readings: &[Reading]) -> String {
+/// without the time when there is none, and with `position` when there is one. A number that
+/// JSON cannot say becomes `null`.
+pub fn readings_json(
+    time_ms: Option<u64>,
+    position: Option<&PositionPart>,
+    readings: &[Reading],
+) -> String {
     let mut out = String::from("{");
     if let Some(time_ms) = time_ms {
         let _infallible = write!(out, "\"t\":{time_ms},");
+    }
+    if let Some(part) = position {
+        out.push_str("\"position\":");
+        place(&mut out, part);
+        out.push(',');
     }
     out.push_str("\"values\":");
     object(&mut out, readings, |out, reading| value(out, &reading.value));
@@ -23,6 +34,48 @@ pub fn readings_json(time_ms: Option<u64>, readings: &[Reading]) -> String {
     }
     out.push('}');
     out
+}
+
+fn place(out: &mut String, part: &PositionPart) {
+    let fields = part.optional();
+    let said = Whereabouts::of(&part.position, &fields);
+    let optional = |field| fields.get(field).map(i64::from);
+    for (lead, value, decimals) in [
+        ("{\"lat\":", Some(said.latitude_udeg.into()), 6),
+        (",\"lon\":", Some(said.longitude_udeg.into()), 6),
+        (",\"alt\":", optional(OptionalField::Altitude), 1),
+        (",\"speed\":", said.speed_dkmh.map(i64::from), 1),
+        (",\"heading\":", said.direction_cdeg.map(i64::from), 2),
+        (",\"sats\":", optional(OptionalField::Satellites), 0),
+        (",\"hdop\":", optional(OptionalField::Hdop), 2),
+        (",\"accuracy\":", optional(OptionalField::Accuracy), 1),
+        (",\"odometer\":", said.odometer_m.map(i64::from), 0),
+    ] {
+        if let Some(value) = value {
+            out.push_str(lead);
+            decimal(out, value, decimals);
+        }
+    }
+    for (name, flag) in [("ignition", said.ignition), ("fix", said.gps_fix)] {
+        if let Some(flag) = flag {
+            let _infallible = write!(out, ",\"{name}\":{flag}");
+        }
+    }
+    out.push('}');
+}
+
+/// A whole number divided by a power of ten, exactly.
+fn decimal(out: &mut String, value: i64, decimals: u32) {
+    let power = 10_u64.pow(decimals);
+    let (whole, part) = (value.unsigned_abs() / power, value.unsigned_abs() % power);
+    let sign = if value < 0 { "-" } else { "" };
+    let _infallible = write!(out, "{sign}{whole}");
+    if part > 0 {
+        let width = decimals as usize;
+        let digits = alloc::format!("{part:0width$}");
+        out.push('.');
+        out.push_str(digits.trim_end_matches('0'));
+    }
 }
 
 fn object<'r>(
@@ -92,9 +145,9 @@ mod tests {
             reading("weird", None, Value::Number(f64::NAN)),
         ];
         assert_eq!(
-            readings_json(Some(5), &readings),
+            readings_json(Some(5), None, &readings),
             r#"{"t":5,"values":{"a \"b\"":"x\\y\u000a","door":true,"n":21.0,"total":-3,"weird":null},"units":{"n":"Cel"}}"#
         );
-        assert_eq!(readings_json(None, &readings[1..2]), r#"{"values":{"door":true}}"#);
+        assert_eq!(readings_json(None, None, &readings[1..2]), r#"{"values":{"door":true}}"#);
     }
 }

@@ -18,10 +18,10 @@ pub use encode::{encode_location, encode_ping, encode_ping_reply};
 pub use text::normalise;
 
 use crate::protocol::{
-    Content, Field, FieldValue, Identity, Items, Normalised, Protocol, ProtocolFrame, Read, Source,
+    Content, Field, FieldValue, Items, Normalised, Protocol, ProtocolFrame, Read, Source,
     content_hash,
 };
-use crate::{DeviceId, OptionalFields, Position};
+use crate::{DeviceId, Identity, OptionalFields, Position};
 use frame::{Rejected, frame};
 use wire::{
     COMPOSITION_OFFSET, HEADER, HISTORICAL_HIGH_BIT, LONG_LOCATION_BYTES, USUAL_PING_PAYLOAD,
@@ -139,7 +139,7 @@ impl<'a> ProtocolFrame<'a> for Frame<'a> {
             Self::Location(position) => Some(*position),
         };
         position
-            .map(|position| Content { position, optional: OptionalFields::NONE, offset: 0, bytes })
+            .map(|position| Content::of_position(position, OptionalFields::NONE, bytes))
             .into_iter()
     }
 

@@ -297,7 +297,7 @@ impl<P: Product> Engine<P> {
         let written = if let Some(written) = self.commit_new(&prepared, exporter).await? {
             written
         } else {
-            self.product.before_commit(parts).await?;
+            self.product.before_commit(&prepared.parts).await?;
             let work = Commit { engine: self, prepared: &prepared, exporter };
             let written = self.transact(work).await?;
             self.doubts.learn(&written.committed);
@@ -305,8 +305,8 @@ impl<P: Product> Engine<P> {
         };
         self.days.learn(&written.days);
         self.marks.learn(&written.marks);
-        self.product.committed(parts);
-        self.lasts.learn(parts, Clock::system().now_ms());
+        self.product.committed(&prepared.parts);
+        self.lasts.learn(&prepared.parts, Clock::system().now_ms());
         Ok(written.committed)
     }
 
@@ -353,7 +353,7 @@ impl<P: Product> Engine<P> {
 /// The same frame twice: a row, and a duplicate of it.
 fn rehearsed() -> Part {
     let position = Position {
-        device: DeviceId::new(u32::MAX),
+        device: DeviceId::NONE,
         recorded_at: 0,
         direction_cdeg: 0,
         odometer_m: 0,

@@ -66,7 +66,8 @@ impl<P: Product> Work<P> for Give<'_> {
         }
         let rows = session.rows(fixed(LAST), &[]).await?;
         let last: Option<u32> = rows.first().map_or(Ok(None), |row| row.maybe(0))?;
-        let next = last.map_or(Some(FIRST_GIVEN_NUMBER), |last| last.checked_add(1));
+        let next = last.map_or(FIRST_GIVEN_NUMBER, |last| last.saturating_add(1));
+        let next = Some(next).filter(|next| *next < DeviceId::NONE.number());
         let next = next.ok_or_else(|| Fault::new(Kind::Refused, "there are no numbers left"))?;
         let values: [Value<'_>; 4] =
             [next.into(), self.kind.into(), self.name.into(), self.now_ms.into()];

@@ -1,4 +1,5 @@
-//! Readings become rows: who and which channel by number, and the values packed.
+//! Readings become rows: who and which channel by number, and the values packed. A position
+//! that came with them is a record of its own from here on.
 
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
@@ -16,7 +17,8 @@ use super::keyed::ReadingsRow;
 use super::seam::Product;
 use crate::history::Part;
 
-/// Parts without their readings, and these as rows.
+/// Parts without their readings, and these as rows. A record with both a position and readings is
+/// two rows under the same time and hash.
 pub(in crate::history) struct Prepared<'a> {
     pub(in crate::history) parts: Cow<'a, [Part]>,
     pub(in crate::history) readings: Vec<ReadingsRow>,
@@ -52,7 +54,8 @@ impl Prepared<'_> {
 type Numbered<'a> = HashMap<&'a Identity, (DeviceId, Arc<List>)>;
 
 impl<P: Product> Engine<P> {
-    /// Gives devices and channels their numbers, and takes the readings out of the parts.
+    /// Gives devices and channels their numbers, and takes the readings out of the parts, whose
+    /// positions stay in them.
     /// What is beyond a device's channels becomes a dead letter; the record's other values
     /// are kept.
     pub(super) async fn prepare<'a>(&self, parts: &'a [Part]) -> Result<Prepared<'a>, Fault> {
@@ -72,6 +75,7 @@ impl<P: Product> Engine<P> {
                     continue;
                 };
                 let Some((device, list)) = numbered.get(&record.identity) else { continue };
+                rest.records.extend(record.position_of(*device).map(Record::Position));
                 let (row, beyond) = row_of(index, *device, record, list);
                 prepared.readings.extend(row);
                 prepared.values_refused[index] += beyond.len() as u64;
@@ -150,7 +154,7 @@ fn letters_of(
 ) -> impl Iterator<Item = Record> + use<> {
     let letter = (!beyond.is_empty()).then(|| DeadLetter {
         device: Some(device),
-        ..record.as_letter(beyond, Reason::TooManyChannels)
+        ..record.letter_of(beyond, Reason::TooManyChannels)
     });
     letter.into_iter().flat_map(DeadLetter::split).map(Box::new).map(Record::DeadLetter)
 }

@@ -186,7 +186,8 @@ pub(in crate::history) const fn bytes_group(hash: &[u8; 32]) -> u8 {
 /// rejected by policy or by the database rather than by the decoder).
 fn recorded_second(bytes: &[u8]) -> Option<u32> {
     let record = PROTOCOLS.iter().find_map(|protocol| protocol.record(bytes).ok());
-    record.map(|(content, _)| content.position.recorded_at)
+    let recorded_at_ms = record?.0.recorded_at_ms?;
+    u32::try_from(recorded_at_ms / 1000).ok()
 }
 
 #[cfg(test)]

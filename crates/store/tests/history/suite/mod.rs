@@ -59,6 +59,7 @@ macro_rules! all_cases {
             reads_that_are_broken_off_cost_no_connection,
             hashes_order_frames_of_one_second,
             readings_are_kept_once,
+            a_position_and_readings_are_one_record,
             readings_are_read_in_time_order,
             numbers_are_given_once_whoever_asks,
             a_device_has_so_many_channels,

@@ -4,9 +4,13 @@
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt as _;
-use nemeses_protocol::{DeviceId, Identity, Reading, ReadingsRecord, Record, Value, readings_hash};
+use nemeses_protocol::{
+    DeviceId, Identity, OptionalField, PackedFields, Position, PositionPart, PositionRecord,
+    Reading, ReadingsRecord, Record, Value, Whereabouts, readings_hash,
+};
 use nemeses_store::history::{
-    ChannelChange, ChannelKind, FIRST_GIVEN_NUMBER, LetterFilter, ReadingsQuery, StoredReadings,
+    ChannelChange, ChannelKind, FIRST_GIVEN_NUMBER, LetterFilter, RangeQuery, ReadingsQuery,
+    StoredReadings,
 };
 
 use super::assert_balanced;
@@ -26,6 +30,7 @@ fn record(identity: &str, recorded_at_ms: u64, readings: Vec<Reading>) -> Record
         timeless: false,
         content_hash: readings_hash(&readings),
         received_at_ms: BASE_MS,
+        position: None,
         readings,
     }))
 }
@@ -104,6 +109,44 @@ pub(crate) async fn readings_are_kept_once(site: Site) {
     assert_eq!(values, sent);
     // A device whose identity is a number keeps it.
     assert_eq!(stored(&site, DeviceId::new(0x000A_3F73), false).await.len(), 1);
+}
+
+/// One transaction, two rows under one key, and both come back as duplicates.
+pub(crate) async fn a_position_and_readings_are_one_record(site: Site) {
+    let site = site.migrated().await;
+    let identity = "imei:356307042441013";
+    let said =
+        Whereabouts { latitude_udeg: -19_932_833, gps_fix: Some(true), ..Whereabouts::default() };
+    let (position, optional) = said.at(DeviceId::NONE, BASE_MS + 250).unwrap();
+    let part_of = |readings: Vec<Reading>| {
+        let Record::Readings(record) = record(identity, BASE_MS + 250, readings) else { panic!() };
+        let packed = PackedFields::new(&optional, None);
+        let position = Some(Box::new(PositionPart { position, packed }));
+        Record::Readings(Box::new(ReadingsRecord { position, ..*record }))
+    };
+    let both = part_of(vec![reading("fuel", Value::Number(40.5))]);
+    // Alone, and of a device without a number so far.
+    let alone = part_of(Vec::new());
+    let commit = async |sequence, records: Vec<Record>| {
+        site.history().commit(&[part("w", sequence, records)], "x").await.unwrap()[0]
+    };
+    let first = commit(1, vec![both.clone(), alone.clone()]).await;
+    assert_eq!((first.stored, first.duplicates, first.values), (3, 0, 1));
+    let again = commit(2, vec![both, alone, frame(1, BASE, 1)]).await;
+    assert_eq!((again.stored, again.duplicates, again.values), (1, 3, 1));
+    assert_balanced(&site.database).await;
+
+    let device = number_of(&site, identity).await;
+    let rows = stored(&site, device, false).await;
+    let query =
+        RangeQuery { device, from: 0, to: u32::MAX, descending: false, after: None, limit: None };
+    let positions: Vec<PositionRecord> =
+        site.history().positions(query).try_collect().await.unwrap();
+    assert_eq!(positions.len(), 2);
+    let found = positions.iter().find(|row| row.frame_hash == rows[0].content_hash).unwrap();
+    assert_eq!(found.position, Position { device, ..position });
+    assert_eq!(found.optional(), optional);
+    assert_eq!(optional.get(OptionalField::RecordedMs), Some(250));
 }
 
 /// More than a page, over days, in both directions.

@@ -121,7 +121,8 @@ proptest! {
         let mut payload = bytes(GREETING);
         payload[at] = with;
         payload.truncate(length);
-        if length < 77 {
+        // One that ends its version earlier is shorter.
+        if length < 77 && at >= length {
             prop_assert!(greeting(&payload).is_err());
         }
     }
