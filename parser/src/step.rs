@@ -249,10 +249,7 @@ pub(crate) fn keep_record(record: ReadingsRecord, device: Option<DeviceId>, out:
     if record.readings.is_empty() && record.position.is_none() {
         return;
     }
-    out.live.extend(device.map(|device| match record.position_of(device) {
-        Some(position) => LiveEntry::from_record(&position),
-        None => LiveEntry::seen(device, record.received_at_ms),
-    }));
+    out.live.extend(device.map(|device| LiveEntry::from_readings(device, &record)));
     out.records.push(Record::Readings(Box::new(record)));
 }
 

@@ -114,11 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_device_with_a_number_is_seen() {
+    fn a_device_with_a_number_is_seen_with_its_values() {
         let out = take(Policy::default(), "/telemetry/0A3F73", r#"{"a":1}"#, Speaker::Any);
         let device = DeviceId::new(0x000A_3F73);
-        assert_eq!(out.live, [LiveEntry::seen(device, NOW_MS)]);
-        assert!(matches!(&out.records[..], [Record::Readings(record)] if record.timeless));
+        let [Record::Readings(record)] = &out.records[..] else { panic!("{out:?}") };
+        assert!(record.timeless);
+        assert_eq!(out.live, [LiveEntry::from_readings(device, record)]);
+        assert!(out.live[0].values.is_some());
     }
 
     #[test]

@@ -158,8 +158,11 @@ impl Identity {
     }
 }
 
-/// Percent-encoding undone.
-fn decoded(segment: &str) -> Result<Cow<'_, str>, ParseIdentityError> {
+/// What a segment or an item of a list means whose awkward characters are percent-encoded.
+///
+/// # Errors
+/// [`ParseIdentityError::Encoding`] when that is broken.
+pub fn decoded(segment: &str) -> Result<Cow<'_, str>, ParseIdentityError> {
     if !segment.contains('%') {
         return Ok(Cow::Borrowed(segment));
     }

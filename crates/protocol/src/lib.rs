@@ -33,7 +33,7 @@ pub use batch::{
 pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_replies};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use error::DecodeError;
-pub use identity::{Identity, MAX_IDENTITY_NAME, ParseIdentityError};
+pub use identity::{Identity, MAX_IDENTITY_NAME, ParseIdentityError, decoded};
 pub use optional::{FieldForm, FieldSpec, OptionalField, OptionalFields, OutOfBounds, ShownValue};
 pub use packed::PackedFields;
 pub use position::{Composition, Position, PositionPart};

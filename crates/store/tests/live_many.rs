@@ -20,7 +20,8 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Worker};
 use nemeses_store::StoreError;
 use nemeses_store::live::{
-    Frames, LiveEntry, LiveFrame, LiveStore, MemoryLive, Moved, RedisLive, RedisOptions,
+    Frames, LiveEntry, LiveFrame, LiveStore, LiveValue, LiveValues, MemoryLive, Moved, RedisLive,
+    RedisOptions,
 };
 use nemeses_store::relay::{Relayed, open_relay};
 use proptest::strategy::{Strategy as _, ValueTree as _};

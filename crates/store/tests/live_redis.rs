@@ -12,6 +12,8 @@ mod nodes;
 mod server;
 #[path = "live/strategies.rs"]
 mod strategies;
+#[path = "live/values.rs"]
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,8 @@ use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
 use nemeses_store::StoreError;
 use nemeses_store::live::{
-    Flushed, Frames, LiveEntry, LiveFrame, LiveStore, LiveWriter, RedisLive, RedisOptions,
+    Flushed, Frames, LiveEntry, LiveFrame, LiveStore, LiveValue, LiveValues, LiveWriter, RedisLive,
+    RedisOptions,
 };
 use nemeses_store::relay::{Relayed, relay_caller};
 use proptest::prelude::*;
@@ -81,14 +84,17 @@ fn the_script_joins_as_the_entry_does_in_any_order() {
                 live.merge(batch, NOW_MS).await.unwrap();
             }
             for number in 0..3 {
-                let expected =
+                let mut expected =
                     offers.iter().filter(|entry| entry.device == device(number)).cloned().reduce(
                         |mut held, entry| {
                             held.merge(entry);
                             held
                         },
                     );
+                let values = expected.as_mut().and_then(|entry| entry.values.take());
                 prop_assert_eq!(read(&live, number).await, expected);
+                let held = live.values(&[device(number)]).await.unwrap().remove(0);
+                prop_assert_eq!(held, values.map(|values| *values));
             }
             Ok(())
         })

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::Clock;
 use nemeses_store::live::{
-    Frames, LiveEntry, LiveFrame, LiveStore, MemoryLive, Moved, RedisLive, RedisOptions,
+    Frames, LiveEntry, LiveFrame, LiveStore, LiveValue, LiveValues, MemoryLive, Moved, RedisLive,
+    RedisOptions,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -81,12 +82,16 @@ async fn both_stores_tell_the_same() {
         after = more.last().unwrap().id;
         told.extend(more);
     }
-    let entries =
-        |moved: &[Moved]| moved.iter().map(|moved| moved.entry.clone()).collect::<Vec<_>>();
+    let entries = |moved: &[Moved]| {
+        moved.iter().map(|moved| (moved.entry.clone(), moved.values)).collect::<Vec<_>>()
+    };
     assert_eq!(entries(&told), entries(&here));
     assert!(told.is_sorted_by(|one, two| one.id + 1 == two.id));
     for (device, entry) in joined(&told) {
         assert_eq!(shared.get(&[device]).await.unwrap(), [Some(entry)]);
+        let values = shared.values(&[device]).await.unwrap();
+        assert!(values[0].is_some());
+        assert_eq!(values, memory.values(&[device]).await.unwrap());
     }
 }
 
@@ -120,7 +125,8 @@ async fn a_call_of_many_tells_the_same_whatever_its_entries_come_to() {
         let after = told[told.len() - 1].id;
         told.extend(next(&shared, after).await);
     }
-    assert!(told.iter().map(|moved| &moved.entry).eq(here.iter().map(|moved| &moved.entry)));
+    let of = |moved: &Moved| (moved.entry.clone(), moved.values);
+    assert!(told.iter().map(of).eq(here.iter().map(of)));
     assert!(told.is_sorted_by(|one, two| one.id + 1 == two.id));
 }
 

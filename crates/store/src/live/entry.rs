@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_protocol::{DeviceId, PositionRecord, ReadingsRecord};
 
+use super::values::LiveValues;
 use crate::hash::NumberHash;
 
 /// A live frame with what orders it.
@@ -115,12 +116,24 @@ pub struct LiveEntry {
     /// The newest historical frames, kept apart: they never touch the live ones, but
     /// an answer must know of those that are newer. Nearly always none.
     pub historical: Option<Box<Frames>>,
+    /// The newest values of its channels, when the entry is to be written. They are read apart
+    /// ([`super::LiveStore::values`]), since those who ask where devices are have no use for
+    /// them.
+    pub values: Option<Box<LiveValues>>,
 }
 
 impl LiveEntry {
     /// What a ping says: the device is there.
     pub fn seen(device: DeviceId, seen_at_ms: u64) -> Self {
-        Self { device, seen_at_ms, newest: None, fix: None, historical: None }
+        Self { device, seen_at_ms, newest: None, fix: None, historical: None, values: None }
+    }
+
+    /// What a record of values, a position or both says.
+    pub fn from_readings(device: DeviceId, record: &ReadingsRecord) -> Self {
+        let place = record.position_of(device).map(|position| Self::from_record(&position));
+        let entry = place.unwrap_or_else(|| Self::seen(device, record.received_at_ms));
+        let values = !record.readings.is_empty();
+        Self { values: values.then(|| Box::new(LiveValues::of(record))), ..entry }
     }
 
     /// What frames from a device's memory say, but for when it was heard.
@@ -158,6 +171,11 @@ impl LiveEntry {
         merge_frame(&mut self.newest, other.newest);
         merge_frame(&mut self.fix, other.fix);
         self.merge_historical(other.historical);
+        match (&mut self.values, other.values) {
+            (Some(held), Some(other)) => drop(held.merge(*other)),
+            (None, other) => self.values = other,
+            (Some(_), None) => {}
+        }
     }
 
     /// Joins historical frames of the same device.

@@ -6,6 +6,7 @@
 //! millisecond; what is long past is thrown out now and then. Nothing survives the
 //! process: the rebuild from history is what brings the fleet back after a restart.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use nemeses_runtime::{Clock, Worker};
 
 use super::once::Used;
 use super::stream::{MemoryStream, Moved, news};
+use super::values::LiveValues;
 use super::workers::{Alive, Register};
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
@@ -27,6 +29,10 @@ const MAX_DEVICES: usize = 500_000;
 /// When there is no room, this share of the devices makes some, so that the search
 /// for them is not repeated for each newcomer.
 const FORGOTTEN_AT_ONCE: usize = 16;
+/// Values of channels are held as long as they take no more than this; those of the devices
+/// whose values came least recently are forgotten (history has them). 10 channels take some
+/// 1.5 KB, so 80 000 devices have room.
+const MAX_VALUE_BYTES: usize = 128 << 20;
 /// How long an entry is kept beyond its time, so that a clock that was wrong for a
 /// moment ends no entry early.
 const KEPT_BEYOND_MS: u64 = 60_000;
@@ -53,7 +59,10 @@ impl MemoryLive {
 
     fn with_capacity(ttl_ms: u64, clock: Clock, most: usize) -> Self {
         let now_ms = clock.now_ms();
-        let held = Held { entries: HashMap::default(), most, ttl_ms, swept_at_ms: now_ms };
+        let entries = HashMap::default();
+        let most_value_bytes = MAX_VALUE_BYTES;
+        let held =
+            Held { entries, most, value_bytes: 0, most_value_bytes, ttl_ms, swept_at_ms: now_ms };
         Self {
             held: Mutex::new(held),
             ttl_ms,
@@ -79,13 +88,71 @@ impl MemoryLive {
 struct Held {
     entries: HashMap<DeviceId, LiveEntry, NumberHash>,
     most: usize,
+    /// What the values of all entries take.
+    value_bytes: usize,
+    most_value_bytes: usize,
     ttl_ms: u64,
     swept_at_ms: u64,
 }
 
 impl Held {
-    /// Joins an entry that lives into what is held. What of it is news.
-    fn merge(
+    /// Joins an entry that lives into what is held. What of it is news: of when it was heard
+    /// and its live frames, of what came from memory, and when values of its channels moved.
+    fn merge(&mut self, offered: &LiveEntry, now_ms: u64) -> [Option<(LiveEntry, bool)>; 3] {
+        let alive = |values: &&LiveValues| values.lives_at(now_ms, self.ttl_ms);
+        let values = offered.values.as_deref().filter(alive).cloned();
+        let frames = match offered.values {
+            None => Cow::Borrowed(offered),
+            Some(_) => Cow::Owned(without_values(offered)),
+        };
+        let (live, historical) = self.merge_frames(&frames, now_ms);
+        let device = offered.device;
+        let moved = values.and_then(|values| self.merge_values(device, values, now_ms));
+        let moved = moved.map(|seen_at_ms| (LiveEntry::seen(device, seen_at_ms), true));
+        [live.map(|live| (live, false)), historical.map(|historical| (historical, false)), moved]
+    }
+
+    /// When the values were seen, if anything of them is new.
+    fn merge_values(&mut self, device: DeviceId, values: LiveValues, now_ms: u64) -> Option<u64> {
+        let held = self.entries.get_mut(&device)?;
+        let before = held.values.take();
+        let was = before.as_ref().map_or(0, |values| values.bytes());
+        let (joined, moved) = match before.filter(|held| held.lives_at(now_ms, self.ttl_ms)) {
+            Some(mut before) => {
+                let moved = before.merge(values);
+                (before, moved)
+            }
+            None => (Box::new(values), true),
+        };
+        self.value_bytes = (self.value_bytes + joined.bytes()).saturating_sub(was);
+        let seen_at_ms = joined.seen_at_ms;
+        held.values = Some(joined);
+        if self.value_bytes > self.most_value_bytes {
+            self.forget_values();
+        }
+        moved.then_some(seen_at_ms)
+    }
+
+    /// Forgets the values that came least recently, of a share of the devices.
+    fn forget_values(&mut self) {
+        let values = |entry: &LiveEntry| entry.values.as_ref().map(|values| values.seen_at_ms);
+        let mut seen: Vec<u64> = self.entries.values().filter_map(values).collect();
+        let leave = (seen.len() / FORGOTTEN_AT_ONCE).max(1);
+        let (_, last_to_go, _) = seen.select_nth_unstable(leave - 1);
+        let last_to_go = *last_to_go;
+        self.entries.retain(|_, entry| {
+            entry.values.take_if(|values| values.seen_at_ms <= last_to_go);
+            true
+        });
+        self.count_values();
+    }
+
+    fn count_values(&mut self) {
+        let values = |entry: &LiveEntry| bytes_of(entry.values.as_deref());
+        self.value_bytes = self.entries.values().map(values).sum();
+    }
+
+    fn merge_frames(
         &mut self,
         offered: &LiveEntry,
         now_ms: u64,
@@ -99,15 +166,18 @@ impl Held {
             // As if it were new, but what came from memory stays.
             let mut before = LiveEntry::seen(offered.device, 0);
             before.historical = held.historical.take();
+            // With it, its values have expired.
+            self.value_bytes -= bytes_of(held.values.as_deref()).min(self.value_bytes);
             *held = offered.clone();
             held.merge_historical(before.historical.clone());
             let (_, historical) = news(Some(&before), held);
             return (news(None, held).0, historical);
         }
+        let values = held.values.take();
         let mut joined = held.clone();
         joined.merge(offered.clone());
         let moved = news(Some(held), &joined);
-        *held = joined;
+        *held = LiveEntry { values, ..joined };
         moved
     }
 
@@ -127,6 +197,7 @@ impl Held {
             leave -= usize::from(goes);
             !goes
         });
+        self.count_values();
     }
 
     fn sweep_sometimes(&mut self, now_ms: u64) {
@@ -139,8 +210,23 @@ impl Held {
     fn sweep(&mut self, now_ms: u64) {
         self.swept_at_ms = now_ms;
         let kept_ms = self.ttl_ms.saturating_add(KEPT_BEYOND_MS);
-        self.entries.retain(|_, entry| entry.lives_at(now_ms, kept_ms));
+        self.entries.retain(|_, entry| {
+            entry.values.take_if(|values| !values.lives_at(now_ms, kept_ms));
+            entry.lives_at(now_ms, kept_ms)
+        });
+        self.count_values();
     }
+}
+
+/// What is known of where and when.
+fn without_values(entry: &LiveEntry) -> LiveEntry {
+    let LiveEntry { newest, fix, historical, .. } = entry;
+    let (newest, fix, historical) = (newest.clone(), fix.clone(), historical.clone());
+    LiveEntry { newest, fix, historical, ..LiveEntry::seen(entry.device, entry.seen_at_ms) }
+}
+
+fn bytes_of(values: Option<&LiveValues>) -> usize {
+    values.map_or(0, LiveValues::bytes)
 }
 
 #[async_trait]
@@ -150,9 +236,13 @@ impl LiveStore for MemoryLive {
         // The stream is told under the lock: in the order in which entries moved.
         let mut held = self.held();
         held.sweep_sometimes(now_ms);
-        let (live, historical): (Vec<_>, Vec<_>) =
-            alive.map(|entry| held.merge(entry, now_ms)).unzip();
-        self.stream.push(live.into_iter().chain(historical).flatten().collect());
+        let mut news: [Vec<(LiveEntry, bool)>; 3] = Default::default();
+        for entry in alive {
+            for (news, one) in news.iter_mut().zip(held.merge(entry, now_ms)) {
+                news.extend(one);
+            }
+        }
+        self.stream.push(news.into_iter().flatten().collect());
         Ok(())
     }
 
@@ -161,6 +251,14 @@ impl LiveStore for MemoryLive {
         let held = self.held();
         let read = |device| held.entries.get(device);
         let lives = |entry: &&LiveEntry| entry.lives_at(now_ms, self.ttl_ms);
+        Ok(devices.iter().map(|device| read(device).filter(lives).map(without_values)).collect())
+    }
+
+    async fn values(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveValues>>, StoreError> {
+        let now_ms = self.clock.now_ms();
+        let held = self.held();
+        let read = |device| held.entries.get(device)?.values.as_deref();
+        let lives = |values: &&LiveValues| values.lives_at(now_ms, self.ttl_ms);
         Ok(devices.iter().map(|device| read(device).filter(lives).cloned()).collect())
     }
 

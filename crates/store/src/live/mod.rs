@@ -3,7 +3,7 @@
 //!
 //! An entry has three parts, each of which only ever moves forward: when the
 //! device was last heard, its newest live frame, and its newest live frame with
-//! a fix. Merging is a join (commutative, associative, idempotent), so any
+//! a fix. Beside it stand the newest values of its channels (`values.rs`). Merging is a join (commutative, associative, idempotent), so any
 //! order of arrival and any number of writers end in the same entry. Newest is by
 //! recorded time, but nothing counts as later than its arrival ([`Version`]).
 //!
@@ -23,6 +23,7 @@ mod redis;
 #[path = "../../tests/live/strategies.rs"]
 mod strategies;
 mod stream;
+mod values;
 mod workers;
 mod writer;
 
@@ -37,6 +38,8 @@ pub use rebuild::rebuild_loop;
 pub(crate) use redis::Source;
 pub use redis::{RedisLive, RedisOptions};
 pub use stream::Moved;
+pub(crate) use values::bounded;
+pub use values::{LiveValue, LiveValues, MAX_LIVE_CHANNELS, MAX_LIVE_TEXT, ValueVersion};
 pub use workers::{ANNOUNCE_EVERY, Alive, FORGOTTEN_AFTER_MS};
 pub use writer::{Flushed, LiveWriter, LiveWriterStats};
 
@@ -84,6 +87,12 @@ pub trait LiveStore: Send + Sync {
 
     /// The unexpired entries of the devices, in their order.
     async fn get(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveEntry>>, StoreError>;
+
+    /// The newest values of the devices' channels, in the devices' order, as long as they live:
+    /// until `seen_at_ms + ttl_ms` of the values. A store that holds none has none.
+    async fn values(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveValues>>, StoreError> {
+        Ok(vec![None; devices.len()])
+    }
 
     /// How long an entry lives after it was seen.
     fn ttl_ms(&self) -> u64;

@@ -2,7 +2,9 @@
 //!
 //! One key a device (`live:{7}:0A3F73`; the braces are a hash tag of 64 values,
 //! so that a script call can serve many keys of one tag on a cluster, `cluster.rs`), and
-//! a second one (`live:{7}:0A3F73:h`) if it ever sent frames from its memory. Many
+//! a second one (`live:{7}:0A3F73:h`) if it ever sent frames from its memory, and a hash
+//! (`live:{7}:0A3F73:v`) of the newest values of its channels, which nodes of a version that
+//! knows no values do not touch. Many
 //! entries are joined in one script call, atomically, by the caller's clock; the
 //! key's own expiry is relative to that clock too, so Redis's time of day does
 //! not matter. Readers still look at the entry's age, since a stopped server
@@ -12,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Worker};
 use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind};
@@ -23,7 +26,7 @@ pub(crate) use self::source::Source;
 use super::entry::coalesce;
 use super::stream::{IDS_A_MS, KEPT, Moved};
 use super::workers::Alive;
-use super::{LiveEntry, LiveInspection, LiveStore, Mirrored};
+use super::{LiveEntry, LiveInspection, LiveStore, LiveValues, Mirrored};
 use crate::StoreError;
 use crate::known::KnownList;
 
@@ -39,6 +42,7 @@ mod reader;
 mod rolling_tests;
 mod source;
 mod value;
+mod values;
 mod workers;
 
 /// The longest key, `live:{63}:FFFFFFFF:h`.
@@ -51,6 +55,12 @@ const KEYS_A_CALL: usize = 500;
 /// Calls sent in one go, so that what waits for one answer is bounded: 2000 entries, 200 KB.
 const CALLS_AT_ONCE: usize = 4;
 
+/// Hashes of values read in one go: of 0.5 MB at most, nearly always of 1 KB.
+const HASHES_AT_ONCE: usize = 200;
+
+/// Fields of a hash.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What joins, and tells the stream in the same call.
 const MERGE: &str = concat!(include_str!("redis/tell.lua"), include_str!("redis/merge.lua"));
 
@@ -62,6 +72,8 @@ enum EntryKind {
     /// Its newest frames from memory. Without expiry: it is wanted as long as pings renew
     /// the live key. One that nobody wants any more is 150 bytes.
     Historical,
+    /// The newest values of its channels (`values.rs`).
+    Values,
 }
 
 impl EntryKind {
@@ -70,6 +82,7 @@ impl EntryKind {
         match self {
             Self::Live => "live",
             Self::Historical => "historical",
+            Self::Values => "values",
         }
     }
 }
@@ -93,6 +106,7 @@ impl Default for RedisOptions {
 pub struct RedisLive {
     connection: Connection,
     script: redis::Script,
+    values_script: redis::Script,
     untold: cluster::Untold,
     ttl_ms: u64,
     /// When this began to write, for `merge.lua`.
@@ -119,6 +133,7 @@ impl RedisLive {
             reader: Reader::new(source.clone(), options.answer_within),
             connection: Connection::new(source, options.answer_within),
             script: redis::Script::new(MERGE),
+            values_script: redis::Script::new(values::MERGE_VALUES),
             untold: cluster::Untold::default(),
             ttl_ms: ttl_ms.min(value::LATEST_MS),
             since_ms: clock.now_ms().min(value::LATEST_MS),
@@ -134,6 +149,7 @@ impl RedisLive {
             Err(Fault::Answered(error)) if lacks_script(&error) => {
                 let mut load = Pipeline::new();
                 load.cmd("SCRIPT").arg("LOAD").arg(MERGE);
+                load.cmd("SCRIPT").arg("LOAD").arg(values::MERGE_VALUES);
                 commands = self.merge_commands(load, entries, now_ms);
                 self.connection.ask(&commands).await
             }
@@ -161,6 +177,12 @@ impl RedisLive {
                 command.arg(KEPT).arg(now_ms.min(value::LATEST_MS).saturating_mul(IDS_A_MS));
             }
         }
+        for call in values::calls(entries, now_ms, self.ttl_ms) {
+            let mut command = redis::cmd("EVALSHA");
+            command.arg(self.values_script.get_hash());
+            values::arguments(&mut command, &call, now_ms, self.ttl_ms, true);
+            commands.add_command(command);
+        }
         commands
     }
 
@@ -168,7 +190,7 @@ impl RedisLive {
     /// renewed.
     const fn lives(&self, kind: EntryKind) -> (u64, u64) {
         match kind {
-            EntryKind::Live => (self.ttl_ms, self.since_ms),
+            EntryKind::Live | EntryKind::Values => (self.ttl_ms, self.since_ms),
             // Thousands of years.
             EntryKind::Historical => (value::LATEST_MS, 0),
         }
@@ -202,6 +224,25 @@ impl RedisLive {
         Ok(values.chunks(2).zip(devices).map(entry).collect())
     }
 
+    /// The fields of the devices' hashes, in the devices' order.
+    async fn hashes(&self, devices: &[DeviceId]) -> Result<Vec<Fields>, StoreError> {
+        if self.connection.is_cluster() {
+            // The client sends each where its slot is.
+            let read = devices.iter().map(|device| async move {
+                let mut command = redis::cmd("HGETALL");
+                command.arg(key(EntryKind::Values, *device));
+                let answer = self.connection.try_command(&command).await;
+                answer.map_err(|fault| self.connection.store_error(fault))
+            });
+            return try_join_all(read).await;
+        }
+        let mut commands = Pipeline::new();
+        for device in devices {
+            commands.cmd("HGETALL").arg(key(EntryKind::Values, *device));
+        }
+        self.connection.ask(&commands).await
+    }
+
     fn claim(&self) -> std::sync::MutexGuard<'_, Option<Claim>> {
         self.claim.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,8 +269,10 @@ fn push_key(key: &mut String, kind: EntryKind, device: DeviceId) {
     for place in (0..digits).rev() {
         key.push(digit(number >> (4 * place), 16).to_ascii_uppercase());
     }
-    if kind == EntryKind::Historical {
-        key.push_str(":h");
+    match kind {
+        EntryKind::Live => {}
+        EntryKind::Historical => key.push_str(":h"),
+        EntryKind::Values => key.push_str(":v"),
     }
 }
 
@@ -276,6 +319,17 @@ impl LiveStore for RedisLive {
             entries.extend(self.get_at_once(part).await?);
         }
         Ok(entries)
+    }
+
+    async fn values(&self, devices: &[DeviceId]) -> Result<Vec<Option<LiveValues>>, StoreError> {
+        let now_ms = self.clock.now_ms();
+        let mut all = Vec::with_capacity(devices.len());
+        for part in devices.chunks(HASHES_AT_ONCE) {
+            let lives = |values: &LiveValues| values.lives_at(now_ms, self.ttl_ms);
+            let read = self.hashes(part).await?;
+            all.extend(read.iter().map(|fields| values::decode(fields).filter(lives)));
+        }
+        Ok(all)
     }
 
     fn ttl_ms(&self) -> u64 {
@@ -389,6 +443,7 @@ mod tests {
             let live = format!("live:{{{}}}:{device}", tag(device));
             assert_eq!(key(EntryKind::Live, device), live);
             assert_eq!(key(EntryKind::Historical, device), format!("{live}:h"));
+            assert_eq!(key(EntryKind::Values, device), format!("{live}:v"));
         }
     }
 }

@@ -41,6 +41,9 @@ pub struct Moved {
     /// at 0 and without frames when a later version wrote it in a way that this one cannot
     /// read.
     pub entry: LiveEntry,
+    /// Whether values of the device's channels moved ([`super::LiveStore::values`]); they are
+    /// not told here, since a device may have a thousand.
+    pub values: bool,
 }
 
 /// What is left of `joined` for readers, given what was held before it: of when the device
@@ -98,7 +101,7 @@ impl MemoryStream {
     }
 
     /// Adds entries; the oldest make room.
-    pub(super) fn push(&self, entries: Vec<LiveEntry>) {
+    pub(super) fn push(&self, entries: Vec<(LiveEntry, bool)>) {
         if entries.is_empty() {
             return;
         }
@@ -107,7 +110,8 @@ impl MemoryStream {
         let surplus = (ring.kept.len() + entries.len()).saturating_sub(ring.most);
         let (old, new) = (surplus.min(ring.kept.len()), surplus.saturating_sub(ring.kept.len()));
         ring.kept.drain(..old);
-        ring.kept.extend(entries.into_iter().skip(new).map(Packed::of));
+        ring.kept
+            .extend(entries.into_iter().skip(new).map(|(entry, values)| Packed::of(entry, values)));
         let last = ring.last;
         drop(ring);
         self.last.send_replace(last);
@@ -137,7 +141,12 @@ impl Ring {
         // Not more than are kept, so it fits.
         let skipped = usize::try_from(from - before_first).unwrap_or(usize::MAX);
         let entries = self.kept.iter().skip(skipped).take(READ_AT_ONCE);
-        (from + 1..).zip(entries).map(|(id, packed)| Moved { id, entry: packed.entry() }).collect()
+        let moved = |(id, packed): (u64, &Packed)| Moved {
+            id,
+            entry: packed.entry(),
+            values: packed.values,
+        };
+        (from + 1..).zip(entries).map(moved).collect()
     }
 }
 
@@ -147,6 +156,7 @@ impl Ring {
 struct Packed {
     device: DeviceId,
     newest_is_fix: bool,
+    values: bool,
     seen_at_ms: u64,
     newest: Option<LiveFrame>,
     fix: Option<Box<LiveFrame>>,
@@ -154,11 +164,11 @@ struct Packed {
 }
 
 impl Packed {
-    fn of(entry: LiveEntry) -> Self {
-        let LiveEntry { device, seen_at_ms, newest, fix, historical } = entry;
+    fn of(entry: LiveEntry, values: bool) -> Self {
+        let LiveEntry { device, seen_at_ms, newest, fix, historical, .. } = entry;
         let newest_is_fix = fix == newest;
         let fix = fix.filter(|_| !newest_is_fix).map(Box::new);
-        Self { device, newest_is_fix, seen_at_ms, newest, fix, historical }
+        Self { device, newest_is_fix, values, seen_at_ms, newest, fix, historical }
     }
 
     fn entry(&self) -> LiveEntry {
@@ -169,6 +179,7 @@ impl Packed {
             newest: self.newest.clone(),
             fix: fix.cloned(),
             historical: self.historical.clone(),
+            values: None,
         }
     }
 }
@@ -178,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::live::strategies::entries;
+    use crate::live::strategies::frame_entries;
 
     const DEVICE: DeviceId = DeviceId::new(0x0A_3F73);
 
@@ -188,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn news_say_what_changed(held in entries(DEVICE), offered in entries(DEVICE)) {
+        fn news_say_what_changed(held in frame_entries(DEVICE), offered in frame_entries(DEVICE)) {
             let mut joined = held.clone();
             joined.merge(offered);
             let (live, historical) = news(Some(&held), &joined);
@@ -210,7 +221,7 @@ mod tests {
             let (mut pushed, mut after) = (0_u32, 1_000 * IDS_A_MS);
             let mut got = Vec::new();
             for (count, read) in pushes.into_iter().zip(reads) {
-                stream.push((0..count).map(|_| { pushed += 1; seen(pushed) }).collect());
+                stream.push((0..count).map(|_| { pushed += 1; (seen(pushed), false) }).collect());
                 if read {
                     let moved = stream.ring().after(after);
                     if let (Some(first), Some(last)) = (moved.first(), moved.last()) {
@@ -221,7 +232,7 @@ mod tests {
                         }
                         after = last.id;
                     }
-                    for Moved { id, entry } in moved {
+                    for Moved { id, entry, .. } in moved {
                         prop_assert_eq!(id, 1_000 * IDS_A_MS + u64::from(entry.device.number()));
                         got.push(id);
                     }
@@ -239,12 +250,15 @@ mod tests {
             let stream = std::sync::Arc::clone(&stream);
             async move { stream.after(begun).await }
         });
-        stream.push(vec![seen(1), seen(2)]);
+        stream.push(vec![(seen(1), false), (seen(2), true)]);
         let all: Vec<u64> = waiting.await.unwrap().iter().map(|moved| moved.id).collect();
         assert_eq!(all, [begun + 1, begun + 2]);
         for strange in [0, 7, begun + 3, u64::MAX] {
             assert_eq!(stream.after(strange).await.len(), 2, "{strange}");
         }
-        assert_eq!(stream.after(begun + 1).await, [Moved { id: begun + 2, entry: seen(2) }]);
+        assert_eq!(
+            stream.after(begun + 1).await,
+            [Moved { id: begun + 2, entry: seen(2), values: true }]
+        );
     }
 }

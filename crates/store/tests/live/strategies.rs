@@ -1,13 +1,34 @@
 //! Random live entries in which ties, repeats and awkward numbers are common;
 //! shared by the unit tests and the tests against a real Redis.
 
-use nemeses_protocol::{Composition, DeviceId, Position};
+use nemeses_protocol::{Composition, DeviceId, Position, Value};
 use proptest::prelude::*;
 
-use super::{Frames, LiveEntry, LiveFrame};
+use super::{Frames, LiveEntry, LiveFrame, LiveValue, LiveValues};
 
 /// The time around which everything arrives.
 pub(crate) const NOW_MS: u64 = 1_600_000_000_000;
+
+/// Hashes of which some are equal, and awkward as doubles.
+fn hashes() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0..3_u64,
+        // Neighbours that are one number as a double, and the sign bit of each half.
+        Just((1 << 53) + 1),
+        Just(1 << 53),
+        Just(u64::MAX),
+        Just(u64::MAX - 1),
+        Just(0x7FFF_FFFF),
+        Just(0x8000_0000),
+        Just(0x7FFF_FFFF_FFFF_FFFF),
+        Just(0x8000_0000_0000_0000),
+        any::<u64>(),
+    ]
+}
+
+fn arrivals() -> impl Strategy<Value = u64> {
+    prop_oneof![0..5_u64, 998..1_003_u64, Just(60_000)]
+}
 
 /// What a frame holds follows from its version, as with real hashes.
 pub(crate) fn frames(device: DeviceId) -> impl Strategy<Value = LiveFrame> {
@@ -22,21 +43,7 @@ pub(crate) fn frames(device: DeviceId) -> impl Strategy<Value = LiveFrame> {
         Just(u32::MAX - 1),
         Just(u32::MAX)
     ];
-    let hashes = prop_oneof![
-        0..3_u64,
-        // Neighbours that are one number as a double, and the sign bit of each half.
-        Just((1 << 53) + 1),
-        Just(1 << 53),
-        Just(u64::MAX),
-        Just(u64::MAX - 1),
-        Just(0x7FFF_FFFF),
-        Just(0x8000_0000),
-        Just(0x7FFF_FFFF_FFFF_FFFF),
-        Just(0x8000_0000_0000_0000),
-        any::<u64>(),
-    ];
-    let arrivals = prop_oneof![0..5_u64, 998..1_003_u64, Just(60_000)];
-    (seconds, hashes, arrivals).prop_map(move |(recorded_at, frame_hash, arrival)| {
+    (seconds, hashes(), arrivals()).prop_map(move |(recorded_at, frame_hash, arrival)| {
         let position = position(device, recorded_at, frame_hash);
         LiveFrame { position, frame_hash, received_at_ms: NOW_MS + arrival }
     })
@@ -71,8 +78,60 @@ fn pairs(device: DeviceId) -> impl Strategy<Value = (Option<LiveFrame>, Option<L
     })
 }
 
+/// What a value says follows from its channel and version. On the heap, as entries are: a few of
+/// them would overflow a test's stack.
+fn value() -> BoxedStrategy<LiveValue> {
+    let times = prop_oneof![
+        0..4_u64,
+        NOW_MS - 2..NOW_MS + 3,
+        NOW_MS + 59_998..NOW_MS + 60_003,
+        NOW_MS + 43_200_000..NOW_MS + 43_200_003,
+        // 48 bits are the most that is held.
+        Just((1 << 48) - 1),
+    ];
+    let units = prop_oneof![3 => Just(None), 1 => Just(Some("Cel")), 1 => Just(Some("degF"))];
+    let values = (0..5_u8, units, times, hashes(), arrivals()).prop_map(
+        |(channel, unit, time, hash, arrival)| {
+            let value = match (hash ^ time ^ u64::from(channel)) % 5 {
+                0 => Value::Flag(hash & 8 == 0),
+                1 => Value::Integer(hash.cast_signed()),
+                2 => Value::Number(f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / 7.0),
+                3 => Value::Number(21.5),
+                _ => Value::Text(format!("{hash}\0\nä").into()),
+            };
+            LiveValue {
+                channel: ["a", "b", "b c", "ä€", "c"][usize::from(channel)].into(),
+                unit: unit.map(Into::into),
+                cut: hash & 16 == 0,
+                value,
+                recorded_at_ms: time,
+                received_at_ms: NOW_MS + arrival,
+                content_hash: hash,
+            }
+        },
+    );
+    values.boxed()
+}
+
+/// Values of a few channels.
+pub(crate) fn values() -> impl Strategy<Value = LiveValues> {
+    let some = proptest::collection::vec(value(), 0..6);
+    (0..5_u64, some).prop_map(|(seen, some)| LiveValues::new(NOW_MS + seen, some))
+}
+
+/// Entries with frames, values, both or neither.
+pub(crate) fn entries(device: DeviceId) -> BoxedStrategy<LiveEntry> {
+    let values = proptest::option::weighted(0.4, values().boxed());
+    let entries = (frame_entries(device).boxed(), values).prop_map(|(entry, values)| {
+        let values = values.filter(|values| !values.values().is_empty()).map(Box::new);
+        let seen = values.as_ref().map_or(0, |values| values.seen_at_ms);
+        LiveEntry { seen_at_ms: entry.seen_at_ms.max(seen), values, ..entry }
+    });
+    entries.boxed()
+}
+
 /// Entries with live frames, historical ones, both or neither.
-pub(crate) fn entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
+pub(crate) fn frame_entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
     let historical = proptest::option::weighted(0.3, pairs(device));
     (0..5_u64, pairs(device), historical).prop_map(move |(seen, (newest, fix), historical)| {
         let historical = historical

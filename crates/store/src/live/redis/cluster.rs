@@ -14,7 +14,7 @@ use redis::{Cmd, Script};
 use super::connection::Fault;
 use super::{
     EntryKind, IDS_A_MS, KEPT, KEYS_A_CALL, MERGE, RedisLive, each_key, key, lacks_script, reader,
-    tag, value,
+    tag, value, values,
 };
 use crate::StoreError;
 use crate::live::LiveEntry;
@@ -113,7 +113,16 @@ impl RedisLive {
             // Kept at once: the caller may lose patience with another server.
             self.merge_call(kind, call, now_ms).await.map(|moved| self.untold.push([moved]))
         });
-        let answers = join_all(calls).await;
+        let mut answers = join_all(calls).await;
+        // Behind the live keys: whoever is told of values finds that the device was heard.
+        let valued = by_tag(entries)
+            .into_values()
+            .flat_map(|entries| values::calls(entries, now_ms, self.ttl_ms));
+        let valued: Vec<_> = valued.collect();
+        let calls = valued.iter().map(|call| async move {
+            self.merge_values(call, now_ms).await.map(|moved| self.untold.push([moved]))
+        });
+        answers.extend(join_all(calls).await);
         let told = self.tell(now_ms).await;
         answers.into_iter().find(Result::is_err).unwrap_or(told)
     }
@@ -140,6 +149,24 @@ impl RedisLive {
         let by_hash = command("EVALSHA", self.script.get_hash());
         let (count, bytes) = self.run(&by_hash, || command("EVAL", MERGE)).await?;
         Ok(Record { count, bytes, kind })
+    }
+
+    /// Joins values of devices of one tag; whose moved.
+    async fn merge_values(
+        &self,
+        call: &[values::Valued<'_>],
+        now_ms: u64,
+    ) -> Result<Record, StoreError> {
+        let command = |verb: &str, script: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(script);
+            values::arguments(&mut command, call, now_ms, self.ttl_ms, false);
+            command
+        };
+        let by_hash = command("EVALSHA", self.values_script.get_hash());
+        let by_text = || command("EVAL", values::MERGE_VALUES);
+        let (count, bytes) = self.run(&by_hash, by_text).await?;
+        Ok(Record { count, bytes, kind: EntryKind::Values })
     }
 
     /// Tells the stream what moved and was not told yet.

@@ -5,7 +5,8 @@
 //! something: one field `e` with its entries one after the other, each the device
 //! (4 bytes, big endian), the length (1) and the value as in the device's key; only
 //! its first 8 bytes when the device was merely heard. A record of what devices sent
-//! from memory has it in a second field `h`, and in `e` that they were heard. The
+//! from memory has it in a second field `h`, and in `e` that they were heard; one of devices
+//! whose values moved has a second field `v` beside that they were heard. The
 //! record's id is the number of its last entry, counted in `live:{stream}:last`; where
 //! counting began is in `live:{stream}:origin`. Trimming needs Redis 6.2
 //! (`XTRIM MINID`); the keys are lost with the server's memory only.
@@ -111,7 +112,8 @@ fn decode((id, fields): &Record) -> Vec<Moved> {
         (None, None) => return Vec::new(),
     };
     let first = (last + 1).saturating_sub(entries.len() as u64);
-    (first..).zip(entries).map(|(id, entry)| Moved { id, entry }).collect()
+    let values = field("v").is_some();
+    (first..).zip(entries).map(|(id, entry)| Moved { id, entry, values }).collect()
 }
 
 fn entries(mut bytes: &[u8]) -> Option<Vec<LiveEntry>> {

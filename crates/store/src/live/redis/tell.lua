@@ -2,7 +2,7 @@
 -- that of its last one. A counter that was lost begins at the time, beyond all that
 -- was counted before, which is noted: ids up to there are of a stream that is gone.
 -- Of what came from devices' memory ('h'), readers of an older version see that the
--- devices were heard ('e').
+-- devices were heard ('e'). So they do of devices whose values moved, which 'v' marks.
 local function heard(record)
     local pieces, at = {}, 1
     while at <= #record do
@@ -26,6 +26,7 @@ local function tell(stream, counter, origin, kept, first, count, record, kind)
     local id = string.format('%.0f', last)
     local fields = {'e', record}
     if kind == 'historical' then fields = {'e', heard(record), 'h', record} end
+    if kind == 'values' then fields = {'e', record, 'v', ''} end
     local added = redis.pcall('XADD', stream, id, unpack(fields))
     if type(added) == 'table' and added.err then
         -- Something else, or a clock that went back: never a reason not to merge.

@@ -164,7 +164,7 @@ pub(super) mod tests {
 
     /// Random entries as a key holds them.
     pub(crate) fn entries(device: DeviceId) -> impl Strategy<Value = LiveEntry> {
-        let live = |entry| LiveEntry { historical: None, ..entry };
+        let live = |entry| LiveEntry { historical: None, values: None, ..entry };
         crate::live::strategies::entries(device).prop_map(live)
     }
 

@@ -10,12 +10,18 @@ use nemeses_protocol::DeviceId;
 
 use super::LiveEntry;
 
+/// Bytes of channels' values that wait; beyond, offers are kept without theirs (history has
+/// them). 40 000 devices with ten channels each, 60 MB.
+const MAX_VALUE_BYTES: usize = 60 << 20;
+/// Bytes of values that are taken at once, and one entry more.
+const VALUE_BYTES_AT_ONCE: usize = 4 << 20;
+
 /// What became of the offers so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Joined into an entry that waited already.
     pub(super) coalesced: u64,
-    /// Not kept, since the bound was reached.
+    /// Not kept, or without its values, since a bound was reached.
     pub(super) dropped: u64,
 }
 
@@ -27,6 +33,8 @@ pub(super) struct Queue {
     /// The position of each device that waits.
     positions: HashMap<DeviceId, u64, NumberHash>,
     max_waiting: usize,
+    /// What the values of those that wait take.
+    value_bytes: usize,
     last_position: u64,
     pub(super) counts: Counts,
 }
@@ -37,6 +45,7 @@ impl Queue {
             waiting: VecDeque::new(),
             positions: HashMap::default(),
             max_waiting,
+            value_bytes: 0,
             last_position: 0,
             counts: Counts::default(),
         }
@@ -51,7 +60,11 @@ impl Queue {
         self.last_position
     }
 
-    pub(super) fn offer(&mut self, entry: LiveEntry) {
+    pub(super) fn offer(&mut self, mut entry: LiveEntry) {
+        if entry.values.is_some() && self.value_bytes > MAX_VALUE_BYTES {
+            entry.values = None;
+            self.counts.dropped += 1;
+        }
         let room = self.waiting.len() < self.max_waiting;
         match self.place(entry, room) {
             Placed::Joined => self.counts.coalesced += 1,
@@ -62,10 +75,17 @@ impl Queue {
 
     /// Takes the oldest entries, and says up to which position nothing waits any more.
     pub(super) fn take(&mut self, most: usize) -> (Vec<LiveEntry>, u64) {
-        let count = most.min(self.waiting.len());
+        let mut bytes = 0;
+        let small = |entry: &&LiveEntry| {
+            let before = bytes;
+            bytes += value_bytes(entry);
+            before < VALUE_BYTES_AT_ONCE
+        };
+        let count = self.waiting.iter().take(most).take_while(small).count();
         let taken: Vec<LiveEntry> = self.waiting.drain(..count).collect();
         for entry in &taken {
             self.positions.remove(&entry.device);
+            self.value_bytes -= value_bytes(entry);
         }
         (taken, self.first_position() - 1)
     }
@@ -89,19 +109,26 @@ impl Queue {
             Entry::Occupied(held) => {
                 let index = usize::try_from(*held.get() - first_position).ok();
                 if let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) {
+                    self.value_bytes -= value_bytes(waiting);
                     waiting.merge(entry);
+                    self.value_bytes += value_bytes(waiting);
                 }
                 Placed::Joined
             }
             Entry::Vacant(free) if room => {
                 self.last_position += 1;
                 free.insert(self.last_position);
+                self.value_bytes += value_bytes(&entry);
                 self.waiting.push_back(entry);
                 Placed::Waits
             }
             Entry::Vacant(_) => Placed::Dropped,
         }
     }
+}
+
+fn value_bytes(entry: &LiveEntry) -> usize {
+    entry.values.as_ref().map_or(0, |values| values.bytes())
 }
 
 enum Placed {
@@ -112,7 +139,10 @@ enum Placed {
 
 #[cfg(test)]
 mod tests {
+    use nemeses_protocol::Value;
+
     use super::*;
+    use crate::live::{LiveValue, LiveValues};
 
     fn seen(device: u32, seen_at_ms: u64) -> LiveEntry {
         LiveEntry::seen(DeviceId::new(device), seen_at_ms)
@@ -139,6 +169,36 @@ mod tests {
         }
         assert_eq!(queue.counts, Counts { coalesced: 1, dropped: 1 });
         assert_eq!(queue.take(9).0, [seen(1, 9), seen(2, 1)]);
+    }
+
+    #[test]
+    fn values_that_wait_are_bounded_and_leave_in_bounded_chunks() {
+        let with_values = |device| {
+            let value = |number: u32| LiveValue {
+                channel: format!("c{number}").into(),
+                unit: None,
+                value: Value::Text("x".repeat(200).into()),
+                cut: false,
+                recorded_at_ms: 1,
+                received_at_ms: 1,
+                content_hash: 1,
+            };
+            let values = LiveValues::new(1, (0..1_000).map(value).collect());
+            LiveEntry { values: Some(Box::new(values)), ..seen(device, 1) }
+        };
+        let mut queue = Queue::new(1_000);
+        let some: Vec<LiveEntry> = (0..400).map(with_values).collect();
+        let each = value_bytes(&some[0]);
+        for entry in some {
+            queue.offer(entry);
+        }
+        let kept = MAX_VALUE_BYTES / each + 1;
+        assert_eq!(queue.counts, Counts { coalesced: 0, dropped: (400 - kept) as u64 });
+        assert_eq!(queue.len(), 400, "they are heard all the same");
+        let (taken, _) = queue.take(1_000);
+        assert_eq!(taken.len(), VALUE_BYTES_AT_ONCE / each + 1);
+        while !queue.take(1_000).0.is_empty() {}
+        assert_eq!(queue.value_bytes, 0);
     }
 
     #[test]

@@ -61,6 +61,7 @@ macro_rules! all_cases {
             readings_are_kept_once,
             a_position_and_readings_are_one_record,
             readings_are_read_in_time_order,
+            the_newest_values_are_rebuilt_under_the_names_of_parsers,
             numbers_are_given_once_whoever_asks,
             a_device_has_so_many_channels,
             channels_are_described,

@@ -285,3 +285,44 @@ pub(crate) async fn readings_leave_when_they_are_too_old(site: Site) {
         site.database.books().count_tables(nemeses_store::history::Minutes::ALL).await.unwrap();
     assert_eq!((counts.readings, counts.readings_removed, counts.values_removed), (3, 3, 3));
 }
+
+/// A live store that has lost its memory gets the values back as parsers would offer them.
+pub(crate) async fn the_newest_values_are_rebuilt_under_the_names_of_parsers(site: Site) {
+    let site = site.migrated().await;
+    let with_unit = |value: f64, unit: &str| Reading {
+        unit: Some(unit.into()),
+        ..reading("temperature", Value::Number(value))
+    };
+    let records = vec![
+        record(
+            "id:a",
+            BASE_MS + 1_000,
+            vec![with_unit(20.0, "Cel"), reading("b", Value::Flag(true))],
+        ),
+        record("id:a", BASE_MS + 3_000, vec![with_unit(21.0, "Cel")]),
+        record("id:a", BASE_MS + 2_000, vec![with_unit(70.0, "degF")]),
+        temperature("id:a", BASE_MS - 1_000, 5.0),
+        frame(1, BASE, 1),
+    ];
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    let device = number_of(&site, "id:a").await;
+    let chunks = site.history().recent_entries(BASE_MS, BASE).try_concat().await.unwrap();
+    let entry = |wanted: DeviceId| chunks.iter().find(|entry| entry.device == wanted).unwrap();
+    assert!(entry(DeviceId::new(1)).values.is_none());
+    let values = entry(device).values.as_ref().unwrap();
+    assert_eq!((entry(device).seen_at_ms, values.seen_at_ms), (BASE_MS, BASE_MS));
+    let found: Vec<_> = values
+        .values()
+        .iter()
+        .map(|value| (&*value.channel, value.unit.as_deref(), value.value.clone()))
+        .collect();
+    let expected = [
+        ("b", None, Value::Flag(true)),
+        ("temperature", Some("Cel"), Value::Number(21.0)),
+        ("temperature", Some("degF"), Value::Number(70.0)),
+    ];
+    assert_eq!(found, expected);
+    // What arrived before is not asked for.
+    let chunks = site.history().recent_entries(BASE_MS + 1, BASE).try_concat().await.unwrap();
+    assert!(chunks.iter().all(|entry| entry.device != device));
+}
