@@ -214,8 +214,8 @@ fn of_people() -> Vec<Route> {
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
     use api_v1::{
-        books, channels, commands, dead_letters, device_login, devices, fleet, groups, location,
-        locations,
+        books, channel_names, channels, commands, dead_letters, device_login, devices, fleet,
+        groups, location, locations,
     };
     use api_v1::{lookup, report, retention_classes, series, storage, stream, workers};
     use report::{events, stops, summary, trips};
@@ -244,6 +244,7 @@ fn of_devices() -> Vec<Route> {
             "/api/v1/devices/{device_id}/channels",
             [get(Right::History, channels::get, channels::doc)],
         ),
+        route("/api/v1/channels", [get(Right::History, channel_names::get, channel_names::doc)]),
         route("/api/v1/series", [get(Right::History, series::get, series::doc).heavy()]),
         route(
             "/api/v1/devices/{device_id}/login",

@@ -2,6 +2,7 @@
 
 mod example;
 mod location;
+mod measured;
 mod optional;
 mod row;
 mod sums;
@@ -9,6 +10,7 @@ mod totals;
 
 pub(crate) use example::{example_location, example_row, example_sums};
 pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, newest_s, place};
+pub(crate) use measured::measured;
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums};
 pub(crate) use totals::without_totals;

@@ -8,11 +8,12 @@ use std::sync::OnceLock;
 use nemeses_protocol::{Composition, DeviceId, Position};
 use nemeses_reports::Doubt;
 use nemeses_reports::number::{degrees, direction, time_ms, time_s};
-use nemeses_store::live::LiveEntry;
+use nemeses_store::live::{LiveEntry, LiveValue};
 use serde::Serialize;
 
 use super::id::EventId;
 use super::status::Status;
+use super::values::values_json;
 use crate::fleet::Place;
 use crate::output::PositionSource;
 
@@ -21,12 +22,15 @@ use crate::output::PositionSource;
 pub(crate) enum EventKind {
     /// Where a device is. A later one of the device makes an earlier one needless.
     Position,
+    /// What a device's channels say that did not say so before. What they say now makes an
+    /// earlier one needless.
+    Values,
     /// Anything else; each is delivered.
     Change,
 }
 
 /// What happened, as far as the other fields do not tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Happened {
     /// The device was here.
     Position(Here),
@@ -34,6 +38,8 @@ enum Happened {
     Status(Status),
     /// Its engine was started or stopped.
     Ignition { on: bool, recorded_at: u32 },
+    /// These values are new.
+    Values(Box<[LiveValue]>),
 }
 
 /// What a device's newest frame says, but for where: that is the event's place.
@@ -168,6 +174,26 @@ impl Event {
         Some(Self::new(id, EventKind::Change, entry.device, place(entry), at_ms, happened))
     }
 
+    /// Values of the device's channels that are new.
+    pub(crate) fn values(
+        id: EventId,
+        device: DeviceId,
+        place: Option<Place>,
+        values: Vec<LiveValue>,
+        at_ms: u64,
+    ) -> Self {
+        let happened = Happened::Values(values.into_boxed_slice());
+        Self::new(id, EventKind::Values, device, place, at_ms, happened)
+    }
+
+    /// The values that are new.
+    pub(crate) fn valued(&self) -> &[LiveValue] {
+        match &self.happened {
+            Happened::Values(values) => values,
+            Happened::Position(_) | Happened::Status(_) | Happened::Ignition { .. } => &[],
+        }
+    }
+
     const fn new(
         id: EventId,
         kind: EventKind,
@@ -195,11 +221,14 @@ impl Event {
 
     fn write(&self) -> Text {
         let id = self.id.to_string();
-        let (kind, json) = match self.happened {
-            Happened::Position(here) => ("position", self.position_text(&id, &here)),
-            Happened::Status(status) => ("status", self.status_text(&id, status)),
+        let (kind, json) = match &self.happened {
+            Happened::Position(here) => ("position", self.position_text(&id, here)),
+            Happened::Status(status) => ("status", self.status_text(&id, *status)),
             Happened::Ignition { on, recorded_at } => {
-                ("event", self.ignition_text(&id, on, recorded_at))
+                ("event", self.ignition_text(&id, *on, *recorded_at))
+            }
+            Happened::Values(values) => {
+                ("values", values_json(&id, self.device.to_string(), &**values))
             }
         };
         Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }

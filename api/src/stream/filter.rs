@@ -2,7 +2,8 @@
 
 use nemeses_protocol::DeviceId;
 
-use super::event::Event;
+use super::event::{Event, EventKind};
+use super::values::{Among, Channels};
 use crate::access::Principal;
 use crate::fleet::BoundingBox;
 
@@ -12,6 +13,7 @@ pub(crate) struct Filter {
     /// In order of number.
     pub(crate) devices: Option<Vec<DeviceId>>,
     pub(crate) bbox: Option<BoundingBox>,
+    pub(crate) channels: Channels,
 }
 
 impl Filter {
@@ -23,6 +25,11 @@ impl Filter {
         self.devices.as_ref().is_none_or(wanted)
             && self.bbox.as_ref().is_none_or(inside)
             && caller.sees(event.device)
+            && if event.kind == EventKind::Values {
+                !self.channels.of_these(event.valued(), caller).is_empty()
+            } else {
+                self.channels.among != Among::Only
+            }
     }
 }
 
@@ -59,7 +66,7 @@ mod tests {
             let granted: Vec<u32> = granted.into_iter().collect();
             let devices =
                 wanted.as_ref().map(|wanted| wanted.iter().copied().map(DeviceId::new).collect());
-            let filter = Filter { devices, bbox: None };
+            let filter = Filter { devices, ..Filter::default() };
             let asked = wanted.is_none_or(|wanted| wanted.contains(&device));
             let event = event(device, None);
             let viewer = caller(Role::Viewer, &granted);
@@ -73,7 +80,7 @@ mod tests {
     fn in_a_rectangle_is_what_has_a_position_there() {
         let admin = caller(Role::Admin, &[]);
         let bbox = BoundingBox::parse("bbox", "-44,-20,-43,0").unwrap();
-        let filter = Filter { bbox: Some(bbox), devices: None };
+        let filter = Filter { bbox: Some(bbox), ..Filter::default() };
         let at = |latitude_udeg, longitude_udeg| Some(Place { latitude_udeg, longitude_udeg });
         assert!(filter.passes(&admin, &event(1, at(-19_932_833, -43_938_493))));
         assert!(!filter.passes(&admin, &event(1, at(1, -43_938_493))));

@@ -5,7 +5,7 @@
 //! the socket's buffer, and pointers of 32 bytes to the events that wait for a
 //! slow or paced client, at most some three a device (10 000 devices: 1 MB).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::query::{From, Wanted};
 use super::shares::Full;
 use super::status::Status;
 use super::text::{Form, Text};
+use super::values::{Among, values_json};
 use super::window::{Chunk, MISSED, Start};
 use crate::access::{Principal, Reach, Right};
 use crate::problem::{Kind, Problem};
@@ -73,6 +74,8 @@ enum Waiting {
     Event(u64, Arc<Event>),
     /// Where a device stood when the stream began.
     Standing(Arc<Event>, Status),
+    /// What a device's channels say at the time of writing.
+    Values(DeviceId),
 }
 
 pub(crate) struct Follower {
@@ -171,6 +174,9 @@ impl Follower {
         let passing =
             standing.into_iter().filter(|one| self.wanted.filter.passes(&self.caller, &one.event));
         self.waiting = passing.map(|one| Waiting::Standing(one.event, one.status)).collect();
+        if self.wanted.snapshot && self.wanted.filter.channels.among != Among::None {
+            self.waiting.extend(self.hub.with_values().into_iter().map(Waiting::Values));
+        }
     }
 
     fn say_hello(&mut self, gap: Option<&'static str>) {
@@ -297,10 +303,12 @@ impl Follower {
         self.hub.window().from(self.number).ok_or(Reason::SlowClient)
     }
 
-    /// Takes all that is behind, of positions only the newest of each device.
+    /// Takes all that is behind, of positions only the newest of each device, and of values
+    /// what they are then.
     fn thin(&mut self) -> Result<(), Reason> {
         let chunks = self.chunks()?;
         let mut newest: HashMap<DeviceId, u64> = HashMap::new();
+        let mut valued: BTreeSet<DeviceId> = BTreeSet::new();
         let mut line: VecDeque<Waiting> = std::mem::take(&mut self.waiting);
         for chunk in &chunks {
             for (number, event) in numbered(chunk, self.number) {
@@ -310,21 +318,30 @@ impl Follower {
             }
         }
         for waiting in &line {
-            if let Waiting::Event(number, event) = waiting
-                && event.kind == EventKind::Position
-            {
-                newest.insert(event.device, *number);
+            match waiting {
+                Waiting::Event(number, event) if event.kind == EventKind::Position => {
+                    newest.insert(event.device, *number);
+                }
+                Waiting::Event(_, event) if event.kind == EventKind::Values => {
+                    valued.insert(event.device);
+                }
+                Waiting::Values(device) => drop(valued.insert(*device)),
+                Waiting::Event(..) | Waiting::Standing(..) => {}
             }
         }
         let before = line.len();
         let newest: HashSet<u64> = newest.into_values().collect();
         line.retain(|waiting| match waiting {
-            Waiting::Event(number, event) => {
-                event.kind != EventKind::Position || newest.contains(number)
-            }
+            Waiting::Event(number, event) => match event.kind {
+                EventKind::Position => newest.contains(number),
+                EventKind::Values => false,
+                EventKind::Change => true,
+            },
             Waiting::Standing(..) => true,
+            Waiting::Values(_) => false,
         });
-        let dropped = (before - line.len()) as u64;
+        line.extend(valued.into_iter().map(Waiting::Values));
+        let dropped = before.saturating_sub(line.len()) as u64;
         self.waiting = line;
         self.number =
             chunks.last().map_or(self.number, |chunk| chunk.first + chunk.events.len() as u64);
@@ -353,6 +370,7 @@ impl Follower {
                         self.text.push_standing(&id, &event, status);
                     }
                 }
+                Waiting::Values(device) => self.write_values(device),
             }
         }
     }
@@ -374,12 +392,35 @@ impl Follower {
         Ok(())
     }
 
+    /// Writes what a device's channels say now, as far as it is wanted.
+    fn write_values(&mut self, device: DeviceId) {
+        let Some((held, at)) = self.hub.values(device) else { return };
+        let all = Event::values(self.id, device, at, held.values().to_vec(), 0);
+        if self.wanted.filter.passes(&self.caller, &all) {
+            let id = self.resume_id().to_string();
+            let values = self.wanted.filter.channels.of_these(held.values(), &self.caller);
+            self.text.push(Some(&id), &values_json(&id, device.to_string(), values));
+        }
+    }
+
     fn write(&mut self, number: u64, event: &Arc<Event>) {
         let now_ms = self.hub.clock.now_ms();
+        let values = self.wanted.filter.channels.of_these(event.valued(), &self.caller);
+        if values.len() < event.valued().len() {
+            let id = if self.pace.is_some() {
+                self.id = event.id;
+                self.resume_id()
+            } else {
+                event.id
+            };
+            let id = id.to_string();
+            let text = values_json(&id, event.device.to_string(), values);
+            return self.text.push(Some(&id), &text);
+        }
         match &mut self.pace {
             None => self.text.push(Some(event.id_text()), event.json()),
             Some(pace) => {
-                if event.kind == EventKind::Change || pace.offer(number, event, now_ms) {
+                if event.kind != EventKind::Position || pace.offer(number, event, now_ms) {
                     self.id = event.id;
                     let id = self.resume_id().to_string();
                     self.text.push_under(&id, event);

@@ -1,22 +1,24 @@
 //! The one follower of the store's stream in an instance, and what its clients
 //! share: the window of events, where every device stands, and the end of it all.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
-use nemeses_store::live::{LiveEntry, Moved};
+use nemeses_store::live::{LiveEntry, LiveValues, Moved};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::fleet::{Fleet, Standing};
+use super::fleet::{Fleet, HeardChannels, Standing};
 use super::holder::Holder;
 use super::metrics::Counts;
 use super::shares::{Full, Shares};
 use super::window::{KEPT, Start, Window};
+use crate::fleet;
 use crate::output::newest_s;
 use crate::stores::Stores;
 
@@ -126,6 +128,24 @@ impl Hub {
         learnt.then(|| devices.map(|device| take(fleet.entry(device))).collect())
     }
 
+    /// What a device's channels say, and where it is.
+    pub(crate) fn values(
+        &self,
+        device: DeviceId,
+    ) -> Option<(Arc<LiveValues>, Option<fleet::Place>)> {
+        self.fleet().values(device)
+    }
+
+    /// What devices that pass report by name, as far as they are heard.
+    pub(crate) fn channels(&self, passes: impl Fn(DeviceId) -> bool) -> HeardChannels {
+        self.fleet().channels(passes)
+    }
+
+    /// The devices whose channels say something.
+    pub(crate) fn with_values(&self) -> Vec<DeviceId> {
+        self.fleet().with_values()
+    }
+
     fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,6 +187,7 @@ impl Hub {
     async fn follow(&self, stores: &Stores) {
         let (outage, mut backoff) = (Outage::new(), Backoff::new(RETRY.0, RETRY.1));
         let (mut after, mut origin) = (0, None);
+        let mut valued = BTreeSet::new();
         if let Ok(Some(begun)) = stores.live.stream_origin().await {
             origin = Some(begun);
             self.publish(false, |_, window| window.begin_behind(begun, begun));
@@ -181,7 +202,9 @@ impl Hub {
                         tracing::info!(down_s = lasted.as_secs(), "the live stream goes on");
                     }
                     backoff.reset();
+                    valued.extend(self.with_new_values(&moved, after));
                     after = self.moved(moved, after, origin.unwrap_or_default());
+                    self.read_values(stores, &mut valued).await;
                     tokio::time::sleep(BETWEEN_READS).await;
                 }
                 Err(error) => {
@@ -191,6 +214,34 @@ impl Hub {
                     tokio::time::sleep(backoff.wait()).await;
                 }
             }
+        }
+    }
+
+    /// The devices whose values are to be read: those that moved, and after a gap all.
+    fn with_new_values(&self, moved: &[Moved], after: u64) -> Vec<DeviceId> {
+        let devices = moved.iter().filter(|moved| moved.values).map(|moved| moved.entry.device);
+        if after != 0 && begins_elsewhere(moved, after) {
+            return devices.chain(self.fleet().with_values()).collect();
+        }
+        devices.collect()
+    }
+
+    /// Reads and publishes values; devices that could not be read stay to be read.
+    async fn read_values(&self, stores: &Stores, devices: &mut BTreeSet<DeviceId>) {
+        while !devices.is_empty() {
+            let some: Vec<DeviceId> =
+                devices.iter().take(LEARNT_AT_ONCE as usize).copied().collect();
+            let values = match stores.live.values(&some).await {
+                Ok(values) => values,
+                Err(error) => return tracing::debug!(%error, "values could not be read yet"),
+            };
+            for device in &some {
+                devices.remove(device);
+            }
+            let read = some.into_iter().zip(values);
+            let read = read.filter_map(|(device, values)| Some((device, values?)));
+            let now_ms = self.clock.now_ms();
+            self.publish(false, |fleet, window| fleet.valued(read, window, now_ms));
         }
     }
 
@@ -241,13 +292,31 @@ impl Hub {
             let devices = stores.history.devices_after(after, LEARNT_AT_ONCE).await?;
             after = devices.last().copied();
             let entries = stores.live.get(&devices).await?;
-            let now_ms = self.clock.now_ms();
-            self.fleet().learn(entries.into_iter().flatten(), now_ms);
+            let values = stores.live.values(&devices).await?;
+            self.learn_some(entries.into_iter().flatten(), devices.iter().zip(values));
             if devices.len() < LEARNT_AT_ONCE as usize {
                 while self.recall_some(stores).await? {}
                 let devices = self.fleet().len();
                 tracing::debug!(devices, "the live stream knows who is there");
                 return Ok(());
+            }
+        }
+    }
+
+    /// What the stream has brought meanwhile is as new.
+    fn learn_some<'d>(
+        &self,
+        entries: impl Iterator<Item = LiveEntry>,
+        values: impl Iterator<Item = (&'d DeviceId, Option<LiveValues>)>,
+    ) {
+        let now_ms = self.clock.now_ms();
+        let mut fleet = self.fleet();
+        fleet.learn(entries, now_ms);
+        for (device, values) in values {
+            if let Some(values) = values
+                && fleet.values(*device).is_none()
+            {
+                fleet.hold_values(*device, values);
             }
         }
     }

@@ -5,7 +5,7 @@
 //! Nothing is queued for a client, so a slow one costs the others nothing: it
 //! finds a longer stretch when it comes back, of which it gets the newest of each
 //! device, and it is let go when it falls behind what is kept. `event.rs`,
-//! `window.rs`, `fleet.rs`, `filter.rs`, `pace.rs` and `shares.rs` decide, without IO;
+//! `window.rs`, `values.rs`, `fleet.rs`, `filter.rs`, `pace.rs` and `shares.rs` decide, without IO;
 //! `hub.rs` and `follower.rs` do.
 
 mod event;
@@ -23,6 +23,7 @@ mod state;
 mod status;
 mod text;
 mod ticket;
+mod values;
 mod window;
 
 #[cfg(test)]

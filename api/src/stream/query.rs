@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::filter::Filter;
 use super::id::EventId;
+use super::values::{Channels, VALUES};
 use crate::fleet::BoundingBox;
 use crate::input::{DEVICE_ID, Params};
 use crate::openapi::{DEVICE_PATTERN, Param};
@@ -59,13 +60,15 @@ impl Wanted {
         let frequency = params.take("max_frequency")?;
         let period_ms = frequency.as_deref().map(period_ms).transpose()?;
         let snapshot = params.choice("snapshot", &SNAPSHOT, false)?;
+        let channels = Channels::of(&mut params)?;
         params.finish()?;
-        Ok(Self { filter: Filter { devices, bbox }, group, from, period_ms, snapshot })
+        let filter = Filter { devices, bbox, channels };
+        Ok(Self { filter, group, from, period_ms, snapshot })
     }
 }
 
 /// The same for the document.
-pub(crate) fn parameters() -> [Param; 9] {
+pub(crate) fn parameters() -> [Param; 11] {
     let device = DEVICE_PATTERN.trim_matches(['^', '$']);
     let devices = json!({"type": "string", "pattern": format!("^{device}(,{device})*$")});
     let bbox = json!({"type": "string", "pattern": "^[-+.0-9]+(,[-+.0-9]+){3}$"});
@@ -86,7 +89,9 @@ pub(crate) fn parameters() -> [Param; 9] {
         count("last_n", MOST_LAST, "Begin with so many positions of those that came before."),
         Param::query("max_frequency", frequency, "At most so many positions a second of each device; the newest always comes.")
             .example(0.5),
-        Param::choice("snapshot", &SNAPSHOT, "First the last position of every device that is there."),
+        Param::choice("snapshot", &SNAPSHOT, "First the last position and the newest values of every device that is there."),
+        Param::choice("values", &VALUES, "Whether values of channels come, too, or nothing else."),
+        Param::text("channels", 8192, "Values of these channels alone: names with commas between them, percent-encoded where there are commas or percent signs in them."),
         Param::text("ticket", 1024, "Of `POST /api/v1/stream/ticket`, instead of the header `Authorization`."),
     ]
 }
@@ -226,7 +231,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "[0-9a-fA-F,.eE+-]{0,40}|[ -~&&[^#&%=?]]{0,20}") {
-            for name in ["device_ids", "bbox", "latest_id", "past_ms", "last_n", "max_frequency"] {
+            for name in ["device_ids", "bbox", "latest_id", "past_ms", "last_n", "max_frequency", "channels"] {
                 if let Ok(uri) = format!("/p?{name}={text}").parse() {
                     let _ = Params::of(&uri).map(Wanted::of);
                 }

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use nemeses_store::live::LiveValue;
+
 use super::event::Event;
 use super::id::EventId;
 
@@ -13,6 +15,8 @@ pub(crate) const KEPT: usize = 100_000;
 /// The newest, whose texts of some 400 bytes are kept once a client has read them. Those who
 /// resume further back have older ones written anew.
 const WITH_TEXT: u64 = 10_000;
+/// Bytes of values in the events that are kept; beyond, the oldest make room, too.
+const MOST_VALUE_BYTES: usize = 32 << 20;
 
 /// Events that were published together.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct Chunk {
     /// The number of the first event, counted from this instance's start.
     pub(crate) first: u64,
     pub(crate) events: Vec<Arc<Event>>,
+    /// What the values in them take.
+    value_bytes: usize,
 }
 
 impl Chunk {
@@ -59,6 +65,7 @@ pub(crate) struct Window {
     /// Chunks, from the oldest on, whose texts were dropped.
     without_text: usize,
     kept: usize,
+    value_bytes: usize,
     most: usize,
     /// The number that the next event gets.
     end: u64,
@@ -77,6 +84,7 @@ impl Window {
             chunks: VecDeque::new(),
             without_text: 0,
             kept: 0,
+            value_bytes: 0,
             most,
             end: 0,
             floor: (0, 0),
@@ -93,6 +101,7 @@ impl Window {
         self.chunks.clear();
         self.without_text = 0;
         self.kept = 0;
+        self.value_bytes = 0;
         self.floor = (place, 0);
         self.last = EventId::at(place);
     }
@@ -117,15 +126,20 @@ impl Window {
             if newest.id.order() > self.last.order() {
                 self.last = newest.id;
             }
-            let chunk = Chunk { first: self.end, events };
+            let values = events.iter().flat_map(|event| event.valued());
+            let value_bytes = values.map(LiveValue::bytes).sum();
+            let chunk = Chunk { first: self.end, events, value_bytes };
             self.end = chunk.end();
             self.kept += chunk.events.len();
+            self.value_bytes += value_bytes;
             self.chunks.push_back(Arc::new(chunk));
         }
         while let Some(oldest) = self.chunks.front()
-            && self.kept - oldest.events.len() >= self.most
+            && (self.kept - oldest.events.len() >= self.most
+                || (self.value_bytes > MOST_VALUE_BYTES && self.chunks.len() > 1))
         {
             self.kept -= oldest.events.len();
+            self.value_bytes -= oldest.value_bytes;
             self.floor = oldest.events.last().map_or(self.floor, |event| event.id.order());
             self.chunks.pop_front();
             self.without_text = self.without_text.saturating_sub(1);

@@ -70,6 +70,7 @@ fn query(path: &str) -> String {
         | "/api/v1/devices"
         | "/api/v1/groups"
         | "/api/v1/retention-classes"
+        | "/api/v1/channels"
         | "/api/v1/locations" => path.to_owned(),
         _ if path.contains('{') => path
             .replace("{device_id}", "0A3F73")
@@ -131,8 +132,13 @@ async fn every_route_asks_for_the_right_it_declares() {
             continue;
         }
         let path = query(route.path);
-        let lists =
-            ["/api/v1/locations", "/api/v1/devices", "/api/v1/groups", "/api/v1/fleet/summary"];
+        let lists = [
+            "/api/v1/channels",
+            "/api/v1/locations",
+            "/api/v1/devices",
+            "/api/v1/groups",
+            "/api/v1/fleet/summary",
+        ];
         let ask = async |token: &str| {
             let asked = api.served.request(method.clone(), &path).bearer_auth(token);
             Answer::of(asked.send().await.unwrap()).await

@@ -66,6 +66,23 @@ async fn what_a_device_reports_is_answered(line: Line) {
     let open = series(&user, "door", "step=10m&agg=last,mean").await.unwrap();
     assert_eq!(open["values"], json!({"last": [false], "mean": [0.5]}));
 
+    // What a device with a number says is in the live store at once, and told.
+    let mut events = user.stream("/api/v1/stream/?values=only&channels=temperature").await.unwrap();
+    let spare = r#"{"values":{"temperature":41.5,"spare":1}}"#;
+    device.publish("/telemetry/0A3F73", spare.as_bytes()).await.unwrap();
+    wait_for(SOON, "the newest value is live", async || {
+        let channels = get(&user, "devices/0A3F73/channels").await?;
+        let newest =
+            |channel: &&Value| channel["name"] == "temperature" && channel["value_from"] == "live";
+        let found = channels["channels"].as_array().and_then(|all| all.iter().find(newest));
+        anyhow::ensure!(found.is_some_and(|found| found["value"] == 41.5), "{channels}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let told = r#""values":[{"channel":"temperature","unit":null,"value":41.5"#;
+    wait_for(SOON, "it is told", async || events.has(told).await).await.unwrap();
+
     let (status, _) = user.get("/api/v1/devices/id:nobody/channels").await.unwrap();
     assert_eq!(status, 404);
     let (status, problem) =

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt as _;
 use nemeses_protocol::{DeviceId, Value as Measured};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Channel, ReadingsQuery};
+use nemeses_store::live::{LiveValue, LiveValues, ValueVersion};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,7 +19,8 @@ use crate::backend::Backend;
 use crate::fleet::ForReports;
 use crate::input::{Params, Segments};
 use crate::openapi::{Answer, Doc, Param, Tag, Time};
-use crate::output::{self, time_ms};
+pub(super) use crate::output::measured;
+use crate::output::{self, PositionSource, time_ms};
 use crate::problem::{Kind, Problem};
 
 /// Records that are looked through for the newest values: a channel that is in none of them
@@ -37,12 +39,16 @@ struct Shown {
     label: Option<String>,
     /// Digits behind the point to show; null for as many as there are.
     decimals: Option<u8>,
-    /// The newest value: a number, a boolean or a text. Null when it is not among the
-    /// device's last 1000 records.
+    /// The newest value: a number, a boolean or a text. Null when the live store has none and
+    /// it is not among the device's last 1000 records.
     value: Value,
     /// When it was measured.
     #[schemars(with = "Option<Time>")]
     recorded_at: Option<String>,
+    /// Seconds since then, by the server's clock.
+    age_s: Option<u64>,
+    /// Where it was found: `live`, or `history` where the live store has none or an older one.
+    value_from: Option<PositionSource>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -65,30 +71,79 @@ pub(crate) async fn get(
     let named = named(state, "device_id", &text).await?;
     must_see(&principal, &named)?;
     let channels = state.history.ask(state.stores.channels.channels(named.device)).await?;
-    let mut newest = state.ask_in_turn(newest(state, named.device, channels.len())).await?;
+    // The live store only spares a look into history, so one that is down is no matter.
+    let live = state.live.ask(state.stores.live.values(&[named.device])).await;
+    let live = live.ok().and_then(|mut found| found.pop().flatten());
+    let mut newest = of_live(&channels, live.as_ref());
+    if channels.iter().any(|channel| !newest.contains_key(&channel.number)) {
+        let past = state.ask_in_turn(of_history(state, named.device, &channels, &newest)).await?;
+        newest.extend(past);
+    }
+    if let Some(since_ms) = principal.reach().since_ms() {
+        newest.retain(|_, found| found.recorded_at_ms >= since_ms);
+    }
+    let now_ms = state.clock.now_ms();
     let channels: Vec<Shown> =
-        channels.into_iter().map(|channel| shown(channel, &mut newest)).collect();
+        channels.into_iter().map(|channel| shown(channel, &newest, now_ms)).collect();
     let device_id = named.identity.to_string();
     output::json(&List { device_id, count: channels.len(), channels })
 }
 
-/// The newest value of each of so many channels, by number, with its time.
-async fn newest(
+/// A newest value.
+struct Found {
+    recorded_at_ms: u64,
+    value: Measured,
+    from: PositionSource,
+}
+
+/// The newest values of channels that the live store has, by number. A long text is cut there,
+/// so it is left to history.
+fn of_live(channels: &[Channel], live: Option<&LiveValues>) -> HashMap<u16, Found> {
+    let by_name: HashMap<&str, &Channel> =
+        channels.iter().map(|channel| (channel.name.as_str(), channel)).collect();
+    let mut newest: HashMap<u16, (ValueVersion, &LiveValue)> = HashMap::new();
+    for value in live.into_iter().flat_map(LiveValues::values) {
+        let unit = by_name.get(&*value.channel).and_then(|channel| channel.unit.as_deref());
+        let Some(channel) = by_name.get(value.name(unit).as_str()) else { continue };
+        let held = newest.get(&channel.number);
+        if held.is_none_or(|(version, _)| value.version() > *version) {
+            newest.insert(channel.number, (value.version(), value));
+        }
+    }
+    let whole = newest.into_iter().filter(|(_, (_, value))| !value.cut);
+    let found = |value: &LiveValue| Found {
+        recorded_at_ms: value.recorded_at_ms,
+        value: value.value.clone(),
+        from: PositionSource::Live,
+    };
+    whole.map(|(number, (_, value))| (number, found(value))).collect()
+}
+
+/// The newest value in history of each channel that has none in `live`, by number.
+async fn of_history(
     state: &Backend,
     device: DeviceId,
-    channels: usize,
-) -> Result<HashMap<u16, (u64, Measured)>, StoreError> {
-    let mut newest = HashMap::with_capacity(channels);
+    channels: &[Channel],
+    live: &HashMap<u16, Found>,
+) -> Result<HashMap<u16, Found>, StoreError> {
+    let missing = channels.len() - live.len();
+    let mut newest = HashMap::with_capacity(missing);
     let to_ms = state.clock.now_ms().saturating_add(MOST_AHEAD_MS);
     let query = ReadingsQuery { device, from_ms: 0, to_ms, descending: true };
     let mut records = state.stores.channels.readings(query);
     for _ in 0..LOOKED_THROUGH {
-        if newest.len() >= channels {
+        if newest.len() >= missing {
             break;
         }
         let Some(record) = records.try_next().await? else { break };
         for (number, value) in record.values {
-            newest.entry(number).or_insert((record.recorded_at_ms, value));
+            if !live.contains_key(&number) {
+                newest.entry(number).or_insert(Found {
+                    recorded_at_ms: record.recorded_at_ms,
+                    value,
+                    from: PositionSource::History,
+                });
+            }
         }
     }
     Ok(newest)
@@ -97,29 +152,18 @@ async fn newest(
 /// A day and an hour: records further ahead are refused when they arrive.
 const MOST_AHEAD_MS: u64 = 25 * 3_600_000;
 
-fn shown(channel: Channel, newest: &mut HashMap<u16, (u64, Measured)>) -> Shown {
-    let (recorded_at, value) = match newest.remove(&channel.number) {
-        Some((at_ms, value)) => (Some(time_ms(at_ms)), measured(&value)),
-        None => (None, Value::Null),
-    };
+fn shown(channel: Channel, newest: &HashMap<u16, Found>, now_ms: u64) -> Shown {
+    let found = newest.get(&channel.number);
     Shown {
         name: channel.name,
         unit: channel.unit,
         kind: channel.kind.word(),
         label: channel.label,
         decimals: channel.decimals,
-        value,
-        recorded_at,
-    }
-}
-
-/// A value as JSON; a number that JSON cannot say is null.
-pub(super) fn measured(value: &Measured) -> Value {
-    match value {
-        Measured::Flag(flag) => json!(flag),
-        Measured::Integer(number) => json!(number),
-        Measured::Number(number) => json!(number),
-        Measured::Text(text) => json!(text),
+        value: found.map_or(Value::Null, |found| measured(&found.value)),
+        recorded_at: found.map(|found| time_ms(found.recorded_at_ms)),
+        age_s: found.map(|found| now_ms.saturating_sub(found.recorded_at_ms) / 1000),
+        value_from: found.map(|found| found.from),
     }
 }
 
@@ -129,6 +173,7 @@ pub(crate) fn doc() -> Doc {
         "channels": [{
             "name": "temperature", "unit": "Cel", "kind": "gauge", "label": null,
             "decimals": 1, "value": 21.5, "recorded_at": "2020-07-01T21:00:00.250Z",
+            "age_s": 4, "value_from": "live",
         }],
         "count": 1,
     });

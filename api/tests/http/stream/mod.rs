@@ -2,6 +2,7 @@
 
 mod client;
 mod silent;
+mod values;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -12,7 +13,7 @@ use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::testing::FakeHistory;
-use nemeses_store::history::{Groups, Role};
+use nemeses_store::history::{Database, Groups, Role};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ struct Site {
     groups: Arc<dyn Groups>,
     clock: Clock,
     served: Served,
+    database: Database,
     _dir: tempfile::TempDir,
 }
 
@@ -71,7 +73,7 @@ impl Site {
             retention: database.retention(),
         };
         let served = Served::start(stores, clock.clone(), config).await;
-        Self { live, users, groups, clock, served, _dir: dir }
+        Self { live, users, groups, clock, served, database, _dir: dir }
     }
 
     /// A device says where it is, so many seconds after [`RECORDED`].

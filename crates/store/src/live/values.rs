@@ -286,6 +286,7 @@ mod tests {
             timeless: false,
             content_hash: 7,
             received_at_ms: 6,
+            position: None,
             readings,
         };
         let values = LiveValues::of(&record);
