@@ -13,6 +13,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/views.css";
 import "./styles/device.css";
+import "./styles/channels.css";
 import "./styles/pages.css";
 import "./styles/print.css";
 

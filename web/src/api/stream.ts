@@ -32,9 +32,26 @@ export interface StatusEvent {
   at: string;
 }
 
+/** What a channel says; `cut` where it is only the beginning of a longer text. */
+export interface StreamValue {
+  channel: string;
+  unit: string | null;
+  value: number | boolean | string | null;
+  cut?: boolean;
+  recorded_at: string;
+}
+
+export interface ValuesEvent {
+  type: "values";
+  id: string;
+  device_id: string;
+  values: StreamValue[];
+}
+
 export type StreamEvent =
   | PositionEvent
   | StatusEvent
+  | ValuesEvent
   | { type: "hello"; id: string | null; heartbeat_s: number; gap: boolean; at?: string }
   | { type: "heartbeat"; id?: string; at?: string }
   | { type: "thinned" }
@@ -74,7 +91,11 @@ export class Stream {
   private closed = false;
   private heartbeatS = USUAL_HEARTBEAT_S;
 
-  constructor(private readonly listener: StreamListener) {
+  /** What is asked for; with `snapshot` it begins anew each time instead of where it stopped. */
+  constructor(
+    private readonly listener: StreamListener,
+    private readonly query: Record<string, string>,
+  ) {
     window.addEventListener("online", this.hurry);
     window.addEventListener("offline", this.lose);
     document.addEventListener("visibilitychange", this.hurry);
@@ -124,8 +145,8 @@ export class Stream {
   }
 
   private connect(ticket: string): void {
-    const query = new URLSearchParams({ ticket });
-    if (this.latest !== null) query.set("latest_id", this.latest);
+    const query = new URLSearchParams({ ...this.query, ticket });
+    if (this.latest !== null && this.query.snapshot === undefined) query.set("latest_id", this.latest);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/api/v1/stream/ws?${query}`);
     this.socket = socket;

@@ -46,6 +46,9 @@ export type Person = Schemas["User"];
 export type Granted = Schemas["WholeUser"];
 export type Drawn = Schemas["DrawnPassword"];
 export type Group = Schemas["GroupBrief"];
+/** What a device reports by name, and what it said last. */
+export type Channel = Schemas["Channel"];
+export type ChannelName = Schemas["ChannelName"];
 
 /** Who is signed in. */
 export type Me = Omit<Schemas["MyAccount"], "role"> & { role: Role };

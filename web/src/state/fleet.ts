@@ -4,6 +4,7 @@
 
 import type { PositionEvent, StatusEvent, StreamEvent } from "../api/stream";
 import type { Device, DevicePage, Status } from "../api/types";
+import type { Said } from "./values";
 
 export const STATUSES: readonly Status[] = ["online", "late", "offline", "never"];
 
@@ -44,7 +45,7 @@ export interface Fleet {
   latestMs: number | null;
 }
 
-export type Sort = "seen" | "name" | "speed" | "status";
+export type Sort = "seen" | "name" | "speed" | "status" | "value";
 export type Ignition = "on" | "off" | null;
 
 export interface Filter {
@@ -241,12 +242,36 @@ const COMPARE: Record<Sort, (a: Unit, b: Unit) => number> = {
   name: byName,
   speed: (a, b) => (b.speedKmh ?? -1) - (a.speedKmh ?? -1) || byName(a, b),
   status: (a, b) => RANK[a.status] - RANK[b.status] || byName(a, b),
+  // Without a chosen channel.
+  value: byName,
 };
 
-export function shown(fleet: Fleet, filter: Filter, sort: Sort): Unit[] {
+/** What a chosen channel says of a device, and whether that is asked for. */
+export interface ChannelColumn {
+  value(id: string): Said;
+  isAsked(id: string): boolean;
+}
+
+/** Numbers before the rest, the largest first. */
+function byValue(column: ChannelColumn): (a: Unit, b: Unit) => number {
+  const rank = (value: Said): number =>
+    typeof value === "number" ? value : typeof value === "boolean" ? Number(value) : Number.NEGATIVE_INFINITY;
+  const text = (value: Said): string => (typeof value === "string" ? value : "");
+  return (a, b) => {
+    const [one, other] = [column.value(a.id), column.value(b.id)];
+    const numbers = rank(other) - rank(one);
+    if (numbers !== 0 && !Number.isNaN(numbers)) return numbers;
+    if ((one === null) !== (other === null)) return one === null ? 1 : -1;
+    return text(one).localeCompare(text(other)) || byName(a, b);
+  };
+}
+
+export function shown(fleet: Fleet, filter: Filter, sort: Sort, column: ChannelColumn | null = null): Unit[] {
   const units: Unit[] = [];
-  for (const unit of fleet.units.values()) if (matches(unit, filter)) units.push(unit);
-  return units.sort(COMPARE[sort]);
+  for (const unit of fleet.units.values()) {
+    if (matches(unit, filter) && (column === null || column.isAsked(unit.id))) units.push(unit);
+  }
+  return units.sort(sort === "value" && column ? byValue(column) : COMPARE[sort]);
 }
 
 export type Counts = Record<Status, number> & { total: number };

@@ -35,11 +35,15 @@ export class Live {
   private reading = false;
 
   constructor() {
-    this.stream = new Stream({
-      events: (events) => this.take(events),
-      connection: (state) => this.connection.set(state),
-      gap: () => this.readSoon(0),
-    });
+    this.stream = new Stream(
+      {
+        events: (events) => this.take(events),
+        connection: (state) => this.connection.set(state),
+        gap: () => this.readSoon(0),
+      },
+      // Values come by streams of their own, for what is looked at (values.ts).
+      { values: "false" },
+    );
     void this.read();
   }
 

@@ -54,9 +54,56 @@ export function shortTime(seconds: number): string {
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
 export function bytes(value: number): string {
-  const step = value < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log2(value) / 10));
+  const step = Math.abs(value) < 1 ? 0 : Math.min(BYTE_UNITS.length - 1, Math.floor(Math.log2(Math.abs(value)) / 10));
   const scaled = value / 1024 ** step;
   return `${number(step > 0 && scaled < 100 ? 1 : 0).format(scaled)} ${BYTE_UNITS[step]}`;
+}
+
+/** Units of UCUM as people write them; others as they are. */
+const UNITS: Record<string, string> = {
+  Cel: "°C",
+  degF: "°F",
+  "[degF]": "°F",
+  deg: "°",
+  Ohm: "Ω",
+  "kW.h": "kWh",
+  "W.h": "Wh",
+  "m3/h": "m³/h",
+  m2: "m²",
+  m3: "m³",
+  "m/s2": "m/s²",
+  "1": "",
+};
+
+export function unit(ucum: string | null): string {
+  if (ucum === null || /^\{.*\}$/.test(ucum)) return "";
+  return UNITS[ucum] ?? ucum;
+}
+
+/** What a channel says: a number with its decimals (else six digits that matter), on or off, a text. */
+export function said(value: number | boolean | string | null, decimals: number | null = null): string {
+  if (value === null) return NOTHING;
+  if (typeof value === "boolean") return t(value ? "value.true" : "value.false");
+  if (typeof value === "string") return value;
+  if (decimals !== null) return number(Math.min(decimals, 20)).format(value);
+  const key = `s${locale()}`;
+  let made = cache.get(key) as Intl.NumberFormat | undefined;
+  if (!made) {
+    made = new Intl.NumberFormat(locale(), { maximumSignificantDigits: 6 });
+    cache.set(key, made);
+  }
+  return made.format(value);
+}
+
+/** The same with its unit: `21.5 °C`. */
+export function measured(
+  value: number | boolean | string | null,
+  ucum: string | null,
+  decimals?: number | null,
+): string {
+  if (typeof value === "number" && ucum === "By") return bytes(value);
+  const shown = said(value, decimals ?? null);
+  return typeof value === "number" && unit(ucum) !== "" ? `${shown}\u00a0${unit(ucum)}` : shown;
 }
 
 export function speed(kmh: number | null | undefined): string {

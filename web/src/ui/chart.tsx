@@ -8,7 +8,7 @@ import "uplot/dist/uPlot.min.css";
 
 import { dark } from "../state/app";
 import { useCell } from "../state/cell";
-import { clock, dayShort } from "../text/format";
+import { clock, dayShort, time } from "../text/format";
 
 const DAY_S = 86_400;
 const DAYS = [1, 2, 7, 14, 28, 91, 182, 365] as const;
@@ -21,7 +21,10 @@ export interface Series {
   bars?: boolean;
   /** Of the axis, which series of the same unit share. */
   unit: string;
-  values: (number | null)[];
+  /** `undefined`: another line's moment, the line goes on; `null`: a gap. */
+  values: (number | null | undefined)[];
+  /** Steps instead of slopes, as for states. */
+  steps?: boolean;
 }
 
 export interface ChartProps {
@@ -37,11 +40,24 @@ export interface ChartProps {
   /** A click names a moment. */
   onPick?: (ms: number) => void;
   dayTicks?: boolean;
+  /** A stretch that was drawn with the mouse, Unix milliseconds. */
+  onZoom?: (fromMs: number, toMs: number) => void;
+  /** The whole axis, Unix seconds, where it is more than there are values. */
+  span?: readonly [number, number];
   /** What is above is cut off, so that one peak does not flatten all else. */
   most?: number | null;
 }
 
 const dataOf = ({ times, series }: ChartProps): uPlot.AlignedData => [times, ...series.map(({ values }) => values)];
+
+/** A click is no stretch: so many pixels are. */
+const LEAST_SELECTED = 6;
+
+/** Over more than two days the day matters, over less than ten minutes the second. */
+function tick({ scales }: uPlot, days: boolean): (ms: number) => string {
+  const spanS = (scales.x?.max ?? 0) - (scales.x?.min ?? 0);
+  return days || spanS > 2 * DAY_S ? dayShort : spanS < 600 ? time : clock;
+}
 
 export function Chart(props: ChartProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
@@ -68,6 +84,7 @@ export function Chart(props: ChartProps): JSX.Element {
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const units = [...new Set(series.map(({ unit }) => unit))];
     const grid = { stroke: colour("--line"), width: 1 };
+    const zooms = props.onZoom !== undefined;
     const axis = { stroke: colour("--ink-3"), font, ticks: { show: false } };
     const plot = new uPlot(
       {
@@ -75,12 +92,16 @@ export function Chart(props: ChartProps): JSX.Element {
         height,
         padding: [10, 20, 0, 0],
         legend: { show: false },
-        cursor: { drag: { x: false, y: false }, points: { size: 7 } },
+        cursor: { drag: { x: zooms, y: false, setScale: false }, points: { size: 7 } },
         scales: Object.fromEntries<uPlot.Scale>([
           // Bars are as wide as their day: half a day of room at both ends.
           [
             "x",
-            props.dayTicks ? { range: (_: uPlot, min: number, max: number) => [min - DAY_S / 2, max + DAY_S / 2] } : {},
+            props.dayTicks
+              ? { range: (_: uPlot, min: number, max: number) => [min - DAY_S / 2, max + DAY_S / 2] }
+              : props.span
+                ? { range: () => [...shown.current.span!] }
+                : {},
           ],
           ...units.map((unit): [string, uPlot.Scale] => [
             unit,
@@ -94,12 +115,13 @@ export function Chart(props: ChartProps): JSX.Element {
         ]),
         series: [
           {},
-          ...series.map(({ label, colour: name, fill, bars, unit }) => ({
+          ...series.map(({ label, colour: name, fill, bars, steps, unit }) => ({
             label,
             scale: unit,
             stroke: colour(name),
             width: 1.6,
             points: { show: false },
+            ...(steps ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
             ...(bars ? { paths: uPlot.paths.bars!({ size: [0.72, 40], radius: 0.15 }) } : {}),
             ...(fill || bars ? { fill: `${colour(name)}${bars ? "" : "26"}` } : {}),
           })),
@@ -110,7 +132,7 @@ export function Chart(props: ChartProps): JSX.Element {
             grid: { show: false },
             size: 26,
             ...(props.dayTicks ? { incrs: DAYS.map((days) => days * DAY_S) } : {}),
-            values: (_: uPlot, ticks: number[]) => ticks.map((s) => (props.dayTicks ? dayShort : clock)(s * 1000)),
+            values: (self: uPlot, ticks: number[]) => ticks.map((s) => tick(self, props.dayTicks === true)(s * 1000)),
             space: 64,
           },
           ...units.map((unit, index) => ({
@@ -124,6 +146,14 @@ export function Chart(props: ChartProps): JSX.Element {
           })),
         ],
         hooks: {
+          setSelect: [
+            (self: uPlot) => {
+              const { left, width } = self.select;
+              if (width < LEAST_SELECTED) return;
+              shown.current.onZoom?.(self.posToVal(left, "x") * 1000, self.posToVal(left + width, "x") * 1000);
+              self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+            },
+          ],
           setCursor: [
             (self: uPlot) => {
               const index = self.cursor.idx;
@@ -169,7 +199,7 @@ export function Chart(props: ChartProps): JSX.Element {
   useEffect(() => {
     drawn.current?.setData(dataOf(shown.current));
     placing.current?.();
-  }, [times, series]);
+  }, [times, series, props.span?.[0], props.span?.[1]]);
 
   useEffect(() => placing.current?.(), [props.markMs]);
 

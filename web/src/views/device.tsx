@@ -18,6 +18,7 @@ import * as format from "../text/format";
 import { t } from "../text/language";
 import { Ago, Empty, Failure, Spinner, StatusBadge, Time, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
+import { DeviceChannels } from "./device-channels";
 import { DeviceDay } from "./device-day";
 import { Frames } from "./frames";
 
@@ -27,6 +28,8 @@ export function DeviceView({ id }: { id: string }): JSX.Element {
   const [loaded, again] = useLoad(id, (signal) => locationOf(id, signal));
   const known = source?.fleet.units.get(id);
   const heardMs = known?.recordedMs ?? null;
+  // A device that only sends values has neither days on the map nor frames.
+  const hasPosition = heardMs !== null || loaded.value?.recorded_at != null;
 
   return (
     <div class="device">
@@ -56,9 +59,10 @@ export function DeviceView({ id }: { id: string }): JSX.Element {
         ))}
       {loaded.state === "done" && (
         <>
-          <Now location={loaded.value} unit={known} />
-          {showsPast() && <OfDay id={id} heardMs={heardMs} />}
-          {showsPast() && <Frames id={id} heardMs={heardMs} />}
+          {hasPosition ? <Now location={loaded.value} unit={known} /> : <Heard location={loaded.value} unit={known} />}
+          {showsPast() && <DeviceChannels id={id} />}
+          {showsPast() && hasPosition && <OfDay id={id} heardMs={heardMs} />}
+          {showsPast() && hasPosition && <Frames id={id} heardMs={heardMs} />}
         </>
       )}
     </div>
@@ -80,6 +84,17 @@ function Moment({ ms: at }: { ms: number | null }): JSX.Element {
 }
 
 const ms = (text: string | null): number | null => (text ? Date.parse(text) : null);
+
+/** What is known of a device that never said where it is. */
+function Heard({ location, unit }: { location: Location; unit: Unit | undefined }): JSX.Element {
+  const status: Status = unit?.status ?? location.status;
+  return (
+    <section aria-label={t("device.position")}>
+      <p class="why">{t(`status.${status}.why` as Key)}</p>
+      <p class="why">{t("device.noposition")}</p>
+    </section>
+  );
+}
 
 /** The stream's values where it has spoken, else those that were asked for. */
 function Now({ location, unit }: { location: Location; unit: Unit | undefined }): JSX.Element {

@@ -2,8 +2,9 @@
 
 import type { Status } from "../api/types";
 import { type Filter, type Ignition, type Sort, STATUSES } from "../state/fleet";
+import { COMPARISONS, type Comparison } from "../state/values";
 
-const SORTS: readonly Sort[] = ["seen", "name", "speed", "status"];
+const SORTS: readonly Sort[] = ["seen", "name", "speed", "status", "value"];
 
 export function filterOf(query: Record<string, string>): Filter {
   const statuses = (query.status ?? "")
@@ -16,6 +17,10 @@ export function filterOf(query: Record<string, string>): Filter {
 export function sortOf(query: Record<string, string>): Sort {
   return SORTS.includes(query.sort as Sort) ? (query.sort as Sort) : "status";
 }
+
+/** The comparison with a chosen channel's value. */
+export const comparisonOf = (query: Record<string, string>): Comparison =>
+  COMPARISONS.includes(query.cmp as Comparison) ? (query.cmp as Comparison) : "over";
 
 export type { Ignition };
 export { SORTS };

@@ -7,6 +7,7 @@ import { fleetMap, go, lastDevice, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { counts, groupNames, isOld, NO_FILTER, STATUSES, shown, type Unit } from "../state/fleet";
 import { type Live, live } from "../state/live";
+import { type NewestValue, only } from "../state/values";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -14,6 +15,7 @@ import { Empty, Failure, Spinner, StatusDot, useNow } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { VirtualList } from "../ui/virtual-list";
 import { filterOf, SORTS, sortOf } from "./filters";
+import { ChannelFilter, useColumn } from "./fleet-channel";
 
 const ROW_HEIGHT = 60;
 
@@ -103,18 +105,19 @@ function Filters({ source }: { source: Live }): JSX.Element {
           <option value="off">{t("fleet.ignition.off")}</option>
         </select>
         <select aria-label={t("fleet.sort")} value={sortOf(query)} onChange={pick("sort")}>
-          {SORTS.map((sort) => (
+          {SORTS.filter((sort) => sort !== "value" || query.ch).map((sort) => (
             <option key={sort} value={sort}>
               {`${t("fleet.sort.by")} ${t(`fleet.sort.${sort}` as Key).toLowerCase()}`}
             </option>
           ))}
         </select>
       </div>
+      <ChannelFilter />
     </div>
   );
 }
 
-function Row({ unit, now }: { unit: Unit; now: number }): JSX.Element {
+function Row({ unit, now, said }: { unit: Unit; now: number; said: NewestValue | null | undefined }): JSX.Element {
   const old = isOld(unit);
   const moving = (unit.speedKmh ?? 0) > 0 && !old && unit.status !== "offline" && unit.status !== "never";
   return (
@@ -134,9 +137,18 @@ function Row({ unit, now }: { unit: Unit; now: number }): JSX.Element {
         </span>
       </div>
       <div class="unit-end">
-        <span class={moving ? "unit-speed" : "unit-speed is-still"}>
-          {unit.status === "never" ? "" : format.speed(unit.speedKmh)}
-        </span>
+        {said === undefined ? (
+          <span class={moving ? "unit-speed" : "unit-speed is-still"}>
+            {unit.status === "never" || unit.speedKmh === null ? "" : format.speed(unit.speedKmh)}
+          </span>
+        ) : (
+          <span
+            class={said === null ? "unit-value is-still" : "unit-value"}
+            title={said === null ? "" : `${format.dateTime(said.recordedMs)} · ${format.utc(said.recordedMs)}`}
+          >
+            {said === null ? format.NOTHING : format.measured(said.value, said.unit)}
+          </span>
+        )}
         <span class="unit-sub">
           {unit.ignition !== null && (
             <span
@@ -164,9 +176,10 @@ function FleetList({ source }: { source: Live }): JSX.Element {
   const filter = filterOf(query);
   const sort = sortOf(query);
   const key = JSON.stringify(filter);
-  const units = useMemo(() => shown(source.fleet, filter, sort), [version, key, sort]);
+  const [column, newest] = useColumn(query);
+  const units = useMemo(() => shown(source.fleet, filter, sort, column), [version, key, sort, column]);
   const total = source.fleet.units.size;
-  const filtered = key !== JSON.stringify(NO_FILTER);
+  const filtered = key !== JSON.stringify(NO_FILTER) || Boolean(column && query.cmpv);
 
   return (
     <div class="fleet">
@@ -181,7 +194,7 @@ function FleetList({ source }: { source: Live }): JSX.Element {
           <button
             type="button"
             class="button"
-            onClick={() => tune({ q: null, status: null, group: null, ignition: null })}
+            onClick={() => tune({ q: null, status: null, group: null, ignition: null, cmpv: null })}
           >
             {t("fleet.clear")}
           </button>
@@ -202,7 +215,7 @@ function FleetList({ source }: { source: Live }): JSX.Element {
             selected={null}
             start={lastDevice.value}
             onOpen={(unit) => go({ view: "device", device: unit.id, query: {} })}
-            row={(unit) => <Row unit={unit} now={now} />}
+            row={(unit) => <Row unit={unit} now={now} said={newest && only(newest, unit.id)} />}
           />
         </>
       )}

@@ -20,6 +20,7 @@ import { Menu } from "./menu";
 
 const DeviceView = lazyView(() => import("./device").then((m) => m.DeviceView));
 const ReplayView = lazyView(() => import("./replay").then((m) => m.ReplayView));
+const ChartsView = lazyView(() => import("./charts").then((m) => m.ChartsView));
 const ReportsView = lazyView(() => import("./reports").then((m) => m.ReportsView));
 const SystemView = lazyView(() => import("./system").then((m) => m.SystemView));
 const AdminView = lazyView(() => import("./admin").then((m) => m.AdminView));
@@ -27,6 +28,7 @@ const AdminView = lazyView(() => import("./admin").then((m) => m.AdminView));
 const NAV: { view: View; icon: IconName; admin?: boolean }[] = [
   { view: "fleet", icon: "fleet" },
   { view: "replay", icon: "replay" },
+  { view: "charts", icon: "charts" },
   { view: "reports", icon: "reports" },
   { view: "system", icon: "system", admin: true },
   { view: "admin", icon: "admin" },
@@ -96,6 +98,7 @@ const TITLES: Record<View, Key> = {
   fleet: "nav.fleet",
   device: "nav.fleet",
   replay: "nav.replay",
+  charts: "nav.charts",
   reports: "nav.reports",
   system: "nav.system",
   admin: "nav.admin",
@@ -111,7 +114,7 @@ export function Shell(): JSX.Element {
   const now = useCell(route);
   const who = useCell(session);
   const shared = who.state === "share";
-  const allowed = !shared || now.view === "device" || (now.view === "replay" && showsPast());
+  const allowed = !shared || now.view === "device" || ((now.view === "replay" || now.view === "charts") && showsPast());
   const view: View = allowed ? now.view : "fleet";
   const hasMap = view === "fleet" || view === "device" || view === "replay";
 
@@ -182,6 +185,7 @@ export function Shell(): JSX.Element {
             {view === "fleet" && <FleetView />}
             {view === "device" && <DeviceView key={now.device} id={now.device!} />}
             {view === "replay" && <ReplayView />}
+            {view === "charts" && <ChartsView />}
             {view === "reports" && <ReportsView />}
             {view === "system" && <SystemView />}
             {view === "admin" && <AdminView />}

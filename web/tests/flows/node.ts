@@ -113,7 +113,7 @@ export class Node {
   }
 
   /** Publishes with QoS 1 and waits for the acknowledgement. */
-  publish(payload: Buffer): Promise<void> {
+  publish(payload: Buffer, topic = "/messenger"): Promise<void> {
     const text = (value: string): Buffer => {
       const bytes = Buffer.from(value);
       return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
@@ -128,7 +128,7 @@ export class Node {
       return Buffer.concat([Buffer.from([head, ...length]), body]);
     };
     const hello = Buffer.concat([text("MQTT"), Buffer.from([4, 2, 0, 60]), text("page-flow")]);
-    const message = Buffer.concat([text("/messenger"), Buffer.from([0, 1]), payload]);
+    const message = Buffer.concat([text(topic), Buffer.from([0, 1]), payload]);
     return new Promise((done, failed) => {
       const socket = connect(this.mqtt, "127.0.0.1", () => socket.write(packet(0x10, hello)));
       socket.setTimeout(20_000, () => socket.destroy(new Error("no acknowledgement within 20 s")));
@@ -143,6 +143,10 @@ export class Node {
     });
   }
 }
+
+/** What a device reports by name, at a moment (Unix seconds). */
+export const report = (atS: number, values: object, units: object = {}): Buffer =>
+  Buffer.from(JSON.stringify({ t: atS, values, units }));
 
 export interface Spot {
   device: number;

@@ -58,6 +58,17 @@ async function fill(): Promise<void> {
     );
   }
   await node.publish(drive(VAN, nowS + 30, 30));
+  const minutes = Array.from({ length: 60 }, (_, minute) => ({
+    t: nowS - minute * 60,
+    values: {
+      temperature: 4 + (minute % 7),
+      "cpu.usage{core=0,host=gateway-of-the-depot.example.org}": minute,
+      door: minute % 9 === 0,
+      state: "a text that says at some length what the device is doing just now",
+    },
+    units: { temperature: "Cel" },
+  }));
+  await node.publish(Buffer.from(JSON.stringify(minutes)), "/telemetry/0A3F73");
   for (let index = 0; index < 24; index += 1) {
     const place = { latitude: -23.55 + index * 0.07, longitude: -46.63 + index * 0.11 };
     await node.publish(frame({ device: 0x100000 + index, atS: nowS - index * 9, ...place, speedKmh: index * 5 }));
@@ -180,6 +191,7 @@ const IN_PORTUGUESE = [
   ["#/fleet", "Nunca visto"],
   ["#/device/0A3F73", "Viagens e paradas"],
   ["#/replay/0A3F73", "Seguir"],
+  ["#/charts?s=0A3F73/temperature", "Todos os valores"],
   ["#/reports?kind=summary&devices=0A3F73", "Em movimento"],
   ["#/system", "Processos ativos"],
   ["#/admin?tab=devices", "Adicionar dispositivo"],
@@ -231,6 +243,20 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
     await page.locator(".frames li button").first().click();
     await page.getByText("What became of it").waitFor();
     await look("device");
+  });
+
+  it("charts", async () => {
+    await visit("#/charts");
+    await page.getByText("Nothing is drawn yet").waitFor();
+    await look("charts-empty");
+    const lines = ["temperature", "door", "cpu.usage{core=0,host=gateway-of-the-depot.example.org}"];
+    const line = (channel: string): string => `0A3F73/${encodeURIComponent(channel)}`;
+    await visit(`#/charts?s=${encodeURIComponent(lines.map(line).join(","))}`);
+    await page.locator(".chart canvas").first().waitFor();
+    await look("charts");
+    await visit("#/fleet?ch=temperature&cmp=over&cmpv=3&sort=value");
+    await page.locator(".unit-value").first().waitFor();
+    await look("fleet-channel");
   });
 
   it("replay", async () => {
