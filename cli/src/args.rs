@@ -92,6 +92,9 @@ pub(crate) enum Command {
     Retention(crate::retention::RetentionArgs),
     /// Check that the books add up: every frame received is accounted for
     Audit(crate::audit::AuditArgs),
+    /// Store the positions of a file (CSV, GPX, KML, Traccar's export) as a device's history
+    #[command(after_help = crate::import::EXAMPLES)]
+    Import(Box<crate::import::ImportArgs>),
     /// Decode stored raw bytes again and compare the result with the stored rows
     #[command(after_help = crate::replay::EXAMPLES)]
     Replay(crate::replay::ReplayArgs),

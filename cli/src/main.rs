@@ -14,6 +14,7 @@ mod doctor;
 mod encode;
 mod glue;
 mod health;
+mod import;
 mod manual;
 mod mosquitto_metrics;
 mod mosquitto_roles;
@@ -107,6 +108,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::DeadLetters(command) => dead_letters::run(command).await?,
         Command::Retention(args) => retention::run(args).await?,
         Command::Audit(args) => return audit::run(args).await,
+        Command::Import(args) => return Box::pin(import::run(*args)).await,
         Command::Replay(args) => return replay::run(args).await,
         Command::MosquittoMetrics(args) => Box::pin(mosquitto_metrics::run(args)).await?,
         Command::Health(args) => return health::run(&args).await,

@@ -13,6 +13,7 @@ mod field;
 mod founding;
 mod frames;
 mod hazards;
+mod imports;
 mod interop;
 mod live;
 mod logins;
