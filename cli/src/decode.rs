@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use nemeses_protocol::{
-    Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Reading, Shown,
-    ShownValue, Value as Measured,
+    AnyProtocol, Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Reading,
+    Shown, ShownValue, Value as Measured, protocol_named,
 };
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   nemeses decode 50F70A3F730150494E4773C4
   nemeses decode --file captured.bin
+  nemeses decode --protocol gt06 78780D01086471700328358100093F040D0A
   mosquitto_sub -h localhost -t /messenger -C 1 -F %x | nemeses decode --json";
 
 /// Most that is read from a file or from standard input.
@@ -33,6 +34,12 @@ pub(crate) struct DecodeArgs {
     /// Read this file, which holds raw bytes or hex text
     #[arg(long, env = "NEMESES_DECODE_FILE", value_name = "PATH")]
     file: Option<PathBuf>,
+    /// In which protocol the bytes are: sft9001, teltonika, gt06, queclink, osmand, owntracks or cayenne
+    #[arg(long, env = "NEMESES_DECODE_PROTOCOL", value_name = "NAME", default_value = "sft9001")]
+    protocol: String,
+    /// The topic that the message came on, where that says whose it is
+    #[arg(long, env = "NEMESES_DECODE_TOPIC", value_name = "TOPIC", default_value = "")]
+    topic: String,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -43,15 +50,32 @@ pub(crate) struct DecodeArgs {
 /// Input that cannot be read.
 pub(crate) fn run(args: &DecodeArgs) -> anyhow::Result<bool> {
     let payload = payload(args)?;
-    let [protocol, ..] = PROTOCOLS;
-    let normalised = protocol.raw(&payload);
-    let items = protocol.show(&normalised.bytes);
+    let protocol = protocol(&args.protocol)?;
+    let normalised = match of_hex(&payload).filter(|_| protocol.name() != PROTOCOLS[0].name()) {
+        Some(bytes) => Normalised { form: Form::Hex, bytes: bytes.into(), unreadable: None },
+        None => protocol.raw(&payload),
+    };
+    let items = protocol.show(&args.topic, &normalised.bytes);
     if args.output.json {
         print_json(&as_json(&normalised, &items))?;
     } else {
         print(&as_text(&normalised, &items))?;
     }
     Ok(items.iter().any(|item| matches!(item, Item::Frame { .. })))
+}
+
+fn protocol(name: &str) -> anyhow::Result<&'static dyn AnyProtocol> {
+    protocol_named(name).with_context(|| {
+        let names: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.name()).collect();
+        format!("there is no protocol {name}; choose one of {}", names.join(", "))
+    })
+}
+
+/// The bytes of a text of hex digits. No text of a protocol consists of them alone.
+fn of_hex(payload: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> =
+        payload.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    hex::decode(digits).ok()
 }
 
 fn payload(args: &DecodeArgs) -> anyhow::Result<Vec<u8>> {
@@ -85,7 +109,7 @@ fn payload(args: &DecodeArgs) -> anyhow::Result<Vec<u8>> {
 pub(crate) fn described(payload: &[u8]) -> String {
     let [protocol, ..] = PROTOCOLS;
     let normalised = protocol.raw(payload);
-    as_text(&normalised, &protocol.show(&normalised.bytes))
+    as_text(&normalised, &protocol.show("", &normalised.bytes))
 }
 
 fn as_text(normalised: &Normalised<'_>, items: &[Item<'_, Shown<'_>>]) -> String {
@@ -267,7 +291,7 @@ mod tests {
     fn fields_cover_every_byte_of_a_frame() {
         for hex_text in [SHORT, LONG, PING, "50F70A3F730173C4"] {
             let bytes = hex::decode(hex_text).unwrap();
-            let [Item::Frame { frame, bytes: all, .. }] = &PROTOCOLS[0].show(&bytes)[..] else {
+            let [Item::Frame { frame, bytes: all, .. }] = &PROTOCOLS[0].show("", &bytes)[..] else {
                 panic!("{hex_text} is no frame");
             };
             let (place, own, _) = placed(all, &frame.fields).last().unwrap();
@@ -300,7 +324,7 @@ mod tests {
 
     fn json_of(payload: &str) -> Value {
         let normalised = PROTOCOLS[0].raw(payload.as_bytes());
-        as_json(&normalised, &PROTOCOLS[0].show(&normalised.bytes))
+        as_json(&normalised, &PROTOCOLS[0].show("", &normalised.bytes))
     }
 
     #[test]

@@ -7,14 +7,16 @@ pub enum DecodeError {
     /// The payload ends before the frame does.
     #[error("the payload ends before the frame does")]
     Truncated,
-    /// The bytes do not begin with 50F7.
-    #[error("the bytes do not begin with the header 50F7")]
+    /// The bytes do not begin as a frame of the protocol does (SFT9001: 50F7).
+    #[error("the bytes do not begin as a frame of the protocol does (SFT9001: with 50F7)")]
     BadHeader,
-    /// No footer 73C4 stands at any length that the type allows.
-    #[error("no footer 73C4 at any length that the frame's type allows")]
+    /// The frame does not end as it must (SFT9001: no footer 73C4 at any length of its type).
+    #[error(
+        "the frame does not end as it must (SFT9001: no footer 73C4 at any length that its type allows)"
+    )]
     BadFooter,
-    /// The type byte is neither 01 nor 02.
-    #[error("the frame's type is neither 01 (ping) nor 02 (location)")]
+    /// The frame's type is none that is read (SFT9001: neither 01 nor 02).
+    #[error("the frame's type is none that is read (SFT9001: 01 is a ping, 02 a location)")]
     UnknownType,
     /// Latitude beyond 90 degrees.
     #[error("the latitude is beyond 90 degrees")]
@@ -34,11 +36,32 @@ pub enum DecodeError {
     /// The payload is empty.
     #[error("the payload is empty")]
     Empty,
+    /// The sum over the frame is another one than the frame says.
+    #[error("the frame's checksum does not fit its bytes; they were changed on their way")]
+    BadChecksum,
+    /// Counts or lengths within the frame contradict each other.
+    #[error("counts or lengths within the frame contradict each other")]
+    BadCount,
+    /// A record before its sender has said who it is, or a name that is none.
+    #[error("nothing says whose the frame is, or it is no device's name")]
+    NoIdentity,
+    /// A connection on which another device spoke before.
+    #[error("another device spoke on this connection before; a device needs one of its own")]
+    SecondIdentity,
+    /// A date that there is not.
+    #[error("the date or the time is none")]
+    BadDate,
+    /// A field that cannot be read or is out of its range.
+    #[error("a field cannot be read, or is out of its range")]
+    BadField,
+    /// Not JSON, or nested too deeply.
+    #[error("the payload is not JSON, or is nested too deeply")]
+    BadJson,
 }
 
 impl DecodeError {
     /// Every cause, for metrics and documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::Truncated,
         Self::BadHeader,
         Self::BadFooter,
@@ -49,6 +72,13 @@ impl DecodeError {
         Self::BadHex,
         Self::Oversized,
         Self::Empty,
+        Self::BadChecksum,
+        Self::BadCount,
+        Self::NoIdentity,
+        Self::SecondIdentity,
+        Self::BadDate,
+        Self::BadField,
+        Self::BadJson,
     ];
 
     /// The stable code.
@@ -64,6 +94,13 @@ impl DecodeError {
             Self::BadHex => "bad_hex",
             Self::Oversized => "oversized",
             Self::Empty => "empty",
+            Self::BadChecksum => "bad_checksum",
+            Self::BadCount => "bad_count",
+            Self::NoIdentity => "no_identity",
+            Self::SecondIdentity => "second_identity",
+            Self::BadDate => "bad_date",
+            Self::BadField => "bad_field",
+            Self::BadJson => "bad_json",
         }
     }
 }

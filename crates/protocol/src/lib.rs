@@ -9,21 +9,33 @@
 extern crate alloc;
 
 mod batch;
+mod calendar;
 mod canary;
+mod cayenne;
+mod checksum;
+mod cursor;
 mod device;
 mod error;
+mod gt06;
 mod identity;
+mod leaves;
 mod optional;
+mod osmand;
+mod owntracks;
 mod packed;
 mod position;
 mod protocol;
+mod queclink;
 mod readings;
 mod record;
 mod sft9001;
 mod table;
+mod telling;
+mod teltonika;
 mod topic;
 mod trace;
 mod varint;
+mod vocabulary;
 mod whereabouts;
 
 pub use batch::{
@@ -31,16 +43,21 @@ pub use batch::{
     MAX_BATCH_ROWS,
 };
 pub use canary::{Canary, CanaryReply, CanaryStage, MAX_BATCH_CANARIES, canary_replies};
+pub use cayenne::{Cayenne, CayenneFrame};
 pub use device::{DeviceId, ParseDeviceIdError, Speaker};
 pub use error::DecodeError;
+pub use gt06::{Gt06, Gt06Frame, Gt06Session};
 pub use identity::{Identity, MAX_IDENTITY_NAME, ParseIdentityError, decoded};
 pub use optional::{FieldForm, FieldSpec, OptionalField, OptionalFields, OutOfBounds, ShownValue};
+pub use osmand::{OsmAnd, OsmAndFrame};
+pub use owntracks::{OwnTracks, OwnTracksFrame};
 pub use packed::PackedFields;
 pub use position::{Composition, Position, PositionPart};
 pub use protocol::{
     Content, Field, FieldValue, Form, Item, Items, Normalised, Protocol, ProtocolFrame, Read,
     Reply, Source, content_hash,
 };
+pub use queclink::{Queclink, QueclinkFrame, QueclinkSession};
 pub use readings::{
     MAX_CHANNEL_NAME, MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, MAX_UNIT, Packed, Reading,
     ReadingsRecord, Unpacked, Value, in_order, is_channel_name, is_unit, pack, read_readings,
@@ -53,7 +70,9 @@ pub use record::{
 pub use sft9001::{
     Frame, Sft9001, encode_location, encode_ping, encode_ping_reply, frame_hash, frames, normalise,
 };
-pub use table::{AnyProtocol, PROTOCOLS, Shown, protocol_of};
+pub use table::{AnyProtocol, PROTOCOLS, Shown, protocol_named, protocol_of};
+pub use teltonika::{Teltonika, TeltonikaFrame, TeltonikaSession};
 pub use topic::{TopicName, Topics, topic_matches};
 pub use trace::{TRACEPARENT, TraceContext};
+pub use vocabulary::{VOCABULARY, Word};
 pub use whereabouts::Whereabouts;

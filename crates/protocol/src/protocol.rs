@@ -48,6 +48,9 @@ pub enum Read<F> {
 
 /// A device protocol.
 pub trait Protocol: 'static {
+    /// What it is called in settings and metrics.
+    const NAME: &'static str;
+
     /// What is known of a source from what it sent before, such as who it is.
     type Session: Default + Send;
     /// A frame.

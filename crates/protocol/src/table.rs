@@ -6,10 +6,19 @@ use alloc::vec::Vec;
 
 use crate::protocol::{Content, Field, Item, Items, Normalised, ProtocolFrame as _, Source};
 use crate::sft9001::Sft9001;
-use crate::{DeviceId, Identity, Position, PositionRecord, Protocol, content_hash};
+use crate::{
+    Cayenne, DeviceId, Gt06, Identity, OsmAnd, OwnTracks, Position, PositionRecord, Protocol,
+    Queclink, Teltonika, content_hash,
+};
 
 /// Every protocol. The first is the one of payloads that come without a name.
-pub static PROTOCOLS: [&dyn AnyProtocol; 1] = [&Sft9001];
+pub static PROTOCOLS: [&dyn AnyProtocol; 7] =
+    [&Sft9001, &Teltonika, &Gt06, &Queclink, &OsmAnd, &OwnTracks, &Cayenne];
+
+/// The protocol of a name.
+pub fn protocol_named(name: &str) -> Option<&'static dyn AnyProtocol> {
+    PROTOCOLS.into_iter().find(|protocol| protocol.name() == name)
+}
 
 /// The protocol in which a device sends, if its number tells.
 pub fn protocol_of(device: DeviceId) -> Option<&'static dyn AnyProtocol> {
@@ -34,11 +43,14 @@ pub struct Shown<'a> {
 
 /// A protocol whose type is not known. Every [`Protocol`] is one.
 pub trait AnyProtocol: Sync {
+    /// [`Protocol::NAME`].
+    fn name(&self) -> &'static str;
+
     /// [`Protocol::normalise`].
     fn raw<'a>(&self, payload: &'a [u8]) -> Normalised<'a>;
 
-    /// What a message of these raw bytes holds.
-    fn show<'a>(&self, bytes: &'a [u8]) -> Vec<Item<'a, Shown<'a>>>;
+    /// What a message of these raw bytes on a topic holds.
+    fn show<'a>(&self, topic: &'a str, bytes: &'a [u8]) -> Vec<Item<'a, Shown<'a>>>;
 
     /// The one record that the bytes are, with its hash.
     ///
@@ -55,11 +67,15 @@ pub trait AnyProtocol: Sync {
 }
 
 impl<P: Protocol + Sync> AnyProtocol for P {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
     fn raw<'a>(&self, payload: &'a [u8]) -> Normalised<'a> {
         P::normalise(payload)
     }
 
-    fn show<'a>(&self, bytes: &'a [u8]) -> Vec<Item<'a, Shown<'a>>> {
+    fn show<'a>(&self, topic: &'a str, bytes: &'a [u8]) -> Vec<Item<'a, Shown<'a>>> {
         let show = |item| match item {
             Item::Frame { offset, bytes, frame } => {
                 Item::Frame { offset, bytes, frame: shown::<P>(&frame, bytes) }
@@ -68,11 +84,11 @@ impl<P: Protocol + Sync> AnyProtocol for P {
                 Item::Skipped { offset, bytes, identity, reason }
             }
         };
-        items::<P>(bytes).map(show).collect()
+        items::<P>(topic, bytes).map(show).collect()
     }
 
     fn record<'a>(&self, bytes: &'a [u8]) -> Result<(Content<'a>, u64), &'static str> {
-        let mut items = items::<P>(bytes);
+        let mut items = items::<P>("", bytes);
         match (items.next(), items.next()) {
             (Some(Item::Frame { frame, bytes, .. }), None) => {
                 let Shown { kind, records, .. } = shown::<P>(&frame, bytes);
@@ -96,9 +112,9 @@ impl<P: Protocol + Sync> AnyProtocol for P {
     }
 }
 
-/// The items of a message that came by none of our topics.
-fn items<P: Protocol>(bytes: &[u8]) -> Items<'_, P> {
-    Items::new(P::Session::default(), Source::Message { topic: "" }, bytes, 0)
+/// The items of a message of which it is not known when it arrived.
+fn items<'a, P: Protocol>(topic: &'a str, bytes: &'a [u8]) -> Items<'a, P> {
+    Items::new(P::Session::default(), Source::Message { topic }, bytes, 0)
 }
 
 fn shown<'a, P: Protocol>(frame: &P::Frame<'a>, bytes: &'a [u8]) -> Shown<'a> {

@@ -27,6 +27,8 @@ enum Packet<'a> {
 }
 
 impl Protocol for Packets {
+    const NAME: &'static str = "packets";
+
     type Session = Option<Arc<str>>;
     type Frame<'a> = Packet<'a>;
 
@@ -337,7 +339,7 @@ fn a_message_is_whole_and_its_topic_may_say_whose_it_is() {
 fn tools_show_it_without_knowing_its_type() {
     let protocol: &dyn AnyProtocol = &Packets;
     let bytes = [hello("truck-7"), data(&[(5, -1, 1)]), vec![0]].concat();
-    let items = protocol.show(&bytes);
+    let items = protocol.show("", &bytes);
     let [Item::Frame { bytes: first, frame: hello, .. }, second, Item::Skipped { .. }] = &items[..]
     else {
         panic!("{items:?}");

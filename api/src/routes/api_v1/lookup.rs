@@ -59,7 +59,7 @@ fn by_frame(text: &str) -> Result<Vec<LookUp>, Problem> {
     let mut asked = Vec::with_capacity(2);
     for protocol in PROTOCOLS {
         let Some(Item::Frame { bytes: whole, frame, .. }) =
-            protocol.show(&bytes).into_iter().next()
+            protocol.show("", &bytes).into_iter().next()
         else {
             continue;
         };

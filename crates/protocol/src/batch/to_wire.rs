@@ -9,8 +9,8 @@ use prost::encoding::{int32, message, sint32};
 
 use super::{BatchMessage, BatchTrace, READINGS_SINCE, wire};
 use crate::{
-    Canary, DeadLetter, DeviceId, OptionalField, OptionalFields, PackedFields, PositionRecord,
-    Reading, ReadingsRecord, Reason, Record, Value, write_readings,
+    Canary, DeadLetter, DecodeError, DeviceId, OptionalField, OptionalFields, PackedFields,
+    PositionRecord, Reading, ReadingsRecord, Reason, Record, Value, write_readings,
 };
 
 /// A position without its raw bytes: record and kind 3 bytes each (key and a
@@ -129,7 +129,16 @@ const fn since_of_reason(reason: Reason) -> u32 {
         | Reason::BadTime
         | Reason::BadUnit
         | Reason::TooManyValues
-        | Reason::TooManyChannels => READINGS_SINCE,
+        | Reason::TooManyChannels
+        | Reason::Decode(
+            DecodeError::BadChecksum
+            | DecodeError::BadCount
+            | DecodeError::NoIdentity
+            | DecodeError::SecondIdentity
+            | DecodeError::BadDate
+            | DecodeError::BadField
+            | DecodeError::BadJson,
+        ) => READINGS_SINCE,
         _ => 1,
     }
 }

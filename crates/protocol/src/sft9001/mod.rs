@@ -63,6 +63,8 @@ pub fn frame_hash(frame: &[u8]) -> u64 {
 }
 
 impl Protocol for Sft9001 {
+    const NAME: &'static str = "sft9001";
+
     type Session = ();
     type Frame<'a> = Frame<'a>;
 
