@@ -45,7 +45,7 @@ impl Day {
 
     /// The next row, in order.
     pub(crate) fn push(&mut self, row: &PositionRecord) {
-        let (point, leg) = self.walker.step(&row.position);
+        let (point, leg) = self.walker.step(row);
         let first = self.tally.is_none();
         let tally = self.tally.get_or_insert_with(|| Tally::at(point));
         if let Some(leg) = leg {

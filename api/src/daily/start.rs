@@ -77,7 +77,7 @@ impl Starts<'_> {
         let query = RangeQuery { device, from, to, descending, after: None, limit: None };
         let mut rows = self.history.positions(query);
         while let Some(row) = rows.try_next().await? {
-            walker.step(&row.position);
+            walker.step(&row);
         }
         Ok(walker)
     }

@@ -4,11 +4,11 @@
 //! every report and file. Verdicts are computed and never stored: a better rule
 //! needs no change of the database. Odometer and ignition are not judged here.
 
-use nemeses_protocol::Position;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::place::Place;
+use super::row::Row;
 
 /// Beyond what speeds explain, metres that fixes of one place may lie apart.
 const SCATTER_M: f64 = 100.0;
@@ -16,6 +16,8 @@ const SCATTER_M: f64 = 100.0;
 /// them, in m/s: so much at once, and a sixth of a metre per second more each second.
 const UNSEEN_M_S: f64 = 15.0;
 const UNSEEN_GAIN_M_S2: f64 = 1.0 / 6.0;
+/// What a speed explains that the device does not report: with the above, 180 km/h at once.
+const UNREPORTED_M_S: f64 = 35.0;
 /// Mean speed allowed per speed reported.
 const REPORTED_SHARE: f64 = 1.5;
 /// No vehicle on land is faster (360 km/h).
@@ -74,7 +76,8 @@ impl Doubt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fix {
     pub(super) place: Place,
-    pub(super) kmh: u8,
+    /// `None` where the device does not report it.
+    pub(super) kmh: Option<u8>,
 }
 
 /// Rows that agree with each other and not with the trusted place.
@@ -107,16 +110,16 @@ pub(crate) struct Verdict {
 
 impl Doubts {
     /// The next row. Rows without a fix are not judged: they claim nothing.
-    pub(crate) fn judge(&mut self, position: &Position) -> Verdict {
-        if !position.composition.gps_fix() {
+    pub(crate) fn judge(&mut self, row: &impl Row) -> Verdict {
+        if !row.position().composition.gps_fix() {
             return Verdict::default();
         }
-        let fix = Fix::of(position);
+        let fix = Fix::of(row);
         if fix.is_zero() && !self.trusted.is_some_and(|near| near.metres_to(fix) < ZERO_ISLAND_M) {
             return Verdict { doubt: Some(Doubt::ZeroPlace), relocated: false };
         }
         let Some(trusted) = self.trusted else {
-            self.speed = Some((fix.kmh, fix.at()));
+            self.speed = fix.kmh.map(|kmh| (kmh, fix.at()));
             return self.trust(fix, Verdict::default());
         };
         let metres = trusted.metres_to(fix);
@@ -125,7 +128,7 @@ impl Doubts {
         }
         let seconds = fix.at() - trusted.at();
         let doubt = self.judge_speed(fix, metres, seconds);
-        let repeats = metres == 0.0 && fix.kmh > 0;
+        let repeats = metres == 0.0 && fix.kmh.is_some_and(|kmh| kmh > 0);
         let repeated_s = self.repeated_s.saturating_add(seconds).min(REPEATED_S);
         let verdict = self.trust(fix, Verdict { doubt, relocated: false });
         self.repeated_s = if repeats { repeated_s } else { 0 };
@@ -154,21 +157,22 @@ impl Doubts {
 
     /// A speed is explained by the way since the last place or by the speed before.
     fn judge_speed(&mut self, fix: Fix, metres: f64, seconds: u32) -> Option<Doubt> {
+        let kmh = fix.kmh?;
         let mean_kmh = if seconds > 0 { metres * 3.6 / f64::from(seconds) } else { 0.0 };
         let before = self.speed.filter(|(_, at)| fix.at() - at <= SPEED_HOLDS_S);
         let before_kmh = before.map_or(0.0, |(kmh, _)| f64::from(kmh));
         let most_kmh = USUAL_KMH + EXCESS * mean_kmh.max(before_kmh);
-        if f64::from(fix.kmh) > most_kmh {
+        if f64::from(kmh) > most_kmh {
             return Some(Doubt::Speed);
         }
-        self.speed = Some((fix.kmh, fix.at()));
+        self.speed = Some((kmh, fix.at()));
         None
     }
 }
 
 impl Fix {
-    fn of(position: &Position) -> Self {
-        Self { place: Place::of(position), kmh: position.speed_kmh }
+    fn of(row: &impl Row) -> Self {
+        Self { place: Place::of(row.position()), kmh: row.speed_kmh() }
     }
 
     const fn at(self) -> u32 {
@@ -186,12 +190,14 @@ impl Fix {
     /// How far away a later fix may be, if this one was made so many seconds earlier.
     fn reach_m(self, later: Self, older_s: u32) -> f64 {
         let seconds = (later.at() - self.at()).saturating_add(older_s);
-        let kmh = self.kmh.max(later.kmh);
+        let kmh = self.kmh.max(later.kmh).unwrap_or(0);
         if kmh >= SATURATED_KMH || seconds > SILENCE_S {
             return FASTEST_IN_THE_AIR_M_S * f64::from(seconds) + SCATTER_M;
         }
         let seconds = f64::from(seconds);
-        let explained = f64::from(kmh) / 3.6 * REPORTED_SHARE;
+        let reported = f64::from(kmh) / 3.6 * REPORTED_SHARE;
+        let is_reported = self.kmh.is_some() && later.kmh.is_some();
+        let explained = if is_reported { reported } else { reported.max(UNREPORTED_M_S) };
         let mean = UNSEEN_M_S + explained + seconds * UNSEEN_GAIN_M_S2;
         mean.min(FASTEST_M_S) * seconds + SCATTER_M
     }

@@ -1,3 +1,4 @@
+use nemeses_protocol::Position;
 use nemeses_protocol::PositionRecord;
 use proptest::prelude::*;
 

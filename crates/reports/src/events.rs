@@ -1,10 +1,8 @@
 //! Events: what changed at a row, and episodes over several.
 
-use nemeses_protocol::Position;
-
 use super::distance::Odometer;
 use super::leg::{Leg, LegKind, Point};
-use super::{Finder, Walker};
+use super::{Finder, Row, Walker};
 
 /// A mean speed of this share of a speed bears it out.
 const BORNE_OUT: f64 = 0.75;
@@ -192,8 +190,8 @@ impl Events {
 impl Finder for Events {
     type Found = Event;
 
-    fn push(&mut self, position: &Position, out: &mut Vec<Event>) {
-        let (point, leg) = self.walker.step(position);
+    fn push(&mut self, row: &impl Row, out: &mut Vec<Event>) {
+        let (point, leg) = self.walker.step(row);
         self.last = Some(point);
         self.certain |= self.limits.speed_kmh.is_none();
         let Some(leg) = leg else { return };

@@ -1,6 +1,8 @@
 //! What devices in the field send, and what is right of it.
 
-use nemeses_protocol::{Frame, Item, Position, PositionRecord, frames};
+use nemeses_protocol::{
+    Frame, Item, OptionalField, OptionalFields, PackedFields, Position, PositionRecord, frames,
+};
 
 use super::leg::LegKind;
 use super::road::{FIX, ON, Road};
@@ -230,4 +232,41 @@ fn what_a_receiver_says_without_moving_counts_for_nothing() {
         assert_eq!((leg.kind, leg.counts.moving_s), (LegKind::Standing, 0));
         assert_eq!(leg.counts.max_speed_kmh, None);
     }
+}
+
+/// What trackers without a speed send, 110 km/h on a motorway, a row each ten seconds, after
+/// and before a stand: the places alone tell it.
+#[test]
+fn a_drive_without_speeds_is_no_row_of_jumps() {
+    let road = Road::new(FIX).times(20, 60, 0, 0).times(60, 10, 306, 0).times(20, 60, 0, 0);
+    let mut unknown = OptionalFields::NONE;
+    unknown.set(OptionalField::SpeedUnknown, 1).unwrap();
+    unknown.set(OptionalField::IgnitionUnknown, 1).unwrap();
+    let with_marks = |row: &PositionRecord| PositionRecord {
+        packed: PackedFields::new(&unknown, None),
+        ..row.clone()
+    };
+    let rows: Vec<PositionRecord> = road.rows().iter().map(with_marks).collect();
+    let mut track = Track::new(&Settings::default());
+    assert!(rows.iter().all(|row| track.step(row).doubt.is_none()));
+    let mut finder = Segments::new(Walker::new(Settings::default(), true), true);
+    let mut out = Vec::new();
+    for row in &rows {
+        finder.push(row, &mut out);
+    }
+    finder.finish(&mut out);
+    let trips: Vec<&Segment> = out.iter().filter(|segment| segment.kind == TRIP).collect();
+    assert_eq!(trips.len(), 1);
+    let metres = trips[0].tally.distance.metres();
+    assert!((18_000..=18_400).contains(&metres), "{metres}");
+    assert_eq!(trips[0].tally.max_speed_kmh, None);
+    // A jump of 5 km in ten seconds is one all the same.
+    let mut jump = rows[40].clone();
+    jump.position.recorded_at += 5;
+    jump.position.latitude_udeg += 45_000;
+    let mut track = Track::new(&Settings::default());
+    for row in &rows[..=40] {
+        track.step(row);
+    }
+    assert_eq!(track.step(&jump).doubt, Some(Doubt::Jump));
 }

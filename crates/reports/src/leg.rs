@@ -1,10 +1,9 @@
 //! Legs: what lies between two consecutive rows, and what of it counts.
 
-use nemeses_protocol::Position;
-
 use super::distance::Odometer;
 use super::doubt::Doubt;
 use super::place::Place;
+use super::row::Row;
 
 /// A row, as far as reports need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +12,7 @@ pub struct Point {
     pub at: u32,
     /// Of this row, or of the last one before it whose place is believed.
     pub place: Option<Place>,
-    /// As reported, where place and speed are believed. Without a fix it means nothing.
+    /// As reported, if it is, where place and speed are believed. Without a fix it means nothing.
     pub speed_kmh: Option<u8>,
     /// Whether the ignition was on.
     pub ignition: bool,
@@ -24,16 +23,13 @@ pub struct Point {
 }
 
 impl Point {
-    pub(super) fn new(
-        position: &Position,
-        doubt: Option<Doubt>,
-        last_place: Option<Place>,
-    ) -> Self {
+    pub(super) fn new(row: &impl Row, doubt: Option<Doubt>, last_place: Option<Place>) -> Self {
+        let position = row.position();
         let placed = position.composition.gps_fix() && !doubt.is_some_and(Doubt::is_of_place);
         Self {
             at: position.recorded_at,
             place: if placed { Some(Place::of(position)) } else { last_place },
-            speed_kmh: (placed && doubt.is_none()).then_some(position.speed_kmh),
+            speed_kmh: row.speed_kmh().filter(|_| placed && doubt.is_none()),
             ignition: position.composition.ignition(),
             odometer_m: position.odometer_m,
             hour_meter_min: position.hour_meter_min,

@@ -14,6 +14,7 @@ mod one_kind;
 mod parts;
 mod place;
 mod rest;
+mod row;
 mod segment;
 mod segments;
 mod state;
@@ -28,7 +29,6 @@ mod field_tests;
 #[cfg(test)]
 mod road;
 
-use nemeses_protocol::Position;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -38,6 +38,7 @@ pub use events::{Event, EventLimits, Events, What};
 pub use leg::{Leg, Point};
 pub use one_kind::OneKind;
 pub use place::Place;
+pub use row::Row;
 pub use segment::{Segment, SegmentKind};
 pub use segments::Segments;
 pub use summary::{Day, Summary, hour_meter_run_min};
@@ -56,7 +57,7 @@ pub trait Finder: Send + 'static {
     type Found: Send;
 
     /// The next row. Gives out what is certain to be over.
-    fn push(&mut self, position: &Position, out: &mut Vec<Self::Found>);
+    fn push(&mut self, row: &impl Row, out: &mut Vec<Self::Found>);
 
     /// Whether what is under way, and all that follows, is the same as if reading
     /// had begun with the device's very first row.

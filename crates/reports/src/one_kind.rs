@@ -1,9 +1,7 @@
 //! Trips alone, or stops alone: what a report asks for. Trips need a much
 //! shorter look back than stops, which begin where the last trip ended.
 
-use nemeses_protocol::Position;
-
-use super::{Finder, Segment, SegmentKind, Segments, Walker};
+use super::{Finder, Row, Segment, SegmentKind, Segments, Walker};
 
 /// Segments of one kind.
 #[derive(Clone, Debug)]
@@ -22,9 +20,9 @@ impl OneKind {
 impl Finder for OneKind {
     type Found = Segment;
 
-    fn push(&mut self, position: &Position, out: &mut Vec<Segment>) {
+    fn push(&mut self, row: &impl Row, out: &mut Vec<Segment>) {
         let known = out.len();
-        self.segments.push(position, out);
+        self.segments.push(row, out);
         keep(self.kind, known, out);
     }
 

@@ -10,12 +10,10 @@
     reason = "a step moves a state of 840 bytes once or twice, and there is one a report"
 )]
 
-use nemeses_protocol::Position;
-
 use super::leg::{Leg, LegKind, Settled};
 use super::parts::{Away, Drive, Pause, Stand, joined};
 use super::segment::{Segment, SegmentKind};
-use super::{Settings, Tally, Walker};
+use super::{Row, Settings, Tally, Walker};
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -79,8 +77,8 @@ impl Segments {
 
     /// The next row. Segments come out in time order, when they are certain to
     /// be over.
-    pub fn push(&mut self, position: &Position, out: &mut Vec<Segment>) {
-        let (point, leg) = self.walker.step(position);
+    pub fn push(&mut self, row: &impl Row, out: &mut Vec<Segment>) {
+        let (point, leg) = self.walker.step(row);
         if self.walker.is_certain() {
             self.legs_certain_since.get_or_insert(point.at);
         }

@@ -10,6 +10,9 @@ use super::rest::Slow;
 use super::walker::Walker;
 use super::{RULES, Settings};
 
+/// In place of the speed of a fix that has none: more than any.
+const NO_SPEED: u16 = 256;
+
 impl Walker {
     /// What it takes to go on behind the last row.
     pub fn state(&self) -> Vec<u8> {
@@ -104,7 +107,7 @@ impl Writer {
 
     fn fix(&mut self, fix: &Fix) {
         self.place(&fix.place);
-        self.number(fix.kmh);
+        self.number(fix.kmh.map_or(NO_SPEED, u16::from));
     }
 
     fn doubts(&mut self, doubts: &Doubts) {
@@ -256,7 +259,9 @@ impl Reader<'_> {
     }
 
     fn fix(&mut self) -> Read<Fix> {
-        Ok(Fix { place: self.place()?, kmh: self.narrow()? })
+        let (place, kmh) = (self.place()?, self.narrow::<u16>()?);
+        let kmh = (kmh != NO_SPEED).then(|| u8::try_from(kmh)).transpose();
+        Ok(Fix { place, kmh: kmh.map_err(|_| NoState)? })
     }
 
     fn doubts(&mut self) -> Read<Doubts> {

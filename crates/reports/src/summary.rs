@@ -2,11 +2,9 @@
 //! row with which it ends, so that the sums of two adjoining ranges are those of
 //! both together.
 
-use jiff::civil::Date;
-use nemeses_protocol::Position;
-
 use super::walker::hour_meter_run_min as run_min;
-use super::{Tally, Walker, Zone};
+use super::{Row, Tally, Walker, Zone};
+use jiff::civil::Date;
 
 /// A local day with rows.
 #[derive(Clone, Debug)]
@@ -36,8 +34,8 @@ impl Summary {
     }
 
     /// The next row, in order of time.
-    pub fn push(&mut self, position: &Position) {
-        let (point, leg) = self.walker.step(position);
+    pub fn push(&mut self, row: &impl Row) {
+        let (point, leg) = self.walker.step(row);
         if point.at < self.from {
             return;
         }

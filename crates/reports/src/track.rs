@@ -1,11 +1,10 @@
 //! The line of a device on a map or in a file: which rows are on it, and where it
 //! is interrupted. One place for every form, so that all show the same line.
 
-use nemeses_protocol::Position;
-
 use super::Settings;
 use super::doubt::{Doubt, Doubts};
 use super::place::Place;
+use super::row::Row;
 
 /// What a row is to the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +33,8 @@ impl Track {
     }
 
     /// The next row.
-    pub fn step(&mut self, position: &Position) -> Mark {
-        let verdict = self.doubts.judge(position);
+    pub fn step(&mut self, row: &impl Row) -> Mark {
+        let (position, verdict) = (row.position(), self.doubts.judge(row));
         let doubt = verdict.doubt;
         if !position.composition.gps_fix() || doubt.is_some_and(Doubt::is_of_place) {
             return Mark { doubt, begins: false };

@@ -2,8 +2,6 @@
 //! that is remembered of the rows before is in here, and can be kept: a walk that
 //! goes on from a kept state is the walk from the device's first row.
 
-use nemeses_protocol::Position;
-
 use super::Settings;
 use super::distance::Odometer;
 use super::doubt::Doubts;
@@ -11,6 +9,7 @@ use super::leg::{Counts, Leg, LegKind, Point, Settled, Way};
 use super::meter::{Advance, Meter, Metres};
 use super::motion::{Decision, Motion, Pending, Seen};
 use super::rest::Slow;
+use super::row::Row;
 
 /// The ignition of a row holds for so long where the device stands; behind that the
 /// hour meter tells whether the engine ran on.
@@ -71,10 +70,10 @@ impl Walker {
     }
 
     /// The next row, in time order, and the leg that leads to it.
-    pub fn step(&mut self, position: &Position) -> (Point, Option<Leg>) {
-        let verdict = self.doubts.judge(position);
+    pub fn step(&mut self, row: &impl Row) -> (Point, Option<Leg>) {
+        let verdict = self.doubts.judge(row);
         let place = self.last.and_then(|last| last.place);
-        let to = Point::new(position, verdict.doubt, place);
+        let to = Point::new(row, verdict.doubt, place);
         self.believed = if to.is_placed() { self.believed.saturating_add(1) } else { 0 };
         let Some(from) = self.last.replace(to) else {
             (self.motion, self.placed_m) = (Motion::at(to.place), to.odometer_m);

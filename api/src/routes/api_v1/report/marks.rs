@@ -34,10 +34,10 @@ impl Marker {
     /// The next rows, in the range's order.
     pub(super) async fn mark(&mut self, rows: &[PositionRecord]) -> Result<Vec<Mark>, Problem> {
         let Some(oldest) = rows.last().filter(|_| self.descending) else {
-            return Ok(rows.iter().map(|row| self.track.step(&row.position)).collect());
+            return Ok(rows.iter().map(|row| self.track.step(row)).collect());
         };
         let mut track = track_behind(&self.state, older_than(oldest)).await?;
-        let mut marks: Vec<Mark> = rows.iter().rev().map(|row| track.step(&row.position)).collect();
+        let mut marks: Vec<Mark> = rows.iter().rev().map(|row| track.step(row)).collect();
         marks.reverse();
         Ok(marks)
     }
@@ -49,7 +49,7 @@ pub(in crate::routes::api_v1) async fn doubt_of(
     row: &PositionRecord,
 ) -> Result<Option<Doubt>, Problem> {
     let mut track = track_behind(state, older_than(row)).await?;
-    Ok(track.step(&row.position).doubt)
+    Ok(track.step(row).doubt)
 }
 
 /// The newest rows recorded before a row.
@@ -68,7 +68,7 @@ async fn track_behind(state: &Backend, query: RangeQuery) -> Result<Track, Probl
     let rows = state.stores.history.positions(query).try_collect::<Vec<_>>();
     let mut track = Track::new(&Settings::default());
     for row in state.history.ask(rows).await?.iter().rev() {
-        track.step(&row.position);
+        track.step(row);
     }
     Ok(track)
 }

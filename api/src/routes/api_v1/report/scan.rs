@@ -70,7 +70,7 @@ impl<F: Finder> Scan<F> {
         let mut over = false;
         for row in &page.rows {
             self.rows += 1;
-            finder.push(&row.position, &mut found);
+            finder.push(row, &mut found);
             over = self.is_over(row.position.recorded_at, finder.pending_since());
             if over {
                 break;
@@ -123,7 +123,7 @@ async fn look_back<F: Finder>(
         loop {
             let page = pages.next().await?;
             for row in &page.rows {
-                finder.push(&row.position, &mut found);
+                finder.push(row, &mut found);
             }
             // All of it ended before the range: what is under way is pending.
             found.clear();

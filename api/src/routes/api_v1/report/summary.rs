@@ -162,7 +162,7 @@ async fn add_up(state: &FleetState, span: &Span, one: bool) -> Result<Summary, P
     loop {
         let page = pages.next().await?;
         for row in &page.rows {
-            summary.push(&row.position);
+            summary.push(row);
         }
         if page.last {
             break;
