@@ -159,7 +159,7 @@ function Row({ unit, now, said }: { unit: Unit; now: number; said: NewestValue |
             </span>
           )}
           <span title={unit.seenMs === null ? "" : `${format.dateTime(unit.seenMs)} · ${format.utc(unit.seenMs)}`}>
-            {unit.seenMs === null ? t("fleet.never") : format.age(unit.seenMs, now)}
+            {unit.seenMs === null && unit.status === "never" ? t("fleet.never") : format.age(unit.seenMs, now)}
           </span>
         </span>
       </div>

@@ -1,6 +1,9 @@
 //! The newest values of channels: as they come, to whom they may come, and beside what history
 //! has.
 
+use std::time::Duration;
+
+use nemeses_api::ApiConfig;
 use nemeses_protocol::{
     BatchKey, DeviceId, Identity, Reading, ReadingsRecord, Record, Value as Measured, readings_hash,
 };
@@ -9,7 +12,7 @@ use nemeses_store::live::{LiveEntry, LiveStore as _};
 use serde_json::{Value, json};
 
 use super::client::Socket;
-use super::{OTHER, Site, TTL_MS, VIEWER};
+use super::{OTHER, Site, TTL_MS, VIEWER, flood};
 use crate::harness::{DEVICE, NOW_MS};
 
 /// What a device said so many milliseconds before now.
@@ -98,6 +101,22 @@ async fn values_come_as_they_are_new_and_stand_in_the_first_picture() {
         let answer = site.served.get(&format!("/api/v1/stream/?{bad}")).await;
         answer.is_problem(400, "invalid-parameter", Some(name));
     }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_gets_the_values_of_when_it_does() {
+    let patient = Duration::from_secs(600);
+    let config = ApiConfig { stream_stall: patient, write_stall: patient, ..ApiConfig::default() };
+    let site = Site::start_with(config).await;
+    let (mut slow, mut quick) = (site.socket("").await, site.socket("").await);
+    flood(&site, 30, &mut quick).await;
+    for (ago_ms, said) in [(2_000, 2.0), (1_000, 3.0)] {
+        site.says(DEVICE, ago_ms, &[("t", number(said))]).await;
+        let expected = expected("0A3F73", &[("t", json!(said))]);
+        while told(&quick.next_of("values").await) != expected {}
+    }
+    slow.next_of("thinned").await;
+    assert_eq!(told(&slow.next_of("values").await), expected("0A3F73", &[("t", json!(3.0))]));
 }
 
 #[tokio::test]
