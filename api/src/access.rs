@@ -359,9 +359,18 @@ fn denied(because: Because, right: Right) -> Problem {
 }
 
 /// The answer for a device that nobody has heard of, and for one that the caller
-/// may not know of.
+/// may not know of. It tells no name by a number, and no number by a name.
 pub(crate) fn unknown_device(device: DeviceId) -> Problem {
+    if device.number() > DeviceId::MAX_SFT9001 {
+        return unknown_name();
+    }
     Problem::new(Kind::UnknownDevice, format!("Nothing is known of {device}.")).blaming("device_id")
+}
+
+/// The same for a name without a number.
+pub(crate) fn unknown_name() -> Problem {
+    let detail = "Nothing is known of a device that is named here.";
+    Problem::new(Kind::UnknownDevice, detail).blaming("device_id")
 }
 
 /// The answer for a group that is not there, and for one that the caller may not

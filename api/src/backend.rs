@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
+use nemeses_protocol::{DeviceId, DeviceNames, Identity};
 use nemeses_runtime::Clock;
 use nemeses_store::StoreError;
 
 use crate::config::ApiConfig;
-use crate::problem::{Kind, Problem};
+use crate::input::{self, Params};
+use crate::problem::{Kind, Problem, fault};
 use crate::stores::Stores;
 use crate::turns::{Reader, Turns};
 use crate::upstream::Upstream;
@@ -17,6 +20,8 @@ use crate::upstream::Upstream;
 pub(crate) struct Backend {
     pub(crate) stores: Arc<Stores>,
     pub(crate) clock: Clock,
+    /// Which device has which name: how ids are read and written.
+    pub(crate) names: DeviceNames,
     pub(crate) live: Arc<Upstream>,
     pub(crate) history: Arc<Upstream>,
     pub(crate) turns: Arc<Turns>,
@@ -28,6 +33,7 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) fn new(stores: Stores, clock: Clock, config: &ApiConfig) -> Self {
         Self {
+            names: stores.named.names(),
             stores: Arc::new(stores),
             clock,
             live: Arc::new(Upstream::live(config.store_timeout)),
@@ -36,6 +42,49 @@ impl Backend {
             reader: None,
             live_ttl_ms: u64::try_from(config.live_ttl.as_millis()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// How a device is written in answers: by its name if it has one.
+    pub(crate) fn written(&self, device: DeviceId) -> String {
+        self.names.identity(device).to_string()
+    }
+
+    /// A device that a request names in its path.
+    pub(crate) fn device(&self, name: &'static str, text: &str) -> Result<DeviceId, Problem> {
+        input::device(&self.names, name, text)
+    }
+
+    /// The same for a request that makes a device known: a name gets a number.
+    pub(crate) async fn device_to_be(
+        &self,
+        name: &'static str,
+        text: &str,
+    ) -> Result<DeviceId, Problem> {
+        let identity = input::identity(name, text)?;
+        if let Some(device) = self.names.number(&identity) {
+            return Ok(device);
+        }
+        let (wanted, now_ms) = ([identity], self.clock.now_ms());
+        let given = self.history.ask(self.stores.identities.give_numbers(&wanted, now_ms)).await?;
+        given.first().copied().ok_or_else(|| fault(&"a name got no number"))
+    }
+
+    /// Looks up the names in a request that this process does not know yet: another one may
+    /// just have given them numbers.
+    pub(crate) async fn learn_names(&self, uri: &Uri) -> Result<(), Problem> {
+        let params = Params::of(uri)?;
+        let listed = params.texts().flat_map(|text| text.split(','));
+        let encoded = uri.path().split('/').chain(listed).map(Identity::from_segment);
+        let named: Vec<_> = encoded.chain(params.texts().map(str::parse)).flatten().collect();
+        self.learn(&named).await
+    }
+
+    /// The same for device ids that were read from elsewhere.
+    pub(crate) async fn learn(&self, identities: &[Identity]) -> Result<(), Problem> {
+        if identities.iter().all(|identity| self.names.number(identity).is_some()) {
+            return Ok(());
+        }
+        self.history.ask(self.stores.named.refresh(self.stores.identities.as_ref())).await
     }
 
     /// Waits for a turn to read rows of a report, then asks the history.

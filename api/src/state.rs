@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use nemeses_protocol::DeviceNames;
 use nemeses_runtime::http::Closed;
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::{Added, Role};
@@ -47,7 +48,8 @@ impl ApiState {
         clock: Clock,
         config: ApiConfig,
     ) -> anyhow::Result<Self> {
-        let hub = Hub::new(stores.live.ttl_ms(), clock.clone(), config.max_streams.get())?;
+        let (ttl_ms, names) = (stores.live.ttl_ms(), stores.named.names());
+        let hub = Hub::new(ttl_ms, clock.clone(), names, config.max_streams.get())?;
         let (hub, config) = (Arc::new(hub), Arc::new(config));
         let backend = Backend::new(stores, clock, &config);
         let auth = AuthState::new(backend.clone(), secrets, Arc::clone(&config))?;
@@ -127,6 +129,12 @@ impl FromRef<ApiState> for StreamState {
 impl FromRef<ApiState> for Arc<ApiConfig> {
     fn from_ref(state: &ApiState) -> Self {
         Arc::clone(&state.config)
+    }
+}
+
+impl FromRef<ApiState> for DeviceNames {
+    fn from_ref(state: &ApiState) -> Self {
+        state.backend.names.clone()
     }
 }
 

@@ -7,6 +7,7 @@ use nemeses_store::history::{
     Logins, Positions, Retention, ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
+use nemeses_store::named::NamedDevices;
 
 use crate::commands::CommandSink;
 use crate::letters::SecondChance;
@@ -30,6 +31,8 @@ pub struct Stores {
     pub channels: Arc<dyn Channels>,
     /// The numbers of devices that are known by a name.
     pub identities: Arc<dyn Identities>,
+    /// Those that this process knows.
+    pub named: NamedDevices,
     /// The groups of devices.
     pub groups: Arc<dyn Groups>,
     /// Who is signed in.
@@ -69,6 +72,7 @@ impl Stores {
             devices: database.devices(),
             channels: database.channels(),
             identities: database.identities(),
+            named: database.named(),
             groups: database.groups(),
             sessions: database.sessions(),
             tokens: database.tokens(),

@@ -128,6 +128,8 @@ pub fn may_subscribe(role: Role, topics: &Topics, filter: &str) -> Result<Wanted
 
 #[cfg(test)]
 mod tests {
+    use nemeses_protocol::DeviceNames;
+
     use super::*;
 
     const OWN: DeviceId = DeviceId::new(0x000A_3F73);
@@ -192,6 +194,23 @@ mod tests {
             let found = ROLES.map(|role| may_subscribe(role, &topics, filter).is_ok());
             assert_eq!(found, allowed, "{filter}");
         }
+    }
+
+    #[test]
+    fn a_named_device_has_the_topics_of_its_name() {
+        let own = DeviceId::new(1 << 24);
+        let names = DeviceNames::of_these(&[(own, "host:web1".parse().unwrap())]);
+        let topics = Topics { names, ..Topics::default() };
+        let role = Role::Device(own);
+        for device in ["host:web1", "HOST%3Aweb1", "host:WEB1", "01000000"] {
+            let topic = format!("/command/{device}");
+            let known = device != "HOST%3Aweb1";
+            let wanted = may_subscribe(role, &topics, &topic);
+            assert_eq!(wanted == Ok(Wanted::CommandsFor(own)), known, "{topic}");
+            assert!(!may_publish(role, &topics, &topic));
+        }
+        assert!(may_publish(role, &topics, "/messenger/host:web1"));
+        assert_eq!(may_subscribe(role, &topics, "/ping/host:web2"), Err(Reason::NOT_AUTHORIZED));
     }
 
     #[test]

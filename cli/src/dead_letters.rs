@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use nemeses_protocol::{DeviceId, Reason};
+use nemeses_protocol::{DeviceNames, Identity, Reason};
 use nemeses_store::history::{
     Database, DeadLetters, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::args::DatabaseArgs;
 use crate::config::value;
-use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json};
+use crate::tools::{OutputArgs, columns, device, moment, names, open_database, print, print_json};
 
 mod retry;
 
@@ -33,9 +33,9 @@ pub(crate) enum DeadLettersCommand {
 /// Which dead letters.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FilterArgs {
-    /// Only this device's, six hex digits
+    /// Only this device's: six hex digits, or a name such as host:web1
     #[arg(long, env = "NEMESES_DEAD_LETTERS_DEVICE", value_name = "DEVICE")]
-    device: Option<DeviceId>,
+    device: Option<Identity>,
     /// Only with this reason, for example bad_footer
     #[arg(
         long,
@@ -159,15 +159,19 @@ fn all_there(missing: &[u64]) -> anyhow::Result<()> {
 }
 
 impl FilterArgs {
-    fn filter(&self) -> LetterFilter {
-        LetterFilter {
-            device: self.device,
+    async fn filter(&self, database: &Database) -> anyhow::Result<LetterFilter> {
+        let device = match &self.device {
+            Some(identity) => Some(device(database, identity).await?),
+            None => None,
+        };
+        Ok(LetterFilter {
+            device,
             reason: self.reason.clone(),
             from_ms: self.from,
             to_ms: self.to,
             before_id: None,
             limit: None,
-        }
+        })
     }
 }
 
@@ -185,15 +189,18 @@ pub(crate) async fn run(command: DeadLettersCommand) -> anyhow::Result<()> {
 }
 
 async fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let letters = open_database(&args.database).await?.dead_letters();
-    let mut filter = args.filter.filter();
+    let database = open_database(&args.database).await?;
+    let (letters, names) = (database.dead_letters(), names(&database).await?);
+    let mut filter = args.filter.filter(&database).await?;
     filter.limit = Some(args.limit);
     filter.before_id = args.before_id;
     let page = letters.list(&filter).await?;
     if args.output.json {
-        return print_json(&Value::Array(page.iter().map(letter_as_json).collect()));
+        return print_json(&Value::Array(
+            page.iter().map(|letter| letter_as_json(letter, &names)).collect(),
+        ));
     }
-    let rows: Vec<Vec<String>> = page.iter().map(letter_as_row).collect();
+    let rows: Vec<Vec<String>> = page.iter().map(|letter| letter_as_row(letter, &names)).collect();
     print(&columns(
         &["number", "received at", "reason", "device", "topic", "length", "bytes"],
         &rows,
@@ -201,13 +208,13 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
 }
 
 async fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let letters = open_database(&args.database).await?.dead_letters();
-    let letter = letters.get(args.id).await?;
+    let database = open_database(&args.database).await?;
+    let (letter, names) = (database.dead_letters().get(args.id).await?, names(&database).await?);
     let letter = letter.with_context(|| format!("there is no dead letter {}", args.id))?;
     if args.output.json {
-        return print_json(&letter_as_json(&letter));
+        return print_json(&letter_as_json(&letter, &names));
     }
-    let device = letter.device.map_or("unknown".to_owned(), |device| device.to_string());
+    let device = device_of(&letter, &names).unwrap_or_else(|| "unknown".to_owned());
     let mut text = format!(
         "number       {}\nreceived at  {}\nreason       {}\ndevice       {device}\ntopic        {}\noffset       {}\nworker       {}\nbytes        {}\n\nToday's decoder:\n\n",
         letter.id,
@@ -226,7 +233,7 @@ async fn retry(args: &RetryArgs) -> anyhow::Result<()> {
     let database = open_database(&args.database).await?;
     let mut retrier = retry::Retrier::new(&database, args.future_limit)?;
     if args.ids.is_empty() {
-        retry_all(&mut retrier, &database, args.filter.filter()).await?;
+        retry_all(&mut retrier, &database, args.filter.filter(&database).await?).await?;
     }
     let missing = missing(database.dead_letters().as_ref(), &args.ids).await?;
     for &id in &args.ids {
@@ -305,7 +312,11 @@ async fn purge_from(
     Ok(purged)
 }
 
-fn letter_as_row(letter: &StoredLetter) -> Vec<String> {
+fn device_of(letter: &StoredLetter, names: &DeviceNames) -> Option<String> {
+    letter.device.map(|device| names.identity(device).to_string())
+}
+
+fn letter_as_row(letter: &StoredLetter, names: &DeviceNames) -> Vec<String> {
     const SHOWN_BYTES: usize = 16;
     let shown = &letter.bytes[..letter.bytes.len().min(SHOWN_BYTES)];
     let more = if letter.length > SHOWN_BYTES as u64 { "..." } else { "" };
@@ -313,19 +324,19 @@ fn letter_as_row(letter: &StoredLetter) -> Vec<String> {
         letter.id.to_string(),
         moment(letter.received_at_ms),
         letter.reason.clone(),
-        letter.device.map_or("-".to_owned(), |device| device.to_string()),
+        device_of(letter, names).unwrap_or_else(|| "-".to_owned()),
         letter.topic.clone(),
         letter.length.to_string(),
         hex::encode_upper(shown) + more,
     ]
 }
 
-fn letter_as_json(letter: &StoredLetter) -> Value {
+fn letter_as_json(letter: &StoredLetter, names: &DeviceNames) -> Value {
     json!({
         "id": letter.id,
         "received_at": moment(letter.received_at_ms),
         "reason": letter.reason,
-        "device_id": letter.device.map(|device| device.to_string()),
+        "device_id": device_of(letter, names),
         "recorded_at": letter.recorded_at.map(|at| moment(u64::from(at) * 1000)),
         "topic": letter.topic,
         "offset": letter.offset,
@@ -364,9 +375,10 @@ mod tests {
             bytes: vec![0xAB; 256],
             worker: "node".to_owned(),
         };
-        let row = letter_as_row(&letter);
+        let names = DeviceNames::default();
+        let row = letter_as_row(&letter, &names);
         assert_eq!(row[6], "AB".repeat(16) + "...");
         assert_eq!(row[3], "-");
-        assert_eq!(letter_as_json(&letter)["length"], 300);
+        assert_eq!(letter_as_json(&letter, &names)["length"], 300);
     }
 }

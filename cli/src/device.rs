@@ -3,13 +3,15 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames, Identity, ParseIdentityError};
 use nemeses_runtime::Clock;
-use nemeses_store::history::{Login, LoginRole, Logins, PlainSecret};
+use nemeses_store::history::{Database, Login, LoginRole, PlainSecret, device_login_name};
 use serde_json::{Value, json};
 
 use crate::args::DatabaseArgs;
-use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json};
+use crate::tools::{
+    OutputArgs, columns, device_to_be, moment, names, open_database, print, print_json,
+};
 
 /// What follows for those who are connected.
 const CLOSED_SOON: &str = "Running nodes close its open connections within seconds.";
@@ -101,9 +103,9 @@ pub(crate) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
 }
 
 async fn add(args: &AddArgs, now_ms: u64) -> anyhow::Result<()> {
-    let (name, role) = login_of(&args.name, args.role)?;
-    let logins = open_database(&args.database).await?.logins();
-    let secret = logins.add(&name, role, now_ms).await?;
+    let database = open_database(&args.database).await?;
+    let (name, role) = login_of(&database, &args.name, args.role, now_ms).await?;
+    let secret = database.logins().add(&name, role, now_ms).await?;
     show_secret(&name, &secret, args.output)?;
     if args.output.json { Ok(()) } else { print(&format!("# {}\n", hint(&name, role))) }
 }
@@ -113,6 +115,10 @@ fn hint(name: &str, role: LoginRole) -> String {
     let publish =
         |what: &str| format!("mosquitto_pub -h HOST -p 1883 -u {name} -P PASSWORD -q 1 {what}");
     match role {
+        LoginRole::Device(device) if device.number() > DeviceId::MAX_SFT9001 => format!(
+            "A value of this device: {}",
+            publish(&format!("-t /telemetry/{name} -m '{{\"temperature\": 21.5}}'"))
+        ),
         LoginRole::Device(device) => format!(
             "A ping as this device: {}",
             publish(&format!("-t /messenger/{device} -m 50F7{device}0150494E4773C4"))
@@ -129,13 +135,25 @@ fn hint(name: &str, role: LoginRole) -> String {
     }
 }
 
+/// A login's name is its device's id as a segment, so that one may be given as well.
+fn identity_of(name: &str) -> Result<Identity, ParseIdentityError> {
+    if name.contains('%') { Identity::from_segment(name) } else { name.parse() }
+}
+
 /// A device's login bears its id in the one canonical spelling.
-fn login_of(name: &str, role: RoleName) -> anyhow::Result<(String, LoginRole)> {
+async fn login_of(
+    database: &Database,
+    name: &str,
+    role: RoleName,
+    now_ms: u64,
+) -> anyhow::Result<(String, LoginRole)> {
     Ok(match role {
         RoleName::Device => {
-            let device: DeviceId =
-                name.parse().with_context(|| format!("'{name}' cannot name a device's login"))?;
-            (device.to_string(), LoginRole::Device(device))
+            let identity = identity_of(name)
+                .with_context(|| format!("'{name}' cannot name a device's login"))?;
+            let device = device_to_be(database, &identity, now_ms).await?;
+            let identity = names(database).await?.identity(device);
+            (device_login_name(device, &identity), LoginRole::Device(device))
         }
         RoleName::Gateway => (name.to_owned(), LoginRole::Gateway),
         RoleName::Worker => (name.to_owned(), LoginRole::Worker),
@@ -144,17 +162,23 @@ fn login_of(name: &str, role: RoleName) -> anyhow::Result<(String, LoginRole)> {
 }
 
 /// The name as given or, where that is an id in small letters, in its canonical spelling.
-async fn known_name(logins: &dyn Logins, name: &str) -> anyhow::Result<String> {
+async fn known_name(database: &Database, name: &str) -> anyhow::Result<String> {
+    let logins = database.logins();
     if logins.find(name).await?.is_some() {
         return Ok(name.to_owned());
     }
-    let spelt = name.parse::<DeviceId>().map(|device| device.to_string());
-    Ok(spelt.unwrap_or_else(|_| name.to_owned()))
+    let Ok(identity) = identity_of(name) else { return Ok(name.to_owned()) };
+    let number = match identity.number() {
+        Some(device) => Some(device),
+        None => database.identities().number_of(&identity).await?,
+    };
+    let Some(device) = number else { return Ok(name.to_owned()) };
+    Ok(device_login_name(device, &names(database).await?.identity(device)))
 }
 
 async fn set_enabled(args: &NameArgs, enabled: bool, now_ms: u64) -> anyhow::Result<()> {
-    let logins = open_database(&args.database).await?.logins();
-    let name = known_name(logins.as_ref(), &args.name).await?;
+    let database = open_database(&args.database).await?;
+    let (logins, name) = (database.logins(), known_name(&database, &args.name).await?);
     anyhow::ensure!(
         logins.set_enabled(&name, enabled, now_ms).await?,
         "there is no login '{name}'"
@@ -170,8 +194,8 @@ async fn set_enabled(args: &NameArgs, enabled: bool, now_ms: u64) -> anyhow::Res
 }
 
 async fn remove(args: &NameArgs) -> anyhow::Result<()> {
-    let logins = open_database(&args.database).await?.logins();
-    let name = known_name(logins.as_ref(), &args.name).await?;
+    let database = open_database(&args.database).await?;
+    let (logins, name) = (database.logins(), known_name(&database, &args.name).await?);
     anyhow::ensure!(logins.remove(&name).await?, "there is no login '{name}'");
     if args.output.json {
         return print_json(&json!({ "name": name, "removed": true }));
@@ -180,8 +204,8 @@ async fn remove(args: &NameArgs) -> anyhow::Result<()> {
 }
 
 async fn rotate(args: &NameArgs, now_ms: u64) -> anyhow::Result<()> {
-    let logins = open_database(&args.database).await?.logins();
-    let name = known_name(logins.as_ref(), &args.name).await?;
+    let database = open_database(&args.database).await?;
+    let (logins, name) = (database.logins(), known_name(&database, &args.name).await?);
     let secret = logins.rotate(&name, None, now_ms).await?;
     let secret = secret.with_context(|| format!("there is no login '{name}'"))?;
     show_secret(&name, &secret, args.output)
@@ -198,7 +222,8 @@ fn show_secret(name: &str, secret: &PlainSecret, output: OutputArgs) -> anyhow::
 }
 
 async fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let logins = open_database(&args.database).await?.logins();
+    let database = open_database(&args.database).await?;
+    let (logins, names) = (database.logins(), names(&database).await?);
     let mut all: Vec<Login> = Vec::new();
     loop {
         let page = logins.list(all.last().map(|login| login.name.as_str()), PAGE).await?;
@@ -209,7 +234,9 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
         }
     }
     if args.output.json {
-        return print_json(&Value::Array(all.iter().map(login_as_json).collect()));
+        return print_json(&Value::Array(
+            all.iter().map(|login| login_as_json(login, &names)).collect(),
+        ));
     }
     let rows: Vec<Vec<String>> = all.iter().map(login_as_row).collect();
     print(&columns(&["name", "role", "enabled", "created", "changed"], &rows))
@@ -226,11 +253,11 @@ fn login_as_row(login: &Login) -> Vec<String> {
     ]
 }
 
-fn login_as_json(login: &Login) -> Value {
+fn login_as_json(login: &Login, names: &DeviceNames) -> Value {
     json!({
         "name": login.name,
         "role": login.role.name(),
-        "device_id": login.role.device().map(|device| device.to_string()),
+        "device_id": login.role.device().map(|device| names.identity(device).to_string()),
         "enabled": login.enabled,
         "created_at": moment(login.created_at_ms),
         "updated_at": moment(login.updated_at_ms),
@@ -240,6 +267,7 @@ fn login_as_json(login: &Login) -> Value {
 #[cfg(test)]
 mod tests {
     use nemeses_protocol::{Frame, Item};
+    use nemeses_store::history::{Options, open};
 
     use super::*;
 
@@ -257,17 +285,32 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_devices_login_is_its_id_in_capitals() {
-        let device = DeviceId::new(0x0A_3F73);
-        let made = login_of("0a3f73", RoleName::Device).unwrap();
-        assert_eq!(made, ("0A3F73".to_owned(), LoginRole::Device(device)));
-        let made = login_of("ffffffff", RoleName::Device).unwrap();
-        let beyond = LoginRole::Device(DeviceId::new(u32::MAX));
-        assert_eq!(made, ("FFFFFFFF".to_owned(), beyond));
-        let made = login_of("depot", RoleName::Gateway).unwrap();
+    #[tokio::test]
+    async fn a_devices_login_is_its_id_in_its_one_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("n.db").display());
+        let database = open(&url, Options::default()).await.unwrap();
+        database.history().migrate().await.unwrap();
+        let login = async |name: &str, role| login_of(&database, name, role, 1).await;
+        let device = |number| LoginRole::Device(DeviceId::new(number));
+        let long = format!("id:{}", "x".repeat(100));
+        for (name, login_name, number) in [
+            ("0a3f73", "0A3F73", 0x0A_3F73),
+            ("ffffffff", "FFFFFFFF", u32::MAX),
+            ("host:WEB1", "host:web1", 1 << 24),
+            ("host:web1", "host:web1", 1 << 24),
+            ("01000000", "host:web1", 1 << 24),
+            ("owntracks:jane/phone", "owntracks:jane%2Fphone", (1 << 24) + 1),
+            ("owntracks:jane%2Fphone", "owntracks:jane%2Fphone", (1 << 24) + 1),
+            (&long, "01000002", (1 << 24) + 2),
+        ] {
+            let made = login(name, RoleName::Device).await.unwrap();
+            assert_eq!(made, (login_name.to_owned(), device(number)), "{name}");
+            assert_eq!(known_name(&database, name).await.unwrap(), login_name, "{name}");
+        }
+        let made = login("depot", RoleName::Gateway).await.unwrap();
         assert_eq!(made, ("depot".to_owned(), LoginRole::Gateway));
-        let error = format!("{:#}", login_of("671603x", RoleName::Device).unwrap_err());
+        let error = format!("{:#}", login("671603x", RoleName::Device).await.unwrap_err());
         assert!(error.contains("'671603x'") && error.contains("six hex digits"), "{error}");
     }
 }

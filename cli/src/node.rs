@@ -9,9 +9,7 @@ use nemeses_broker::{Authenticator, CommandKeeper, Door};
 use nemeses_dbexport::{Config, Exporter};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
-use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
-use nemeses_store::named::NamedDevices;
 use nemeses_store::relay::{open_relay, relay_caller};
 
 use crate::config;
@@ -19,8 +17,8 @@ use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, CommandFigures, DOOR_ADDRESSES, DRAIN, Desk, DoorRelay, LoginAuthenticator, Mirror,
     NodeCommands, NodeIntake, announce, bind_metrics, database, describe, door_config,
-    keep_rebuilt, keep_small, keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir,
-    name_at, policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
+    follow_named, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer, lock_data_dir,
+    make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -54,24 +52,23 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let (known, unknown_devices) = (KnownDevices::default(), settings.frames.unknown_devices);
     show_policy(unknown_devices, &mut registry);
     let shared = settings.redis.is_some().then(|| Arc::clone(&live));
+    let topics = follow_named(&tasks, &database, shared.clone(), settings.topics);
     let watch = Watch::new(&database, shared, clock.clone()).releasing(
         &database,
         Some(writer.clone()),
         &mut registry,
     )?;
     let watch = watch.guarding(unknown_devices, &known).await;
-    let named = follow_named(&tasks, &database);
     let intake = NodeIntake {
-        step: Step::new(policy(settings.frames, settings.topics.clone(), &known, &named)),
+        step: Step::new(policy(settings.frames, topics.clone(), &known)),
         live: writer.clone(),
         exporter: exporter.clone(),
         mirror: Arc::clone(&mirror),
         clock: clock.clone(),
         tracer: tracer.clone(),
     };
-    let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(database.logins()));
-    let config =
-        door_config(&settings.door, settings.topics.clone(), tracer.clone(), asked.reload());
+    let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(&database));
+    let config = door_config(&settings.door, topics, tracer.clone(), asked.reload());
     let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry)
         .await
         .context(DOOR_ADDRESSES)?;
@@ -133,15 +130,4 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
-}
-
-/// The devices with names, as the database gives them numbers.
-fn follow_named(tasks: &Tasks, database: &Database) -> NamedDevices {
-    let named = NamedDevices::default();
-    let following = named.clone().follow(database.identities(), tasks.stop().all.clone());
-    tasks.spawn_rest("named devices", async move {
-        following.await;
-        Ok(())
-    });
-    named
 }

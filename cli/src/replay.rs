@@ -4,12 +4,12 @@
 
 use clap::Args;
 use futures_util::TryStreamExt as _;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Identity};
 use nemeses_store::history::{Positions, RangeQuery};
 
 use crate::args::DatabaseArgs;
 use crate::config::{Wrong, value};
-use crate::tools::{OutputArgs, open_database, print};
+use crate::tools::{OutputArgs, device, names, open_database, print};
 use judge::{Counts, Verdict, judge};
 use show::Show;
 
@@ -30,9 +30,9 @@ const DEVICES_AT_ONCE: u32 = 500;
 /// `nemeses replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Only this device's rows, six hex digits
+    /// Only this device's rows: six hex digits, or a name such as host:web1
     #[arg(long, env = "NEMESES_REPLAY_DEVICE", value_name = "DEVICE")]
-    device: Option<DeviceId>,
+    device: Option<Identity>,
     /// Only rows recorded at or after this moment, RFC 3339 or Unix seconds
     #[arg(
         long,
@@ -63,8 +63,12 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<bool> {
     let period = period(args.from, args.to)?;
     let database = open_database(&args.database).await?;
     let history = database.history();
-    let mut show = Show::new(args.output.json);
-    let counts = replay(history.as_ref(), args.device, period, |text| print(&text), &mut show);
+    let mut show = Show::new(args.output.json, names(&database).await?);
+    let one = match &args.device {
+        Some(identity) => Some(device(&database, identity).await?),
+        None => None,
+    };
+    let counts = replay(history.as_ref(), one, period, |text| print(&text), &mut show);
     let counts = counts.await?;
     print(&show.end(&counts))?;
     Ok(counts.differ == 0)

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use nemeses_api::{CommandSink, Stores};
 use nemeses_broker::{Authenticator, Door, NoLogins};
 use nemeses_mqtt::PublisherConfig;
+use nemeses_protocol::Topics;
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Describe, Ready, Registry, Tasks};
 use nemeses_store::history::Database;
@@ -21,9 +22,9 @@ use crate::config::{Api, Broker, Exporter, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, LoginAuthenticator,
-    Pipeline, RelayCommands, announce, bind_metrics, database, describe, door_config, keep_rebuilt,
-    keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
-    serve_metrics, trace, watch_books,
+    Pipeline, RelayCommands, announce, bind_metrics, database, describe, door_config, follow_named,
+    keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy,
+    run_lanes, serve_api, serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -43,8 +44,14 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     if asked.unless_asked(following).await.is_none() {
         return Ok(());
     }
+    let (named, shared, stop) = (NamedDevices::default(), Arc::clone(&live), tasks.stop().all);
+    let topics = Topics { names: named.names(), ..settings.topics.clone() };
+    tasks.spawn_rest("named devices", async move {
+        named.follow_live(shared, stop).await;
+        Ok(())
+    });
     let mut config = nemeses_parser::WorkerConfig {
-        policy: policy(settings.frames, settings.topics.clone(), &known, &NamedDevices::default()),
+        policy: policy(settings.frames, topics, &known),
         flush_after: settings.flush_after,
         // One of a group is enough, and this one always runs.
         shadow: (settings.worker.worker == 0).then_some(settings.shadow),
@@ -114,6 +121,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
+    let topics = follow_named(&tasks, &database, told.clone(), settings.topics);
     let watch = Watch::new(&database, told.clone(), clock.clone());
     watch.releasing(&database, shown, &mut registry)?.run(&tasks);
     let connecting = async {
@@ -124,12 +132,8 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
-    let canary = Canary {
-        broker: settings.broker.clone(),
-        name: name.clone(),
-        topics: settings.topics,
-        live: told.clone(),
-    };
+    let canary =
+        Canary { broker: settings.broker.clone(), name: name.clone(), topics, live: told.clone() };
     let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
     let here = Here { name: name.clone(), role: "dbexport", clock, pipeline };
     here.make_known(&tasks, metrics, registry, told, None)?;
@@ -234,7 +238,8 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         tracing::warn!(%error, "live positions are not served until Redis answers; the rest is");
     }
     let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
-    let commands = commands(&settings, &database, &clock, &tasks, &mut registry)?;
+    let topics = follow_named(&tasks, &database, Some(Arc::clone(&live)), settings.topics.clone());
+    let commands = commands(&settings, topics, &database, &clock, &tasks, &mut registry)?;
     let stores = Stores::new(Arc::clone(&live), &database)
         .with_second_chance(Arc::new(retrier))
         .with_commands(commands);
@@ -260,6 +265,7 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
 /// Where an API that runs alone gives commands: a broker, else the nodes on its Redis.
 fn commands(
     settings: &Api,
+    topics: Topics,
     database: &Database,
     clock: &Clock,
     tasks: &Tasks,
@@ -274,7 +280,7 @@ fn commands(
     // The process's number and the moment: no two APIs turn each other out.
     let client_id = format!("nemeses-api-{}-{}", std::process::id(), clock.now_ms());
     let config = PublisherConfig::new(broker.clone(), client_id);
-    let (kept, topics) = (database.commands(), settings.topics.clone());
+    let kept = database.commands();
     let figures = CommandFigures::register(registry);
     let commands = BrokerCommands::new(kept, config, topics, clock.clone(), figures);
     commands.run(tasks);
@@ -290,14 +296,16 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
     let asked = Asked::listen()?;
     let metrics = bind_metrics(settings.admin_listen).await?;
     let (tasks, mut registry) = (Tasks::new(), Registry::default());
+    let mut topics = settings.topics;
     let logins: Arc<dyn Authenticator> = if settings.door.anonymous {
         Arc::new(NoLogins)
     } else {
         make_data_dir(&settings.data_dir)?;
         let Some(database) = database(&settings.database, &asked).await? else { return Ok(()) };
-        Arc::new(LoginAuthenticator::new(database.logins()))
+        topics = follow_named(&tasks, &database, None, topics);
+        Arc::new(LoginAuthenticator::new(&database))
     };
-    let config = door_config(&settings.door, settings.topics, Tracer::off(), asked.reload());
+    let config = door_config(&settings.door, topics, Tracer::off(), asked.reload());
     let door = Door::bind(config, None, logins, &mut registry).await.context(DOOR_ADDRESSES)?;
     if let Some(mqtt) = door.local_addr() {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");

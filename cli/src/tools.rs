@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
+use nemeses_protocol::{DeviceId, DeviceNames, Identity};
 use nemeses_store::history::{Database, Options, StorageEngine, open};
 use serde_json::Value;
 
@@ -40,6 +41,43 @@ pub(crate) async fn open_database(args: &DatabaseArgs) -> anyhow::Result<Databas
     let checked = database.history().check_schema().await;
     checked.with_context(|| format!("the database {url} cannot be used"))?;
     Ok(database)
+}
+
+/// The names of all devices.
+///
+/// # Errors
+/// What the database reports.
+pub(crate) async fn names(database: &Database) -> anyhow::Result<DeviceNames> {
+    database.named().refresh(database.identities().as_ref()).await?;
+    Ok(database.named().names())
+}
+
+/// The device that an argument names.
+///
+/// # Errors
+/// A name that the database does not know, or what it reports.
+pub(crate) async fn device(database: &Database, identity: &Identity) -> anyhow::Result<DeviceId> {
+    let found = match identity.number() {
+        Some(device) => Some(device),
+        None => database.identities().number_of(identity).await?,
+    };
+    found.with_context(|| format!("nothing is known of {identity} in this database"))
+}
+
+/// The same for what makes a device known: a name gets a number.
+///
+/// # Errors
+/// What the database reports.
+pub(crate) async fn device_to_be(
+    database: &Database,
+    identity: &Identity,
+    now_ms: u64,
+) -> anyhow::Result<DeviceId> {
+    if let Some(device) = identity.number() {
+        return Ok(device);
+    }
+    let given = database.identities().give_numbers(std::slice::from_ref(identity), now_ms).await?;
+    given.first().copied().with_context(|| format!("{identity} got no number"))
 }
 
 async fn open_url(url: &DatabaseUrl, engine: Option<StorageEngine>) -> anyhow::Result<Database> {

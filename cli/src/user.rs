@@ -4,13 +4,15 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use nemeses_api::{NewAccount, draw_password, hash_password};
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::Identity;
 use nemeses_runtime::Clock;
-use nemeses_store::history::{FirstPlace, Role, User, Users};
+use nemeses_store::history::{Database, FirstPlace, Role, User, Users};
 use serde_json::{Value, json};
 
 use crate::args::DatabaseArgs;
-use crate::tools::{OutputArgs, columns, moment, open_database, print, print_json};
+use crate::tools::{
+    OutputArgs, columns, device, device_to_be, moment, names, open_database, print, print_json,
+};
 
 /// Accounts read at once.
 const PAGE: u32 = 500;
@@ -87,9 +89,9 @@ pub(crate) struct RoleArgs {
 pub(crate) struct DevicesArgs {
     /// The account's e-mail address
     email: String,
-    /// Devices, six hex digits each, such as 0A3F73
+    /// Devices: six hex digits such as 0A3F73, or a name such as host:web1
     #[arg(required = true)]
-    devices: Vec<DeviceId>,
+    devices: Vec<Identity>,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -219,27 +221,31 @@ const fn article(role: Role) -> &'static str {
 }
 
 async fn grant(args: &DevicesArgs, now_ms: u64) -> anyhow::Result<()> {
-    let users = open_database(&args.database).await?.users();
+    let database = open_database(&args.database).await?;
+    let users = database.users();
     let user = known(users.as_ref(), &args.email).await?;
-    for &device in &args.devices {
+    for identity in &args.devices {
+        let device = device_to_be(&database, identity, now_ms).await?;
         let granted = users.grant(user.id, device, now_ms).await;
-        granted.with_context(|| format!("{device} was not granted to {}", user.email))?;
+        granted.with_context(|| format!("{identity} was not granted to {}", user.email))?;
     }
-    show_devices(users.as_ref(), &user, args.output).await
+    show_devices(&database, &user, args.output).await
 }
 
 async fn revoke(args: &DevicesArgs) -> anyhow::Result<()> {
-    let users = open_database(&args.database).await?.users();
+    let database = open_database(&args.database).await?;
+    let users = database.users();
     let user = known(users.as_ref(), &args.email).await?;
-    for &device in &args.devices {
-        users.revoke(user.id, device).await?;
+    for identity in &args.devices {
+        users.revoke(user.id, device(&database, identity).await?).await?;
     }
-    show_devices(users.as_ref(), &user, args.output).await
+    show_devices(&database, &user, args.output).await
 }
 
-async fn show_devices(users: &dyn Users, user: &User, output: OutputArgs) -> anyhow::Result<()> {
-    let devices = users.grants(user.id).await?;
-    let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+async fn show_devices(database: &Database, user: &User, output: OutputArgs) -> anyhow::Result<()> {
+    let (devices, names) = (database.users().grants(user.id).await?, names(database).await?);
+    let devices: Vec<String> =
+        devices.iter().map(|device| names.identity(*device).to_string()).collect();
     if output.json {
         return print_json(
             &json!({ "email": user.email, "role": user.role.name(), "device_ids": devices }),
@@ -319,6 +325,8 @@ fn user_as_json((user, granted): &(User, usize)) -> Value {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+
+    use nemeses_protocol::DeviceId;
 
     use super::*;
     use crate::args::{Cli, Command, EngineArgs};

@@ -6,14 +6,13 @@ use nemeses_protocol::{
     Reply, Sft9001, Source, Speaker, TopicName, Topics, content_hash,
 };
 use nemeses_store::live::LiveEntry;
-use nemeses_store::named::NamedDevices;
 
 use crate::unknown::Gate;
 
 /// What is accepted and what is kept.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The topic names.
+    /// The topic names, and the names of devices.
     pub topics: Topics,
     /// A frame recorded more than this many seconds after its arrival is a dead
     /// letter (reason `future`).
@@ -22,8 +21,6 @@ pub struct Policy {
     pub keep_raw: bool,
     /// A payload larger than this many bytes is a dead letter (reason `oversized`).
     pub max_payload_bytes: usize,
-    /// The numbers of devices that are known by a name.
-    pub named: NamedDevices,
     /// Where unknown devices are not simply accepted: what is done with their frames.
     pub gate: Option<Gate>,
 }
@@ -35,7 +32,6 @@ impl Default for Policy {
             future_limit_s: 24 * 60 * 60,
             keep_raw: false,
             max_payload_bytes: 256 * 1024,
-            named: NamedDevices::default(),
             gate: None,
         }
     }

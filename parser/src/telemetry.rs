@@ -14,7 +14,7 @@ impl Step {
         let Some(identity) = self.policy().topics.telemetry_identity(message.topic) else {
             return bury(message, 0, message.payload, None, Reason::TopicMismatch, out);
         };
-        let device = self.policy().named.number(&identity);
+        let device = self.policy().topics.names.number(&identity);
         if let Speaker::Device(own) = message.speaker
             && device != Some(own)
         {
@@ -75,7 +75,7 @@ fn reason(error: TelemetryError) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::Value;
+    use nemeses_protocol::{DeviceNames, Topics, Value};
     use nemeses_store::live::LiveEntry;
 
     use super::*;
@@ -125,9 +125,10 @@ mod tests {
 
     #[test]
     fn a_login_speaks_for_its_device_alone() {
-        let policy = Policy::default();
         let (own, other) = (DeviceId::new(1 << 24), DeviceId::new(1));
-        policy.named.learn([(own, "id:a".parse().unwrap())]);
+        let names = DeviceNames::of_these(&[(own, "id:a".parse().unwrap())]);
+        let topics = Topics { names, ..Topics::default() };
+        let policy = Policy { topics, ..Policy::default() };
         let take = |topic, speaker| take(policy.clone(), topic, r#"{"a":1}"#, speaker);
         assert_eq!(take("/telemetry/id:a", Speaker::Device(own)).live.len(), 1);
         for (topic, speaker) in [

@@ -128,8 +128,9 @@ impl Presence {
     }
 
     /// Where it is, or was; `None` for a device that was never heard.
-    pub(crate) fn location(&self, past: &Past, now_ms: u64) -> Option<Location> {
-        output::decide(self.device(), self.live.as_ref(), past, now_ms)
+    pub(crate) fn location(&self, state: &FleetState, past: &Past) -> Option<Location> {
+        let (device_id, now_ms) = (state.written(self.device()), state.clock.now_ms());
+        output::decide(device_id, self.live.as_ref(), past, now_ms)
     }
 
     /// The place of [`Presence::location`].

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames};
 
 use super::Member;
 use crate::input::Shard;
@@ -23,13 +23,13 @@ pub(crate) struct Filter {
 }
 
 /// Whether the device is meant.
-pub(crate) fn keep(filter: &Filter, member: &Member) -> bool {
+pub(crate) fn keep(filter: &Filter, member: &Member, names: &DeviceNames) -> bool {
     let device = member.known.device;
     filter.shard.has(device)
         && filter.ids.as_ref().is_none_or(|ids| ids.contains(&device))
         && filter.group.is_none_or(|group| member.groups.contains(&group))
         && filter.tag.as_ref().is_none_or(|tag| has_tag(member, tag))
-        && filter.text.as_ref().is_none_or(|text| bears(member, text))
+        && filter.text.as_ref().is_none_or(|text| bears(member, text, names))
 }
 
 fn has_tag(member: &Member, wanted: &str) -> bool {
@@ -37,11 +37,11 @@ fn has_tag(member: &Member, wanted: &str) -> bool {
     tags.into_iter().any(|tag| tag.to_lowercase() == wanted.to_lowercase())
 }
 
-fn bears(member: &Member, text: &str) -> bool {
+fn bears(member: &Member, text: &str, names: &DeviceNames) -> bool {
     let wanted = text.to_lowercase();
     let bears = |held: &str| held.to_lowercase().contains(&wanted);
     let profile = member.known.profile.as_ref();
-    bears(&member.known.device.to_string())
+    bears(&names.identity(member.known.device).to_string())
         || profile.is_some_and(|profile| bears(&profile.name) || bears(&profile.vehicle))
 }
 
@@ -82,7 +82,11 @@ mod tests {
             (Filter { group: Some(4), ..text("a3f") }, [false, false]),
             (Filter { ids: Some([DeviceId::new(5)].into()), ..Filter::default() }, [false, true]),
         ] {
-            assert_eq!([keep(&filter, &truck), keep(&filter, &bare)], meant, "{filter:?}");
+            assert_eq!(
+                [&truck, &bare].map(|one| keep(&filter, one, &DeviceNames::default())),
+                meant,
+                "{filter:?}"
+            );
         }
     }
 }

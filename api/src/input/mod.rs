@@ -3,6 +3,7 @@
 
 mod body;
 mod cursor;
+mod device;
 mod identity;
 mod label;
 mod params;
@@ -13,9 +14,10 @@ mod visible;
 
 pub(crate) use body::{Fields, MaybeFields, Patch};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};
+pub(crate) use device::{device, identity};
 pub(crate) use identity::{account_fields, check_password, new_email, person_name};
 pub(crate) use label::{class, label, tags};
-pub(crate) use params::{DEVICE_ID, Params};
-pub(crate) use path::{Segments, device, number, unknown_id};
+pub(crate) use params::Params;
+pub(crate) use path::{Segments, number, unknown_id};
 pub(crate) use shard::Shard;
 pub(crate) use time::{first_second, last_second, one_second};

@@ -1,19 +1,14 @@
 //! Query parameters: each at most once, none unknown, so that a misspelt name
 //! is an error rather than a filter that silently does nothing.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRef, FromRequestParts, Query};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames};
 
+use super::device::{self, device};
 use super::shard::Shard;
 use crate::problem::Problem;
-
-pub(crate) const DEVICE_ID: &str =
-    "A device id is six hex digits, for example 0A3F73, or eight from 01000000 on.";
-
-/// Devices named in one request.
-const MAX_DEVICES: usize = 1000;
 
 /// A number without a sign, as far as both databases count.
 pub(super) fn plain_number(text: &str) -> Option<u64> {
@@ -24,26 +19,38 @@ pub(super) fn plain_number(text: &str) -> Option<u64> {
 
 /// The parameters that nobody has taken yet.
 #[derive(Debug)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params {
+    left: Vec<(String, String)>,
+    /// Of devices; the router has looked up those that the request names.
+    names: DeviceNames,
+}
 
-impl<S: Sync> FromRequestParts<S> for Params {
+impl<S: Sync> FromRequestParts<S> for Params
+where
+    DeviceNames: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::of(&parts.uri)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self { names: DeviceNames::from_ref(state), ..Self::of(&parts.uri)? })
     }
 }
 
 impl Params {
     pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
         Query::try_from_uri(uri)
-            .map(|Query(pairs)| Self(pairs))
+            .map(|Query(left)| Self { left, names: DeviceNames::default() })
             .map_err(|_| Problem::parameter("query", "The query cannot be read."))
+    }
+
+    /// The texts that are left.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.left.iter().map(|(_, text)| text.as_str())
     }
 
     /// Takes a parameter; an empty one counts as not given.
     pub(crate) fn take(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
-        let mut taken = self.0.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
+        let mut taken = self.left.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
         let value = taken.next();
         if taken.next().is_some() {
             return Err(Problem::parameter(name, "Given more than once."));
@@ -57,21 +64,17 @@ impl Params {
 
     pub(crate) fn device(&mut self, name: &'static str) -> Result<DeviceId, Problem> {
         let text = self.require(name)?;
-        text.parse().map_err(|_| Problem::parameter(name, DEVICE_ID))
+        device(&self.names, name, &text)
+    }
+
+    /// A device that need not be named.
+    pub(crate) fn maybe_device(&mut self, name: &'static str) -> Result<Option<DeviceId>, Problem> {
+        self.take(name)?.map(|text| device(&self.names, name, &text)).transpose()
     }
 
     /// Devices with commas between them, each once, in order of number.
     pub(crate) fn devices(&mut self, name: &'static str) -> Result<Option<Vec<DeviceId>>, Problem> {
-        let Some(text) = self.take(name)? else { return Ok(None) };
-        let parse = |id: &str| id.trim().parse().map_err(|_| Problem::parameter(name, DEVICE_ID));
-        let mut devices = text.split(',').map(parse).collect::<Result<Vec<DeviceId>, _>>()?;
-        devices.sort_unstable();
-        devices.dedup();
-        if devices.len() > MAX_DEVICES {
-            let detail = format!("At most {MAX_DEVICES} devices; ask for a group instead.");
-            return Err(Problem::parameter(name, detail));
-        }
-        Ok(Some(devices))
+        self.take(name)?.map(|text| device::devices(&self.names, name, &text)).transpose()
     }
 
     /// The share that is asked for; all if none is.
@@ -118,7 +121,7 @@ impl Params {
 
     /// Refuses what nobody has taken.
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.0.into_iter().next() {
+        match self.left.into_iter().next() {
             None => Ok(()),
             Some((name, _)) => Err(Problem::parameter(name, "There is no such parameter here.")),
         }
@@ -196,6 +199,28 @@ mod tests {
         }
         assert_eq!(params("group=7").number("group").unwrap(), Some(7));
         assert_eq!(blamed(params("group=-7").number("group")), "group");
+    }
+
+    #[test]
+    fn names_of_devices() {
+        let (boiler, phone) = (DeviceId::new(1 << 24), DeviceId::new((1 << 24) + 1));
+        let names = DeviceNames::of_these(&[
+            (boiler, "id:a,b%2C".parse().unwrap()),
+            (phone, "owntracks:jane/phone".parse().unwrap()),
+        ]);
+        let params = |query: &str| Params { names: names.clone(), ..params(query) };
+        let one = |text: &str| params(&format!("device_id={text}")).device("device_id");
+        assert_eq!(one("id:a,b%252C").unwrap(), boiler);
+        assert_eq!(one("owntracks%3Ajane/phone").unwrap(), phone);
+        assert_eq!(one("01000000").unwrap(), boiler);
+        // In a list a name is encoded once more.
+        let list = params("ids=owntracks:jane%252Fphone,id:a%252Cb%25252C,0A3F73").devices("ids");
+        assert_eq!(list.unwrap().unwrap(), [DeviceId::new(0x0A_3F73), boiler, phone]);
+        let unknown = one("id:x").unwrap_err();
+        assert_eq!(unknown, crate::access::unknown_name());
+        for bad in ["web1", "sensor:1", "imei:1", "host:a%20b"] {
+            assert_eq!(one(bad).unwrap_err().kind(), crate::problem::Kind::InvalidParameter);
+        }
     }
 
     #[test]

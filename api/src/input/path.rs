@@ -2,10 +2,9 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use nemeses_protocol::DeviceId;
 use serde::de::DeserializeOwned;
 
-use super::params::{DEVICE_ID, plain_number};
+use super::params::plain_number;
 use crate::problem::{Kind, Problem};
 
 /// The parts as texts: a `String`, or a tuple of them.
@@ -23,11 +22,6 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
     }
 }
 
-/// A device id.
-pub(crate) fn device(name: &'static str, text: &str) -> Result<DeviceId, Problem> {
-    text.parse().map_err(|_| Problem::parameter(name, DEVICE_ID))
-}
-
 /// A number that the database drew.
 pub(crate) fn number(name: &'static str, text: &str) -> Result<u64, Problem> {
     plain_number(text).ok_or_else(|| Problem::parameter(name, "Must be a whole number."))
@@ -43,12 +37,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_numbers() {
-        assert_eq!(device("device_id", "0a3f73").unwrap().number(), 0x0A_3F73);
+    fn numbers() {
         assert_eq!(number("group_id", "7").unwrap(), 7);
         for bad in ["", "-1", "+1", "1.0", "x", "18446744073709551616", "9223372036854775808"] {
             assert_eq!(number("group_id", bad).unwrap_err().at_fault(), Some("group_id"), "{bad}");
-            assert_eq!(device("device_id", bad).unwrap_err().at_fault(), Some("device_id"));
         }
     }
 }

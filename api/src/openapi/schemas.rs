@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// A device id in a request: six hex digits, or eight from 01000000 on.
-pub(crate) const DEVICE_PATTERN: &str = "^(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])?[0-9A-Fa-f]{6}$";
+/// A device id in a request: six hex digits, or eight from 01000000 on; or a kind and a name.
+pub(crate) const DEVICE_PATTERN: &str = "^(((0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])?[0-9A-Fa-f]{6})|((imei|eui|owntracks|host|id):[!-~]{1,120}))$";
 
 /// A device id in an answer.
 pub(crate) struct Device;
@@ -20,7 +20,7 @@ impl JsonSchema for Device {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^(0[1-9A-F]|[1-9A-F][0-9A-F])?[0-9A-F]{6}$"})
+        json_schema!({"type": "string", "pattern": "^(((0[1-9A-F]|[1-9A-F][0-9A-F])?[0-9A-F]{6})|((imei|eui|owntracks|host|id):[!-~]{1,120}))$"})
     }
 }
 

@@ -1,7 +1,7 @@
 //! The answer to "where is it": decided here from what the two stores know and
 //! the time, without asking anyone.
 
-use nemeses_protocol::{DeviceId, Position, PositionRecord};
+use nemeses_protocol::{Position, PositionRecord};
 use nemeses_reports::number::{degrees, direction, time_ms, time_s};
 use nemeses_store::history::LastKnown;
 use nemeses_store::live::{LiveEntry, LiveFrame, Origin, Version};
@@ -124,7 +124,7 @@ pub(crate) fn asks_history(live: Option<&LiveEntry>, ttl_ms: u64) -> bool {
 
 /// The answer; `None` for a device that nobody has heard of.
 pub(crate) fn decide(
-    device: DeviceId,
+    device_id: String,
     live: Option<&LiveEntry>,
     past: &Past,
     now_ms: u64,
@@ -140,7 +140,7 @@ pub(crate) fn decide(
     let sends_live = live.is_some_and(|entry| entry.newest.is_some());
     let (frame, place) = (newest.as_ref(), fix.as_ref());
     Some(Location {
-        device_id: device.to_string(),
+        device_id,
         status,
         message: message(status, sends_live, frame, place),
         recorded_at: frame.map(|seen| time_s(seen.position.recorded_at)),
@@ -228,7 +228,7 @@ fn message(
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::Composition;
+    use nemeses_protocol::{Composition, DeviceId};
 
     use super::*;
 
@@ -258,7 +258,7 @@ mod tests {
     const NO_FIX: u16 = Composition::IGNITION;
 
     fn json(live: Option<&LiveEntry>, past: &Past) -> serde_json::Value {
-        serde_json::to_value(decide(DEVICE, live, past, NOW_MS).unwrap()).unwrap()
+        serde_json::to_value(decide(DEVICE.to_string(), live, past, NOW_MS).unwrap()).unwrap()
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn nobody_knows_it() {
-        assert_eq!(decide(DEVICE, None, &Past::default(), NOW_MS), None);
+        assert_eq!(decide(DEVICE.to_string(), None, &Past::default(), NOW_MS), None);
     }
 
     #[test]

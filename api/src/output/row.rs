@@ -1,7 +1,7 @@
 //! One row of a report.
 
 use nemeses_export::{Cell, CellKind, Column, column};
-use nemeses_protocol::{DeviceId, OptionalField, PositionRecord};
+use nemeses_protocol::{OptionalField, PositionRecord};
 use nemeses_reports::number::{degrees, direction, push_decimal, push_whole};
 use nemeses_reports::{Doubt, Zone};
 use schemars::JsonSchema;
@@ -42,10 +42,15 @@ pub(crate) struct Row {
 
 impl Row {
     /// With its times in a zone.
-    pub(crate) fn of(record: &PositionRecord, doubtful: Option<Doubt>, zone: &Zone) -> Self {
+    pub(crate) fn of(
+        device_id: String,
+        record: &PositionRecord,
+        doubtful: Option<Doubt>,
+        zone: &Zone,
+    ) -> Self {
         let position = &record.position;
         Self {
-            device_id: position.device.to_string(),
+            device_id,
             recorded_at: zone.time(position.recorded_at),
             received_at: zone.time_ms(ms(record)),
             latitude: degrees(position.latitude_udeg),
@@ -84,11 +89,15 @@ pub(crate) const ROW_COLUMNS: [Column; COLUMNS] = with_optional([
 ]);
 
 /// A row of a table; there are many, so they do not go by JSON.
-pub(crate) fn row_cells(record: &PositionRecord, name: &str, doubtful: Option<Doubt>) -> Vec<Cell> {
+pub(crate) fn row_cells(
+    record: &PositionRecord,
+    (device_id, name): (&str, &str),
+    doubtful: Option<Doubt>,
+) -> Vec<Cell> {
     let position = &record.position;
     let bits = position.composition;
     let first = [
-        Cell::Text(position.device.to_string()),
+        Cell::Text(device_id.to_owned()),
         if name.is_empty() { Cell::Nothing } else { Cell::Text(name.to_owned()) },
         Cell::Time(i64::from(position.recorded_at) * 1000),
         Cell::Time(ms(record)),
@@ -110,19 +119,17 @@ pub(crate) fn row_cells(record: &PositionRecord, name: &str, doubtful: Option<Do
 }
 
 /// Appends a row of CSV, as [`row_cells`] would be written. Nothing in it needs quotes but
-/// the device's name, which is a field already.
+/// the device's id and name, which are fields already.
 pub(crate) fn push_csv_row(
     out: &mut Vec<u8>,
     record: &PositionRecord,
-    name: &str,
+    id_and_name: &str,
     doubtful: Option<Doubt>,
     zone: &Zone,
 ) {
     let position = &record.position;
     let bits = position.composition;
-    push_device(out, position.device);
-    out.push(b',');
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(id_and_name.as_bytes());
     out.push(b',');
     zone.push_time_ms(out, i64::from(position.recorded_at) * 1000);
     out.push(b',');
@@ -146,18 +153,6 @@ pub(crate) fn push_csv_row(
     out.extend_from_slice(doubtful.map_or("", Doubt::word).as_bytes());
     push_optional(out, &record.optional());
     out.extend_from_slice(b"\r\n");
-}
-
-/// Appends a device's id.
-fn push_device(out: &mut Vec<u8>, device: DeviceId) {
-    let number = device.number();
-    if number > DeviceId::MAX_SFT9001 {
-        out.extend_from_slice(device.to_string().as_bytes());
-        return;
-    }
-    for shift in [20, 16, 12, 8, 4, 0] {
-        out.push(b"0123456789ABCDEF"[(number >> shift & 0xF) as usize]);
-    }
 }
 
 fn ms(record: &PositionRecord) -> i64 {
@@ -186,8 +181,13 @@ struct Geometry {
 
 impl Feature {
     /// With its times in a zone.
-    pub(crate) fn of(record: &PositionRecord, doubtful: Option<Doubt>, zone: &Zone) -> Self {
-        let properties = Row::of(record, doubtful, zone);
+    pub(crate) fn of(
+        device_id: String,
+        record: &PositionRecord,
+        doubtful: Option<Doubt>,
+        zone: &Zone,
+    ) -> Self {
+        let properties = Row::of(device_id, record, doubtful, zone);
         let coordinates = [properties.longitude, properties.latitude];
         let geometry = Geometry { r#type: "Point", coordinates };
         let placed = properties.gps_fix && !doubtful.is_some_and(Doubt::is_of_place);
@@ -223,7 +223,7 @@ pub(crate) struct FeatureCollection {
 #[cfg(test)]
 mod tests {
     use nemeses_export::{Csv, Form, csv_field, sheet};
-    use nemeses_protocol::{Composition, OptionalFields, PackedFields, Position};
+    use nemeses_protocol::{Composition, DeviceId, OptionalFields, PackedFields, Position};
     use proptest::prelude::*;
 
     use super::*;
@@ -264,8 +264,8 @@ mod tests {
             };
             let packed = PackedFields::new(&optional, None);
             let record = PositionRecord { position, frame_hash: 0, received_at_ms: 0, packed };
-            let row = serde_json::to_value(Row::of(&record, None, &Zone::utc())).unwrap();
-            let cells = row_cells(&record, "", None);
+            let row = serde_json::to_value(Row::of("0A3F73".to_owned(), &record, None, &Zone::utc())).unwrap();
+            let cells = row_cells(&record, ("0A3F73", ""), None);
             for (field, (column, cell)) in
                 OptionalField::ALL.into_iter().zip(ROW_COLUMNS.iter().zip(&cells).skip(14))
             {
@@ -289,6 +289,7 @@ mod tests {
             (latitude_udeg, longitude_udeg) in (any::<i32>(), any::<i32>()),
             (direction_cdeg, composition, speed_kmh) in (any::<u16>(), any::<u16>(), any::<u8>()),
             (odometer_m, hour_meter_min) in (any::<u32>(), any::<u32>()),
+            id in prop::sample::select(vec!["0A3F73", "id:a,b\"c"]),
             name in ".{0,9}",
             offset in prop::sample::select(vec!["UTC", "Europe/Berlin", "-03:30"]),
             doubtful in prop::sample::select(vec![None, Some(Doubt::Jump), Some(Doubt::ZeroPlace)]),
@@ -309,10 +310,11 @@ mod tests {
             let record = PositionRecord { position, frame_hash: 0, received_at_ms, packed: PackedFields::new(&optional, None) };
             let zone = Zone::parse(offset).unwrap();
             let mut out = Vec::new();
-            push_csv_row(&mut out, &record, &csv_field(&name), doubtful, &zone);
+            let fields = format!("{},{}", csv_field(id), csv_field(&name));
+            push_csv_row(&mut out, &record, &fields, doubtful, &zone);
             let mut file = sheet(Form::Csv(Csv::Plain), &ROW_COLUMNS, "", &zone).unwrap();
             file.take();
-            file.row(&row_cells(&record, &name, doubtful)).unwrap();
+            file.row(&row_cells(&record, (id, &name), doubtful)).unwrap();
             prop_assert_eq!(String::from_utf8(out), String::from_utf8(file.take()));
         }
     }

@@ -67,6 +67,7 @@ pub(super) async fn authorize(
         Principal::User(standing)
     };
     principal.must(right)?;
+    state.backend.learn_names(request.uri()).await?;
     let only_now = matches!(principal.reach(), Reach::Now { .. });
     request.extensions_mut().insert(principal);
     let response = next.run(request).await;

@@ -67,7 +67,7 @@ pub(crate) async fn post(
         token_type: "Bearer",
         expires_in,
         name: share.name,
-        device_ids: devices.iter().map(ToString::to_string).collect(),
+        device_ids: devices.iter().map(|device| state.written(*device)).collect(),
         scopes: standing.scopes.names(),
         share_expires_at: time_ms(share.expires_at_ms),
         history_from: told_from(share.history_from),

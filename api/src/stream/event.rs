@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use nemeses_protocol::{Composition, DeviceId, Position};
+use nemeses_protocol::{Composition, DeviceId, DeviceNames, Identity, Position};
 use nemeses_reports::Doubt;
 use nemeses_reports::number::{degrees, direction, time_ms, time_s};
 use nemeses_store::live::{LiveEntry, LiveValue};
@@ -215,30 +215,30 @@ impl Event {
         self.text.get().is_some()
     }
 
-    fn text(&self) -> &Text {
-        self.text.get_or_init(|| Box::new(self.write()))
+    fn text(&self, names: &DeviceNames) -> &Text {
+        self.text.get_or_init(|| Box::new(self.write(&names.identity(self.device))))
     }
 
-    fn write(&self) -> Text {
-        let id = self.id.to_string();
+    fn write(&self, identity: &Identity) -> Text {
+        let (id, device_id) = (self.id.to_string(), identity.to_string());
         let (kind, json) = match &self.happened {
-            Happened::Position(here) => ("position", self.position_text(&id, here)),
-            Happened::Status(status) => ("status", self.status_text(&id, *status)),
+            Happened::Position(here) => ("position", self.position_text(&id, device_id, here)),
+            Happened::Status(status) => ("status", self.status_text(&id, device_id, *status)),
             Happened::Ignition { on, recorded_at } => {
-                ("event", self.ignition_text(&id, *on, *recorded_at))
+                ("event", ignition_text(&id, device_id, *on, *recorded_at))
             }
             Happened::Values(values) => {
-                ("values", values_json(&id, self.device.to_string(), &**values))
+                ("values", values_json(&id, device_id, &**values))
             }
         };
         Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }
     }
 
-    fn position_text(&self, id: &str, here: &Here) -> String {
+    fn position_text(&self, id: &str, device_id: String, here: &Here) -> String {
         json(&PositionText {
             r#type: "position",
             id,
-            device_id: self.device.to_string(),
+            device_id,
             recorded_at: time_s(here.recorded_at),
             received_at: time_ms(here.received_at_ms),
             latitude: self.place.map(|place| degrees(place.latitude_udeg)),
@@ -255,54 +255,55 @@ impl Event {
         })
     }
 
-    fn status_text(&self, id: &str, status: Status) -> String {
+    fn status_text(&self, id: &str, device_id: String, status: Status) -> String {
         json(&StatusText {
             r#type: "status",
             id,
-            device_id: self.device.to_string(),
+            device_id,
             status: status.word(),
             at: time_ms(self.at_ms),
         })
     }
 
-    fn ignition_text(&self, id: &str, on: bool, recorded_at: u32) -> String {
-        json(&EventText {
-            r#type: "event",
-            id,
-            device_id: self.device.to_string(),
-            event: if on { "ignition_on" } else { "ignition_off" },
-            at: time_s(recorded_at),
-        })
-    }
-
-    /// The whole event as JSON.
-    pub(crate) fn json(&self) -> &str {
-        &self.text().json
+    /// The whole event as JSON, with the device as it is written.
+    pub(crate) fn json(&self, names: &DeviceNames) -> &str {
+        &self.text(names).json
     }
 
     /// The id as it stands in the text.
-    pub(crate) fn id_text(&self) -> &str {
-        let Text { json, id_at } = self.text();
+    pub(crate) fn id_text(&self, names: &DeviceNames) -> &str {
+        let Text { json, id_at } = self.text(names);
         &json[usize::from(id_at.0)..usize::from(id_at.1)]
     }
 
     /// The event as JSON under another id.
-    pub(crate) fn push_under(&self, id: &str, to: &mut String) {
-        let Text { json, id_at } = self.text();
+    pub(crate) fn push_under(&self, names: &DeviceNames, id: &str, to: &mut String) {
+        let Text { json, id_at } = self.text(names);
         to.push_str(&json[..usize::from(id_at.0)]);
         to.push_str(id);
         to.push_str(&json[usize::from(id_at.1)..]);
     }
 
     /// A position as JSON under another id, with the status of now.
-    pub(crate) fn push_as_it_stands(&self, id: &str, status: Status, to: &mut String) {
-        self.push_under(id, to);
+    pub(crate) fn push_as_it_stands(
+        &self,
+        names: &DeviceNames,
+        id: &str,
+        status: Status,
+        to: &mut String,
+    ) {
+        self.push_under(names, id, to);
         if status != Status::Online && to.ends_with(ONLINE_END) {
             to.truncate(to.len() - ONLINE_END.len());
             to.push_str(status.word());
             to.push_str("\"}");
         }
     }
+}
+
+fn ignition_text(id: &str, device_id: String, on: bool, recorded_at: u32) -> String {
+    let event = if on { "ignition_on" } else { "ignition_off" };
+    json(&EventText { r#type: "event", id, device_id, event, at: time_s(recorded_at) })
 }
 
 /// Where the id is in a text that begins with its type and id.
@@ -401,10 +402,10 @@ pub(crate) mod tests {
             "direction_deg": 54.87, "ignition": true, "gps_fix": true,
             "odometer_m": 25_000_000, "hour_meter_min": 36_000, "status": "online",
         });
-        assert_eq!(read(event.json()), expected);
-        assert_eq!(event.id_text(), "7");
+        assert_eq!(read(event.json(&DeviceNames::default())), expected);
+        assert_eq!(event.id_text(&DeviceNames::default()), "7");
         let mut other = String::new();
-        event.push_as_it_stands("12-3-0000beef", Status::Late, &mut other);
+        event.push_as_it_stands(&DeviceNames::default(), "12-3-0000beef", Status::Late, &mut other);
         let other = read(&other);
         assert_eq!((&other["id"], &other["status"]), (&json!("12-3-0000beef"), &json!("late")));
         assert_eq!(other["hour_meter_min"], 36_000);
@@ -415,11 +416,11 @@ pub(crate) mod tests {
         let mut held = entry(1, 100, FIX);
         held.merge(entry(1, 200, 0));
         let event = Event::position(EventId::at(7), &held, 9, None).unwrap();
-        let text = read(event.json());
+        let text = read(event.json(&DeviceNames::default()));
         assert_eq!((&text["gps_fix"], &text["latitude"]), (&json!(false), &json!(-19.932_833)));
         assert_eq!(text["recorded_at"], "1970-01-01T00:03:20Z");
         let never = Event::position(EventId::at(7), &entry(1, 200, 0), 9, None).unwrap();
-        assert_eq!(read(never.json())["latitude"], Value::Null);
+        assert_eq!(read(never.json(&DeviceNames::default()))["latitude"], Value::Null);
         let seen = LiveEntry::seen(DeviceId::new(1), 5);
         assert!(Event::position(EventId::at(7), &seen, 9, None).is_none());
     }
@@ -428,15 +429,15 @@ pub(crate) mod tests {
     fn the_contract_of_the_rest() {
         let id = EventId { place: 7, added: 2, instance: 0xBEEF };
         let status = Event::status(id, DeviceId::new(0x0A_3F73), None, Status::Offline, 1_000);
-        assert_eq!(status.id_text(), "7-2-0000beef");
+        assert_eq!(status.id_text(&DeviceNames::default()), "7-2-0000beef");
         assert_eq!(
-            read(status.json()),
+            read(status.json(&DeviceNames::default())),
             json!({"type": "status", "id": "7-2-0000beef", "device_id": "0A3F73",
                    "status": "offline", "at": "1970-01-01T00:00:01Z"})
         );
         let ignition = Event::ignition(id, &entry(1, 200, FIX), 9).unwrap();
         assert_eq!(
-            read(ignition.json()),
+            read(ignition.json(&DeviceNames::default())),
             json!({"type": "event", "id": "7-2-0000beef", "device_id": "000001",
                    "event": "ignition_on", "at": "1970-01-01T00:03:20Z"})
         );

@@ -367,7 +367,7 @@ impl Follower {
                 Waiting::Standing(event, status) => {
                     if self.wanted.filter.passes(&self.caller, &event) {
                         let id = self.id.to_string();
-                        self.text.push_standing(&id, &event, status);
+                        self.text.push_standing(&self.hub.names, &id, &event, status);
                     }
                 }
                 Waiting::Values(device) => self.write_values(device),
@@ -399,7 +399,7 @@ impl Follower {
         if self.wanted.filter.passes(&self.caller, &all) {
             let id = self.resume_id().to_string();
             let values = self.wanted.filter.channels.of_these(held.values(), &self.caller);
-            self.text.push(Some(&id), &values_json(&id, device.to_string(), values));
+            self.text.push(Some(&id), &values_json(&id, self.hub.written(device), values));
         }
     }
 
@@ -414,16 +414,19 @@ impl Follower {
                 event.id
             };
             let id = id.to_string();
-            let text = values_json(&id, event.device.to_string(), values);
+            let text = values_json(&id, self.hub.written(event.device), values);
             return self.text.push(Some(&id), &text);
         }
         match &mut self.pace {
-            None => self.text.push(Some(event.id_text()), event.json()),
+            None => {
+                let names = &self.hub.names;
+                self.text.push(Some(event.id_text(names)), event.json(names));
+            }
             Some(pace) => {
                 if event.kind != EventKind::Position || pace.offer(number, event, now_ms) {
                     self.id = event.id;
                     let id = self.resume_id().to_string();
-                    self.text.push_under(&id, event);
+                    self.text.push_under(&self.hub.names, &id, event);
                 }
             }
         }
@@ -437,7 +440,7 @@ impl Follower {
         {
             if self.wanted.filter.passes(&self.caller, &event) {
                 let id = self.resume_id().to_string();
-                self.text.push_under(&id, &event);
+                self.text.push_under(&self.hub.names, &id, &event);
             }
         }
     }

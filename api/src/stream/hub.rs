@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames};
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
 use nemeses_store::live::{LiveEntry, LiveValues, Moved};
@@ -44,6 +44,8 @@ pub(crate) struct Hub {
     /// Somebody came of whom history knows more.
     wants: Notify,
     pub(crate) clock: Clock,
+    /// How devices are written.
+    pub(crate) names: DeviceNames,
     pub(crate) closing: CancellationToken,
     /// Clients that a drain waits for.
     pub(crate) clients: TaskTracker,
@@ -71,7 +73,12 @@ pub(crate) struct News {
 }
 
 impl Hub {
-    pub(crate) fn new(ttl_ms: u64, clock: Clock, most_clients: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        ttl_ms: u64,
+        clock: Clock,
+        names: DeviceNames,
+        most_clients: usize,
+    ) -> anyhow::Result<Self> {
         let instance = getrandom::u32()?.max(1);
         Ok(Self {
             fleet: Mutex::new(Fleet::new(ttl_ms)),
@@ -81,6 +88,7 @@ impl Hub {
             learnt: watch::Sender::new(false),
             wants: Notify::new(),
             clock,
+            names,
             closing: CancellationToken::new(),
             clients: TaskTracker::new(),
             counts: Counts::default(),
@@ -104,6 +112,11 @@ impl Hub {
 
     pub(crate) fn window(&self) -> RwLockReadGuard<'_, Window> {
         self.window.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How a device is written.
+    pub(crate) fn written(&self, device: DeviceId) -> String {
+        self.names.identity(device).to_string()
     }
 
     /// Where everyone stands, and the place in the window that this is true for.
@@ -203,6 +216,7 @@ impl Hub {
                     }
                     backoff.reset();
                     valued.extend(self.with_new_values(&moved, after));
+                    learn_names(stores, &moved).await;
                     after = self.moved(moved, after, origin.unwrap_or_default());
                     self.read_values(stores, &mut valued).await;
                     tokio::time::sleep(BETWEEN_READS).await;
@@ -350,6 +364,17 @@ impl Hub {
             fleet.recall(device, past, now_ms);
         }
         Ok(true)
+    }
+}
+
+/// Reads the names of devices that another process has just made known, so that events
+/// bear them. Without the database they bear numbers.
+async fn learn_names(stores: &Stores, moved: &[Moved]) {
+    if moved.iter().all(|moved| stores.named.is_settled(moved.entry.device)) {
+        return;
+    }
+    if let Err(error) = stores.named.refresh(stores.identities.as_ref()).await {
+        tracing::debug!(%error, "the names of devices could not be read");
     }
 }
 

@@ -1,18 +1,15 @@
 //! What a client of the stream asks for, from its parameters. Pure.
 
-use nemeses_protocol::DeviceId;
 use serde_json::json;
 
 use super::filter::Filter;
 use super::id::EventId;
 use super::values::{Channels, VALUES};
 use crate::fleet::BoundingBox;
-use crate::input::{DEVICE_ID, Params};
-use crate::openapi::{DEVICE_PATTERN, Param};
+use crate::input::Params;
+use crate::openapi::Param;
 use crate::problem::Problem;
 
-/// Devices in one question: their ids fill half of a request's head.
-const MOST_DEVICES: usize = 1_000;
 /// A day; how much of it is kept depends on how much comes.
 const LONGEST_PAST_MS: u32 = 86_400_000;
 /// As many as are kept at all ([`super::window::KEPT`]).
@@ -52,7 +49,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     pub(crate) fn of(mut params: Params) -> Result<Self, Problem> {
-        let devices = params.take("device_ids")?.as_deref().map(devices).transpose()?;
+        let devices = params.devices("device_ids")?;
         let group = params.number("group")?;
         let bbox = params.take("bbox")?;
         let bbox = bbox.map(|text| BoundingBox::parse("bbox", &text)).transpose()?;
@@ -69,8 +66,6 @@ impl Wanted {
 
 /// The same for the document.
 pub(crate) fn parameters() -> [Param; 11] {
-    let device = DEVICE_PATTERN.trim_matches(['^', '$']);
-    let devices = json!({"type": "string", "pattern": format!("^{device}(,{device})*$")});
     let bbox = json!({"type": "string", "pattern": "^[-+.0-9]+(,[-+.0-9]+){3}$"});
     let frequency =
         json!({"type": "number", "minimum": LOWEST_FREQUENCY, "maximum": HIGHEST_FREQUENCY});
@@ -79,8 +74,7 @@ pub(crate) fn parameters() -> [Param; 11] {
         Param::query(name, schema, about)
     };
     [
-        Param::query("device_ids", devices, "These devices alone, at most 1000; else all that you may see.")
-            .example("0A3F73,0A3F74"),
+        Param::devices("device_ids", "These devices alone, at most 1000; else all that you may see."),
         Param::query("group", json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}), "The devices of this group alone, as they are when the stream begins."),
         Param::query("bbox", bbox, "Devices whose last known position is within west,south,east,north, in degrees. West of a larger number than east spans the 180th meridian.")
             .example("-44.1,-20.1,-43.8,-19.7"),
@@ -116,22 +110,6 @@ fn from(params: &mut Params) -> Result<From, Problem> {
     }
 }
 
-/// Ids with commas between, in order and each once.
-fn devices(text: &str) -> Result<Vec<DeviceId>, Problem> {
-    let wrong = |detail: String| Problem::parameter("device_ids", detail);
-    let device = |text: &str| {
-        text.parse()
-            .map_err(|_| wrong(format!("{DEVICE_ID} Put commas between, as in 0A3F73,0A3F74.")))
-    };
-    let mut devices = text.split(',').map(device).collect::<Result<Vec<DeviceId>, _>>()?;
-    if devices.len() > MOST_DEVICES {
-        return Err(wrong(format!("At most {MOST_DEVICES} devices; leave it out for all.")));
-    }
-    devices.sort_unstable();
-    devices.dedup();
-    Ok(devices)
-}
-
 fn period_ms(text: &str) -> Result<u64, Problem> {
     let wrong = || {
         Problem::parameter(
@@ -153,6 +131,7 @@ fn period_ms(text: &str) -> Result<u64, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use nemeses_protocol::DeviceId;
     use proptest::prelude::*;
 
     use super::*;
@@ -224,8 +203,6 @@ mod tests {
         ] {
             assert_eq!(asked(query), Err(name.to_owned()), "{query}");
         }
-        let many = vec!["0A3F73"; MOST_DEVICES + 1].join(",");
-        assert_eq!(asked(&format!("device_ids={many}")), Err("device_ids".to_owned()));
     }
 
     proptest! {

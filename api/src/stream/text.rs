@@ -1,6 +1,8 @@
 //! What is written for one client and not yet sent, in the form in which the
 //! client reads.
 
+use nemeses_protocol::DeviceNames;
+
 use super::event::Event;
 use super::status::Status;
 use crate::output::without_totals;
@@ -42,12 +44,18 @@ impl Text {
         self.push_with(id, |to| to.push_str(json));
     }
 
-    pub(super) fn push_under(&mut self, id: &str, event: &Event) {
-        self.push_with(Some(id), |to| event.push_under(id, to));
+    pub(super) fn push_under(&mut self, names: &DeviceNames, id: &str, event: &Event) {
+        self.push_with(Some(id), |to| event.push_under(names, id, to));
     }
 
-    pub(super) fn push_standing(&mut self, id: &str, event: &Event, status: Status) {
-        self.push_with(Some(id), |to| event.push_as_it_stands(id, status, to));
+    pub(super) fn push_standing(
+        &mut self,
+        names: &DeviceNames,
+        id: &str,
+        event: &Event,
+        status: Status,
+    ) {
+        self.push_with(Some(id), |to| event.push_as_it_stands(names, id, status, to));
     }
 
     fn push_with(&mut self, id: Option<&str>, whole: impl FnOnce(&mut String)) {

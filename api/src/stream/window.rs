@@ -319,7 +319,7 @@ mod tests {
         chunks
             .iter()
             .flat_map(|chunk| chunk.from(from))
-            .map(|event| event.json().to_owned())
+            .map(|event| event.json(&nemeses_protocol::DeviceNames::default()).to_owned())
             .collect()
     }
 

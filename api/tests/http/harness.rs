@@ -99,6 +99,7 @@ impl Api {
             devices: database.devices(),
             channels: database.channels(),
             identities: database.identities(),
+            named: database.named(),
             groups: database.groups(),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),

@@ -23,6 +23,7 @@ mod handed_out;
 mod harness;
 mod hygiene;
 mod location;
+mod names;
 mod openapi;
 mod page;
 mod people;

@@ -398,7 +398,7 @@ fn is_loopback(address: SocketAddr) -> bool {
 
 /// Whether a topic has the name that it has when nobody says anything.
 fn is_default(setting: &str, topic: &str) -> bool {
-    let Topics { messenger, ping, db, command, telemetry } = Topics::default();
+    let Topics { messenger, ping, db, command, telemetry, .. } = Topics::default();
     let named = match setting {
         "topic-messenger" => messenger,
         "topic-ping" => ping,
@@ -441,6 +441,7 @@ pub(crate) fn topics(args: &args::TopicArgs) -> Result<Topics, Wrong> {
         db: args.topic_db.clone(),
         command: args.topic_command.clone(),
         telemetry: args.topic_telemetry.clone(),
+        ..Topics::default()
     })
 }
 

@@ -11,7 +11,10 @@ use moka::sync::Cache;
 use nemeses_broker::{Authenticator, Login, OpenLogin, Refusal, Role};
 use nemeses_runtime::Outage;
 use nemeses_store::StoreError;
-use nemeses_store::history::{Login as StoredLogin, LoginRole, Logins, valid_login_name};
+use nemeses_store::history::{
+    Database, Identities, Login as StoredLogin, LoginRole, Logins, valid_login_name,
+};
+use nemeses_store::named::NamedDevices;
 
 use super::lookup::Lookup;
 
@@ -30,6 +33,8 @@ const REMEMBERED: u64 = 20_000;
 /// Checks names and secrets against the identity store.
 pub(crate) struct LoginAuthenticator {
     lookup: Lookup,
+    /// The names of devices, without which a new login's topics would not be known as its own.
+    names: Option<(NamedDevices, Arc<dyn Identities>)>,
     read: Cache<String, Read>,
     outage: Outage,
 }
@@ -43,14 +48,28 @@ struct Read {
 
 impl LoginAuthenticator {
     /// Reads from `logins`.
-    pub(crate) fn new(logins: Arc<dyn Logins>) -> Self {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self {
+            names: Some((database.named(), database.identities())),
+            ..Self::of(database.logins())
+        }
+    }
+
+    fn of(logins: Arc<dyn Logins>) -> Self {
         let read = Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED_FOR).build();
-        Self { lookup: Lookup::new(logins), read, outage: Outage::new() }
+        Self { lookup: Lookup::new(logins), names: None, read, outage: Outage::new() }
     }
 
     async fn find(&self, name: &str) -> Result<Option<Arc<StoredLogin>>, Refusal> {
         let at = Instant::now();
         let login = self.lookup.find(name).await.map_err(|error| self.unavailable(&error))?;
+        if let Some(device) = login.as_ref().and_then(|login| login.role.device())
+            && let Some((named, identities)) = &self.names
+            && !named.is_settled(device)
+        {
+            let read = named.refresh(identities.as_ref()).await;
+            read.map_err(|error| self.unavailable(&error))?;
+        }
         self.available();
         self.read.insert(name.to_owned(), Read { login: login.clone(), at });
         Ok(login)
@@ -136,7 +155,7 @@ mod tests {
     use crate::glue::testing::FakeLogins;
 
     fn checked(store: &Arc<FakeLogins>) -> LoginAuthenticator {
-        LoginAuthenticator::new(Arc::clone(store) as Arc<dyn Logins>)
+        LoginAuthenticator::of(Arc::clone(store) as Arc<dyn Logins>)
     }
 
     async fn log_in(door: &LoginAuthenticator, name: &str, secret: &str) -> Result<Login, Refusal> {

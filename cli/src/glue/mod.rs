@@ -28,8 +28,9 @@ pub(crate) use intake::NodeIntake;
 pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
-    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, keep_rebuilt, keep_sums, live,
-    live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api, serve_metrics,
+    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, follow_named, keep_rebuilt,
+    keep_sums, live, live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api,
+    serve_metrics,
 };
 pub(crate) use relay::{DoorRelay, listen};
 pub(crate) use signals::Asked;

@@ -19,7 +19,6 @@ use nemeses_runtime::{
 use nemeses_store::history::{Database, Options, Users, open};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::{LiveStore, LiveWriter, RedisOptions, rebuild_loop};
-use nemeses_store::named::NamedDevices;
 use tokio::net::TcpListener;
 
 use crate::args::FrameArgs;
@@ -367,16 +366,31 @@ pub(crate) fn door_config(
     }
 }
 
+/// Keeps up with the names of devices, in the live store as well for those who have no
+/// database. The topics with them.
+pub(crate) fn follow_named(
+    tasks: &Tasks,
+    database: &Database,
+    mirror: Option<Arc<dyn LiveStore>>,
+    topics: nemeses_protocol::Topics,
+) -> nemeses_protocol::Topics {
+    let (named, stop) = (database.named(), tasks.stop().all);
+    let following = named.clone().follow(database.identities(), mirror, stop);
+    tasks.spawn_rest("named devices", async move {
+        following.await;
+        Ok(())
+    });
+    nemeses_protocol::Topics { names: named.names(), ..topics }
+}
+
 /// The parser's own form of its settings; `known` is who is known, where that matters.
 pub(crate) fn policy(
     settings: FrameArgs,
     topics: nemeses_protocol::Topics,
     known: &KnownDevices,
-    named: &NamedDevices,
 ) -> Policy {
     Policy {
         topics,
-        named: named.clone(),
         gate: Gate::new(settings.unknown_devices, known),
         future_limit_s: u32::try_from(settings.future_limit.as_secs()).unwrap_or(u32::MAX),
         keep_raw: settings.keep_raw,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use nemeses_protocol::PositionRecord;
+use nemeses_protocol::{DeviceNames, PositionRecord};
 use serde_json::json;
 
 use super::judge::{Counts, Difference};
@@ -11,20 +11,21 @@ use crate::tools::moment;
 
 /// What was shown so far.
 pub(super) struct Show {
+    names: DeviceNames,
     as_json: bool,
     begun: bool,
 }
 
 impl Show {
     /// Nothing yet.
-    pub(super) fn new(as_json: bool) -> Self {
-        Self { as_json, begun: false }
+    pub(super) fn new(as_json: bool, names: DeviceNames) -> Self {
+        Self { names, as_json, begun: false }
     }
 
     /// The text for a row that differs.
     pub(super) fn row(&mut self, row: &PositionRecord, differences: &[Difference]) -> String {
         let mut text = self.begin();
-        let device = row.position.device.to_string();
+        let device = self.names.identity(row.position.device).to_string();
         let recorded_at = moment(u64::from(row.position.recorded_at) * 1000);
         if self.as_json {
             let differences = differences.iter().map(|difference| {

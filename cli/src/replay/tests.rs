@@ -1,6 +1,6 @@
 use nemeses_protocol::{
-    BatchKey, Composition, OptionalField, OptionalFields, PackedFields, Position, PositionRecord,
-    Record, encode_location, frame_hash,
+    BatchKey, Composition, DeviceNames, OptionalField, OptionalFields, PackedFields, Position,
+    PositionRecord, Record, encode_location, frame_hash,
 };
 use nemeses_store::history::{Database, Options, Part, open};
 use proptest::prelude::*;
@@ -143,7 +143,7 @@ async fn said(
     period: (u32, u32),
     as_json: bool,
 ) -> (Counts, String) {
-    let (mut show, mut text) = (Show::new(as_json), String::new());
+    let (mut show, mut text) = (Show::new(as_json, DeviceNames::default()), String::new());
     let history = database.history();
     let say = |said: String| {
         text.push_str(&said);

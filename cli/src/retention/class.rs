@@ -1,18 +1,18 @@
 //! `nemeses device class`: which retention class a device is in.
 
 use clap::Args;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::Identity;
 use nemeses_store::history::{DEFAULT_RETENTION, Profile, Retention};
 use serde_json::json;
 
 use crate::args::DatabaseArgs;
-use crate::tools::{OutputArgs, open_database, print, print_json};
+use crate::tools::{OutputArgs, device_to_be, names, open_database, print, print_json};
 
 /// `nemeses device class`.
 #[derive(Debug, Args)]
 pub(crate) struct ClassArgs {
-    /// The device: six hex digits such as 0A3F73
-    device: DeviceId,
+    /// The device: six hex digits such as 0A3F73, or a name such as host:web1
+    device: Identity,
     /// The class, one of those that keep-classes gives a period, or default
     class: Option<String>,
     #[command(flatten)]
@@ -27,14 +27,15 @@ pub(crate) struct ClassArgs {
 /// A class that there is not, or what the database reports.
 pub(crate) async fn class(args: ClassArgs, now_ms: u64) -> anyhow::Result<()> {
     let database = open_database(&args.database).await?;
-    let profile = database.devices().find(args.device).await?;
-    let mut profile = profile.unwrap_or_else(|| Profile::new(args.device, now_ms));
+    let device = device_to_be(&database, &args.device, now_ms).await?;
+    let profile = database.devices().find(device).await?;
+    let mut profile = profile.unwrap_or_else(|| Profile::new(device, now_ms));
     if let Some(class) = args.class {
         must_be_known(database.retention().as_ref(), &class).await?;
         profile = Profile { retention: class, updated_at_ms: now_ms, ..profile };
         database.devices().put(&profile).await?;
     }
-    let (device, class) = (profile.device, &profile.retention);
+    let (device, class) = (names(&database).await?.identity(device), &profile.retention);
     if args.output.json {
         print_json(&json!({ "device_id": device.to_string(), "retention": class }))
     } else {

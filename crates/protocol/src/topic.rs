@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
-use crate::{DeviceId, Identity};
+use crate::{DeviceId, DeviceNames, Identity};
 
 /// The configurable topic names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Topics {
     /// Values of named channels up; always `{telemetry}/{device}`, where the device is
     /// written as [`crate::Identity::segment`] writes it.
     pub telemetry: String,
+    /// Which device has which name, for topics with one.
+    pub names: DeviceNames,
 }
 
 impl Default for Topics {
@@ -30,6 +32,7 @@ impl Default for Topics {
             db: "/DB".to_owned(),
             command: "/command".to_owned(),
             telemetry: "/telemetry".to_owned(),
+            names: DeviceNames::default(),
         }
     }
 }
@@ -51,7 +54,8 @@ pub enum TopicName {
     CommandOf(DeviceId),
     /// Values of named channels ([`Topics::telemetry_identity`]).
     Telemetry,
-    /// None of ours (also `{messenger}/` with something that is no device id).
+    /// None of ours (also `{messenger}/` with something that is no device id, or a name that
+    /// has no number yet).
     Other,
 }
 
@@ -71,11 +75,11 @@ impl Topics {
             TopicName::Ping
         } else if topic == self.db {
             TopicName::Db
-        } else if let Some(device) = device_below(&self.messenger, topic) {
+        } else if let Some(device) = self.device_below(&self.messenger, topic) {
             TopicName::MessengerOf(device)
-        } else if let Some(device) = device_below(&self.ping, topic) {
+        } else if let Some(device) = self.device_below(&self.ping, topic) {
             TopicName::PingOf(device)
-        } else if let Some(device) = device_below(&self.command, topic) {
+        } else if let Some(device) = self.device_below(&self.command, topic) {
             TopicName::CommandOf(device)
         } else if self.telemetry_identity(topic).is_some() {
             TopicName::Telemetry
@@ -92,9 +96,16 @@ impl Topics {
 
     /// Whose values are published on `{telemetry}/{device}`.
     pub fn telemetry_identity(&self, topic: &str) -> Option<Identity> {
-        let segment = topic.strip_prefix(self.telemetry.as_str())?.strip_prefix('/')?;
-        let one_level = !segment.contains('/');
-        one_level.then(|| Identity::from_segment(segment).ok()).flatten()
+        identity_below(&self.telemetry, topic)
+    }
+
+    fn device_below(&self, prefix: &str, topic: &str) -> Option<DeviceId> {
+        self.names.number(&identity_below(prefix, topic)?)
+    }
+
+    /// `{prefix}/{device}`, the device by its name if it has one.
+    fn of(&self, prefix: &str, device: DeviceId) -> String {
+        format!("{prefix}/{}", self.names.identity(device).segment())
     }
 
     /// Whether a topic is where values are published, whoever's they are.
@@ -110,22 +121,24 @@ impl Topics {
 
     /// `{ping}/{device}`.
     pub fn ping_of(&self, device: DeviceId) -> String {
-        format!("{}/{device}", self.ping)
+        self.of(&self.ping, device)
     }
 
     /// `{messenger}/{device}`.
     pub fn messenger_of(&self, device: DeviceId) -> String {
-        format!("{}/{device}", self.messenger)
+        self.of(&self.messenger, device)
     }
 
     /// `{command}/{device}`.
     pub fn command_of(&self, device: DeviceId) -> String {
-        format!("{}/{device}", self.command)
+        self.of(&self.command, device)
     }
 }
 
-fn device_below(prefix: &str, topic: &str) -> Option<DeviceId> {
-    topic.strip_prefix(prefix)?.strip_prefix('/')?.parse().ok()
+fn identity_below(prefix: &str, topic: &str) -> Option<Identity> {
+    let segment = topic.strip_prefix(prefix)?.strip_prefix('/')?;
+    let one_level = !segment.contains('/');
+    one_level.then(|| Identity::from_segment(segment).ok()).flatten()
 }
 
 /// Whether a valid MQTT topic filter matches a topic name (MQTT 3.1.1, 4.7):
@@ -192,6 +205,7 @@ mod tests {
             db: "to-db".to_owned(),
             command: "down".to_owned(),
             telemetry: "values".to_owned(),
+            ..Topics::default()
         };
         for topics in [Topics::default(), other] {
             let classify = |topic: &str| topics.classify(topic);
@@ -201,6 +215,21 @@ mod tests {
                 assert_eq!(classify(&topics.command_of(device)), TopicName::CommandOf(device));
             }
         }
+    }
+
+    #[test]
+    fn a_named_device_has_its_name_in_topics() {
+        let (device, stranger) = (DeviceId::new(1 << 24), DeviceId::new((1 << 24) + 1));
+        let names = DeviceNames::of_these(&[(device, "owntracks:jane/phone".parse().unwrap())]);
+        let topics = Topics { names, ..Topics::default() };
+        assert_eq!(topics.command_of(device), "/command/owntracks:jane%2Fphone");
+        assert_eq!(topics.ping_of(stranger), "/ping/01000001");
+        for spelling in ["owntracks:jane%2Fphone", "owntracks%3ajane%2fphone", "01000000"] {
+            let topic = format!("/command/{spelling}");
+            assert_eq!(topics.classify(&topic), TopicName::CommandOf(device), "{topic}");
+        }
+        assert_eq!(topics.classify("/command/id:stranger"), TopicName::Other);
+        assert_eq!(topics.classify("/command/owntracks:jane/phone"), TopicName::Other);
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn the_page_gives_the_bounds() {
 
 #[test]
 fn the_page_gives_the_topics() {
-    let Topics { messenger, ping, db, command, telemetry } = Topics::default();
+    let Topics { messenger, ping, db, command, telemetry, .. } = Topics::default();
     let listed = section("Topics");
     for topic in
         [messenger, ping, db, format!("{command}/{{device}}"), format!("{telemetry}/{{device}}")]

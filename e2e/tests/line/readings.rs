@@ -83,6 +83,9 @@ async fn what_a_device_reports_is_answered(line: Line) {
     let told = r#""values":[{"channel":"temperature","unit":null,"value":41.5"#;
     wait_for(SOON, "it is told", async || events.has(told).await).await.unwrap();
 
+    // In lists by its name, in every process.
+    let list = get(&user, "devices/?q=imei:").await.unwrap();
+    assert_eq!(list["devices"][0]["device_id"], DEVICE, "{list}");
     let (status, _) = user.get("/api/v1/devices/id:nobody/channels").await.unwrap();
     assert_eq!(status, 404);
     let (status, problem) =

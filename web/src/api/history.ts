@@ -1,6 +1,7 @@
 // What was recorded, and what the server makes of it: rows, trips, stops, sums,
 // events, and what became of a frame.
 
+import { segment } from "../state/route";
 import { ApiError, get, type Query } from "./client";
 import type { Day, Found, Happening, Letter, Row, RowPage, Stop, Trip } from "./types";
 
@@ -69,7 +70,7 @@ export async function daysNear(
 export type Whose = { devices: readonly string[] } | { group: string };
 
 export const whoseQuery = (whose: Whose): Query =>
-  "group" in whose ? { group: whose.group } : { device_ids: whose.devices.join(",") };
+  "group" in whose ? { group: whose.group } : { device_ids: whose.devices.map(segment).join(",") };
 
 async function report(
   kind: string,

@@ -11,9 +11,29 @@ export interface Route {
 }
 
 const VIEWS: readonly View[] = ["fleet", "device", "replay", "charts", "reports", "system", "admin"];
-/** What a device id looks like, for patterns: six hex digits, or eight beyond FFFFFF. */
-export const DEVICE_ID = "(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])?[0-9A-Fa-f]{6}";
-const DEVICE = new RegExp(`^${DEVICE_ID}$`);
+/** What a device id looks like, for patterns: six hex digits, eight beyond FFFFFF, or a kind and a name. */
+const DIGITS = "(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])?[0-9A-Fa-f]{6}";
+export const DEVICE_ID = `${DIGITS}|(imei|eui|owntracks|host|id):[!-~]{1,120}`;
+const DEVICE = new RegExp(`^(${DEVICE_ID})$`);
+const NUMBER = new RegExp(`^${DIGITS}$`);
+
+/** A device id in its one spelling, as far as the page knows that; null for what is none. */
+export function deviceId(text: string): string | null {
+  if (!DEVICE.test(text)) return null;
+  return NUMBER.test(text) ? text.toUpperCase() : text;
+}
+
+/** A device id as one part of a path, or of a list with commas. */
+export const segment = (id: string): string => encodeURIComponent(id).replaceAll("%3A", ":");
+
+/** What [`segment`] wrote; null for what is no device id. */
+export function fromSegment(text: string): string | null {
+  try {
+    return deviceId(decodeURIComponent(text));
+  } catch {
+    return null;
+  }
+}
 
 export const HOME: Route = { view: "fleet", device: null, query: {} };
 
@@ -22,7 +42,7 @@ export function parseRoute(hash: string): Route {
   const [view, device] = path.split("/");
   if (!VIEWS.includes(view as View)) return HOME;
   const query = Object.fromEntries(new URLSearchParams(search));
-  const id = device && DEVICE.test(device) ? device.toUpperCase() : null;
+  const id = device ? fromSegment(device) : null;
   if (view === "device" && id === null) return HOME;
   return { view: view as View, device: id, query };
 }
@@ -31,7 +51,7 @@ export function formatRoute(route: Route): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(route.query)) if (value) search.set(name, value);
   const text = search.toString().replaceAll("%2C", ",").replaceAll("%2F", "/").replaceAll("%3A", ":");
-  const device = route.device ? `/${route.device}` : "";
+  const device = route.device ? `/${segment(route.device)}` : "";
   return `#/${route.view}${device}${text ? `?${text}` : ""}`;
 }
 

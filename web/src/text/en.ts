@@ -310,7 +310,8 @@ export const en = {
   "admin.expires": "Expires",
   "admin.device.add": "Add a device",
   "admin.device.id": "Device id",
-  "admin.device.id.hint": "Six hex digits, as in 0A3F73, or eight from 01000000 on.",
+  "admin.device.id.hint":
+    "Six hex digits, as in 0A3F73, or a kind and a name, as in imei:356307042441013 or host:web1.",
   "admin.secret": "Secret, shown only now",
   "admin.secret.hint": "Copy it: it is not stored in a readable form and cannot be shown again.",
   "admin.copy": "Copy",

@@ -315,7 +315,8 @@ export const pt: Words = {
   "admin.expires": "Expira",
   "admin.device.add": "Adicionar dispositivo",
   "admin.device.id": "ID do dispositivo",
-  "admin.device.id.hint": "Seis dígitos hexadecimais, como 0A3F73, ou oito a partir de 01000000.",
+  "admin.device.id.hint":
+    "Seis dígitos hexadecimais, como 0A3F73, ou um tipo e um nome, como imei:356307042441013 ou host:web1.",
   "admin.secret": "Copie agora: não será exibido de novo",
   "admin.secret.hint": "Não fica gravado de forma legível e não pode ser exibido de novo.",
   "admin.copy": "Copiar",

@@ -8,6 +8,7 @@ import { ApiError, change, get } from "../api/client";
 import { type Defaults, settings } from "../api/settings";
 import type { Group, Profile, RetentionClass } from "../api/types";
 import { profileOf, regrouped, shownNumber } from "../state/profile";
+import { segment } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Failure, Pending, useAttempt, useLoad } from "../ui/basics";
@@ -21,7 +22,7 @@ interface Known {
 
 async function load(id: string, signal: AbortSignal): Promise<Known> {
   const [profile, { groups }, { classes }, { defaults }] = await Promise.all([
-    get<Profile>(`/api/v1/devices/${id}/`, {}, signal),
+    get<Profile>(`/api/v1/devices/${segment(id)}/`, {}, signal),
     get<{ groups: Group[] }>("/api/v1/groups/", {}, signal),
     get<{ classes: RetentionClass[] }>("/api/v1/retention-classes", {}, signal).catch((error: unknown) => {
       // A server of before there were classes.
@@ -65,18 +66,18 @@ function Fields({ id, known, done }: { id: string; known: Known; done: (changed:
     const data = new FormData(form.current!);
     await change(
       "PATCH",
-      `/api/v1/devices/${id}/`,
+      `/api/v1/devices/${segment(id)}/`,
       profileOf((name) => String(data.get(name) ?? "")),
     );
     const { into, outOf } = regrouped(
       profile.groups.map(({ group_id }) => group_id),
       data.getAll("group").map(Number),
     );
-    const path = (group: number): string => `/api/v1/groups/${group}/devices/${id}/`;
+    const path = (group: number): string => `/api/v1/groups/${group}/devices/${segment(id)}/`;
     for (const group of into) await change("PUT", path(group));
     for (const group of outOf) await change("DELETE", path(group));
   };
-  const remove = (): Promise<void> => change("DELETE", `/api/v1/devices/${id}/`);
+  const remove = (): Promise<void> => change("DELETE", `/api/v1/devices/${segment(id)}/`);
   const period = ({ name, keep_s }: RetentionClass): string =>
     `${name} (${keep_s === null ? t("admin.keep.ever") : format.duration(keep_s)})`;
   const named = classes.some(({ name }) => name === profile.retention);

@@ -7,7 +7,7 @@ import { change } from "../api/client";
 import type { DeviceLogin } from "../api/types";
 import { NO_FILTER, shown, type Unit } from "../state/fleet";
 import { useLive } from "../state/live";
-import { DEVICE_ID } from "../state/route";
+import { DEVICE_ID, deviceId, segment } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, StatusDot, useAttempt } from "../ui/basics";
@@ -28,12 +28,12 @@ export function DevicesAdmin(): JSX.Element {
 
   const put = (id: string, name: string, vehicle: string) =>
     attempt(async () => {
-      await change("PATCH", `/api/v1/devices/${id}/`, { name, vehicle });
+      await change("PATCH", `/api/v1/devices/${segment(id)}/`, { name, vehicle });
       source?.refresh();
       return true;
     });
   const draw = async (id: string): Promise<void> => {
-    const login = await attempt(() => change<DeviceLogin>("POST", `/api/v1/devices/${id}/login`));
+    const login = await attempt(() => change<DeviceLogin>("POST", `/api/v1/devices/${segment(id)}/login`));
     if (!login) return;
     setDrawn({
       title: t("admin.secret"),
@@ -49,7 +49,7 @@ export function DevicesAdmin(): JSX.Element {
     event.preventDefault();
     const data = new FormData(form.current!);
     const field = (name: string): string => String(data.get(name) ?? "").trim();
-    const id = field("id").toUpperCase();
+    const id = deviceId(field("id")) ?? field("id");
     if (!(await put(id, field("name"), field("vehicle")))) return;
     form.current?.reset();
     await draw(id);
@@ -141,7 +141,7 @@ function Row(props: {
         <td>
           <span class="with-dot">
             <StatusDot status={unit.status} />
-            <a class="mono" href={`#/device/${unit.id}`}>
+            <a class="mono" href={`#/device/${segment(unit.id)}`}>
               {unit.id}
             </a>
           </span>

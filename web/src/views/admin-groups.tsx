@@ -6,6 +6,7 @@ import { useRef, useState } from "preact/hooks";
 import { change, get } from "../api/client";
 import type { Group } from "../api/types";
 import { useLive } from "../state/live";
+import { segment } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, Pending, useAttempt, useLoad } from "../ui/basics";
@@ -80,7 +81,7 @@ function Members(props: { id: number; act: (work: () => Promise<unknown>) => voi
   const [loaded] = useLoad(String(props.id), async (signal) => {
     return (await get<{ device_ids: string[] }>(`/api/v1/groups/${props.id}/`, {}, signal)).device_ids;
   });
-  const path = (device: string): string => `/api/v1/groups/${props.id}/devices/${device}/`;
+  const path = (device: string): string => `/api/v1/groups/${props.id}/devices/${segment(device)}/`;
   if (!loaded.value) return <Pending loaded={loaded} />;
   return (
     <div class="members">

@@ -8,6 +8,7 @@ import { change, get } from "../api/client";
 import type { Drawn, Granted, Group, Person, Role } from "../api/types";
 import { session } from "../state/app";
 import { useCell } from "../state/cell";
+import { segment } from "../state/route";
 import type { Key } from "../text/en";
 import { t } from "../text/language";
 import { Failure, Pending, Time, useAttempt, useLoad } from "../ui/basics";
@@ -247,8 +248,8 @@ function Grants({ path }: { path: string }): JSX.Element {
         <span>{t("admin.devices")}</span>
         <ChosenDevices
           ids={person.device_ids}
-          add={(id) => act("PUT", `devices/${id}`)}
-          remove={(id) => act("DELETE", `devices/${id}`)}
+          add={(id) => act("PUT", `devices/${segment(id)}`)}
+          remove={(id) => act("DELETE", `devices/${segment(id)}`)}
         >
           {person.device_ids.length === 0 && <small>{t("admin.grants.none")}</small>}
         </ChosenDevices>

@@ -25,6 +25,7 @@ import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
 import { continued, lacksRows, resumeMs } from "../state/day";
 import { formatDay } from "../state/ranges";
+import { segment } from "../state/route";
 import { charted, linesOf, momentAt, speedOf, trackOf } from "../state/track";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
@@ -340,7 +341,7 @@ export function Export({ id, range }: { id: string; range: Range }): JSX.Element
       format: name === "csv" ? csvFormat() : name,
       ...(name === "json" || name === "ndjson" || name === "geojson" ? { limit: 100_000 } : {}),
     };
-    await attempt(() => download("/api/v1/report/", query, `positions-${id}.${name}`));
+    await attempt(() => download("/api/v1/report/", query, `positions-${segment(id).replaceAll(":", "-")}.${name}`));
   };
   return (
     <>

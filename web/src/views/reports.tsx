@@ -10,6 +10,7 @@ import { route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
 import { rangeOf } from "../state/ranges";
+import { fromSegment, segment } from "../state/route";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Pending, useLoad } from "../ui/basics";
@@ -24,7 +25,7 @@ const MOST_DEVICES = 100;
 
 export function ReportsView(): JSX.Element {
   const { query } = useCell(route);
-  const chosen = [...new Set((query.devices ?? "").split(",").filter(Boolean))];
+  const chosen = [...new Set((query.devices ?? "").split(",").flatMap((text) => fromSegment(text) ?? []))];
   const kind = KINDS.find((known) => known === query.kind) ?? "trips";
   const { fromMs, toMs } = rangeOf(query, nowMs());
   const range = useMemo(() => ({ fromMs, toMs }), [fromMs, toMs]);
@@ -35,7 +36,7 @@ export function ReportsView(): JSX.Element {
   const known = groups.value ?? [];
   const group = query.group ?? null;
   const groupName = known.find(({ group_id }) => String(group_id) === group)?.name ?? group;
-  const choose = (ids: string[]): void => tune({ devices: ids.join(",") || null, group: null });
+  const choose = (ids: string[]): void => tune({ devices: ids.map(segment).join(",") || null, group: null });
   const whose: Whose = group === null ? { devices: chosen } : { group };
 
   return (

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 
 import { change, get } from "../api/client";
 import type { Letter, LetterPage, Retried } from "../api/types";
+import { segment } from "../state/route";
 import { en, type Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -120,7 +121,13 @@ function Letters(props: { letters: Letter[]; busy: number | null; retry: (letter
           <td class="names">
             <Reason code={letter.reason} />
           </td>
-          <td>{letter.device_id ? <a href={`#/device/${letter.device_id}`}>{letter.device_id}</a> : format.NOTHING}</td>
+          <td>
+            {letter.device_id ? (
+              <a href={`#/device/${segment(letter.device_id)}`}>{letter.device_id}</a>
+            ) : (
+              format.NOTHING
+            )}
+          </td>
           <td>
             <code>{letter.topic}</code>
           </td>

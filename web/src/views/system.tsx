@@ -7,6 +7,7 @@ import { useRef, useState } from "preact/hooks";
 import { ApiError, get } from "../api/client";
 import { type Found, lookUpFrame } from "../api/history";
 import { isAdmin } from "../state/app";
+import { segment } from "../state/route";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { t } from "../text/language";
@@ -86,8 +87,9 @@ function LookUp(): JSX.Element {
           <p class="big">{t(`outcome.${found.outcome}` as Key)}</p>
           {found.rows.map((row) => (
             <p key={row.frame_hash}>
-              <a href={`#/device/${row.device_id}`}>{row.device_id}</a> · <Time ms={Date.parse(row.recorded_at)} /> ·{" "}
-              {format.speed(row.speed_kmh)} · {t("frame.hash")} <code>{row.frame_hash}</code>
+              <a href={`#/device/${segment(row.device_id)}`}>{row.device_id}</a> ·{" "}
+              <Time ms={Date.parse(row.recorded_at)} /> · {format.speed(row.speed_kmh)} · {t("frame.hash")}{" "}
+              <code>{row.frame_hash}</code>
               {row.duplicates > 0 && ` · ${t("frame.again", { count: format.count(row.duplicates) })}`}
             </p>
           ))}

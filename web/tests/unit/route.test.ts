@@ -11,6 +11,9 @@ describe("the address", () => {
       "#/device/0A3F73?day=2026-07-01",
       "#/device/01000000?day=2026-07-01",
       "#/replay/0A3F73?from=2026-07-01T00:00&to=2026-07-02T00:00&speed=60",
+      "#/device/host:web1",
+      "#/device/owntracks:jane%2Fphone?day=2026-07-01",
+      "#/device/id:50%25",
       "#/reports?kind=trips",
     ]) {
       expect(formatRoute(parseRoute(hash))).toBe(hash);
@@ -18,7 +21,18 @@ describe("the address", () => {
   });
 
   it("leads home when it makes no sense", () => {
-    for (const hash of ["", "#", "#/", "#/nowhere", "#/device", "#/device/xyz", "#/device/000A3F73", "#share=abc"]) {
+    for (const hash of [
+      "",
+      "#",
+      "#/",
+      "#/nowhere",
+      "#/device",
+      "#/device/xyz",
+      "#/device/000A3F73",
+      "#/device/tag:x",
+      "#/device/id:%zz",
+      "#share=abc",
+    ]) {
       expect(parseRoute(hash)).toEqual(HOME);
     }
   });
@@ -26,6 +40,7 @@ describe("the address", () => {
   it("writes device ids in upper case", () => {
     expect(parseRoute("#/device/0a3f73").device).toBe("0A3F73");
     expect(parseRoute("#/device/ffffffff").device).toBe("FFFFFFFF");
+    expect(parseRoute("#/device/id%3Aboiler").device).toBe("id:boiler");
   });
 
   it("may hold the token of a share link", () => {

@@ -13,12 +13,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::named::{NAMED_DEVICE, must_see, named};
 use crate::access::Principal;
 use crate::backend::Backend;
 use crate::fleet::ForReports;
 use crate::input::{Params, Segments};
-use crate::openapi::{Answer, Doc, Param, Tag, Time};
+use crate::openapi::{Answer, Device, Doc, Param, Tag, Time};
 pub(super) use crate::output::measured;
 use crate::output::{self, PositionSource, time_ms};
 use crate::problem::{Kind, Problem};
@@ -54,7 +53,7 @@ struct Shown {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ChannelsAnswer")]
 struct List {
-    /// As it is written everywhere: six hex digits, or a kind and a name.
+    #[schemars(with = "Device")]
     device_id: String,
     channels: Vec<Shown>,
     count: usize,
@@ -68,15 +67,15 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let state: &Backend = &fleet;
     params.finish()?;
-    let named = named(state, "device_id", &text).await?;
-    must_see(&principal, &named)?;
-    let channels = state.history.ask(state.stores.channels.channels(named.device)).await?;
+    let device = state.device("device_id", &text)?;
+    principal.must_see(device)?;
+    let channels = state.history.ask(state.stores.channels.channels(device)).await?;
     // The live store only spares a look into history, so one that is down is no matter.
-    let live = state.live.ask(state.stores.live.values(&[named.device])).await;
+    let live = state.live.ask(state.stores.live.values(&[device])).await;
     let live = live.ok().and_then(|mut found| found.pop().flatten());
     let mut newest = of_live(&channels, live.as_ref());
     if channels.iter().any(|channel| !newest.contains_key(&channel.number)) {
-        let past = state.ask_in_turn(of_history(state, named.device, &channels, &newest)).await?;
+        let past = state.ask_in_turn(of_history(state, device, &channels, &newest)).await?;
         newest.extend(past);
     }
     if let Some(since_ms) = principal.reach().since_ms() {
@@ -85,7 +84,7 @@ pub(crate) async fn get(
     let now_ms = state.clock.now_ms();
     let channels: Vec<Shown> =
         channels.into_iter().map(|channel| shown(channel, &newest, now_ms)).collect();
-    let device_id = named.identity.to_string();
+    let device_id = state.written(device);
     output::json(&List { device_id, count: channels.len(), channels })
 }
 
@@ -177,10 +176,9 @@ pub(crate) fn doc() -> Doc {
         }],
         "count": 1,
     });
-    let device = json!({"type": "string", "minLength": 1, "maxLength": 140});
     Doc::new("getChannels", Tag::Devices, "What a device reports by name")
         .about("The device's channels in the order in which they came, each with its newest value.")
-        .takes(Param::path("device_id", device, NAMED_DEVICE).example("0A3F73"))
+        .takes(Param::path_device())
         .answers(Answer::json::<List>("The channels.", example))
         .problems(&[Kind::UnknownDevice])
 }

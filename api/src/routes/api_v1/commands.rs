@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::access::{Credential, Principal, Right, SignedIn};
 use crate::backend::Backend;
 use crate::commands::{self, Counts, DEFAULT_EXPIRY_S, KeptCommand, MAX_EXPIRY_S};
-use crate::input::{self, Fields, Params, Segments, number, unknown_id};
+use crate::input::{Fields, Params, Segments, number, unknown_id};
 use crate::openapi::{self, Answer, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
@@ -96,7 +96,8 @@ pub(crate) async fn post(
     Segments(device_id): Segments<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let device = allowed(&principal, &device_id)?;
+    let device = state.device_to_be("device_id", &device_id).await?;
+    principal.must(Right::Command(device))?;
     let (payload, expires_in_s) = commands::asked(fields)?;
     let Some(sink) = &state.stores.commands else {
         return Err(fault(&"this process was started without a way for commands"));
@@ -119,15 +120,15 @@ pub(crate) async fn post(
     let delivered_to = delivered.name();
     // The bytes may be secret.
     tracing::info!(id, user_id, %device, bytes, delivered_to, "a command was taken");
+    let (device_id, expires_at) = (state.written(device), time_ms(expires_at_ms));
     let state = if delivered.is_sent() { "sent" } else { "queued" };
-    let (device_id, expires_at) = (device.to_string(), time_ms(expires_at_ms));
     let sent = SentCommand { id, device_id, bytes, state, expires_at, delivered_to };
     Ok((StatusCode::ACCEPTED, output::json(&sent)?).into_response())
 }
 
 /// The device, if the caller may command it.
-fn allowed(principal: &Principal, device_id: &str) -> Result<DeviceId, Problem> {
-    let device = input::device("device_id", device_id)?;
+fn allowed(state: &Backend, principal: &Principal, device_id: &str) -> Result<DeviceId, Problem> {
+    let device = state.device("device_id", device_id)?;
     principal.must(Right::Command(device))?;
     Ok(device)
 }
@@ -163,21 +164,21 @@ pub(crate) async fn list(
     Segments(device_id): Segments<String>,
     mut params: Params,
 ) -> Result<Response, Problem> {
-    let device = allowed(&principal, &device_id)?;
+    let device = allowed(&state, &principal, &device_id)?;
     let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
     let below = params.number("cursor")?;
     params.finish()?;
     // One more than is shown, to know whether anything follows.
     let found = state.stores.kept_commands.of_device(device, below, limit + 1);
     let found = state.history.ask(found).await?;
-    output::json(&page(&found, limit, state.clock.now_ms()))
+    output::json(&page(&state, &found, limit))
 }
 
-fn page(found: &[kept::Command], limit: u32, now_ms: u64) -> Page {
+fn page(state: &Backend, found: &[kept::Command], limit: u32) -> Page {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let shown = &found[..found.len().min(limit)];
     Page {
-        commands: shown.iter().map(|command| Command::of(command, now_ms)).collect(),
+        commands: shown.iter().map(|command| Command::of(state, command)).collect(),
         count: shown.len(),
         next_cursor: shown.last().filter(|_| found.len() > limit).map(|last| last.id.to_string()),
     }
@@ -188,11 +189,11 @@ pub(crate) async fn get(
     State(state): State<Backend>,
     Segments((device_id, command_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
-    let device = allowed(&principal, &device_id)?;
+    let device = allowed(&state, &principal, &device_id)?;
     let id = number("command_id", &command_id)?;
     let found = state.history.ask(state.stores.kept_commands.get(device, id)).await?;
     let found = found.ok_or_else(|| unknown_id("command_id"))?;
-    output::json(&Command::of(&found, state.clock.now_ms()))
+    output::json(&Command::of(&state, &found))
 }
 
 pub(crate) async fn delete(
@@ -200,7 +201,7 @@ pub(crate) async fn delete(
     State(state): State<Backend>,
     Segments((device_id, command_id)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
-    let device = allowed(&principal, &device_id)?;
+    let device = allowed(&state, &principal, &device_id)?;
     let id = number("command_id", &command_id)?;
     let user_id = principal.signed_in()?.user_id;
     let now_ms = state.clock.now_ms();
@@ -220,10 +221,11 @@ fn closed(command: &kept::Command, now_ms: u64) -> Problem {
 }
 
 impl Command {
-    fn of(command: &kept::Command, now_ms: u64) -> Self {
+    fn of(state: &Backend, command: &kept::Command) -> Self {
+        let now_ms = state.clock.now_ms();
         Self {
             id: command.id,
-            device_id: command.device.to_string(),
+            device_id: state.written(command.device),
             hex: hex::encode_upper(&command.payload),
             state: command.state_at(now_ms).name(),
             reason: Some(command.reason.clone()).filter(|reason| !reason.is_empty()),

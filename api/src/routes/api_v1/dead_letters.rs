@@ -4,7 +4,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_protocol::Reason;
+use nemeses_protocol::{DeviceNames, Reason};
 use nemeses_store::history::{LetterFilter, StoredLetter};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::lookup::Letter;
 use crate::access::{Principal, Right};
 use crate::backend::Backend;
-use crate::input::{self, Params, Segments, first_second, last_second, number, unknown_id};
+use crate::input::{Params, Segments, first_second, last_second, number, unknown_id};
 use crate::letters::Retried;
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output;
@@ -55,13 +55,12 @@ pub(crate) async fn list(
     principal.must(Right::Books)?;
     let (filter, limit) = read(params)?;
     let letters = state.history.ask(state.stores.letters.list(&filter)).await?;
-    output::json(&page(&letters, limit))
+    output::json(&page(&state.names, &letters, limit))
 }
 
 /// Asks for one letter more than is shown, to know whether anything follows.
 fn read(mut params: Params) -> Result<(LetterFilter, usize), Problem> {
-    let device = params.take("device_id")?;
-    let device = device.map(|text| input::device("device_id", &text)).transpose()?;
+    let device = params.maybe_device("device_id")?;
     let reasons: Vec<_> =
         Reason::all().map(|reason| (reason.code(), Some(reason.code().to_owned()))).collect();
     let reason = params.take("reason")?;
@@ -89,11 +88,11 @@ fn read(mut params: Params) -> Result<(LetterFilter, usize), Problem> {
     Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
-fn page(letters: &[StoredLetter], limit: usize) -> Page {
+fn page(names: &DeviceNames, letters: &[StoredLetter], limit: usize) -> Page {
     let shown = &letters[..letters.len().min(limit)];
     let more = letters.len() > limit;
     Page {
-        dead_letters: shown.iter().map(Letter::of).collect(),
+        dead_letters: shown.iter().map(|letter| Letter::of(names, letter)).collect(),
         count: shown.len(),
         next_cursor: shown.last().filter(|_| more).map(|letter| letter.id.to_string()),
     }
@@ -216,8 +215,8 @@ mod tests {
             worker: "node".into(),
         };
         let letters = [letter(9), letter(7), letter(4)];
-        assert_eq!(page(&letters, 3).next_cursor, None);
-        let first = page(&letters, 2);
+        assert_eq!(page(&DeviceNames::default(), &letters, 3).next_cursor, None);
+        let first = page(&DeviceNames::default(), &letters, 2);
         assert_eq!((first.count, first.next_cursor.as_deref()), (2, Some("7")));
     }
 }

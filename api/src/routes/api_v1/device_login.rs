@@ -5,14 +5,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use nemeses_store::StoreError;
-use nemeses_store::history::LoginRole;
+use nemeses_store::history::{LoginRole, device_login_name};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Principal, Right};
 use crate::fleet::FleetState;
-use crate::input::{self, Segments};
+use crate::input::Segments;
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output;
 use crate::problem::{Kind, Problem};
@@ -20,7 +20,7 @@ use crate::problem::{Kind, Problem};
 /// What a tracker needs to sign in.
 #[derive(Serialize, JsonSchema)]
 struct DeviceLogin {
-    /// The MQTT user name: the device's id.
+    /// The MQTT user name: the device's id, percent-encoded as in a topic.
     username: String,
     /// The MQTT password. It is not kept and cannot be shown again.
     secret: String,
@@ -34,8 +34,9 @@ pub(crate) async fn post(
     Segments(device_id): Segments<String>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
-    let device = input::device("device_id", &device_id)?;
-    let (name, now_ms) = (device.to_string(), state.clock.now_ms());
+    let device = state.device_to_be("device_id", &device_id).await?;
+    let name = device_login_name(device, &state.names.identity(device));
+    let now_ms = state.clock.now_ms();
     let (logins, role) = (&state.stores.logins, LoginRole::Device(device));
     let drawn = state
         .history

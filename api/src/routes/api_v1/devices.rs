@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames};
 use nemeses_store::history::Profile;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -110,13 +110,16 @@ pub(crate) async fn list(
     let only = only(&state, &query.filter).await?;
     let fleet = fleet(&state, &principal, only).await?;
     let census = census(&state, &fleet).await?;
-    let (at, next_cursor) = page(&fleet, &census.statuses, &query);
+    let (at, next_cursor) = page(&fleet, &census.statuses, &query, &state.names);
     let members = at.iter().map(|at| fleet[*at].clone()).collect();
     let statuses = at.iter().map(|at| census.statuses[*at]).collect();
     let counts = if query.filter == Filter::default() {
         census.counts
     } else {
-        let kept = fleet.iter().zip(&census.statuses).filter(|(one, _)| keep(&query.filter, one));
+        let kept = fleet
+            .iter()
+            .zip(&census.statuses)
+            .filter(|(one, _)| keep(&query.filter, one, &state.names));
         count(kept.map(|(_, status)| *status))
     };
     let shown = presences(&state, members, Some(statuses)).await?;
@@ -150,12 +153,18 @@ pub(crate) async fn must_see_group(
 }
 
 /// Those to show, by their places in the fleet, and where the next page begins.
-fn page(fleet: &[Member], statuses: &[Status], query: &ListQuery) -> (Vec<usize>, Option<String>) {
+fn page(
+    fleet: &[Member],
+    statuses: &[Status],
+    query: &ListQuery,
+    names: &DeviceNames,
+) -> (Vec<usize>, Option<String>) {
     let device = |at: usize| fleet[at].known.device;
     let begin =
         query.after.map_or(0, |after| fleet.partition_point(|member| member.known.device <= after));
     let like = |at: &usize| query.status.is_none_or(|status| statuses[*at] == status);
-    let mut rest = (begin..fleet.len()).filter(like).filter(|at| keep(&query.filter, &fleet[*at]));
+    let mut rest =
+        (begin..fleet.len()).filter(like).filter(|at| keep(&query.filter, &fleet[*at], names));
     let shown: Vec<usize> = rest.by_ref().take(query.limit).collect();
     let more = rest.next().is_some();
     let cursor = shown.last().filter(|_| more).map(|last| DeviceCursor::encode(device(*last)));
@@ -167,18 +176,22 @@ async fn describe(state: &FleetState, shown: &[Presence]) -> Result<Vec<Shown>, 
     let names: HashMap<u64, String> =
         groups.into_iter().map(|group| (group.id, group.name)).collect();
     let pasts = Presence::pasts(state, shown).await?;
-    let now_ms = state.clock.now_ms();
-    Ok(shown.iter().zip(&pasts).map(|(one, past)| device(one, past, &names, now_ms)).collect())
+    Ok(shown.iter().zip(&pasts).map(|(one, past)| device(state, one, past, &names)).collect())
 }
 
-fn device(presence: &Presence, past: &Past, names: &HashMap<u64, String>, now_ms: u64) -> Shown {
+fn device(
+    state: &FleetState,
+    presence: &Presence,
+    past: &Past,
+    names: &HashMap<u64, String>,
+) -> Shown {
     let Member { known, groups } = &presence.member;
     let said = known.profile.is_some();
     let profile = known.profile.clone().unwrap_or_else(|| Profile::new(known.device, 0));
     let name = |group_id: &u64| names.get(group_id).map(|name| (*group_id, name.clone()));
     let groups = groups.iter().filter_map(name);
     Shown {
-        device_id: known.device.to_string(),
+        device_id: state.written(known.device),
         name: profile.name,
         vehicle: profile.vehicle,
         tags: profile.tags,
@@ -191,7 +204,7 @@ fn device(presence: &Presence, past: &Past, names: &HashMap<u64, String>, now_ms
         updated_at: said.then(|| time_ms(profile.updated_at_ms)),
         status: presence.status,
         seen_at: presence.live.as_ref().map(|entry| time_ms(entry.seen_at_ms)),
-        location: presence.location(past, now_ms),
+        location: presence.location(state, past),
     }
 }
 
@@ -201,7 +214,7 @@ pub(crate) async fn get(
     Segments(device_id): Segments<String>,
     params: Params,
 ) -> Result<Response, Problem> {
-    let device = input::device("device_id", &device_id)?;
+    let device = state.device("device_id", &device_id)?;
     params.finish()?;
     principal.must_see(device)?;
     output::json(&one(&state, &principal, device).await?)
@@ -224,7 +237,7 @@ pub(crate) async fn put(
     fields: Fields,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
-    let device = input::device("device_id", &device_id)?;
+    let device = state.device_to_be("device_id", &device_id).await?;
     let bare = Profile::new(device, state.clock.now_ms());
     keep_profile(&state, &principal, changed(bare, fields)?).await
 }
@@ -237,7 +250,7 @@ pub(crate) async fn patch(
     fields: Fields,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
-    let device = input::device("device_id", &device_id)?;
+    let device = state.device_to_be("device_id", &device_id).await?;
     let now_ms = state.clock.now_ms();
     let kept = state.history.ask(state.stores.devices.find(device)).await?;
     let kept = kept.unwrap_or_else(|| Profile::new(device, now_ms));
@@ -292,13 +305,13 @@ pub(crate) async fn delete(
     Segments(device_id): Segments<String>,
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
-    let device = input::device("device_id", &device_id)?;
+    let device = state.device("device_id", &device_id)?;
     let removed = state.history.ask(state.stores.devices.remove(device)).await?;
     state.roster.forget();
     if removed {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let detail = format!("{device} has no profile.");
+    let detail = format!("{} has no profile.", state.written(device));
     Err(Problem::new(Kind::UnknownDevice, detail).blaming("device_id"))
 }
 

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames};
 use nemeses_reports::{RULES, Tally, hour_meter_run_min};
 use nemeses_store::history::{DaySums, DayTotal, FleetTotals};
 use schemars::JsonSchema;
@@ -197,7 +197,7 @@ pub(crate) async fn summary(
     let next_cursor = page.cut(query.limit).map(DeviceCursor::encode);
     let now_s = state.clock.now_s();
     let as_of = now_s - backlog.lag_s(now_s);
-    let devices = page.lines(&wanted);
+    let devices = page.lines(&wanted, &state.names);
     output::json(&Summary {
         from: date_of(query.from_day),
         to: date_of(query.to_day),
@@ -317,14 +317,14 @@ impl Page {
         self.devices.last().filter(|_| more).map(|(device, _)| DeviceId::new(*device))
     }
 
-    fn lines(&self, members: &[Member]) -> Vec<DeviceLine> {
+    fn lines(&self, members: &[Member], ids: &DeviceNames) -> Vec<DeviceLine> {
         let names: HashMap<u32, &str> = members
             .iter()
             .filter_map(|member| Some((member.known.device, member.known.profile.as_ref()?)))
             .map(|(device, profile)| (device.number(), profile.name.as_str()))
             .collect();
         let line = |(device, one): &(u32, OneDevice)| DeviceLine {
-            device_id: DeviceId::new(*device).to_string(),
+            device_id: ids.identity(DeviceId::new(*device)).to_string(),
             name: names.get(device).copied().unwrap_or_default().to_owned(),
             days: one.days,
             first: time_s(one.tally.first.at),

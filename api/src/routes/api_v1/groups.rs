@@ -128,7 +128,7 @@ pub(crate) async fn put_device(
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
     let id = input::number("group_id", &group_id)?;
-    let device = input::device("device_id", &device_id)?;
+    let device = state.device_to_be("device_id", &device_id).await?;
     let put = state.stores.groups.put(id, device, state.clock.now_ms());
     let put = state.history.ask_knowing(put).await?;
     state.roster.forget();
@@ -142,7 +142,7 @@ pub(crate) async fn delete_device(
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
     let id = input::number("group_id", &group_id)?;
-    let device = input::device("device_id", &device_id)?;
+    let device = state.device("device_id", &device_id)?;
     let taken = state.history.ask(state.stores.groups.take(id, device)).await;
     state.roster.forget();
     done(taken)
@@ -187,7 +187,7 @@ async fn whole(state: &FleetState, id: u64) -> Result<Whole, Problem> {
     Ok(Whole {
         group_id: id,
         name: group.name,
-        device_ids: devices.iter().map(ToString::to_string).collect(),
+        device_ids: devices.iter().map(|device| state.written(*device)).collect(),
         created_at: time_ms(group.created_at_ms),
     })
 }

@@ -22,7 +22,8 @@ pub(crate) async fn get(
     let entries = state.live.ask(state.stores.live.get(&[device])).await?;
     let live = entries.into_iter().next().flatten();
     let past = past(&state, device, live.as_ref()).await?;
-    let location = output::decide(device, live.as_ref(), &past, state.clock.now_ms());
+    let location =
+        output::decide(state.written(device), live.as_ref(), &past, state.clock.now_ms());
     match location {
         Some(location) => output::json(&location),
         None => Err(unknown_device(device)),

@@ -182,11 +182,10 @@ pub(crate) async fn get(
     let members = page.shown.iter().map(|(at, _)| fleet[*at].clone()).collect();
     let present = presences(&state, members, None).await?;
     let pasts = Presence::pasts(&state, &present).await?;
-    let now_ms = state.clock.now_ms();
     let distances = page.shown.iter().map(|(_, distance_mm)| *distance_mm);
     let found =
         present.iter().zip(&pasts).zip(distances).filter_map(|((one, past), distance_mm)| {
-            let location = one.location(past, now_ms)?;
+            let location = one.location(&state, past)?;
             let name = one.member.known.profile.as_ref().map(|profile| profile.name.clone());
             let distance_m = distance_mm.map(|mm| (mm + 500) / 1000);
             Some(Found { location, name: name.unwrap_or_default(), distance_m })

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_protocol::{Item, PROTOCOLS, Position, PositionRecord, protocol_of};
+use nemeses_protocol::{DeviceNames, Item, PROTOCOLS, Position, PositionRecord, protocol_of};
 use nemeses_reports::{Doubt, Zone};
 use nemeses_store::history::{Found, FoundRow, LookUp, StoredLetter};
 use schemars::JsonSchema;
@@ -33,7 +33,7 @@ pub(crate) async fn get(State(state): State<Backend>, params: Params) -> Result<
     for row in &found.rows {
         doubts.push(doubt_of(&state, &row.record).await?);
     }
-    output::json(&answer(&found, &doubts))
+    output::json(&answer(&state.names, &found, &doubts))
 }
 
 /// What to ask the store.
@@ -135,7 +135,7 @@ pub(crate) fn doc() -> Doc {
         .answers(openapi::Answer::json::<Answer>("What is known of it.", example))
 }
 
-fn answer(found: &Found, doubts: &[Option<Doubt>]) -> Answer {
+fn answer(names: &DeviceNames, found: &Found, doubts: &[Option<Doubt>]) -> Answer {
     let again = found.rows.iter().any(|row| row.duplicates > 0);
     let outcome = match (found.rows.is_empty(), again, found.letters.is_empty()) {
         (false, true, _) => "duplicate",
@@ -143,13 +143,19 @@ fn answer(found: &Found, doubts: &[Option<Doubt>]) -> Answer {
         (true, _, false) => "dead_letter",
         (true, _, true) => "unknown",
     };
-    let rows = found.rows.iter().zip(doubts).map(|(row, doubt)| stored_row(row, *doubt)).collect();
-    Answer { outcome, rows, dead_letters: found.letters.iter().map(Letter::of).collect() }
+    let rows =
+        found.rows.iter().zip(doubts).map(|(row, doubt)| stored_row(names, row, *doubt)).collect();
+    Answer {
+        outcome,
+        rows,
+        dead_letters: found.letters.iter().map(|letter| Letter::of(names, letter)).collect(),
+    }
 }
 
-fn stored_row(found: &FoundRow, doubtful: Option<Doubt>) -> StoredRow {
+fn stored_row(names: &DeviceNames, found: &FoundRow, doubtful: Option<Doubt>) -> StoredRow {
+    let device_id = names.identity(found.record.position.device).to_string();
     StoredRow {
-        row: Row::of(&found.record, doubtful, &Zone::utc()),
+        row: Row::of(device_id, &found.record, doubtful, &Zone::utc()),
         frame_hash: format!("{:016x}", found.record.frame_hash),
         duplicates: found.duplicates,
         frame: frame_of(&found.record).map(hex::encode_upper),
@@ -166,12 +172,12 @@ fn frame_of(record: &PositionRecord) -> Option<Vec<u8>> {
 }
 
 impl Letter {
-    pub(super) fn of(letter: &StoredLetter) -> Self {
+    pub(super) fn of(names: &DeviceNames, letter: &StoredLetter) -> Self {
         Self {
             id: letter.id,
             received_at: time_ms(letter.received_at_ms),
             reason: letter.reason.clone(),
-            device_id: letter.device.map(|device| device.to_string()),
+            device_id: letter.device.map(|device| names.identity(device).to_string()),
             recorded_at: letter.recorded_at.map(time_s),
             topic: letter.topic.clone(),
             offset: letter.offset,
@@ -265,9 +271,9 @@ mod tests {
             bytes: vec![0xDE, 0xAD],
             worker: "node".into(),
         };
-        assert_eq!(answer(&Found::default(), &[]).outcome, "unknown");
+        assert_eq!(answer(&DeviceNames::default(), &Found::default(), &[]).outcome, "unknown");
         let dead = Found { letters: vec![letter], ..Found::default() };
-        let answer = answer(&dead, &[]);
+        let answer = answer(&DeviceNames::default(), &dead, &[]);
         assert_eq!(
             (answer.outcome, answer.dead_letters[0].bytes.as_str()),
             ("dead_letter", "DEAD")

@@ -61,10 +61,16 @@ pub(crate) async fn get(
         Credential::Share(id) => ("share", id),
     };
     let scopes = by.scopes.names();
-    output::json(&Me { kind, id, scopes, devices: devices(by), user: user(&state, by).await? })
+    output::json(&Me {
+        kind,
+        id,
+        scopes,
+        devices: devices(&state, by),
+        user: user(&state, by).await?,
+    })
 }
 
-fn devices(by: &SignedIn) -> SeenDevices {
+fn devices(state: &Backend, by: &SignedIn) -> SeenDevices {
     match (&by.sees, by.credential) {
         (Sees::All, _) => SeenDevices { all: true, count: None, device_ids: None },
         // A session's may be thousands.
@@ -72,7 +78,7 @@ fn devices(by: &SignedIn) -> SeenDevices {
             SeenDevices { all: false, count: Some(devices.len()), device_ids: None }
         }
         (Sees::These(devices), _) => {
-            let ids = devices.iter().map(ToString::to_string).collect();
+            let ids = devices.iter().map(|device| state.written(*device)).collect();
             SeenDevices { all: false, count: Some(devices.len()), device_ids: Some(ids) }
         }
     }

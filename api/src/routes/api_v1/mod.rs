@@ -14,7 +14,6 @@ pub(crate) mod location;
 pub(crate) mod locations;
 pub(crate) mod lookup;
 pub(crate) mod me;
-mod named;
 pub(crate) mod password;
 pub(crate) mod report;
 pub(crate) mod retention_classes;

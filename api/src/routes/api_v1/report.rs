@@ -64,9 +64,9 @@ pub(crate) async fn get(
     {
         must_exist(&state, device).await?;
     }
-    let writer = Writer::new(&query, &devices, names);
+    let writer = Writer::new(state.names.clone(), &query, &devices, names);
     let head = [(header::CONTENT_TYPE, query.format.content_type())];
-    let name = query.format.disposition(&query.target.file("positions"));
+    let name = query.format.disposition(&query.target.file("positions", &state.names));
     let name = name.map(|name| AppendHeaders([(header::CONTENT_DISPOSITION, name)]));
     let body = Body::from_stream(chunks(pages, first, writer));
     Ok((head, name, body).into_response())

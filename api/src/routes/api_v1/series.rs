@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
-use nemeses_protocol::Value as Measured;
+use nemeses_protocol::{DeviceId, Value as Measured};
 use nemeses_reports::Zone;
 use nemeses_series::{Aggregate, Kind as SeriesKind, Resampler, SeriesError, Step, Value, Windows};
 use nemeses_store::history::{Channel, ChannelKind, ReadingsQuery};
@@ -13,13 +13,12 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::channels::measured;
-use super::named::{NAMED_DEVICE, Named, must_see, named};
 use super::report::zone;
 use crate::access::Principal;
 use crate::backend::Backend;
 use crate::fleet::ForReports;
 use crate::input::{Params, first_second, last_second};
-use crate::openapi::{Answer, Doc, Param, Tag};
+use crate::openapi::{Answer, Device, Doc, Param, Tag};
 use crate::output;
 use crate::problem::{Kind, Problem};
 
@@ -37,7 +36,7 @@ const DAY_S: u32 = 86_400;
 
 /// What is asked for.
 struct SeriesQuery {
-    device: String,
+    device: DeviceId,
     channel: String,
     from: Option<u32>,
     to: Option<u32>,
@@ -50,7 +49,7 @@ struct SeriesQuery {
 impl SeriesQuery {
     fn read(mut params: Params) -> Result<Self, Problem> {
         let query = Self {
-            device: params.require("device_id")?,
+            device: params.device("device_id")?,
             channel: params.require("channel")?,
             from: params.take("from")?.map(|text| first_second("from", &text)).transpose()?,
             to: params.take("to")?.map(|text| last_second("to", &text)).transpose()?,
@@ -109,7 +108,7 @@ fn aggregates(text: Option<&str>) -> Result<Vec<Aggregate>, Problem> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SeriesAnswer")]
 struct Series {
-    /// As it is written everywhere: six hex digits, or a kind and a name.
+    #[schemars(with = "Device")]
     device_id: String,
     channel: String,
     unit: Option<String>,
@@ -132,25 +131,26 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let state: &Backend = &fleet;
     let query = SeriesQuery::read(params)?;
-    let named = named(state, "device_id", &query.device).await?;
-    must_see(&principal, &named)?;
+    let device = query.device;
+    principal.must_see(device)?;
     let range = query.range(state.clock.now_s())?;
-    let channels = state.history.ask(state.stores.channels.channels(named.device)).await?;
+    let channels = state.history.ask(state.stores.channels.channels(device)).await?;
     let channel = channels.into_iter().find(|channel| channel.name == query.channel);
     let channel = channel.ok_or_else(|| {
-        Problem::parameter("channel", format!("{} has no channel of this name.", named.identity))
+        let detail = format!("{} has no channel of this name.", state.written(device));
+        Problem::parameter("channel", detail)
     })?;
     let _turn = state.turns.take(state.reader).await;
     let series = match query.step {
-        None => raw(state, &named, channel, range).await?,
-        Some(step) => by_window(state, &named, channel, &query, step, range).await?,
+        None => raw(state, device, channel, range).await?,
+        Some(step) => by_window(state, device, channel, &query, step, range).await?,
     };
     output::json(&series)
 }
 
-fn answer(named: &Named, channel: Channel, step: String, t: Vec<i64>) -> Series {
+fn answer(device_id: String, channel: Channel, step: String, t: Vec<i64>) -> Series {
     Series {
-        device_id: named.identity.to_string(),
+        device_id,
         channel: channel.name,
         unit: channel.unit,
         kind: channel.kind.word(),
@@ -168,12 +168,12 @@ fn as_ms((from, to): (u32, u32)) -> (u64, u64) {
 
 async fn raw(
     state: &Backend,
-    named: &Named,
+    device: DeviceId,
     channel: Channel,
     range: (u32, u32),
 ) -> Result<Series, Problem> {
     let (from_ms, to_ms) = as_ms(range);
-    let query = ReadingsQuery { device: named.device, from_ms, to_ms, descending: false };
+    let query = ReadingsQuery { device, from_ms, to_ms, descending: false };
     let mut records = state.stores.channels.readings(query);
     let (mut t, mut values) = (Vec::new(), Vec::new());
     let mut read = 0;
@@ -189,7 +189,7 @@ async fn raw(
         t.push(record.recorded_at_ms.cast_signed());
         values.push(measured(value));
     }
-    let mut series = answer(named, channel, "raw".to_owned(), t);
+    let mut series = answer(state.written(device), channel, "raw".to_owned(), t);
     series.values.insert("value", values);
     Ok(series)
 }
@@ -206,7 +206,7 @@ fn counted(read: usize) -> Result<usize, Problem> {
 
 async fn by_window(
     state: &Backend,
-    named: &Named,
+    device: DeviceId,
     channel: Channel,
     query: &SeriesQuery,
     step: Step,
@@ -223,9 +223,9 @@ async fn by_window(
     let whole = windows.range_ms();
     let (from_ms, to_ms) =
         (whole.start.max(0).cast_unsigned(), (whole.end - 1).max(0).cast_unsigned());
-    let before = before(state, named, &channel, from_ms).await?;
+    let before = before(state, device, &channel, from_ms).await?;
     let mut resampler = Resampler::new(&windows, aggregates, kind, before);
-    let query = ReadingsQuery { device: named.device, from_ms, to_ms, descending: false };
+    let query = ReadingsQuery { device, from_ms, to_ms, descending: false };
     let mut records = state.stores.channels.readings(query);
     let mut read = 0;
     while let Some(record) = state.history.ask(records.try_next()).await? {
@@ -237,7 +237,8 @@ async fn by_window(
         })?;
     }
     let by_window = resampler.finish();
-    let mut series = answer(named, channel, windows.step().to_string(), by_window.starts_ms);
+    let mut series =
+        answer(state.written(device), channel, windows.step().to_string(), by_window.starts_ms);
     for (aggregate, column) in aggregates.iter().zip(by_window.columns) {
         let column = column.iter().map(|value| value.as_ref().map_or(Json::Null, shown)).collect();
         series.values.insert(aggregate.as_str(), column);
@@ -248,12 +249,12 @@ async fn by_window(
 /// The channel's last number before a time, which differences count from.
 async fn before(
     state: &Backend,
-    named: &Named,
+    device: DeviceId,
     channel: &Channel,
     from_ms: u64,
 ) -> Result<Option<(i64, f64)>, Problem> {
     let Some(to_ms) = from_ms.checked_sub(1) else { return Ok(None) };
-    let query = ReadingsQuery { device: named.device, from_ms: 0, to_ms, descending: true };
+    let query = ReadingsQuery { device, from_ms: 0, to_ms, descending: true };
     let mut records = state.stores.channels.readings(query);
     for _ in 0..LOOKED_BACK {
         let Some(record) = state.history.ask(records.try_next()).await? else { break };
@@ -315,7 +316,7 @@ pub(crate) fn doc() -> Doc {
     let aggs = "What to tell of a window, with commas between them: mean, min, max, sum, count, first, last, median, p95, rate, delta, stddev. By default what suits the channel's kind.";
     Doc::new("getSeries", Tag::Reports, "The values of a channel over time")
         .about("Windows begin at whole steps and are whole, so the range is widened to them. rate and delta of a counter take a lower value for a new beginning. At most 10000 windows or values.")
-        .takes(Param::query("device_id", text(140), NAMED_DEVICE).required().example("0A3F73"))
+        .takes(Param::device("device_id", "Whose."))
         .takes(Param::query("channel", text(200), "The channel's name.").required().example("temperature"))
         .takes(Param::time("from", "The first second; a day before the end if nothing is said."))
         .takes(Param::time("to", "The last second; now if nothing is said."))
@@ -337,27 +338,27 @@ mod tests {
     #[test]
     fn what_is_asked_for() {
         let query =
-            read("device_id=id:a&channel=t&step=1d&agg=min,max,min&tz=Europe/Berlin").unwrap();
+            read("device_id=0A3F73&channel=t&step=1d&agg=min,max,min&tz=Europe/Berlin").unwrap();
         assert_eq!(query.aggregates, [Aggregate::Min, Aggregate::Max]);
         assert_eq!(query.range(100_000).unwrap(), (13_600, 100_000));
-        assert!(read("device_id=id:a&channel=t&step=raw").unwrap().step.is_none());
+        assert!(read("device_id=0A3F73&channel=t&step=raw").unwrap().step.is_none());
     }
 
     #[test]
     fn what_cannot_be_is_named() {
         for (query, name) in [
             ("", "device_id"),
-            ("device_id=id:a", "channel"),
-            ("device_id=id:a&channel=t&step=often", "step"),
-            ("device_id=id:a&channel=t&agg=average", "agg"),
-            ("device_id=id:a&channel=t&step=raw&agg=mean", "agg"),
-            ("device_id=id:a&channel=t&from=yesterday", "from"),
-            ("device_id=id:a&channel=t&tz=Mars", "tz"),
-            ("device_id=id:a&channel=t&points=3", "points"),
+            ("device_id=0A3F73", "channel"),
+            ("device_id=0A3F73&channel=t&step=often", "step"),
+            ("device_id=0A3F73&channel=t&agg=average", "agg"),
+            ("device_id=0A3F73&channel=t&step=raw&agg=mean", "agg"),
+            ("device_id=0A3F73&channel=t&from=yesterday", "from"),
+            ("device_id=0A3F73&channel=t&tz=Mars", "tz"),
+            ("device_id=0A3F73&channel=t&points=3", "points"),
         ] {
             assert_eq!(read(query).err().unwrap().at_fault(), Some(name), "{query}");
         }
-        let query = read("device_id=id:a&channel=t&from=9&to=8").unwrap();
+        let query = read("device_id=0A3F73&channel=t&from=9&to=8").unwrap();
         assert_eq!(query.range(10).unwrap_err().at_fault(), Some("from"));
     }
 }

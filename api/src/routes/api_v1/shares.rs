@@ -59,12 +59,12 @@ struct NewShare {
     url: String,
 }
 
-impl From<ScopedToken> for ListedShare {
-    fn from(token: ScopedToken) -> Self {
+impl ListedShare {
+    fn of(state: &AuthState, token: ScopedToken) -> Self {
         Self {
             share_id: token.id,
             name: token.name,
-            device_ids: token.devices.iter().map(ToString::to_string).collect(),
+            device_ids: token.devices.iter().map(|device| state.written(*device)).collect(),
             created_at: time_ms(token.created_at_ms),
             expires_at: time_ms(token.expires_at_ms),
             history_from: told_from(token.history_from),
@@ -88,7 +88,9 @@ pub(super) async fn answer_list(
     params: Params,
 ) -> Result<Response, Problem> {
     let shares = list(state, user_id, params, TokenKind::Share).await?;
-    output::json(&ListedShares { shares: shares.into_iter().map(Into::into).collect() })
+    output::json(&ListedShares {
+        shares: shares.into_iter().map(|share| ListedShare::of(state, share)).collect(),
+    })
 }
 
 pub(crate) async fn post(
@@ -98,13 +100,13 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let from = fields.maybe_text("history_from")?;
     let from = from.map(|text| history_from(&text)).transpose()?.unwrap_or(NO_HISTORY);
-    let wish = Wish::take(&principal, fields, DEFAULT_LIFE_S)?;
+    let wish = Wish::take(&state, &principal, fields, DEFAULT_LIFE_S).await?;
     let secret: [u8; 32] = draw().map_err(|error| fault(&error))?;
     let hash = digest(&secret);
     let kept = wish.keep(&state, (TokenKind::Share, Scopes::LOOK, from), Some(&hash)).await?;
     // In the fragment, which browsers send to no server.
     let url = format!("/#share={}", URL_SAFE_NO_PAD.encode(secret));
-    let answer = output::json(&NewShare { about: kept.into(), url })?;
+    let answer = output::json(&NewShare { about: ListedShare::of(&state, kept), url })?;
     Ok((StatusCode::CREATED, answer).into_response())
 }
 

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames, Identity};
 use nemeses_store::history::{
     MAX_TOKEN_DEVICES, MAX_TOKENS, NewToken, Scope, ScopedToken, Scopes, TokenKind,
 };
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Credential, Principal};
 use crate::auth::AuthState;
-use crate::input::{DEVICE_ID, Fields, Params, Segments, number, person_name, unknown_id};
+use crate::input::{Fields, Params, Segments, device, number, person_name, unknown_id};
 use crate::openapi::{Answer, DEVICE_PATTERN, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
@@ -70,7 +70,9 @@ pub(super) async fn answer_list(
     params: Params,
 ) -> Result<Response, Problem> {
     let tokens = list(state, user_id, params, TokenKind::Token).await?;
-    output::json(&ListedTokens { tokens: tokens.into_iter().map(Into::into).collect() })
+    output::json(&ListedTokens {
+        tokens: tokens.into_iter().map(|token| ListedToken::of(state, token)).collect(),
+    })
 }
 
 pub(crate) async fn post(
@@ -79,7 +81,7 @@ pub(crate) async fn post(
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let scopes = scopes(&fields.some_texts("scopes", Scope::ALL.len())?)?;
-    let wish = Wish::take(&principal, fields, DEFAULT_LIFE_S)?;
+    let wish = Wish::take(&state, &principal, fields, DEFAULT_LIFE_S).await?;
     let of = (TokenKind::Token, scopes, 0);
     let kept = wish.keep(&state, of, None).await?;
     let times = (kept.created_at_ms / 1000, kept.expires_at_ms / 1000);
@@ -88,7 +90,7 @@ pub(crate) async fn post(
         .tokens
         .issue_scoped(kept.user_id, credential, times, &kept.devices, kept.scopes)
         .map_err(|error| fault(&error))?;
-    let answer = output::json(&NewScopedToken { about: kept.into(), token })?;
+    let answer = output::json(&NewScopedToken { about: ListedToken::of(&state, kept), token })?;
     Ok((StatusCode::CREATED, answer).into_response())
 }
 
@@ -126,12 +128,12 @@ pub(super) async fn revoke(
     if revoked { Ok(StatusCode::NO_CONTENT) } else { Err(unknown_id(name)) }
 }
 
-impl From<ScopedToken> for ListedToken {
-    fn from(token: ScopedToken) -> Self {
+impl ListedToken {
+    fn of(state: &AuthState, token: ScopedToken) -> Self {
         Self {
             token_id: token.id,
             name: token.name,
-            device_ids: token.devices.iter().map(ToString::to_string).collect(),
+            device_ids: token.devices.iter().map(|device| state.written(*device)).collect(),
             scopes: token.scopes.names(),
             created_at: time_ms(token.created_at_ms),
             expires_at: time_ms(token.expires_at_ms),
@@ -150,14 +152,18 @@ pub(super) struct Wish {
 impl Wish {
     /// Takes the fields that both kinds have, and refuses others. Every device
     /// must be one that the caller sees.
-    pub(super) fn take(
+    pub(super) async fn take(
+        state: &AuthState,
         principal: &Principal,
         mut fields: Fields,
         default_life_s: u64,
     ) -> Result<Self, Problem> {
         let (user_id, _) = principal.person()?;
         let name = person_name(&fields.text("name")?)?;
-        let devices = devices(&fields.some_texts("device_ids", MAX_TOKEN_DEVICES)?)?;
+        let ids = fields.some_texts("device_ids", MAX_TOKEN_DEVICES)?;
+        let named: Vec<Identity> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        state.learn(&named).await?;
+        let devices = devices(&state.names, &ids)?;
         let life_s = fields.maybe_number("expires_in", LIFE_S)?.unwrap_or(default_life_s);
         fields.finish()?;
         for device in &devices {
@@ -214,10 +220,9 @@ fn scopes(names: &[String]) -> Result<Scopes, Problem> {
 }
 
 /// In order, each once.
-fn devices(ids: &[String]) -> Result<Vec<DeviceId>, Problem> {
-    let wrong = |_| Problem::field("device_ids", DEVICE_ID);
-    let mut devices =
-        ids.iter().map(|id| id.parse().map_err(wrong)).collect::<Result<Vec<DeviceId>, _>>()?;
+fn devices(names: &DeviceNames, ids: &[String]) -> Result<Vec<DeviceId>, Problem> {
+    let device = |id: &String| device(names, "device_ids", id);
+    let mut devices = ids.iter().map(device).collect::<Result<Vec<DeviceId>, _>>()?;
     devices.sort_unstable();
     devices.dedup();
     Ok(devices)
@@ -301,8 +306,12 @@ mod tests {
 
     #[test]
     fn devices_are_in_order_and_each_once() {
-        let ids =
-            |ids: &[&str]| devices(&ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        let ids = |ids: &[&str]| {
+            devices(
+                &DeviceNames::default(),
+                &ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
+            )
+        };
         let sorted = [DeviceId::new(5), DeviceId::new(0x0A_3F73)];
         assert_eq!(ids(&["0A3F73", "000005", "0a3f73"]).unwrap(), sorted);
         assert_eq!(ids(&["0A3F73", "5"]).unwrap_err().at_fault(), Some("device_ids"));

@@ -14,7 +14,7 @@ use crate::accounts::NewAccount;
 use crate::auth::AuthState;
 use crate::auth::draw_password;
 use crate::backend::Backend;
-use crate::input::{Fields, Params, Segments, account_fields, device, number, unknown_id};
+use crate::input::{Fields, Params, Segments, account_fields, number, unknown_id};
 use crate::openapi::{Answer, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
@@ -100,7 +100,7 @@ pub(crate) async fn get_one(
     let user = user_of(&state, &user_id).await?;
     let devices = state.history.ask(state.stores.users.grants(user.id)).await?;
     let group_ids = state.history.ask(state.stores.groups.granted(user.id)).await?;
-    let device_ids = devices.iter().map(ToString::to_string).collect();
+    let device_ids = devices.iter().map(|device| state.written(*device)).collect();
     output::json(&WholeUser { user: user.into(), device_ids, group_ids })
 }
 
@@ -164,8 +164,8 @@ pub(crate) async fn grant(
     State(state): State<AuthState>,
     Segments((user_id, device_id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let device = device("device_id", &device_id)?;
     let user = user_of(&state, &user_id).await?;
+    let device = state.device_to_be("device_id", &device_id).await?;
     let users = &state.stores.users;
     let granted = state.history.ask(users.grants(user.id)).await?;
     let most = usize::try_from(MAX_GRANTS).unwrap_or(usize::MAX);
@@ -182,7 +182,7 @@ pub(crate) async fn revoke(
     State(state): State<AuthState>,
     Segments((user_id, device_id)): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let device = device("device_id", &device_id)?;
+    let device = state.device("device_id", &device_id)?;
     let user = user_of(&state, &user_id).await?;
     state.history.ask(state.stores.users.revoke(user.id, device)).await?;
     state.known_access.forget(user.id);

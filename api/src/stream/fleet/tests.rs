@@ -1,6 +1,6 @@
 //! Who comes, who falls silent, and what is told of it.
 
-use nemeses_protocol::Composition;
+use nemeses_protocol::{Composition, DeviceNames};
 use nemeses_store::live::{LiveFrame, LiveValue};
 
 use super::super::event::tests::entry;
@@ -42,7 +42,7 @@ impl Watched {
     fn told(&self, from: u64) -> Vec<String> {
         let chunks = self.window.from(from).unwrap();
         let told = chunks.iter().flat_map(|chunk| chunk.from(from)).map(|event| {
-            let text: serde_json::Value = serde_json::from_str(event.json()).unwrap();
+            let text: serde_json::Value = serde_json::from_str(event.json(&DeviceNames::default())).unwrap();
             let what = match text["type"].as_str().unwrap() {
                 "position" => &text["recorded_at"],
                 "status" => &text["status"],
@@ -108,11 +108,11 @@ fn memory_that_is_newer_is_a_position_and_older_is_none() {
     assert_eq!(watched.moves(entry(1, RECORDED + 20, MEMORY), later), [newer]);
     assert_eq!(watched.moves(entry(1, RECORDED + 10, MEMORY), later), [""; 0]);
     let standing = watched.fleet.standing(&watched.window, later);
-    assert!(standing[0].event.json().contains("\"position_from\":\"history\""));
+    assert!(standing[0].event.json(&DeviceNames::default()).contains("\"position_from\":\"history\""));
     let live = "2020-07-01T21:00:30Z";
     assert_eq!(watched.moves(entry(1, RECORDED + 30, ON), RECEIVED_MS + 30_000), [live]);
     let standing = watched.fleet.standing(&watched.window, later);
-    assert!(standing[0].event.json().contains("\"position_from\":\"live\""));
+    assert!(standing[0].event.json(&DeviceNames::default()).contains("\"position_from\":\"live\""));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_place_that_is_not_believed_is_told_to_be_so() {
         }
         watched.moves(entry, RECEIVED_MS + u64::from(seconds) * 1000);
         let standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
-        let text: serde_json::Value = serde_json::from_str(standing[0].event.json()).unwrap();
+        let text: serde_json::Value = serde_json::from_str(standing[0].event.json(&DeviceNames::default())).unwrap();
         text["doubtful"].clone()
     };
     assert_eq!(moves(0, -19_932_833), serde_json::Value::Null);
@@ -156,7 +156,7 @@ fn row(recorded_at: u32, bits: u16) -> PositionRecord {
 
 fn stands(watched: &Watched) -> serde_json::Value {
     let standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
-    serde_json::from_str(standing[0].event.json()).unwrap()
+    serde_json::from_str(standing[0].event.json(&DeviceNames::default())).unwrap()
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn what_was_there_before_is_not_told_and_not_forgotten() {
     let mut standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
     standing.sort_by_key(|standing| standing.event.device);
     assert_eq!(standing.len(), 2);
-    assert!(standing[0].event.json().contains("\"type\":\"position\""));
-    assert!(standing[1].event.json().contains("\"status\":\"online\""));
+    assert!(standing[0].event.json(&DeviceNames::default()).contains("\"type\":\"position\""));
+    assert!(standing[1].event.json(&DeviceNames::default()).contains("\"status\":\"online\""));
     // The stream of the store may begin with what is known already.
     assert_eq!(watched.moves(entry(1, RECORDED, ON), RECEIVED_MS), [""; 0]);
     assert_eq!(watched.sweeps(RECEIVED_MS + TTL_MS / 2), ["late", "late"]);

@@ -60,6 +60,7 @@ impl Site {
             devices: database.devices(),
             channels: database.channels(),
             identities: database.identities(),
+            named: database.named(),
             groups: Arc::clone(&groups),
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),

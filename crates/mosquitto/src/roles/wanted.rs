@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nemeses_protocol::{Identity, Topics};
+use nemeses_protocol::Topics;
 use nemeses_store::history::{Login, LoginRole, SecretHash};
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ fn role_name(role: LoginRole) -> String {
 }
 
 fn rights(role: LoginRole, topics: &Topics) -> Rights {
-    let Topics { messenger, ping, db, command, telemetry } = topics;
+    let Topics { messenger, ping, db, command, telemetry, names } = topics;
     let [canary, device_canary] = &topics.canary();
     let publish = |topic: String| Right::to("publishClientSend", topic);
     // Exactly this filter, and none that it would match.
@@ -115,7 +115,7 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
     let rights = match role {
         LoginRole::Device(device) => vec![
             publish(topics.messenger_of(device)),
-            publish(topics.telemetry_of(&Identity::Number(device))),
+            publish(topics.telemetry_of(&names.identity(device))),
             subscribe(topics.ping_of(device)),
             subscribe(topics.command_of(device)),
         ],
@@ -244,6 +244,7 @@ mod tests {
             db: "rows".to_owned(),
             command: "down".to_owned(),
             telemetry: "values".to_owned(),
+            ..Topics::default()
         };
         let worker = spelt(LoginRole::Worker, &topics);
         assert!(worker.contains(&"subscribeLiteral $share/parsers/up/+".to_owned()), "{worker:?}");

@@ -16,6 +16,7 @@ use super::logins::Logins;
 use super::retention::Retention;
 use super::sessions::Sessions;
 use super::tokens::ScopedTokens;
+use crate::named::NamedDevices;
 
 /// How to open a history.
 #[derive(Clone, Debug)]
@@ -71,6 +72,7 @@ pub struct Database {
     pub(super) commands: Arc<dyn Commands>,
     pub(super) channels: Arc<dyn Channels>,
     pub(super) identities: Arc<dyn Identities>,
+    pub(super) named: NamedDevices,
 }
 
 impl Database {
@@ -113,6 +115,11 @@ impl Database {
     /// The numbers of devices that are known by a name.
     pub fn identities(&self) -> Arc<dyn Identities> {
         Arc::clone(&self.identities)
+    }
+    /// Which device has which name, as far as this process knows: what it gave or found
+    /// itself, and what it reads on ([`NamedDevices::follow`]).
+    pub fn named(&self) -> NamedDevices {
+        self.named.clone()
     }
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {

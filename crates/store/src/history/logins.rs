@@ -5,7 +5,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use async_trait::async_trait;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Identity};
 
 use super::secret::{PlainSecret, SecretHash};
 use crate::StoreError;
@@ -91,11 +91,17 @@ impl Login {
     }
 }
 
-/// Whether a name can be a login: 1 to 64 of `[A-Za-z0-9._@-]`, so that it is
-/// also fit for Mosquitto, URLs and logs.
+/// Whether a name can be a login: 1 to 64 of `[A-Za-z0-9._@~:%-]`, so that it is
+/// also fit for Mosquitto, URLs and logs, and a device's id as a segment is one.
 pub fn valid_login_name(name: &str) -> bool {
     (1..=MAX_LOGIN_NAME).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@~:%-".contains(&byte))
+}
+
+/// The name of a device's login: its id as a segment of a topic, or its number where that is
+/// too long.
+pub fn device_login_name(device: DeviceId, identity: &Identity) -> String {
+    Some(identity.segment()).filter(|name| valid_login_name(name)).unwrap_or(device.to_string())
 }
 
 /// The logins.

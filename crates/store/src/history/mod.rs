@@ -53,7 +53,7 @@ pub use dead_letters::{
 };
 pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
 pub use groups::{Group, Groups, MAX_GROUPS};
-pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, valid_login_name};
+pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, device_login_name, valid_login_name};
 pub use open::open;
 pub use positions::{PositionStream, Positions, RangeQuery};
 pub use retention::{ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey};

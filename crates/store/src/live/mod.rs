@@ -28,7 +28,7 @@ mod workers;
 mod writer;
 
 use async_trait::async_trait;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Identity};
 use nemeses_runtime::Worker;
 
 pub use entry::{Frames, LiveEntry, LiveFrame, Origin, Version};
@@ -152,6 +152,27 @@ pub trait LiveStore: Send + Sync {
 
     /// Keeps the list for those who want it; call it every few seconds, or it lapses.
     async fn keep_known(&self, _list: &KnownList) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Devices with names behind a number, in order, some at once, and how many are kept
+    /// here; says as well that a reader wants them, which holds for a minute. For those
+    /// without a database; a store without other readers has none.
+    async fn names_after(
+        &self,
+        _after: Option<DeviceId>,
+    ) -> Result<(Vec<(DeviceId, Identity)>, usize), StoreError> {
+        Ok((Vec::new(), 0))
+    }
+
+    /// How many names are kept here, if somebody asked for them within the last minute;
+    /// those stay for another minute.
+    async fn names_wanted(&self) -> Result<Option<usize>, StoreError> {
+        Ok(None)
+    }
+
+    /// Keeps some names for those who want them.
+    async fn keep_names(&self, _named: &[(DeviceId, Identity)]) -> Result<(), StoreError> {
         Ok(())
     }
 

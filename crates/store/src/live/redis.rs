@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Identity};
 use nemeses_runtime::{Clock, Worker};
 use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind};
 
@@ -36,6 +36,7 @@ mod fault;
 mod inspect;
 mod known;
 mod loss;
+mod names;
 mod place;
 mod reader;
 #[cfg(test)]
@@ -382,6 +383,21 @@ impl LiveStore for RedisLive {
 
     async fn keep_known(&self, list: &KnownList) -> Result<(), StoreError> {
         known::keep(&self.connection, list).await
+    }
+
+    async fn names_after(
+        &self,
+        after: Option<DeviceId>,
+    ) -> Result<(Vec<(DeviceId, Identity)>, usize), StoreError> {
+        names::read(&self.connection, after).await
+    }
+
+    async fn names_wanted(&self) -> Result<Option<usize>, StoreError> {
+        names::wanted(&self.connection).await
+    }
+
+    async fn keep_names(&self, named: &[(DeviceId, Identity)]) -> Result<(), StoreError> {
+        names::keep(&self.connection, named).await
     }
 
     async fn inspect(&self) -> Result<LiveInspection, StoreError> {

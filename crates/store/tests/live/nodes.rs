@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, Identity};
 use nemeses_runtime::{Clock, Worker};
 use nemeses_store::StoreError;
+use nemeses_store::history::Identities;
 use nemeses_store::known::{KNOWN_FOR_MS, KnownDevices, KnownList, Standing, follow_known};
 use nemeses_store::live::{
     FORGOTTEN_AFTER_MS, LiveEntry, LiveStore, Mirrored, RedisLive, RedisOptions,
 };
+use nemeses_store::named::NamedDevices;
 use nemeses_store::relay::{RelaySender, Relayed, open_relay, relay_caller};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -206,6 +208,61 @@ async fn a_follower_learns_of_devices_and_doubts_when_nobody_tells_it() {
     following.await.unwrap();
 }
 
+/// Names as a database gives them.
+struct Given(Vec<(DeviceId, Identity)>);
+
+#[async_trait::async_trait]
+impl Identities for Given {
+    async fn give_numbers(&self, _: &[Identity], _: u64) -> Result<Vec<DeviceId>, StoreError> {
+        unreachable!("nobody asks for new ones")
+    }
+    async fn number_of(&self, name: &Identity) -> Result<Option<DeviceId>, StoreError> {
+        Ok(self.0.iter().find(|(_, own)| own == name).map(|(device, _)| *device))
+    }
+    async fn named_after(
+        &self,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<(DeviceId, Identity)>, StoreError> {
+        let behind = self.0.iter().filter(|(device, _)| Some(*device) > after);
+        Ok(behind.take(limit as usize).cloned().collect())
+    }
+}
+
+/// More than one page of them.
+#[tokio::test]
+async fn a_process_without_a_database_learns_the_names_of_devices() {
+    let redis = Redis::start();
+    let clock = Clock::system();
+    let name = |n: u32| format!("id:sensor/{n}").parse::<Identity>().unwrap();
+    let given = (0..2500).map(|n| (DeviceId::new((1 << 24) + n), name(n))).collect();
+    let (keeper, parser, stop) =
+        (NamedDevices::default(), NamedDevices::default(), CancellationToken::new());
+    let shared: Arc<dyn LiveStore> = Arc::new(open(&redis, &clock));
+    let identities: Arc<dyn Identities> = Arc::new(Given(given));
+    let keeping = tokio::spawn(keeper.follow(identities, Some(Arc::clone(&shared)), stop.clone()));
+    assert_eq!(shared.names_wanted().await.unwrap(), None, "nobody asked");
+    let until_known = async |named: &NamedDevices| {
+        let begun = Instant::now();
+        while [0, 1000, 2499].iter().any(|n| named.number(&name(*n)).is_none()) {
+            assert!(begun.elapsed() < DEADLINE, "the names do not come");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let following = tokio::spawn(parser.clone().follow_live(Arc::clone(&shared), stop.clone()));
+    until_known(&parser).await;
+    assert_eq!(parser.names().identity(DeviceId::new((1 << 24) + 7)), name(7));
+    // A server that lost its memory is filled again, for who asks later.
+    redis.command(&["FLUSHDB"]);
+    let late = NamedDevices::default();
+    let too_late = tokio::spawn(late.clone().follow_live(shared, stop.clone()));
+    until_known(&late).await;
+    stop.cancel();
+    for task in [keeping, following, too_late] {
+        task.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn the_account_of_stations_is_enough() {
     let redis = Redis::start();
@@ -229,5 +286,10 @@ async fn the_account_of_stations_is_enough() {
     assert!(live.known_wanted().await.unwrap());
     live.keep_known(&[device(1)].into_iter().collect()).await.unwrap();
     assert!(matches!(live.known_devices(None).await.unwrap(), Mirrored::List { .. }));
+    let named = (DeviceId::new(1 << 24), "id:a".parse().unwrap());
+    assert_eq!(live.names_after(None).await.unwrap(), (Vec::new(), 0));
+    live.keep_names(std::slice::from_ref(&named)).await.unwrap();
+    assert_eq!(live.names_wanted().await.unwrap(), Some(1));
+    assert_eq!(live.names_after(None).await.unwrap(), (vec![named], 1));
     live.announce(&Worker::here("w", "parser", "0.1.0", 1)).await.unwrap();
 }

@@ -33,7 +33,7 @@ pub(super) struct Whose {
 
 impl From<&Span> for Whose {
     fn from(span: &Span) -> Self {
-        Self { device_id: span.device.to_string(), device_name: span.name.clone() }
+        Self { device_id: span.device_id.clone(), device_name: span.name.clone() }
     }
 }
 
@@ -99,7 +99,7 @@ where
         totals: None,
         place: T::PLACE,
         zone: asked.zone.clone(),
-        file: asked.target.file(T::LIST),
+        file: asked.target.file(T::LIST, &state.names),
     };
     let one = asked.target.one().is_some();
     let state = state.clone();

@@ -44,6 +44,8 @@ struct Wishes {
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) device: DeviceId,
+    /// As it is written in answers.
+    pub(super) device_id: String,
     /// Of its profile; empty where there is none.
     pub(super) name: String,
     /// First recorded second.
@@ -85,7 +87,8 @@ impl Asked {
             let (to, zone) = (self.to, self.zone.clone());
             let settings = self.settings(profile.as_ref());
             let name = profile.map(|profile| profile.name).unwrap_or_default();
-            Span { device, name, from, to, zone, settings }
+            let device_id = state.written(device);
+            Span { device, device_id, name, from, to, zone, settings }
         };
         Ok(devices.into_iter().map(span).collect())
     }
@@ -104,7 +107,7 @@ impl Asked {
 
     /// What the answer repeats of the question.
     pub(super) fn echo(&self, spans: &[Span]) -> Question {
-        let id = |span: &Span| span.device.to_string();
+        let id = |span: &Span| span.device_id.clone();
         let one = self.target.one().and(spans.first());
         let settings = one.map_or_else(|| self.settings(None), |span| span.settings);
         let other = spans.iter().filter(|span| span.settings != settings);
@@ -268,6 +271,7 @@ mod tests {
         let (from, to, zone) = (asked.from, asked.to, asked.zone.clone());
         Span {
             device: DeviceId::new(0x0A_3F73),
+            device_id: "0A3F73".to_owned(),
             name: String::new(),
             from,
             to,

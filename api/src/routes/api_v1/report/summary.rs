@@ -49,7 +49,7 @@ pub(crate) async fn get(
         totals: (lines == Lines::Days).then_some(TOTALS),
         place: Place::None,
         zone: asked.zone.clone(),
-        file: asked.target.file("summary"),
+        file: asked.target.file("summary", &state.names),
     };
     let whole = form == Form::Json;
     let (spans, totals) = (spans.into(), Vec::new());

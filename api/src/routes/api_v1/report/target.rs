@@ -1,7 +1,7 @@
 //! Whose report: one device, several, or the devices of a group. Who may not see
 //! one of several learns as little as of one.
 
-use nemeses_protocol::DeviceId;
+use nemeses_protocol::{DeviceId, DeviceNames};
 use nemeses_store::history::Profile;
 use serde_json::json;
 
@@ -86,9 +86,12 @@ impl Target {
     }
 
     /// The name of a file with a report of this kind, without its suffix.
-    pub(super) fn file(&self, what: &str) -> String {
+    pub(super) fn file(&self, what: &str, names: &DeviceNames) -> String {
         match self {
-            Self::One(device) => format!("{what}-{device}"),
+            // Colons are not for names of files everywhere.
+            Self::One(device) => {
+                format!("{what}-{}", names.identity(*device).segment().replace(':', "-"))
+            }
             Self::Many(devices) => format!("{what}-{}-devices", devices.len()),
             Self::Group(group) => format!("{what}-group-{group}"),
         }
@@ -135,7 +138,10 @@ mod tests {
         ] {
             assert_eq!(take(query), Err(Some(name.to_owned())), "{query}");
         }
-        assert_eq!(Target::Many(vec![one, two]).file("trips"), "trips-2-devices");
-        assert_eq!(Target::One(one).file("stops"), "stops-000001");
+        let boiler = DeviceId::new(1 << 24);
+        let names = DeviceNames::of_these(&[(boiler, "id:a/b".parse().unwrap())]);
+        assert_eq!(Target::One(boiler).file("trips", &names), "trips-id-a%2Fb");
+        assert_eq!(Target::Many(vec![one, two]).file("trips", &names), "trips-2-devices");
+        assert_eq!(Target::One(one).file("stops", &names), "stops-000001");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use nemeses_export::{Csv, Form, GPX, KML, Sheet, Tracks, WayPoint, csv_field, sheet, titled, xml};
-use nemeses_protocol::{DeviceId, PositionRecord};
+use nemeses_protocol::{DeviceId, DeviceNames, PositionRecord};
 use nemeses_reports::{Mark, Zone};
 use serde_json::json;
 
@@ -19,15 +19,18 @@ pub(super) struct Writer {
     /// What JSON repeats of the question, without the brace that closes it.
     question: String,
     file: String,
+    /// How devices are written.
+    ids: DeviceNames,
     /// Of devices that have one.
     names: HashMap<DeviceId, String>,
     sheet: Option<Box<dyn Sheet>>,
     rows: u64,
     begun: bool,
     tracks: Tracks,
-    /// Whose name it is that is written.
+    /// Whose id and name it is that are written.
     device: Option<DeviceId>,
-    /// As a field of CSV or a title.
+    device_id: String,
+    /// Id and name as fields of CSV, or a title.
     field: String,
 }
 
@@ -37,18 +40,20 @@ const ROW_BYTES: usize = 320;
 impl Writer {
     /// A report about these devices.
     pub(super) fn new(
+        ids: DeviceNames,
         query: &ReportQuery,
         devices: &[DeviceId],
         names: HashMap<DeviceId, String>,
     ) -> Self {
         let zone = query.zone.clone();
         let whose = if let Some(device) = query.target.one() {
-            format!(r#""device_id":"{device}""#)
+            format!(r#""device_id":{}"#, json!(ids.identity(device).to_string()))
         } else {
-            let ids: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            let ids: Vec<String> =
+                devices.iter().map(|device| ids.identity(*device).to_string()).collect();
             format!(r#""device_ids":{}"#, json!(ids))
         };
-        // Ids, times and words need no escaping in JSON.
+        // Times and words need no escaping in JSON.
         let (from, to) = (zone.time(query.from), zone.time(query.to));
         let order = if query.descending { "desc" } else { "asc" };
         let question = format!(r#"{{{whose},"from":"{from}","to":"{to}","order":"{order}""#);
@@ -58,11 +63,13 @@ impl Writer {
             names,
             zone,
             question,
-            file: query.target.file("positions"),
+            file: query.target.file("positions", &ids),
+            ids,
             rows: 0,
             begun: false,
             tracks: Tracks::new(query.format, query.descending),
             device: None,
+            device_id: String::new(),
             field: String::new(),
         }
     }
@@ -101,9 +108,10 @@ impl Writer {
         let (device, doubtful) = (record.position.device, mark.doubt);
         if self.device.replace(device) != Some(device) {
             let name = self.names.get(&device).map_or("", String::as_str);
+            self.device_id = self.ids.identity(device).to_string();
             self.field = match self.form {
-                Form::Gpx | Form::Kml => titled(device, name),
-                _ => csv_field(name).into_owned(),
+                Form::Gpx | Form::Kml => titled(&self.device_id, name),
+                _ => format!("{},{}", csv_field(&self.device_id), csv_field(name)),
             };
         }
         if self.form == Form::Csv(Csv::Plain) {
@@ -119,15 +127,19 @@ impl Writer {
         }
         if let Some(sheet) = &mut self.sheet {
             let name = self.names.get(&device).map_or("", String::as_str);
-            return sheet.row(&row_cells(record, name, doubtful)).map_err(|error| fault(&error));
+            return sheet
+                .row(&row_cells(record, (&self.device_id, name), doubtful))
+                .map_err(|error| fault(&error));
         }
         if self.rows > 0 && matches!(self.form, Form::Json | Form::GeoJson) {
             out.push(b',');
         }
-        let zone = &self.zone;
+        let (zone, device_id) = (&self.zone, self.device_id.clone());
         let written = match self.form {
-            Form::GeoJson => serde_json::to_writer(&mut *out, &Feature::of(record, doubtful, zone)),
-            _ => serde_json::to_writer(&mut *out, &Row::of(record, doubtful, zone)),
+            Form::GeoJson => {
+                serde_json::to_writer(&mut *out, &Feature::of(device_id, record, doubtful, zone))
+            }
+            _ => serde_json::to_writer(&mut *out, &Row::of(device_id, record, doubtful, zone)),
         };
         written.map_err(|error| fault(&error))?;
         out.extend((self.form == Form::Ndjson).then_some(b'\n'));

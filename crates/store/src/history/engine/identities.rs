@@ -2,9 +2,6 @@
 //! The key of the name makes sure that a name gets one number, the table's key that a
 //! number is given once; whoever loses against another process looks again.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
 use nemeses_protocol::{DeviceId, Identity};
 
@@ -22,31 +19,6 @@ const ADD: &str =
     "INSERT INTO device_identities (device, kind, name, created_at_ms) VALUES (?, ?, ?, ?)";
 const AFTER: &str = "SELECT device, kind, name FROM device_identities WHERE device > ? \
     ORDER BY device LIMIT ?";
-
-/// Numbers that are remembered: some 100 bytes each.
-const MAX_REMEMBERED: usize = 100_000;
-
-/// Numbers that certainly were given. Forgetting costs a look-up, nothing else.
-#[derive(Default)]
-pub(in crate::history) struct Numbers(Mutex<HashMap<Identity, u32>>);
-
-impl Numbers {
-    fn get(&self, identity: &Identity) -> Option<DeviceId> {
-        if let Some(device) = identity.number() {
-            return Some(device);
-        }
-        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.get(identity).copied().map(DeviceId::new)
-    }
-
-    fn learn(&self, identity: &Identity, device: DeviceId) {
-        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if numbers.len() >= MAX_REMEMBERED {
-            numbers.clear();
-        }
-        numbers.insert(identity.clone(), device.number());
-    }
-}
 
 /// Finds a name's number, or gives it the next one.
 struct Give<'a> {
@@ -83,26 +55,26 @@ impl<P: Product> Engine<P> {
         identity: &Identity,
         now_ms: u64,
     ) -> Result<DeviceId, Fault> {
-        if let Some(device) = self.numbers.get(identity) {
+        if let Some(device) = self.named.number(identity) {
             return Ok(device);
         }
         let Identity::Named { kind, name } = identity else {
             return Err(Fault::new(Kind::Refused, "an identity without a name"));
         };
         let device = self.transact(Give { kind, name, now_ms }).await?;
-        self.numbers.learn(identity, device);
+        self.named.remember(device, identity);
         Ok(device)
     }
 
     async fn number_if_any(&self, identity: &Identity) -> Result<Option<DeviceId>, Fault> {
-        if let Some(device) = self.numbers.get(identity) {
+        if let Some(device) = self.named.number(identity) {
             return Ok(Some(device));
         }
         let Identity::Named { kind, name } = identity else { return Ok(None) };
         let rows = self.product.rows(fixed(FIND), &[(*kind).into(), (&**name).into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let device = DeviceId::new(row.need(0)?);
-        self.numbers.learn(identity, device);
+        self.named.remember(device, identity);
         Ok(Some(device))
     }
 }

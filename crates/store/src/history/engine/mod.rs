@@ -53,6 +53,7 @@ mod work;
 use std::sync::Arc;
 
 use crate::history::Database;
+use crate::named::NamedDevices;
 
 pub(super) use adapter::{Lent, adapter};
 pub(super) use administration::{SCHEMA_VERSION, pending, version_of};
@@ -82,12 +83,13 @@ pub(super) struct Engine<P> {
     doubts: quick::Doubts,
     lasts: last::Lasts,
     lists: channels::Lists,
-    numbers: identities::Numbers,
+    named: NamedDevices,
 }
 
 impl<P: Product> Engine<P> {
     /// The handles of a database.
     pub(super) fn database(product: P) -> Database {
+        let named = NamedDevices::default();
         let engine = Arc::new(Self {
             product,
             days: days::KnownDays::default(),
@@ -95,7 +97,7 @@ impl<P: Product> Engine<P> {
             doubts: quick::Doubts::default(),
             lasts: last::Lasts::default(),
             lists: channels::Lists::default(),
-            numbers: identities::Numbers::default(),
+            named: named.clone(),
         });
         Database {
             history: Arc::clone(&engine) as _,
@@ -111,6 +113,7 @@ impl<P: Product> Engine<P> {
             commands: Arc::clone(&engine) as _,
             channels: Arc::clone(&engine) as _,
             identities: Arc::clone(&engine) as _,
+            named,
             daily: engine,
         }
     }
