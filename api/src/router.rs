@@ -110,6 +110,7 @@ fn table() -> Vec<Route> {
     let mut routes = of_the_service();
     routes.extend(of_people());
     routes.extend(of_devices());
+    routes.extend(of_values());
     routes
 }
 
@@ -211,13 +212,30 @@ fn of_people() -> Vec<Route> {
     ]
 }
 
+/// Values of named channels.
+fn of_values() -> Vec<Route> {
+    use api_v1::{channel_names, channels, series};
+    use series::statistics;
+    vec![
+        route(
+            "/api/v1/devices/{device_id}/channels",
+            [get(Right::History, channels::get, channels::doc)],
+        ),
+        route("/api/v1/channels", [get(Right::History, channel_names::get, channel_names::doc)]),
+        route("/api/v1/series", [get(Right::History, series::get, series::doc).heavy()]),
+        route(
+            "/api/v1/series/statistics",
+            [get(Right::History, statistics::get, statistics::doc).heavy()],
+        ),
+    ]
+}
+
 /// Devices, the stream, the books.
 fn of_devices() -> Vec<Route> {
     use api_v1::{
-        books, channel_names, channels, commands, dead_letters, device_login, devices, fleet,
-        groups, location, locations,
+        books, commands, dead_letters, device_login, devices, fleet, groups, location, locations,
     };
-    use api_v1::{lookup, report, retention_classes, series, storage, stream, workers};
+    use api_v1::{lookup, report, retention_classes, storage, stream, workers};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -240,12 +258,6 @@ fn of_devices() -> Vec<Route> {
                 delete(Right::Manage, devices::delete, devices::delete_doc),
             ],
         ),
-        route(
-            "/api/v1/devices/{device_id}/channels",
-            [get(Right::History, channels::get, channels::doc)],
-        ),
-        route("/api/v1/channels", [get(Right::History, channel_names::get, channel_names::doc)]),
-        route("/api/v1/series", [get(Right::History, series::get, series::doc).heavy()]),
         route(
             "/api/v1/devices/{device_id}/login",
             [post(Right::Manage, device_login::post, device_login::doc)],

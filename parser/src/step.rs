@@ -144,7 +144,7 @@ impl Step {
         out: &mut Output,
     ) {
         let identity = frame.identity();
-        let device = self.policy.named.number(&identity);
+        let device = self.policy.topics.names.number(&identity);
         if let Some(reason) = terms.refusal(device) {
             return bury(message, offset, bytes, device, reason, out);
         }

@@ -24,6 +24,16 @@ pub(crate) fn device(
     numbered(names, parameter, &identity(parameter, text)?)
 }
 
+/// A device in a field of a body.
+pub(crate) fn device_in_field(
+    names: &DeviceNames,
+    field: &'static str,
+    text: &str,
+) -> Result<DeviceId, Problem> {
+    let identity = text.parse().map_err(|error| Problem::field(field, what_is_wrong(&error)))?;
+    numbered(names, field, &identity)
+}
+
 /// Devices with commas between them, each once, in order of number.
 pub(super) fn devices(
     names: &DeviceNames,
@@ -53,5 +63,9 @@ fn numbered(
 }
 
 fn wrong(parameter: &'static str, error: &ParseIdentityError) -> Problem {
-    Problem::parameter(parameter, format!("Not a device id: {error}."))
+    Problem::parameter(parameter, what_is_wrong(error))
+}
+
+fn what_is_wrong(error: &ParseIdentityError) -> String {
+    format!("Not a device id: {error}.")
 }

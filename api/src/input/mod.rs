@@ -14,7 +14,7 @@ mod visible;
 
 pub(crate) use body::{Fields, MaybeFields, Patch};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};
-pub(crate) use device::{device, identity};
+pub(crate) use device::{device, device_in_field, identity};
 pub(crate) use identity::{account_fields, check_password, new_email, person_name};
 pub(crate) use label::{class, label, tags};
 pub(crate) use params::Params;

@@ -227,9 +227,7 @@ impl Event {
             Happened::Ignition { on, recorded_at } => {
                 ("event", ignition_text(&id, device_id, *on, *recorded_at))
             }
-            Happened::Values(values) => {
-                ("values", values_json(&id, device_id, &**values))
-            }
+            Happened::Values(values) => ("values", values_json(&id, device_id, &**values)),
         };
         Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }
     }

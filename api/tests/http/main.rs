@@ -30,6 +30,7 @@ mod people;
 mod refusals;
 mod report;
 mod rights;
+mod series;
 mod sessions;
 mod several;
 mod site;

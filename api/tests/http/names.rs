@@ -47,6 +47,7 @@ async fn named() -> Named {
             timeless: false,
             content_hash: readings_hash(&readings),
             received_at_ms: NOW_MS,
+            position: None,
             readings,
         })));
     }
@@ -79,12 +80,11 @@ async fn every_spelling_is_taken_and_the_name_answered() {
             (format!("devices/{spelling}"), "/device_id"),
             (format!("devices/{spelling}"), "/location/device_id"),
             (format!("devices/{spelling}/channels"), "/device_id"),
-            (format!("series?device_id={spelling}&channel=cpu&{whole_day}"), "/device_id"),
             (format!("report?device_id={spelling}"), "/device_id"),
             (format!("report?device_id={spelling}"), "/rows/0/device_id"),
             (format!("report/trips?device_id={spelling}"), "/device_id"),
-            (format!("report/stops?device_id={spelling}"), "/stops/0/device_id"),
-            (format!("report/summary?device_id={spelling}"), "/devices/0/device_id"),
+            (format!("report/stops?device_id={spelling}"), "/device_id"),
+            (format!("report/summary?device_id={spelling}"), "/device_id"),
         ] {
             let answer = named.get(&format!("/api/v1/{path}")).await.ok();
             assert_eq!(answer.pointer(pointer), Some(&json!(PHONE)), "{path}: {answer}");
@@ -95,6 +95,7 @@ async fn every_spelling_is_taken_and_the_name_answered() {
             (format!("locations?device_ids={list}"), "/locations/0/device_id"),
             (format!("devices?ids={list}"), "/devices/0/device_id"),
             (format!("report?device_ids={list}"), "/device_ids/0"),
+            (format!("series?device_id={list}&channel=cpu&{whole_day}"), ""),
             (format!("fleet/summary?device_ids={list}&from=2020-07-01&to=2020-07-02"), ""),
         ] {
             let answer = named.get(&format!("/api/v1/{path}")).await.ok();
@@ -102,6 +103,8 @@ async fn every_spelling_is_taken_and_the_name_answered() {
             assert!(pointer.is_empty() || found == Some(&json!(PHONE)), "{path}: {answer}");
         }
     }
+    let path = format!("/api/v1/series?device_id={IN_LIST}&channel=cpu&{whole_day}");
+    assert_eq!(named.get(&path).await.ok()["device_id"], PHONE);
     let found = named.get("/api/v1/devices?q=jane/").await.ok();
     assert_eq!(found["devices"][0]["device_id"], PHONE);
     let table = named.get(&format!("/api/v1/report?device_id={IN_PATH}&format=csv")).await;

@@ -81,7 +81,9 @@ fn query(path: &str) -> String {
             .replace("{share_id}", "1")
             .replace("{letter_id}", "1"),
         _ if own.contains(&path) => path.to_owned(),
-        "/api/v1/series" => format!("{path}?device_id={DEVICE}&channel=temperature"),
+        "/api/v1/series" | "/api/v1/series/statistics" => {
+            format!("{path}?device_id={DEVICE}&channel=temperature")
+        }
         "/api/v1/lookup" => format!("{path}?device_id={DEVICE}&recorded_at={RECORDED}"),
         _ => format!("{path}?device_id={DEVICE}"),
     }

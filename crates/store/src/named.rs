@@ -18,7 +18,7 @@ use crate::live::LiveStore;
 /// Between looks.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// Names read or written at once.
-pub(crate) const PAGE: usize = 1000;
+pub(crate) const PAGE: u16 = 1000;
 
 #[derive(Debug, Default)]
 struct Held {
@@ -92,7 +92,7 @@ impl NamedDevices {
     fn page(&self, skip: usize) -> Vec<(DeviceId, Identity)> {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Some(last) = held.last else { return Vec::new() };
-        let known = held.names.range(..=last.number()).skip(skip).take(PAGE);
+        let known = held.names.range(..=last.number()).skip(skip).take(PAGE.into());
         known.map(|(number, name)| (DeviceId::new(*number), name.clone())).collect()
     }
 
@@ -107,8 +107,8 @@ impl NamedDevices {
     /// What the database reports.
     pub async fn refresh(&self, identities: &dyn Identities) -> Result<(), StoreError> {
         loop {
-            let named = identities.named_after(self.last(), PAGE as u32).await?;
-            let more = named.len() >= PAGE;
+            let named = identities.named_after(self.last(), PAGE.into()).await?;
+            let more = named.len() >= usize::from(PAGE);
             self.learn(named);
             if !more {
                 return Ok(());
@@ -166,7 +166,7 @@ impl NamedDevices {
         loop {
             let full = match live.names_after(self.last()).await {
                 Ok((named, total)) => {
-                    let full = named.len() >= PAGE;
+                    let full = named.len() >= usize::from(PAGE);
                     self.learn(named);
                     // Earlier ones were written later, after a loss of memory.
                     if !full && self.count() < total {
@@ -194,16 +194,16 @@ mod tests {
     #[test]
     fn a_device_is_written_by_its_name_once_it_is_known() {
         let named = NamedDevices::default();
-        let names = named.names();
+        let written = named.names();
         let (device, identity) = (DeviceId::new(1 << 24), "id:a".parse::<Identity>().unwrap());
         assert_eq!(named.number(&identity), None);
-        assert_eq!(names.identity(device), Identity::Number(device));
+        assert_eq!(written.identity(device), Identity::Number(device));
         named.remember(device, &identity);
         assert_eq!(named.clone().number(&identity), Some(device));
-        assert_eq!(names.number(&identity), Some(device));
-        assert_eq!(names.identity(device), identity);
+        assert_eq!(written.number(&identity), Some(device));
+        assert_eq!(written.identity(device), identity);
         let frames = DeviceId::new(0x000A_3F73);
-        assert_eq!(names.identity(frames), Identity::Number(frames));
+        assert_eq!(written.identity(frames), Identity::Number(frames));
         assert_eq!(named.number(&Identity::Number(frames)), Some(frames));
     }
 

@@ -1,5 +1,6 @@
 // What devices report by name, and series of it.
 
+import { segment } from "../state/route";
 import { get } from "./client";
 import type { Range } from "./history";
 import type { Channel, ChannelName } from "./types";
@@ -8,7 +9,7 @@ export type { Channel };
 
 /** The channels of a device with their newest values. */
 export async function channelsOf(device: string, signal?: AbortSignal): Promise<Channel[]> {
-  const path = `/api/v1/devices/${encodeURIComponent(device)}/channels`;
+  const path = `/api/v1/devices/${segment(device)}/channels`;
   return (await get<{ channels: Channel[] }>(path, {}, signal)).channels;
 }
 
@@ -38,7 +39,7 @@ export function series(
 ): Promise<Columns> {
   const { fromMs, toMs } = range;
   const query = {
-    device_id: device,
+    device_id: segment(device),
     channel,
     from: Math.floor(fromMs / 1000),
     to: Math.ceil(toMs / 1000),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Credential, Principal};
 use crate::auth::AuthState;
-use crate::input::{Fields, Params, Segments, device, number, person_name, unknown_id};
+use crate::input::{Fields, Params, Segments, device_in_field, number, person_name, unknown_id};
 use crate::openapi::{Answer, DEVICE_PATTERN, Doc, Param, Tag, object};
 use crate::output::{self, time_ms};
 use crate::problem::{Kind, Problem, fault};
@@ -221,7 +221,7 @@ fn scopes(names: &[String]) -> Result<Scopes, Problem> {
 
 /// In order, each once.
 fn devices(names: &DeviceNames, ids: &[String]) -> Result<Vec<DeviceId>, Problem> {
-    let device = |id: &String| device(names, "device_ids", id);
+    let device = |id: &String| device_in_field(names, "device_ids", id);
     let mut devices = ids.iter().map(device).collect::<Result<Vec<DeviceId>, _>>()?;
     devices.sort_unstable();
     devices.dedup();

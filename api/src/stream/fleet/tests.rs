@@ -42,7 +42,8 @@ impl Watched {
     fn told(&self, from: u64) -> Vec<String> {
         let chunks = self.window.from(from).unwrap();
         let told = chunks.iter().flat_map(|chunk| chunk.from(from)).map(|event| {
-            let text: serde_json::Value = serde_json::from_str(event.json(&DeviceNames::default())).unwrap();
+            let text: serde_json::Value =
+                serde_json::from_str(event.json(&DeviceNames::default())).unwrap();
             let what = match text["type"].as_str().unwrap() {
                 "position" => &text["recorded_at"],
                 "status" => &text["status"],
@@ -108,7 +109,9 @@ fn memory_that_is_newer_is_a_position_and_older_is_none() {
     assert_eq!(watched.moves(entry(1, RECORDED + 20, MEMORY), later), [newer]);
     assert_eq!(watched.moves(entry(1, RECORDED + 10, MEMORY), later), [""; 0]);
     let standing = watched.fleet.standing(&watched.window, later);
-    assert!(standing[0].event.json(&DeviceNames::default()).contains("\"position_from\":\"history\""));
+    assert!(
+        standing[0].event.json(&DeviceNames::default()).contains("\"position_from\":\"history\"")
+    );
     let live = "2020-07-01T21:00:30Z";
     assert_eq!(watched.moves(entry(1, RECORDED + 30, ON), RECEIVED_MS + 30_000), [live]);
     let standing = watched.fleet.standing(&watched.window, later);
@@ -125,7 +128,8 @@ fn a_place_that_is_not_believed_is_told_to_be_so() {
         }
         watched.moves(entry, RECEIVED_MS + u64::from(seconds) * 1000);
         let standing = watched.fleet.standing(&watched.window, RECEIVED_MS);
-        let text: serde_json::Value = serde_json::from_str(standing[0].event.json(&DeviceNames::default())).unwrap();
+        let text: serde_json::Value =
+            serde_json::from_str(standing[0].event.json(&DeviceNames::default())).unwrap();
         text["doubtful"].clone()
     };
     assert_eq!(moves(0, -19_932_833), serde_json::Value::Null);

@@ -17,7 +17,7 @@ pub(crate) struct BrokenOff;
 
 /// Where a report's things come from.
 #[async_trait]
-pub(super) trait Source: Send + 'static {
+pub(in crate::routes::api_v1) trait Source: Send + 'static {
     /// The next ones, which may be none; `None` when nothing follows.
     async fn next(&mut self) -> Result<Option<Vec<Piece>>, Problem>;
 
@@ -28,14 +28,17 @@ pub(super) trait Source: Send + 'static {
 }
 
 /// The form that `Accept` asks for.
-pub(super) fn accepted(headers: &HeaderMap) -> Form {
+pub(in crate::routes::api_v1) fn accepted(headers: &HeaderMap) -> Form {
     let values = headers.get_all(header::ACCEPT).iter();
     Form::accepted(values.filter_map(|value| value.to_str().ok()))
 }
 
 /// The answer. Its first chunk is read before the status is sent, so that a store
 /// that is down is a 503 and not a broken answer.
-pub(super) async fn respond(report: Report, mut source: impl Source) -> Result<Response, Problem> {
+pub(in crate::routes::api_v1) async fn respond(
+    report: Report,
+    mut source: impl Source,
+) -> Result<Response, Problem> {
     let form = report.form;
     if form.is_map() && report.place == Place::None {
         let detail = "These have no place on a map: choose json, ndjson, csv, xlsx or parquet.";

@@ -158,7 +158,7 @@ impl Asked {
 }
 
 /// `tz`, for the API's own description.
-pub(super) fn tz_described() -> Param {
+pub(in crate::routes::api_v1) fn tz_described() -> Param {
     let words = serde_json::json!({"type": "string", "default": "UTC"});
     let about = "The viewer's time zone: `UTC`, an offset such as `+02:00`, or a name such as \
         `Europe/Berlin`. Times are written in it, days begin in it.";

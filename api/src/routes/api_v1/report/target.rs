@@ -88,10 +88,7 @@ impl Target {
     /// The name of a file with a report of this kind, without its suffix.
     pub(super) fn file(&self, what: &str, names: &DeviceNames) -> String {
         match self {
-            // Colons are not for names of files everywhere.
-            Self::One(device) => {
-                format!("{what}-{}", names.identity(*device).segment().replace(':', "-"))
-            }
+            Self::One(device) => format!("{what}-{}", file_of(*device, names)),
             Self::Many(devices) => format!("{what}-{}-devices", devices.len()),
             Self::Group(group) => format!("{what}-group-{group}"),
         }
@@ -107,6 +104,11 @@ impl Target {
             Param::query("group", group, "Reports of the devices of this group."),
         ]
     }
+}
+
+/// A device in the name of a file, where colons are not possible everywhere.
+pub(in crate::routes::api_v1) fn file_of(device: DeviceId, names: &DeviceNames) -> String {
+    names.identity(device).segment().replace(':', "-")
 }
 
 fn twice(name: &'static str) -> Problem {
