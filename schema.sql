@@ -125,6 +125,21 @@ CREATE TABLE IF NOT EXISTS `channels` (
     UNIQUE KEY `channels_name` (`device`, `name`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Channels that are computed when they are read: another channel's numbers by a calibration
+-- (`linear FACTOR OFFSET`, or `table RAW:VALUE ...`).
+CREATE TABLE IF NOT EXISTS `derived_channels` (
+    `device`        INT UNSIGNED     NOT NULL,
+    `name`          VARCHAR(192)     NOT NULL,
+    `source`        VARCHAR(192)     NOT NULL,
+    `calibration`   TEXT             NOT NULL,
+    `unit`          VARCHAR(32)      NULL,
+    `kind`          VARCHAR(16)      NOT NULL,
+    `label`         VARCHAR(255)     NULL,
+    `decimals`      TINYINT UNSIGNED NULL,
+    `created_at_ms` BIGINT UNSIGNED  NOT NULL,
+    PRIMARY KEY (`device`, `name`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 -- Values that were measured together, one row a record. bucket = recorded_at_ms / 300000,
 -- as in positions. packed holds a bit for each channel of the device, then the values of
 -- those that are there (docs/protocol.md, "Packed values"); value_count is how many.
@@ -432,5 +447,5 @@ CREATE TABLE IF NOT EXISTS `schema_version` (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO `schema_version` (`version`, `applied_at_ms`)
-VALUES (6, UNIX_TIMESTAMP() * 1000)
+VALUES (7, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE `version` = `version`;

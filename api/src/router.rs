@@ -214,12 +214,20 @@ fn of_people() -> Vec<Route> {
 
 /// Values of named channels.
 fn of_values() -> Vec<Route> {
-    use api_v1::{channel_names, channels, series};
+    use api_v1::{channel, channel_names, channels, series};
     use series::statistics;
     vec![
         route(
             "/api/v1/devices/{device_id}/channels",
             [get(Right::History, channels::get, channels::doc)],
+        ),
+        route(
+            "/api/v1/devices/{device_id}/channels/{channel}",
+            [
+                patch(Right::Manage, channel::patch, channel::patch_doc),
+                put(Right::Manage, channel::put, channel::put_doc),
+                delete(Right::Manage, channel::delete, channel::delete_doc),
+            ],
         ),
         route("/api/v1/channels", [get(Right::History, channel_names::get, channel_names::doc)]),
         route("/api/v1/series", [get(Right::History, series::get, series::doc).heavy()]),

@@ -110,6 +110,24 @@ impl Fields {
         }
     }
 
+    /// Takes a text field that may be null, which is `Some(None)`, or left out.
+    pub(crate) fn null_or_text(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Option<String>>, Problem> {
+        match self.value(name) {
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::String(text)) => Ok(Some(Some(text))),
+            Some(_) => Err(Problem::field(name, "Must be a text, or null.")),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a field of any kind.
+    pub(crate) fn value(&mut self, name: &'static str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
     /// Takes a field that is true or false, or left out.
     pub(crate) fn maybe_flag(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
         match self.0.remove(name) {

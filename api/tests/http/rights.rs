@@ -79,7 +79,8 @@ fn query(path: &str) -> String {
             .replace("{session_id}", "1")
             .replace("{token_id}", "1")
             .replace("{share_id}", "1")
-            .replace("{letter_id}", "1"),
+            .replace("{letter_id}", "1")
+            .replace("{channel}", "temperature"),
         _ if own.contains(&path) => path.to_owned(),
         "/api/v1/series" | "/api/v1/series/statistics" => {
             format!("{path}?device_id={DEVICE}&channel=temperature")

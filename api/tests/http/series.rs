@@ -172,6 +172,55 @@ async fn statistics_of_series() {
 }
 
 #[tokio::test]
+async fn a_channel_is_described_and_another_computed_from_it() {
+    let (site, viewer) = site().await;
+    let operator = site.token("operator").await;
+    let send = async |method: Method, channel: &str, body: Value| {
+        let path = format!("/api/v1/devices/0A3F73/channels/{channel}");
+        site.one.send_as(&operator, method, &path, &body).await
+    };
+    let said = json!({"label": "Tank", "decimals": 1, "kind": "total"});
+    let fuel = send(Method::PATCH, "fuel", said).await.ok();
+    assert_eq!(
+        (&fuel["label"], &fuel["kind"], &fuel["source"]),
+        (&json!("Tank"), &json!("total"), &Value::Null)
+    );
+    let wish = json!({
+        "source": "fuel", "unit": "%", "calibration": {"table": [[0, 0], [80, 100]]},
+    });
+    assert_eq!(send(Method::PUT, "level%2Fpercent", wish.clone()).await.status, 201);
+    assert_eq!(send(Method::PUT, "level%2Fpercent", wish.clone()).await.status, 200);
+    let level = format!("device_id=0A3F73&channel=level/percent,fuel&step=raw&{HOUR}");
+    let level = series(&site, &viewer, &level).await.ok();
+    assert_eq!(level["series"][0]["values"]["value"][39], json!(76.25));
+    assert_eq!(level["series"][1]["values"]["value"][39], 61, "the raw value stays");
+    assert_eq!(
+        (&level["series"][1]["label"], &level["series"][1]["decimals"]),
+        (&json!("Tank"), &json!(1))
+    );
+    let path = "/api/v1/devices/0A3F73/channels";
+    let list = site.one.get_as(&viewer, path).await.ok();
+    let derived = list["channels"].as_array().unwrap().last().unwrap();
+    assert_eq!((&derived["name"], &derived["value"]), (&json!("level/percent"), &json!(76.25)));
+    assert_eq!(derived["calibration"]["table"][1], json!([80.0, 100.0]));
+
+    send(Method::PUT, "fuel", wish.clone()).await.is_problem(409, "name-taken", Some("channel"));
+    let no_source = json!({"source": "oil", "calibration": {"linear": {"factor": 1, "offset": 0}}});
+    send(Method::PUT, "oil_l", no_source).await.is_problem(422, "invalid-field", Some("source"));
+    send(Method::PATCH, "oil", json!({})).await.is_problem(404, "unknown-id", Some("channel"));
+    send(Method::PATCH, "fuel", json!({"decimals": 16})).await.is_problem(
+        422,
+        "invalid-field",
+        Some("decimals"),
+    );
+    send(Method::DELETE, "fuel", json!({})).await.is_problem(404, "unknown-id", Some("channel"));
+    assert_eq!(send(Method::DELETE, "level%2Fpercent", json!({})).await.status, 204);
+    let path = "/api/v1/devices/0A3F73/channels/fuel";
+    let refused = site.one.send_as(&viewer, Method::PATCH, path, &json!({"decimals": 1})).await;
+    refused.is_problem(403, "forbidden", None);
+}
+
+#[tokio::test]
 async fn nobody_reads_more_than_he_may() {
     let (site, viewer) = site().await;
     for query in ["device_id=0A3F75&channel=fuel", "device_id=0A3F73,0A3F75&channel=fuel"] {

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::channel::{ShownCalibration, parts};
 use crate::access::Principal;
 use crate::backend::Backend;
 use crate::fleet::ForReports;
@@ -46,6 +47,9 @@ struct Shown {
     recorded_at: Option<String>,
     /// Seconds since then, by the server's clock.
     age_s: Option<u64>,
+    /// Of a derived channel: the device's own channel that it is computed from.
+    source: Option<String>,
+    calibration: Option<ShownCalibration>,
     /// Where it was found: `live`, or `history` where the live store has none or an older one.
     value_from: Option<PositionSource>,
 }
@@ -125,7 +129,8 @@ async fn of_history(
     channels: &[Channel],
     live: &HashMap<u16, Found>,
 ) -> Result<HashMap<u16, Found>, StoreError> {
-    let missing = channels.len() - live.len();
+    let own = channels.iter().filter(|channel| channel.derivation.is_none()).count();
+    let missing = own.saturating_sub(live.len());
     let mut newest = HashMap::with_capacity(missing);
     let to_ms = state.clock.now_ms().saturating_add(MOST_AHEAD_MS);
     let query = ReadingsQuery { device, from_ms: 0, to_ms, descending: true };
@@ -153,15 +158,20 @@ const MOST_AHEAD_MS: u64 = 25 * 3_600_000;
 
 fn shown(channel: Channel, newest: &HashMap<u16, Found>, now_ms: u64) -> Shown {
     let found = newest.get(&channel.number);
+    let read = found.and_then(|found| channel.read(&found.value));
+    let found = found.filter(|_| read.is_some());
+    let (source, calibration) = parts(channel.derivation);
     Shown {
         name: channel.name,
         unit: channel.unit,
         kind: channel.kind.word(),
         label: channel.label,
         decimals: channel.decimals,
-        value: found.map_or(Value::Null, |found| measured(&found.value)),
+        value: read.as_ref().map_or(Value::Null, measured),
         recorded_at: found.map(|found| time_ms(found.recorded_at_ms)),
         age_s: found.map(|found| now_ms.saturating_sub(found.recorded_at_ms) / 1000),
+        source,
+        calibration,
         value_from: found.map(|found| found.from),
     }
 }
@@ -172,7 +182,7 @@ pub(crate) fn doc() -> Doc {
         "channels": [{
             "name": "temperature", "unit": "Cel", "kind": "gauge", "label": null,
             "decimals": 1, "value": 21.5, "recorded_at": "2020-07-01T21:00:00.250Z",
-            "age_s": 4, "value_from": "live",
+            "age_s": 4, "source": null, "calibration": null, "value_from": "live",
         }],
         "count": 1,
     });

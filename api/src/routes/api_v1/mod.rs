@@ -1,6 +1,7 @@
 //! Everything below `/api/v1`; all of it for those who signed in.
 
 pub(crate) mod books;
+pub(crate) mod channel;
 pub(crate) mod channel_names;
 pub(crate) mod channels;
 pub(crate) mod commands;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use nemeses_protocol::{DeviceId, Identity, Unpacked, Value};
 
+use super::derived::{Derivation, Derived};
 use crate::StoreError;
 
 /// Channels that a device may have in all.
@@ -77,7 +78,7 @@ impl FromStr for ChannelKind {
 }
 
 /// A channel of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// Its place in the device's list, which only grows.
     pub number: u16,
@@ -94,6 +95,18 @@ pub struct Channel {
     pub decimals: Option<u8>,
     /// When its first value arrived, Unix milliseconds.
     pub created_at_ms: u64,
+    /// Of a derived channel: what it is computed from. Its number is then the source's.
+    pub derivation: Option<Derivation>,
+}
+
+impl Channel {
+    /// What the channel says where its record holds this value.
+    pub fn read(&self, value: &Value) -> Option<Value> {
+        match &self.derivation {
+            Some(derivation) => derivation.read(value),
+            None => Some(value.clone()),
+        }
+    }
 }
 
 /// What a person says of a channel; each part that is `Some` is changed.
@@ -107,6 +120,23 @@ pub struct ChannelChange {
     pub label: Option<Option<String>>,
     /// See [`Channel::decimals`].
     pub decimals: Option<Option<u8>>,
+}
+
+/// A derived channel as it is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDerived {
+    /// Its name, which no channel of the device's own has.
+    pub name: String,
+    /// What it is computed from.
+    pub derivation: Derivation,
+    /// See [`Channel::unit`].
+    pub unit: Option<String>,
+    /// See [`Channel::kind`].
+    pub kind: ChannelKind,
+    /// See [`Channel::label`].
+    pub label: Option<String>,
+    /// See [`Channel::decimals`].
+    pub decimals: Option<u8>,
 }
 
 /// Which records of one device are wanted.
@@ -152,7 +182,7 @@ pub type ReadingsStream<'a> =
 /// The channels of devices and their readings.
 #[async_trait]
 pub trait Channels: Send + Sync {
-    /// A device's channels in the order of their numbers.
+    /// A device's channels in the order of their numbers, then those that are derived.
     async fn channels(&self, device: DeviceId) -> Result<Vec<Channel>, StoreError>;
 
     /// Changes what is said of a channel; `false` when there is none of this name.
@@ -162,6 +192,17 @@ pub trait Channels: Send + Sync {
         name: &str,
         change: &ChannelChange,
     ) -> Result<bool, StoreError>;
+
+    /// Makes a derived channel, or changes the one of this name.
+    async fn derive(
+        &self,
+        device: DeviceId,
+        new: &NewDerived,
+        now_ms: u64,
+    ) -> Result<Derived, StoreError>;
+
+    /// Removes a derived channel; `false` when there is none of this name.
+    async fn underive(&self, device: DeviceId, name: &str) -> Result<bool, StoreError>;
 
     /// A device's records in time order (time, then hash).
     fn readings(&self, query: ReadingsQuery) -> ReadingsStream<'_>;

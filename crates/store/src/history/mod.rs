@@ -16,6 +16,7 @@ mod commits;
 pub mod daily;
 mod database;
 pub mod dead_letters;
+pub mod derived;
 pub mod devices;
 mod engine;
 pub mod groups;
@@ -35,8 +36,8 @@ pub use administration::{Administration, Health, Inspection};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use channels::{
     Channel, ChannelChange, ChannelKind, Channels, FIRST_GIVEN_NUMBER, Identities, MAX_CHANNELS,
-    MAX_CHANNELS_A_DAY, MAX_CHANNELS_FIRST_DAY, NoChannelKind, ReadingsQuery, ReadingsStream,
-    StoredReadings,
+    MAX_CHANNELS_A_DAY, MAX_CHANNELS_FIRST_DAY, NewDerived, NoChannelKind, ReadingsQuery,
+    ReadingsStream, StoredReadings,
 };
 pub use commands::{
     ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_COMMAND_BYTES,
@@ -50,6 +51,9 @@ pub use daily::{
 pub use database::{Database, Options, StorageEngine};
 pub use dead_letters::{
     DeadLetters, LISTED_BYTES, LetterFilter, MAX_LISTED_LETTERS, Purge, Resolution, StoredLetter,
+};
+pub use derived::{
+    BadCalibration, Calibration, Derivation, Derived, MAX_CALIBRATION_POINTS, MAX_DERIVED,
 };
 pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
 pub use groups::{Group, Groups, MAX_GROUPS};

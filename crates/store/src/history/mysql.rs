@@ -268,6 +268,7 @@ impl Product for Arc<Server> {
         Migration { version: 4, sql: include_str!("mysql/upgrade_4.sql") },
         Migration { version: 5, sql: include_str!("mysql/upgrade_5.sql") },
         Migration { version: 6, sql: include_str!("mysql/upgrade_6.sql") },
+        Migration { version: 7, sql: include_str!("mysql/upgrade_7.sql") },
     ];
 
     type Row = MySqlRow;

@@ -203,6 +203,7 @@ impl Product for Arc<File> {
         Migration { version: 4, sql: include_str!("sqlite/upgrade_4.sql") },
         Migration { version: 5, sql: include_str!("sqlite/upgrade_5.sql") },
         Migration { version: 6, sql: include_str!("sqlite/upgrade_6.sql") },
+        Migration { version: 7, sql: include_str!("sqlite/upgrade_7.sql") },
     ];
 
     type Row = SqliteRow;

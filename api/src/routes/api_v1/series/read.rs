@@ -223,7 +223,7 @@ fn places(of: &OfDevice, is_meant: impl Fn(&Source) -> bool) -> Vec<usize> {
 
 fn value_in(source: &Source, record: &StoredReadings) -> Option<Value> {
     match source {
-        Source::Own(channel) => record.value(channel.number).map(value),
+        Source::Own(channel) => Some(value(&channel.read(record.value(channel.number)?)?)),
         Source::Position(_) => None,
     }
 }

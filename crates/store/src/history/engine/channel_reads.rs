@@ -20,8 +20,9 @@ use super::window::{DAY_BUCKETS, seconds_of};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::channels::{
-    Channel, ChannelChange, Channels, ReadingsQuery, ReadingsStream, StoredReadings,
+    Channel, ChannelChange, Channels, NewDerived, ReadingsQuery, ReadingsStream, StoredReadings,
 };
+use crate::history::derived::Derived;
 
 /// Records of one page of a read.
 const PAGE_ROWS: usize = 1000;
@@ -43,7 +44,13 @@ fn assignments(change: &ChannelChange) -> (Vec<&'static str>, Vec<Value<'_>>) {
 #[async_trait]
 impl<P: Product> Channels for Engine<P> {
     async fn channels(&self, device: DeviceId) -> Result<Vec<Channel>, StoreError> {
-        self.list_of(device).await.map_err(|fault| fault.into_error(P::STORE))
+        let list = async {
+            let mut own = self.list_of(device).await?;
+            let derived = self.derived_from(device, &own).await?;
+            own.extend(derived);
+            Ok(own)
+        };
+        list.await.map_err(|fault: Fault| fault.into_error(P::STORE))
     }
 
     async fn describe(
@@ -53,19 +60,34 @@ impl<P: Product> Channels for Engine<P> {
         change: &ChannelChange,
     ) -> Result<bool, StoreError> {
         let channels = self.channels(device).await?;
-        if !channels.iter().any(|channel| channel.name == name) {
+        let Some(channel) = channels.iter().find(|channel| channel.name == name) else {
             return Ok(false);
-        }
+        };
+        let table = if channel.derivation.is_some() { "derived_channels" } else { "channels" };
         let (sets, mut values) = assignments(change);
         if sets.is_empty() {
             return Ok(true);
         }
         values.extend([Value::from(device), name.into()]);
-        let text = format!("UPDATE channels SET {} WHERE device = ? AND name = ?", sets.join(", "));
+        let text = format!("UPDATE {table} SET {} WHERE device = ? AND name = ?", sets.join(", "));
         let work = Change { text, values: &values };
         self.transact(work).await.map_err(|fault| fault.into_error(P::STORE))?;
         self.lists.forget(device);
         Ok(true)
+    }
+
+    async fn derive(
+        &self,
+        device: DeviceId,
+        new: &NewDerived,
+        now_ms: u64,
+    ) -> Result<Derived, StoreError> {
+        let derived = self.derive_channel(device, new, now_ms).await;
+        derived.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn underive(&self, device: DeviceId, name: &str) -> Result<bool, StoreError> {
+        self.remove_derived(device, name).await.map_err(|fault| fault.into_error(P::STORE))
     }
 
     fn readings(&self, query: ReadingsQuery) -> ReadingsStream<'_> {

@@ -236,21 +236,22 @@ impl<P: Product> Engine<P> {
 }
 
 fn channel_of(row: &impl Fields) -> Result<Channel, Fault> {
-    let text = |column| Ok::<_, Fault>(row.bytes(column)?.map(String::from_utf8));
-    let optional = |column| match text(column)? {
-        Some(Ok(text)) => Ok(Some(text)),
-        Some(Err(_)) => Err(Fault::column(column, "is no text")),
-        None => Ok(None),
-    };
     Ok(Channel {
         number: row.need(0)?,
         name: row.text(1)?,
-        unit: optional(2)?,
+        unit: optional_text(row, 2)?,
         kind: row.text(3)?.parse().map_err(|_| Fault::column(3, "is no kind of channel"))?,
-        label: optional(4)?,
+        label: optional_text(row, 4)?,
         decimals: row.maybe(5)?,
         created_at_ms: row.need(6)?,
+        derivation: None,
     })
+}
+
+/// A text that may be absent.
+pub(super) fn optional_text(row: &impl Fields, column: usize) -> Result<Option<String>, Fault> {
+    let text = row.bytes(column)?.map(String::from_utf8).transpose();
+    text.map_err(|_| Fault::column(column, "is no text"))
 }
 
 pub(super) fn text_or_null(text: Option<&str>) -> Value<'_> {

@@ -15,6 +15,7 @@ mod daily;
 mod day_sums;
 mod days;
 mod dead_letters;
+mod derived_channels;
 mod devices;
 mod expire_readings;
 mod fault;

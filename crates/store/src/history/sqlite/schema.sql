@@ -111,6 +111,19 @@ CREATE TABLE IF NOT EXISTS channels (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS channels_name ON channels (device, name);
 
+CREATE TABLE IF NOT EXISTS derived_channels (
+    device        INTEGER NOT NULL,
+    name          TEXT    NOT NULL,
+    source        TEXT    NOT NULL,
+    calibration   TEXT    NOT NULL,
+    unit          TEXT,
+    kind          TEXT    NOT NULL,
+    label         TEXT,
+    decimals      INTEGER,
+    created_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (device, name)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS readings (
     bucket         INTEGER NOT NULL,
     device         INTEGER NOT NULL,

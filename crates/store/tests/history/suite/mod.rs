@@ -65,6 +65,7 @@ macro_rules! all_cases {
             numbers_are_given_once_whoever_asks,
             a_device_has_so_many_channels,
             channels_are_described,
+            channels_are_derived_from_others,
             readings_leave_when_they_are_too_old,
             the_last_position_is_found_across_days,
             a_device_is_known_by_any_trace,

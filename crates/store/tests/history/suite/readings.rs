@@ -9,8 +9,8 @@ use nemeses_protocol::{
     Reading, ReadingsRecord, Record, Value, Whereabouts, readings_hash,
 };
 use nemeses_store::history::{
-    ChannelChange, ChannelKind, FIRST_GIVEN_NUMBER, LetterFilter, RangeQuery, ReadingsQuery,
-    StoredReadings,
+    ChannelChange, ChannelKind, Derivation, Derived, FIRST_GIVEN_NUMBER, LetterFilter, NewDerived,
+    RangeQuery, ReadingsQuery, StoredReadings,
 };
 
 use super::assert_balanced;
@@ -266,6 +266,51 @@ pub(crate) async fn channels_are_described(site: Site) {
         (ChannelKind::Counter, Some("Öl"), Some(1))
     );
     assert_eq!(list[1].label, None);
+}
+
+pub(crate) async fn channels_are_derived_from_others(site: Site) {
+    let site = site.migrated().await;
+    let records = vec![temperature("id:a", BASE_MS, 1.5)];
+    site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
+    let device = number_of(&site, "id:a").await;
+    let channels = site.database.channels();
+    let own = channels.channels(device).await.unwrap().remove(0);
+    let new = |name: &str, source: &str, calibration: &str| NewDerived {
+        name: name.to_owned(),
+        derivation: Derivation {
+            source: source.to_owned(),
+            calibration: calibration.parse().unwrap(),
+        },
+        unit: Some("degF".to_owned()),
+        kind: ChannelKind::Gauge,
+        label: Some("Öl".to_owned()),
+        decimals: Some(0),
+    };
+    let derive = async |new: &NewDerived| channels.derive(device, new, BASE_MS).await.unwrap();
+    let warm = new("warm", &own.name, "linear 1.8 32");
+    assert_eq!(derive(&warm).await, Derived::Made);
+    assert_eq!(derive(&new(&own.name, &own.name, "linear 1 0")).await, Derived::NameTaken);
+    assert_eq!(derive(&new("b", "warm", "linear 1 0")).await, Derived::NoSource);
+    let table = new("warm", &own.name, "table 0:32 100:212");
+    assert_eq!(derive(&table).await, Derived::Replaced);
+
+    let list = channels.channels(device).await.unwrap();
+    let derived = list.last().unwrap();
+    assert_eq!((derived.name.as_str(), derived.number), ("warm", own.number));
+    assert_eq!(derived.derivation.as_ref(), Some(&table.derivation));
+    assert_eq!((derived.unit.as_deref(), derived.label.as_deref()), (Some("degF"), Some("Öl")));
+    assert_eq!(derived.read(&Value::Number(50.0)), Some(Value::Number(122.0)));
+    let change = ChannelChange { label: Some(None), decimals: Some(Some(2)), ..Default::default() };
+    assert!(channels.describe(device, "warm", &change).await.unwrap());
+    let list = channels.channels(device).await.unwrap();
+    assert_eq!((list[0].decimals, &list[0].label), (own.decimals, &own.label));
+    let derived = list.last().unwrap();
+    assert_eq!((derived.decimals, derived.label.as_deref()), (Some(2), None));
+
+    assert!(channels.underive(device, "warm").await.unwrap());
+    assert!(!channels.underive(device, "warm").await.unwrap());
+    assert!(!channels.underive(device, &own.name).await.unwrap());
+    assert_eq!(channels.channels(device).await.unwrap(), [own]);
 }
 
 pub(crate) async fn readings_leave_when_they_are_too_old(site: Site) {
