@@ -166,6 +166,7 @@ impl FilterArgs {
         };
         Ok(LetterFilter {
             device,
+            nobodys: false,
             reason: self.reason.clone(),
             from_ms: self.from,
             to_ms: self.to,

@@ -40,16 +40,16 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let live = live(Some(&settings.redis), settings.live_ttl, clock.clone())?;
     let (known, unknown_devices) = (KnownDevices::default(), settings.frames.unknown_devices);
     show_policy(unknown_devices, &mut registry);
-    let following = follow(&tasks, unknown_devices, Arc::clone(&live), &known, clock.clone());
-    if asked.unless_asked(following).await.is_none() {
-        return Ok(());
-    }
     let (named, shared, stop) = (NamedDevices::default(), Arc::clone(&live), tasks.stop().all);
     let topics = Topics { names: named.names(), ..settings.topics.clone() };
     tasks.spawn_rest("named devices", async move {
         named.follow_live(shared, stop).await;
         Ok(())
     });
+    let following = follow(&tasks, unknown_devices, Arc::clone(&live), &known, clock.clone());
+    if asked.unless_asked(following).await.is_none() {
+        return Ok(());
+    }
     let mut config = nemeses_parser::WorkerConfig {
         policy: policy(settings.frames, topics, &known),
         flush_after: settings.flush_after,

@@ -166,10 +166,11 @@ impl Watch {
     async fn turn(&mut self) -> Result<Duration, StoreError> {
         let wanted = self.is_wanted().await;
         let waiting = match &mut self.releaser {
-            Some(releaser) => releaser.waiting().await?,
-            None => Vec::new(),
+            Some(releaser) => Some(releaser.waiting().await?),
+            None => None,
         };
-        if self.gate.is_none() && !wanted && waiting.is_empty() {
+        let waiting = waiting.filter(|waiting| !waiting.is_empty());
+        if self.gate.is_none() && !wanted && waiting.is_none() {
             return Ok(EVERY);
         }
         let (begun, read_at_ms) = (Instant::now(), self.clock.now_ms());
@@ -183,9 +184,9 @@ impl Watch {
         if wanted {
             self.keep_copy(&list).await;
         }
-        let more = match &mut self.releaser {
-            Some(releaser) => releaser.release(&waiting, &list).await?,
-            None => false,
+        let more = match (&mut self.releaser, &waiting) {
+            (Some(releaser), Some(waiting)) => releaser.release(waiting, &list).await?,
+            _ => false,
         };
         Ok(if more { Duration::ZERO } else { rest })
     }

@@ -48,11 +48,11 @@ impl Gate {
         self.mode.refusal(self.known.standing(device, now_ms))
     }
 
-    /// The same of a device that may have no number yet, and then is unknown.
+    /// The same of a device that may have no number yet, and then is in no list.
     pub(crate) fn refusal_of(&self, device: Option<DeviceId>, now_ms: u64) -> Option<Reason> {
         match device {
             Some(device) => self.refusal(device, now_ms),
-            None => self.mode.refusal(Standing::Unknown),
+            None => self.mode.refusal(self.known.standing_of_stranger(now_ms)),
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn judge(letter: &StoredLetter, step: &Step) -> Judgement {
         speaker: Speaker::Any,
     };
     step.take(&message, &mut output);
-    let good = output.records.iter().any(|record| matches!(record, Record::Position(_)));
+    let good = output.records.iter().any(|record| !matches!(record, Record::DeadLetter(_)));
     if !good && output.pings == 0 {
         let wrong_topic = output.records.iter().any(|record| {
             matches!(record, Record::DeadLetter(letter) if letter.reason == Reason::TopicMismatch)

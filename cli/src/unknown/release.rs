@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use nemeses_parser::{Policy, Step};
-use nemeses_protocol::{BatchKey, DeviceId, Reason, Record};
+use nemeses_protocol::{BatchKey, DeviceId, Reason, Record, Topics};
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
 use nemeses_runtime::{Clock, Registry};
@@ -31,6 +31,18 @@ const LETTERS_AT_ONCE: u32 = 100;
 /// Letters that one turn lets out, so that others get their turns.
 const LETTERS_A_TURN: u64 = 2_000;
 
+/// What is in quarantine.
+pub(super) struct Waiting {
+    devices: Vec<DeviceId>,
+    letters: Vec<StoredLetter>,
+}
+
+impl Waiting {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.letters.is_empty()
+    }
+}
+
 pub(super) struct Releaser {
     letters: Arc<dyn DeadLetters>,
     leases: Arc<dyn Daily>,
@@ -41,6 +53,8 @@ pub(super) struct Releaser {
     sequence: u64,
     /// Where the next look at the devices in quarantine begins.
     behind: Option<DeviceId>,
+    /// Where the next look at letters of names without a number begins.
+    below: Option<u64>,
     released: Counter,
     devices: Gauge,
 }
@@ -57,7 +71,8 @@ impl Releaser {
         shown.register("released", "Frames released from quarantine", released.clone());
         shown.register("devices", "Unknown devices with frames in quarantine", devices.clone());
         // Who sent it, and when, was looked at when it came.
-        let policy = Policy { future_limit_s: u32::MAX, ..Policy::default() };
+        let topics = Topics { names: database.named().names(), ..Topics::default() };
+        let policy = Policy { future_limit_s: u32::MAX, topics, ..Policy::default() };
         Ok(Self {
             letters: database.dead_letters(),
             leases: database.daily(),
@@ -67,13 +82,33 @@ impl Releaser {
             run: random_run()?,
             sequence: 0,
             behind: None,
+            below: None,
             released,
             devices,
         })
     }
 
-    /// Devices with frames in quarantine: all, or a part of very many, each in its turn.
-    pub(super) async fn waiting(&mut self) -> Result<Vec<DeviceId>, StoreError> {
+    /// What is in quarantine: all, or a part of very much, each in its turn.
+    pub(super) async fn waiting(&mut self) -> Result<Waiting, StoreError> {
+        Ok(Waiting { devices: self.devices().await?, letters: self.nobodys().await? })
+    }
+
+    /// Letters of names that had no number when they came.
+    async fn nobodys(&mut self) -> Result<Vec<StoredLetter>, StoreError> {
+        let filter = LetterFilter {
+            nobodys: true,
+            reason: Some(Reason::Quarantined.code().to_owned()),
+            before_id: self.below,
+            limit: Some(LETTERS_AT_ONCE),
+            ..LetterFilter::default()
+        };
+        let page = self.letters.list(&filter).await?;
+        let is_part = u32::try_from(page.len()).is_ok_and(|found| found == LETTERS_AT_ONCE);
+        self.below = page.last().map(|letter| letter.id).filter(|_| is_part);
+        Ok(page)
+    }
+
+    async fn devices(&mut self) -> Result<Vec<DeviceId>, StoreError> {
         let look = self.letters.devices_with(Reason::Quarantined, self.behind, DEVICES_A_TURN);
         let waiting = look.await?;
         let is_part = u32::try_from(waiting.len()).is_ok_and(|found| found == DEVICES_A_TURN);
@@ -87,23 +122,32 @@ impl Releaser {
     /// Lets out those of the waiting that are known; says whether there is more.
     pub(super) async fn release(
         &mut self,
-        waiting: &[DeviceId],
+        waiting: &Waiting,
         list: &KnownList,
     ) -> Result<bool, StoreError> {
         let known: Vec<DeviceId> =
-            waiting.iter().copied().filter(|device| list.contains(*device)).collect();
-        if known.is_empty() {
+            waiting.devices.iter().copied().filter(|device| list.contains(*device)).collect();
+        let is_known = |letter: &&StoredLetter| {
+            self.device_of(letter).is_some_and(|device| list.contains(device))
+        };
+        let named: Vec<StoredLetter> = waiting.letters.iter().filter(is_known).cloned().collect();
+        if known.is_empty() && named.is_empty() {
             return Ok(false);
         }
         let (holder, now_ms) = (self.holder(), self.clock.now_ms());
         if !self.leases.lease(LEASE, &holder, now_ms, now_ms + LEASE_MS).await? {
             return Ok(false);
         }
+        if !named.is_empty() {
+            let stored = self.resolve(&named).await?;
+            tracing::info!(letters = named.len(), new = stored, "let out of quarantine by name");
+        }
         let mut left = LETTERS_A_TURN;
         for device in known {
             let (looked_at, stored) = self.release_one(device, left).await?;
             left = left.saturating_sub(looked_at);
             if looked_at > 0 {
+                let device = self.step.policy().topics.names.identity(device);
                 tracing::info!(%device, frames = looked_at, new = stored, "let out of quarantine");
             }
             if left == 0 {
@@ -111,6 +155,12 @@ impl Releaser {
             }
         }
         Ok(false)
+    }
+
+    /// Whose a letter is by its topic, if that device has a number by now.
+    fn device_of(&self, letter: &StoredLetter) -> Option<DeviceId> {
+        let topics = &self.step.policy().topics;
+        topics.names.number(&topics.telemetry_identity(&letter.topic)?)
     }
 
     /// The newest first, so that the live position is right at once.

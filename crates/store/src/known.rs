@@ -56,6 +56,13 @@ impl KnownDevices {
         }
     }
 
+    /// The same of a device that is in no list, having no number.
+    pub fn standing_of_stranger(&self, now_ms: u64) -> Standing {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let fresh = held.list.is_some() && now_ms < held.fresh_until_ms;
+        if fresh { Standing::Unknown } else { Standing::Unsure }
+    }
+
     /// Takes a list that was read at this time in the place of the one before.
     pub fn renew(&self, list: Arc<KnownList>, read_at_ms: u64) {
         let fresh_until_ms = read_at_ms.saturating_add(KNOWN_FOR_MS);
@@ -170,6 +177,8 @@ mod tests {
         devices.renew(Arc::new(list(&[1])), 1_000);
         let stands = |now_ms| [known, unknown].map(|device| devices.standing(device, now_ms));
         assert_eq!(stands(1_000), [Standing::Known, Standing::Unknown]);
+        assert_eq!(devices.standing_of_stranger(1_000), Standing::Unknown);
+        assert_eq!(devices.standing_of_stranger(1_000 + KNOWN_FOR_MS), Standing::Unsure);
         assert_eq!(stands(1_000 + KNOWN_FOR_MS), [Standing::Known, Standing::Unsure]);
         devices.confirm(2_000);
         assert_eq!(stands(1_000 + KNOWN_FOR_MS), [Standing::Known, Standing::Unknown]);

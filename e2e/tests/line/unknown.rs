@@ -84,6 +84,47 @@ async fn nothing_is_lost_in_quarantine(shape: Shape) {
     wait_for(SOON, "the books balance", async || line.audit().await).await.unwrap();
 }
 
+/// Values of a name that has no number are kept until somebody makes it known.
+async fn a_name_comes_out_of_quarantine(shape: Shape) {
+    const VALUES: usize = 10;
+    expect_log(&["counts=quarantined", "the list of known devices cannot be had"]);
+    let line = Line::start(shape, &["--unknown-devices", "quarantine"]).await.unwrap();
+    let user = line.user().await.unwrap();
+    let mut device = line.device("sensor").await.unwrap();
+    for n in 0..VALUES {
+        let payload = format!(r#"{{"t":{},"values":{{"n":{n}}}}}"#, 1_780_300_800 + n);
+        device.publish("/telemetry/id:newcomer", payload.as_bytes()).await.unwrap();
+    }
+    wait_letters(&line, "quarantined", VALUES).await;
+    let path = "/api/v1/devices/id:newcomer/";
+    let (status, said) = user.get(path).await.unwrap();
+    assert_eq!(status, 404, "{said}");
+    user.put(path, &json!({ "name": "Newcomer" })).await.unwrap();
+    let series = "/api/v1/series?device_id=id:newcomer&channel=n&step=raw\
+        &from=2026-06-01T08:00:00Z&to=2026-06-01T09:00:00Z";
+    wait_for(SOON, "the values are out", async || {
+        let (status, said) = user.get(series).await?;
+        anyhow::ensure!(status == 200 && said["count"] == VALUES, "{said}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(line.tables().count_dead_letters().await.unwrap(), 0);
+    // From now on it is let in.
+    device.publish("/telemetry/id:newcomer", br#"{"n":11}"#).await.unwrap();
+    wait_for(SOON, "the books balance", async || line.audit().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_comes_out_of_quarantine_of_an_embedded_node() {
+    a_name_comes_out_of_quarantine(Shape::Embedded).await;
+}
+
+#[tokio::test]
+async fn a_name_comes_out_of_quarantine_of_stations() {
+    a_name_comes_out_of_quarantine(Shape::Stations).await;
+}
+
 #[tokio::test]
 async fn nothing_is_lost_in_quarantine_of_an_embedded_node() {
     nothing_is_lost_in_quarantine(Shape::Embedded).await;

@@ -30,14 +30,16 @@ const MAX_DECIMALS: u64 = 15;
 #[schemars(rename = "Calibration")]
 pub(super) enum ShownCalibration {
     Linear { factor: f64, offset: f64 },
-    Table(Vec<(f64, f64)>),
+    Table(Vec<[f64; 2]>),
 }
 
 impl From<Calibration> for ShownCalibration {
     fn from(calibration: Calibration) -> Self {
         match calibration {
             Calibration::Linear { factor, offset } => Self::Linear { factor, offset },
-            Calibration::Table(points) => Self::Table(points),
+            Calibration::Table(points) => {
+                Self::Table(points.into_iter().map(|(raw, value)| [raw, value]).collect())
+            }
         }
     }
 }
@@ -223,7 +225,9 @@ fn calibration(value: Option<Value>) -> Result<Calibration, Problem> {
     })?;
     let read = match read {
         ShownCalibration::Linear { factor, offset } => Calibration::Linear { factor, offset },
-        ShownCalibration::Table(points) => Calibration::Table(points),
+        ShownCalibration::Table(points) => {
+            Calibration::Table(points.into_iter().map(|[raw, value]| (raw, value)).collect())
+        }
     };
     read.checked().map_err(|error| wrong(format!("This is no calibration: {error}.")))
 }

@@ -114,12 +114,12 @@ pub(crate) async fn post(
     counts.sent(outcome);
     let Ok(delivered) = outcome else {
         state.history.ask(store.withdraw(device, id, "no_way", now_ms)).await?;
-        tracing::warn!(user_id, %device, bytes, "a command was not kept: nothing here reaches devices");
+        tracing::warn!(user_id, device = %state.written(device), bytes, "a command was not kept: nothing here reaches devices");
         return Err(commands::no_way());
     };
     let delivered_to = delivered.name();
     // The bytes may be secret.
-    tracing::info!(id, user_id, %device, bytes, delivered_to, "a command was taken");
+    tracing::info!(id, user_id, device = %state.written(device), bytes, delivered_to, "a command was taken");
     let (device_id, expires_at) = (state.written(device), time_ms(expires_at_ms));
     let state = if delivered.is_sent() { "sent" } else { "queued" };
     let sent = SentCommand { id, device_id, bytes, state, expires_at, delivered_to };
@@ -210,7 +210,7 @@ pub(crate) async fn delete(
         let found = state.history.ask(state.stores.kept_commands.get(device, id)).await?;
         return Err(found.map_or_else(|| unknown_id("command_id"), |found| closed(&found, now_ms)));
     }
-    tracing::info!(id, user_id, %device, "a command was withdrawn");
+    tracing::info!(id, user_id, device = %state.written(device), "a command was withdrawn");
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

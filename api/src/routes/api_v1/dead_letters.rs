@@ -79,6 +79,7 @@ fn read(mut params: Params) -> Result<(LetterFilter, usize), Problem> {
     params.finish()?;
     let filter = LetterFilter {
         device,
+        nobodys: false,
         reason,
         from_ms: from.map(moment),
         to_ms: to.map(|second| moment(second) + 999),

@@ -57,6 +57,8 @@ impl StoredLetter {
 pub struct LetterFilter {
     /// Only this device's.
     pub device: Option<DeviceId>,
+    /// Only of no device that has a number.
+    pub nobodys: bool,
     /// Only with this reason code.
     pub reason: Option<String>,
     /// Only received at or after this, Unix milliseconds.

@@ -261,7 +261,7 @@ adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_i
 impl Product for Arc<Server> {
     const STORE: &'static str = "MySQL";
     const DIALECT: Dialect = Dialect::MySql;
-    const FRESH: Migration = Migration { version: 6, sql: include_str!("../../../../schema.sql") };
+    const FRESH: Migration = Migration { version: 7, sql: include_str!("../../../../schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("mysql/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("mysql/upgrade_3.sql") },

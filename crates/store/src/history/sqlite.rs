@@ -196,7 +196,7 @@ impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
     const TAKES_BATCHES: bool = true;
-    const FRESH: Migration = Migration { version: 6, sql: include_str!("sqlite/schema.sql") };
+    const FRESH: Migration = Migration { version: 7, sql: include_str!("sqlite/schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("sqlite/upgrade_3.sql") },

@@ -31,6 +31,21 @@ enum Part {
     Optional(OptionalField),
 }
 
+impl Part {
+    /// The mark of positions that do not say this.
+    const fn unknown(self) -> Option<OptionalField> {
+        Some(match self {
+            Self::Speed => OptionalField::SpeedUnknown,
+            Self::Direction => OptionalField::DirectionUnknown,
+            Self::Odometer => OptionalField::OdometerUnknown,
+            Self::HourMeter => OptionalField::HourMeterUnknown,
+            Self::Ignition => OptionalField::IgnitionUnknown,
+            Self::Fix => OptionalField::FixUnknown,
+            Self::Latitude | Self::Longitude | Self::Optional(_) => return None,
+        })
+    }
+}
+
 /// The parts that every position has.
 const ALWAYS: [PositionChannel; 8] = [
     channel("latitude", Some("deg"), Kind::Gauge, Part::Latitude),
@@ -85,6 +100,9 @@ impl PositionChannel {
     pub(super) fn value(&self, record: &PositionRecord) -> Option<Value> {
         let (position, optional) = (&record.position, record.optional());
         let bits = position.composition;
+        if self.part.unknown().is_some_and(|mark| optional.get(mark).is_some()) {
+            return None;
+        }
         Some(match self.part {
             Part::Latitude | Part::Longitude if !bits.gps_fix() => return None,
             Part::Latitude => Value::Number(degrees(position.latitude_udeg)),
@@ -96,11 +114,7 @@ impl PositionChannel {
             Part::Direction => Value::Number(direction(position.direction_cdeg)),
             Part::Odometer => Value::Number(position.odometer_m.into()),
             Part::HourMeter => Value::Number(position.hour_meter_min.into()),
-            Part::Ignition if optional.get(OptionalField::IgnitionUnknown).is_some() => {
-                return None;
-            }
             Part::Ignition => Value::Bool(bits.ignition()),
-            Part::Fix if optional.get(OptionalField::FixUnknown).is_some() => return None,
             Part::Fix => Value::Bool(bits.gps_fix()),
             Part::Optional(field) => {
                 let FieldForm::Number { decimals } = field.spec().form else { return None };
@@ -128,6 +142,7 @@ mod tests {
         let mut optional = OptionalFields::NONE;
         optional.set(OptionalField::Altitude, 8_123).unwrap();
         optional.set(OptionalField::RecordedMs, 250).unwrap();
+        optional.set(OptionalField::HourMeterUnknown, 1).unwrap();
         let position = Position {
             device: DeviceId::new(1),
             recorded_at: 1_593_637_200,
@@ -150,6 +165,7 @@ mod tests {
             ("position.ignition", Some(Value::Bool(true))),
             ("position.gps_fix", Some(Value::Bool(false))),
             ("position.latitude", None),
+            ("position.hour_meter_min", None),
             ("position.hdop", None),
         ] {
             let channel = PositionChannel::of(name).unwrap().unwrap();

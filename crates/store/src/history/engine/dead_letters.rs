@@ -297,7 +297,7 @@ async fn remove<P: Product>(
 
 /// The WHERE of a filter and its values.
 fn conditions(filter: &LetterFilter) -> (String, Vec<Value<'_>>) {
-    let LetterFilter { device, reason, from_ms, to_ms, before_id, limit: _ } = filter;
+    let LetterFilter { device, nobodys, reason, from_ms, to_ms, before_id, limit: _ } = filter;
     let possible = [
         ("device = ?", device.map(Value::from)),
         ("reason = ?", reason.as_deref().map(Value::from)),
@@ -305,10 +305,11 @@ fn conditions(filter: &LetterFilter) -> (String, Vec<Value<'_>>) {
         ("received_at_ms <= ?", to_ms.map(Value::from)),
         ("id < ?", before_id.map(Value::from)),
     ];
-    let (conditions, values): (Vec<&str>, Vec<Value<'_>>) = possible
+    let (mut conditions, values): (Vec<&str>, Vec<Value<'_>>) = possible
         .into_iter()
         .filter_map(|(condition, value)| value.map(|value| (condition, value)))
         .unzip();
+    conditions.extend(nobodys.then_some("device IS NULL"));
     let text = if conditions.is_empty() {
         String::new()
     } else {
