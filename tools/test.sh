@@ -15,6 +15,23 @@ if [ "${CI:-}" = true ]; then
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
 fi
 
+flows_begin() {
+    flows_log=$(mktemp)
+    # In a group of its own, so that its browser and nodes end with it.
+    setsid tools/web.sh flows >"$flows_log" 2>&1 &
+    flows=$!
+    trap 'kill -- -"$flows" 2>/dev/null; rm -f "$flows_log"' EXIT
+}
+
+flows_end() {
+    local status=0
+    wait "$flows" || status=$?
+    cat "$flows_log"
+    rm -f "$flows_log"
+    trap - EXIT
+    return "$status"
+}
+
 phase "servers for the tests" tools/setup.sh
 
 cargo fmt --version >/dev/null 2>&1 ||
@@ -40,7 +57,8 @@ phase "page" tools/web.sh test
 
 # One build for doc tests, unit tests and the binary that the end-to-end tests start.
 phase "build" cargo build --locked --workspace --all-targets
-phase "page in a browser" tools/web.sh flows
+# Chromium waits most of the time; meanwhile what needs a processor runs.
+flows_begin
 phase "doc tests" cargo test --locked --workspace --doc --quiet
 # In one process each, where what one test leaves behind meets the next; below, each test
 # has a process of its own.
@@ -49,5 +67,6 @@ phase "files, opened by what people open them with" "${CARGO_TARGET_DIR:-target}
 phase "monitoring: rules, dashboards, Prometheus" tools/check-monitoring.py
 phase "accounts of the stores" tools/check-accounts.py
 phase "back-up and restore" tools/check-backup.py
+phase "page in a browser, begun after the build" flows_end
 printf '\n== tests (after %d s)\n' "$SECONDS"
 exec cargo nextest run --locked --workspace
