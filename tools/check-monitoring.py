@@ -7,14 +7,19 @@ well, and that docs/operations.md names the metrics and alerts that there are.
 Needs the built binary and the packages of tools/setup.sh; takes some 15 s.
 """
 
+import csv
+import datetime
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+import time
+import urllib.parse
 
 from servers import (
-    ROOT, Site, fail, free_port, get, get_json, listens, need, program,
+    ROOT, Api, Site, fail, free_port, get, get_json, listens, need, program,
 )
 
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -66,7 +71,7 @@ def start_stations(site):
     for name, url in (("load", f"mqtt://127.0.0.1:{door}"), ("load2", broker)):
         site.start(name, nemeses, "simulate", "--devices", "20", "--interval", "1s", "--mqtt-url", url)
     site.run("mosquitto_pub", "-h", "127.0.0.1", "-p", door, "-q", "1", "-t", "/messenger", "-m", "rubbish")
-    return at, (http, node_http)
+    return at, (http, node_http), door
 
 
 def start_prometheus(site, at):
@@ -129,6 +134,8 @@ def check_dashboards(site, base, known):
     for path in sorted((GRAFANA / "dashboards").glob("*.json")):
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel["targets"]:
+                if target["datasource"]["type"] != "prometheus":
+                    continue
                 queries.append((path.name, panel["title"], target["expr"].replace("$__rate_interval", "10s")))
     def empty():
         return [each for each in queries if not query(base, each[2])]
@@ -143,6 +150,31 @@ def check_dashboards(site, base, known):
     except SystemExit:
         fail(f"queries without data: {only_allowed.left}")
     return queries
+
+
+def check_channels(port, door):
+    """The queries of the dashboard of channels are answered, with the columns that it reads."""
+    api = Api(port)
+    api.register()
+    now = int(time.time())
+    for second in range(3):
+        payload = json.dumps({"t": now - second, "values": {"cpu": 10 + second}})
+        subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(door), "-q", "1", "-V", "mqttv5",
+                        "-t", "/telemetry/host:web1", "-m", payload], check=True)
+    at = lambda second: datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
+    chosen = json.loads((GRAFANA / "dashboards/channels.json").read_text())
+    values = {each["name"]: each["current"]["value"] for each in chosen["templating"]["list"]}
+    values |= {"__from:date:iso": at(now - 600), "__to:date:iso": at(now)}
+    for panel in chosen["panels"]:
+        for target in panel["targets"]:
+            parameters = {each["key"]: re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], each["value"])
+                          for each in target["url_options"]["params"]}
+            text = api.ask("GET", f"{target['url']}?{urllib.parse.urlencode(parameters)}").decode("utf-8-sig")
+            rows = list(csv.DictReader(io.StringIO(text)))
+            missing = {each["selector"] for each in target["columns"]} - set(rows[0] if rows else ())
+            if not rows or missing:
+                fail(f"dashboard of channels, {panel['title']}: {len(rows)} rows, without {missing}: {text[:300]}")
+    return len(chosen["panels"])
 
 
 def check_handbook(known, alerts):
@@ -162,10 +194,11 @@ def main():
     need("promtool", "prometheus", "prometheus-node-exporter", "mosquitto", "redis-server")
     promtool()
     with Site() as site:
-        at, apis = start_stations(site)
+        at, apis, door = start_stations(site)
         base = start_prometheus(site, at)
         for port in apis:
             site.wait("the API answers", lambda port=port: get(f"http://127.0.0.1:{port}/healthz"))
+        panels = check_channels(apis[1], door)
         queries = check_dashboards(site, base, metric_names(base))
         alerts = check_rules(site, base)
         known = metric_names(base)
@@ -179,7 +212,7 @@ def main():
                     print(f"| `{name}` | {what[0]['type']} | {what[0]['help'].rstrip('.')} |")
             return
         check_handbook(known, alerts)
-    print(f"monitoring: {len(alerts)} alerts, {len(queries)} queries, {len(known)} metrics: all known and answered")
+    print(f"monitoring: {len(alerts)} alerts, {len(queries)} queries, {panels} panels of channels, {len(known)} metrics: all known and answered")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import sys
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
+# Grafana's Infinity plug-in, which reads the REST API's CSV.
+SERIES = {"type": "yesoreyeram-infinity-datasource", "uid": "nemeses"}
 WINDOW = "[$__rate_interval]"
 
 
@@ -131,6 +133,25 @@ API = [
      "99 in 100."),
 ]
 
+# What the range and the width of the screen ask for, in Grafana's variables.
+RANGE = {"from": "${__from:date:iso}", "to": "${__to:date:iso}"}
+STEP = {"step": "${step}", "gaps": "false"}
+CHOSEN = {"device_id": "${device}", "channel": "${channel}"}
+# Columns of the API's files: name in the file, its type in Grafana.
+LONG = [("time", "timestamp"), ("device_id", "string"), ("channel", "string"), ("aggregate", "string"),
+        ("value", "number")]
+NEWEST = [("device_id", "string"), ("channel", "string"), ("unit", "string"), ("time", "timestamp"),
+          ("value", "number"), ("text", "string")]
+# Title, kind of panel, form of the answer, parameters of /api/v1/series, columns, meaning.
+CHANNELS = [
+    ("Mean", "timeseries", "timeseries", RANGE | STEP | CHOSEN | {"agg": "mean"}, LONG,
+     "Windows without values are left out."),
+    ("Smallest and greatest", "timeseries", "timeseries", RANGE | STEP | CHOSEN | {"agg": "min,max"}, LONG, ""),
+    ("Rate", "timeseries", "timeseries", RANGE | STEP | CHOSEN | {"agg": "rate"}, LONG,
+     "A second. Of a counter: a lower value is a new beginning."),
+    ("Newest values", "table", "table", CHOSEN | {"last_n": "1"}, NEWEST, "As they came."),
+]
+
 DASHBOARDS = {
     "overview": ("Nemeses: overview", OVERVIEW),
     "door": ("Nemeses: MQTT listener", DOOR),
@@ -177,11 +198,49 @@ def dashboard(uid, title, panels):
     }
 
 
+def series_panel(number, title, kind, form, parameters, columns, meaning):
+    """A panel that reads /api/v1/series as CSV."""
+    found = panel(number, title, "short", [], meaning) | {"type": kind, "datasource": SERIES}
+    found["fieldConfig"]["defaults"].pop("min")
+    found["targets"] = [{
+        "refId": "A",
+        "datasource": SERIES,
+        "type": "csv",
+        "source": "url",
+        "format": form,
+        "parser": "backend",
+        "url": "/api/v1/series",
+        "url_options": {"method": "GET", "params": [
+            {"key": key, "value": value} for key, value in (parameters | {"format": "csv"}).items()
+        ]},
+        "columns": [{"selector": name, "text": name, "type": kind} for name, kind in columns],
+    }]
+    return found
+
+
+def choice(name, label, value, query=None):
+    """A variable: written by hand, or one of a list."""
+    kind = "textbox" if query is None else "custom"
+    return {"name": name, "label": label, "type": kind, "query": query or value,
+            "current": {"text": value, "value": value}, "options": []}
+
+
+def channels():
+    """The dashboard of channels: its data is the API's, and what is chosen is in variables."""
+    found = dashboard("channels", "Nemeses: channels", [])
+    found["annotations"] = {"list": []}
+    found["templating"]["list"] = [
+        choice("device", "Devices", "host:web1"),
+        choice("channel", "Channels", "cpu"),
+        choice("step", "Window", "auto", "auto,10s,1m,5m,1h,1d"),
+    ]
+    found["panels"] = [series_panel(number, *each) for number, each in enumerate(CHANNELS)]
+    return found
+
+
 def main():
-    texts = {
-        FOLDER / f"{uid}.json": json.dumps(dashboard(uid, *what), indent=2) + "\n"
-        for uid, what in DASHBOARDS.items()
-    }
+    dashboards = {uid: dashboard(uid, *what) for uid, what in DASHBOARDS.items()} | {"channels": channels()}
+    texts = {FOLDER / f"{uid}.json": json.dumps(found, indent=2) + "\n" for uid, found in dashboards.items()}
     if sys.argv[1:] == ["--check"]:
         stale = [path.name for path, text in texts.items() if not path.exists() or path.read_text() != text]
         stray = [path.name for path in FOLDER.glob("*.json") if path not in texts]
