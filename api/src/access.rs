@@ -182,6 +182,8 @@ pub enum Right {
     Commands,
     /// Commands to this device.
     Command(DeviceId),
+    /// Values of devices, of which the handler refuses those that may not be seen.
+    Send,
     /// The live stream, of which the handler leaves out what may not be seen.
     Stream,
     /// This device's positions.
@@ -242,7 +244,8 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
         Right::Commands if by.scopes.has(Scope::Command) => {
             or(by.role != Role::Viewer, Because::Role)
         }
-        Right::Commands => Deny(Because::Scope),
+        Right::Send if by.scopes.has(Scope::Write) => or(by.role != Role::Viewer, Because::Role),
+        Right::Commands | Right::Send => Deny(Because::Scope),
         Right::Command(device) => match decide(principal, Right::Commands) {
             Allow => or(by.may_see(device), Because::Hidden),
             denied @ Deny(_) => denied,

@@ -22,6 +22,7 @@ mod metrics;
 mod openapi;
 mod output;
 mod page;
+mod posting;
 mod problem;
 #[cfg(test)]
 #[expect(dead_code, reason = "the tests of the reports use the rest")]
@@ -48,6 +49,7 @@ pub use daily::{DailyStats, KeptIn, keep_daily};
 pub use guard::{Network, NetworkError, PublicUrl, PublicUrlError};
 pub use letters::{Retried, SecondChance};
 pub use page::MapSource;
+pub use posting::{Kept, NotKept, Posted, Refused, RequestKey, TelemetrySink};
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{

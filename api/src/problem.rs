@@ -75,6 +75,10 @@ pub enum Kind {
     HistoryUnavailable,
     /// Commands cannot be passed on to devices.
     CommandsUnavailable,
+    /// Nothing in a body of values is acceptable.
+    InvalidTelemetry,
+    /// A request's key was used for another request.
+    KeyReused,
     /// Too many of the same are in progress.
     Busy,
     /// The answer took too long.
@@ -160,6 +164,12 @@ impl Kind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Commands cannot be passed on",
             ),
+            Self::InvalidTelemetry => {
+                ("invalid-telemetry", StatusCode::UNPROCESSABLE_ENTITY, "Nothing can be stored")
+            }
+            Self::KeyReused => {
+                ("key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The key was used before")
+            }
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too busy"),
             Self::Slow => ("slow", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
             Self::Internal => {

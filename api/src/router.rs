@@ -20,6 +20,7 @@ use crate::docs;
 use crate::http;
 use crate::openapi::{self, Doc};
 use crate::page;
+use crate::posting::MAX_BODY;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
     api_v1, healthz, login, logout, openapi_json, readyz, register_user, setup, share_open,
@@ -44,11 +45,17 @@ struct Operation {
     doc: fn() -> Doc,
     /// Whether it may read millions of rows, and so is counted by credential.
     heavy: bool,
+    /// Bytes that a body may have.
+    max_body: usize,
 }
 
 impl Operation {
     fn heavy(self) -> Self {
         Self { heavy: true, ..self }
+    }
+
+    fn max_body(self, max_body: usize) -> Self {
+        Self { max_body, ..self }
     }
 }
 
@@ -61,7 +68,14 @@ fn operation<H: Handler<T, ApiState>, T: 'static>(
     filter: MethodFilter,
     (right, handler, doc): (Right, H, fn() -> Doc),
 ) -> Operation {
-    Operation { method, right, handler: routing::on(filter, handler), doc, heavy: false }
+    Operation {
+        method,
+        right,
+        handler: routing::on(filter, handler),
+        doc,
+        heavy: false,
+        max_body: MAX_BODY_BYTES,
+    }
 }
 
 /// A GET, which answers HEAD as well.
@@ -214,7 +228,7 @@ fn of_people() -> Vec<Route> {
 
 /// Values of named channels.
 fn of_values() -> Vec<Route> {
-    use api_v1::{channel, channel_names, channels, series};
+    use api_v1::{channel, channel_names, channels, series, telemetry};
     use series::statistics;
     vec![
         route(
@@ -230,6 +244,10 @@ fn of_values() -> Vec<Route> {
             ],
         ),
         route("/api/v1/channels", [get(Right::History, channel_names::get, channel_names::doc)]),
+        route(
+            "/api/v1/telemetry",
+            [post(Right::Send, telemetry::post, telemetry::doc).max_body(MAX_BODY)],
+        ),
         route("/api/v1/series", [get(Right::History, series::get, series::doc).heavy()]),
         route(
             "/api/v1/series/statistics",
@@ -386,7 +404,8 @@ pub fn router(state: ApiState) -> Router {
     for Route { path, operations } in table() {
         let allowed = allowed(&operations);
         let mut methods = MethodRouter::new();
-        for Operation { right, handler, doc, heavy, .. } in operations {
+        for Operation { right, handler, doc, heavy, max_body, .. } in operations {
+            let handler = handler.route_layer(DefaultBodyLimit::max(max_body));
             let handler = if doc().is_conditional() {
                 handler.route_layer(middleware::from_fn(http::conditional))
             } else {
@@ -409,7 +428,6 @@ pub fn router(state: ApiState) -> Router {
         .merge(page::routes(&state))
         .merge(docs::routes())
         .fallback(not_found.layer(answered("none")))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(state.clone(), http::everywhere))
         .with_state(state)
 }

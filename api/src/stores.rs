@@ -11,6 +11,7 @@ use nemeses_store::named::NamedDevices;
 
 use crate::commands::CommandSink;
 use crate::letters::SecondChance;
+use crate::posting::TelemetrySink;
 
 /// What the API reads and, for accounts, writes.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub struct Stores {
     pub commands: Option<Arc<dyn CommandSink>>,
     /// Where they are kept.
     pub kept_commands: Arc<dyn Commands>,
+    /// What decodes and commits values that are sent to the API.
+    pub telemetry: Option<Arc<dyn TelemetrySink>>,
     /// Who may connect to the MQTT listener.
     pub logins: Arc<dyn Logins>,
     /// What the history takes on disk.
@@ -80,6 +83,7 @@ impl Stores {
             letters: database.dead_letters(),
             second_chance: None,
             commands: None,
+            telemetry: None,
             kept_commands: database.commands(),
             logins: database.logins(),
             retention: database.retention(),
@@ -97,6 +101,12 @@ impl Stores {
     #[must_use]
     pub fn with_commits_fail(self, commits_fail: CommitsFail) -> Self {
         Self { commits_fail: Some(commits_fail), ..self }
+    }
+
+    /// The same with what decodes and commits values.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: Arc<dyn TelemetrySink>) -> Self {
+        Self { telemetry: Some(telemetry), ..self }
     }
 
     /// The same with what passes commands on.

@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// Send frames of simulated trackers, to try things out or to measure
     #[command(after_help = crate::simulate::EXAMPLES)]
     Simulate(SimulateArgs),
+    /// Send values of a device over MQTT; ends when they are acknowledged
+    #[command(after_help = crate::publish::EXAMPLES)]
+    Publish(Box<crate::publish::PublishArgs>),
     /// Show what the bytes of a tracker contain, field by field
     #[command(after_help = crate::decode::EXAMPLES)]
     Decode(crate::decode::DecodeArgs),

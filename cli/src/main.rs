@@ -19,6 +19,7 @@ mod manual;
 mod mosquitto_metrics;
 mod mosquitto_roles;
 mod node;
+mod publish;
 mod replay;
 mod retention;
 mod simulate;
@@ -100,6 +101,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Dbexport(args) => Box::pin(stations::dbexport((&args).try_into()?)).await?,
         Command::Api(args) => stations::api(args.as_ref().try_into()?).await?,
         Command::Simulate(args) => simulate::run(args).await?,
+        Command::Publish(args) => Box::pin(publish::run(*args)).await?,
         Command::Decode(args) => return decode::run(&args),
         Command::Encode(args) => encode::run(&args)?,
         Command::Migrate(args) => tools::migrate(&args.database, args.engine).await?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, CommandKeeper, Door};
-use nemeses_dbexport::{Config, Exporter};
+use nemeses_dbexport::{Config, Exporter, Submission, Work};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::known::KnownDevices;
@@ -16,9 +16,10 @@ use crate::config;
 use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, CommandFigures, DOOR_ADDRESSES, DRAIN, Desk, DoorRelay, LoginAuthenticator, Mirror,
-    NodeCommands, NodeIntake, announce, bind_metrics, database, describe, door_config,
-    follow_named, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer, lock_data_dir,
-    make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
+    NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce, bind_metrics, database, describe,
+    door_config, follow_named, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer,
+    lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace,
+    watch_books,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -59,8 +60,9 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         &mut registry,
     )?;
     let watch = watch.guarding(unknown_devices, &known).await;
+    let of_frames = policy(settings.frames, topics.clone(), &known);
     let intake = NodeIntake {
-        step: Step::new(policy(settings.frames, topics.clone(), &known)),
+        step: Step::new(of_frames.clone()),
         live: writer.clone(),
         exporter: exporter.clone(),
         mirror: Arc::clone(&mirror),
@@ -96,11 +98,14 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     }
     let commands = NodeCommands::new(kept, door.handle(), desk, nodes, clock.clone(), figures);
     commands.run(&tasks);
+    let submit = submit_to(exporter.clone(), mirror);
+    let posting = Posting::new(of_frames, writer, &database, clock.clone(), submit);
     let committing = exporter.clone();
     let stores = Stores::new(Arc::clone(&live), &database)
         .with_second_chance(Arc::new(retrier))
         .with_commits_fail(Arc::new(move || committing.is_down()))
-        .with_commands(Arc::new(commands));
+        .with_commands(Arc::new(commands))
+        .with_telemetry(Arc::new(posting));
     let api = serve_api(
         &tasks,
         &settings.http,
@@ -120,14 +125,20 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     let http = api.address;
     serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)), Some(api.ready))?;
     announce(&tasks, Arc::clone(&live), describe);
-    let is_server = settings.database.url.is_server();
-    run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);
+    run_lanes(&tasks, &exporter, &database, !own_database, settings.live_ttl);
     watch.run(&tasks);
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
-    let stop = tasks.stop();
-    tasks.spawn_intake("door", door.run(stop));
+    tasks.spawn_intake("door", door.run(tasks.stop()));
     tracing::info!(%mqtt, %http, database = %settings.database.url, "the node is up");
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
+}
+
+/// Hands values that were sent to the API to the exporter of all frames.
+fn submit_to(exporter: Exporter<NodeAck>, mirror: Arc<Mirror>) -> Submit {
+    Box::new(move |part, request| {
+        let receipt = NodeAck::of_request(request, mirror.prepare(&part.records, &[]));
+        exporter.submit(Submission { work: Work::Part(part), receipt });
+    })
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nemeses_api::{CommandSink, Stores};
 use nemeses_broker::{Authenticator, Door, NoLogins};
+use nemeses_dbexport::{Submission, Work};
 use nemeses_mqtt::PublisherConfig;
+use nemeses_parser::Policy;
 use nemeses_protocol::Topics;
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Clock, Describe, Ready, Registry, Tasks};
@@ -22,9 +24,9 @@ use crate::config::{Api, Broker, Exporter, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, LoginAuthenticator,
-    Pipeline, RelayCommands, announce, bind_metrics, database, describe, door_config, follow_named,
-    keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy,
-    run_lanes, serve_api, serve_metrics, trace, watch_books,
+    Pipeline, PostAck, Posting, RelayCommands, announce, bind_metrics, database, describe,
+    door_config, follow_named, keep_rebuilt, keep_small, keep_sums, live, live_writer,
+    make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -244,6 +246,21 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
         .with_second_chance(Arc::new(retrier))
         .with_commands(commands);
     let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
+    let writer =
+        live_writer(&tasks, Arc::clone(&live), clock.clone(), tracer.clone(), &mut registry);
+    let committing = nemeses_dbexport::Config::named("api");
+    let exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
+    let lanes = if settings.database.url.is_server() { exporter.config().lanes } else { 1 };
+    for _ in 0..lanes {
+        tasks.spawn_rest("values", exporter.clone().run_lane(database.history(), tasks.stop()));
+    }
+    let submit = move |part, receipt: PostAck| {
+        exporter.submit(Submission { work: Work::Part(part), receipt });
+    };
+    let future_limit_s = u32::try_from(FUTURE_LIMIT.as_secs()).unwrap_or(u32::MAX);
+    let policy = Policy { future_limit_s, ..Policy::default() };
+    let posting = Posting::new(policy, writer, &database, clock.clone(), Box::new(submit));
+    let stores = stores.with_telemetry(Arc::new(posting));
     let api = serve_api(
         &tasks,
         &settings.http,

@@ -12,7 +12,7 @@ use nemeses_protocol::{BatchKey, Record, Tally, WorkerName};
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Counts, Outage, Registry, Stop};
 use nemeses_store::StoreError;
-use nemeses_store::history::{Commits, Part};
+use nemeses_store::history::{Commits, Committed, Part};
 use nemeses_store::live::{LiveEntry, LiveWriter};
 
 use crate::acknowledge::Acknowledge;
@@ -223,45 +223,57 @@ impl<R: Acknowledge> Exporter<R> {
             if batch.is_empty() {
                 continue;
             }
-            let (parts, receipts) = shared.as_parts(batch);
+            let (parts, receipts, part_of) = shared.as_parts(batch);
             let follow = Follow::begin(&shared.tracer, &receipts, &parts);
             let trace_id = follow.trace_id();
             let commit = shared.commit_until_kept(history.as_ref(), parts, since, trace_id, &stop);
-            let Some((parts, attempts)) = alone.during(commit).await else {
+            let Some((parts, committed, attempts)) = alone.during(commit).await else {
                 return Ok(());
             };
             follow.kept(attempts);
             let rows = parts.iter().map(|part| part.records.len()).sum();
             shared.stats.kept(since, rows, shared.queue.oldest());
             shared.offer_late(&parts);
-            receipts.into_iter().for_each(Acknowledge::committed);
+            for (receipt, part) in receipts.into_iter().zip(part_of) {
+                receipt.committed(&committed.get(part).copied().unwrap_or_default());
+            }
         }
     }
 }
 
 impl<R> Shared<R> {
     /// Names what has no name; the records of all unnamed work go under one key.
-    fn as_parts(&self, batch: Vec<Submission<R>>) -> (Vec<Part>, Vec<R>) {
+    /// With the receipts comes for each the place of its part.
+    fn as_parts(&self, batch: Vec<Submission<R>>) -> (Vec<Part>, Vec<R>, Vec<usize>) {
         let mut parts = Vec::new();
         let mut receipts = Vec::with_capacity(batch.len());
+        let mut part_of = Vec::with_capacity(batch.len());
         let mut unnamed: Option<(Vec<Record>, Vec<Tally>)> = None;
         for Submission { work, receipt } in batch {
             receipts.push(receipt);
             match work {
-                Work::Part(part) => parts.push(part),
-                Work::Records { records, tallies } => match &mut unnamed {
-                    None => unnamed = Some((records, tallies)),
-                    Some(all) => {
-                        all.0.extend(records);
-                        add_tallies(&mut all.1, &tallies);
+                Work::Part(part) => {
+                    part_of.push(Some(parts.len()));
+                    parts.push(part);
+                }
+                Work::Records { records, tallies } => {
+                    part_of.push(None);
+                    match &mut unnamed {
+                        None => unnamed = Some((records, tallies)),
+                        Some(all) => {
+                            all.0.extend(records);
+                            add_tallies(&mut all.1, &tallies);
+                        }
                     }
-                },
+                }
             }
         }
+        let last = parts.len();
         if let Some((records, tallies)) = unnamed {
             parts.push(Part { key: self.next_key(), tallies, records });
         }
-        (parts, receipts)
+        let part_of = part_of.into_iter().map(|part| part.unwrap_or(last)).collect();
+        (parts, receipts, part_of)
     }
 
     fn next_key(&self) -> BatchKey {
@@ -308,7 +320,7 @@ impl<R> Shared<R> {
         since: Instant,
         trace_id: Option<String>,
         stop: &Stop,
-    ) -> Option<(Vec<Part>, u32)> {
+    ) -> Option<(Vec<Part>, Vec<Committed>, u32)> {
         let mut attempts = 0_u32;
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_longest);
         loop {
@@ -323,7 +335,7 @@ impl<R> Shared<R> {
                             "the history is back; committing again"
                         );
                     }
-                    return Some((parts, attempts));
+                    return Some((parts, committed, attempts));
                 }
                 Err(error) => error,
             };

@@ -22,7 +22,7 @@ use nemeses_protocol::{
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::traces::{Span, SpanKind, Waiting, now_ns};
 use nemeses_runtime::{Clock, Registry, Stop};
-use nemeses_store::history::Part;
+use nemeses_store::history::{Committed as Outcome, Part};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -100,7 +100,7 @@ pub struct BatchAck {
 }
 
 impl Acknowledge for BatchAck {
-    fn committed(self) {
+    fn committed(self, _: &Outcome) {
         self.ack.done();
         self.spans.into_iter().for_each(Span::end);
         for canary in self.canaries {

@@ -89,6 +89,25 @@ impl User {
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
+    /// Posts a text with headers; returns status and body (`Null` if it is no JSON).
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn post_text(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request = self.client.post(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.bearer_auth(&self.token).body(body.to_owned()).send().await?;
+        let (status, body) = (response.status(), response.bytes().await?);
+        Ok((status.as_u16(), serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
     /// Puts a body at a path.
     ///
     /// # Errors

@@ -10,5 +10,6 @@ mod worker;
 
 pub use decode_span::Decoding;
 pub use step::{Message, Output, Policy, Step};
+pub use telemetry::{Addressed, Refusal, device_of};
 pub use unknown::{Gate, UnknownDevices};
 pub use worker::{Shadow, Worker, WorkerConfig};

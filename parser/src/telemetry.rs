@@ -1,12 +1,43 @@
-//! What a message of named values means: which device it is of, by its topic, and what is
-//! kept of it. Pure.
+//! What a payload of named values means: which device each record is of, and what is kept of
+//! it. Pure.
 
 use nemeses_protocol::{
-    DeviceId, Identity, Reading, ReadingsRecord, Reason, Record, Speaker, readings_hash,
+    DeadLetter, DeviceId, Identity, OptionalFields, PackedFields, Position, PositionPart,
+    ReadingsRecord, Reason, Record, Speaker, readings_json, record_hash,
 };
-use nemeses_telemetry::{Format, Measured, TelemetryError, decode};
+use nemeses_telemetry::{Decoded, Format, Measured, Rejected, TelemetryError, decode};
 
 use crate::step::{Message, Output, Step, bury, keep_record};
+
+/// Whose values a payload holds, and who sent it.
+pub struct Addressed<'a> {
+    /// What its dead letters give as their topic.
+    pub topic: &'a str,
+    /// Unix milliseconds.
+    pub received_at_ms: u64,
+    /// Whose all of them are; without it, each record says so.
+    pub identity: Option<&'a Identity>,
+    /// The number of a device, if it has one.
+    pub number: &'a dyn Fn(&Identity) -> Option<DeviceId>,
+    /// Whether the sender may send for a device, which may have no number.
+    pub may: &'a dyn Fn(Option<DeviceId>) -> bool,
+}
+
+/// A part of a payload that is not kept as what it was meant for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, for programs.
+    pub reason: Reason,
+    /// Why, for people: what is wrong, where, and what to do.
+    pub detail: String,
+}
+
+/// The device that a payload names: one of our ids, or a URN, which is kept as `id:`. What is
+/// neither names nobody.
+pub fn device_of(name: &str) -> Option<Identity> {
+    let of_urn = || name.starts_with("urn:").then(|| Identity::named("id", name).ok()).flatten();
+    name.parse().ok().or_else(of_urn)
+}
 
 impl Step {
     /// Decodes a message on `{telemetry}/{device}` and appends to `out`.
@@ -20,56 +51,158 @@ impl Step {
         {
             return bury(message, 0, message.payload, device, Reason::IdentityMismatch, out);
         }
+        let addressed = Addressed {
+            topic: message.topic,
+            received_at_ms: message.received_at_ms,
+            identity: Some(&identity),
+            number: &|identity| self.policy().topics.names.number(identity),
+            may: &|_| true,
+        };
         let decoded = decode(Format::Auto, message.payload, message.received_at_ms);
-        for measured in decoded.records {
-            let other = measured.name.as_deref().and_then(|name| name.parse().ok());
-            let of_other = other.is_some_and(|other: Identity| other != identity);
-            let record = record(identity.clone(), measured, message.received_at_ms);
-            let mismatch = of_other.then_some(Reason::TopicMismatch);
-            self.keep(record, device, mismatch, out);
-        }
-        for rejected in decoded.rejected {
-            let reason = reason(rejected.reason);
-            bury(message, rejected.offset, &rejected.bytes, device, reason, out);
-        }
+        self.keep_decoded(&addressed, decoded, out);
     }
 
-    fn keep(
+    /// Appends what a payload says to `out`, and returns what of it became dead letters.
+    pub fn keep_decoded(
         &self,
-        record: ReadingsRecord,
-        device: Option<DeviceId>,
-        mismatch: Option<Reason>,
+        addressed: &Addressed<'_>,
+        decoded: Decoded,
         out: &mut Output,
-    ) {
-        let future = self.refusal(record.recorded_at_ms / 1000, record.received_at_ms);
-        let gate = self.policy().gate.as_ref();
-        let barred = gate.and_then(|gate| gate.refusal_of(device, record.received_at_ms));
-        if let Some(reason) = mismatch.or(future).or(barred) {
-            let letter = record.as_letter(reason);
-            let letter = nemeses_protocol::DeadLetter { device, ..letter };
-            let pieces = letter.split().into_iter().map(Box::new);
-            out.records.extend(pieces.map(Record::DeadLetter));
-            return;
+    ) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        for measured in decoded.records {
+            let (identity, refusal) = whose(addressed, &measured);
+            let device = identity.as_ref().and_then(addressed.number);
+            let refusal = refusal
+                .or_else(|| self.refusal_of(addressed, identity.as_ref()?, device, &measured));
+            match (identity, refusal) {
+                (Some(identity), None) => {
+                    keep_record(record(addressed, identity, measured), device, out);
+                }
+                (identity, refusal) => {
+                    let reason = refusal.as_ref().map_or(Reason::BadDevice, |it| it.reason);
+                    bury_record(addressed, (identity, device), measured, reason, out);
+                    refusals.extend(refusal);
+                }
+            }
         }
-        keep_record(record, device, out);
+        let device = addressed.identity.and_then(addressed.number);
+        for Rejected { offset, bytes, reason, detail } in decoded.rejected {
+            let reason = reason_of(reason);
+            let (topic, received_at_ms) = (addressed.topic, addressed.received_at_ms);
+            let message = Message { topic, payload: &[], received_at_ms, speaker: Speaker::Any };
+            bury(&message, offset, &bytes, device, reason, out);
+            refusals.push(Refusal { reason, detail });
+        }
+        refusals
+    }
+
+    fn refusal_of(
+        &self,
+        addressed: &Addressed<'_>,
+        identity: &Identity,
+        device: Option<DeviceId>,
+        measured: &Measured,
+    ) -> Option<Refusal> {
+        let received_at_ms = addressed.received_at_ms;
+        if !(addressed.may)(device) {
+            let detail = format!("the sender may not send for {identity}");
+            return Some(Refusal { reason: Reason::IdentityMismatch, detail });
+        }
+        if let Some(reason) = self.refusal(measured.recorded_at_ms / 1000, received_at_ms) {
+            let detail = format!(
+                "the time {} is more than {} s ahead of ours; is the sender's clock right?",
+                measured.recorded_at_ms,
+                self.policy().future_limit_s
+            );
+            return Some(Refusal { reason, detail });
+        }
+        let reason = self.policy().gate.as_ref()?.refusal_of(device, received_at_ms)?;
+        let detail = format!("nobody has made {identity} known");
+        Some(Refusal { reason, detail })
     }
 }
 
-fn record(identity: Identity, measured: Measured, received_at_ms: u64) -> ReadingsRecord {
+/// Whose a record is, as far as that can be said, and why it is not kept if it is wrong.
+fn whose(addressed: &Addressed<'_>, measured: &Measured) -> (Option<Identity>, Option<Refusal>) {
+    let name = measured.name.as_deref();
+    let Some(identity) = addressed.identity else {
+        let named = name.and_then(device_of);
+        let refusal = named.is_none().then(|| Refusal {
+            reason: Reason::BadDevice,
+            detail: match name {
+                Some(name) => format!(
+                    "{name:?} is no device; write 0A3F73, imei:356307042441013, host:web1 or \
+                     id:anything, or name the device in the request (device_id)"
+                ),
+                None => "the record names no device; name it in the request (device_id) or in \
+                         the record (id, bn, the tag device or host)"
+                    .to_owned(),
+            },
+        });
+        return (named, refusal);
+    };
+    let other = name.and_then(|name| name.parse::<Identity>().ok());
+    let refusal = other.filter(|other| other != identity).map(|other| Refusal {
+        reason: Reason::TopicMismatch,
+        detail: format!("the record is of {other}, and it was sent for {identity}"),
+    });
+    (Some(identity.clone()), refusal)
+}
+
+/// A record that is not kept, as it could be sent again.
+fn bury_record(
+    addressed: &Addressed<'_>,
+    (identity, device): (Option<Identity>, Option<DeviceId>),
+    measured: Measured,
+    reason: Reason,
+    out: &mut Output,
+) {
+    let letter = match identity {
+        Some(identity) => record(addressed, identity, measured).as_letter(reason),
+        None => DeadLetter {
+            topic: addressed.topic.to_owned(),
+            offset: 0,
+            reason,
+            device: None,
+            received_at_ms: addressed.received_at_ms,
+            bytes: readings_json(
+                (!measured.timeless).then_some(measured.recorded_at_ms),
+                placed(&measured).as_ref().map(part_of).as_ref(),
+                &measured.readings,
+            )
+            .into_bytes(),
+        },
+    };
+    let pieces = DeadLetter { device, ..letter }.split().into_iter().map(Box::new);
+    out.records.extend(pieces.map(Record::DeadLetter));
+}
+
+fn placed(measured: &Measured) -> Option<(Position, OptionalFields)> {
+    // The decoder's bounds are within those of the fields.
+    measured.position.and_then(|said| said.at(DeviceId::NONE, measured.recorded_at_ms).ok())
+}
+
+fn part_of((position, optional): &(Position, OptionalFields)) -> PositionPart {
+    PositionPart { position: *position, packed: PackedFields::new(optional, None) }
+}
+
+fn record(addressed: &Addressed<'_>, identity: Identity, measured: Measured) -> ReadingsRecord {
+    let place = placed(&measured);
+    let said = place.as_ref().map(|(position, optional)| (position, optional));
     let Measured { recorded_at_ms, timeless, readings, .. } = measured;
-    let content_hash = readings_hash(&readings as &[Reading]);
     ReadingsRecord {
         identity,
         recorded_at_ms,
         timeless,
-        content_hash,
-        received_at_ms,
-        position: None,
+        content_hash: record_hash(said, &readings),
+        received_at_ms: addressed.received_at_ms,
+        position: place.as_ref().map(part_of).map(Box::new),
         readings,
     }
 }
 
-fn reason(error: TelemetryError) -> Reason {
+fn reason_of(error: TelemetryError) -> Reason {
     Reason::from_code(error.code()).unwrap_or(Reason::BadPayload)
 }
 
@@ -111,6 +244,65 @@ mod tests {
             record.readings.iter().map(|it| (&*it.channel, it.value.clone())).collect();
         assert_eq!(values, [("door", Value::Flag(true)), ("temperature", Value::Number(21.5))]);
         assert!(out.live.is_empty(), "nobody gave it a number yet");
+    }
+
+    #[test]
+    fn a_record_with_a_position_is_on_the_map() {
+        let payload = r#"{"t":1699999999.5,"position":{"lat":-19.932833,"lon":43.938493,
+            "speed":60.5},"values":{"fuel":40}}"#;
+        let out = take(Policy::default(), "/telemetry/0A3F73", payload, Speaker::Any);
+        let device = DeviceId::new(0x000A_3F73);
+        let [Record::Readings(record)] = &out.records[..] else { panic!("{out:?}") };
+        let row = record.position_of(device).expect("one");
+        let place = (row.position.recorded_at, row.position.latitude_udeg);
+        assert_eq!(place, (1_699_999_999, -19_932_833));
+        assert_eq!((row.position.speed_kmh, row.frame_hash), (61, record.content_hash));
+        assert_eq!(record.readings.len(), 1);
+        assert_eq!(out.live, [LiveEntry::from_readings(device, record)]);
+        assert!(out.live[0].fix.is_some());
+        // As a dead letter it can be sent again.
+        let letter = record.as_letter(Reason::Refused);
+        let payload = std::str::from_utf8(&letter.bytes).unwrap();
+        let again = take(Policy::default(), &letter.topic, payload, Speaker::Any);
+        assert_eq!(again.records, out.records);
+    }
+
+    #[test]
+    fn line_protocol_is_known_by_its_first_line() {
+        let payload = "# from telegraf\ncpu usage=12.5 1699999999000000000\n";
+        let out = take(Policy::default(), "/telemetry/host:web1", payload, Speaker::Any);
+        let [Record::Readings(record)] = &out.records[..] else { panic!("{out:?}") };
+        assert_eq!(&*record.readings[0].channel, "cpu.usage");
+        let other = "cpu,host=web2 usage=1\nm,device=host:web1 x=1";
+        let out = take(Policy::default(), "/telemetry/host:web1", other, Speaker::Any);
+        assert_eq!(reasons(&out), ["topic_mismatch"]);
+    }
+
+    #[test]
+    fn each_record_may_say_whose_it_is() {
+        let own = DeviceId::new(1);
+        let addressed = Addressed {
+            topic: "/api/v1/telemetry",
+            received_at_ms: NOW_MS,
+            identity: None,
+            number: &Identity::number,
+            may: &|device| device == Some(own),
+        };
+        let payload = r#"[{"id":"000001","values":{"a":1}},{"id":"000002","values":{"a":1}},
+            {"values":{"a":1}},{"id":"?","values":{"a":1}}]"#;
+        let mut out = Output::default();
+        let decoded = decode(Format::Json, payload.as_bytes(), NOW_MS);
+        let refusals = Step::default().keep_decoded(&addressed, decoded, &mut out);
+        assert_eq!(reasons(&out), ["identity_mismatch", "bad_device", "bad_device"]);
+        assert_eq!((refusals.len(), out.records.len()), (3, 4));
+        assert!(refusals[1].detail.contains("names no device"), "{refusals:?}");
+        for (name, device) in [
+            ("urn:dev:ow:10e2", Some("id:urn:dev:ow:10e2")),
+            ("host:web1", Some("host:web1")),
+            ("web1", None),
+        ] {
+            assert_eq!(device_of(name).map(|it| it.to_string()).as_deref(), device);
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ fn the_whole_table() {
         // Viewers never learn whether there is a device.
         (Right::Command(GRANTED), [anyone, role, role, Allow, Allow]),
         (Right::Command(OTHER), [anyone, role, role, Allow, Allow]),
+        (Right::Send, [anyone, role, role, Allow, Allow]),
         (Right::Books, [anyone, role, role, role, Allow]),
         (Right::System, [anyone, role, role, role, Allow]),
         (Right::People, [anyone, role, role, role, Allow]),
@@ -78,7 +79,7 @@ fn the_whole_table() {
 
 #[test]
 fn the_whole_table_of_tokens_and_links() {
-    let all = [Scope::Read, Scope::Stream, Scope::Command];
+    let all = Scope::ALL;
     let admin = access(Role::Admin, &[]);
     let principals = [
         token(TokenKind::Token, &all, admin.clone()),
@@ -108,6 +109,7 @@ fn the_whole_table_of_tokens_and_links() {
         (Right::Commands, [Allow, scope, scope, scope, scope, Allow, role]),
         (Right::Command(GRANTED), [Allow, scope, scope, scope, scope, Allow, role]),
         (Right::Command(OTHER), [Deny(Hidden), scope, scope, scope, scope, Deny(Hidden), role]),
+        (Right::Send, [Allow, scope, scope, scope, scope, scope, role]),
         (Right::Books, [scope; 7]),
         (Right::System, [scope; 7]),
         (Right::People, [scope; 7]),

@@ -58,7 +58,34 @@ where
     }
 }
 
+/// The body of values, in whatever form.
+#[derive(Debug)]
+pub(crate) struct TelemetryBody(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for TelemetryBody
+where
+    Arc<ApiConfig>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        const TOO_LARGE: &str = "The body may have 256 KiB at most. Send it in several requests.";
+        body_within(request, state, TOO_LARGE).await.map(Self)
+    }
+}
+
 async fn body_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem>
+where
+    Arc<ApiConfig>: FromRef<S>,
+{
+    body_within(request, state, "The body may have 16 KiB at most.").await
+}
+
+async fn body_within<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    too_large: &'static str,
+) -> Result<Bytes, Problem>
 where
     Arc<ApiConfig>: FromRef<S>,
 {
@@ -68,9 +95,7 @@ where
         .await
         .map_err(|_| Problem::new(Kind::BodyTooSlow, "The body did not arrive in time."))?
         .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(Kind::BodyTooLarge, "The body may have 16 KiB at most.")
-            }
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::BodyTooLarge, too_large),
             _ => Problem::new(Kind::MalformedBody, "The body ended early."),
         })
 }

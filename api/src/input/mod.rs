@@ -12,7 +12,7 @@ mod shard;
 mod time;
 mod visible;
 
-pub(crate) use body::{Fields, MaybeFields, Patch};
+pub(crate) use body::{Fields, MaybeFields, Patch, TelemetryBody};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};
 pub(crate) use device::{device, device_in_field, identity};
 pub(crate) use identity::{account_fields, check_password, new_email, person_name};

@@ -48,6 +48,8 @@ struct Body {
     required: bool,
     schema: Value,
     example: Value,
+    /// Other media types that it may have.
+    others: &'static [&'static str],
 }
 
 /// The schema of an object that has these fields and no others.
@@ -122,13 +124,20 @@ impl Doc {
 
     /// The same with a JSON body of this schema; see [`object`].
     pub(crate) fn body(mut self, schema: Value, example: Value) -> Self {
-        self.body = Some(Body { required: true, schema, example });
+        self.body = Some(Body { required: true, schema, example, others: &[] });
         self
     }
 
     /// The same with a JSON body that may be left out.
     pub(crate) fn maybe_body(mut self, schema: Value, example: Value) -> Self {
-        self.body = Some(Body { required: false, schema, example });
+        self.body = Some(Body { required: false, schema, example, others: &[] });
+        self
+    }
+
+    /// The same with a body that is JSON as in the example or has one of other forms.
+    pub(crate) fn body_forms(mut self, others: &'static [&'static str], example: Value) -> Self {
+        let schema = json!({"type": ["object", "array"]});
+        self.body = Some(Body { required: true, schema, example, others });
         self
     }
 
@@ -247,6 +256,9 @@ impl Doc {
                     "example": body.example,
                 }},
             });
+            for other in body.others {
+                written["requestBody"]["content"][other] = json!({"schema": {}});
+            }
         }
         written
     }

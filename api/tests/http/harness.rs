@@ -108,6 +108,7 @@ impl Api {
             second_chance: None,
             commits_fail: None,
             commands: None,
+            telemetry: None,
             kept_commands: database.commands(),
             logins: database.logins(),
             retention: database.retention(),

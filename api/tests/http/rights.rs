@@ -158,7 +158,7 @@ async fn every_route_asks_for_the_right_it_declares() {
                 by_operator.ok();
                 by_viewer.is_problem(404, "unknown-group", Some("group_id"));
             }
-            Right::Manage | Right::Commands => {
+            Right::Manage | Right::Commands | Right::Send => {
                 assert!(![401, 403].contains(&by_operator.status), "{method} {path}");
                 by_viewer.is_problem(403, "forbidden", None);
             }

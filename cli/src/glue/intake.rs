@@ -11,21 +11,32 @@ use nemeses_protocol::{
 };
 use nemeses_runtime::Clock;
 use nemeses_runtime::traces::{Tracer, Waiting};
+use nemeses_store::history::Committed;
 use nemeses_store::live::LiveWriter;
 
 use super::mirror::{Mirror, Pending};
+use super::posting::PostAck;
 use super::traced;
 
-/// Acknowledges the messages of a receipt, and shows on `/DB` what was committed.
+/// Whose records they are.
+enum From {
+    Connection(Receipt),
+    Request(PostAck),
+}
+
+/// Acknowledges the messages of a receipt or answers a request, and shows on `/DB` what was committed.
 pub(crate) struct NodeAck {
-    receipt: Receipt,
+    from: From,
     mirrored: Option<Pending>,
     followed: Vec<Waiting>,
 }
 
 impl Acknowledge for NodeAck {
-    fn committed(self) {
-        self.receipt.kept();
+    fn committed(self, outcome: &Committed) {
+        match self.from {
+            From::Connection(receipt) => receipt.kept(),
+            From::Request(request) => request.committed(outcome),
+        }
         if let Some(pending) = self.mirrored {
             pending.publish();
         }
@@ -33,6 +44,13 @@ impl Acknowledge for NodeAck {
 
     fn followed(&self) -> &[Waiting] {
         &self.followed
+    }
+}
+
+impl NodeAck {
+    /// Answers a request of the API.
+    pub(crate) const fn of_request(request: PostAck, mirrored: Option<Pending>) -> Self {
+        Self { from: From::Request(request), mirrored, followed: Vec::new() }
     }
 }
 
@@ -66,8 +84,12 @@ impl Intake for NodeIntake {
         let out = traced::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
         receipt.weighs(out.records.iter().map(held_bytes).sum());
         let tallies = tallies(out.pings, received_at_ms);
-        let mirrored = self.mirror.prepare(&out, &tallies);
-        let receipt = NodeAck { receipt, mirrored, followed: traced::waiting(&followed) };
+        let mirrored = self.mirror.prepare(&out.records, &tallies);
+        let receipt = NodeAck {
+            from: From::Connection(receipt),
+            mirrored,
+            followed: traced::waiting(&followed),
+        };
         let offered_ns = receipt.followed.first().map_or(0, |waiting| waiting.since_ns);
         self.live.offer(out.live);
         if !followed.is_empty() {

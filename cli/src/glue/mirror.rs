@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nemeses_broker::DoorHandle;
-use nemeses_parser::Output;
-use nemeses_protocol::{BatchKey, BatchMessage, MAX_BATCH_ROWS, Tally};
+use nemeses_protocol::{BatchKey, BatchMessage, MAX_BATCH_ROWS, Record, Tally};
 
 /// The name that mirrored batches bear. They are a view, not the books: the
 /// node's own batches are named by its exporter.
@@ -41,10 +40,10 @@ impl Mirror {
     }
 
     /// Encodes the records when someone is subscribed.
-    pub(crate) fn prepare(&self, out: &Output, tallies: &[Tally]) -> Option<Pending> {
+    pub(crate) fn prepare(&self, records: &[Record], tallies: &[Tally]) -> Option<Pending> {
         let door = self.door.get().filter(|door| door.has_subscriber(&self.topic))?;
         let mut tallies = tallies.to_vec();
-        let mut chunks = out.records.chunks(MAX_BATCH_ROWS).collect::<Vec<_>>();
+        let mut chunks = records.chunks(MAX_BATCH_ROWS).collect::<Vec<_>>();
         if chunks.is_empty() && !tallies.is_empty() {
             chunks.push(&[]);
         }

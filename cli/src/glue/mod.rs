@@ -12,6 +12,7 @@ mod keep_small;
 mod lookup;
 mod mirror;
 mod parts;
+mod posting;
 mod relay;
 mod signals;
 #[cfg(test)]
@@ -24,7 +25,7 @@ pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
 pub(crate) use canary::{Canary, Pipeline, older_among};
 pub(crate) use commands::{BrokerCommands, CommandFigures, Desk, NodeCommands, RelayCommands};
-pub(crate) use intake::NodeIntake;
+pub(crate) use intake::{NodeAck, NodeIntake};
 pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
@@ -32,6 +33,7 @@ pub(crate) use parts::{
     keep_sums, live, live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api,
     serve_metrics,
 };
+pub(crate) use posting::{PostAck, Posting, Submit};
 pub(crate) use relay::{DoorRelay, listen};
 pub(crate) use signals::Asked;
 pub(crate) use traces::trace;

@@ -74,6 +74,9 @@ pub fn is_unit(text: &str) -> bool {
 
 /// Neither control characters nor such as change the direction of text or show nothing.
 fn is_visible(text: &str) -> bool {
+    if text.is_ascii() {
+        return !text.bytes().any(|byte| byte.is_ascii_control());
+    }
     let hidden = |character: char| {
         character.is_control()
             || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
@@ -94,7 +97,8 @@ pub fn in_order(mut readings: Vec<Reading>) -> Vec<Reading> {
 /// Names and values of readings in their order: for each the name's length, the name and
 /// the value, as [`read_readings`] reads them. Units are no part of it.
 pub fn write_readings(readings: &[Reading]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let names: usize = readings.iter().map(|reading| reading.channel.len()).sum();
+    let mut out = Vec::with_capacity(names + 8 * readings.len());
     for Reading { channel, value, .. } in readings {
         value::write_bytes(channel.as_bytes(), &mut out);
         value.write(&mut out);

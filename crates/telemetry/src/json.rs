@@ -108,9 +108,22 @@ fn elements(text: &str) -> serde_json::Result<(bool, Vec<&str>)> {
     }
 }
 
+/// So many keys are compared each with each, which is less work than to hash them.
+const FEW: usize = 32;
+
+fn has_twins(members: &[Member<'_>]) -> bool {
+    let twin_before = |(at, member): (usize, &Member<'_>)| {
+        members[..at].iter().any(|before| before.key == member.key && before.key.is_some())
+    };
+    members.iter().enumerate().any(twin_before)
+}
+
 /// An object's members, of equal keys the last; `None` when it is no object.
 pub(crate) fn members(text: &str) -> Option<Vec<Member<'_>>> {
     let Members(members) = serde_json::from_str(text).ok()?;
+    if members.len() <= FEW && !has_twins(&members) {
+        return Some(members);
+    }
     let mut seen = HashSet::new();
     let mut last = Vec::with_capacity(members.len());
     for member in members.into_iter().rev() {

@@ -15,6 +15,7 @@ mod json;
 mod line;
 mod output;
 mod plain;
+mod position;
 mod senml;
 mod time;
 
@@ -39,6 +40,9 @@ pub fn decode(format: Format, payload: &[u8], received_at_ms: u64) -> Decoded {
         Format::LineProtocol(precision) => line::decode(precision, &mut output),
         Format::SenmlCbor => cbor::decode(&mut output),
         Format::Auto if cbor::looks_like(payload) => cbor::decode(&mut output),
+        Format::Auto if line::looks_like(payload) => {
+            line::decode(Precision::default(), &mut output);
+        }
         Format::Auto => json::decode(None, &mut output),
         Format::Json => json::decode(Some(json::Shape::Plain), &mut output),
         Format::SenmlJson => json::decode(Some(json::Shape::Senml), &mut output),

@@ -45,6 +45,17 @@ pub(crate) fn decode(precision: Precision, output: &mut Output<'_>) {
     }
 }
 
+/// Whether the first line is one of line protocol, which JSON never is: a payload whose first
+/// line is not readable is for the other formats to refuse.
+pub(crate) fn looks_like(payload: &[u8]) -> bool {
+    let bytes = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
+    let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).unwrap_or_default();
+    !first.starts_with(b"{")
+        && !first.starts_with(b"[")
+        && std::str::from_utf8(first).is_ok_and(|text| parse(text).is_ok())
+}
+
 fn decode_line(
     line: &[u8],
     number: usize,

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use nemeses_protocol::{MAX_READINGS, MAX_READINGS_BYTES, Reading, write_readings};
+use nemeses_protocol::{
+    MAX_READINGS, MAX_READINGS_BYTES, Reading, Value, Whereabouts, write_readings,
+};
 
 use crate::TelemetryError;
 use crate::time::Moment;
@@ -34,7 +36,10 @@ pub struct Measured {
     pub recorded_at_ms: u64,
     /// Whether the time is that of the arrival or relative to it: sent again, it is another.
     pub timeless: bool,
-    /// In the order of their channels, each channel once, within the bounds of a record.
+    /// Where the device was, if the payload says so.
+    pub position: Option<Whereabouts>,
+    /// In the order of their channels, each channel once, within the bounds of a record; at
+    /// least one, unless there is a position.
     pub readings: Vec<Reading>,
 }
 
@@ -60,6 +65,7 @@ struct Placed {
 struct Group {
     name: Option<String>,
     moment: Moment,
+    position: Option<Whereabouts>,
     readings: Vec<Placed>,
 }
 
@@ -92,7 +98,7 @@ impl<'p> Output<'p> {
 
     /// A record of its own.
     pub(crate) fn open(&mut self, name: Option<String>, moment: Moment) -> GroupId {
-        self.groups.push(Group { name, moment, readings: Vec::new() });
+        self.groups.push(Group { name, moment, position: None, readings: Vec::new() });
         GroupId(self.groups.len() - 1)
     }
 
@@ -109,6 +115,11 @@ impl<'p> Output<'p> {
 
     pub(crate) fn put(&mut self, GroupId(group): GroupId, reading: Reading, span: Range<usize>) {
         self.groups[group].readings.push(Placed { reading, span });
+    }
+
+    /// Says where the device was; in the first record of a moment.
+    pub(crate) fn locate(&mut self, GroupId(group): GroupId, position: Whereabouts) {
+        self.groups[group].position = Some(position);
     }
 
     /// Where a part of the payload stands in it.
@@ -132,12 +143,18 @@ impl<'p> Output<'p> {
 
     pub(crate) fn finish(mut self) -> Decoded {
         let mut records = Vec::new();
-        for Group { name, moment, readings } in std::mem::take(&mut self.groups) {
-            for layer in layers(readings) {
+        for group in std::mem::take(&mut self.groups) {
+            let Group { name, moment, mut position, readings } = group;
+            let mut layers = layers(readings);
+            if layers.is_empty() && position.is_some() {
+                layers.push(Vec::new());
+            }
+            for layer in layers {
                 records.push(Measured {
                     name: name.clone(),
                     recorded_at_ms: moment.at_ms,
                     timeless: moment.timeless,
+                    position: position.take(),
                     readings: self.bounded(layer),
                 });
             }
@@ -151,6 +168,10 @@ impl<'p> Output<'p> {
     /// the channels, so that a record that is sent with its members in another order has
     /// the same ones.
     fn bounded(&mut self, layer: Vec<Placed>) -> Vec<Reading> {
+        let most: usize = layer.iter().map(|placed| most_bytes(&placed.reading)).sum();
+        if layer.len() <= MAX_READINGS && most <= MAX_READINGS_BYTES {
+            return layer.into_iter().map(|placed| placed.reading).collect();
+        }
         let mut readings = Vec::with_capacity(layer.len().min(MAX_READINGS));
         let mut bytes = 0;
         for Placed { reading, span } in layer {
@@ -169,6 +190,12 @@ impl<'p> Output<'p> {
         }
         readings
     }
+}
+
+/// At least as many bytes as the reading takes encoded: lengths of 5 bytes, a value of 11.
+fn most_bytes(reading: &Reading) -> usize {
+    let text = if let Value::Text(text) = &reading.value { text.len() } else { 0 };
+    16 + reading.channel.len() + text
 }
 
 /// The readings of one moment in records that have each channel once, in its order. The

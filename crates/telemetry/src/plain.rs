@@ -1,4 +1,4 @@
-//! Objects of values: `{"t": …, "values": {…}}`, or the values alone.
+//! Objects of values: `{"t": …, "position": {…}, "values": {…}}`, or the values alone.
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use nemeses_protocol::{Reading, is_channel_name, is_unit};
 use crate::item::Item;
 use crate::json::{Member, item, members};
 use crate::output::{GroupId, Output, quoted};
+use crate::position::position;
 use crate::time::Moment;
 use crate::{MAX_NAME, TelemetryError};
 
@@ -34,7 +35,8 @@ pub(crate) fn decode(elements: &[&str], output: &mut Output<'_>) {
 }
 
 fn object(members: Vec<Member<'_>>, output: &mut Output<'_>) -> Result<(), Refused> {
-    if members.iter().any(|member| member.is("values")) {
+    let is_position = |member: &Member<'_>| member.is("position") && member.value.starts_with('{');
+    if members.iter().any(|member| member.is("values") || is_position(member)) {
         return envelope(members, output);
     }
     let group = output.open(None, Moment::arrival(output.received_at_ms));
@@ -42,27 +44,30 @@ fn object(members: Vec<Member<'_>>, output: &mut Output<'_>) -> Result<(), Refus
     Ok(())
 }
 
-/// The members beside `values` say when, who, and in which units.
+/// The members beside `values` say when, who, where, and in which units.
 fn envelope(all: Vec<Member<'_>>, output: &mut Output<'_>) -> Result<(), Refused> {
     let time = if all.iter().any(|member| member.is("t")) { "t" } else { "ts" };
     let mut moment = Moment::arrival(output.received_at_ms);
     let mut name = None;
     let mut values = None;
     let mut units = None;
+    let mut place = None;
     let mut unknown = Vec::new();
     for member in all {
         match member.key.as_deref() {
             Some("values") => values = Some(member),
             Some("units") => units = Some(member),
+            Some("position") => place = Some(member),
             Some("id") => name = device(item(member.value))?,
             Some(key) if key == time => moment = time_of(&member, output.received_at_ms)?,
             _ => unknown.push(member),
         }
     }
-    let values = values.and_then(|values| match item(values.value) {
-        Item::Null => Some(Vec::new()),
-        _ => members(values.value),
-    });
+    let values = match values {
+        None => Some(Vec::new()),
+        Some(values) if item(values.value) == Item::Null => Some(Vec::new()),
+        Some(values) => members(values.value),
+    };
     let not_object = || (TelemetryError::BadValue, "the member values is no object".to_owned());
     let values = values.ok_or_else(not_object)?;
     for member in unknown {
@@ -74,6 +79,14 @@ fn envelope(all: Vec<Member<'_>>, output: &mut Output<'_>) -> Result<(), Refused
     }
     let units = units.map(|member| read_units(&member, output)).unwrap_or_default();
     let group = output.open(name, moment);
+    match place.as_ref().map(|place| position(place, output)) {
+        Some(Ok(Some(position))) => output.locate(group, position),
+        Some(Err((reason, detail))) => {
+            let span = place.map_or(0..0, |place| place.span(output));
+            output.reject(span, reason, detail);
+        }
+        Some(Ok(None)) | None => {}
+    }
     flatten(None, values, 1, &mut Target { group, units, output });
     Ok(())
 }
@@ -165,12 +178,12 @@ fn value(
         return Ok(());
     }
     let key = member.key.as_deref().unwrap_or_default();
-    let channel = match prefix {
-        // What is too long by itself is not joined: the prefix is copied for each member.
-        Some(prefix) if is_channel_name(key) => format!("{prefix}.{key}"),
-        _ => key.to_owned(),
-    };
-    if !is_channel_name(&channel) || !is_channel_name(key) {
+    // What is too long by itself is not joined: the prefix is copied for each member.
+    if !is_channel_name(key) {
+        return Err(bad_channel(key));
+    }
+    let channel = prefix.map_or_else(|| key.to_owned(), |prefix| format!("{prefix}.{key}"));
+    if prefix.is_some() && !is_channel_name(&channel) {
         return Err(bad_channel(&channel));
     }
     if item == Item::Object {

@@ -1,7 +1,6 @@
 use std::collections::HashSet;
 
 use nemeses_protocol::{Composition, DeadLetter, DeviceId, Position, PositionRecord, Reason};
-use nemeses_store::history::Committed;
 use nemeses_store::history::testing::{FakeHistory, REFUSED_TOPIC};
 use nemeses_store::live::{LiveStore as _, MemoryLive};
 use tokio::sync::mpsc;
@@ -11,7 +10,7 @@ use super::*;
 struct Told(u64, mpsc::UnboundedSender<u64>);
 
 impl Acknowledge for Told {
-    fn committed(self) {
+    fn committed(self, _: &Committed) {
         self.1.send(self.0).expect("the test listens");
     }
 }

@@ -19,6 +19,7 @@ mod live;
 mod logins;
 mod newest;
 mod old_formats;
+mod posting;
 mod process;
 mod proxied;
 mod readings;

@@ -102,7 +102,7 @@ pub(crate) fn doc() -> Doc {
     let example = json!({
         "kind": "session",
         "id": 12,
-        "scopes": ["read", "stream", "command"],
+        "scopes": ["read", "stream", "command", "write"],
         "devices": {"all": true, "count": null, "device_ids": null},
         "user": {"user_id": 1, "email": "ana@example.org", "name": "Ana", "role": "admin"},
     });

@@ -23,6 +23,7 @@ pub(crate) mod sessions;
 pub(crate) mod shares;
 pub(crate) mod storage;
 pub(crate) mod stream;
+pub(crate) mod telemetry;
 pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod workers;

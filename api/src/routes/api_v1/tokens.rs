@@ -39,7 +39,7 @@ struct ListedToken {
     token_id: u64,
     name: String,
     device_ids: Vec<String>,
-    /// `read`, `stream`, `command`.
+    /// `read`, `stream`, `command`, `write`.
     scopes: Vec<&'static str>,
     created_at: String,
     expires_at: String,

@@ -69,6 +69,7 @@ impl Site {
             second_chance: None,
             commits_fail: None,
             commands: None,
+            telemetry: None,
             kept_commands: database.commands(),
             logins: database.logins(),
             retention: database.retention(),

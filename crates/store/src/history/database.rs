@@ -13,6 +13,7 @@ use super::dead_letters::DeadLetters;
 use super::devices::Devices;
 use super::groups::Groups;
 use super::logins::Logins;
+use super::requests::Requests;
 use super::retention::Retention;
 use super::sessions::Sessions;
 use super::tokens::ScopedTokens;
@@ -73,6 +74,7 @@ pub struct Database {
     pub(super) channels: Arc<dyn Channels>,
     pub(super) identities: Arc<dyn Identities>,
     pub(super) named: NamedDevices,
+    pub(super) requests: Arc<dyn Requests>,
 }
 
 impl Database {
@@ -120,6 +122,10 @@ impl Database {
     /// itself, and what it reads on ([`NamedDevices::follow`]).
     pub fn named(&self) -> NamedDevices {
         self.named.clone()
+    }
+    /// Keys of requests.
+    pub fn requests(&self) -> Arc<dyn Requests> {
+        Arc::clone(&self.requests)
     }
     /// The books.
     pub fn books(&self) -> Arc<dyn Books> {

@@ -24,6 +24,7 @@ pub mod logins;
 mod mysql;
 mod open;
 mod positions;
+pub mod requests;
 pub mod retention;
 mod secret;
 pub mod sessions;
@@ -60,6 +61,7 @@ pub use groups::{Group, Groups, MAX_GROUPS};
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, device_login_name, valid_login_name};
 pub use open::open;
 pub use positions::{PositionStream, Positions, RangeQuery};
+pub use requests::{Booked, REQUEST_KEPT_MS, Requests};
 pub use retention::{ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey};
 pub use secret::{PlainSecret, SecretHash};
 pub use sessions::{

@@ -36,8 +36,8 @@ use self::patience::wait_aloud;
 use self::tls::Protection;
 use super::database::{Database, Options, StorageEngine};
 use super::engine::{
-    Dialect, Engine, Fault, Fields, Kind, Lent, Migration, Product, SCHEMA_VERSION, Session, Value,
-    adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
+    Dialect, Engine, Fault, Fields, Kind, Lent, Migration, Product, ReadingsRow, SCHEMA_VERSION,
+    Session, Value, adapter, fixed, mysql_kind, pending, sort_error, sql, statements, version_of,
 };
 use super::retention::{BucketLimit, Step, Survey};
 use crate::StoreError;
@@ -283,9 +283,14 @@ impl Product for Arc<Server> {
         self.begin_on(&self.pool, BEGIN).await
     }
 
-    async fn commit_rows(&self, rows: &[&PositionRecord], script: &str) -> Result<bool, Fault> {
+    async fn commit_rows(
+        &self,
+        rows: &[&PositionRecord],
+        readings: &[&ReadingsRow],
+        script: &str,
+    ) -> Result<bool, Fault> {
         match &self.bulk {
-            Some(bulk) => bulk.commit(rows, script).await,
+            Some(bulk) => bulk.commit(rows, readings, script).await,
             None => Ok(false),
         }
     }

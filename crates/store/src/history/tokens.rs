@@ -26,11 +26,13 @@ pub enum Scope {
     Stream,
     /// Commands to devices.
     Command,
+    /// Values of devices.
+    Write,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Stream, Self::Command];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Stream, Self::Command, Self::Write];
 
     /// The scope's stable name.
     pub const fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Scope {
             Self::Read => "read",
             Self::Stream => "stream",
             Self::Command => "command",
+            Self::Write => "write",
         }
     }
 
@@ -51,6 +54,7 @@ impl Scope {
             Self::Read => 1,
             Self::Stream => 2,
             Self::Command => 4,
+            Self::Write => 8,
         }
     }
 }
@@ -61,7 +65,7 @@ pub struct Scopes(u8);
 
 impl Scopes {
     /// Every scope.
-    pub const ALL: Self = Self(7);
+    pub const ALL: Self = Self(15);
     /// Looking on, now and back: what a share link gives.
     pub const LOOK: Self = Self(Scope::Read.bit() | Scope::Stream.bit());
 
@@ -212,7 +216,7 @@ mod tests {
         let some: Scopes = [Scope::Command, Scope::Read, Scope::Read].into_iter().collect();
         assert_eq!(some.names(), ["read", "command"]);
         assert!(some.has(Scope::Read) && !some.has(Scope::Stream));
-        assert_eq!(Scopes::ALL.names(), ["read", "stream", "command"]);
+        assert_eq!(Scopes::ALL.names(), ["read", "stream", "command", "write"]);
         assert_eq!(Scopes::LOOK.names(), ["read", "stream"]);
         assert_eq!(Scopes::default().names(), [""; 0]);
     }

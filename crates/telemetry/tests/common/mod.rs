@@ -2,14 +2,15 @@
 #![allow(
     dead_code,
     clippy::format_push_string,
+    clippy::unwrap_used,
     reason = "test programs use parts of it, in no hurry"
 )]
 
 use std::fmt::Write as _;
 
 use nemeses_protocol::{
-    MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, Reading, Value, in_order, is_channel_name,
-    is_unit, write_readings,
+    DeviceId, MAX_READINGS, MAX_READINGS_BYTES, MAX_TEXT_VALUE, PackedFields, PositionPart,
+    Reading, Value, in_order, is_channel_name, is_unit, readings_json, write_readings,
 };
 use nemeses_telemetry::{Decoded, MAX_NAME, MAX_REJECTED, MAX_TIME_MS, Measured};
 
@@ -21,6 +22,13 @@ pub(crate) fn written(record: &Measured) -> String {
     let mut out = if arrival { "now".to_owned() } else { record.recorded_at_ms.to_string() };
     if let Some(name) = &record.name {
         let _ = write!(out, " {name}");
+    }
+    if let Some(said) = &record.position {
+        let (position, optional) = said.at(DeviceId::NONE, record.recorded_at_ms).unwrap();
+        let part = PositionPart { position, packed: PackedFields::new(&optional, None) };
+        let json = readings_json(None, Some(&part), &[]);
+        let json = json.strip_prefix("{\"position\":").unwrap();
+        let _ = write!(out, "\nposition {}", json.strip_suffix(",\"values\":{}}").unwrap());
     }
     for Reading { channel, unit, value } in &record.readings {
         let value = match value {
@@ -54,10 +62,11 @@ pub(crate) fn check(payload: &[u8], decoded: &Decoded) {
         assert!(payload[rejected.offset..].starts_with(&rejected.bytes));
         assert!(!rejected.detail.is_empty() && rejected.detail.len() < 1000);
     }
-    for Measured { name, recorded_at_ms, readings, .. } in &decoded.records {
+    for Measured { name, recorded_at_ms, position, readings, .. } in &decoded.records {
         assert!(name.as_ref().is_none_or(|name| (1..=MAX_NAME).contains(&name.len())));
         assert!(*recorded_at_ms <= MAX_TIME_MS);
-        assert!((1..=MAX_READINGS).contains(&readings.len()));
+        assert!(readings.len() <= MAX_READINGS);
+        assert!(!readings.is_empty() || position.is_some());
         assert!(write_readings(readings).len() <= MAX_READINGS_BYTES);
         assert_eq!(*readings, in_order(readings.clone()));
         for Reading { channel, unit, value } in readings {

@@ -17,7 +17,7 @@ use crate::history::books::{
 use crate::history::dead_letters::{LISTED_BYTES, StoredLetter};
 
 /// The sums as numbers: MySQL's SUM is a decimal.
-const SUMS: &str = "CAST(SUM(received) AS UNSIGNED), CAST(SUM(stored) AS UNSIGNED), \
+pub(super) const SUMS: &str = "CAST(SUM(received) AS UNSIGNED), CAST(SUM(stored) AS UNSIGNED), \
     CAST(SUM(duplicates) AS UNSIGNED), CAST(SUM(dead_letters) AS UNSIGNED), \
     CAST(SUM(pings) AS UNSIGNED), CAST(SUM(values_received) AS UNSIGNED), \
     CAST(SUM(values_stored) AS UNSIGNED), CAST(SUM(values_duplicate) AS UNSIGNED), \
@@ -205,7 +205,7 @@ fn line_of(row: &impl Fields) -> Result<BooksLine, Fault> {
 }
 
 /// Nine sums from a column on; sums of nothing are NULL and count 0.
-fn totals_of(row: &impl Fields, first: usize) -> Result<Totals, Fault> {
+pub(super) fn totals_of(row: &impl Fields, first: usize) -> Result<Totals, Fault> {
     let sum = |column| Ok::<u64, Fault>(row.maybe(first + column)?.unwrap_or_default());
     Ok(Totals {
         received: sum(0)?,

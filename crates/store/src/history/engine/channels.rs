@@ -10,10 +10,10 @@ use nemeses_protocol::{DeviceId, Reading};
 
 use super::Engine;
 use super::fault::Fault;
-use super::ladder::{NARROW, rungs};
+use super::ladder::{NARROW, WIDE, rungs};
 use super::plan::DAY_SECONDS;
 use super::seam::{Product, Session, fixed, sql};
-use super::sql::insert;
+use super::sql::{insert, placeholders};
 use super::value::{Fields, Value};
 use super::work::Work;
 use crate::hash::NumberHash;
@@ -23,6 +23,10 @@ use crate::history::channels::{
 
 const SELECT: &str = "SELECT channel, name, unit, kind, label, decimals, created_at_ms \
     FROM channels WHERE device = ? ORDER BY channel";
+const SELECT_OF_MANY: &str = "SELECT channel, name, unit, kind, label, decimals, created_at_ms, \
+    device FROM channels WHERE device";
+/// Devices whose channels are read or made in one transaction.
+const DEVICES_AT_ONCE: usize = 250;
 const COLUMNS: &[&str] = &["device", "channel", "name", "unit", "kind", "created_at_ms"];
 const SET_UNIT: &str =
     "UPDATE channels SET unit = ? WHERE device = ? AND channel = ? AND unit IS NULL";
@@ -49,14 +53,42 @@ enum Place {
 }
 
 impl List {
-    fn from_rows(rows: &[impl Fields]) -> Result<Self, Fault> {
-        let mut list = Self::default();
-        for row in rows {
-            let channel = channel_of(row)?;
-            let unit = channel.unit.map(String::into_boxed_str);
-            list.push(channel.number, channel.name.into(), unit, channel.created_at_ms);
+    /// Adds the channel of the next number.
+    fn add(&mut self, channel: Channel) {
+        let unit = channel.unit.map(String::into_boxed_str);
+        self.push(channel.number, channel.name.into(), unit, channel.created_at_ms);
+    }
+
+    /// Makes room for readings: returns the units of stored channels that had none, and adds to
+    /// `added` the channels that are new.
+    fn grow<'a>(&mut self, wanted: &Wanted<'a>, added: &mut Vec<Added<'a>>) -> Vec<(u16, &'a str)> {
+        let (device, now_ms) = (wanted.device, wanted.now_ms);
+        let (stored, first) = (self.days.len(), added.len());
+        let mut room = self.room(day_of(now_ms));
+        let mut units = Vec::new();
+        for reading in &wanted.readings {
+            match self.place(reading) {
+                Place::WithUnit(number) => {
+                    let unit = reading.unit.as_deref().unwrap_or_default();
+                    if usize::from(number) < stored {
+                        units.push((number, unit));
+                    }
+                    self.by_name.insert(reading.channel.clone(), (number, Some(unit.into())));
+                }
+                Place::New(name) if room > 0 => {
+                    let number = u16::try_from(self.days.len()).unwrap_or(u16::MAX);
+                    self.push(number, name.clone(), reading.unit.clone(), now_ms);
+                    added.push(Added { device, number, name, unit: None, reading, now_ms });
+                    room -= 1;
+                }
+                Place::At(_) | Place::New(_) => {}
+            }
         }
-        Ok(list)
+        // A later reading may have brought the unit.
+        for added in &mut added[first..] {
+            added.unit = self.by_name.get(&added.name).and_then(|(_, unit)| unit.clone());
+        }
+        units
     }
 
     fn push(&mut self, number: u16, name: Box<str>, unit: Option<Box<str>>, created_at_ms: u64) {
@@ -142,91 +174,101 @@ impl Lists {
     }
 }
 
-/// Gives channels to the readings of a device that have none, as far as there is room.
-struct Extend<'a> {
+/// A device, and readings of it that want channels.
+pub(super) struct Wanted<'a> {
+    pub(super) device: DeviceId,
+    pub(super) readings: Vec<&'a Reading>,
+    /// The first arrival of them.
+    pub(super) now_ms: u64,
+}
+
+/// Gives channels to the readings of devices that have none, as far as there is room. All
+/// devices of a commit at once: after a start none of them is known.
+struct Extend<'a>(&'a [&'a Wanted<'a>]);
+
+/// A channel that is new.
+struct Added<'a> {
     device: DeviceId,
-    wanted: &'a [&'a Reading],
+    number: u16,
+    name: Box<str>,
+    unit: Option<Box<str>>,
+    reading: &'a Reading,
     now_ms: u64,
 }
 
 #[async_trait]
 impl<P: Product> Work<P> for Extend<'_> {
-    type Output = List;
+    /// In the order of the devices.
+    type Output = Vec<List>;
 
-    async fn run(&self, session: &mut P::Session) -> Result<List, Fault> {
-        let rows = session.rows(fixed(SELECT), &[self.device.into()]).await?;
-        let mut list = List::from_rows(&rows)?;
-        let mut room = list.room(day_of(self.now_ms));
-        let mut added: Vec<(u16, &Reading, Box<str>)> = Vec::new();
-        for reading in self.wanted {
-            match list.place(reading) {
-                Place::WithUnit(number) => {
-                    let unit = reading.unit.as_deref().unwrap_or_default();
-                    if usize::from(number) < rows.len() {
-                        let values = [unit.into(), self.device.into(), number.into()];
-                        session.execute(fixed(SET_UNIT), &values).await?;
-                    }
-                    list.by_name.insert(reading.channel.clone(), (number, Some(unit.into())));
+    async fn run(&self, session: &mut P::Session) -> Result<Vec<List>, Fault> {
+        let mut lists: Vec<List> = self.0.iter().map(|_| List::default()).collect();
+        let places: HashMap<u32, usize> =
+            self.0.iter().enumerate().map(|(at, wanted)| (wanted.device.number(), at)).collect();
+        for wanted in rungs(self.0, NARROW) {
+            let values: Vec<Value<'_>> = wanted.iter().map(|it| it.device.into()).collect();
+            let text = format!(
+                "{SELECT_OF_MANY} IN ({}) ORDER BY device, channel",
+                placeholders(values.len())
+            );
+            for row in session.rows(sql(text), &values).await? {
+                if let Some(place) = places.get(&row.need(7)?) {
+                    lists[*place].add(channel_of(&row)?);
                 }
-                Place::New(name) if room > 0 => {
-                    let number = u16::try_from(list.days.len()).unwrap_or(u16::MAX);
-                    list.push(number, name.clone(), reading.unit.clone(), self.now_ms);
-                    added.push((number, reading, name));
-                    room -= 1;
-                }
-                Place::At(_) | Place::New(_) => {}
             }
         }
-        for added in rungs(&added, NARROW) {
-            self.insert::<P>(session, added, &list).await?;
+        let mut added = Vec::new();
+        for (wanted, list) in self.0.iter().zip(&mut lists) {
+            for (number, unit) in list.grow(wanted, &mut added) {
+                let values = [unit.into(), wanted.device.into(), number.into()];
+                session.execute(fixed(SET_UNIT), &values).await?;
+            }
         }
-        Ok(list)
+        for added in rungs(&added, WIDE) {
+            let values: Vec<Value<'_>> = added.iter().flat_map(Added::values).collect();
+            let text = insert("channels", COLUMNS, added.len());
+            session.execute(sql(text), &values).await.map_err(Fault::lost_race)?;
+        }
+        Ok(lists)
     }
 }
 
-impl Extend<'_> {
-    async fn insert<P: Product>(
-        &self,
-        session: &mut P::Session,
-        added: &[(u16, &Reading, Box<str>)],
-        list: &List,
-    ) -> Result<(), Fault> {
-        let values: Vec<Value<'_>> = added
-            .iter()
-            .flat_map(|(number, reading, name)| {
-                let unit = list.by_name.get(name).and_then(|(_, unit)| unit.as_deref());
-                [
-                    self.device.into(),
-                    (*number).into(),
-                    Value::Text(name),
-                    text_or_null(unit),
-                    ChannelKind::of(&reading.value).word().into(),
-                    self.now_ms.into(),
-                ]
-            })
-            .collect();
-        let text = insert("channels", COLUMNS, added.len());
-        session.execute(sql(text), &values).await.map(drop).map_err(Fault::lost_race)
+impl Added<'_> {
+    /// In the order of [`COLUMNS`].
+    fn values(&self) -> [Value<'_>; 6] {
+        [
+            self.device.into(),
+            self.number.into(),
+            Value::Text(&self.name),
+            text_or_null(self.unit.as_deref()),
+            ChannelKind::of(&self.reading.value).word().into(),
+            self.now_ms.into(),
+        ]
     }
 }
 
 impl<P: Product> Engine<P> {
-    /// A device's channels, with one for each of the readings as far as there is room.
+    /// The channels of devices, with one for each of the readings as far as there is room.
     pub(super) async fn channels_for(
         &self,
-        device: DeviceId,
-        readings: &[&Reading],
-        now_ms: u64,
-    ) -> Result<Arc<List>, Fault> {
-        let day = day_of(now_ms);
-        let known = self.lists.get(device);
-        if let Some(list) = known
-            && readings.iter().all(|reading| list.is_settled(reading, day))
-        {
-            return Ok(list);
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<Arc<List>>, Fault> {
+        let settled = |wanted: &Wanted<'_>| {
+            let day = day_of(wanted.now_ms);
+            let list = self.lists.get(wanted.device)?;
+            wanted.readings.iter().all(|reading| list.is_settled(reading, day)).then_some(list)
+        };
+        let mut lists: Vec<Option<Arc<List>>> = wanted.iter().map(settled).collect();
+        let open: Vec<usize> =
+            lists.iter().enumerate().filter(|(_, list)| list.is_none()).map(|(at, _)| at).collect();
+        for at_once in open.chunks(DEVICES_AT_ONCE) {
+            let of_these: Vec<&Wanted<'_>> = at_once.iter().map(|at| &wanted[*at]).collect();
+            let grown = self.transact(Extend(&of_these)).await?;
+            for (at, list) in at_once.iter().zip(grown) {
+                lists[*at] = Some(self.lists.put(wanted[*at].device, list));
+            }
         }
-        let list = self.transact(Extend { device, wanted: readings, now_ms }).await?;
-        Ok(self.lists.put(device, list))
+        Ok(lists.into_iter().flatten().collect())
     }
 
     pub(super) async fn list_of(&self, device: DeviceId) -> Result<Vec<Channel>, Fault> {

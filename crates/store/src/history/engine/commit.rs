@@ -16,6 +16,7 @@ use super::Engine;
 use super::days::DeviceDay;
 use super::fault::{Fault, Kind};
 use super::insert::insert_rows;
+use super::keyed::ReadingsRow;
 use super::ladder::{NARROW, WIDE, rungs};
 use super::marks::Marks;
 use super::plan::{BooksRow, DuplicateRow, Plan, plan};
@@ -313,7 +314,8 @@ impl<P: Product> Engine<P> {
     /// Writes what a commit writes, of a device that there is not, and takes it back.
     pub(in crate::history) async fn rehearse(&self) -> Result<(), Fault> {
         let parts = [rehearsed()];
-        let plan = plan(&parts, &[], &[], &HashSet::new());
+        let readings = [rehearsed_readings()];
+        let plan = plan(&parts, &readings, &[0], &HashSet::new());
         let mut session = self.product.begin().await?;
         let outcome = self.rehearse_in(&mut session, &plan).await;
         let rolled_back = session.rollback().await;
@@ -322,10 +324,11 @@ impl<P: Product> Engine<P> {
 
     async fn rehearse_in(&self, session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
         let is_new = insert_rows(session, &plan.rows()).await?;
+        let readings_new = insert_rows(session, &plan.readings()).await?;
         let days = plan.position_days();
         insert_days::<P>(session, &days).await?;
         insert_marks::<P>(session, &self.marks.missing(&days)).await?;
-        let settled = plan.settle(&is_new, &[]);
+        let settled = plan.settle(&is_new, &readings_new);
         insert_duplicates::<P>(session, &settled.duplicates).await?;
         // A real letter would use up a number each time.
         let columns = LETTER_COLUMNS.join(", ");
@@ -369,6 +372,19 @@ fn rehearsed() -> Part {
     let record = Record::Position(record);
     let key = BatchKey { worker: REHEARSAL.to_owned(), run: u64::MAX, sequence: 0 };
     Part { key, tallies: Vec::new(), records: vec![record.clone(), record] }
+}
+
+fn rehearsed_readings() -> ReadingsRow {
+    ReadingsRow {
+        part: 0,
+        device: DeviceId::NONE,
+        recorded_at_ms: 0,
+        content_hash: 0,
+        received_at_ms: 0,
+        timeless: false,
+        value_count: 0,
+        packed: Vec::new(),
+    }
 }
 
 /// A name that is too long for its column would make the database refuse every

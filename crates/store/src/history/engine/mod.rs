@@ -37,6 +37,7 @@ mod reads;
 mod recent;
 mod recent_values;
 mod removals;
+mod requests;
 mod retention;
 mod rows;
 mod script;
@@ -65,6 +66,7 @@ pub(super) use commit::{
 pub(super) use dead_letters::EXPIRED;
 pub(super) use fault::{Fault, Kind, sort_error};
 pub(super) use insert::insert_rows;
+pub(super) use keyed::{READINGS_COLUMNS, ReadingsRow};
 pub(super) use ladder::{WIDE, rungs};
 pub(super) use marks::Marks;
 pub(super) use plan::{BooksRow, DuplicateRow, Settled, minute_of};
@@ -115,6 +117,7 @@ impl<P: Product> Engine<P> {
             channels: Arc::clone(&engine) as _,
             identities: Arc::clone(&engine) as _,
             named,
+            requests: Arc::clone(&engine) as _,
             daily: engine,
         }
     }

@@ -111,9 +111,10 @@ impl<P: Product> Engine<P> {
         let days = self.days.unknown(&plan.days(touched));
         let behind = Behind::of::<P>(&days, &marks, &settled, exporter);
         let written = Written { committed: settled.committed, days, marks };
-        if plan.letters.is_empty() && readings.is_empty() {
+        if plan.letters.is_empty() {
             written.marks.still_open()?;
-            if self.product.commit_rows(&rows, &[&*behind.rows, &behind.books].concat()).await? {
+            let script = [&*behind.rows, &behind.books].concat();
+            if self.product.commit_rows(&rows, &readings, &script).await? {
                 return Ok(written);
             }
         }

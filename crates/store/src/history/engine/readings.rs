@@ -2,8 +2,7 @@
 //! that came with them is a record of its own from here on.
 
 use std::borrow::Cow;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use nemeses_protocol::{
@@ -11,7 +10,7 @@ use nemeses_protocol::{
 };
 
 use super::Engine;
-use super::channels::List;
+use super::channels::{List, Wanted};
 use super::fault::Fault;
 use super::keyed::ReadingsRow;
 use super::seam::Product;
@@ -99,14 +98,28 @@ impl<P: Product> Engine<P> {
             readings.extend(&record.readings);
             *first_ms = arrived_ms.min(*first_ms);
         }
-        let mut numbered = Numbered::with_capacity(wanted.len());
+        let mut of_devices: Vec<Wanted<'_>> = Vec::with_capacity(order.len());
+        let mut places: HashMap<DeviceId, usize> = HashMap::with_capacity(order.len());
+        let mut devices = Vec::with_capacity(order.len());
         for identity in order {
-            let Some((readings, first_ms)) = wanted.remove(identity) else { continue };
-            let device = self.number_for(identity, first_ms).await?;
-            let list = self.channels_for(device, &readings, first_ms).await?;
-            numbered.insert(identity, (device, list));
+            let Some((readings, now_ms)) = wanted.remove(identity) else { continue };
+            let device = self.number_for(identity, now_ms).await?;
+            devices.push((identity, device));
+            // A device may be sent for under its name and under its number.
+            if let Some(place) = places.get(&device) {
+                of_devices[*place].readings.extend(readings);
+                continue;
+            }
+            places.insert(device, of_devices.len());
+            of_devices.push(Wanted { device, readings, now_ms });
         }
-        Ok(numbered)
+        let lists = self.channels_for(&of_devices).await?;
+        let of =
+            |device: DeviceId| places.get(&device).and_then(|place| lists.get(*place)).cloned();
+        let numbered = devices.into_iter();
+        Ok(numbered
+            .filter_map(|(identity, device)| Some((identity, (device, of(device)?))))
+            .collect())
     }
 }
 
@@ -125,15 +138,21 @@ fn row_of(
     record: &ReadingsRecord,
     list: &List,
 ) -> (Option<ReadingsRow>, Vec<Reading>) {
-    let mut values = BTreeMap::new();
+    let mut values: Vec<(u16, &Reading)> = Vec::with_capacity(record.readings.len());
     let mut beyond = Vec::new();
     for reading in &record.readings {
-        // Two names can mean one channel, if one of them bears its unit.
-        match list.number(reading).map(|number| values.entry(number)) {
-            Some(Entry::Vacant(place)) => drop(place.insert(&reading.value)),
-            Some(Entry::Occupied(_)) | None => beyond.push(reading.clone()),
+        match list.number(reading) {
+            Some(number) => values.push((number, reading)),
+            None => beyond.push(reading.clone()),
         }
     }
+    values.sort_by_key(|(number, _)| *number);
+    // Two names can mean one channel, if one of them bears its unit.
+    values.dedup_by(|later, kept| {
+        let twin = later.0 == kept.0;
+        beyond.extend(twin.then(|| later.1.clone()));
+        twin
+    });
     let row = ReadingsRow {
         part,
         device,
@@ -142,7 +161,7 @@ fn row_of(
         received_at_ms: record.received_at_ms,
         timeless: record.timeless,
         value_count: u16::try_from(values.len()).unwrap_or(u16::MAX),
-        packed: pack(values.iter().map(|(number, value)| (*number, *value))),
+        packed: pack(values.iter().map(|(number, reading)| (*number, &reading.value))),
     };
     ((!values.is_empty()).then_some(row), beyond)
 }

@@ -6,6 +6,7 @@ use futures_util::stream::BoxStream;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::fault::Fault;
+use super::keyed::ReadingsRow;
 use super::marks::Marks;
 use super::plan::Plan;
 use super::value::{Fields, Value};
@@ -97,11 +98,16 @@ pub(in crate::history) trait Product: Send + Sync + 'static {
         self.begin_apart().await
     }
 
-    /// Commits rows and a script behind them, in a transaction of their own, where the
+    /// Commits rows of positions and of readings and a script behind them, in a transaction of their own, where the
     /// product has a faster way for that than a session; `false` when it has none, or not
     /// for these, and nothing was kept. A failure keeps nothing either, or, being
     /// [`super::fault::Kind::Unavailable`], leaves it open.
-    async fn commit_rows(&self, _rows: &[&PositionRecord], _script: &str) -> Result<bool, Fault> {
+    async fn commit_rows(
+        &self,
+        _rows: &[&PositionRecord],
+        _readings: &[&ReadingsRow],
+        _script: &str,
+    ) -> Result<bool, Fault> {
         Ok(false)
     }
 

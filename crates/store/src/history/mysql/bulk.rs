@@ -21,10 +21,12 @@ use self::rows::MAX_ROWS;
 use self::target::Target;
 use super::{FRESH, IDLE, WRITERS, tls};
 use crate::history::Options;
-use crate::history::engine::{Fault, Kind, mysql_kind};
+use crate::history::engine::{Fault, Kind, ReadingsRow, mysql_kind};
 
 /// Fewer rows are text in one request with the rest.
 const MIN_ROWS: usize = 16;
+/// Bytes of packed values at most, so that the packet is no larger than one of positions.
+const MAX_PACKED: usize = 512 * 1024;
 /// Bytes of the script at most: half of the smallest packet that servers in use take.
 const MAX_SCRIPT: usize = 512 * 1024;
 
@@ -57,15 +59,20 @@ impl Channel {
         })
     }
 
-    /// Commits rows, and a script behind them. Says `false`
+    /// Commits rows of positions and of readings, and a script behind them. Says `false`
     /// when that is not for the channel and nothing was kept. After an error nothing was
     /// kept either, unless it is [`Kind::Unavailable`], which says nothing about that.
     pub(super) async fn commit(
         &self,
         rows: &[&PositionRecord],
+        readings: &[&ReadingsRow],
         script: &str,
     ) -> Result<bool, Fault> {
-        let fits = (MIN_ROWS..=MAX_ROWS).contains(&rows.len()) && script.len() <= MAX_SCRIPT;
+        let packed: usize = readings.iter().map(|row| row.packed.len()).sum();
+        let fits = rows.len() + readings.len() >= MIN_ROWS
+            && rows.len().max(readings.len()) <= MAX_ROWS
+            && packed <= MAX_PACKED
+            && script.len() <= MAX_SCRIPT;
         if !fits || self.unfit.get().is_some() {
             return Ok(false);
         }
@@ -77,7 +84,7 @@ impl Channel {
             Ok(link) => link,
             Err(trouble) => return self.judge(trouble),
         };
-        match self.within(self.answer_within, link.commit(rows, script)).await {
+        match self.within(self.answer_within, link.commit(rows, readings, script)).await {
             Ok(()) => {
                 self.keep(link);
                 Ok(true)

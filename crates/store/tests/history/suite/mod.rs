@@ -13,6 +13,7 @@ mod lookups;
 mod optional;
 mod readings;
 mod reads;
+mod requests;
 mod retention;
 mod schema;
 mod sessions;
@@ -30,6 +31,7 @@ pub(crate) use lookups::*;
 pub(crate) use optional::*;
 pub(crate) use readings::*;
 pub(crate) use reads::*;
+pub(crate) use requests::*;
 pub(crate) use retention::*;
 pub(crate) use schema::*;
 pub(crate) use sessions::*;
@@ -60,6 +62,7 @@ macro_rules! all_cases {
             hashes_order_frames_of_one_second,
             readings_are_kept_once,
             a_position_and_readings_are_one_record,
+            a_request_has_one_arrival_whoever_asks,
             readings_are_read_in_time_order,
             the_newest_values_are_rebuilt_under_the_names_of_parsers,
             numbers_are_given_once_whoever_asks,

@@ -15,6 +15,7 @@ use super::packets::{
 };
 use super::rows;
 use super::target::Target;
+use crate::history::engine::ReadingsRow;
 use crate::history::mysql::names::quoted;
 use crate::history::mysql::{SESSION_SETUP, WRITER_SETUP};
 
@@ -53,6 +54,8 @@ pub(super) struct Link {
     stream: BufReader<Either<TcpStream, Box<TlsStream<TcpStream>>>>,
     /// The number that the server gave the prepared statement.
     statement: u32,
+    /// That of the one for readings, once there were any.
+    of_readings: Option<u32>,
     /// What goes out, kept for its room: 63 KB for 1000 rows.
     out: Vec<u8>,
     used: Instant,
@@ -71,14 +74,15 @@ impl Link {
             (Either::Left(stream), 1)
         };
         let stream = BufReader::new(stream);
-        let mut link = Self { stream, statement: 0, out: Vec::new(), used: Instant::now() };
+        let mut link =
+            Self { stream, statement: 0, of_readings: None, out: Vec::new(), used: Instant::now() };
         packet(&mut link.out, number, |out| login(out, &target.account, &greeting.nonce, with_tls));
         link.log_in(target).await?;
         let setup = format!("{LIKE_SQLX}; {SESSION_SETUP}; {WRITER_SETUP}");
         link.put(QUERY, setup.as_bytes());
         link.send().await?;
         link.answers().await.1?;
-        link.prepare(&quoted(&rows::statement())).await?;
+        link.statement = link.prepare(&quoted(&rows::statement())).await?;
         Ok(link)
     }
 
@@ -106,16 +110,36 @@ impl Link {
     pub(super) async fn commit(
         &mut self,
         rows: &[&PositionRecord],
+        readings: &[&ReadingsRow],
         script: &str,
     ) -> Result<(), Trouble> {
-        let statement = self.statement;
-        packet(&mut self.out, 0, |out| rows::execute(out, statement, rows));
-        let guarded = quoted(&format!("{};{script}COMMIT", guard(rows.len())));
+        let mut inserts = 0;
+        if !rows.is_empty() {
+            let statement = self.statement;
+            packet(&mut self.out, 0, |out| rows::execute(out, statement, rows));
+            inserts += 1;
+        }
+        if !readings.is_empty() {
+            let statement = match self.of_readings {
+                Some(statement) => statement,
+                None => self.prepare_readings().await?,
+            };
+            if inserts > 0 {
+                self.put(QUERY, NOTE.as_bytes());
+                inserts += 1;
+            }
+            packet(&mut self.out, 0, |out| rows::execute_readings(out, statement, readings));
+            inserts += 1;
+        }
+        let guarded = quoted(&format!("{};{script}COMMIT", guard(rows.len(), readings.len())));
         self.put(QUERY, guarded.as_bytes());
         self.send().await?;
-        let (_, inserted) = self.answers().await;
-        if let Err(trouble @ Trouble::Broken(_)) = inserted {
-            return Err(trouble);
+        let mut inserted = Ok(());
+        for _ in 0..inserts {
+            match self.answers().await.1 {
+                Err(trouble @ Trouble::Broken(_)) => return Err(trouble),
+                outcome => inserted = inserted.and(outcome),
+            }
         }
         let (done, committed) = self.answers().await;
         self.used = Instant::now();
@@ -152,7 +176,16 @@ impl Link {
         }
     }
 
-    async fn prepare(&mut self, text: &str) -> Result<(), Trouble> {
+    /// Goes out before what waits.
+    async fn prepare_readings(&mut self) -> Result<u32, Trouble> {
+        let waiting = std::mem::take(&mut self.out);
+        let statement = self.prepare(&quoted(&rows::readings_statement())).await?;
+        self.out = waiting;
+        self.of_readings = Some(statement);
+        Ok(statement)
+    }
+
+    async fn prepare(&mut self, text: &str) -> Result<u32, Trouble> {
         self.put(PREPARE, text.as_bytes());
         self.send().await?;
         let (_, payload) = self.receive().await?;
@@ -163,11 +196,10 @@ impl Link {
             };
         }
         let (statement, packets) = prepared(&payload)?;
-        self.statement = statement;
         for _ in 0..packets {
             self.receive().await?;
         }
-        Ok(())
+        Ok(statement)
     }
 
     /// Adds a command to what goes out.
@@ -256,8 +288,15 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> Result<(u8, Vec<u8>),
     Ok((header[3], payload))
 }
 
-/// Fails unless the statement before has inserted so many rows: a script ends at its first
+/// Notes how many positions the statement before has inserted.
+const NOTE: &str = "SET @nemeses_positions = ROW_COUNT()";
+
+/// Fails unless the statements before have inserted so many rows: a script ends at its first
 /// error, so nothing of it is done. (`DO` would not do: its errors are warnings.)
-fn guard(rows: usize) -> String {
-    format!("IF ROW_COUNT() <> {rows} THEN SIGNAL SQLSTATE '45000'; END IF")
+fn guard(rows: usize, readings: usize) -> String {
+    let test = match (rows, readings) {
+        (rows, 0) | (0, rows) => format!("ROW_COUNT() <> {rows}"),
+        _ => format!("ROW_COUNT() <> {readings} OR @nemeses_positions <> {rows}"),
+    };
+    format!("IF {test} THEN SIGNAL SQLSTATE '45000'; END IF")
 }

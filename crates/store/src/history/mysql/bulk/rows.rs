@@ -1,9 +1,10 @@
 //! Rows as COM_STMT_BULK_EXECUTE takes them: one statement of one row, executed for
-//! many, each value in its column's own width.
+//! many, each value in its column's own width. There is a statement for positions and one
+//! for readings.
 
 use nemeses_protocol::PositionRecord;
 
-use crate::history::engine::{POSITION_COLUMNS, bucket_of};
+use crate::history::engine::{POSITION_COLUMNS, READINGS_COLUMNS, ReadingsRow, bucket_of};
 
 const EXECUTE: u8 = 0xfa;
 /// The types of the columns come first.
@@ -43,23 +44,54 @@ const ROW_BYTES: usize = 63;
 /// refuse. A batch of the line has 1000.
 pub(super) const MAX_ROWS: usize = 2048;
 
-/// The statement for one row.
+/// Type and sign of each of [`READINGS_COLUMNS`].
+const READINGS_TYPES: [[u8; 2]; READINGS_COLUMNS.len()] =
+    [LONG, LONG, LONG_LONG, LONG_LONG, LONG_LONG, TINY, SHORT, BYTES];
+
+/// The statement for one position.
 pub(super) fn statement() -> String {
-    let columns = POSITION_COLUMNS.join(",");
-    let places = ["?"; POSITION_COLUMNS.len()].join(",");
-    format!("INSERT INTO positions ({columns}) VALUES ({places})")
+    insert("positions", POSITION_COLUMNS)
+}
+
+/// The statement for one record of readings.
+pub(super) fn readings_statement() -> String {
+    insert("readings", READINGS_COLUMNS)
+}
+
+fn insert(table: &str, columns: &[&str]) -> String {
+    let places = vec!["?"; columns.len()].join(",");
+    format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(","))
 }
 
 /// Appends the payload that executes the statement for all rows.
 pub(super) fn execute(out: &mut Vec<u8>, statement: u32, rows: &[&PositionRecord]) {
     out.reserve(ROW_BYTES * (rows.len() + 1));
-    out.push(EXECUTE);
-    out.extend(statement.to_le_bytes());
-    out.extend(WITH_TYPES.to_le_bytes());
-    out.extend(TYPES.as_flattened());
+    begin(out, statement, &TYPES);
     for row in rows {
         push_row(out, row);
     }
+}
+
+/// The same for readings.
+pub(super) fn execute_readings(out: &mut Vec<u8>, statement: u32, rows: &[&ReadingsRow]) {
+    begin(out, statement, &READINGS_TYPES);
+    for row in rows {
+        push(out, bucket_of(row.recorded_at()).to_le_bytes());
+        push(out, row.device.number().to_le_bytes());
+        push(out, row.recorded_at_ms.to_le_bytes());
+        push(out, row.content_hash.to_le_bytes());
+        push(out, row.received_at_ms.to_le_bytes());
+        push(out, [u8::from(row.timeless)]);
+        push(out, row.value_count.to_le_bytes());
+        push_bytes(out, &row.packed);
+    }
+}
+
+fn begin(out: &mut Vec<u8>, statement: u32, types: &[[u8; 2]]) {
+    out.push(EXECUTE);
+    out.extend(statement.to_le_bytes());
+    out.extend(WITH_TYPES.to_le_bytes());
+    out.extend(types.as_flattened());
 }
 
 /// In the order of [`POSITION_COLUMNS`].
@@ -87,8 +119,8 @@ fn push_row(out: &mut Vec<u8>, record: &PositionRecord) {
     }
 }
 
-/// Their length in one byte, in three behind a mark when that is too little. No column takes
-/// more than 255; the server says so of what is longer.
+/// Their length in one byte, in three behind a mark when that is too little. No record has
+/// more than three say.
 fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     const SHORT_LENGTHS: usize = 0xfb;
     const THREE_BYTES: u8 = 0xfd;

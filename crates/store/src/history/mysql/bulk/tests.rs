@@ -78,7 +78,7 @@ async fn commit(channel: &Channel) -> Result<bool, Fault> {
         received_at_ms: 11,
         packed: None,
     };
-    channel.commit(&[&record; 20], "INSERT INTO books VALUES (1);").await
+    channel.commit(&[&record; 20], &[], "INSERT INTO books VALUES (1);").await
 }
 
 fn channel(url: &str) -> Channel {
@@ -166,7 +166,7 @@ async fn a_silent_server_is_not_waited_for_for_ever() {
 async fn what_is_too_little_or_too_much_is_left_to_others() {
     let (url, connections) = server(vec![]).await;
     let channel = channel(&url);
-    assert_eq!(channel.commit(&[], "").await, Ok(false));
-    assert_eq!(channel.commit(&[], &" ".repeat(MAX_SCRIPT + 1)).await, Ok(false));
+    assert_eq!(channel.commit(&[], &[], "").await, Ok(false));
+    assert_eq!(channel.commit(&[], &[], &" ".repeat(MAX_SCRIPT + 1)).await, Ok(false));
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }
