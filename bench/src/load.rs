@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 use tokio::task::LocalSet;
 
-use crate::mqtt::{PUBACK_BYTES, connect, publish};
+use crate::mqtt::{PUBACK_BYTES, connect, publish, publish_values};
 
 /// The founding fleet.
 pub(crate) const DEVICES: u32 = 10_000;
@@ -34,11 +34,21 @@ pub(crate) struct Shape {
     pub(crate) window: u16,
 }
 
+/// What the devices send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A frame.
+    Frames,
+    /// Ten values as JSON, on the device's own topic.
+    Values,
+}
+
 /// What to send where.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) shape: Shape,
+    pub(crate) content: Content,
     /// Length of the measurement, which begins after a warm-up of a second.
     pub(crate) seconds: u64,
     /// Recorded second of the first frames; no two loads on one table overlap.
@@ -59,6 +69,7 @@ impl Plan {
         Self {
             address,
             shape,
+            content: Content::Frames,
             seconds,
             recorded_from,
             offered: None,
@@ -162,6 +173,7 @@ struct Connection {
     connections: u32,
     devices: u32,
     window: usize,
+    content: Content,
     recorded_from: u32,
     /// Between two frames, when paced.
     interval: Option<Duration>,
@@ -188,6 +200,7 @@ impl Connection {
             connections,
             devices: (plan.devices / connections).max(1),
             window: usize::from(plan.shape.window),
+            content: plan.content,
             recorded_from: plan.recorded_from,
             interval: plan.offered.map(offered),
             frames: 0,
@@ -242,7 +255,10 @@ impl Connection {
             }
             let device = self.number + self.connections * (self.frames % self.devices);
             let recorded_at = self.recorded_from + self.frames / self.devices * EVERY_S;
-            self.out.extend(publish(self.next_id, device, recorded_at));
+            match self.content {
+                Content::Frames => self.out.extend(publish(self.next_id, device, recorded_at)),
+                Content::Values => publish_values(self.next_id, device, recorded_at, &mut self.out),
+            }
             self.next_id = id_after(self.next_id);
             self.in_flight.push_back(now);
             self.frames += 1;

@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cases::{
     Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, memory, node, outage,
-    silent, stations, sums,
+    silent, stations, sums, telemetry,
 };
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
@@ -166,6 +166,14 @@ async fn measure(effort: Effort, extent: Extent, wanted: impl Fn(&str) -> bool) 
     if wanted("node_sqlite_4x100") {
         let outcome = node::on_sqlite(effort, extent.sqlite_rows, report_of).await;
         report_of.ended("node_sqlite_4x100", outcome);
+    }
+    if wanted("telemetry_sqlite") {
+        let outcome = telemetry::on_sqlite(effort, report_of).await;
+        report_of.ended("telemetry_sqlite", outcome);
+    }
+    if wanted("telemetry_mysql_redis") {
+        let outcome = telemetry::on_servers(effort, report_of).await;
+        report_of.ended("telemetry_mysql_redis", outcome);
     }
     if wanted("stations_mosquitto") {
         let outcome = stations::over_mosquitto(effort, report_of).await;

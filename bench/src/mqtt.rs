@@ -40,6 +40,40 @@ pub(crate) fn publish(packet_id: u16, device: u32, recorded_at: u32) -> [u8; PUB
     packet
 }
 
+/// Appends a PUBLISH of ten values, QoS 1, on the device's topic.
+pub(crate) fn publish_values(packet_id: u16, device: u32, recorded_at: u32, out: &mut Vec<u8>) {
+    // Something else in each record and channel.
+    let of = |number: u32| {
+        let mixed = (device ^ recorded_at.wrapping_mul(2_654_435_761)).wrapping_add(number * 7_919);
+        f64::from(mixed % 100_000) / 10.0
+    };
+    let payload = format!(
+        concat!(
+            r#"{{"t":{},"values":{{"temperature":{},"humidity":{},"pressure":{},"voltage":{},"#,
+            r#""current":{},"power":{},"energy":{},"level":{},"flow":{},"door":{}}}}}"#
+        ),
+        recorded_at,
+        of(1),
+        of(2),
+        of(3),
+        of(4),
+        of(5),
+        of(6),
+        of(7),
+        of(8),
+        of(9),
+        (recorded_at / 10).is_multiple_of(2),
+    );
+    let topic = format!("/telemetry/{device:06X}");
+    let length = 2 + topic.len() + 2 + payload.len();
+    out.extend([0x32, u8::try_from(length % 128).unwrap_or(0) | 0x80]);
+    out.push(u8::try_from(length / 128).unwrap_or(u8::MAX));
+    out.extend([0, u8::try_from(topic.len()).unwrap_or(u8::MAX)]);
+    out.extend(topic.as_bytes());
+    out.extend(packet_id.to_be_bytes());
+    out.extend(payload.as_bytes());
+}
+
 /// Connects with a clean session and without a login.
 pub(crate) async fn connect(
     address: SocketAddr,

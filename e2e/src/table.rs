@@ -99,6 +99,22 @@ impl Tables {
         self.count("SELECT COUNT(*) FROM dead_letters").await
     }
 
+    /// Device and milliseconds of every record of readings.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn readings(&self) -> anyhow::Result<Vec<(u64, u64)>> {
+        let keys = "SELECT CAST(device AS SIGNED), CAST(recorded_at_ms AS SIGNED) FROM readings";
+        let keys: Vec<(i64, i64)> = match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                sqlx::query_as(keys).fetch_all(&mut connection).await?
+            }
+            Self::Sqlite(path) => sqlx::query_as(keys).fetch_all(&mut open(path).await?).await?,
+        };
+        keys.into_iter().map(|(device, ms)| Ok((device.try_into()?, ms.try_into()?))).collect()
+    }
+
     /// How many records of readings there are.
     ///
     /// # Errors

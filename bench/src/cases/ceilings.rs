@@ -10,7 +10,7 @@ use nemeses_dbexport::{Acknowledge, Config, Exporter, Submission, Work};
 use nemeses_e2e::Certificate;
 use nemeses_protocol::Record;
 use nemeses_runtime::{Registry, Tasks};
-use nemeses_store::history::{Options, open};
+use nemeses_store::history::{Committed, Options, open};
 use sqlx::mysql::{MySqlArguments, MySqlConnection};
 use sqlx::{Arguments as _, AssertSqlSafe, Connection as _};
 use tokio::sync::oneshot;
@@ -99,7 +99,7 @@ async fn running(url: &str, connections: u32) -> anyhow::Result<(Exporter<Told>,
 struct Told(oneshot::Sender<()>);
 
 impl Acknowledge for Told {
-    fn committed(self) {
+    fn committed(self, _: &Committed) {
         // The other end waits for it below.
         let _ = self.0.send(());
     }

@@ -15,6 +15,7 @@ pub(crate) mod outage;
 pub(crate) mod silent;
 pub(crate) mod stations;
 pub(crate) mod sums;
+pub(crate) mod telemetry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::{Scene, TTL, kills};
 
 /// What can be killed.
 #[derive(Clone, Copy, Debug)]
-enum Victim {
+pub(super) enum Victim {
     Node,
     Redis,
     Database,
@@ -31,9 +31,9 @@ fn process(line: &mut Line, victim: Victim) -> &mut Process {
     .expect("this shape has it")
 }
 
-async fn strike(scene: &mut Scene, victim: Victim) {
+pub(super) async fn strike(line: &mut Line, victim: Victim) {
     println!("killing {victim:?}");
-    let process = process(&mut scene.line, victim);
+    let process = process(line, victim);
     if matches!(victim, Victim::Mosquitto) {
         process.stop(super::PROGRESS).await.unwrap();
     } else {
@@ -51,7 +51,7 @@ async fn every_acknowledged_frame_survives(shape: Shape, victims: &[Victim]) {
         victims.shuffle(&mut scene.rng);
         for victim in victims {
             scene.run_on().await;
-            strike(&mut scene, victim).await;
+            strike(&mut scene.line, victim).await;
         }
         scene.judge().await;
     }
