@@ -10,6 +10,10 @@ DATA=${NEMESES_DATA_DIR:-data}
 MQTT=${NEMESES_MQTT_LISTEN:-127.0.0.1:1883}
 HTTP=${NEMESES_HTTP_LISTEN:-127.0.0.1:5000}
 ADMIN=${NEMESES_ADMIN_LISTEN:-127.0.0.1:9180}
+# Devices of other protocols, on loopback (docs/protocols/README.md).
+TCP=${NEMESES_TCP_LISTEN:-teltonika=127.0.0.1:5027,gt06=127.0.0.1:5023,queclink=127.0.0.1:5004}
+UDP=${NEMESES_UDP_LISTEN:-teltonika=127.0.0.1:5027,queclink=127.0.0.1:5004}
+PHONES=${NEMESES_HTTP_DEVICES_LISTEN:-127.0.0.1:5055}
 DEVICES=${DEVICES:-50}
 EMAIL=demo@nemeses.example
 API=http://$HTTP
@@ -17,7 +21,7 @@ DEVICE=500000 # the simulator's first
 
 need_cargo
 command -v curl >/dev/null || fail "curl is missing: install it with your package manager (apt-get install curl)"
-for listen in "NEMESES_MQTT_LISTEN $MQTT" "NEMESES_HTTP_LISTEN $HTTP" "NEMESES_ADMIN_LISTEN $ADMIN"; do
+for listen in "NEMESES_MQTT_LISTEN $MQTT" "NEMESES_HTTP_LISTEN $HTTP" "NEMESES_ADMIN_LISTEN $ADMIN" "NEMESES_HTTP_DEVICES_LISTEN $PHONES"; do
     read -r setting address <<<"$listen"
     if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then
         fail "something listens on $address already; stop it, or choose another address: $setting=127.0.0.1:PORT make up"
@@ -51,7 +55,9 @@ trap 'echo; echo "Stopping"; exit 0' INT TERM
 # A terminal's Ctrl-C reaches the whole group; the order above is wanted instead.
 (
     trap '' INT
-    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN"
+    exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN" \
+        --tcp-listen "$TCP" --udp-listen "$UDP" --http-devices-listen "$PHONES" \
+        --mqtt-protocols owntracks
 ) >>"$DATA/node.log" 2>&1 &
 NODE=$!
 for _ in $(seq 100); do

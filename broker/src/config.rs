@@ -8,6 +8,7 @@ use nemeses_protocol::Topics;
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Network, Reload};
 
+use crate::devices::DeviceListen;
 use crate::packet::{valid_filter, valid_name};
 
 /// Where the door listens and what it allows. [`DoorConfig::validate`] names the
@@ -16,6 +17,8 @@ use crate::packet::{valid_filter, valid_name};
 pub struct DoorConfig {
     /// Plain MQTT 3.1, 3.1.1 and 5. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whether there is no MQTT at all, but only devices of other protocols.
+    pub only_devices: bool,
     /// MQTT over TLS.
     pub tls: Option<TlsListen>,
     /// MQTT over WebSocket (subprotocol `mqtt`), without TLS.
@@ -23,6 +26,12 @@ pub struct DoorConfig {
     /// Whose pages may speak by WebSocket, as browsers write it (`https://map.example.org`).
     /// Clients that send no origin, or the address that they connect to, are no pages.
     pub websocket_origins: Vec<String>,
+    /// Where devices are listened for that speak a protocol of their own, over TCP.
+    pub device_tcp: Vec<DeviceListen>,
+    /// The same over UDP.
+    pub device_udp: Vec<DeviceListen>,
+    /// A connection of such a device that says nothing for so long is closed.
+    pub device_silence: Duration,
     /// Whose connections begin with a header of the PROXY protocol, and must: load
     /// balancers. Nobody else's word is taken for where a client is.
     pub proxies: Vec<Network>,
@@ -90,9 +99,13 @@ impl Default for DoorConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            only_devices: false,
             tls: None,
             websocket: None,
             websocket_origins: Vec::new(),
+            device_tcp: Vec::new(),
+            device_udp: Vec::new(),
+            device_silence: Duration::from_secs(30 * 60),
             proxies: Vec::new(),
             topics: Topics::default(),
             anonymous: false,
@@ -158,6 +171,7 @@ impl DoorConfig {
             ("recheck_every", self.recheck_every),
             ("handshake_deadline", self.handshake_deadline),
             ("write_deadline", self.write_deadline),
+            ("device_silence", self.device_silence),
         ] {
             if deadline.is_zero() {
                 let value = "0".to_owned();

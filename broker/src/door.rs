@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Authenticator;
 use crate::commands::{CommandKeeper, Handed};
 use crate::config::DoorConfig;
+use crate::devices::{Datagrams, Devices};
 use crate::handshakes::Handshakes;
 use crate::hub::Hub;
 use crate::intake::Intake;
@@ -52,8 +53,17 @@ impl Door {
         let hub = Hub::new(metrics, &config);
         let pool = Pool::new(config.held_bytes_total, hub.metrics.held_bytes.clone());
         let handshakes = Handshakes::new(config.max_handshakes, hub.metrics.handshakes.clone());
-        let shared =
-            Shared { config, hub, handshakes, pool, intake, rights, relay: None, commands: None };
+        let shared = Shared {
+            config,
+            hub,
+            handshakes,
+            pool,
+            intake,
+            rights,
+            devices: None,
+            relay: None,
+            commands: None,
+        };
         Ok(Self { shared: Arc::new(shared), listeners })
     }
 
@@ -77,9 +87,26 @@ impl Door {
         self
     }
 
+    /// Hands what devices say that speak a protocol of their own to `devices`. Comes before
+    /// [`Door::handle`]; without it they are not listened to.
+    #[must_use]
+    pub fn with_devices(mut self, devices: Arc<dyn Devices>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.devices = Some(devices);
+        }
+        self
+    }
+
+    /// Where devices are listened for that speak a protocol of their own, over TCP and UDP.
+    pub fn device_addrs(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let Listeners { devices, datagrams, .. } = &self.listeners;
+        let tcp = devices.iter().filter_map(Listener::local_addr).collect();
+        (tcp, datagrams.iter().filter_map(Datagrams::local_addr).collect())
+    }
+
     /// Where plain MQTT is served.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listeners.plain.local_addr()
+        self.listeners.plain.as_ref().and_then(Listener::local_addr)
     }
 
     /// Where MQTT over TLS is served.
@@ -104,7 +131,7 @@ impl Door {
     /// # Errors
     /// The router's thread has died: nothing on its topics would ever arrive
     /// again.
-    pub async fn run(self, stop: Stop) -> Result<()> {
+    pub async fn run(mut self, stop: Stop) -> Result<()> {
         let router_died = self.shared.hub.router_died().clone();
         let shared = Arc::clone(&self.shared);
         let certificates = self.listeners.certificates.clone();
@@ -116,6 +143,9 @@ impl Door {
         };
         let porter =
             Porter { connections: TaskTracker::new(), shared: self.shared, stop: stop.clone() };
+        for datagrams in std::mem::take(&mut self.listeners.datagrams) {
+            porter.connections.spawn(datagrams.serve(Arc::clone(&shared), stop.clone()));
+        }
         let accepting = self.listeners.into_all().map(|listener| porter.accept(listener));
         let accepting = async {
             let telling = shared.metrics().tell_until(&stop.intake);

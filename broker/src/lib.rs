@@ -8,8 +8,10 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests await what they spawn"))]
 
 mod auth;
+mod batches;
 mod commands;
 mod config;
+mod devices;
 mod door;
 mod handshakes;
 mod hub;
@@ -29,6 +31,7 @@ mod shared;
 pub use auth::{Authenticator, Login, NoLogins, OpenLogin, Refusal, Role};
 pub use commands::{CommandKeeper, Fate};
 pub use config::{ConfigError, DoorConfig, TlsListen};
+pub use devices::{DeviceListen, DeviceSession, DeviceTaken, Devices};
 pub use door::{Door, DoorHandle, DoorStats, Published};
 pub use intake::{Followed, Intake, IntakeMessage, Receipt};
 pub use nemeses_protocol::{Reply, Speaker};

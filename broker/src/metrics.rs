@@ -30,6 +30,49 @@ pub(crate) struct Agreed {
     pub(crate) suite: &'static str,
 }
 
+/// A protocol of devices; there are as many as the program knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Via {
+    protocol: &'static str,
+}
+
+/// What is counted of devices that speak a protocol of their own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeviceMetrics {
+    frames: Family<Via, Counter>,
+    acknowledged: Family<Via, Counter>,
+    dropped: Family<Via, Counter>,
+}
+
+impl DeviceMetrics {
+    fn register(self, door: &mut Registry) {
+        let Self { frames, acknowledged, dropped } = self;
+        door.register("device_frames", "Frames of devices' own protocols, by protocol", frames);
+        door.register(
+            "device_acknowledged",
+            "Answers after the commit to devices of their own protocols, by protocol",
+            acknowledged,
+        );
+        door.register(
+            "device_dropped",
+            "Datagrams that were not read while too much waited for its commit, by protocol",
+            dropped,
+        );
+    }
+
+    pub(crate) fn frames(&self, protocol: &'static str, frames: u32) {
+        self.frames.get_or_create(&Via { protocol }).inc_by(frames.into());
+    }
+
+    pub(crate) fn acknowledged(&self, protocol: &'static str) {
+        self.acknowledged.get_or_create(&Via { protocol }).inc();
+    }
+
+    pub(crate) fn dropped(&self, protocol: &'static str) {
+        self.dropped.get_or_create(&Via { protocol }).inc();
+    }
+}
+
 /// The door's counters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
@@ -49,6 +92,7 @@ pub(crate) struct Metrics {
     pub(crate) undelivered: Counter,
     pub(crate) missed: Counter,
     pub(crate) held_bytes: Shown,
+    pub(crate) devices: DeviceMetrics,
     told: Arc<Told>,
 }
 
@@ -89,6 +133,7 @@ impl Metrics {
             undelivered,
             missed,
             held_bytes,
+            devices,
             told: _,
         } = metrics.clone();
         door.register("connections", "Connected clients", connections);
@@ -107,6 +152,7 @@ impl Metrics {
         door.register("undelivered", "Replies and commands without a subscriber here", undelivered);
         door.register("missed", "Routed messages dropped because a subscriber was slow", missed);
         door.register("held_bytes", "Bytes of frames that wait for their commit", held_bytes);
+        devices.register(door);
         metrics
     }
 

@@ -65,7 +65,7 @@ pub fn may_publish(role: Role, topics: &Topics, topic: &str) -> bool {
         Role::Anonymous => true,
         Role::Device(own) => match name {
             // Whose values they may be is decided with the payload, as for frames.
-            TopicName::Messenger | TopicName::Telemetry => true,
+            TopicName::Messenger | TopicName::Telemetry | TopicName::OwnTracks => true,
             TopicName::MessengerOf(device) => device == own,
             _ => false,
         },

@@ -8,6 +8,7 @@ use nemeses_protocol::{DeviceId, TopicName};
 use crate::auth::{Authenticator, Role};
 use crate::commands::CommandKeeper;
 use crate::config::DoorConfig;
+use crate::devices::Devices;
 use crate::handshakes::Handshakes;
 use crate::hub::{Call, Hub};
 use crate::intake::{Intake, IntakeMessage, Receipt};
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) pool: Pool,
     pub(crate) intake: Option<Arc<dyn Intake>>,
     pub(crate) rights: Arc<dyn Authenticator>,
+    pub(crate) devices: Option<Arc<dyn Devices>>,
     pub(crate) relay: Option<Arc<dyn Relay>>,
     pub(crate) commands: Option<Arc<dyn CommandKeeper>>,
 }

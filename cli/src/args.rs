@@ -17,7 +17,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::line::{
     FlushArgs, FrameArgs, LinkArgs, LinkTlsArgs, ShadowArgs, TopicArgs, WorkerArgs,
 };
-pub(crate) use self::listen::{AdminArgs, CommandArgs, DoorArgs, HttpArgs, Registration};
+pub(crate) use self::listen::{
+    AdminArgs, CommandArgs, DeviceArgs, DoorArgs, HttpArgs, MqttProtocol, Registration,
+};
 pub(crate) use self::stores::{DatabaseArgs, EngineArgs, KeepArgs, LiveArgs, PoolArgs};
 pub(crate) use self::switch::Switch;
 pub(crate) use self::traces::TraceArgs;
@@ -168,6 +170,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) door: DoorArgs,
     #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
+    #[command(flatten)]
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
@@ -209,6 +213,8 @@ pub(crate) struct ParserArgs {
     pub(crate) shadow: ShadowArgs,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
+    #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
     #[command(flatten)]

@@ -1,11 +1,12 @@
 //! `nemeses up`: every station in one process. There is one durable step: a
 //! frame's acknowledgement follows the commit of its row.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use nemeses_api::Stores;
-use nemeses_broker::{Authenticator, CommandKeeper, Door};
+use nemeses_broker::{Authenticator, CommandKeeper, Door, DoorConfig};
 use nemeses_dbexport::{Config, Exporter, Submission, Work};
 use nemeses_parser::Step;
 use nemeses_runtime::{Clock, Registry, Tasks};
@@ -15,11 +16,11 @@ use nemeses_store::relay::{open_relay, relay_caller};
 use crate::config;
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, CommandFigures, DOOR_ADDRESSES, DRAIN, Desk, DoorRelay, LoginAuthenticator, Mirror,
-    NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce, bind_metrics, database, describe,
-    door_config, follow_named, keep_rebuilt, keep_small, keep_sums, listen, live, live_writer,
-    lock_data_dir, make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace,
-    watch_books,
+    Asked, CommandFigures, DOOR_ADDRESSES, DRAIN, Desk, DoorRelay, ForeignDevices, Keeper,
+    LoginAuthenticator, Mirror, NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce,
+    bind_metrics, database, describe, door_config, follow_named, keep_rebuilt, keep_small,
+    keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes,
+    serve_api, serve_devices, serve_metrics, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -71,9 +72,9 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     };
     let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(&database));
     let config = door_config(&settings.door, topics, tracer.clone(), asked.reload());
-    let mut door = Door::bind(config, Some(Arc::new(intake)), logins, &mut registry)
-        .await
-        .context(DOOR_ADDRESSES)?;
+    let config = with_devices(config, &settings.devices);
+    let http = (&tasks, settings.devices.http);
+    let mut door = listen_to_devices(config, intake, logins, http, &mut registry).await?;
     let desk = Arc::new(Desk::default());
     door = door.with_commands(Arc::clone(&desk) as Arc<dyn CommandKeeper>);
     if let Some(redis) = &settings.redis {
@@ -141,4 +142,19 @@ fn submit_to(exporter: Exporter<NodeAck>, mirror: Arc<Mirror>) -> Submit {
         let receipt = NodeAck::of_request(request, mirror.prepare(&part.records, &[]));
         exporter.submit(Submission { work: Work::Part(part), receipt });
     })
+}
+
+/// The listeners of devices, with what keeps what they say.
+async fn listen_to_devices(
+    config: DoorConfig,
+    intake: NodeIntake,
+    logins: Arc<dyn Authenticator>,
+    (tasks, http): (&Tasks, Option<SocketAddr>),
+    registry: &mut Registry,
+) -> anyhow::Result<Door> {
+    let intake = Arc::new(intake);
+    let keeper = Arc::clone(&intake) as Arc<dyn Keeper>;
+    serve_devices(tasks, http, Arc::clone(&keeper), registry).await?;
+    let door = Door::bind(config, Some(intake), logins, registry).await.context(DOOR_ADDRESSES)?;
+    Ok(door.with_devices(Arc::new(ForeignDevices(keeper))))
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nemeses_api::{CommandSink, Stores};
-use nemeses_broker::{Authenticator, Door, NoLogins};
+use nemeses_broker::{Authenticator, Door, DoorConfig, NoLogins};
 use nemeses_dbexport::{Submission, Work};
 use nemeses_mqtt::PublisherConfig;
-use nemeses_parser::Policy;
+use nemeses_parser::{Policy, Step};
 use nemeses_protocol::Topics;
 use nemeses_runtime::traces::Tracer;
-use nemeses_runtime::{Clock, Describe, Ready, Registry, Tasks};
+use nemeses_runtime::{Clock, Describe, Ready, Registry, Reload, Tasks};
 use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
@@ -20,13 +20,14 @@ use nemeses_store::named::NamedDevices;
 use nemeses_store::relay::relay_caller;
 use tokio::net::TcpListener;
 
-use crate::config::{Api, Broker, Exporter, Parser};
+use crate::config::{self, Api, Broker, Exporter, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, LoginAuthenticator,
-    Pipeline, PostAck, Posting, RelayCommands, announce, bind_metrics, database, describe,
-    door_config, follow_named, keep_rebuilt, keep_small, keep_sums, live, live_writer,
-    make_data_dir, name_at, policy, run_lanes, serve_api, serve_metrics, trace, watch_books,
+    Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, ForeignDevices, Keeper,
+    LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting, RelayCommands, announce,
+    bind_metrics, database, describe, door_config, follow_named, keep_rebuilt, keep_small,
+    keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
+    serve_devices, serve_metrics, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -60,6 +61,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         ..nemeses_parser::WorkerConfig::new(settings.broker.clone(), settings.worker.worker.into())
     };
     let name = config.name.clone();
+    let step = Step::new(config.policy.clone());
     config.tracer = trace(&tasks, settings.traces.as_ref(), "parser", Some(&name), &mut registry);
     let (told, tracer) = (Arc::clone(&live), config.tracer.clone());
     let writer = live_writer(&tasks, told, clock.clone(), tracer, &mut registry);
@@ -71,6 +73,11 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
+    if !settings.worker.leave {
+        let keeper = ParserDevices { step, clock: clock.clone(), giver: worker.giver() };
+        let topics = settings.topics.clone();
+        listen_for(&tasks, &settings.devices, topics, Arc::new(keeper), &mut registry).await?;
+    }
     let canary = Canary {
         broker: settings.broker.clone(),
         name: name.clone(),
@@ -82,6 +89,28 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     here.make_known(&tasks, metrics, registry, Some(live), None)?;
     tracing::info!(worker = name, broker = %settings.broker.url(), "the parser is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
+}
+
+/// Listens for devices of other protocols, where that is asked for.
+async fn listen_for(
+    tasks: &Tasks,
+    devices: &config::Devices,
+    topics: nemeses_protocol::Topics,
+    keeper: Arc<dyn Keeper>,
+    registry: &mut Registry,
+) -> anyhow::Result<()> {
+    serve_devices(tasks, devices.http, Arc::clone(&keeper), registry).await?;
+    if devices.tcp.is_empty() && devices.udp.is_empty() {
+        return Ok(());
+    }
+    let config = DoorConfig { only_devices: true, ..DoorConfig::default() };
+    let config = door_config(&config, topics, Tracer::off(), Reload::default());
+    let door = Door::bind(with_devices(config, devices), None, Arc::new(NoLogins), registry)
+        .await
+        .context(DOOR_ADDRESSES)?
+        .with_devices(Arc::new(ForeignDevices(keeper)));
+    tasks.spawn_intake("devices", door.run(tasks.stop()));
+    Ok(())
 }
 
 /// `nemeses dbexport`: its share of the batches, from `/DB` to the database.

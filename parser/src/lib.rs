@@ -4,12 +4,16 @@
 
 mod decode_span;
 mod step;
+mod stream;
 mod telemetry;
 mod unknown;
 mod worker;
 
 pub use decode_span::Decoding;
 pub use step::{Message, Output, Policy, Step};
+pub use stream::{
+    DEVICE_PROTOCOLS, DeviceProtocol, DeviceStream, OVER_TCP, OVER_UDP, Taken, device_protocol,
+};
 pub use telemetry::{Addressed, Refusal, device_of};
 pub use unknown::{Gate, UnknownDevices};
-pub use worker::{Shadow, Worker, WorkerConfig};
+pub use worker::{Given, Giver, Shadow, Worker, WorkerConfig};

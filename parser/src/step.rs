@@ -1,9 +1,10 @@
 //! What one message means. Pure: no clock, no IO.
 
 use nemeses_protocol::{
-    Content, DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, PackedFields,
-    PositionPart, PositionRecord, Protocol, ProtocolFrame as _, ReadingsRecord, Reason, Record,
-    Reply, Sft9001, Source, Speaker, TopicName, Topics, content_hash,
+    Content, DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, OptionalFields,
+    OwnTracks, PackedFields, PositionPart, PositionRecord, Protocol, ProtocolFrame as _,
+    ReadingsRecord, Reason, Record, Reply, Sft9001, Source, Speaker, TopicName, Topics,
+    content_hash,
 };
 use nemeses_store::live::LiveEntry;
 
@@ -103,6 +104,7 @@ impl Step {
         }
         match self.policy.topics.classify(message.topic) {
             TopicName::Telemetry => self.take_telemetry(message, out),
+            TopicName::OwnTracks => self.take_as::<OwnTracks>(message, Speaker::Any, out),
             TopicName::MessengerOf(device) => {
                 self.take_as::<Sft9001>(message, Speaker::Device(device), out);
             }
@@ -110,12 +112,18 @@ impl Step {
             TopicName::Other if self.policy.topics.is_below_telemetry(message.topic) => {
                 self.take_telemetry(message, out);
             }
+            _ if self.take_device_message(message, out) => {}
             _ => self.take_as::<Sft9001>(message, Speaker::Any, out),
         }
     }
 
     /// Takes a message of a protocol, on a topic that is for this speaker's frames.
-    fn take_as<P: Protocol>(&self, message: &Message<'_>, topic: Speaker, out: &mut Output) {
+    pub(crate) fn take_as<P: Protocol>(
+        &self,
+        message: &Message<'_>,
+        topic: Speaker,
+        out: &mut Output,
+    ) {
         let normalised = P::normalise(message.payload);
         let terms = Terms { speaker: message.speaker, topic, form: normalised.form };
         let source = Source::Message { topic: message.topic };
@@ -123,11 +131,19 @@ impl Step {
         for item in Items::<P>::new(session, source, &normalised.bytes, now_ms) {
             match item {
                 Item::Skipped { offset, bytes, identity, reason } => {
-                    let device = identity.as_ref().and_then(Identity::number);
+                    let device =
+                        identity.and_then(|identity| self.policy.topics.names.number(&identity));
                     bury(message, offset, bytes, device, Reason::Decode(reason), out);
                 }
                 Item::Frame { offset, bytes, frame } => {
-                    self.take_frame::<P>(message, terms, (offset, bytes, &frame), out);
+                    let taken = self.take_frame::<P>(message, terms, (offset, bytes, &frame), out);
+                    let mut payload = Vec::new();
+                    frame.reply(&mut payload);
+                    if let Some(device) =
+                        taken.device.filter(|_| taken.is_good && !payload.is_empty())
+                    {
+                        out.replies.push(Reply { device, payload: in_form(payload, terms.form) });
+                    }
                 }
             }
         }
@@ -136,17 +152,20 @@ impl Step {
         }
     }
 
-    fn take_frame<'a, P: Protocol>(
+    /// Keeps what a frame says, or refuses it. Answers are the caller's.
+    pub(crate) fn take_frame<'a, P: Protocol>(
         &self,
         message: &Message<'_>,
         terms: Terms,
         (offset, bytes, frame): (usize, &'a [u8], &P::Frame<'a>),
         out: &mut Output,
-    ) {
+    ) -> TakenFrame {
         let identity = frame.identity();
         let device = self.policy.topics.names.number(&identity);
+        let refused = TakenFrame { device, is_good: false };
         if let Some(reason) = terms.refusal(device) {
-            return bury(message, offset, bytes, device, reason, out);
+            bury(message, offset, bytes, device, reason, out);
+            return refused;
         }
         let received_at_ms = message.received_at_ms;
         let gate = self.policy.gate.as_ref();
@@ -154,7 +173,8 @@ impl Step {
         if frame.is_heartbeat() {
             // Whoever is in quarantine is answered as ever, so that it goes on sending.
             if barred == Some(Reason::UnknownDevice) {
-                return bury(message, offset, bytes, device, Reason::UnknownDevice, out);
+                bury(message, offset, bytes, device, Reason::UnknownDevice, out);
+                return refused;
             }
             out.pings = out.pings.saturating_add(1);
             if barred.is_none() {
@@ -164,17 +184,19 @@ impl Step {
         for content in frame.records(bytes, device.unwrap_or(DeviceId::NONE)) {
             let recorded_s = content.recorded_at_ms.unwrap_or(received_at_ms) / 1000;
             if let Some(reason) = self.refusal(recorded_s, received_at_ms).or(barred) {
-                let offset = offset + content.offset;
-                bury(message, offset, content.bytes, device, reason, out);
+                if identity.number().is_some() {
+                    let offset = offset + content.offset;
+                    bury(message, offset, content.bytes, device, reason, out);
+                } else {
+                    // The bytes of one record of a packet cannot be read by themselves.
+                    let record = self.record::<P>(&identity, content, received_at_ms);
+                    bury_record(&record, device, reason, out);
+                }
                 continue;
             }
             self.keep_content::<P>(&identity, device, content, received_at_ms, out);
         }
-        let mut payload = Vec::new();
-        frame.reply(&mut payload);
-        if let Some(device) = device.filter(|_| !payload.is_empty()) {
-            out.replies.push(Reply { device, payload: in_form(payload, terms.form) });
-        }
+        TakenFrame { device, is_good: true }
     }
 
     /// A position alone of a device with a number is a record of its own kind; all else is
@@ -188,28 +210,41 @@ impl Step {
         received_at_ms: u64,
         out: &mut Output,
     ) {
-        let Content { recorded_at_ms, position, optional, readings, bytes, .. } = content;
-        let content_hash = content_hash::<P>(bytes);
-        let packed = || PackedFields::new(&optional, self.policy.keep_raw.then_some(bytes));
-        if let (Some(position), Some(_), true) = (position, device, readings.is_empty()) {
-            let packed = packed();
-            let record =
-                PositionRecord { position, frame_hash: content_hash, received_at_ms, packed };
+        let alone = content.readings.is_empty() && content.recorded_at_ms.is_some();
+        if let (Some(position), Some(_), true) = (content.position, device, alone) {
+            let (frame_hash, packed) =
+                (content_hash::<P>(content.bytes), self.packed(&content.optional, content.bytes));
+            let record = PositionRecord { position, frame_hash, received_at_ms, packed };
             out.live.push(LiveEntry::from_record(&record));
             out.records.push(Record::Position(record));
             return;
         }
-        let part = position.map(|position| PositionPart { position, packed: packed() });
-        let record = ReadingsRecord {
+        keep_record(self.record::<P>(identity, content, received_at_ms), device, out);
+    }
+
+    #[inline]
+    fn packed(&self, optional: &OptionalFields, bytes: &[u8]) -> Option<PackedFields> {
+        PackedFields::new(optional, self.policy.keep_raw.then_some(bytes))
+    }
+
+    fn record<P: Protocol>(
+        &self,
+        identity: &Identity,
+        content: Content<'_>,
+        received_at_ms: u64,
+    ) -> ReadingsRecord {
+        let Content { recorded_at_ms, position, optional, readings, bytes, .. } = content;
+        let packed = self.packed(&optional, bytes);
+        let part = position.map(|position| PositionPart { position, packed });
+        ReadingsRecord {
             identity: identity.clone(),
             recorded_at_ms: recorded_at_ms.unwrap_or(received_at_ms),
             timeless: recorded_at_ms.is_none(),
-            content_hash,
+            content_hash: content_hash::<P>(bytes),
             received_at_ms,
             position: part.map(Box::new),
             readings,
-        };
-        keep_record(record, device, out);
+        }
     }
 
     /// Whether what was recorded in this second is too far ahead of its arrival.
@@ -219,12 +254,19 @@ impl Step {
     }
 }
 
+/// What became of a frame.
+pub(crate) struct TakenFrame {
+    device: Option<DeviceId>,
+    /// Whether it is answered.
+    pub(crate) is_good: bool,
+}
+
 /// For whom the login and the topic may speak, and how to answer.
 #[derive(Clone, Copy)]
-struct Terms {
-    speaker: Speaker,
-    topic: Speaker,
-    form: Form,
+pub(crate) struct Terms {
+    pub(crate) speaker: Speaker,
+    pub(crate) topic: Speaker,
+    pub(crate) form: Form,
 }
 
 impl Terms {
@@ -247,6 +289,17 @@ pub(crate) fn keep_record(record: ReadingsRecord, device: Option<DeviceId>, out:
     }
     out.live.extend(device.map(|device| LiveEntry::from_readings(device, &record)));
     out.records.push(Record::Readings(Box::new(record)));
+}
+
+/// Keeps a record that is refused as what can be sent again.
+pub(crate) fn bury_record(
+    record: &ReadingsRecord,
+    device: Option<DeviceId>,
+    reason: Reason,
+    out: &mut Output,
+) {
+    let letter = DeadLetter { device, ..record.as_letter(reason) };
+    out.records.extend(letter.split().into_iter().map(Box::new).map(Record::DeadLetter));
 }
 
 fn in_form(raw: Vec<u8>, form: Form) -> Vec<u8> {

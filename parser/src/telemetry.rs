@@ -81,7 +81,7 @@ impl Step {
                 }
                 (identity, refusal) => {
                     let reason = refusal.as_ref().map_or(Reason::BadDevice, |it| it.reason);
-                    bury_record(addressed, (identity, device), measured, reason, out);
+                    bury_measured(addressed, (identity, device), measured, reason, out);
                     refusals.extend(refusal);
                 }
             }
@@ -151,7 +151,7 @@ fn whose(addressed: &Addressed<'_>, measured: &Measured) -> (Option<Identity>, O
 }
 
 /// A record that is not kept, as it could be sent again.
-fn bury_record(
+fn bury_measured(
     addressed: &Addressed<'_>,
     (identity, device): (Option<Identity>, Option<DeviceId>),
     measured: Measured,
@@ -208,7 +208,7 @@ fn reason_of(error: TelemetryError) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use nemeses_protocol::{DeviceNames, Topics, Value};
+    use nemeses_protocol::{DeviceNames, Record, Topics, Value};
     use nemeses_store::live::LiveEntry;
 
     use super::*;

@@ -22,11 +22,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::step::Policy;
+pub use given::{Given, Giver};
 use line::Line;
 pub use shadow::Shadow;
 use shadow::{HANDED_ON, Holder};
 
 mod batcher;
+mod given;
 mod handover;
 mod line;
 mod message_span;
@@ -103,6 +105,7 @@ pub struct Worker {
     line: Line,
     shadow: Option<Holder>,
     leaves: bool,
+    giver: Giver,
 }
 
 /// A batch holds at least one record, and the largest is a dead letter of 32 KiB
@@ -176,13 +179,21 @@ impl Worker {
         if let Some(shadow) = &shadow {
             shadow.stats.register(registry);
         }
+        let (giver, by_listeners) = Giver::new();
+        let sources = (once_more, by_listeners);
         Self {
             subscriber,
             publisher: publisher.clone(),
-            line: Line::new(config, publisher, once_more, live, clock, registry),
+            line: Line::new(config, publisher, sources, live, clock, registry),
             shadow,
             leaves,
+            giver,
         }
+    }
+
+    /// By what a listener in this process gives what it decoded.
+    pub fn giver(&self) -> Giver {
+        self.giver.clone()
     }
 
     /// Whether both connections to the broker stand.
@@ -196,7 +207,7 @@ impl Worker {
     /// # Errors
     /// The connection's task has died, or a task of ours.
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
-        let Self { mut subscriber, publisher, mut line, shadow, leaves } = self;
+        let Self { mut subscriber, publisher, mut line, shadow, leaves, giver: _giver } = self;
         let mut holding = JoinSet::new();
         if let Some(shadow) = shadow {
             holding.spawn(

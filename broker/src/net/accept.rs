@@ -16,6 +16,7 @@ use super::stream::{self, Stream};
 use super::websocket::{self, Pages};
 use super::{Refused, proxy, tls};
 use crate::config::DoorConfig;
+use crate::devices::{Datagrams, DeviceListen};
 use crate::metrics::{Agreed, GONE};
 
 /// The pause after an accept that failed for want of descriptors or memory.
@@ -35,6 +36,8 @@ pub(crate) enum Transport {
     Plain,
     Tls(Arc<ServerConfig>),
     WebSocket(Arc<Pages>),
+    /// A protocol of devices, over plain TCP.
+    Device(&'static str),
 }
 
 /// A listener with its kind.
@@ -45,17 +48,32 @@ pub(crate) struct Listener {
 
 /// All listeners of a door, bound.
 pub(crate) struct Listeners {
-    pub(crate) plain: Listener,
+    pub(crate) plain: Option<Listener>,
     pub(crate) tls: Option<Listener>,
     pub(crate) websocket: Option<Listener>,
+    /// Of devices that speak a protocol of their own.
+    pub(crate) devices: Vec<Listener>,
+    pub(crate) datagrams: Vec<Datagrams>,
     /// Of the TLS listener.
     pub(crate) certificates: Option<Arc<Certificates>>,
 }
 
 impl Listeners {
     pub(crate) fn bind(config: &DoorConfig) -> Result<Self> {
-        let plain = Listener::bind(config.listen, Transport::Plain)?;
-        let mut listeners = Self { plain, tls: None, websocket: None, certificates: None };
+        let plain = if config.only_devices {
+            None
+        } else {
+            Some(Listener::bind(config.listen, Transport::Plain)?)
+        };
+        let device = |at: &DeviceListen| Listener::bind(at.listen, Transport::Device(at.protocol));
+        let mut listeners = Self {
+            plain,
+            tls: None,
+            websocket: None,
+            devices: config.device_tcp.iter().map(device).collect::<Result<_>>()?,
+            datagrams: config.device_udp.iter().map(Datagrams::bind).collect::<Result<_>>()?,
+            certificates: None,
+        };
         if let Some(tls) = &config.tls {
             let certificates = Certificates::read(&tls.cert_pem, &tls.key_pem)?;
             let kind = Transport::Tls(Arc::new(certificates.server_config()?));
@@ -70,7 +88,7 @@ impl Listeners {
     }
 
     pub(crate) fn into_all(self) -> impl Iterator<Item = Listener> {
-        [Some(self.plain), self.tls, self.websocket].into_iter().flatten()
+        [self.plain, self.tls, self.websocket].into_iter().flatten().chain(self.devices)
     }
 }
 
@@ -153,7 +171,7 @@ impl Transport {
         max_bytes: usize,
     ) -> Result<(Stream, Option<Agreed>), Refused> {
         match self {
-            Self::Plain => Ok((stream::tcp(tcp), None)),
+            Self::Plain | Self::Device(_) => Ok((stream::tcp(tcp), None)),
             Self::Tls(config) => {
                 let (tls, agreed) = tls::accept(config, tcp).await?;
                 Ok((stream::tls(tls), Some(agreed)))

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::batches::Batches;
 use crate::packet::Reason;
 
 /// An acknowledgement that may be sent now.
@@ -30,58 +31,28 @@ struct Owed {
     batch: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Batch {
-    messages: usize,
-    bytes: usize,
-    resolved: bool,
-}
-
 /// Acknowledgements owed and batches that wait for their commit.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
     owed: VecDeque<Owed>,
-    batches: VecDeque<Batch>,
-    /// Number of the batch at the front.
-    first_batch: u64,
-    waiting_messages: usize,
-    waiting_bytes: usize,
+    batches: Batches,
     owed_at_least_once: usize,
 }
 
 impl Acks {
     /// The number that the next batch will have.
     pub(super) fn next_batch(&self) -> u64 {
-        self.first_batch + u64::try_from(self.batches.len()).unwrap_or(u64::MAX)
+        self.batches.next()
     }
 
     /// Opens the next batch.
     pub(super) fn open(&mut self, messages: usize, bytes: usize) -> u64 {
-        let number = self.next_batch();
-        self.batches.push_back(Batch { messages, bytes, resolved: false });
-        self.waiting_messages += messages;
-        self.waiting_bytes += bytes;
-        number
+        self.batches.open(messages, bytes)
     }
 
     /// A batch was kept.
     pub(super) fn kept(&mut self, batch: u64) {
-        let place = batch.checked_sub(self.first_batch).and_then(|at| usize::try_from(at).ok());
-        let Some(kept) = place.and_then(|at| self.batches.get_mut(at)) else {
-            return;
-        };
-        if !kept.resolved {
-            kept.resolved = true;
-            self.waiting_messages -= kept.messages;
-            self.waiting_bytes -= kept.bytes;
-        }
-        while self.batches.front().is_some_and(|batch| batch.resolved) {
-            self.batches.pop_front();
-            self.first_batch += 1;
-        }
-        if self.batches.is_empty() {
-            self.batches.shrink_to(8);
-        }
+        self.batches.kept(batch);
     }
 
     /// Owes an acknowledgement, after everything owed before it and, if given,
@@ -96,20 +67,13 @@ impl Acks {
         let ready = self
             .owed
             .front()
-            .is_some_and(|owed| owed.batch.is_none_or(|batch| self.is_kept(batch)));
+            .is_some_and(|owed| owed.batch.is_none_or(|batch| self.batches.is_kept(batch)));
         let due = if ready { self.owed.pop_front().map(|owed| owed.due) } else { None };
         self.owed_at_least_once -= usize::from(due.is_some_and(|due| !due.exactly_once));
         if self.owed.is_empty() {
             self.owed.shrink_to(8);
         }
         due
-    }
-
-    fn is_kept(&self, batch: u64) -> bool {
-        match batch.checked_sub(self.first_batch).and_then(|at| usize::try_from(at).ok()) {
-            None => true,
-            Some(at) => self.batches.get(at).is_some_and(|batch| batch.resolved),
-        }
     }
 
     /// Whether the acknowledgement of a message of QoS 2 was not sent yet.
@@ -139,12 +103,12 @@ impl Acks {
 
     /// Messages that wait for their commit.
     pub(super) const fn waiting_messages(&self) -> usize {
-        self.waiting_messages
+        self.batches.waiting_messages()
     }
 
     /// Their bytes.
     pub(super) const fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.batches.waiting_bytes()
     }
 }
 

@@ -26,6 +26,8 @@ use tokio::net::TcpStream;
 
 use self::connection::Connection;
 use self::greeting::Origin;
+pub(crate) use self::presence::Presence;
+use crate::devices;
 use crate::handshakes::Handshake;
 use crate::metrics::GONE;
 use crate::net::{self, Refused, Transport, Wire};
@@ -51,11 +53,31 @@ pub(crate) async fn serve(shared: Arc<Shared>, arrival: Arrival, stop: Stop) {
 }
 
 async fn from_first_to_last(shared: &Arc<Shared>, arrival: Arrival, stop: &Stop) {
+    if let Transport::Device(protocol) = arrival.kind {
+        return device(shared, protocol, arrival, stop).await;
+    }
     // Boxed, since the state of handshakes is several kilobytes and short-lived.
     let Some(connection) = Box::pin(come_in(shared, arrival, stop)).await else {
         return;
     };
     stay(shared, connection, stop).await;
+}
+
+/// Serves a device that speaks a protocol of its own.
+async fn device(shared: &Arc<Shared>, protocol: &'static str, arrival: Arrival, stop: &Stop) {
+    let Arrival { tcp, peer, kind, handshake } = arrival;
+    let shaking = shake_hands(shared, (tcp, peer), kind, (&handshake, stop));
+    let shaken = tokio::select! {
+        biased;
+        shaken = shaking => shaken,
+        () = handshake.crowded_out() => {
+            shared.metrics().refused("crowded_out");
+            None
+        }
+    };
+    if let Some((wire, _)) = shaken {
+        Box::pin(devices::serve(shared, protocol, wire, handshake, stop)).await;
+    }
 }
 
 /// Serves a client of this process, without a socket. A panic is its caller's.

@@ -12,12 +12,12 @@ use crate::shared::Shared;
 use super::subscriptions::{Subscription, Subscriptions};
 
 /// The entries.
-pub(super) struct Presence {
+pub(crate) struct Presence {
     pub(super) shared: Arc<Shared>,
     pub(super) number: u64,
     key: ClientKey,
     pub(super) role: Role,
-    pub(super) mailbox: Arc<Mailbox>,
+    pub(crate) mailbox: Arc<Mailbox>,
     pub(super) subscriptions: Subscriptions,
 }
 
@@ -26,7 +26,7 @@ impl Presence {
     ///
     /// # Errors
     /// There are as many as there may be.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         shared: &Arc<Shared>,
         number: u64,
         key: ClientKey,

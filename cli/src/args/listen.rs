@@ -55,7 +55,17 @@ pub(crate) struct DoorArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) mqtt_websocket_origins: Vec<String>,
-    /// Load balancers in front of the MQTT listeners, addresses or networks separated
+    /// Protocols of devices that are accepted over MQTT beside SFT9001 and telemetry, separated by
+    /// commas: owntracks, for phones on owntracks/USER/DEVICE
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_PROTOCOLS",
+        value_delimiter = ',',
+        value_enum,
+        value_name = "PROTOCOL"
+    )]
+    pub(crate) mqtt_protocols: Vec<MqttProtocol>,
+    /// Load balancers in front of the MQTT and TCP listeners, addresses or networks separated
     /// by commas: their connections begin with a header of the PROXY protocol (version
     /// 1 or 2), and logs, limits and shares use the device's address in it. Requires
     /// logins
@@ -106,6 +116,50 @@ pub(crate) struct DoorArgs {
         value_name = "BYTES"
     )]
     pub(crate) max_packet_bytes: u32,
+}
+
+/// Listeners of devices that speak a protocol of their own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Devices of other protocols")]
+#[expect(clippy::struct_field_names, reason = "they are the flags' names")]
+pub(crate) struct DeviceArgs {
+    /// TCP listeners for devices that speak a protocol of their own, separated by commas: the
+    /// protocol and an address, such as teltonika=127.0.0.1:5027. Protocols: sft9001, teltonika, gt06,
+    /// queclink. On other addresses than loopback only with --unknown-devices quarantine or
+    /// reject, or with --private-network, since their devices have no secret
+    #[arg(
+        long,
+        env = "NEMESES_TCP_LISTEN",
+        value_delimiter = ',',
+        value_parser = value::tcp_listen,
+        value_name = "PROTOCOL=ADDRESS:PORT"
+    )]
+    pub(crate) tcp_listen: Vec<nemeses_broker::DeviceListen>,
+    /// The same over UDP. Protocols: sft9001, teltonika, queclink
+    #[arg(
+        long,
+        env = "NEMESES_UDP_LISTEN",
+        value_delimiter = ',',
+        value_parser = value::udp_listen,
+        value_name = "PROTOCOL=ADDRESS:PORT"
+    )]
+    pub(crate) udp_listen: Vec<nemeses_broker::DeviceListen>,
+    /// HTTP listener for OsmAnd, Traccar Client and OwnTracks, usually port 5055. On other
+    /// addresses than loopback under the same terms as --tcp-listen
+    #[arg(
+        long,
+        env = "NEMESES_HTTP_DEVICES_LISTEN",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) http_devices_listen: Option<std::net::SocketAddr>,
+}
+
+/// A protocol of devices over MQTT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MqttProtocol {
+    /// Phones
+    Owntracks,
 }
 
 /// REST API.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use nemeses_api::{ApiConfig, MapSource, Registration};
-use nemeses_broker::{DoorConfig, TlsListen};
+use nemeses_broker::{DeviceListen, DoorConfig, TlsListen};
 use nemeses_protocol::Topics;
 use nemeses_runtime::Secret;
 
@@ -16,7 +16,8 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, RedisUrl, traces,
+    Api, Broker, Database, DatabaseUrl, Devices, Exporter, Http, JwtSecret, Node, Parser, RedisUrl,
+    traces,
 };
 use crate::args;
 
@@ -39,6 +40,7 @@ impl TryFrom<&args::UpArgs> for Node {
         Ok(Self {
             data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
+            devices: devices(&args.devices, &args.frames, &args.admin)?,
             http: http(&args.http, &args.admin, &database.url, &args.database.which.data_dir)?,
             redis: redis(&args.live)?,
             live_ttl: args.live.live_ttl,
@@ -46,7 +48,10 @@ impl TryFrom<&args::UpArgs> for Node {
             flush_after: args.flush.flush_after,
             keep: args.keep.clone().into(),
             frames: args.frames,
-            topics: topics(&args.topics)?,
+            topics: Topics {
+                owntracks: args.door.mqtt_protocols.contains(&args::MqttProtocol::Owntracks),
+                ..topics(&args.topics)?
+            },
             admin_listen: admin(&args.admin, UP_ADMIN_PORT)?,
             traces: traces(&args.traces)?,
         })
@@ -57,6 +62,7 @@ impl TryFrom<&args::BrokerArgs> for Broker {
     type Error = Wrong;
 
     fn try_from(args: &args::BrokerArgs) -> Result<Self, Wrong> {
+        no_phones(&args.door)?;
         Ok(Self {
             data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
@@ -73,6 +79,7 @@ impl TryFrom<&args::ParserArgs> for Parser {
     fn try_from(args: &args::ParserArgs) -> Result<Self, Wrong> {
         Ok(Self {
             broker: link(&args.link)?,
+            devices: devices(&args.devices, &args.frames, &args.admin)?,
             shadow: args.shadow.shadow.into(),
             worker: args.worker,
             redis: required_redis(&args.live)?,
@@ -205,6 +212,46 @@ fn door(args: &args::DoorArgs) -> Result<DoorConfig, Wrong> {
         window_per_connection: args.window,
         max_packet_bytes: usize::try_from(args.max_packet_bytes).unwrap_or(usize::MAX),
         ..DoorConfig::default()
+    })
+}
+
+/// Where devices of other protocols are listened for. They have no secret, so whoever reaches
+/// the address can send as any of them.
+fn devices(
+    args: &args::DeviceArgs,
+    frames: &args::FrameArgs,
+    admin: &args::AdminArgs,
+) -> Result<Devices, Wrong> {
+    let accepts_all = frames.unknown_devices == nemeses_parser::UnknownDevices::Accept;
+    let addresses = |listens: &[DeviceListen]| -> Vec<SocketAddr> {
+        listens.iter().map(|at| at.listen).collect()
+    };
+    for (setting, addresses) in [
+        ("tcp-listen", addresses(&args.tcp_listen)),
+        ("udp-listen", addresses(&args.udp_listen)),
+        ("http-devices-listen", args.http_devices_listen.into_iter().collect()),
+    ] {
+        let open = addresses.into_iter().find(|address| !is_loopback(*address));
+        if let Some(address) = open.filter(|_| accepts_all && !admin.private_network) {
+            return Err(Wrong::new(
+                setting,
+                address,
+                "devices of this protocol have no secret, so everyone who reaches this address could send as any of them; listen on loopback, accept known devices only (--unknown-devices quarantine or reject), or say that only devices reach it (--private-network)",
+            ));
+        }
+    }
+    Ok(Devices {
+        tcp: args.tcp_listen.clone(),
+        udp: args.udp_listen.clone(),
+        http: args.http_devices_listen,
+    })
+}
+
+/// The MQTT listener alone has nobody who would keep what phones say.
+fn no_phones(args: &args::DoorArgs) -> Result<(), Wrong> {
+    args.mqtt_protocols.first().map_or(Ok(()), |protocol| {
+        let why = "a broker alone stores nothing; use nemeses up";
+        Err(Wrong::new("mqtt-protocols", format!("{protocol:?}").to_lowercase(), why))
     })
 }
 

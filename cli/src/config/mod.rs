@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nemeses_api::ApiConfig;
-use nemeses_broker::DoorConfig;
+use nemeses_broker::{DeviceListen, DoorConfig};
 use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 use nemeses_runtime::Secret;
@@ -41,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) data_dir: PathBuf,
     /// The MQTT listener.
     pub(crate) door: DoorConfig,
+    /// Where devices of other protocols are listened for.
+    pub(crate) devices: Devices,
     /// REST API.
     pub(crate) http: Http,
     /// Redis; `None` keeps live entries in memory.
@@ -78,9 +80,22 @@ pub(crate) struct Broker {
     pub(crate) admin_listen: Option<SocketAddr>,
 }
 
+/// Where devices of other protocols are listened for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Devices {
+    /// Over TCP.
+    pub(crate) tcp: Vec<DeviceListen>,
+    /// Over UDP.
+    pub(crate) udp: Vec<DeviceListen>,
+    /// Over HTTP.
+    pub(crate) http: Option<SocketAddr>,
+}
+
 /// `nemeses parser`.
 #[derive(Clone, Debug)]
 pub(crate) struct Parser {
+    /// Where devices of other protocols are listened for.
+    pub(crate) devices: Devices,
     /// The broker.
     pub(crate) broker: nemeses_mqtt::Broker,
     /// When worker 0 holds a shadow subscription.

@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use nemeses_parser::UnknownDevices;
+use nemeses_broker::DeviceListen;
+use nemeses_parser::{OVER_TCP, OVER_UDP, UnknownDevices};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -18,6 +19,31 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
         None => text.parse().ok(),
     };
     address.ok_or_else(|| "write ADDRESS:PORT, for example 127.0.0.1:1883 or [::1]:1883".to_owned())
+}
+
+/// A protocol of devices and where they are listened for, over TCP.
+pub(crate) fn tcp_listen(text: &str) -> Result<DeviceListen, String> {
+    device_listen(text, &OVER_TCP, "teltonika=127.0.0.1:5027")
+}
+
+/// The same over UDP.
+pub(crate) fn udp_listen(text: &str) -> Result<DeviceListen, String> {
+    device_listen(text, &OVER_UDP, "teltonika=127.0.0.1:5027")
+}
+
+fn device_listen(
+    text: &str,
+    protocols: &'static [&'static str],
+    example: &str,
+) -> Result<DeviceListen, String> {
+    let (name, address) = text
+        .trim()
+        .split_once('=')
+        .ok_or_else(|| format!("write PROTOCOL=ADDRESS:PORT, for example {example}"))?;
+    let protocol = protocols.iter().find(|protocol| **protocol == name).ok_or_else(|| {
+        format!("there is no protocol {name} here; choose one of {}", protocols.join(", "))
+    })?;
+    Ok(DeviceListen { protocol, listen: listen(address)? })
 }
 
 /// An address or a network, of a proxy.

@@ -102,6 +102,9 @@ async fn node(settings: config::Node) -> Vec<Finding> {
         ("http-redirect-listen", settings.http.redirect_listen),
         ("admin-listen", settings.admin_listen),
     ];
+    let devices = settings.devices.tcp.iter().map(|at| ("tcp-listen", Some(at.listen)));
+    let devices = devices.chain([("http-devices-listen", settings.devices.http)]);
+    let listeners: Vec<_> = listeners.into_iter().chain(devices).collect();
     found.extend(files::listeners(&listeners, settings.admin_listen).await);
     found.extend(stores::database(&settings.database, stores::Needs::Everything).await);
     if let Some(redis) = &settings.redis {

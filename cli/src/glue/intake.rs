@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use nemeses_broker::{Intake, IntakeMessage, Receipt, Speaker};
+use nemeses_broker::{Followed, Intake, IntakeMessage, Receipt, Speaker};
 use nemeses_dbexport::{Acknowledge, Exporter, Submission, Work};
-use nemeses_parser::Step;
+use nemeses_parser::{Output, Step};
 use nemeses_protocol::{
     DeadLetter, MAX_IDENTITY_NAME, PackedFields, PositionPart, Reading, ReadingsRecord, Record,
     Reply, Tally, Value,
@@ -81,23 +81,37 @@ impl Intake for NodeIntake {
         let received_at_ms = self.clock.now_ms();
         let followed = receipt.take_followed();
         let (step, tracer) = (&self.step, &self.tracer);
-        let out = traced::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
+        let mut out = traced::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
+        let replies = std::mem::take(&mut out.replies);
+        self.hand_over(out, received_at_ms, receipt, &followed);
+        replies
+    }
+}
+
+impl NodeIntake {
+    /// Tells the live store, and leaves what was decoded to the exporter.
+    pub(crate) fn hand_over(
+        &self,
+        out: Output,
+        received_at_ms: u64,
+        mut receipt: Receipt,
+        followed: &[Followed],
+    ) {
         receipt.weighs(out.records.iter().map(held_bytes).sum());
         let tallies = tallies(out.pings, received_at_ms);
         let mirrored = self.mirror.prepare(&out.records, &tallies);
         let receipt = NodeAck {
             from: From::Connection(receipt),
             mirrored,
-            followed: traced::waiting(&followed),
+            followed: traced::waiting(followed),
         };
         let offered_ns = receipt.followed.first().map_or(0, |waiting| waiting.since_ns);
         self.live.offer(out.live);
         if !followed.is_empty() {
-            self.live.follow(&traced::contexts(&followed), offered_ns);
+            self.live.follow(&traced::contexts(followed), offered_ns);
         }
         let work = Work::Records { records: out.records, tallies };
         self.exporter.submit(Submission { work, receipt });
-        out.replies
     }
 }
 
@@ -109,7 +123,7 @@ fn packed_bytes(packed: Option<&PackedFields>) -> usize {
 }
 
 /// Memory of a record that waits for its commit, allocations included.
-fn held_bytes(record: &Record) -> usize {
+pub(super) fn held_bytes(record: &Record) -> usize {
     let behind = match record {
         Record::Position(record) => packed_bytes(record.packed.as_ref()),
         Record::DeadLetter(letter) => {

@@ -7,6 +7,8 @@ mod authenticate;
 mod books_watch;
 mod canary;
 mod commands;
+mod devices;
+mod http_devices;
 mod intake;
 mod keep_small;
 mod lookup;
@@ -25,13 +27,15 @@ pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;
 pub(crate) use canary::{Canary, Pipeline, older_among};
 pub(crate) use commands::{BrokerCommands, CommandFigures, Desk, NodeCommands, RelayCommands};
+pub(crate) use devices::{ForeignDevices, Keeper, ParserDevices};
+pub(crate) use http_devices::serve_devices;
 pub(crate) use intake::{NodeAck, NodeIntake};
 pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
     DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, follow_named, keep_rebuilt,
     keep_sums, live, live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api,
-    serve_metrics,
+    serve_metrics, with_devices,
 };
 pub(crate) use posting::{PostAck, Posting, Submit};
 pub(crate) use relay::{DoorRelay, listen};

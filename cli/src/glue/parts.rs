@@ -39,7 +39,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 /// Context of a door that does not start: which settings name its addresses.
 pub(crate) const DOOR_ADDRESSES: &str = "the MQTT listener does not start; its addresses are set by \
-    --mqtt-listen, --mqtt-tls-listen and --mqtt-websocket-listen";
+    --mqtt-listen, --mqtt-tls-listen and --mqtt-websocket-listen, those of devices' own protocols by \
+    --tcp-listen and --udp-listen";
 
 /// Makes the directory of the program's own files, for its owner alone: they hold
 /// hashes of passwords and everyone's positions. One that is there becomes so.
@@ -381,6 +382,11 @@ pub(crate) fn follow_named(
         Ok(())
     });
     nemeses_protocol::Topics { names: named.names(), ..topics }
+}
+
+/// The same with listeners for devices of other protocols.
+pub(crate) fn with_devices(door: DoorConfig, devices: &config::Devices) -> DoorConfig {
+    DoorConfig { device_tcp: devices.tcp.clone(), device_udp: devices.udp.clone(), ..door }
 }
 
 /// The parser's own form of its settings; `known` is who is known, where that matters.

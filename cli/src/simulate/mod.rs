@@ -14,6 +14,7 @@ mod pace;
 mod report;
 mod session;
 mod tally;
+mod teltonika;
 mod world;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use self::fault::Fault;
 use self::journal::Journal;
 use self::pace::Pace;
 use self::tally::Tally;
+use self::teltonika::Tracker;
 use self::world::World;
 use crate::args::{LinkArgs, Switch as _};
 use crate::config::{link, value};
@@ -48,6 +50,8 @@ Examples:
       An hour of a thousand trackers every minute.
   nemeses simulate --devices 10000 --rate 20000 --connections 4 --duration 60s
       As a measurement: 20 000 frames a second over four connections.
+  nemeses simulate --protocol teltonika --devices 100
+      Trackers of another protocol, for a node with --tcp-listen teltonika=127.0.0.1:5027.
   nemeses simulate --devices 3 --fault jitter,zero-island,clock-ahead --start 2026-06-01T00:00:00Z --rate 500
       Trackers with one fault each, on past days, to see what the reports do with them.";
 
@@ -57,6 +61,26 @@ Examples:
 pub(crate) struct SimulateArgs {
     #[command(flatten)]
     pub(crate) link: LinkArgs,
+    /// What the trackers speak. sft9001 over MQTT; teltonika over TCP to --tcp-server, where
+    /// each tracker has a connection of its own and the IMEI 35 with its number in 13 digits
+    #[arg(
+        long,
+        env = "NEMESES_SIMULATE_PROTOCOL",
+        value_enum,
+        default_value = "sft9001",
+        value_name = "NAME",
+        help_heading = "Simulation"
+    )]
+    pub(crate) protocol: SimulatedProtocol,
+    /// Where trackers connect that speak over TCP
+    #[arg(
+        long,
+        env = "NEMESES_SIMULATE_TCP_SERVER",
+        default_value = "127.0.0.1:5027",
+        value_name = "ADDRESS:PORT",
+        help_heading = "Connections"
+    )]
+    pub(crate) tcp_server: String,
     /// Trackers; their ids count up from --first-device
     #[arg(
         long,
@@ -248,6 +272,15 @@ pub(crate) struct SimulateArgs {
     pub(crate) json: bool,
 }
 
+/// What simulated trackers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SimulatedProtocol {
+    /// SFT9001 over MQTT.
+    Sft9001,
+    /// Codec 8 extended over TCP.
+    Teltonika,
+}
+
 /// Connections when each tracker has its own.
 const MOST_OWN_CONNECTIONS: u32 = 10_000;
 
@@ -260,8 +293,17 @@ const MOST_OWN_CONNECTIONS: u32 = 10_000;
 pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     let plan = Arc::new(plan(&args)?);
     let mut connections = JoinSet::new();
-    for connection in connections_of(&args, &plan)? {
-        connections.spawn(connection.run());
+    match args.protocol {
+        SimulatedProtocol::Sft9001 => {
+            for connection in connections_of(&args, &plan)? {
+                connections.spawn(connection.run());
+            }
+        }
+        SimulatedProtocol::Teltonika => {
+            for tracker in trackers_of(&args, &plan)? {
+                connections.spawn(tracker.run());
+            }
+        }
     }
     let report =
         tokio::spawn(report::show_progress(Arc::clone(&plan), connections.len(), args.duration));
@@ -290,6 +332,9 @@ pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
         print(&counts.as_text(took))?;
     }
     match counts.failure(plan.qos != Qos::AtMostOnce) {
+        Some(why) if args.protocol == SimulatedProtocol::Teltonika => {
+            anyhow::bail!("{}: {why}", args.tcp_server)
+        }
         Some(why) => anyhow::bail!("{}: {why}", plan.broker.url()),
         None => Ok(()),
     }
@@ -415,6 +460,22 @@ fn connections_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<C
         Connection::new(Arc::clone(plan), client_id, devices)
     };
     Ok((0..count).map(connection).collect())
+}
+
+/// Trackers with a TCP connection each.
+fn trackers_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<Tracker>> {
+    anyhow::ensure!(
+        args.devices <= MOST_OWN_CONNECTIONS,
+        "{} trackers of teltonika have a connection each, {MOST_OWN_CONNECTIONS} at most; choose fewer with --devices",
+        args.devices
+    );
+    let server = teltonika::server(&args.tcp_server)?;
+    let tracker = |index| {
+        let id = DeviceId::new(args.first_device.number() + index);
+        let device = Device::new(args.seed, id, fault_of(args, index));
+        Tracker { plan: Arc::clone(plan), server, index, device }
+    };
+    Ok((0..args.devices).map(tracker).collect())
 }
 
 #[cfg(test)]

@@ -51,6 +51,14 @@ pub trait Protocol: 'static {
     /// What it is called in settings and metrics.
     const NAME: &'static str;
 
+    /// Whether the length of a frame may depend on what follows it, so that one at the end of
+    /// what was sent on a connection is whole when nothing follows for a while.
+    const REST_ENDS_A_FRAME: bool = false;
+
+    /// Whether frames are found again behind bytes that are none. Otherwise a connection with
+    /// such bytes cannot go on.
+    const FINDS_FRAMES_AGAIN: bool = false;
+
     /// What is known of a source from what it sent before, such as who it is.
     type Session: Default + Send;
     /// A frame.

@@ -22,6 +22,8 @@ pub struct Topics {
     pub telemetry: String,
     /// Which device has which name, for topics with one.
     pub names: DeviceNames,
+    /// Whether phones publish on `owntracks/{user}/{device}`, and on the levels below it.
+    pub owntracks: bool,
 }
 
 impl Default for Topics {
@@ -33,9 +35,14 @@ impl Default for Topics {
             command: "/command".to_owned(),
             telemetry: "/telemetry".to_owned(),
             names: DeviceNames::default(),
+            owntracks: false,
         }
     }
 }
+
+/// What a phone publishes below its topic. What it is told (`cmd`) is not among it.
+const OF_PHONES: [&str; 8] =
+    ["event", "waypoint", "waypoints", "status", "step", "beacon", "info", "dump"];
 
 /// What a topic name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +61,8 @@ pub enum TopicName {
     CommandOf(DeviceId),
     /// Values of named channels ([`Topics::telemetry_identity`]).
     Telemetry,
+    /// Messages of a phone (`OwnTracks`).
+    OwnTracks,
     /// None of ours (also `{messenger}/` with something that is no device id, or a name that
     /// has no number yet).
     Other,
@@ -62,7 +71,7 @@ pub enum TopicName {
 impl TopicName {
     /// Whether devices' records are published there.
     pub const fn is_for_intake(self) -> bool {
-        matches!(self, Self::Messenger | Self::MessengerOf(_) | Self::Telemetry)
+        matches!(self, Self::Messenger | Self::MessengerOf(_) | Self::Telemetry | Self::OwnTracks)
     }
 }
 
@@ -83,6 +92,8 @@ impl Topics {
             TopicName::CommandOf(device)
         } else if self.telemetry_identity(topic).is_some() {
             TopicName::Telemetry
+        } else if self.owntracks && is_of_phone(topic) {
+            TopicName::OwnTracks
         } else {
             TopicName::Other
         }
@@ -133,6 +144,17 @@ impl Topics {
     pub fn command_of(&self, device: DeviceId) -> String {
         self.of(&self.command, device)
     }
+}
+
+/// `owntracks/{user}/{device}`, or one of the levels below it.
+fn is_of_phone(topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    let device = levels.next() == Some("owntracks")
+        && levels.next().is_some_and(|user| !user.is_empty())
+        && levels.next().is_some_and(|device| !device.is_empty());
+    device
+        && levels.next().is_none_or(|level| OF_PHONES.contains(&level))
+        && levels.next().is_none()
 }
 
 fn identity_below(prefix: &str, topic: &str) -> Option<Identity> {
@@ -230,6 +252,24 @@ mod tests {
         }
         assert_eq!(topics.classify("/command/id:stranger"), TopicName::Other);
         assert_eq!(topics.classify("/command/owntracks:jane/phone"), TopicName::Other);
+    }
+
+    #[test]
+    fn topics_of_phones_where_they_are_listened_to() {
+        let topics = Topics { owntracks: true, ..Topics::default() };
+        for (topic, is_phone) in [
+            ("owntracks/jane/phone", true),
+            ("owntracks/jane/phone/event", true),
+            ("owntracks/jane/phone/cmd", false),
+            ("owntracks/jane/phone/event/x", false),
+            ("owntracks/jane", false),
+            ("owntracks//phone", false),
+            ("owntracks/jane/", false),
+            ("/owntracks/jane/phone", false),
+        ] {
+            assert_eq!(topics.classify(topic) == TopicName::OwnTracks, is_phone, "{topic}");
+            assert_ne!(Topics::default().classify(topic), TopicName::OwnTracks);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nemeses_protocol::{
     Cayenne, DecodeError, Gt06, Identity, OsmAnd, OwnTracks, PROTOCOLS, Protocol, Queclink, Reason,
-    Source, Teltonika, VOCABULARY, protocol_named,
+    Sft9001, Source, Teltonika, VOCABULARY, normalise, protocol_named,
 };
 use outcome::{Made, NOW_MS, Stream, message, stream};
 use proptest::prelude::*;
@@ -255,6 +255,35 @@ proptest! {
         let _ = message::<OsmAnd>("http", &query);
         let _ = message::<OwnTracks>("owntracks/jane/phone", &message_of_phone);
         let _ = message::<Cayenne>("sensors/id:1", &payload);
+    }
+}
+
+/// Frames and rubbish of SFT9001, whose frames' ends may depend on what follows; pings follow.
+fn sft9001() -> impl Strategy<Value = Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let fixtures: Vec<Vec<u8>> = fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| fs::read_to_string(entry.expect("an entry").path()).expect("text"))
+        .map(|text| normalise(text.trim().as_bytes()).bytes.into_owned())
+        .collect();
+    let part = prop_oneof![
+        3 => prop::sample::select(fixtures),
+        1 => prop::collection::vec(any::<u8>(), 0..12),
+        1 => Just(vec![0x50]),
+    ];
+    prop::collection::vec(part, 0..5).prop_map(|parts| {
+        let ping = hex::decode("50F70A3F730150494E4773C4").expect("hex digits");
+        [parts.concat(), ping.repeat(5)].concat()
+    })
+}
+
+proptest! {
+    #[test]
+    fn frames_of_sft9001_on_a_connection(
+        bytes in sft9001(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        holds::<Sft9001>(&bytes, &cuts);
     }
 }
 

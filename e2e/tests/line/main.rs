@@ -8,6 +8,8 @@ mod bridged;
 mod canaries;
 mod commands;
 mod described;
+mod device_kills;
+mod devices;
 mod documented;
 mod field;
 mod founding;

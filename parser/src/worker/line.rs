@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 
 use super::WorkerConfig;
 use super::batcher::{Batch, Batcher, Limits};
+use super::given::Given;
 use super::handover::Handover;
-use super::message_span::{Owed, begin, handed_over};
+use super::message_span::{Acked, Owed, begin, handed_over};
 use super::replies::Replies;
 use super::share::Share;
 use super::stats::Stats;
@@ -45,13 +46,15 @@ pub(super) struct Line {
     underway: JoinSet<()>,
     /// What the shadow subscription hands on; none when it has ended.
     once_more: Option<mpsc::Receiver<Message>>,
+    /// What listeners of this process decoded.
+    given: mpsc::Receiver<Given>,
 }
 
 impl Line {
     pub(super) fn new(
         config: WorkerConfig,
         publisher: Publisher,
-        once_more: mpsc::Receiver<Message>,
+        (once_more, given): (mpsc::Receiver<Message>, mpsc::Receiver<Given>),
         live: LiveWriter,
         clock: Clock,
         registry: &mut Registry,
@@ -85,6 +88,7 @@ impl Line {
             stats: counters,
             underway: JoinSet::new(),
             once_more: Some(once_more),
+            given,
         }
     }
 
@@ -110,6 +114,7 @@ impl Line {
                     None if subscriber.has_left() => has_left = true,
                     None => anyhow::bail!("the connection to the broker ended for good"),
                 },
+                Some(given) = self.given.recv(), if !self.batcher.has_full() => self.take_given(given),
                 message = receive(self.once_more.as_mut()), if self.once_more.is_some() && !self.batcher.has_full() => match message {
                     Some(message) => self.take_what_is_there(message, || None),
                     None => self.once_more = None,
@@ -121,6 +126,10 @@ impl Line {
 
     /// Hands over everything that was taken.
     pub(super) async fn drain(&mut self) -> anyhow::Result<()> {
+        // What was read before the stop and waits here is handed over, too.
+        while let Ok(given) = self.given.try_recv() {
+            self.take_given(given);
+        }
         self.batcher.close();
         loop {
             self.dispatch(Instant::now());
@@ -170,13 +179,26 @@ impl Line {
         }
     }
 
+    /// Takes what a listener decoded. Its answers are the listener's.
+    fn take_given(&mut self, given: Given) {
+        let Given { mut out, received_at_ms, handed_over } = given;
+        self.stats.took(&out);
+        self.live.offer(std::mem::take(&mut out.live));
+        let owed = Owed { ack: Acked::Listener(handed_over), span: None };
+        let (records, pings) = (out.records, out.pings);
+        let nothing = self.batcher.take(records, pings, received_at_ms, Instant::now(), owed);
+        if let Some(owed) = nothing {
+            owed.done();
+        }
+    }
+
     /// Takes one message; what hangs below it, if it is followed.
     fn take(&mut self, message: Message, out: &mut Output) -> Option<TraceContext> {
         if let Some(canary) = self.canary_in(&message) {
             self.stats.canaries.inc();
             let heard = canary.reply(CanaryStage::Parsed, &self.name).payload();
             self.replies.tell(&canary.sender, heard);
-            let owed = Owed { ack: message.ack, span: None };
+            let owed = Owed { ack: Acked::Broker(message.ack), span: None };
             self.batcher.carry(canary, Instant::now(), owed);
             return None;
         }
@@ -201,7 +223,7 @@ impl Line {
         }
         let records = std::mem::take(&mut out.records);
         let pings = std::mem::take(&mut out.pings);
-        let owed = Owed { ack: message.ack, span };
+        let owed = Owed { ack: Acked::Broker(message.ack), span };
         let nothing = self.batcher.take(records, pings, received_at_ms, Instant::now(), owed);
         // No record and no ping: there is nothing to wait for.
         if let Some(owed) = nothing {

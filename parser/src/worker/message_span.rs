@@ -8,13 +8,33 @@ use nemeses_runtime::traces::{Span, SpanKind, Tracer, now_ns};
 /// What a message is owed: its acknowledgement, and the end of its span.
 #[derive(Debug)]
 pub(super) struct Owed {
-    pub(super) ack: Ack,
+    pub(super) ack: Acked,
     pub(super) span: Option<Span>,
+}
+
+/// Who is told that what a message brought was handed over.
+pub(super) enum Acked {
+    /// The broker.
+    Broker(Ack),
+    /// A listener.
+    Listener(Box<dyn FnOnce() + Send>),
+}
+
+impl std::fmt::Debug for Acked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Broker(_) => "Broker",
+            Self::Listener(_) => "Listener",
+        })
+    }
 }
 
 impl Owed {
     pub(super) fn done(self) {
-        self.ack.done();
+        match self.ack {
+            Acked::Broker(ack) => ack.done(),
+            Acked::Listener(told) => told(),
+        }
         if let Some(span) = self.span {
             span.end();
         }

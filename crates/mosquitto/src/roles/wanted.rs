@@ -105,7 +105,7 @@ fn role_name(role: LoginRole) -> String {
 }
 
 fn rights(role: LoginRole, topics: &Topics) -> Rights {
-    let Topics { messenger, ping, db, command, telemetry, names } = topics;
+    let Topics { messenger, ping, db, command, telemetry, names, .. } = topics;
     let [canary, device_canary] = &topics.canary();
     let publish = |topic: String| Right::to("publishClientSend", topic);
     // Exactly this filter, and none that it would match.

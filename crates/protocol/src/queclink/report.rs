@@ -50,7 +50,7 @@ impl<'a> Report<'a> {
         };
         let (head, word) = head.split_once(':').ok_or(DecodeError::BadHeader)?;
         if count.len() != 4 || !count.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(DecodeError::BadFooter);
+            return Err(DecodeError::BadField);
         }
         let version_is_good = (1..=16).contains(&version.len())
             && version.bytes().all(|byte| byte.is_ascii_alphanumeric());

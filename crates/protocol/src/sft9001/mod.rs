@@ -24,7 +24,8 @@ use crate::protocol::{
 use crate::{DeviceId, Identity, OptionalFields, Position};
 use frame::{Rejected, frame};
 use wire::{
-    COMPOSITION_OFFSET, HEADER, HISTORICAL_HIGH_BIT, LONG_LOCATION_BYTES, USUAL_PING_PAYLOAD,
+    COMPOSITION_OFFSET, FOOTER, HEADER, HISTORICAL_HIGH_BIT, LONG_LOCATION_BYTES,
+    SHORT_LOCATION_BYTES, TYPE_LOCATION, TYPE_PING, USUAL_PING_PAYLOAD,
 };
 
 /// The SFT9001 protocol. Its devices send whole messages; each frame bears its device's id.
@@ -64,16 +65,22 @@ pub fn frame_hash(frame: &[u8]) -> u64 {
 
 impl Protocol for Sft9001 {
     const NAME: &'static str = "sft9001";
+    const REST_ENDS_A_FRAME: bool = true;
+    const FINDS_FRAMES_AGAIN: bool = true;
 
     type Session = ();
     type Frame<'a> = Frame<'a>;
 
     #[inline]
-    fn read<'a>((): &mut (), _: Source<'_>, bytes: &'a [u8], _: u64) -> Read<Frame<'a>> {
+    fn read<'a>((): &mut (), source: Source<'_>, bytes: &'a [u8], _: u64) -> Read<Frame<'a>> {
+        let is_stream = source == Source::Stream;
+        if is_stream && !is_settled(bytes) {
+            return Read::NeedMore;
+        }
         match frame(bytes) {
             Ok((length, frame)) => Read::Frame { length, frame },
             Err(rejected) => Read::Rejected {
-                length: skipped_length(bytes, rejected),
+                length: without_half_header(bytes, skipped_length(bytes, rejected), is_stream),
                 identity: rejected.device.map(Identity::Number),
                 reason: rejected.reason,
             },
@@ -155,6 +162,36 @@ impl<'a> ProtocolFrame<'a> for Frame<'a> {
     fn fields(&self) -> Vec<Field> {
         fields(self)
     }
+}
+
+/// What is read of a frame and behind it to find its end: a ping with the longest payload, the
+/// head that may follow, and some.
+const SETTLED_BYTES: usize = 48;
+
+/// Whether bytes that may come cannot change what the frame at the front is.
+#[cold]
+fn is_settled(bytes: &[u8]) -> bool {
+    match bytes {
+        _ if bytes.len() >= SETTLED_BYTES => true,
+        [first] => *first != HEADER[0],
+        [first, second, ..] if [*first, *second] != HEADER => true,
+        [_, _, _, _, _, TYPE_PING, rest @ ..] => {
+            rest.starts_with(USUAL_PING_PAYLOAD)
+                && rest[USUAL_PING_PAYLOAD.len()..].starts_with(&FOOTER)
+        }
+        [_, _, _, _, _, TYPE_LOCATION, ..] => {
+            let short = bytes.get(SHORT_LOCATION_BYTES).is_some_and(|next| *next != FOOTER[0]);
+            bytes.len() >= LONG_LOCATION_BYTES || short && frame(bytes).is_ok()
+        }
+        [_, _, _, _, _, _, ..] => true,
+        _ => false,
+    }
+}
+
+/// The last byte on a connection may be the first of a header: it waits for the next.
+fn without_half_header(bytes: &[u8], length: usize, is_stream: bool) -> usize {
+    let to_the_end = is_stream && length == bytes.len() && length > 1;
+    length - usize::from(to_the_end && bytes.last() == Some(&HEADER[0]))
 }
 
 /// How far a stretch goes that was rejected at the front of `bytes`: to the next
