@@ -10,7 +10,17 @@ import {
   withGaps,
   zoomed,
 } from "../../src/state/charts";
-import { byChannel, channelName, isAsked, listItem, type Newest, only, takeValues } from "../../src/state/values";
+import { emptyFleet, NO_FILTER, shown, takeEvents } from "../../src/state/fleet";
+import {
+  byChannel,
+  channelName,
+  isAsked,
+  listItem,
+  type Newest,
+  only,
+  type Said,
+  takeValues,
+} from "../../src/state/values";
 import { PLAIN } from "../../src/text/csv";
 import { sparkPath } from "../../src/ui/spark";
 
@@ -51,6 +61,15 @@ describe("newest values", () => {
     expect(isAsked(true, "is", "on") && isAsked(false, "is", "não")).toBe(true);
     expect(isAsked(null, "is", "x")).toBe(false);
     expect(isAsked(null, "over", "")).toBe(true);
+  });
+
+  test("sort a list: the largest number first, texts by letter, what is not known last", () => {
+    const fleet = emptyFleet();
+    const said: Record<string, Said> = { a: 3, b: "idle", c: null, d: 21, e: "busy", f: true };
+    for (const id of Object.keys(said))
+      takeEvents(fleet, [{ type: "status", id, device_id: id, status: "online", at: "" }]);
+    const column = { value: (id: string): Said => said[id] ?? null, isAsked: (id: string) => id !== "a" };
+    expect(shown(fleet, NO_FILTER, "value", column).map(({ id }) => id)).toEqual(["d", "f", "e", "b", "c"]);
   });
 
   test("commas in a list of names are encoded", () => expect(listItem("cpu{a=1,b=5%}")).toBe("cpu{a=1%2Cb=5%25}"));
