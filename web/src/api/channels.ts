@@ -23,6 +23,10 @@ type Column = (number | boolean | string | null)[];
 export interface Columns {
   step: string;
   unit: string | null;
+  kind: string;
+  /** What people call the channel. */
+  label: string | null;
+  decimals: number | null;
   /** Unix milliseconds. */
   t: number[];
   values: Record<string, Column>;

@@ -11,6 +11,14 @@ export interface Line {
   channel: string;
 }
 
+/** What positions say, as channels that every device with positions has, and the words for it. */
+export const OF_POSITIONS = [
+  ["position.speed_kmh", "device.speed", "km/h"],
+  ["position.odometer_m", "device.odometer", "m"],
+  ["position.direction_deg", "device.heading", "deg"],
+  ["position.ignition", "device.ignition", null],
+] as const;
+
 /** More lines than this nobody tells apart. */
 export const MOST_LINES = 8;
 

@@ -15,6 +15,7 @@ import {
   formatLines,
   type Line,
   MOST_LINES,
+  OF_POSITIONS,
   parseLines,
   rangeOfQuery,
   shifted,
@@ -48,10 +49,6 @@ const MOVES_EVERY_MS = 15_000;
 /** A line as it was read. */
 interface Read {
   line: Line;
-  unit: string | null;
-  kind: string;
-  label: string | null;
-  decimals: number | null;
   columns: Columns;
   /** Which of the columns is drawn. */
   shown: string;
@@ -59,15 +56,11 @@ interface Read {
 
 /** By windows, and where there are few values, each of them. */
 async function read(line: Line, range: Range, signal: AbortSignal): Promise<Read> {
-  const channels = await channelsOf(line.device, signal);
-  const channel = channels.find(({ name }) => name === line.channel);
-  const agg = channel?.kind === "state" ? "last" : "mean";
-  const windows = await series(line.device, line.channel, range, "auto", `${agg},count`, signal);
-  const few = countOf(windows) <= FEW_VALUES;
-  const columns = few ? await series(line.device, line.channel, range, "raw", null, signal) : windows;
-  const shown = few ? (Object.keys(columns.values)[0] ?? "value") : agg;
-  const { kind = "gauge", label = null, decimals = null } = channel ?? {};
-  return { line, unit: columns.unit, kind, label, decimals, columns, shown };
+  const windows = await series(line.device, line.channel, range, "auto", "mean,last,count", signal);
+  const shown = windows.kind === "state" ? "last" : "mean";
+  if (countOf(windows) > FEW_VALUES) return { line, columns: windows, shown };
+  const columns = await series(line.device, line.channel, range, "raw", null, signal);
+  return { line, columns, shown: Object.keys(columns.values)[0] ?? "value" };
 }
 
 export function ChartsView(): JSX.Element {
@@ -107,30 +100,40 @@ function Adder({ lines, add }: { lines: readonly Line[]; add: (line: Line) => vo
   return (
     <div class="charts-add" role="group" aria-label={t("charts.add")}>
       <DevicePicker label={t("charts.device")} value={unit?.name ?? ""} onPick={setUnit} />
-      {unit && <ChannelChoice key={unit.id} id={unit.id} lines={lines} add={add} />}
+      {unit && <ChannelChoice key={unit.id} unit={unit} lines={lines} add={add} />}
     </div>
   );
 }
 
-function ChannelChoice(props: { id: string; lines: readonly Line[]; add: (line: Line) => void }): JSX.Element {
-  const { id, lines, add } = props;
-  const [loaded] = useLoad(id, (signal) => channelsOf(id, signal));
-  const drawn = (name: string): boolean => lines.some((line) => line.device === id && line.channel === name);
-  const choices = (loaded.value ?? []).filter(({ kind, name }) => kind !== "text" && kind !== "event" && !drawn(name));
+interface Choice {
+  name: string;
+  label: string;
+  unit: string | null;
+}
+
+function ChannelChoice(props: { unit: Unit; lines: readonly Line[]; add: (line: Line) => void }): JSX.Element {
+  const { unit, lines, add } = props;
+  const [loaded] = useLoad(unit.id, (signal) => channelsOf(unit.id, signal));
+  const drawn = (name: string): boolean => lines.some((line) => line.device === unit.id && line.channel === name);
   if (loaded.state === "failed") return <Failure text={loaded.text} />;
   if (loaded.value === null) return <Spinner />;
+  const own: Choice[] = loaded.value
+    .filter(({ kind }) => kind !== "text" && kind !== "event")
+    .map(({ name, label, unit: ucum }) => ({ name, label: label ?? name, unit: ucum }));
+  const ofPositions: Choice[] = OF_POSITIONS.map(([name, words, ucum]) => ({ name, label: t(words), unit: ucum }));
+  const choices = [...own, ...(unit.recordedMs === null ? [] : ofPositions)].filter(({ name }) => !drawn(name));
   return (
     <select
       aria-label={t("charts.channel")}
       value=""
       onChange={(event) => {
-        if (event.currentTarget.value) add({ device: id, channel: event.currentTarget.value });
+        if (event.currentTarget.value) add({ device: unit.id, channel: event.currentTarget.value });
       }}
     >
       <option value="">{t(choices.length > 0 ? "charts.channel.choose" : "charts.channel.none")}</option>
-      {choices.map(({ name, label, unit }) => (
+      {choices.map(({ name, label, unit: ucum }) => (
         <option key={name} value={name}>
-          {format.unit(unit) ? `${label ?? name} (${format.unit(unit)})` : (label ?? name)}
+          {format.unit(ucum) ? `${label} (${format.unit(ucum)})` : label}
         </option>
       ))}
     </select>
@@ -191,21 +194,23 @@ function Overlay({ lines, range, show, remove }: OverlayProps): JSX.Element {
   );
   const [cursorMs, setCursorMs] = useState<number | null>(null);
   const devices = new Set(reads.map(({ line }) => line.device));
-  const nameOf = ({ line, label }: Read): string => {
+  const nameOf = ({ line, columns: { label } }: Read): string => {
     const device = source?.fleet.units.get(line.device)?.name ?? line.device;
-    return devices.size > 1 ? `${device} · ${label ?? line.channel}` : (label ?? line.channel);
+    const words = OF_POSITIONS.find(([name]) => name === line.channel)?.[1];
+    const channel = words ? t(words) : (label ?? line.channel);
+    return devices.size > 1 ? `${device} · ${channel}` : channel;
   };
   const drawn = useMemo(() => sideBySide(reads.map(pointsOf)), [reads.map(({ columns }) => columns)]);
   const series: Series[] = reads.map((one, index) => ({
     label: nameOf(one),
     colour: `--line-${index + 1}`,
-    unit: one.unit ?? (one.kind === "state" ? "state" : "none"),
-    steps: one.kind === "state",
+    unit: one.columns.unit ?? (one.columns.kind === "state" ? "state" : "none"),
+    steps: one.columns.kind === "state",
     values: drawn.columns[index] ?? [],
   }));
   const raw = reads.length > 0 && reads.every(({ columns }) => columns.step === "raw");
   const exportCsv = (): void => {
-    const names = reads.map((one) => (one.unit ? `${nameOf(one)} [${one.unit}]` : nameOf(one)));
+    const names = reads.map((one) => (one.columns.unit ? `${nameOf(one)} [${one.columns.unit}]` : nameOf(one)));
     const text = BYTE_ORDER_MARK + csvOfChart(names, drawn, styleOf(language()));
     saveAs(new Blob([text], { type: "text/csv" }), "chart.csv");
   };
@@ -263,14 +268,14 @@ function Overlay({ lines, range, show, remove }: OverlayProps): JSX.Element {
 }
 
 /** The drawn column; a state holds until the next one, so it has no gaps. */
-function pointsOf({ columns, shown, kind }: Read): { t: readonly number[]; values: readonly unknown[] } {
+function pointsOf({ columns, shown }: Read): { t: readonly number[]; values: readonly unknown[] } {
   const values = columns.values[shown] ?? [];
-  return columns.step === "raw" && kind !== "state" ? withGaps(columns.t, values) : { t: columns.t, values };
+  return columns.step === "raw" && columns.kind !== "state" ? withGaps(columns.t, values) : { t: columns.t, values };
 }
 
 /** What a line says where the cursor is, or last. */
 function valueAt(
-  { unit, kind, decimals }: Read,
+  { columns: { unit, kind, decimals } }: Read,
   times: readonly number[],
   column: readonly (number | null | undefined)[],
   cursorMs: number | null,

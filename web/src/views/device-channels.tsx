@@ -8,11 +8,11 @@ import { type Channel, type Columns, channelsOf, series } from "../api/channels"
 import { useCell } from "../state/cell";
 import { chartRoute } from "../state/charts";
 import { nowMs } from "../state/clock";
-import { formatRoute } from "../state/route";
-import { byChannel, listItem, type NewestValue, ValueFeed } from "../state/values";
+import { formatRoute, segment } from "../state/route";
+import { byChannel, type NewestValue, ValueFeed } from "../state/values";
 import * as format from "../text/format";
 import { t } from "../text/language";
-import { Ago, Pending, useLoad } from "../ui/basics";
+import { Ago, Pending, useLoad, useNews } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { Spark } from "../ui/spark";
 
@@ -23,6 +23,8 @@ const STEP = "5m";
 const AGAIN_MS = 5 * 60_000;
 /** Cards at first: more than people look at, and a read each. */
 const FEW = 24;
+/** Channels that are computed from others are read again this often while these move. */
+const COMPUTED_EVERY_MS = 5_000;
 /** Charts that are read at once: reports of a person take turns at the server. */
 const AT_ONCE = 3;
 
@@ -47,7 +49,7 @@ function inTurns(): <T>(work: () => Promise<T>) => Promise<T> {
 function useFeed(id: string): ValueFeed | null {
   const [feed, setFeed] = useState<ValueFeed | null>(null);
   useEffect(() => {
-    const made = new ValueFeed({ device_ids: listItem(id) });
+    const made = new ValueFeed({ device_ids: segment(id) });
     setFeed(made);
     return () => made.close();
   }, [id]);
@@ -72,14 +74,18 @@ function Cards(props: { id: string; channels: Channel[]; feed: ValueFeed; refres
   const version = useCell(feed.version);
   const [all, setAll] = useState(false);
   const turns = useMemo(inTurns, [id]);
-  const newest = byChannel(feed.newest, id, channels);
-  const strangers = [...newest.keys()].some((name) => !channels.some((channel) => channel.name === name));
+  // The server may write the device in another way than the address did.
+  const newest = byChannel(feed.newest, feed.newest.keys().next().value ?? id, channels);
+  const strangers = [...newest.keys()].filter((name) => !channels.some((channel) => channel.name === name)).join("\n");
   // A channel that came since is in the list by now.
   useEffect(() => {
     if (!strangers) return;
     const timer = setTimeout(refresh, 2_000);
     return () => clearTimeout(timer);
-  }, [strangers, version]);
+  }, [strangers]);
+  // What is computed from others is computed by the server.
+  const computed = channels.some(({ source }) => source !== null);
+  useNews(computed ? version : 0, COMPUTED_EVERY_MS, refresh);
   if (channels.length === 0) return null;
   const shown = all ? channels : channels.slice(0, FEW);
   const drawn = channels.filter(isDrawn).map((channel) => ({ device: id, channel: channel.name }));

@@ -1,7 +1,7 @@
 //! `GET /api/v1/devices/{device_id}/channels`: what a device reports by name, and what it
 //! said last.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::response::Response;
 use futures_util::TryStreamExt as _;
@@ -74,13 +74,15 @@ pub(crate) async fn get(
     let device = state.device("device_id", &text)?;
     principal.must_see(device)?;
     let channels = state.history.ask(state.stores.channels.channels(device)).await?;
-    // The live store only spares a look into history, so one that is down is no matter.
+    // Without the live store the answer is as of the last commit.
     let live = state.live.ask(state.stores.live.values(&[device])).await;
     let live = live.ok().and_then(|mut found| found.pop().flatten());
     let mut newest = of_live(&channels, live.as_ref());
-    if channels.iter().any(|channel| !newest.contains_key(&channel.number)) {
-        let past = state.ask_in_turn(of_history(state, device, &channels, &newest)).await?;
-        newest.extend(past);
+    for (number, past) in state.ask_in_turn(of_history(state, device, &channels, &newest)).await? {
+        let held = newest.get(&number);
+        if held.is_none_or(|held| past.version > held.version) {
+            newest.insert(number, past);
+        }
     }
     if let Some(since_ms) = principal.reach().since_ms() {
         newest.retain(|_, found| found.recorded_at_ms >= since_ms);
@@ -94,6 +96,7 @@ pub(crate) async fn get(
 
 /// A newest value.
 struct Found {
+    version: ValueVersion,
     recorded_at_ms: u64,
     value: Measured,
     from: PositionSource,
@@ -101,53 +104,58 @@ struct Found {
 
 /// The newest values of channels that the live store has, by number. A long text is cut there,
 /// so it is left to history.
-fn of_live(channels: &[Channel], live: Option<&LiveValues>) -> HashMap<u16, Found> {
+fn of_live(channels: &[Channel], live: Option<&LiveValues>) -> BTreeMap<u16, Found> {
     let by_name: HashMap<&str, &Channel> =
-        channels.iter().map(|channel| (channel.name.as_str(), channel)).collect();
-    let mut newest: HashMap<u16, (ValueVersion, &LiveValue)> = HashMap::new();
+        own(channels).map(|channel| (channel.name.as_str(), channel)).collect();
+    let mut newest: BTreeMap<u16, &LiveValue> = BTreeMap::new();
     for value in live.into_iter().flat_map(LiveValues::values) {
         let unit = by_name.get(&*value.channel).and_then(|channel| channel.unit.as_deref());
         let Some(channel) = by_name.get(value.name(unit).as_str()) else { continue };
         let held = newest.get(&channel.number);
-        if held.is_none_or(|(version, _)| value.version() > *version) {
-            newest.insert(channel.number, (value.version(), value));
+        if held.is_none_or(|held| value.version() > held.version()) {
+            newest.insert(channel.number, value);
         }
     }
-    let whole = newest.into_iter().filter(|(_, (_, value))| !value.cut);
     let found = |value: &LiveValue| Found {
+        version: value.version(),
         recorded_at_ms: value.recorded_at_ms,
         value: value.value.clone(),
         from: PositionSource::Live,
     };
-    whole.map(|(number, (_, value))| (number, found(value))).collect()
+    let whole = newest.into_iter().filter(|(_, value)| !value.cut);
+    whole.map(|(number, value)| (number, found(value))).collect()
 }
 
-/// The newest value in history of each channel that has none in `live`, by number.
+/// Those that the device has itself: the others are read from them.
+fn own(channels: &[Channel]) -> impl Iterator<Item = &Channel> {
+    channels.iter().filter(|channel| channel.derivation.is_none())
+}
+
+/// The newest value in history of each channel, by number. Where the live store has all, no
+/// older record is looked at than the oldest of these: some may have come past it.
 async fn of_history(
     state: &Backend,
     device: DeviceId,
     channels: &[Channel],
-    live: &HashMap<u16, Found>,
-) -> Result<HashMap<u16, Found>, StoreError> {
-    let own = channels.iter().filter(|channel| channel.derivation.is_none()).count();
-    let missing = own.saturating_sub(live.len());
-    let mut newest = HashMap::with_capacity(missing);
+    live: &BTreeMap<u16, Found>,
+) -> Result<BTreeMap<u16, Found>, StoreError> {
+    let wanted = own(channels).count();
+    let oldest_ms = live.values().map(|found| found.recorded_at_ms).min();
+    let from_ms = oldest_ms.filter(|_| live.len() >= wanted).unwrap_or_default();
+    let mut newest = BTreeMap::new();
     let to_ms = state.clock.now_ms().saturating_add(MOST_AHEAD_MS);
-    let query = ReadingsQuery { device, from_ms: 0, to_ms, descending: true };
+    let query = ReadingsQuery { device, from_ms, to_ms, descending: true };
     let mut records = state.stores.channels.readings(query);
     for _ in 0..LOOKED_THROUGH {
-        if newest.len() >= missing {
+        if newest.len() >= wanted {
             break;
         }
         let Some(record) = records.try_next().await? else { break };
+        let (recorded_at_ms, received_at_ms) = (record.recorded_at_ms, record.received_at_ms);
+        let version = ValueVersion::new(recorded_at_ms, received_at_ms, record.content_hash);
         for (number, value) in record.values {
-            if !live.contains_key(&number) {
-                newest.entry(number).or_insert(Found {
-                    recorded_at_ms: record.recorded_at_ms,
-                    value,
-                    from: PositionSource::History,
-                });
-            }
+            let from = PositionSource::History;
+            newest.entry(number).or_insert(Found { version, recorded_at_ms, value, from });
         }
     }
     Ok(newest)
@@ -156,7 +164,7 @@ async fn of_history(
 /// A day and an hour: records further ahead are refused when they arrive.
 const MOST_AHEAD_MS: u64 = 25 * 3_600_000;
 
-fn shown(channel: Channel, newest: &HashMap<u16, Found>, now_ms: u64) -> Shown {
+fn shown(channel: Channel, newest: &BTreeMap<u16, Found>, now_ms: u64) -> Shown {
     let found = newest.get(&channel.number);
     let read = found.and_then(|found| channel.read(&found.value));
     let found = found.filter(|_| read.is_some());

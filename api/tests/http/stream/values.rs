@@ -47,6 +47,17 @@ impl Site {
     }
 }
 
+impl Site {
+    async fn commits(&self, sequence: u64, record: ReadingsRecord) {
+        let part = Part {
+            key: BatchKey { worker: "w".into(), run: 1, sequence },
+            tallies: Vec::new(),
+            records: vec![Record::Readings(Box::new(record))],
+        };
+        self.database.history().commit(&[part], "x").await.unwrap();
+    }
+}
+
 /// The device and what it says.
 fn told(event: &Value) -> (String, Vec<(String, Value)>) {
     let values = event["values"].as_array().unwrap();
@@ -139,12 +150,7 @@ async fn channels_have_the_live_value_and_else_that_of_history() {
     let before =
         [("old", number(1.0)), ("t", number(20.0)), ("text", Measured::Text(long.as_str().into()))];
     let stored = said(DEVICE, 60_000, &before);
-    let part = Part {
-        key: BatchKey { worker: "w".into(), run: 1, sequence: 1 },
-        tallies: Vec::new(),
-        records: vec![Record::Readings(Box::new(stored))],
-    };
-    site.database.history().commit(&[part], "x").await.unwrap();
+    site.commits(1, stored).await;
     site.says(DEVICE, 60_000, &before[2..]).await;
     site.says(DEVICE, 5_000, &[("t", number(21.0))]).await;
     let shown = async || {
@@ -160,7 +166,11 @@ async fn channels_have_the_live_value_and_else_that_of_history() {
     // A text that the live store has cut is whole in history.
     let now = (json!(21.0), json!(5), json!("live"));
     assert_eq!(shown().await, [history(json!(1.0)), now, history(json!(long))]);
+    // What came past the live store, as from a file, is newer.
+    let imported = said(DEVICE, 2_000, &[("t", number(19.0))]);
+    site.commits(2, imported).await;
+    assert_eq!(shown().await[1], (json!(19.0), json!(2), json!("history")));
     site.clock.set(NOW_MS + TTL_MS);
     let (value, age_s, from) = shown().await[1].clone();
-    assert_eq!((value, age_s, from), (json!(20.0), json!(360), json!("history")));
+    assert_eq!((value, age_s, from), (json!(19.0), json!(302), json!("history")));
 }
