@@ -61,7 +61,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         ..nemeses_parser::WorkerConfig::new(settings.broker.clone(), settings.worker.worker.into())
     };
     let name = config.name.clone();
-    let step = Step::new(config.policy.clone());
+    let decoder = Step::new(config.policy.clone());
     config.tracer = trace(&tasks, settings.traces.as_ref(), "parser", Some(&name), &mut registry);
     let (told, tracer) = (Arc::clone(&live), config.tracer.clone());
     let writer = live_writer(&tasks, told, clock.clone(), tracer, &mut registry);
@@ -74,7 +74,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
     if !settings.worker.leave {
-        let keeper = ParserDevices { step, clock: clock.clone(), giver: worker.giver() };
+        let keeper = ParserDevices { step: decoder, clock: clock.clone(), giver: worker.giver() };
         let topics = settings.topics.clone();
         listen_for(&tasks, &settings.devices, topics, Arc::new(keeper), &mut registry).await?;
     }

@@ -15,12 +15,22 @@ use crate::problem::{Kind, Problem};
 #[derive(Debug, Default)]
 pub(crate) struct Fields(Map<String, Value>);
 
-/// A number that a body may set, unset or leave.
+/// What a body may set, unset or leave: a number, if nothing else is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patch {
+pub(crate) enum Patch<T = u32> {
     Absent,
     Null,
-    Value(u32),
+    Value(T),
+}
+
+impl<T> Patch<T> {
+    /// What is set, if anything is.
+    pub(crate) fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Null => None,
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Fields
@@ -135,16 +145,13 @@ impl Fields {
         }
     }
 
-    /// Takes a text field that may be null, which is `Some(None)`, or left out.
-    pub(crate) fn null_or_text(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<Option<String>>, Problem> {
+    /// Takes a text field that may be null or left out.
+    pub(crate) fn null_or_text(&mut self, name: &'static str) -> Result<Patch<String>, Problem> {
         match self.value(name) {
-            Some(Value::Null) => Ok(Some(None)),
-            Some(Value::String(text)) => Ok(Some(Some(text))),
+            Some(Value::Null) => Ok(Patch::Null),
+            Some(Value::String(text)) => Ok(Patch::Value(text)),
             Some(_) => Err(Problem::field(name, "Must be a text, or null.")),
-            None => Ok(None),
+            None => Ok(Patch::Absent),
         }
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Principal, Right};
 use crate::backend::Backend;
-use crate::input::{self, Fields, Segments};
+use crate::input::{self, Fields, Patch, Segments};
 use crate::openapi::{Answer, Device, Doc, Param, Tag, object};
 use crate::output;
 use crate::problem::{Kind, Problem};
@@ -90,12 +90,17 @@ pub(crate) async fn patch(
 ) -> Result<Response, Problem> {
     principal.must(Right::Manage)?;
     let device = state.device("device_id", &device_id)?;
-    let change = ChannelChange {
-        unit: None,
-        kind: kind(&mut fields)?,
-        label: label(&mut fields)?,
-        decimals: decimals(&mut fields)?,
-    };
+    let mut change = ChannelChange { kind: kind(&mut fields)?, ..ChannelChange::default() };
+    match label(&mut fields)? {
+        Patch::Absent => {}
+        Patch::Null => change.label = Some(None),
+        Patch::Value(label) => change.label = Some(Some(label)),
+    }
+    match decimals(&mut fields)? {
+        Patch::Absent => {}
+        Patch::Null => change.decimals = Some(None),
+        Patch::Value(decimals) => change.decimals = Some(Some(decimals)),
+    }
     fields.finish()?;
     let described = state.stores.channels.describe(device, &name, &change);
     if !state.history.ask(described).await? {
@@ -124,8 +129,8 @@ pub(crate) async fn put(
         derivation,
         unit: unit(&mut fields)?,
         kind: kind(&mut fields)?.unwrap_or(ChannelKind::Gauge),
-        label: label(&mut fields)?.flatten(),
-        decimals: decimals(&mut fields)?.flatten(),
+        label: label(&mut fields)?.value(),
+        decimals: decimals(&mut fields)?.value(),
     };
     fields.finish()?;
     let derived = state.stores.channels.derive(device, &new, state.clock.now_ms());
@@ -186,27 +191,31 @@ fn kind(fields: &mut Fields) -> Result<Option<ChannelKind>, Problem> {
     })
 }
 
-fn label(fields: &mut Fields) -> Result<Option<Option<String>>, Problem> {
-    let label = |text: Option<String>| text.map(|text| input::label("label", &text, 1)).transpose();
-    fields.null_or_text("label")?.map(label).transpose()
+fn label(fields: &mut Fields) -> Result<Patch<String>, Problem> {
+    Ok(match fields.null_or_text("label")? {
+        Patch::Value(text) => Patch::Value(input::label("label", &text, 1)?),
+        other => other,
+    })
 }
 
-fn decimals(fields: &mut Fields) -> Result<Option<Option<u8>>, Problem> {
+fn decimals(fields: &mut Fields) -> Result<Patch<u8>, Problem> {
+    let wrong = || {
+        let detail = format!("Must be a whole number from 0 to {MAX_DECIMALS}, or null.");
+        Problem::field("decimals", detail)
+    };
     match fields.value("decimals") {
-        None => Ok(None),
-        Some(Value::Null) => Ok(Some(None)),
-        Some(value) => match value.as_u64().filter(|digits| *digits <= MAX_DECIMALS) {
-            Some(digits) => Ok(Some(u8::try_from(digits).ok())),
-            None => Err(Problem::field(
-                "decimals",
-                format!("Must be a whole number from 0 to {MAX_DECIMALS}, or null."),
-            )),
-        },
+        None => Ok(Patch::Absent),
+        Some(Value::Null) => Ok(Patch::Null),
+        Some(value) => {
+            let digits = value.as_u64().filter(|digits| *digits <= MAX_DECIMALS);
+            let digits = digits.and_then(|digits| u8::try_from(digits).ok());
+            digits.map(Patch::Value).ok_or_else(wrong)
+        }
     }
 }
 
 fn unit(fields: &mut Fields) -> Result<Option<String>, Problem> {
-    match fields.null_or_text("unit")?.flatten() {
+    match fields.null_or_text("unit")?.value() {
         Some(unit) if !is_unit(&unit) => {
             Err(Problem::field("unit", format!("Must have 1 to {MAX_UNIT} visible characters.")))
         }
