@@ -20,7 +20,7 @@ use crate::glue::{
     LoginAuthenticator, Mirror, NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce,
     bind_metrics, database, describe, door_config, follow_named, keep_rebuilt, keep_small,
     keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes,
-    serve_api, serve_devices, serve_metrics, trace, watch_books, with_devices,
+    serve_api, serve_devices, serve_metrics, show_new_devices, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -55,6 +55,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     show_policy(unknown_devices, &mut registry);
     let shared = settings.redis.is_some().then(|| Arc::clone(&live));
     let topics = follow_named(&tasks, &database, shared.clone(), settings.topics);
+    show_new_devices(&tasks, &writer, topics.names.clone());
     let watch = Watch::new(&database, shared, clock.clone()).releasing(
         &database,
         Some(writer.clone()),

@@ -27,7 +27,7 @@ use crate::glue::{
     LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting, RelayCommands, announce,
     bind_metrics, database, describe, door_config, follow_named, keep_rebuilt, keep_small,
     keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
-    serve_devices, serve_metrics, trace, watch_books, with_devices,
+    serve_devices, serve_metrics, show_new_devices, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -49,6 +49,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         named.follow_live(shared, stop).await;
         Ok(())
     });
+    let identities = topics.names.clone();
     let following = follow(&tasks, unknown_devices, Arc::clone(&live), &known, clock.clone());
     if asked.unless_asked(following).await.is_none() {
         return Ok(());
@@ -65,6 +66,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     config.tracer = trace(&tasks, settings.traces.as_ref(), "parser", Some(&name), &mut registry);
     let (told, tracer) = (Arc::clone(&live), config.tracer.clone());
     let writer = live_writer(&tasks, told, clock.clone(), tracer, &mut registry);
+    show_new_devices(&tasks, &writer, identities);
     let connecting = async {
         if settings.worker.leave {
             nemeses_parser::Worker::leave(config, writer, clock.clone(), &mut registry).await
@@ -270,6 +272,7 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     }
     let retrier = Retrier::new(&database, FUTURE_LIMIT)?;
     let topics = follow_named(&tasks, &database, Some(Arc::clone(&live)), settings.topics.clone());
+    let names = topics.names.clone();
     let commands = commands(&settings, topics, &database, &clock, &tasks, &mut registry)?;
     let stores = Stores::new(Arc::clone(&live), &database)
         .with_second_chance(Arc::new(retrier))
@@ -277,6 +280,7 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     let tracer = trace(&tasks, settings.traces.as_ref(), "api", None, &mut registry);
     let writer =
         live_writer(&tasks, Arc::clone(&live), clock.clone(), tracer.clone(), &mut registry);
+    show_new_devices(&tasks, &writer, names);
     let committing = nemeses_dbexport::Config::named("api");
     let exporter = nemeses_dbexport::Exporter::new(committing, &mut registry);
     let lanes = if settings.database.url.is_server() { exporter.config().lanes } else { 1 };

@@ -58,6 +58,8 @@ pub struct Output {
     pub records: Vec<Record>,
     /// What to tell the live store.
     pub live: Vec<LiveEntry>,
+    /// The same of devices that have no number yet, with who they are.
+    pub unnumbered: Vec<(Identity, LiveEntry)>,
     /// What to answer at once.
     pub replies: Vec<Reply>,
     /// Good pings.
@@ -282,12 +284,16 @@ impl Terms {
     }
 }
 
-/// Keeps a record of an identity that says anything, and shows it where its device has a number.
+/// Keeps a record of an identity that says anything, and shows it once its device has a number.
 pub(crate) fn keep_record(record: ReadingsRecord, device: Option<DeviceId>, out: &mut Output) {
     if record.readings.is_empty() && record.position.is_none() {
         return;
     }
-    out.live.extend(device.map(|device| LiveEntry::from_readings(device, &record)));
+    let entry = LiveEntry::from_readings(device.unwrap_or(DeviceId::NONE), &record);
+    match device {
+        Some(_) => out.live.push(entry),
+        None => out.unnumbered.push((record.identity.clone(), entry)),
+    }
     out.records.push(Record::Readings(Box::new(record)));
 }
 

@@ -107,6 +107,7 @@ impl NodeIntake {
         };
         let offered_ns = receipt.followed.first().map_or(0, |waiting| waiting.since_ns);
         self.live.offer(out.live);
+        self.live.offer_unnumbered(out.unnumbered);
         if !followed.is_empty() {
             self.live.follow(&traced::contexts(followed), offered_ns);
         }

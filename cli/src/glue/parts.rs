@@ -168,6 +168,19 @@ pub(crate) fn live_writer(
     writer
 }
 
+/// Shows new devices as soon as they have their numbers.
+pub(crate) fn show_new_devices(
+    tasks: &Tasks,
+    writer: &LiveWriter,
+    names: nemeses_protocol::DeviceNames,
+) {
+    let (looking, stop) = (writer.clone(), tasks.stop().all);
+    tasks.spawn_rest("live entries of new devices", async move {
+        looking.look_for_numbers(names, stop).await;
+        Ok(())
+    });
+}
+
 /// Starts the exporter's lanes. SQLite writes one transaction at a time: one.
 pub(crate) fn run_lanes<R: Acknowledge>(
     tasks: &Tasks,

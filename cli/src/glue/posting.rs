@@ -195,6 +195,7 @@ impl TelemetrySink for Posting {
             let (key, records) = (self.batch_key(posted.key), out.records);
             let committed = self.commit(Part { key, tallies: Vec::new(), records }).await?;
             self.live.offer(out.live);
+            self.live.offer_unnumbered(out.unnumbered);
             match posted.key {
                 Some(key) if committed.repeated => self.booked(key).await?.unwrap_or(committed),
                 _ => committed,

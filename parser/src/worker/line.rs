@@ -174,6 +174,7 @@ impl Line {
         }
         let offered_ns = if followed.is_empty() { 0 } else { now_ns() };
         self.live.offer(out.live);
+        self.live.offer_unnumbered(out.unnumbered);
         if !followed.is_empty() {
             self.live.follow(&followed, offered_ns);
         }
@@ -184,6 +185,7 @@ impl Line {
         let Given { mut out, received_at_ms, handed_over } = given;
         self.stats.took(&out);
         self.live.offer(std::mem::take(&mut out.live));
+        self.live.offer_unnumbered(std::mem::take(&mut out.unnumbered));
         let owed = Owed { ack: Acked::Listener(handed_over), span: None };
         let (records, pings) = (out.records, out.pings);
         let nothing = self.batcher.take(records, pings, received_at_ms, Instant::now(), owed);

@@ -136,6 +136,19 @@ impl LiveEntry {
         Self { values: values.then(|| Box::new(LiveValues::of(record))), ..entry }
     }
 
+    /// The same of a device, whatever device it was of.
+    #[must_use]
+    pub(super) fn of_device(mut self, device: DeviceId) -> Self {
+        self.device = device;
+        let historical = self.historical.as_deref_mut();
+        let historical = historical.map(|frames| [&mut frames.newest, &mut frames.fix]);
+        let live = [&mut self.newest, &mut self.fix];
+        for frame in live.into_iter().chain(historical.into_iter().flatten()).flatten() {
+            frame.position.device = device;
+        }
+        self
+    }
+
     /// What frames from a device's memory say, but for when it was heard.
     pub(super) fn from_memory(device: DeviceId, frames: Frames) -> Self {
         Self { historical: Some(Box::new(frames)), ..Self::seen(device, 0) }

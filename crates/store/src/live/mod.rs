@@ -23,6 +23,7 @@ mod redis;
 #[path = "../../tests/live/strategies.rs"]
 mod strategies;
 mod stream;
+mod unnumbered;
 mod values;
 mod workers;
 mod writer;

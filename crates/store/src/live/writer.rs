@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nemeses_protocol::TraceContext;
+use nemeses_protocol::{DeviceNames, Identity, TraceContext};
 use nemeses_runtime::traces::Tracer;
 use nemeses_runtime::{Backoff, Clock, Outage, Registry};
 use tokio::sync::{Notify, watch};
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::offer_spans::Follow;
 use self::queue::Queue;
 pub use self::stats::LiveWriterStats;
+use super::unnumbered::Unnumbered;
 use super::{LiveEntry, LiveStore};
 use crate::StoreError;
 
@@ -46,6 +47,8 @@ const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Tries while the store is down; the second bounds how late its return is noticed.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Between looks for the numbers of new devices.
+const LOOK_FOR_NUMBERS: Duration = Duration::from_millis(100);
 /// For what still waits when the process ends.
 const LAST_FLUSH_WITHIN: Duration = Duration::from_secs(2);
 
@@ -67,6 +70,9 @@ struct Shared {
     store: Arc<dyn LiveStore>,
     clock: Clock,
     queue: Mutex<Queue>,
+    unnumbered: Mutex<Unnumbered>,
+    /// Something has no number.
+    held: Notify,
     offered: Notify,
     /// Those who wait in [`LiveWriter::flushed`], and how they make haste.
     flushing: AtomicUsize,
@@ -102,6 +108,8 @@ impl LiveWriter {
             store,
             clock,
             queue: Mutex::new(Queue::new(max_waiting)),
+            unnumbered: Mutex::default(),
+            held: Notify::new(),
             offered: Notify::new(),
             flushing: AtomicUsize::new(0),
             haste: Notify::new(),
@@ -148,6 +156,35 @@ impl LiveWriter {
         if waiting > 0 {
             self.0.offered.notify_one();
         }
+    }
+
+    /// Hands over entries of devices that have no number yet; they are offered when
+    /// [`LiveWriter::look_for_numbers`] knows it.
+    pub fn offer_unnumbered(&self, entries: Vec<(Identity, LiveEntry)>) {
+        if !entries.is_empty() {
+            self.unnumbered().extend(entries);
+            self.0.held.notify_one();
+        }
+    }
+
+    /// Offers entries of new devices as soon as their numbers are known, until `stop`.
+    pub async fn look_for_numbers(self, names: DeviceNames, stop: CancellationToken) {
+        let looking = async {
+            loop {
+                let numbered = self.unnumbered().numbered(&names, self.0.clock.now_ms());
+                self.offer(numbered);
+                let nothing_waits = self.unnumbered().is_empty();
+                if nothing_waits {
+                    self.0.held.notified().await;
+                }
+                tokio::time::sleep(LOOK_FOR_NUMBERS).await;
+            }
+        };
+        stop.run_until_cancelled(looking).await;
+    }
+
+    fn unnumbered(&self) -> MutexGuard<'_, Unnumbered> {
+        self.0.unnumbered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when everything offered before has been written, or the store

@@ -178,7 +178,9 @@ impl<P: Product> Work<P> for Note<'_> {
         for noted in self.classes {
             let keep: Value<'_> = noted.keep_s.map_or(Value::NoNumber, Value::Number);
             let text = insert("retention_classes", &["name", "keep_s"], 1);
-            session.execute(sql(text), &[noted.class.as_str().into(), keep]).await?;
+            // Processes that start together note the same classes.
+            let values = [noted.class.as_str().into(), keep];
+            session.execute(sql(text), &values).await.map_err(Fault::lost_race)?;
         }
         Ok(())
     }
