@@ -79,10 +79,13 @@ impl Protocol for Sft9001 {
         }
         match frame(bytes) {
             Ok((length, frame)) => Read::Frame { length, frame },
-            Err(rejected) => Read::Rejected {
-                length: without_half_header(bytes, skipped_length(bytes, rejected), is_stream),
-                identity: rejected.device.map(Identity::Number),
-                reason: rejected.reason,
+            Err(rejected) => match skipped_length(bytes, rejected, is_stream) {
+                Some(length) => Read::Rejected {
+                    length: without_half_header(bytes, length, is_stream),
+                    identity: rejected.device.map(Identity::Number),
+                    reason: rejected.reason,
+                },
+                None => Read::NeedMore,
             },
         }
     }
@@ -194,15 +197,24 @@ fn without_half_header(bytes: &[u8], length: usize, is_stream: bool) -> usize {
     length - usize::from(to_the_end && bytes.last() == Some(&HEADER[0]))
 }
 
+/// A stretch of a connection that is longer ends at a header whatever follows it, so that
+/// what waits is bounded.
+const MAX_UNDECIDED_BYTES: usize = 1024;
+
 /// How far a stretch goes that was rejected at the front of `bytes`: to the next
-/// header where a frame begins or another rejection holds.
+/// header where a frame begins or another rejection holds. `None` where bytes that
+/// may come on a connection decide it.
 #[cold]
-fn skipped_length(bytes: &[u8], rejected: Rejected) -> usize {
+fn skipped_length(bytes: &[u8], rejected: Rejected, is_stream: bool) -> Option<usize> {
     let mut length = 0;
     loop {
         length = next_header(bytes, length + 1);
-        if length == bytes.len() || frame(&bytes[length..]).err() != Some(rejected) {
-            return length;
+        let rest = &bytes[length..];
+        if is_stream && !rest.is_empty() && !is_settled(rest) {
+            return (length >= MAX_UNDECIDED_BYTES).then_some(length);
+        }
+        if rest.is_empty() || frame(rest).err() != Some(rejected) {
+            return Some(length);
         }
     }
 }

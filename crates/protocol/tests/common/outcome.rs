@@ -46,6 +46,19 @@ impl Made {
         })
     }
 
+    /// The frames, and what was refused between them.
+    pub(crate) fn frames_and_rest(&self) -> Vec<(Option<&str>, Vec<u8>)> {
+        let mut all: Vec<(Option<&str>, Vec<u8>)> = Vec::new();
+        for part in &self.parts {
+            match (part, all.last_mut()) {
+                (Part::Frame(text), _) => all.push((Some(text), Vec::new())),
+                (Part::Rejected(_, _, bytes), Some((None, rest))) => rest.extend(bytes),
+                (Part::Rejected(_, _, bytes), _) => all.push((None, bytes.clone())),
+            }
+        }
+        all
+    }
+
     /// Takes what some bytes are, which lie end to end.
     fn takes<P: Protocol>(&mut self, items: &mut Items<'_, P>) -> usize {
         let mut used = 0;
