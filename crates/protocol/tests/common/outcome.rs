@@ -151,7 +151,9 @@ fn record(content: &Content<'_>) -> String {
         None => text.push_str(", no position"),
         Some(position) => {
             if let Some(at_ms) = content.recorded_at_ms {
-                assert_eq!(u64::from(position.recorded_at), at_ms / 1000);
+                // Behind 2106 the time is too far ahead for any device, and says so by itself.
+                let second = (at_ms / 1000).min(u32::MAX.into());
+                assert_eq!(u64::from(position.recorded_at), second);
             }
             let said = Whereabouts::of(&position, &content.optional);
             let degrees = |micro: i32| f64::from(micro) / 1e6;
