@@ -25,9 +25,9 @@ from servers import (
 PROMETHEUS = ROOT / "deploy/prometheus"
 GRAFANA = ROOT / "deploy/grafana"
 HANDBOOK = ROOT / "docs/operations.md"
-# Their series begin with an event that does not happen here: a TLS handshake, a live
+# Their series begin with an event that does not happen here: a TLS handshake, a datagram that is dropped, a live
 # stream that the server ends.
-WITHOUT_SERIES = {"nemeses_door_tls", "nemeses_stream_ended"}
+WITHOUT_SERIES = {"nemeses_door_tls", "nemeses_door_device_dropped", "nemeses_stream_ended"}
 # How a histogram and a counter look in Prometheus.
 SUFFIXES = r"(_total|_bucket|_sum|_count)?$"
 
@@ -51,8 +51,11 @@ def start_stations(site):
     mqtt, http, node_http, door = site.mosquitto(), free_port(), free_port(), free_port()
     redis = f"redis://127.0.0.1:{site.redis()}"
     data, broker = site.path("data"), f"mqtt://127.0.0.1:{mqtt}"
+    trackers, datagrams, phones = free_port(), free_port(), free_port()
     site.start("node", nemeses, "up", "--keep-positions", "90days", "--data-dir", site.path("node"), "--mqtt-listen",
                f"127.0.0.1:{door}", "--http-listen", f"127.0.0.1:{node_http}", "--admin-listen", at["node"],
+               "--tcp-listen", f"teltonika=127.0.0.1:{trackers}", "--udp-listen", f"teltonika=127.0.0.1:{datagrams}",
+               "--http-devices-listen", f"127.0.0.1:{phones}",
                # Nobody is there: it is for the metrics of traces.
                "--otlp-endpoint", f"http://127.0.0.1:{free_port()}")
     site.start("dbexport", nemeses, "dbexport", "--data-dir", data, "--mqtt-url", broker,
@@ -70,6 +73,9 @@ def start_stations(site):
     site.wait("the node listens", lambda: listens(door))
     for name, url in (("load", f"mqtt://127.0.0.1:{door}"), ("load2", broker)):
         site.start(name, nemeses, "simulate", "--devices", "20", "--interval", "1s", "--mqtt-url", url)
+    site.start("trackers", nemeses, "simulate", "--protocol", "teltonika", "--devices", "3", "--interval", "1s",
+               "--tcp-server", f"127.0.0.1:{trackers}")
+    get(f"http://127.0.0.1:{phones}/", id="phone", lat=48.9, lon=2.3, timestamp=int(time.time()))
     site.run("mosquitto_pub", "-h", "127.0.0.1", "-p", door, "-q", "1", "-t", "/messenger", "-m", "rubbish")
     return at, (http, node_http), door
 
