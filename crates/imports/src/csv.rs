@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use nemeses_protocol::{MAX_TEXT_VALUE, Reading, Value, in_order, is_channel_name};
 
 use crate::mapping::{Mapping, Others, Source};
-use crate::place::Place;
+use crate::place::{Place, number};
 use crate::time::TimeReader;
 use crate::{ImportError, Item, Point, Refused, unit};
 
@@ -234,7 +234,7 @@ impl Columns {
 
     fn place<'a>(&self, cell: &impl Fn(usize) -> Option<&'a str>) -> Result<Option<Place>, String> {
         let Some((latitude, longitude)) = self.place else { return Ok(None) };
-        let number = |column: Scaled| match column.and_then(|(at, by)| Some((cell(at)?, by))) {
+        let measured = |column: Scaled| match column.and_then(|(at, by)| Some((cell(at)?, by))) {
             Some((text, by)) => self.number(text).map(|number| Some(number * by)),
             None => Ok(None),
         };
@@ -250,26 +250,25 @@ impl Columns {
         Ok(Some(Place {
             latitude: self.number(latitude)?,
             longitude: self.number(longitude)?,
-            altitude_m: number(self.altitude)?,
-            speed_kmh: number(self.speed)?,
-            course_deg: number(self.course)?,
-            odometer_m: number(self.odometer)?,
-            engine_min: number(self.engine)?,
-            satellites: number(self.satellites)?,
-            hdop: number(self.hdop)?,
-            accuracy_m: number(self.accuracy)?,
+            altitude_m: measured(self.altitude)?,
+            speed_kmh: measured(self.speed)?,
+            course_deg: measured(self.course)?,
+            odometer_m: measured(self.odometer)?,
+            engine_min: measured(self.engine)?,
+            satellites: measured(self.satellites)?,
+            hdop: measured(self.hdop)?,
+            accuracy_m: measured(self.accuracy)?,
             ignition: flag(self.ignition)?,
             gps_fix: flag(self.gps_fix)?,
         }))
     }
 
     fn number(&self, text: &str) -> Result<f64, String> {
-        let parsed =
-            if self.decimal_comma { text.replace(',', ".").parse() } else { text.parse::<f64>() };
-        parsed
-            .ok()
-            .filter(|number| number.is_finite())
-            .ok_or_else(|| format!("'{text}' is no number"))
+        if self.decimal_comma {
+            // The message has the cell as it stands in the file.
+            return number(&text.replace(',', ".")).map_err(|_| format!("'{text}' is no number"));
+        }
+        number(text)
     }
 
     fn value(&self, text: &str) -> Result<Value, String> {

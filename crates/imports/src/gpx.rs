@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::tz::TimeZone;
 
-use crate::place::Place;
+use crate::place::{Place, number};
 use crate::time::TimeReader;
 use crate::xml::{Attributes, Elements, ends_with};
 use crate::{Item, Point, Refused};
@@ -105,10 +105,4 @@ impl Elements for Gpx {
             Err(why) => open.wrong = Some(format!("{name}: {why}")),
         }
     }
-}
-
-/// A number of a file.
-pub(crate) fn number(text: &str) -> Result<f64, String> {
-    let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-    number.ok_or_else(|| format!("'{text}' is no number"))
 }

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 
 use jiff::tz::TimeZone;
 
-use crate::gpx::number;
-use crate::place::Place;
+use crate::place::{Place, number};
 use crate::time::TimeReader;
 use crate::xml::{Attributes, Elements, ends_with};
 use crate::{Item, Point, Refused};

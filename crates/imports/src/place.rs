@@ -40,10 +40,10 @@ impl Place {
         Ok(Whereabouts {
             latitude_udeg: degrees("latitude", self.latitude, 90.0)?,
             longitude_udeg: degrees("longitude", self.longitude, 180.0)?,
-            direction_cdeg: number("course", course, 100.0, 36_000.0)?,
-            speed_dkmh: number("speed", self.speed_kmh, 10.0, 1_000_000.0)?,
-            odometer_m: number("odometer", self.odometer_m, 1.0, f64::from(u32::MAX))?,
-            hour_meter_min: number("engine hours", self.engine_min, 1.0, f64::from(u32::MAX))?,
+            direction_cdeg: scaled("course", course, 100.0, 36_000.0)?,
+            speed_dkmh: scaled("speed", self.speed_kmh, 10.0, 1_000_000.0)?,
+            odometer_m: scaled("odometer", self.odometer_m, 1.0, f64::from(u32::MAX))?,
+            hour_meter_min: scaled("engine hours", self.engine_min, 1.0, f64::from(u32::MAX))?,
             gps_fix: Some(self.gps_fix.unwrap_or(true)),
             ignition: self.ignition,
             historical: true,
@@ -52,12 +52,18 @@ impl Place {
     }
 }
 
+/// A number as files write it.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| format!("'{text}' is no number"))
+}
+
 fn degrees(name: &str, value: f64, max: f64) -> Result<i32, String> {
     let udeg = whole(name, value, 1e6, (-max * 1e6, max * 1e6))?;
     i32::try_from(udeg).map_err(|_| out_of_bounds(name, value))
 }
 
-fn number<T: TryFrom<i64>>(
+fn scaled<T: TryFrom<i64>>(
     name: &str,
     value: Option<f64>,
     factor: f64,
