@@ -216,7 +216,7 @@ class Site:
         as_root = ["--user=root"] if os.getuid() == 0 else []
         self.run("mariadb-install-db", "--no-defaults", f"--datadir={folder}/data",
                  "--auth-root-authentication-method=normal", "--skip-test-db", *as_root)
-        self.start(name, "mariadbd", "--no-defaults", f"--datadir={folder}/data", f"--port={port}",
+        self.start(name, "mariadbd", "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}", f"--port={port}",
                    "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--pid-file={folder}/pid",
                    "--innodb-buffer-pool-size=64M", "--skip-name-resolve", *as_root)
         ping = ["mariadb-admin", "--no-defaults", f"--socket={folder}/s", "-uroot", "ping"]

@@ -69,4 +69,5 @@ phase "accounts of the stores" tools/check-accounts.py
 phase "back-up and restore" tools/check-backup.py
 phase "page in a browser, begun after the build" flows_end
 printf '\n== tests (after %d s)\n' "$SECONDS"
-exec cargo nextest run --locked --workspace
+# They wait for servers most of the time, so that a core carries two.
+exec cargo nextest run --locked --workspace --test-threads "$((2 * $(nproc)))"

@@ -182,6 +182,8 @@ impl SqlServer {
             .args(brand.options()?)
             .args([
                 option("datadir", &data),
+                // A server that starts removes temporary tables there, those of others too.
+                option("tmpdir", folder.path()),
                 option("socket", &folder.path().join("s.sock")),
                 option("pid-file", &folder.path().join("pid")),
                 option("init-file", &init),

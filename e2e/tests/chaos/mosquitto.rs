@@ -4,7 +4,8 @@
 //! until workers are back.
 
 use nemeses_e2e::{
-    Brand, Line, Mosquitto, Redis, RedisMemory, SOON, Shape, Signal, SqlServer, wait_for,
+    Brand, Line, Mosquitto, Redis, RedisMemory, SOON, Shape, Signal, SqlServer, expect_log,
+    wait_for,
 };
 
 use super::{PROGRESS, SETTLE, Scene, TTL, kills};
@@ -39,6 +40,8 @@ async fn a_restart_loses_nothing_though_devices_come_first() {
 /// parsers, batches on `/DB`. What it had not saved, parser 0 was sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigkill_loses_nothing_that_parser_0_was_sent() {
+    // What it had not saved yet may be a session.
+    expect_log(&["the broker has lost our session"]);
     let mut scene = Scene::begin(Line::start(Shape::Stations, &TTL).await.unwrap()).await;
     for _ in 0..kills() {
         scene.line.database.as_mut().unwrap().kill().unwrap();

@@ -177,6 +177,7 @@ async fn stations_know_of_each_other_and_what_breaks_is_named() {
 
 #[tokio::test]
 async fn a_broker_that_refuses_the_login_and_stores_that_are_not_there() {
+    expect_log(&["clients were not let in"]);
     let node = Node::start(&["--mqtt-anonymous=false"]).await.unwrap();
     let free = Port::free().unwrap();
     let (broker, redis) = (

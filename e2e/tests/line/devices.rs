@@ -139,6 +139,7 @@ async fn the_examples_are_stored_once_however_they_are_split() {
 /// A second connection of a device takes over from the first; who says nothing is closed.
 #[tokio::test]
 async fn one_connection_a_device() {
+    expect_log(&["clients were not let in", "bytes became dead letters"]);
     let port = Port::free().unwrap();
     let tcp = format!("teltonika={}", port.address());
     let line = Line::start(Shape::Embedded, &["--tcp-listen", &tcp]).await.unwrap();
@@ -161,6 +162,7 @@ async fn one_connection_a_device() {
 /// Phones and scripts over HTTP: 2xx when it is stored, 4xx with what is wrong.
 #[tokio::test]
 async fn phones_over_http() {
+    expect_log(&["bytes became dead letters"]);
     let port = Port::free().unwrap();
     let at = port.address().to_string();
     let line = Line::start(Shape::Embedded, &["--http-devices-listen", &at]).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nemeses_e2e::frames::{bytes, historical, key, live, message, now_s, ping};
-use nemeses_e2e::{Line, SOON, wait_for};
+use nemeses_e2e::{Line, SOON, expect_log, wait_for};
 use nemeses_protocol::DeviceId;
 
 use crate::in_every_shape;
@@ -75,6 +75,7 @@ async fn pings_are_answered_in_the_form_of_the_question(line: Line) {
 }
 
 async fn rubbish_is_kept_with_its_reason(line: Line) {
+    expect_log(&["bytes became dead letters"]);
     let mut device = line.device("tracker").await.unwrap();
     let (first, second) = (live(DEVICE, now_s(), 1), live(DEVICE, now_s(), 2));
     let noise = b"\x00\x01noise".to_vec();

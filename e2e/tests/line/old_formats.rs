@@ -274,6 +274,7 @@ async fn a_dump_of_mariadb_and_values_of_redis() {
 
 #[tokio::test]
 async fn messages_of_a_parser() {
+    expect_log(&["bytes became dead letters"]);
     let (mosquitto, mariadb) =
         tokio::try_join!(Mosquitto::start(), SqlServer::start(Brand::MariaDb)).unwrap();
     let (mqtt_url, database_url) = (mosquitto.url(), mariadb.url());

@@ -1,6 +1,6 @@
 //! Values over HTTP and from scripts, in every shape: stored once, answered after the commit.
 
-use nemeses_e2e::{Line, SOON, Shape, User, nemeses_binary, wait_for};
+use nemeses_e2e::{Line, SOON, Shape, User, expect_log, nemeses_binary, wait_for};
 use nemeses_protocol::DeviceId;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -25,6 +25,7 @@ fn stored(rows: u64, duplicate: u64) -> (u16, Value) {
 }
 
 async fn what_is_posted_is_stored_once(line: Line) {
+    expect_log(&["bytes became dead letters"]);
     let user = line.user().await.unwrap();
     // A time of its own makes a record the same record; a position is a row more.
     let now_s = nemeses_runtime::Clock::system().now_s();

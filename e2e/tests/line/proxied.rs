@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use nemeses_e2e::frames::{bytes, live, now_s};
-use nemeses_e2e::{HaProxy, Line, Mqtt, SOON, Shape, run_nemeses, wait_for};
+use nemeses_e2e::{HaProxy, Line, Mqtt, SOON, Shape, expect_log, run_nemeses, wait_for};
 use nemeses_protocol::DeviceId;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,6 +23,7 @@ async fn connect_from(source: Ipv4Addr, to: SocketAddr) -> TcpStream {
 
 #[tokio::test]
 async fn behind_haproxy_logs_and_limits_see_the_device() {
+    expect_log(&["clients were not let in"]);
     for options in ["check inter 200ms send-proxy", "check inter 200ms send-proxy-v2"] {
         let args = ["--proxy-protocol", "127.0.0.1", "--mqtt-anonymous=false"];
         let args = [&args[..], &["--log-filter", "info,nemeses_broker=debug"]].concat();

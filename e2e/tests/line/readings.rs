@@ -1,6 +1,6 @@
 //! Values of named channels, from a device's message to an answer, in every shape.
 
-use nemeses_e2e::{Line, SOON, User, wait_for};
+use nemeses_e2e::{Line, SOON, User, expect_log, wait_for};
 use serde_json::{Value, json};
 
 use crate::in_every_shape;
@@ -13,6 +13,7 @@ const EIGHT: u64 = 1_780_300_800;
 in_every_shape!(what_a_device_reports_is_answered);
 
 async fn what_a_device_reports_is_answered(line: Line) {
+    expect_log(&["bytes became dead letters"]);
     let user = line.user().await.unwrap();
     let mut device = line.device("boiler").await.unwrap();
     let payloads: Vec<String> = (0..10)

@@ -10,7 +10,7 @@ in_every_shape!(the_guilty_row_becomes_a_dead_letter_and_the_rest_is_stored);
 
 async fn the_guilty_row_becomes_a_dead_letter_and_the_rest_is_stored(line: Line) {
     const GUILTY: u32 = 666;
-    expect_log(&["the database refuses rows"]);
+    expect_log(&["the database refuses rows", "bytes became dead letters"]);
     let of = |n: u32| live(DeviceId::new(0x0033_0000 + n % 10), now_s(), n);
     line.tables().refuse_odometer(GUILTY).await.unwrap();
     let frames: Vec<_> = (1..=1000).map(of).collect();

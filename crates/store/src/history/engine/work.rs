@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use nemeses_runtime::Backoff;
 
 use super::Engine;
 use super::fault::{Fault, Kind};
 use super::seam::{Product, Session, fixed};
 use super::value::Value;
 
-/// How often a transaction is tried that lost against another.
-const MAX_ATTEMPTS: u32 = 6;
-/// The first wait before the next try; doubles: 2 + 4 + … + 32 ms in all.
-const FIRST_WAIT: Duration = Duration::from_millis(2);
+/// How often a transaction is tried that lost against another. Each loss is another's gain,
+/// so that trying on comes to an end.
+const MAX_ATTEMPTS: u32 = 16;
+/// The first and the longest wait before the next try. Drawn at random: two that waited
+/// equally long would meet again.
+const WAIT: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(64));
 
 /// What a transaction does. May run several times; only one run is committed.
 #[async_trait]
@@ -49,12 +52,11 @@ impl<P: Product> Engine<P> {
         &self,
         work: W,
     ) -> Result<W::Output, Fault> {
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(WAIT.0, WAIT.1);
         for _ in 1..MAX_ATTEMPTS {
             match self.once(&work).await {
                 Err(fault) if fault.kind == Kind::Conflict => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
+                    tokio::time::sleep(backoff.wait()).await;
                 }
                 other => return other,
             }
