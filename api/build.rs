@@ -1,9 +1,12 @@
 //! Puts the built page (`web/dist`, made by `make web`) into the program. Without
-//! it the list is empty, so that a clean clone compiles with cargo alone.
+//! it the list is empty, so that a clean clone compiles with cargo alone. And makes the
+//! code of gRPC from docs/nemeses.proto.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+use prost::Message as _;
 
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
@@ -18,7 +21,18 @@ fn main() -> io::Result<()> {
     }
     files.sort();
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("page.rs"), table(&dist, &files, &out)?)
+    fs::write(out.join("page.rs"), table(&dist, &files, &out)?)?;
+    messages(&here.join("../docs"), &out)
+}
+
+/// Messages, server and client of gRPC, and the compiled file for reflection.
+fn messages(docs: &Path, out: &Path) -> io::Result<()> {
+    const FILE: &str = "nemeses.proto";
+    println!("cargo::rerun-if-changed={}", docs.join(FILE).display());
+    let compiled = protox::compile([FILE], [docs]).map_err(io::Error::other)?;
+    fs::write(out.join("nemeses.v1.descriptor"), compiled.encode_to_vec())?;
+    // In order of key: a request that is sent again has the same bytes.
+    tonic_prost_build::configure().build_transport(false).btree_map(".").compile_fds(compiled)
 }
 
 /// Every file below a folder, without those that are only a compressed form.

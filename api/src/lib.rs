@@ -14,6 +14,7 @@ mod config;
 mod daily;
 mod docs;
 mod fleet;
+pub mod grpc;
 mod guard;
 mod http;
 mod input;
@@ -56,7 +57,7 @@ pub use secret::{
     MIN_SECRET_BYTES, SECRET_FILE, SecretError, SecretSource, TokenSecret, TokenSecrets,
     secret_source,
 };
-pub use serve::serve;
+pub use serve::{Listeners, serve};
 pub use setup::offer_setup;
 pub use state::ApiState;
 pub use stores::{CommitsFail, Stores};

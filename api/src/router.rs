@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
 
+pub(crate) use self::around::admit;
 use self::around::{answer, authorize, counted};
 use crate::access::Right;
 use crate::docs;

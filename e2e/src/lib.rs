@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests await what they spawn")]
 
 pub mod frames;
+mod grpc;
 mod http;
 mod line;
 pub mod load;
@@ -20,6 +21,7 @@ mod table;
 mod wait;
 
 pub use frames::FrameKey;
+pub use grpc::Grpc;
 pub use http::{Events, User};
 pub use line::{Line, SOON, Shape};
 pub use load::{Ledger, Load, Plan, Verdict};

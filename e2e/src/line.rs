@@ -72,7 +72,7 @@ pub struct Line {
 
 impl Line {
     /// Starts a line of this shape; `args` go to whatever takes live entries
-    /// (`--live-ttl 3s`), `--unknown-devices` to whatever takes frames.
+    /// (`--live-ttl 3s`), `--unknown-devices` to whatever takes frames, `--grpc-listen` to the API.
     ///
     /// # Errors
     /// A part does not start.
@@ -145,7 +145,8 @@ impl Line {
         let broker = ["--mqtt-url", mqtt_url];
         let redis = ["--redis-url", redis_url];
         let database = ["--database-url", database_url];
-        let (for_parsers, args) = split_args(args);
+        let (for_parsers, args) = split_args(args, &["--unknown-devices", "--shadow"]);
+        let (for_api, args) = split_args(&args, &["--grpc-listen"]);
         let args = &args[..];
         // The way out before the way in, so that no batch finds nobody subscribed.
         for number in 0..workers {
@@ -157,7 +158,8 @@ impl Line {
             line.parsers.push(Nemeses::worker("parser", number, &args).await?);
         }
         let commands = ["--commands-mqtt-url", mqtt_url];
-        line.api = Some(Api::start(&[&commands, &redis, &database, args].concat()).await?);
+        let args = [&commands, &redis, &database, args, &for_api].concat();
+        line.api = Some(Api::start(&args).await?);
         Ok(line)
     }
 
@@ -295,16 +297,16 @@ impl Line {
     }
 }
 
-/// What only parsers understand, and the rest.
-fn split_args<'a>(args: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
-    let (mut for_parsers, mut rest) = (Vec::new(), args.to_vec());
-    for name in ["--unknown-devices", "--shadow"] {
-        if let Some(at) = rest.iter().position(|arg| *arg == name) {
+/// What only some understand, and the rest.
+fn split_args<'a>(args: &[&'a str], names: &[&str]) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (mut for_some, mut rest) = (Vec::new(), args.to_vec());
+    for name in names {
+        if let Some(at) = rest.iter().position(|arg| arg == name) {
             let end = (at + 2).min(rest.len());
-            for_parsers.extend(rest.drain(at..end));
+            for_some.extend(rest.drain(at..end));
         }
     }
-    (for_parsers, rest)
+    (for_some, rest)
 }
 
 async fn live_entries_are(user: &User, wanted: &BTreeMap<u32, HashSet<u32>>) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ use crate::access::Principal;
 use crate::backend::Backend;
 use crate::problem::Problem;
 use crate::stream::Hub;
+use crate::turns::Reader;
 
 /// The backend with what is remembered of the fleet. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +31,12 @@ impl FleetState {
     pub(crate) fn new(backend: Backend, hub: Arc<Hub>) -> Self {
         let (roster, totals, late) = (Arc::default(), Arc::default(), Arc::default());
         Self { backend, hub, roster, totals, late, gathered: Gathered::default() }
+    }
+
+    /// The same for a report, whose reads take turns among those of this reader.
+    pub(crate) fn read_by(mut self, reader: Reader) -> Self {
+        self.backend.reader = reader;
+        self
     }
 }
 
@@ -52,8 +59,6 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let principal = Principal::from_request_parts(parts, state).await?;
-        let mut state = FleetState::from_ref(state);
-        state.backend.reader = principal.credential();
-        Ok(Self(state))
+        Ok(Self(FleetState::from_ref(state).read_by(principal.credential())))
     }
 }

@@ -43,6 +43,15 @@ impl Params {
             .map_err(|_| Problem::parameter("query", "The query cannot be read."))
     }
 
+    /// Parameters that came otherwise than in an address, as they would be there. One without a
+    /// text counts as not given.
+    pub(crate) fn given(names: DeviceNames, given: Vec<(&'static str, String)>) -> Self {
+        Self {
+            left: given.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
+            names,
+        }
+    }
+
     /// The texts that are left.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.left.iter().map(|(_, text)| text.as_str())

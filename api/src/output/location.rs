@@ -2,12 +2,13 @@
 //! the time, without asking anyone.
 
 use nemeses_protocol::{Position, PositionRecord};
-use nemeses_reports::number::{degrees, direction, time_ms, time_s};
+use nemeses_reports::number::{degrees, direction};
 use nemeses_store::history::LastKnown;
 use nemeses_store::live::{LiveEntry, LiveFrame, Origin, Version};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::moment::Moment;
 use crate::fleet::Place;
 use crate::openapi::{Device, Time};
 
@@ -15,43 +16,48 @@ use crate::openapi::{Device, Time};
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Location {
     #[schemars(with = "Device")]
-    device_id: String,
-    status: Status,
+    pub(crate) device_id: String,
+    pub(crate) status: Status,
     /// For people, when the position is not a live one.
-    message: Option<&'static str>,
+    pub(crate) message: Option<&'static str>,
     /// Of the newest frame, with or without a fix.
     #[schemars(with = "Option<Time>")]
-    recorded_at: Option<String>,
+    pub(crate) recorded_at: Option<Moment>,
     /// When that frame arrived.
     #[schemars(with = "Option<Time>")]
-    received_at: Option<String>,
+    pub(crate) received_at: Option<Moment>,
     /// When any frame arrived last, pings included; only known while online.
     #[schemars(with = "Option<Time>")]
-    seen_at: Option<String>,
+    pub(crate) seen_at: Option<Moment>,
     /// Seconds since `recorded_at`, or since `received_at` if that is earlier.
-    age_s: Option<u64>,
+    pub(crate) age_s: Option<u64>,
     /// Degrees; the last position with a GPS fix.
-    latitude: Option<f64>,
+    pub(crate) latitude: Option<f64>,
     /// Degrees.
-    longitude: Option<f64>,
+    pub(crate) longitude: Option<f64>,
     /// When the frame with that position was recorded.
     #[schemars(with = "Option<Time>")]
-    position_recorded_at: Option<String>,
+    pub(crate) position_recorded_at: Option<Moment>,
     /// Seconds since `position_recorded_at`, or since it arrived if that is earlier.
-    position_age_s: Option<u64>,
+    pub(crate) position_age_s: Option<u64>,
     /// `live` when it arrived live and the live store holds it, else `history`: it came
     /// from the device's memory, or from before the device was silent.
-    position_from: Option<PositionSource>,
+    pub(crate) position_from: Option<PositionSource>,
     /// Of the newest frame.
-    speed_kmh: Option<u8>,
-    direction_deg: Option<f64>,
-    ignition: Option<bool>,
-    gps_fix: Option<bool>,
-    odometer_m: Option<u32>,
-    hour_meter_min: Option<u32>,
+    pub(crate) speed_kmh: Option<u8>,
+    pub(crate) direction_deg: Option<f64>,
+    pub(crate) ignition: Option<bool>,
+    pub(crate) gps_fix: Option<bool>,
+    pub(crate) odometer_m: Option<u32>,
+    pub(crate) hour_meter_min: Option<u32>,
 }
 
 impl Location {
+    /// The same for who may look at nothing that was recorded.
+    pub(crate) fn without_totals(self) -> Self {
+        Self { odometer_m: None, hour_meter_min: None, ..self }
+    }
+
     /// Longitude and latitude in degrees, as GeoJSON has them.
     pub(crate) fn coordinates(&self) -> Option<[f64; 2]> {
         Some([self.longitude?, self.latitude?])
@@ -61,7 +67,7 @@ impl Location {
 /// Whether a good frame arrived within the TTL of the live store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+pub(crate) enum Status {
     Online,
     Offline,
 }
@@ -143,13 +149,13 @@ pub(crate) fn decide(
         device_id,
         status,
         message: message(status, sends_live, frame, place),
-        recorded_at: frame.map(|seen| time_s(seen.position.recorded_at)),
-        received_at: frame.map(|seen| time_ms(seen.received_at_ms)),
-        seen_at: live.map(|entry| time_ms(entry.seen_at_ms)),
+        recorded_at: frame.map(|seen| Moment::Second(seen.position.recorded_at)),
+        received_at: frame.map(|seen| Moment::Ms(seen.received_at_ms)),
+        seen_at: live.map(|entry| Moment::Ms(entry.seen_at_ms)),
         age_s: frame.map(age),
         latitude: place.map(|seen| degrees(seen.position.latitude_udeg)),
         longitude: place.map(|seen| degrees(seen.position.longitude_udeg)),
-        position_recorded_at: place.map(|seen| time_s(seen.position.recorded_at)),
+        position_recorded_at: place.map(|seen| Moment::Second(seen.position.recorded_at)),
         position_age_s: place.map(age),
         position_from: place.map(|seen| seen.source),
         speed_kmh: frame.map(|seen| seen.position.speed_kmh),

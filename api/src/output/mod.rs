@@ -3,14 +3,18 @@
 mod example;
 mod location;
 mod measured;
+mod moment;
 mod optional;
 mod row;
 mod sums;
 mod totals;
 
 pub(crate) use example::{example_location, example_row, example_sums};
-pub(crate) use location::{Location, Past, PositionSource, asks_history, decide, newest_s, place};
+pub(crate) use location::{
+    Location, Past, PositionSource, Status, asks_history, decide, newest_s, place,
+};
 pub(crate) use measured::measured;
+pub(crate) use moment::Moment;
 pub(crate) use row::{Feature, FeatureCollection, ROW_COLUMNS, Row, push_csv_row, row_cells};
 pub(crate) use sums::{Here, Sums};
 pub(crate) use totals::without_totals;

@@ -58,21 +58,32 @@ pub(super) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    let principal = admit(&state, right, &mut request).await?;
+    state.backend.learn_names(request.uri()).await?;
+    let only_now = matches!(principal.reach(), Reach::Now { .. });
+    let response = next.run(request).await;
+    // The stream leaves them out itself.
+    if only_now && right != Right::Stream { only_of_now(response).await } else { Ok(response) }
+}
+
+/// Finds out who sent a request and whether that right is theirs, and leaves both in its
+/// extensions for the handler.
+pub(crate) async fn admit(
+    state: &ApiState,
+    right: Right,
+    request: &mut Request,
+) -> Result<Principal, Problem> {
     let principal = if right == Right::Open {
         Principal::Anyone
     } else {
-        let holder = holder(&state, right, request.uri(), request.headers()).await?;
+        let holder = holder(state, right, request.uri(), request.headers()).await?;
         let standing = state.auth.standing(holder.user_id, holder.credential).await?;
         request.extensions_mut().insert(holder);
         Principal::User(standing)
     };
     principal.must(right)?;
-    state.backend.learn_names(request.uri()).await?;
-    let only_now = matches!(principal.reach(), Reach::Now { .. });
-    request.extensions_mut().insert(principal);
-    let response = next.run(request).await;
-    // The stream leaves them out itself.
-    if only_now && right != Right::Stream { only_of_now(response).await } else { Ok(response) }
+    request.extensions_mut().insert(principal.clone());
+    Ok(principal)
 }
 
 /// What a link to at most [`nemeses_store::history::MAX_TOKEN_DEVICES`] devices is

@@ -31,7 +31,7 @@ pub(crate) enum EventKind {
 
 /// What happened, as far as the other fields do not tell.
 #[derive(Debug)]
-enum Happened {
+pub(crate) enum Happened {
     /// The device was here.
     Position(Here),
     /// It is heard, late or silent.
@@ -44,16 +44,16 @@ enum Happened {
 
 /// What a device's newest frame says, but for where: that is the event's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Here {
-    received_at_ms: u64,
-    recorded_at: u32,
-    odometer_m: u32,
-    hour_meter_min: u32,
-    direction_cdeg: u16,
-    composition: Composition,
-    speed_kmh: u8,
-    from: Option<PositionSource>,
-    doubt: Option<Doubt>,
+pub(crate) struct Here {
+    pub(crate) received_at_ms: u64,
+    pub(crate) recorded_at: u32,
+    pub(crate) odometer_m: u32,
+    pub(crate) hour_meter_min: u32,
+    pub(crate) direction_cdeg: u16,
+    pub(crate) composition: Composition,
+    pub(crate) speed_kmh: u8,
+    pub(crate) from: Option<PositionSource>,
+    pub(crate) doubt: Option<Doubt>,
 }
 
 /// One event, some 100 bytes, and 400 more once it was read.
@@ -66,7 +66,7 @@ pub(crate) struct Event {
     pub(crate) place: Option<Place>,
     /// When this instance learnt of it, Unix milliseconds.
     pub(crate) at_ms: u64,
-    happened: Happened,
+    pub(crate) happened: Happened,
     text: OnceLock<Box<Text>>,
 }
 
@@ -319,13 +319,21 @@ fn json(text: &impl Serialize) -> String {
 }
 
 /// The first word of the server to a client, and the word that something is missing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hello {
+    pub(crate) heartbeat_s: u32,
+    /// Why events are missing, if any are.
+    pub(crate) gap: Option<&'static str>,
+    /// The server's time, by which a client tells ages.
+    pub(crate) at_ms: u64,
+}
+
 #[derive(Serialize)]
-pub(crate) struct Hello<'a> {
+struct HelloText<'a> {
     r#type: &'static str,
     /// What to resume from when nothing else comes.
     id: &'a str,
-    heartbeat_s: u64,
-    /// The server's time, by which a client tells ages.
+    heartbeat_s: u32,
     at: String,
     gap: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -333,9 +341,9 @@ pub(crate) struct Hello<'a> {
 }
 
 /// A hello as JSON; a gap comes with its reason.
-pub(crate) fn hello(id: &str, heartbeat_s: u64, gap: Option<&'static str>, at_ms: u64) -> String {
+pub(crate) fn hello(id: &str, Hello { heartbeat_s, gap, at_ms }: Hello) -> String {
     let at = time_ms(at_ms);
-    json(&Hello { r#type: "hello", id, heartbeat_s, at, gap: gap.is_some(), reason: gap })
+    json(&HelloText { r#type: "hello", id, heartbeat_s, at, gap: gap.is_some(), reason: gap })
 }
 
 /// Nothing else happened, as JSON.
@@ -440,11 +448,12 @@ pub(crate) mod tests {
                    "event": "ignition_on", "at": "1970-01-01T00:03:20Z"})
         );
         assert_eq!(
-            read(&hello("7", 4, None, 1_000)),
+            read(&hello("7", Hello { heartbeat_s: 4, gap: None, at_ms: 1_000 })),
             json!({"type": "hello", "id": "7", "heartbeat_s": 4, "at": "1970-01-01T00:00:01Z",
                    "gap": false})
         );
-        assert_eq!(read(&hello("7", 4, Some("too_old"), 1_000))["reason"], "too_old");
+        let late = Hello { heartbeat_s: 4, gap: Some("too_old"), at_ms: 1_000 };
+        assert_eq!(read(&hello("7", late))["reason"], "too_old");
         assert_eq!(
             read(&heartbeat("7", 1_000)),
             json!({"type": "heartbeat", "id": "7", "at": "1970-01-01T00:00:01Z"})

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::StreamState;
-use super::event::{self, Event, EventKind};
+use super::event::{Event, EventKind, Hello};
 use super::holder::Holder;
 use super::hub::{Hub, News, Place};
 use super::id::EventId;
@@ -22,9 +22,9 @@ use super::pace::Pace;
 use super::query::{From, Wanted};
 use super::shares::Full;
 use super::status::Status;
-use super::text::{Form, Text};
-use super::values::{Among, values_json};
+use super::values::Among;
 use super::window::{Chunk, MISSED, Start};
+use super::writer::EventWriter;
 use crate::access::{Principal, Reach, Right};
 use crate::problem::{Kind, Problem};
 
@@ -33,7 +33,8 @@ use crate::problem::{Kind, Problem};
 const BETWEEN_TEXTS: Duration = Duration::from_millis(50);
 /// Seconds without anything sent after which a heartbeat is. A client that misses two
 /// knows within 10 s that it is cut off; 10 000 idle clients are 2 500 short texts/s.
-const HEARTBEAT_S: u64 = 4;
+const HEARTBEAT_S: u32 = 4;
+const HEARTBEAT: Duration = Duration::from_secs(HEARTBEAT_S as u64);
 /// How often rights are read again.
 const RIGHTS_EVERY: Duration = Duration::from_secs(2);
 /// Events that a client may be behind before it gets only the newest of each
@@ -62,10 +63,10 @@ impl Reason {
 
 /// What to send next.
 #[derive(Debug)]
-pub(crate) enum Turn {
-    More(String),
-    /// The last text.
-    End(String),
+pub(crate) enum Turn<S> {
+    More(S),
+    /// The last of it.
+    End(S),
 }
 
 /// An event that waits to be written.
@@ -78,7 +79,7 @@ enum Waiting {
     Values(DeviceId),
 }
 
-pub(crate) struct Follower {
+pub(crate) struct Follower<W> {
     state: StreamState,
     hub: Arc<Hub>,
     holder: Holder,
@@ -92,16 +93,16 @@ pub(crate) struct Follower {
     /// Everything up to here was sent, or is not for this client.
     id: EventId,
     waiting: VecDeque<Waiting>,
-    text: Text,
+    writer: W,
     sent_at: Option<Instant>,
     heartbeat_at: Instant,
     rights_at: Instant,
-    ended: bool,
+    ended: Option<Reason>,
     _place: Place,
 }
 
-impl Follower {
-    /// Begins a stream.
+impl<W: EventWriter> Follower<W> {
+    /// Begins a stream. The writer is told whether the client may see totals over the past.
     ///
     /// # Errors
     /// `Busy` when there are too many already, `TooManyAtOnce` when the holder has.
@@ -110,7 +111,7 @@ impl Follower {
         holder: Holder,
         caller: Principal,
         wanted: Wanted,
-        form: Form,
+        writer: impl FnOnce(bool) -> W,
     ) -> Result<Self, Problem> {
         let hub = Arc::clone(&state.hub);
         let place = hub.place(&holder).map_err(full)?;
@@ -129,12 +130,12 @@ impl Follower {
             number: 0,
             id: EventId::default(),
             waiting: VecDeque::new(),
-            text: Text::new(form, totals),
+            writer: writer(totals),
             sent_at: None,
-            heartbeat_at: now + Duration::from_secs(HEARTBEAT_S),
+            heartbeat_at: now + HEARTBEAT,
             // Spread, so that a thousand that come at once do not ask at once for ever.
             rights_at: now + RIGHTS_EVERY.mul_f64(0.5 + f64::from(spread()) / 512.0),
-            ended: false,
+            ended: None,
             _place: place,
             hub,
         };
@@ -180,14 +181,13 @@ impl Follower {
     }
 
     fn say_hello(&mut self, gap: Option<&'static str>) {
-        let id = self.id.to_string();
-        let hello = event::hello(&id, HEARTBEAT_S, gap, self.hub.clock.now_ms());
-        self.text.push(Some(&id), &hello);
+        let at_ms = self.hub.clock.now_ms();
+        self.writer.hello(self.id, Hello { heartbeat_s: HEARTBEAT_S, gap, at_ms });
     }
 
     /// What to send next, when there is something. May be dropped while it waits
     /// and called again. Not to be called after the end.
-    pub(crate) async fn next(&mut self) -> Turn {
+    pub(crate) async fn next(&mut self) -> Turn<W::Sent> {
         loop {
             if self.hub.closing.is_cancelled() {
                 return self.end(Reason::ShuttingDown);
@@ -200,10 +200,10 @@ impl Follower {
             if let Err(reason) = self.collect() {
                 return self.end(reason);
             }
-            if let Some(text) = self.text.take() {
+            if let Some(written) = self.writer.take() {
                 self.sent_at = Some(Instant::now());
-                self.heartbeat_at = Instant::now() + Duration::from_secs(HEARTBEAT_S);
-                return Turn::More(text);
+                self.heartbeat_at = Instant::now() + HEARTBEAT;
+                return Turn::More(written);
             }
             self.wait().await;
         }
@@ -215,20 +215,20 @@ impl Follower {
     }
 
     /// The last text was taken too slowly, or not at all.
-    pub(crate) fn too_slow(&mut self) -> Turn {
+    pub(crate) fn too_slow(&mut self) -> Turn<W::Sent> {
         self.end(Reason::SlowClient)
     }
 
-    /// Whether the end was said.
-    pub(crate) const fn has_ended(&self) -> bool {
+    /// Why it is over, once the end was said.
+    pub(crate) const fn ended(&self) -> Option<Reason> {
         self.ended
     }
 
-    fn end(&mut self, reason: Reason) -> Turn {
-        self.ended = true;
+    fn end(&mut self, reason: Reason) -> Turn<W::Sent> {
+        self.ended = Some(reason);
         self.hub.counts.ended.get_or_create(&[("reason", reason.word())]).inc();
-        self.text.push(None, &event::end(reason.word()));
-        Turn::End(self.text.take().unwrap_or_default())
+        self.writer.end(reason.word());
+        Turn::End(self.writer.take().unwrap_or_default())
     }
 
     /// Waits until there may be something to do, but lets what comes at once gather.
@@ -277,14 +277,13 @@ impl Follower {
             self.thin()?;
         }
         self.write_waiting();
-        if self.waiting.is_empty() && self.text.has_room() {
+        if self.waiting.is_empty() && self.writer.has_room() {
             self.write_new()?;
         }
         self.write_due();
-        if self.text.is_empty() && Instant::now() >= self.heartbeat_at {
-            let id = self.resume_id().to_string();
+        if self.writer.is_empty() && Instant::now() >= self.heartbeat_at {
             let at_ms = self.hub.clock.now_ms();
-            self.text.push(Some(&id), &event::heartbeat(&id, at_ms));
+            self.writer.heartbeat(self.resume_id(), at_ms);
         }
         Ok(())
     }
@@ -347,13 +346,13 @@ impl Follower {
             chunks.last().map_or(self.number, |chunk| chunk.first + chunk.events.len() as u64);
         if dropped > 0 {
             self.hub.counts.thinned.inc_by(dropped);
-            self.text.push(None, &event::thinned(dropped));
+            self.writer.thinned(dropped);
         }
         Ok(())
     }
 
     fn write_waiting(&mut self) {
-        while self.text.has_room()
+        while self.writer.has_room()
             && let Some(waiting) = self.waiting.pop_front()
         {
             match waiting {
@@ -366,8 +365,7 @@ impl Follower {
                 }
                 Waiting::Standing(event, status) => {
                     if self.wanted.filter.passes(&self.caller, &event) {
-                        let id = self.id.to_string();
-                        self.text.push_standing(&self.hub.names, &id, &event, status);
+                        self.writer.standing(&self.hub.names, self.id, &event, status);
                     }
                 }
                 Waiting::Values(device) => self.write_values(device),
@@ -379,7 +377,7 @@ impl Follower {
         let chunks = self.chunks()?;
         for chunk in &chunks {
             for (number, event) in numbered(chunk, self.number) {
-                if !self.text.has_room() {
+                if !self.writer.has_room() {
                     return Ok(());
                 }
                 if self.wanted.filter.passes(&self.caller, event) {
@@ -397,9 +395,9 @@ impl Follower {
         let Some((held, at)) = self.hub.values(device) else { return };
         let all = Event::values(self.id, device, at, held.values().to_vec(), 0);
         if self.wanted.filter.passes(&self.caller, &all) {
-            let id = self.resume_id().to_string();
+            let id = self.resume_id();
             let values = self.wanted.filter.channels.of_these(held.values(), &self.caller);
-            self.text.push(Some(&id), &values_json(&id, self.hub.written(device), values));
+            self.writer.values(id, self.hub.written(device), values);
         }
     }
 
@@ -413,20 +411,15 @@ impl Follower {
             } else {
                 event.id
             };
-            let id = id.to_string();
-            let text = values_json(&id, self.hub.written(event.device), values);
-            return self.text.push(Some(&id), &text);
+            return self.writer.values(id, self.hub.written(event.device), values);
         }
         match &mut self.pace {
-            None => {
-                let names = &self.hub.names;
-                self.text.push(Some(event.id_text(names)), event.json(names));
-            }
+            None => self.writer.event(&self.hub.names, event.id, event),
             Some(pace) => {
                 if event.kind != EventKind::Position || pace.offer(number, event, now_ms) {
                     self.id = event.id;
-                    let id = self.resume_id().to_string();
-                    self.text.push_under(&self.hub.names, &id, event);
+                    let id = self.resume_id();
+                    self.writer.event(&self.hub.names, id, event);
                 }
             }
         }
@@ -435,12 +428,12 @@ impl Follower {
     /// Writes what had to wait for its time.
     fn write_due(&mut self) {
         let now_ms = self.hub.clock.now_ms();
-        while self.text.has_room()
+        while self.writer.has_room()
             && let Some(event) = self.pace.as_mut().and_then(|pace| pace.next_due(now_ms))
         {
             if self.wanted.filter.passes(&self.caller, &event) {
-                let id = self.resume_id().to_string();
-                self.text.push_under(&self.hub.names, &id, &event);
+                let id = self.resume_id();
+                self.writer.event(&self.hub.names, id, &event);
             }
         }
     }

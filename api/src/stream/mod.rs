@@ -25,13 +25,18 @@ mod text;
 mod ticket;
 mod values;
 mod window;
+mod writer;
 
 #[cfg(test)]
 pub(crate) use event::tests::entry as test_entry;
-pub(crate) use follower::{Follower, Turn};
+pub(crate) use event::{Event, Happened, Hello, Here};
+pub(crate) use follower::{Follower, Reason, Turn};
 pub(crate) use holder::Holder;
 pub(crate) use hub::Hub;
+pub(crate) use id::EventId;
 pub(crate) use query::{Wanted, parameters};
 pub(crate) use state::StreamState;
-pub(crate) use text::Form;
+pub(crate) use status::Status;
+pub(crate) use text::{Form, Text};
 pub(crate) use ticket::{TICKET_LIFE_S, redeem};
+pub(crate) use writer::EventWriter;

@@ -2,9 +2,13 @@
 //! client reads.
 
 use nemeses_protocol::DeviceNames;
+use nemeses_store::live::LiveValue;
 
-use super::event::Event;
+use super::event::{self, Event, Hello};
+use super::id::EventId;
 use super::status::Status;
+use super::values::values_json;
+use super::writer::EventWriter;
 use crate::output::without_totals;
 
 /// One text holds at most this and one event more: 150 positions.
@@ -20,7 +24,7 @@ pub(crate) enum Form {
 }
 
 /// What is written and not yet sent.
-pub(super) struct Text {
+pub(crate) struct Text {
     form: Form,
     /// Whether positions bear odometer and hour meter, which tell of the past.
     totals: bool,
@@ -28,34 +32,12 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) const fn new(form: Form, totals: bool) -> Self {
+    pub(crate) const fn new(form: Form, totals: bool) -> Self {
         Self { form, totals, written: String::new() }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.written.is_empty()
-    }
-
-    pub(super) const fn has_room(&self) -> bool {
-        self.written.len() < TEXT_BYTES
-    }
-
-    pub(super) fn push(&mut self, id: Option<&str>, json: &str) {
+    fn push(&mut self, id: Option<&str>, json: &str) {
         self.push_with(id, |to| to.push_str(json));
-    }
-
-    pub(super) fn push_under(&mut self, names: &DeviceNames, id: &str, event: &Event) {
-        self.push_with(Some(id), |to| event.push_under(names, id, to));
-    }
-
-    pub(super) fn push_standing(
-        &mut self,
-        names: &DeviceNames,
-        id: &str,
-        event: &Event,
-        status: Status,
-    ) {
-        self.push_with(Some(id), |to| event.push_as_it_stands(names, id, status, to));
     }
 
     fn push_with(&mut self, id: Option<&str>, whole: impl FnOnce(&mut String)) {
@@ -84,9 +66,20 @@ impl Text {
             }
         }
     }
+}
 
-    /// The whole text, if there is one.
-    pub(super) fn take(&mut self) -> Option<String> {
+impl EventWriter for Text {
+    type Sent = String;
+
+    fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.written.len() < TEXT_BYTES
+    }
+
+    fn take(&mut self) -> Option<String> {
         if self.written.is_empty() {
             return None;
         }
@@ -95,6 +88,42 @@ impl Text {
         }
         let next = String::with_capacity(self.written.len().min(TEXT_BYTES));
         Some(std::mem::replace(&mut self.written, next))
+    }
+
+    fn hello(&mut self, id: EventId, hello: Hello) {
+        let id = id.to_string();
+        self.push(Some(&id), &event::hello(&id, hello));
+    }
+
+    fn heartbeat(&mut self, id: EventId, at_ms: u64) {
+        let id = id.to_string();
+        self.push(Some(&id), &event::heartbeat(&id, at_ms));
+    }
+
+    fn thinned(&mut self, dropped: u64) {
+        self.push(None, &event::thinned(dropped));
+    }
+
+    fn end(&mut self, reason: &'static str) {
+        self.push(None, &event::end(reason));
+    }
+
+    fn event(&mut self, names: &DeviceNames, id: EventId, event: &Event) {
+        if id == event.id {
+            return self.push(Some(event.id_text(names)), event.json(names));
+        }
+        let id = id.to_string();
+        self.push_with(Some(&id), |to| event.push_under(names, &id, to));
+    }
+
+    fn standing(&mut self, names: &DeviceNames, id: EventId, event: &Event, status: Status) {
+        let id = id.to_string();
+        self.push_with(Some(&id), |to| event.push_as_it_stands(names, &id, status, to));
+    }
+
+    fn values(&mut self, id: EventId, device_id: String, values: Vec<&LiveValue>) {
+        let id = id.to_string();
+        self.push(Some(&id), &values_json(&id, device_id, values));
     }
 }
 

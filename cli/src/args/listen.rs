@@ -176,6 +176,16 @@ pub(crate) struct HttpArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) http_listen: std::net::SocketAddr,
+    /// Address of gRPC (docs/nemeses.proto), usually port 5001; without it, gRPC is not
+    /// served. With the certificate of the REST API, if there is one; other than loopback
+    /// under the same terms
+    #[arg(
+        long,
+        env = "NEMESES_GRPC_LISTEN",
+        value_parser = value::listen,
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) grpc_listen: Option<std::net::SocketAddr>,
     /// The certificate chain of the REST API, PEM: it is served by HTTPS then. Read
     /// again when the file changes, and on SIGHUP; needs --http-tls-key
     #[arg(long, env = "NEMESES_HTTP_TLS_CERT", value_name = "PATH")]

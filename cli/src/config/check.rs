@@ -304,13 +304,12 @@ fn http(
 ) -> Result<Http, Wrong> {
     let files = [("http-tls-cert", &args.http_tls_cert), ("http-tls-key", &args.http_tls_key)];
     let tls = certificate(files, ["--http-tls-cert and --http-tls-key go together, PEM files"; 2])?;
-    if tls.is_none() {
-        only_loopback(
-            network,
-            "http-listen",
-            args.http_listen,
-            "passwords would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed; serve it by HTTPS with --http-tls-cert and --http-tls-key, put a proxy with TLS in front, or say --private-network when only such a proxy can reach this address",
-        )?;
+    let grpc = args.grpc_listen.map(|address| ("grpc-listen", address));
+    for (name, address) in [("http-listen", args.http_listen)].into_iter().chain(grpc) {
+        if tls.is_none() {
+            const WHY: &str = "passwords and tokens would cross the network as they are, so only loopback (127.0.0.1, [::1]) is allowed; serve it by HTTPS with --http-tls-cert and --http-tls-key, put a proxy with TLS in front, or say --private-network when only such a proxy can reach this address";
+            only_loopback(network, name, address, WHY)?;
+        }
     }
     // Whoever reaches such a listener is at this machine.
     let local = is_loopback(args.http_listen)
@@ -323,6 +322,7 @@ fn http(
     };
     Ok(Http {
         listen: args.http_listen,
+        grpc_listen: args.grpc_listen,
         redirect_listen: redirect_listen(args, tls.is_some())?,
         tls,
         api: ApiConfig {

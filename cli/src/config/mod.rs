@@ -173,6 +173,8 @@ pub(crate) struct Api {
 pub(crate) struct Http {
     /// Where; loopback, by HTTPS, or in a private network.
     pub(crate) listen: SocketAddr,
+    /// Where gRPC is served, under the same terms.
+    pub(crate) grpc_listen: Option<SocketAddr>,
     /// The certificate chain and its key, PEM; readable when settings were checked.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Where those who come by plain HTTP are sent away.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nemeses_api::{ApiConfig, ApiState, DailyStats, KeptIn, Stores, TokenSecret, TokenSecrets};
+use nemeses_api::{
+    ApiConfig, ApiState, DailyStats, KeptIn, Listeners, Stores, TokenSecret, TokenSecrets,
+};
 use nemeses_broker::DoorConfig;
 use nemeses_dbexport::{Acknowledge, Exporter, note_quiet};
 use nemeses_parser::{Gate, Policy};
@@ -263,6 +265,10 @@ pub(crate) async fn serve_api(
     let secrets = TokenSecrets { current, previous };
     let listener = bind("http-listen", settings.listen).await?;
     let address = listener.local_addr()?;
+    let grpc = match settings.grpc_listen {
+        Some(address) => Some(bind("grpc-listen", address).await?),
+        None => None,
+    };
     print_setup(stores.users.as_ref(), &clock, settings.api.first_is_admin).await?;
     let to = settings.api.public_url.as_ref().map(|url| url.authority().to_owned());
     let tls = settings.tls.as_ref();
@@ -281,7 +287,7 @@ pub(crate) async fn serve_api(
         let state = readiness.clone();
         Box::pin(async move { state.ready().await.map_err(|problem| problem.to_string()) })
     });
-    tasks.spawn_rest("api", nemeses_api::serve(listener, state, stop));
+    tasks.spawn_rest("api", nemeses_api::serve(Listeners { http: listener, grpc }, state, stop));
     Ok(ServedApi { address, ready })
 }
 

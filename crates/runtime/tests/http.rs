@@ -122,6 +122,24 @@ async fn https_speaks_both_versions_and_the_routes_learn_of_it() {
 }
 
 #[tokio::test]
+async fn http_2_is_spoken_without_tls_where_that_is_asked_for() {
+    let idle = |config: &mut HttpConfig| {
+        config.tls = None;
+        config.http_2_idle = Some(DEADLINE);
+    };
+    let served = served(idle).await;
+    let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let answer = client.send_request(request("/tls")).await.unwrap();
+    assert_eq!((answer.version(), answer.status()), (Version::HTTP_2, StatusCode::OK));
+    assert_eq!(text(answer.into_body()).await, "false");
+    served.stop.cancel();
+    timeout(DEADLINE, served.task).await.unwrap().unwrap().unwrap();
+    let _ended = connection.await.unwrap();
+}
+
+#[tokio::test]
 async fn whoever_comes_without_tls_is_sent_to_it() {
     let served = served(|_| {}).await;
     let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());

@@ -14,6 +14,7 @@ mod documented;
 mod field;
 mod founding;
 mod frames;
+mod grpc;
 mod hazards;
 mod imports;
 mod interop;

@@ -72,6 +72,22 @@ pub(crate) async fn get(
     let state: &Backend = &fleet;
     params.finish()?;
     let device = state.device("device_id", &text)?;
+    let now_ms = state.clock.now_ms();
+    let channels: Vec<Shown> = newest(&principal, state, device)
+        .await?
+        .into_iter()
+        .map(|(channel, newest)| shown(channel, newest.as_ref(), now_ms))
+        .collect();
+    let device_id = state.written(device);
+    output::json(&List { device_id, count: channels.len(), channels })
+}
+
+/// A device's channels, each with its newest value, for who may see it.
+pub(crate) async fn newest(
+    principal: &Principal,
+    state: &Backend,
+    device: DeviceId,
+) -> Result<Vec<(Channel, Option<Newest>)>, Problem> {
     principal.must_see(device)?;
     let channels = state.history.ask(state.stores.channels.channels(device)).await?;
     // Without the live store the answer is as of the last commit.
@@ -87,14 +103,31 @@ pub(crate) async fn get(
     if let Some(since_ms) = principal.reach().since_ms() {
         newest.retain(|_, found| found.recorded_at_ms >= since_ms);
     }
-    let now_ms = state.clock.now_ms();
-    let channels: Vec<Shown> =
-        channels.into_iter().map(|channel| shown(channel, &newest, now_ms)).collect();
-    let device_id = state.written(device);
-    output::json(&List { device_id, count: channels.len(), channels })
+    let read = |channel: Channel| {
+        let found = newest.get(&channel.number).and_then(|found| {
+            let Found { recorded_at_ms, from, .. } = *found;
+            Some(Newest { recorded_at_ms, value: channel.read(&found.value)?, from })
+        });
+        (channel, found)
+    };
+    Ok(channels.into_iter().map(read).collect())
 }
 
-/// A newest value.
+/// A channel's newest value, calibrated where the channel is.
+pub(crate) struct Newest {
+    pub(crate) recorded_at_ms: u64,
+    pub(crate) value: Measured,
+    pub(crate) from: PositionSource,
+}
+
+impl Newest {
+    /// Seconds since it was measured.
+    pub(crate) fn age_s(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.recorded_at_ms) / 1000
+    }
+}
+
+/// A newest value as it was measured.
 struct Found {
     version: ValueVersion,
     recorded_at_ms: u64,
@@ -164,10 +197,7 @@ async fn of_history(
 /// A day and an hour: records further ahead are refused when they arrive.
 const MOST_AHEAD_MS: u64 = 25 * 3_600_000;
 
-fn shown(channel: Channel, newest: &BTreeMap<u16, Found>, now_ms: u64) -> Shown {
-    let found = newest.get(&channel.number);
-    let read = found.and_then(|found| channel.read(&found.value));
-    let found = found.filter(|_| read.is_some());
+fn shown(channel: Channel, newest: Option<&Newest>, now_ms: u64) -> Shown {
     let (source, calibration) = parts(channel.derivation);
     Shown {
         name: channel.name,
@@ -175,12 +205,12 @@ fn shown(channel: Channel, newest: &BTreeMap<u16, Found>, now_ms: u64) -> Shown 
         kind: channel.kind.word(),
         label: channel.label,
         decimals: channel.decimals,
-        value: read.as_ref().map_or(Value::Null, measured),
-        recorded_at: found.map(|found| time_ms(found.recorded_at_ms)),
-        age_s: found.map(|found| now_ms.saturating_sub(found.recorded_at_ms) / 1000),
+        value: newest.map_or(Value::Null, |newest| measured(&newest.value)),
+        recorded_at: newest.map(|newest| time_ms(newest.recorded_at_ms)),
+        age_s: newest.map(|newest| newest.age_s(now_ms)),
         source,
         calibration,
-        value_from: found.map(|found| found.from),
+        value_from: newest.map(|newest| newest.from),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use nemeses_protocol::DeviceId;
 
 use crate::access::{Principal, unknown_device};
 use crate::fleet::{FleetState, past};
@@ -17,17 +18,22 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let device = params.device("device_id")?;
     params.finish()?;
-    principal.must_see(device)?;
+    output::json(&location(&principal, &state, device).await?)
+}
 
+/// Where a device is, for who may see it.
+pub(crate) async fn location(
+    principal: &Principal,
+    state: &FleetState,
+    device: DeviceId,
+) -> Result<Location, Problem> {
+    principal.must_see(device)?;
     let entries = state.live.ask(state.stores.live.get(&[device])).await?;
     let live = entries.into_iter().next().flatten();
-    let past = past(&state, device, live.as_ref()).await?;
+    let past = past(state, device, live.as_ref()).await?;
     let location =
         output::decide(state.written(device), live.as_ref(), &past, state.clock.now_ms());
-    match location {
-        Some(location) => output::json(&location),
-        None => Err(unknown_device(device)),
-    }
+    location.ok_or_else(|| unknown_device(device))
 }
 
 pub(crate) fn doc() -> Doc {

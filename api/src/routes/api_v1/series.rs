@@ -14,13 +14,15 @@ use nemeses_reports::Zone;
 use nemeses_series::{Aggregate, Drawing, Step, Value, Windows};
 use serde_json::json;
 
-use self::answer::{Answered, Series, answer};
-use self::query::{SeriesQuery, Shape};
+use self::answer::{Answered, answer};
+pub(crate) use self::answer::{Cell, Series};
+pub(crate) use self::query::SeriesQuery;
+use self::query::Shape;
 use self::read::{Reader, Sink, by_window};
 use self::select::{OfDevice, Selected, select};
 use super::report::{accepted, tz_described};
 use crate::access::Principal;
-use crate::fleet::ForReports;
+use crate::fleet::{FleetState, ForReports};
 use crate::input::Params;
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::problem::{Kind, Problem};
@@ -43,11 +45,23 @@ pub(crate) async fn get(
     params: Params,
 ) -> Result<Response, Problem> {
     let query = SeriesQuery::read(params, accepted(&headers))?;
+    let series = collect(&principal, &state, &query, &[&query.channels]).await?;
+    answer(&query, &state.names, series).await
+}
+
+/// The series of the channels with these names; of one text alone that is no channel's name,
+/// those that it lists.
+pub(crate) async fn collect(
+    principal: &Principal,
+    state: &FleetState,
+    query: &SeriesQuery,
+    channels: &[&str],
+) -> Result<Vec<Series>, Problem> {
     let (from, to) = query.seconds(state.clock.now_s())?;
     let range_ms = as_ms((principal.history_from(from, to)?, to));
-    let of = select(&state, &principal, &query.whose, &query.channels).await?;
+    let of = select(state, principal, &query.whose, channels).await?;
     let turn = state.turns.take(state.reader).await;
-    let mut reader = Reader::new(&state);
+    let mut reader = Reader::new(state);
     let mut series = Vec::new();
     for of in &of {
         match &query.shape {
@@ -66,7 +80,7 @@ pub(crate) async fn get(
         }
     }
     drop(turn);
-    answer(&query, &state.names, series).await
+    Ok(series)
 }
 
 /// Milliseconds of the first and last second.

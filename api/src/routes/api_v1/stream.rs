@@ -15,7 +15,7 @@ use crate::input::Params;
 use crate::openapi::{Answer, Doc, Tag};
 use crate::problem::{Kind, Problem};
 use crate::routes::api_v1::devices::must_see_group;
-use crate::stream::{Follower, Form, Holder, StreamState, Turn, Wanted, parameters};
+use crate::stream::{Follower, Form, Holder, StreamState, Text, Turn, Wanted, parameters};
 
 pub(crate) mod ticket;
 pub(crate) mod ws;
@@ -74,7 +74,8 @@ pub(crate) async fn get(
     params: Params,
 ) -> Result<Response, Problem> {
     let wanted = wanted(&state, params, &caller).await?;
-    let follower = Follower::begin(&state, holder, caller, wanted, Form::EventStream).await?;
+    let text = |totals| Text::new(Form::EventStream, totals);
+    let follower = Follower::begin(&state, holder, caller, wanted, text).await?;
     // A stream has a place of its own.
     if let Some(Extension(place)) = connection {
         place.give_back();
@@ -94,10 +95,12 @@ pub(crate) async fn get(
 
 /// Text after text. The next is asked for when the one before has gone out, so
 /// the time between tells a slow reader.
-fn texts(follower: Follower) -> impl futures_util::Stream<Item = Result<String, std::io::Error>> {
+fn texts(
+    follower: Follower<Text>,
+) -> impl futures_util::Stream<Item = Result<String, std::io::Error>> {
     let begun: Option<Instant> = None;
     stream::unfold((follower, begun), |(mut follower, handed_over)| async move {
-        if follower.has_ended() {
+        if follower.ended().is_some() {
             return None;
         }
         let slow = handed_over.is_some_and(|at| at.elapsed() > follower.takes_within());

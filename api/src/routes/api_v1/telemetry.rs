@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use bytes::Bytes;
 use nemeses_protocol::Identity;
 use nemeses_telemetry::{Format, Precision};
 use schemars::JsonSchema;
@@ -46,8 +47,35 @@ pub(crate) async fn post(
     headers: HeaderMap,
     TelemetryBody(body): TelemetryBody,
 ) -> Result<Response, Problem> {
-    let by = principal.signed_in()?;
     let Asked { identity, format, precision } = asked(params, &headers)?;
+    let key = request_key(&headers)?;
+    let sent = Sent { identity, format, precision, body };
+    let Kept { stored, duplicates, refused } = keep(&principal, &state, sent, key).await?;
+    let rejected = refused
+        .into_iter()
+        .map(|Refused { reason, detail }| RejectedPart { reason, detail })
+        .collect();
+    output::json(&Outcome { stored, duplicate: duplicates, rejected })
+}
+
+/// What was sent.
+pub(crate) struct Sent {
+    /// Whose all of it is.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) format: Format,
+    /// Of its times, in words.
+    pub(crate) precision: String,
+    pub(crate) body: Bytes,
+}
+
+/// Hands it to what commits, for who may send it, and waits for that.
+pub(crate) async fn keep(
+    principal: &Principal,
+    state: &Backend,
+    Sent { identity, format, precision, body }: Sent,
+    key: Option<&str>,
+) -> Result<Kept, Problem> {
+    let by = principal.signed_in()?;
     if let Some(identity) = identity.as_ref().filter(|_| by.sees != Sees::All) {
         let number = state.history.ask(state.stores.identities.number_of(identity)).await?;
         if !number.is_some_and(|device| by.may_see(device)) {
@@ -59,17 +87,11 @@ pub(crate) async fn post(
     let content =
         [named.as_bytes(), format!("{format:?}{precision}").as_bytes(), &body].map(Vec::from);
     let content: Vec<&[u8]> = content.iter().map(Vec::as_slice).collect();
-    let key = request_key(&headers)?.map(|key| RequestKey::of(by.user_id, key, &content));
+    let key = key.map(|key| RequestKey::of(by.user_id, key, &content));
     let Some(sink) = &state.stores.telemetry else {
         return Err(fault(&"this process was started without a way for values"));
     };
-    let posted = Posted { identity, format, body, sees: by.sees.clone(), key };
-    let Kept { stored, duplicates, refused } = sink.keep(posted).await.map_err(problem)?;
-    let rejected = refused
-        .into_iter()
-        .map(|Refused { reason, detail }| RejectedPart { reason, detail })
-        .collect();
-    output::json(&Outcome { stored, duplicate: duplicates, rejected })
+    sink.keep(Posted { identity, format, body, sees: by.sees.clone(), key }).await.map_err(problem)
 }
 
 struct Asked {
@@ -110,9 +132,15 @@ fn request_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         let many = headers.get_all(KEY).iter().nth(1).is_some();
         return if many { Err(Problem::parameter(KEY, "Given more than once.")) } else { Ok(None) };
     };
-    let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    good_key(KEY, key.to_str().unwrap_or_default()).map(Some)
+}
+
+/// A request's key, if it is one.
+pub(crate) fn good_key<'k>(name: &'static str, key: &'k str) -> Result<&'k str, Problem> {
+    let visible = key.bytes().all(|byte| (b' '..=b'~').contains(&byte) || byte == b'\t');
     let detail = "Must be 1 to 255 visible ASCII characters.";
-    key.map(Some).ok_or_else(|| Problem::parameter(KEY, detail))
+    let good = visible && (1..=MAX_KEY).contains(&key.len());
+    good.then_some(key).ok_or_else(|| Problem::parameter(name, detail))
 }
 
 /// Parts named in a problem; a client has the body and can send it in pieces.

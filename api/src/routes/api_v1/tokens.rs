@@ -215,7 +215,7 @@ impl Wish {
 }
 
 fn scopes(names: &[String]) -> Result<Scopes, Problem> {
-    let wrong = || Problem::field("scopes", "A scope is read, stream or command.");
+    let wrong = || Problem::field("scopes", "A scope is read, stream, command or write.");
     names.iter().map(|name| Scope::from_name(name).ok_or_else(wrong)).collect()
 }
 

@@ -69,8 +69,13 @@ impl Connections {
         // Gone before it was looked at.
         let Ok(local) = stream.local_addr() else { return };
         let peer = Peer { remote, local, tls: false };
+        let only_http_2 = self.config.http_2_idle.is_some();
         let Some(tls) = &self.config.tls else {
-            return self.http_1(stream, peer, place, self.routes.clone()).await;
+            return if only_http_2 {
+                self.http_2(stream, peer, place).await;
+            } else {
+                self.http_1(stream, peer, place, self.routes.clone()).await;
+            };
         };
         match tokio::time::timeout(self.config.head_timeout, open(tls, stream)).await {
             Ok(Ok(Opened::Plain(stream))) => {
@@ -78,7 +83,7 @@ impl Connections {
             }
             Ok(Ok(Opened::Tls(stream))) => {
                 let peer = Peer { tls: true, ..peer };
-                if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+                if only_http_2 || stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
                     self.http_2(*stream, peer, place).await;
                 } else {
                     self.http_1(*stream, peer, place, self.routes.clone()).await;
@@ -132,6 +137,7 @@ impl Connections {
     ) {
         let mut connection = pin!(connection);
         let mut looks = tokio::time::interval(LOOK_EVERY);
+        let idle_at_most = self.config.http_2_idle.unwrap_or(self.config.head_timeout);
         let mut finishing = false;
         loop {
             tokio::select! {
@@ -151,7 +157,7 @@ impl Connections {
                     if place.is_stalled(self.config.write_stall) {
                         return;
                     }
-                    let over = place.is_over() || place.idle_for() > self.config.head_timeout;
+                    let over = place.is_over() || place.idle_for() > idle_at_most;
                     if over && !finishing {
                         finishing = true;
                         finish(connection.as_mut());

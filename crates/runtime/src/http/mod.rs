@@ -64,6 +64,9 @@ pub struct HttpConfig {
     pub closed: Closed,
     /// With it the listener speaks TLS.
     pub tls: Option<Tls>,
+    /// With it every connection speaks HTTP/2, without TLS as well, and may be idle for so
+    /// long: clients of gRPC keep theirs.
+    pub http_2_idle: Option<Duration>,
 }
 
 impl HttpConfig {
@@ -77,6 +80,7 @@ impl HttpConfig {
             drain: Duration::from_secs(1),
             closed: Closed::default(),
             tls: None,
+            http_2_idle: None,
         }
     }
 }

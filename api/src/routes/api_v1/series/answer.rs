@@ -10,7 +10,7 @@ use nemeses_protocol::DeviceNames;
 use nemeses_reports::Zone;
 use nemeses_series::{Aggregate, Resampled, Value};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
 use super::query::{SeriesQuery, Whose};
@@ -28,25 +28,36 @@ const TIMES_AT_ONCE: usize = 500;
 /// A channel's values in columns.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SeriesAnswer")]
-pub(super) struct Series {
+pub(crate) struct Series {
     #[schemars(with = "Device")]
-    device_id: String,
-    channel: String,
-    unit: Option<String>,
+    pub(crate) device_id: String,
+    pub(crate) channel: String,
+    pub(crate) unit: Option<String>,
     /// How the values belong together: `gauge`, `counter`, `total`, `state`, `text` or `event`.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What people call the channel.
-    label: Option<String>,
+    pub(crate) label: Option<String>,
     /// Digits behind the point to show; null for as many as there are.
-    decimals: Option<u8>,
+    pub(crate) decimals: Option<u8>,
     /// The step of the windows, or `raw`.
-    step: String,
+    pub(crate) step: String,
     /// Unix milliseconds: of the values, or of the windows' beginnings.
-    t: Vec<i64>,
+    pub(crate) t: Vec<i64>,
     /// A column for each aggregate, or the one column `value`, with an entry for each time. A
     /// window without values is a gap: null, and 0 as `count` alone.
-    values: BTreeMap<&'static str, Vec<Json>>,
+    #[schemars(with = "BTreeMap<&'static str, Vec<Json>>")]
+    pub(crate) values: BTreeMap<&'static str, Vec<Cell>>,
     count: usize,
+}
+
+/// A value in a column; none is a gap.
+#[derive(Debug)]
+pub(crate) struct Cell(pub(crate) Option<Value>);
+
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        shown(self.0.as_ref()).serialize(serializer)
+    }
 }
 
 /// Several of them.
@@ -91,7 +102,7 @@ impl Series {
     ) -> Self {
         let (t, values): (Vec<i64>, Vec<_>) = values.into_iter().unzip();
         let mut series = Self::new(of, channel, "raw".to_owned(), t);
-        series.values.insert(RAW, values.iter().map(|value| shown(value.as_ref())).collect());
+        series.values.insert(RAW, values.into_iter().map(Cell).collect());
         series
     }
 
@@ -116,7 +127,7 @@ impl Series {
         let t = kept.iter().map(|at| starts_ms[*at]).collect();
         let mut series = Self::new(of, channel, step, t);
         for (aggregate, column) in aggregates.iter().zip(&columns) {
-            let column = kept.iter().map(|at| shown(column[*at].as_ref())).collect();
+            let column = kept.iter().map(|at| Cell(column[*at].clone())).collect();
             series.values.insert(aggregate.as_str(), column);
         }
         series
@@ -133,10 +144,10 @@ impl Series {
         for at in times {
             let time = zone.time_ms(self.t[at]);
             for (aggregate, column) in &self.values {
-                let (value, text) = match &column[at] {
+                let (value, text) = match shown(column[at].0.as_ref()) {
                     Json::String(text) => (Json::Null, json!(text)),
-                    Json::Bool(flag) => (json!(u8::from(*flag)), Json::Null),
-                    other => (other.clone(), Json::Null),
+                    Json::Bool(flag) => (json!(u8::from(flag)), Json::Null),
+                    other => (other, Json::Null),
                 };
                 lines.push(json!({
                     "device_id": self.device_id,

@@ -80,7 +80,7 @@ pub(super) enum Shape {
 
 /// All of it.
 #[derive(Clone, Debug)]
-pub(super) struct SeriesQuery {
+pub(crate) struct SeriesQuery {
     pub(super) whose: Whose,
     /// A channel's name, or several with commas between them.
     pub(super) channels: String,
@@ -93,7 +93,7 @@ pub(super) struct SeriesQuery {
 const GAPS: [(&str, bool); 2] = [("true", true), ("false", false)];
 
 impl SeriesQuery {
-    pub(super) fn read(mut params: Params, accepted: Form) -> Result<Self, Problem> {
+    pub(crate) fn read(mut params: Params, accepted: Form) -> Result<Self, Problem> {
         let query = Self {
             whose: Whose::take(&mut params)?,
             channels: params.require("channel")?,

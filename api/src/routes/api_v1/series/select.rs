@@ -73,7 +73,7 @@ pub(super) async fn select(
     state: &FleetState,
     principal: &Principal,
     whose: &Whose,
-    channels: &str,
+    channels: &[&str],
 ) -> Result<Vec<OfDevice>, Problem> {
     let devices = devices(state, principal, whose).await?;
     let mut of_devices = Vec::with_capacity(devices.len());
@@ -87,7 +87,10 @@ pub(super) async fn select(
     let known = |name: &str| {
         of_devices.iter().any(|(_, own)| own.iter().any(|channel| channel.name == name))
     };
-    let names = if known(channels) { vec![channels] } else { listed(channels) };
+    let names = match channels {
+        [text] if !known(text) => listed(text),
+        names => names.to_vec(),
+    };
     for name in &names {
         if let Some(Err(names)) = PositionChannel::of(name) {
             let detail = format!("There is no {name}; of positions there are {names}.");

@@ -202,7 +202,7 @@ pub(crate) async fn get(
     let query = Query::read(params)?;
     let (from, to) = query.range.seconds(state.clock.now_s(), USUAL_S)?;
     let from = principal.history_from(from, to)?;
-    let of = select(&state, &principal, &query.whose, &query.channels).await?;
+    let of = select(&state, &principal, &query.whose, &[&query.channels]).await?;
     let windows = windows(as_ms((from, to)), query.step, &query.zone)?;
     let count: usize = of.iter().map(|of| of.channels.len()).sum();
     if count.saturating_mul(windows.len()) > MAX_CELLS {

@@ -16,7 +16,7 @@ use crate::access::Principal;
 use crate::input::Params;
 use crate::openapi::{Answer, Doc};
 use crate::problem::{Kind, Problem};
-use crate::stream::{Follower, Form, Holder, StreamState, Turn};
+use crate::stream::{Follower, Form, Holder, StreamState, Text, Turn};
 
 /// Clients have nothing to say but pings and goodbyes.
 const MOST_RECEIVED_BYTES: usize = 4 * 1024;
@@ -45,7 +45,8 @@ pub(crate) async fn get(
         let detail = "This path speaks WebSocket (version 13) only; /api/v1/stream/ streams over plain HTTP.";
         Problem::new(Kind::UpgradeRequired, detail)
     })?;
-    let follower = Follower::begin(&state, holder, caller, wanted, Form::Array).await?;
+    let text = |totals| Text::new(Form::Array, totals);
+    let follower = Follower::begin(&state, holder, caller, wanted, text).await?;
     let tracked = state.hub.clients.token();
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -59,7 +60,7 @@ pub(crate) async fn get(
     }))
 }
 
-async fn serve(mut socket: WebSocket, mut follower: Follower) {
+async fn serve(mut socket: WebSocket, mut follower: Follower<Text>) {
     loop {
         let turn = tokio::select! {
             turn = follower.next() => turn,

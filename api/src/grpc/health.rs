@@ -1,0 +1,84 @@
+//! Health as `grpc.health.v1` has it: serving while `/readyz` says so.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{Stream, stream};
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::Health;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::state::ApiState;
+
+/// How often those who watch are told of changes.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// What may be asked for: the server as a whole, and its service.
+const SERVICES: [&str; 2] = ["", "nemeses.v1.Telemetry"];
+
+/// Whether calls can be answered now.
+#[derive(Clone)]
+pub(super) struct Readiness {
+    state: ApiState,
+}
+
+impl Readiness {
+    pub(super) const fn new(state: ApiState) -> Self {
+        Self { state }
+    }
+
+    async fn of(&self, service: &str) -> ServingStatus {
+        if !SERVICES.contains(&service) {
+            return ServingStatus::ServiceUnknown;
+        }
+        if self.state.streams.hub.closing.is_cancelled() || self.state.ready().await.is_err() {
+            return ServingStatus::NotServing;
+        }
+        ServingStatus::Serving
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}
+
+#[tonic::async_trait]
+impl Health for Readiness {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        match self.of(&request.into_inner().service).await {
+            ServingStatus::ServiceUnknown => Err(Status::not_found("There is no such service.")),
+            status => Ok(Response::new(answer(status))),
+        }
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    /// Tells at once, then of every change, until the server stops.
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (this, service) = (self.clone(), request.into_inner().service);
+        let told: Option<ServingStatus> = None;
+        let changes = stream::unfold((this, service, told), |(this, service, told)| async move {
+            let closing = this.state.streams.hub.closing.clone();
+            loop {
+                let now = this.of(&service).await;
+                if told != Some(now) {
+                    return Some((Ok(answer(now)), (this, service, Some(now))));
+                }
+                if closing.is_cancelled() {
+                    return None;
+                }
+                tokio::select! {
+                    () = closing.cancelled() => {}
+                    () = tokio::time::sleep(WATCH_EVERY) => {}
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(changes)))
+    }
+}
