@@ -65,7 +65,10 @@ pub fn may_publish(role: Role, topics: &Topics, topic: &str) -> bool {
         Role::Anonymous => true,
         Role::Device(own) => match name {
             // Whose values they may be is decided with the payload, as for frames.
-            TopicName::Messenger | TopicName::Telemetry | TopicName::OwnTracks => true,
+            TopicName::Messenger
+            | TopicName::Telemetry
+            | TopicName::OwnTracks
+            | TopicName::Mapped => true,
             TopicName::MessengerOf(device) => device == own,
             _ => false,
         },
@@ -121,6 +124,7 @@ pub fn may_subscribe(role: Role, topics: &Topics, filter: &str) -> Result<Wanted
             filter == topics.db
                 || matches!(frames, Some("" | "/+" | "/#"))
                 || matches!(values, Some("/+" | "/#"))
+                || topics.mapped.iter().any(|mapped| mapped == filter)
         }
     };
     if allowed { Ok(wanted) } else { Err(Reason::NOT_AUTHORIZED) }
@@ -194,6 +198,15 @@ mod tests {
             let found = ROLES.map(|role| may_subscribe(role, &topics, filter).is_ok());
             assert_eq!(found, allowed, "{filter}");
         }
+    }
+
+    #[test]
+    fn mapped_topics_are_for_devices_and_workers() {
+        let topics = Topics { mapped: vec!["sensors/+/up".to_owned()], ..Topics::default() };
+        let may = ROLES.map(|role| may_publish(role, &topics, "sensors/a/up"));
+        assert_eq!(may, [true, true, true, false, false]);
+        let may = ROLES.map(|role| may_subscribe(role, &topics, "sensors/+/up").is_ok());
+        assert_eq!(may, [true, false, false, true, true]);
     }
 
     #[test]

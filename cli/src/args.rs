@@ -18,7 +18,7 @@ pub(crate) use self::line::{
     FlushArgs, FrameArgs, LinkArgs, LinkTlsArgs, ShadowArgs, TopicArgs, WorkerArgs,
 };
 pub(crate) use self::listen::{
-    AdminArgs, CommandArgs, DeviceArgs, DoorArgs, HttpArgs, MqttProtocol, Registration,
+    AdminArgs, CommandArgs, DeviceArgs, DoorArgs, HttpArgs, MappingArgs, Registration,
 };
 pub(crate) use self::stores::{DatabaseArgs, EngineArgs, KeepArgs, LiveArgs, PoolArgs};
 pub(crate) use self::switch::Switch;
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Show what the bytes of a tracker contain, field by field
     #[command(after_help = crate::decode::EXAMPLES)]
     Decode(crate::decode::DecodeArgs),
+    /// Mappings for devices that send JSON of their own: try, show
+    #[command(subcommand)]
+    Mapping(crate::mapping::MappingCommand),
     /// Print a location frame as hex, to try things out
     #[command(after_help = crate::encode::EXAMPLES)]
     Encode(crate::encode::EncodeArgs),
@@ -172,6 +175,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
     #[command(flatten)]
+    pub(crate) mappings: MappingArgs,
+    #[command(flatten)]
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
@@ -215,6 +220,8 @@ pub(crate) struct ParserArgs {
     pub(crate) worker: WorkerArgs,
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) mappings: MappingArgs,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
     #[command(flatten)]

@@ -3,14 +3,15 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use nemeses_protocol::{DeviceNames, Identity, Reason};
+use nemeses_parser::Policy;
+use nemeses_protocol::{DeviceNames, Identity, Reason, Topics};
 use nemeses_store::history::{
     Database, DeadLetters, LetterFilter, MAX_LISTED_LETTERS, Purge, StoredLetter,
 };
 use serde_json::{Value, json};
 
-use crate::args::DatabaseArgs;
-use crate::config::value;
+use crate::args::{DatabaseArgs, MappingArgs};
+use crate::config::{mapped, value};
 use crate::tools::{OutputArgs, columns, device, moment, names, open_database, print, print_json};
 
 mod retry;
@@ -114,6 +115,8 @@ pub(crate) struct RetryArgs {
         value_name = "DURATION"
     )]
     future_limit: std::time::Duration,
+    #[command(flatten)]
+    mappings: MappingArgs,
     #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
@@ -231,8 +234,10 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
 }
 
 async fn retry(args: &RetryArgs) -> anyhow::Result<()> {
+    let (topics, mappings) = mapped(&args.mappings, Topics::default())?;
+    let policy = Policy { topics, mappings, ..Policy::default() };
     let database = open_database(&args.database).await?;
-    let mut retrier = retry::Retrier::new(&database, args.future_limit)?;
+    let mut retrier = retry::Retrier::new(&database, args.future_limit)?.reading_as(&policy);
     if args.ids.is_empty() {
         retry_all(&mut retrier, &database, args.filter.filter(&database).await?).await?;
     }

@@ -16,6 +16,7 @@ mod glue;
 mod health;
 mod import;
 mod manual;
+mod mapping;
 mod mosquitto_metrics;
 mod mosquitto_roles;
 mod node;
@@ -103,6 +104,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Simulate(args) => simulate::run(args).await?,
         Command::Publish(args) => Box::pin(publish::run(*args)).await?,
         Command::Decode(args) => return decode::run(&args),
+        Command::Mapping(command) => return mapping::run(&command),
         Command::Encode(args) => encode::run(&args)?,
         Command::Migrate(args) => tools::migrate(&args.database, args.engine).await?,
         Command::Device(command) => device::run(command).await?,

@@ -9,8 +9,8 @@ use nemeses_mosquitto::{Outcome, Secrets, apply, read_secrets, write_file};
 use nemeses_store::history::{Login, Logins};
 use serde_json::{Value, json};
 
-use crate::args::{DatabaseArgs, LinkArgs, Switch as _, TopicArgs};
-use crate::config::{Wrong, link, topics};
+use crate::args::{DatabaseArgs, LinkArgs, MappingArgs, Switch as _, TopicArgs};
+use crate::config::{Wrong, link, mapped, topics};
 use crate::tools::{OutputArgs, columns, open_database, print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -50,6 +50,8 @@ pub(crate) struct MosquittoRolesArgs {
     #[command(flatten)]
     topics: TopicArgs,
     #[command(flatten)]
+    mappings: MappingArgs,
+    #[command(flatten)]
     database: DatabaseArgs,
     #[command(flatten)]
     output: OutputArgs,
@@ -61,7 +63,7 @@ pub(crate) struct MosquittoRolesArgs {
 /// Wrong settings, or what the database, the file or the broker reports.
 pub(crate) async fn run(args: MosquittoRolesArgs) -> anyhow::Result<bool> {
     check(&args)?;
-    let topics = topics(&args.topics)?;
+    let (topics, _) = mapped(&args.mappings, topics(&args.topics)?)?;
     let broker = link(&args.link)?;
     let known = args.secrets.as_deref().map_or(Ok(Secrets::new()), secrets_in)?;
     let logins = all_logins(open_database(&args.database).await?.logins().as_ref()).await?;

@@ -62,7 +62,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         &mut registry,
     )?;
     let watch = watch.guarding(unknown_devices, &known).await;
-    let of_frames = policy(settings.frames, topics.clone(), &known);
+    let of_frames = policy(settings.frames, (topics.clone(), settings.mappings), &known);
     let intake = NodeIntake {
         step: Step::new(of_frames.clone()),
         live: writer.clone(),
@@ -86,7 +86,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     mirror.attach(door.handle());
     let mqtt = door.local_addr().context("the door has no address")?;
 
-    let retrier = Retrier::new(&database, settings.frames.future_limit)?;
+    let retrier = Retrier::new(&database, settings.frames.future_limit)?.reading_as(&of_frames);
     let nodes = settings
         .redis
         .as_ref()

@@ -55,7 +55,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut config = nemeses_parser::WorkerConfig {
-        policy: policy(settings.frames, topics, &known),
+        policy: policy(settings.frames, (topics, settings.mappings), &known),
         flush_after: settings.flush_after,
         // One of a group is enough, and this one always runs.
         shadow: (settings.worker.worker == 0).then_some(settings.shadow),
@@ -90,7 +90,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
     let here = Here { name: name.clone(), role: "parser", clock, pipeline };
     here.make_known(&tasks, metrics, registry, Some(live), None)?;
     tracing::info!(worker = name, broker = %settings.broker.url(), "the parser is up");
-    work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
+    Box::pin(work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop()))).await
 }
 
 /// Listens for devices of other protocols, where that is asked for.

@@ -3,6 +3,7 @@
 //! worker from its subscription.
 
 mod decode_span;
+mod mapped;
 mod step;
 mod stream;
 mod telemetry;
@@ -10,6 +11,7 @@ mod unknown;
 mod worker;
 
 pub use decode_span::Decoding;
+pub use mapped::POSTED;
 pub use step::{Message, Output, Policy, Step};
 pub use stream::{
     DEVICE_PROTOCOLS, DeviceProtocol, DeviceStream, OVER_TCP, OVER_UDP, Taken, device_protocol,

@@ -7,6 +7,7 @@ use nemeses_protocol::{
     content_hash,
 };
 use nemeses_store::live::LiveEntry;
+use nemeses_telemetry::Mappings;
 
 use crate::unknown::Gate;
 
@@ -24,6 +25,8 @@ pub struct Policy {
     pub max_payload_bytes: usize,
     /// Where unknown devices are not simply accepted: what is done with their frames.
     pub gate: Option<Gate>,
+    /// How messages on the topics of mappings are read.
+    pub mappings: Mappings,
 }
 
 impl Default for Policy {
@@ -34,6 +37,7 @@ impl Default for Policy {
             keep_raw: false,
             max_payload_bytes: 256 * 1024,
             gate: None,
+            mappings: Mappings::default(),
         }
     }
 }
@@ -107,6 +111,7 @@ impl Step {
         match self.policy.topics.classify(message.topic) {
             TopicName::Telemetry => self.take_telemetry(message, out),
             TopicName::OwnTracks => self.take_as::<OwnTracks>(message, Speaker::Any, out),
+            TopicName::Mapped => self.take_mapped(message, out),
             TopicName::MessengerOf(device) => {
                 self.take_as::<Sft9001>(message, Speaker::Device(device), out);
             }

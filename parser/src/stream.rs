@@ -7,6 +7,7 @@ use nemeses_protocol::{
     Queclink, Reason, Sft9001, Source, Speaker, Teltonika,
 };
 
+use crate::mapped::POSTED;
 use crate::step::{Message, Output, Step, Terms, bury};
 
 /// What was made of some bytes of a connection.
@@ -78,6 +79,11 @@ pub fn device_protocol(name: &str) -> Option<&'static dyn DeviceProtocol> {
 impl Step {
     /// Takes a message whose topic names a protocol; whether it does.
     pub(crate) fn take_device_message(&self, message: &Message<'_>, out: &mut Output) -> bool {
+        if let Some(name) = message.topic.strip_prefix(POSTED) {
+            let mapping = self.policy().mappings.of_post(name);
+            // Without the mapping it stays what it is.
+            return mapping.map(|mapping| self.take_by(mapping, message, out)).is_some();
+        }
         let protocol = protocol_of_topic(message.topic);
         protocol.map(|protocol| protocol.take_message(self, message, out)).is_some()
     }

@@ -90,7 +90,8 @@ impl WorkerConfig {
 
     fn subscription(&self) -> SubscriberConfig {
         let shared = |filter: &str| format!("$share/{}/{filter}", self.group);
-        let filters = self.policy.topics.device_filters().map(|filter| shared(&filter));
+        let filters = self.policy.topics.device_filters();
+        let filters: Vec<String> = filters.iter().map(|filter| shared(filter)).collect();
         let mut config = SubscriberConfig::new(self.mqtt.clone(), self.name.clone(), filters);
         config.receive_maximum = self.receive_maximum;
         config.endpoint.retry = self.retry;

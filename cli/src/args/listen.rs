@@ -55,16 +55,6 @@ pub(crate) struct DoorArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) mqtt_websocket_origins: Vec<String>,
-    /// Protocols of devices that are accepted over MQTT beside SFT9001 and telemetry, separated by
-    /// commas: owntracks, for phones on owntracks/USER/DEVICE
-    #[arg(
-        long,
-        env = "NEMESES_MQTT_PROTOCOLS",
-        value_delimiter = ',',
-        value_enum,
-        value_name = "PROTOCOL"
-    )]
-    pub(crate) mqtt_protocols: Vec<MqttProtocol>,
     /// Load balancers in front of the MQTT and TCP listeners, addresses or networks separated
     /// by commas: their connections begin with a header of the PROXY protocol (version
     /// 1 or 2), and logs, limits and shares use the device's address in it. Requires
@@ -144,8 +134,9 @@ pub(crate) struct DeviceArgs {
         value_name = "PROTOCOL=ADDRESS:PORT"
     )]
     pub(crate) udp_listen: Vec<nemeses_broker::DeviceListen>,
-    /// HTTP listener for OsmAnd, Traccar Client and OwnTracks, usually port 5055. On other
-    /// addresses than loopback under the same terms as --tcp-listen
+    /// HTTP listener for OsmAnd, Traccar Client and OwnTracks, usually port 5055, and for
+    /// mappings at /devices/NAME. On other addresses than loopback under the same terms as
+    /// --tcp-listen
     #[arg(
         long,
         env = "NEMESES_HTTP_DEVICES_LISTEN",
@@ -155,11 +146,25 @@ pub(crate) struct DeviceArgs {
     pub(crate) http_devices_listen: Option<std::net::SocketAddr>,
 }
 
-/// A protocol of devices over MQTT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MqttProtocol {
-    /// Phones
-    Owntracks,
+/// What is accepted over MQTT beside our own topics.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Devices of other protocols")]
+pub(crate) struct MappingArgs {
+    /// What is accepted over MQTT beside SFT9001 and telemetry, separated by commas: owntracks, for
+    /// phones on owntracks/USER/DEVICE, or built-in mappings: thingsboard, telegraf, glances,
+    /// tasmota, zigbee2mqtt, chirpstack, chirpstack-cayenne, ttn, ttn-cayenne
+    #[arg(
+        long,
+        env = "NEMESES_MQTT_PROTOCOLS",
+        value_delimiter = ',',
+        value_parser = value::mqtt_protocol,
+        value_name = "PROTOCOL"
+    )]
+    pub(crate) mqtt_protocols: Vec<String>,
+    /// A TOML file of mappings for devices that send JSON of their own, over MQTT and HTTP;
+    /// `nemeses mapping try` shows what they make of samples
+    #[arg(long, env = "NEMESES_MAPPINGS", value_name = "PATH")]
+    pub(crate) mappings: Option<PathBuf>,
 }
 
 /// REST API.

@@ -12,6 +12,7 @@ use nemeses_runtime::Secret;
 
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
 use super::link::{commands, link};
+use super::mappings::mapped;
 use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
@@ -37,6 +38,7 @@ impl TryFrom<&args::UpArgs> for Node {
 
     fn try_from(args: &args::UpArgs) -> Result<Self, Wrong> {
         let database = station_database(&args.database)?;
+        let (topics, mappings) = mapped(&args.mappings, topics(&args.topics)?)?;
         Ok(Self {
             data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
@@ -48,10 +50,8 @@ impl TryFrom<&args::UpArgs> for Node {
             flush_after: args.flush.flush_after,
             keep: args.keep.clone().into(),
             frames: args.frames,
-            topics: Topics {
-                owntracks: args.door.mqtt_protocols.contains(&args::MqttProtocol::Owntracks),
-                ..topics(&args.topics)?
-            },
+            topics,
+            mappings,
             admin_listen: admin(&args.admin, UP_ADMIN_PORT)?,
             traces: traces(&args.traces)?,
         })
@@ -62,7 +62,6 @@ impl TryFrom<&args::BrokerArgs> for Broker {
     type Error = Wrong;
 
     fn try_from(args: &args::BrokerArgs) -> Result<Self, Wrong> {
-        no_phones(&args.door)?;
         Ok(Self {
             data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
@@ -77,6 +76,7 @@ impl TryFrom<&args::ParserArgs> for Parser {
     type Error = Wrong;
 
     fn try_from(args: &args::ParserArgs) -> Result<Self, Wrong> {
+        let (topics, mappings) = mapped(&args.mappings, topics(&args.topics)?)?;
         Ok(Self {
             broker: link(&args.link)?,
             devices: devices(&args.devices, &args.frames, &args.admin)?,
@@ -86,7 +86,8 @@ impl TryFrom<&args::ParserArgs> for Parser {
             live_ttl: args.live.live_ttl,
             flush_after: args.flush.flush_after,
             frames: args.frames,
-            topics: topics(&args.topics)?,
+            topics,
+            mappings,
             admin_listen: admin(&args.admin, PARSER_ADMIN_PORT + args.worker.worker)?,
             traces: traces(&args.traces)?,
         })
@@ -244,14 +245,6 @@ fn devices(
         tcp: args.tcp_listen.clone(),
         udp: args.udp_listen.clone(),
         http: args.http_devices_listen,
-    })
-}
-
-/// The MQTT listener alone has nobody who would keep what phones say.
-fn no_phones(args: &args::DoorArgs) -> Result<(), Wrong> {
-    args.mqtt_protocols.first().map_or(Ok(()), |protocol| {
-        let why = "a broker alone stores nothing; use nemeses up";
-        Err(Wrong::new("mqtt-protocols", format!("{protocol:?}").to_lowercase(), why))
     })
 }
 

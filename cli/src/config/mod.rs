@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod file;
 mod jwt;
 mod link;
+mod mappings;
 #[cfg(test)]
 mod reference;
 mod traces;
@@ -24,10 +25,12 @@ use nemeses_dbexport::retention::Keep;
 use nemeses_protocol::Topics;
 use nemeses_runtime::Secret;
 use nemeses_store::history::StorageEngine;
+use nemeses_telemetry::Mappings;
 
 pub(crate) use check::{admin_address, database, redis, topics};
 pub(crate) use jwt::JwtSecret;
 pub(crate) use link::link;
+pub(crate) use mappings::{mapped, read_mappings};
 pub(crate) use traces::{Traces, share, traces};
 pub(crate) use url::{DatabaseUrl, RedisUrl};
 pub(crate) use wrong::Wrong;
@@ -59,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) frames: FrameArgs,
     /// Topic names.
     pub(crate) topics: Topics,
+    /// How messages on the topics of mappings are read, and what is posted for them.
+    pub(crate) mappings: Mappings,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Traces, if there are to be any.
@@ -112,6 +117,8 @@ pub(crate) struct Parser {
     pub(crate) frames: FrameArgs,
     /// Topic names.
     pub(crate) topics: Topics,
+    /// How messages on the topics of mappings are read, and what is posted for them.
+    pub(crate) mappings: Mappings,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Traces, if there are to be any.

@@ -46,6 +46,22 @@ fn device_listen(
     Ok(DeviceListen { protocol, listen: listen(address)? })
 }
 
+/// What is accepted over MQTT: phones, or a mapping that is built in.
+pub(crate) fn mqtt_protocol(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let names: Vec<&str> = std::iter::once(super::mappings::OWNTRACKS)
+        .chain(nemeses_telemetry::BUILT_IN.into_iter().map(|(name, _)| name))
+        .collect();
+    if names.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!(
+            "choose from {}; mappings of your own are a file (--mappings)",
+            names.join(", ")
+        ))
+    }
+}
+
 /// An address or a network, of a proxy.
 pub(crate) fn network(text: &str) -> Result<nemeses_api::Network, String> {
     text.trim().parse().map_err(|error: nemeses_api::NetworkError| error.to_string())

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use nemeses_api::{Retried, SecondChance};
 use nemeses_parser::{Message, Output, Policy, Step};
-use nemeses_protocol::{BatchKey, Reason, Record, Speaker, Tally};
+use nemeses_protocol::{BatchKey, Reason, Record, Speaker, Tally, Topics};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Database, DeadLetters, Part, StoredLetter};
 use serde_json::{Value, json};
@@ -145,6 +145,14 @@ impl Retrier {
             sequence: AtomicU64::new(0),
             summary: Summary::default(),
         })
+    }
+
+    /// Reads messages of mappings as they are read when they come.
+    pub(crate) fn reading_as(self, policy: &Policy) -> Self {
+        let topics = Topics { mapped: policy.topics.mapped.clone(), ..Topics::default() };
+        let mappings = policy.mappings.clone();
+        let step = Step::new(Policy { topics, mappings, ..self.step.policy().clone() });
+        Self { step, ..self }
     }
 
     pub(crate) fn summary(&self) -> Summary {

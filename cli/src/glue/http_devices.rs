@@ -1,4 +1,5 @@
-//! Devices that speak HTTP: OsmAnd and Traccar Client, and OwnTracks. A request is answered
+//! Devices that speak HTTP: OsmAnd and Traccar Client, OwnTracks, and what mappings read
+//! (`/devices/NAME`). A request is answered
 //! 2xx when what it says is durable, and 4xx when it cannot be read; what cannot be read is
 //! stored as a dead letter all the same.
 
@@ -13,8 +14,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use nemeses_broker::Receipt;
-use nemeses_parser::{Message, Output, Taken, device_protocol};
-use nemeses_protocol::{DecodeError, OsmAnd, OwnTracks, Protocol as _, Record, Speaker};
+use nemeses_parser::{Message, Output, POSTED, Refusal, Taken, device_protocol};
+use nemeses_protocol::{DecodeError, OsmAnd, OwnTracks, Protocol as _, Reason, Record, Speaker};
 use nemeses_runtime::http::{HttpConfig, serve};
 use nemeses_runtime::metrics::encoding::EncodeLabelSet;
 use nemeses_runtime::metrics::metrics::counter::Counter;
@@ -25,6 +26,8 @@ use tokio::sync::Semaphore;
 use super::devices::Keeper;
 use super::parts::bind;
 
+/// What the metrics call requests that a mapping reads.
+const MAPPING: &str = "mapping";
 /// A longer body is refused.
 const LONGEST_BODY: usize = 64 * 1024;
 /// Requests that may wait for their commit: with bodies of 64 KiB and what they decode to,
@@ -115,6 +118,13 @@ impl HttpDevices {
             let text = format!("the body is longer than {LONGEST_BODY} bytes, or ended early");
             return (refusal(StatusCode::PAYLOAD_TOO_LARGE, text), OsmAnd::NAME);
         };
+        if let Some(name) = head.uri.path().strip_prefix("/devices/") {
+            let kept = self.keep_mapped(name, &body).await;
+            return (
+                kept.map_or_else(|refused| refused, |()| StatusCode::OK.into_response()),
+                MAPPING,
+            );
+        }
         let query = head.uri.query().unwrap_or_default();
         if let Some(topic) = phone(&head.headers, query, &body) {
             // The apps ask without a body what there is for them.
@@ -130,6 +140,50 @@ impl HttpDevices {
         (kept.map_or_else(|refused| refused, |()| StatusCode::OK.into_response()), OsmAnd::NAME)
     }
 
+    /// Returns when what a mapping reads of the body is durable.
+    async fn keep_mapped(&self, name: &str, payload: &[u8]) -> Result<(), Response> {
+        let step = self.keeper.step();
+        let Some(mapping) = step.policy().mappings.of_post(name) else {
+            let names: Vec<&str> = step.policy().mappings.posts().collect();
+            let text = format!("there is no mapping {name}; there are {}", names.join(", "));
+            return Err(refusal(StatusCode::NOT_FOUND, text));
+        };
+        let received_at_ms = self.keeper.clock().now_ms();
+        let topic = format!("{POSTED}{name}");
+        let message = Message { topic: &topic, payload, received_at_ms, speaker: Speaker::Any };
+        let mut out = Output::default();
+        let refusals = step.take_by(mapping, &message, &mut out);
+        let letters = out.records.iter().filter(|it| matches!(it, Record::DeadLetter(_))).count();
+        let kept_none = letters == out.records.len();
+        self.commit(out, received_at_ms).await?;
+        let unread =
+            |it: &&Refusal| !matches!(it.reason, Reason::Quarantined | Reason::UnknownDevice);
+        match refusals.iter().find(unread) {
+            Some(first) if kept_none => {
+                let text = format!(
+                    "{}: {}; `nemeses mapping try` shows what a mapping makes of a sample",
+                    first.reason.code(),
+                    first.detail
+                );
+                Err(refusal(StatusCode::BAD_REQUEST, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns when all of it is durable.
+    async fn commit(&self, out: Output, received_at_ms: u64) -> Result<(), Response> {
+        if out.records.is_empty() {
+            return Ok(());
+        }
+        let (receipt, kept) = Receipt::new();
+        self.keeper.keep(out, received_at_ms, receipt);
+        match tokio::time::timeout(LONGEST_WAIT, kept).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(later("the database does not answer; send this again")),
+        }
+    }
+
     /// Returns when the message is durable.
     async fn keep(&self, protocol: &str, topic: &str, payload: &[u8]) -> Result<(), Response> {
         let received_at_ms = self.keeper.clock().now_ms();
@@ -142,13 +196,7 @@ impl HttpDevices {
             Record::DeadLetter(letter) => Some(letter.reason),
             Record::Position(_) | Record::Readings(_) => None,
         });
-        if !out.records.is_empty() {
-            let (receipt, kept) = Receipt::new();
-            self.keeper.keep(out, received_at_ms, receipt);
-            if !matches!(tokio::time::timeout(LONGEST_WAIT, kept).await, Ok(Ok(()))) {
-                return Err(later("the database does not answer; send this again"));
-            }
-        }
+        self.commit(out, received_at_ms).await?;
         match reason {
             // A good message that is held back or refused for whose it is, is stored.
             Some(reason) if frames == 0 => {

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::{DeviceId, DeviceNames, Identity};
 
@@ -24,6 +25,8 @@ pub struct Topics {
     pub names: DeviceNames,
     /// Whether phones publish on `owntracks/{user}/{device}`, and on the levels below it.
     pub owntracks: bool,
+    /// Filters of topics whose messages are read by mappings (`nemeses_telemetry::Mappings`).
+    pub mapped: Vec<String>,
 }
 
 impl Default for Topics {
@@ -36,6 +39,7 @@ impl Default for Topics {
             telemetry: "/telemetry".to_owned(),
             names: DeviceNames::default(),
             owntracks: false,
+            mapped: Vec::new(),
         }
     }
 }
@@ -63,6 +67,8 @@ pub enum TopicName {
     Telemetry,
     /// Messages of a phone (`OwnTracks`).
     OwnTracks,
+    /// Messages that a mapping reads.
+    Mapped,
     /// None of ours (also `{messenger}/` with something that is no device id, or a name that
     /// has no number yet).
     Other,
@@ -71,7 +77,14 @@ pub enum TopicName {
 impl TopicName {
     /// Whether devices' records are published there.
     pub const fn is_for_intake(self) -> bool {
-        matches!(self, Self::Messenger | Self::MessengerOf(_) | Self::Telemetry | Self::OwnTracks)
+        matches!(
+            self,
+            Self::Messenger
+                | Self::MessengerOf(_)
+                | Self::Telemetry
+                | Self::OwnTracks
+                | Self::Mapped
+        )
     }
 }
 
@@ -94,15 +107,24 @@ impl Topics {
             TopicName::Telemetry
         } else if self.owntracks && is_of_phone(topic) {
             TopicName::OwnTracks
+        } else if self.mapped.iter().any(|filter| topic_matches(filter, topic)) {
+            TopicName::Mapped
         } else {
             TopicName::Other
         }
     }
 
     /// The filters of all that devices publish: what parsers subscribe to.
-    pub fn device_filters(&self) -> [String; 3] {
+    pub fn device_filters(&self) -> Vec<String> {
         let Self { messenger, telemetry, .. } = self;
-        [messenger.clone(), format!("{messenger}/+"), format!("{telemetry}/+")]
+        let mut filters =
+            Vec::from([messenger.clone(), format!("{messenger}/+"), format!("{telemetry}/+")]);
+        if self.owntracks {
+            filters.push("owntracks/+/+".to_owned());
+            filters.extend(OF_PHONES.map(|level| format!("owntracks/+/+/{level}")));
+        }
+        filters.extend(self.mapped.iter().cloned());
+        filters
     }
 
     /// Whose values are published on `{telemetry}/{device}`.
@@ -161,6 +183,18 @@ fn identity_below(prefix: &str, topic: &str) -> Option<Identity> {
     let segment = topic.strip_prefix(prefix)?.strip_prefix('/')?;
     let one_level = !segment.contains('/');
     one_level.then(|| Identity::from_segment(segment).ok()).flatten()
+}
+
+/// Whether there is a topic name that both of these valid filters match.
+pub fn filters_meet(one: &str, other: &str) -> bool {
+    let (mut ones, mut others) = (one.split('/'), other.split('/'));
+    loop {
+        match (ones.next(), others.next()) {
+            (None, None) | (Some("#"), _) | (_, Some("#")) => return true,
+            (Some(a), Some(b)) if a == b || a == "+" || b == "+" => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Whether a valid MQTT topic filter matches a topic name (MQTT 3.1.1, 4.7):
@@ -299,6 +333,38 @@ mod tests {
             ("A", "a", false),
         ] {
             assert_eq!(topic_matches(filter, topic), expected, "{filter:?} {topic:?}");
+        }
+    }
+
+    #[test]
+    fn mapped_topics_are_for_the_intake_and_behind_ours() {
+        let mapped = alloc::vec!["sensors/+/up".to_owned(), "/telemetry/#".to_owned()];
+        let topics = Topics { mapped, owntracks: true, ..Topics::default() };
+        assert_eq!(topics.classify("sensors/a/up"), TopicName::Mapped);
+        assert_eq!(topics.classify("sensors/a/down"), TopicName::Other);
+        assert_eq!(topics.classify("/telemetry/0A3F73"), TopicName::Telemetry);
+        assert!(TopicName::Mapped.is_for_intake());
+        let filters = topics.device_filters();
+        for topic in ["sensors/a/up", "owntracks/jane/phone", "owntracks/jane/phone/event"] {
+            assert!(filters.iter().any(|filter| topic_matches(filter, topic)), "{topic}");
+        }
+        assert!(!filters.iter().any(|filter| topic_matches(filter, "owntracks/jane/phone/cmd")));
+    }
+
+    #[test]
+    fn filters_that_meet() {
+        for (one, other, meet) in [
+            ("a/+", "+/b", true),
+            ("a/b", "a/b", true),
+            ("a/#", "a", true),
+            ("#", "/DB", true),
+            ("+/+", "/messenger", true),
+            ("a/b", "a/c", false),
+            ("a", "a/b", false),
+            ("sensors/+/up", "/messenger/#", false),
+        ] {
+            assert_eq!(filters_meet(one, other), meet, "{one} {other}");
+            assert_eq!(filters_meet(other, one), meet, "{other} {one}");
         }
     }
 }

@@ -56,8 +56,9 @@ impl Item<'_> {
         Some(Item::Number(self.number()? + other.number()?))
     }
 
+    /// As a number, the nearest one.
     #[expect(clippy::cast_precision_loss, reason = "the nearest is meant")]
-    fn number(&self) -> Option<f64> {
+    pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Integer(integer) => Some(*integer as f64),
             Self::Number(number) => Some(*number),

@@ -25,6 +25,7 @@ pub(crate) enum Shape {
 }
 
 /// A member of an object.
+#[derive(Clone)]
 pub(crate) struct Member<'p> {
     /// `None` when it escapes half a character.
     pub(crate) key: Option<Cow<'p, str>>,
@@ -47,12 +48,10 @@ impl Member<'_> {
 /// Decodes a payload of JSON; without a shape, its first element tells.
 pub(crate) fn decode(shape: Option<Shape>, output: &mut Output<'_>) {
     let payload = output.payload;
-    let bytes = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
-    let Ok(text) = std::str::from_utf8(bytes) else {
+    let Some(text) = text_of(payload) else {
         let detail = "the payload is neither JSON in UTF-8 nor SenML in CBOR; send one of them";
         return output.reject_all(BadPayload, detail.into());
     };
-    let text = text.trim();
     let (list, elements) = match elements(text) {
         Ok(elements) => elements,
         Err(error) => {
@@ -78,6 +77,37 @@ pub(crate) fn decode(shape: Option<Shape>, output: &mut Output<'_>) {
     }
 }
 
+/// A payload's text, without a byte order mark and the space around it; `None` when it is no
+/// UTF-8.
+pub(crate) fn text_of(payload: &[u8]) -> Option<&str> {
+    let bytes = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
+    std::str::from_utf8(bytes).ok().map(str::trim)
+}
+
+/// A document as a part of itself.
+pub(crate) const fn whole(text: &str) -> Member<'_> {
+    Member { key: None, value: text, raw_key: text }
+}
+
+/// The members of an object, those with equal keys as well, or the elements of a list under
+/// their numbers; nothing of what is neither.
+pub(crate) fn parts(text: &str) -> Vec<Member<'_>> {
+    if text.starts_with('{') {
+        return serde_json::from_str(text).map(|Members(members)| members).unwrap_or_default();
+    }
+    let elements: Vec<&RawValue> = if text.starts_with('[') {
+        serde_json::from_str(text).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let named = elements.into_iter().enumerate().map(|(number, element)| Member {
+        key: Some(Cow::Owned(number.to_string())),
+        value: element.get(),
+        raw_key: element.get(),
+    });
+    named.collect()
+}
+
 /// A list is SenML when its first element has a text `bn` or `n`, and no `values`.
 fn shape_of(list: bool, elements: &[&str]) -> Shape {
     let first = elements.first().filter(|_| list).and_then(|first| members(first));
@@ -98,7 +128,7 @@ fn record(element: &str) -> Record<'_> {
 }
 
 /// The texts of a list's elements, or that of the one value that is no list.
-fn elements(text: &str) -> serde_json::Result<(bool, Vec<&str>)> {
+pub(crate) fn elements(text: &str) -> serde_json::Result<(bool, Vec<&str>)> {
     if text.starts_with('[') {
         let elements: Vec<&RawValue> = serde_json::from_str(text)?;
         Ok((true, elements.into_iter().map(RawValue::get).collect()))
@@ -149,7 +179,7 @@ pub(crate) fn item(text: &str) -> Item<'_> {
 }
 
 /// Not by serde_json, whose numbers may be one bit off the nearest.
-fn number(text: &str) -> Item<'_> {
+pub(crate) fn number(text: &str) -> Item<'_> {
     match text.parse() {
         Ok(integer) => Item::Integer(integer),
         Err(_) => text.parse().map_or(Item::Unreadable, Item::Number),

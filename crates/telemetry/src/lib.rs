@@ -1,5 +1,6 @@
 //! Payloads of named values, decoded into readings: JSON, SenML (JSON and CBOR) and
-//! Influx line protocol, as `docs/telemetry.md` describes them.
+//! Influx line protocol, as `docs/telemetry.md` describes them, and any other JSON by a mapping
+//! that a user writes (`docs/mappings.md`).
 //!
 //! Pure: bytes and the time of arrival in, records and rejected parts out. Work is linear
 //! in the payload, apart from sorting, and memory is bounded by it. A part that cannot be
@@ -13,6 +14,7 @@ mod format;
 mod item;
 mod json;
 mod line;
+mod mapping;
 mod output;
 mod plain;
 mod position;
@@ -21,6 +23,7 @@ mod time;
 
 pub use error::TelemetryError;
 pub use format::{Format, Precision};
+pub use mapping::{BUILT_IN, Mapping, MappingError, Mappings, built_in};
 pub use output::{Decoded, MAX_REJECTED, Measured, Rejected};
 pub use plain::MAX_LEVELS;
 pub use senml::SENML_VERSION;
@@ -36,16 +39,20 @@ pub const MAX_NAME: usize = 256;
 /// whole: a payload that is not of its format is one rejected part.
 pub fn decode(format: Format, payload: &[u8], received_at_ms: u64) -> Decoded {
     let mut output = Output::new(payload, received_at_ms);
-    match format {
-        Format::LineProtocol(precision) => line::decode(precision, &mut output),
-        Format::SenmlCbor => cbor::decode(&mut output),
-        Format::Auto if cbor::looks_like(payload) => cbor::decode(&mut output),
-        Format::Auto if line::looks_like(payload) => {
-            line::decode(Precision::default(), &mut output);
-        }
-        Format::Auto => json::decode(None, &mut output),
-        Format::Json => json::decode(Some(json::Shape::Plain), &mut output),
-        Format::SenmlJson => json::decode(Some(json::Shape::Senml), &mut output),
-    }
+    decode_into(format, &mut output);
     output.finish()
+}
+
+fn decode_into(format: Format, output: &mut Output<'_>) {
+    match format {
+        Format::LineProtocol(precision) => line::decode(precision, output),
+        Format::SenmlCbor => cbor::decode(output),
+        Format::Auto if cbor::looks_like(output.payload) => cbor::decode(output),
+        Format::Auto if line::looks_like(output.payload) => {
+            line::decode(Precision::default(), output);
+        }
+        Format::Auto => json::decode(None, output),
+        Format::Json => json::decode(Some(json::Shape::Plain), output),
+        Format::SenmlJson => json::decode(Some(json::Shape::Senml), output),
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use nemeses_protocol::{MAX_CHANNEL_NAME, Reading, is_channel_name};
+use nemeses_protocol::{Identity, MAX_CHANNEL_NAME, Reading, is_channel_name};
 
 use crate::item::Item;
 use crate::output::{Output, quoted};
@@ -94,10 +94,13 @@ fn bad_time(time: &str) -> Refused {
     (TelemetryError::BadTime, detail)
 }
 
-/// The device: the tag `device`, or else `host`. What is taken is no part of the channel.
+/// The device: the tag `device`, or else `host`. What is taken is no part of the channel. Where there
+/// is a host, a `device` that is none of ours is a part of it (Telegraf's disks: `device=sda1`).
 fn take_name(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Result<Option<String>, Refused> {
     let named = |wanted: &str| tags.iter().position(|(key, _)| key == wanted);
-    let name = match (named("device"), named("host")) {
+    let host = named("host");
+    let is_ours = |at: &usize| host.is_none() || is_device(&tags[*at].1);
+    let name = match (named("device").filter(is_ours), host) {
         (Some(at), _) => tags.remove(at).1.into_owned(),
         (None, Some(at)) => format!("host:{}", tags.remove(at).1),
         (None, None) => return Ok(None),
@@ -107,6 +110,10 @@ fn take_name(tags: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Result<Option<Stri
         return Err((TelemetryError::BadDevice, detail));
     }
     Ok(Some(name))
+}
+
+fn is_device(name: &str) -> bool {
+    name.starts_with("urn:") || name.parse::<Identity>().is_ok()
 }
 
 /// Tags as a part of the channel's name: in the order of their keys, whatever the line's.

@@ -102,6 +102,29 @@ impl<'p> Output<'p> {
         GroupId(self.groups.len() - 1)
     }
 
+    /// How many records were opened.
+    pub(crate) fn groups_so_far(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Gives the records from `first` on this device.
+    pub(crate) fn name_from(&mut self, first: usize, name: &str) {
+        for group in self.groups.iter_mut().skip(first) {
+            group.name = Some(name.to_owned());
+        }
+    }
+
+    /// Forgets the records from `first` on; whoever does rejects their bytes.
+    pub(crate) fn drop_from(&mut self, first: usize) {
+        self.groups.truncate(first);
+        self.by_moment.retain(|_, at| *at < first);
+    }
+
+    /// How many parts were rejected, those that one stands for included.
+    pub(crate) fn refused_so_far(&self) -> usize {
+        self.refusals.iter().map(|refusal| 1 + refusal.more).sum()
+    }
+
     /// The record of this device and moment.
     pub(crate) fn group(&mut self, name: Option<String>, moment: Moment) -> GroupId {
         let key = (name, moment);

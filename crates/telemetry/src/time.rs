@@ -70,6 +70,31 @@ impl Moment {
         Some(Self { at_ms, timeless: true, exact })
     }
 
+    /// A time whose unit is known; `None` when it is no number of it, or out of range.
+    pub(crate) fn of_number(item: &Item<'_>, nanoseconds: i128) -> Option<Self> {
+        let whole = match item {
+            Item::Integer(time) => i128::from(*time) * nanoseconds,
+            Item::Text(text) => match text.parse::<i64>() {
+                Ok(time) => i128::from(time) * nanoseconds,
+                Err(_) => of_fraction(text.parse().ok()?, nanoseconds)?,
+            },
+            Item::Number(time) => of_fraction(*time, nanoseconds)?,
+            _ => return None,
+        };
+        let ms = i64::try_from(from_nanoseconds(whole)?).ok()?;
+        Some(Self::absolute(in_range(ms)?, 0))
+    }
+
+    /// A time as text: RFC 3339 with its zone, or date and time of day in the zone given.
+    pub(crate) fn of_text(text: &str, zone: Option<&jiff::tz::TimeZone>) -> Option<Self> {
+        let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+            let local: jiff::civil::DateTime = text.parse().ok()?;
+            zone?.to_timestamp(local).ok()
+        })?;
+        let ms = i64::try_from(from_nanoseconds(moment.as_nanosecond())?).ok()?;
+        Some(Self::absolute(in_range(ms)?, 0))
+    }
+
     /// A time of line protocol.
     pub(crate) fn of_line(text: &str, nanoseconds: i128) -> Option<Self> {
         let time: i64 = text.parse().ok()?;
@@ -86,6 +111,14 @@ fn in_range(ms: i64) -> Option<u64> {
 fn rounded(ms: f64) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "within 2^53")]
     (ms.abs() < 9e15).then(|| ms.round() as i64)
+}
+
+/// Units with a fraction in nanoseconds, to the nearest microsecond; `None` far out of range.
+fn of_fraction(time: f64, nanoseconds: i128) -> Option<i128> {
+    #[expect(clippy::cast_precision_loss, reason = "a power of ten of ten digits at most")]
+    let microseconds = time * (nanoseconds as f64) / 1000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "within the bound")]
+    (microseconds.abs() < 1e18).then(|| i128::from(microseconds.round() as i64) * 1000)
 }
 
 /// Rounded as well; `None` before 1970.

@@ -20,6 +20,7 @@ mod imports;
 mod interop;
 mod live;
 mod logins;
+mod mapped;
 mod newest;
 mod old_formats;
 mod posting;

@@ -157,7 +157,18 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
             watch.chain([publish(format!("{command}/+"))]).collect()
         }
     };
-    rights.into_iter().collect()
+    // A broker does not tell who published, so that only gateways may send for many.
+    let mapped = topics.mapped.iter().cloned();
+    let mapped: Vec<Right> = match role {
+        LoginRole::Gateway => mapped.map(publish).collect(),
+        LoginRole::Worker => mapped
+            .flat_map(|filter| [format!("$share/{PARSERS}/{filter}"), filter])
+            .map(subscribe)
+            .collect(),
+        LoginRole::Operator => mapped.map(subscribe_within).collect(),
+        LoginRole::Device(_) => Vec::new(),
+    };
+    rights.into_iter().chain(mapped).collect()
 }
 
 #[cfg(test)]
@@ -251,6 +262,21 @@ mod tests {
         assert!(worker.contains(&"subscribeLiteral $share/exporters/rows".to_owned()));
         let device = spelt(LoginRole::Device(DeviceId::new(1)), &topics);
         assert!(device.contains(&"publishClientSend up/000001".to_owned()), "{device:?}");
+    }
+
+    #[test]
+    fn mapped_topics_are_for_gateways_and_parsers() {
+        let topics = Topics { mapped: vec!["sensors/+/up".to_owned()], ..Topics::default() };
+        for (role, right) in [
+            (LoginRole::Gateway, "publishClientSend sensors/+/up"),
+            (LoginRole::Worker, "subscribeLiteral $share/parsers/sensors/+/up"),
+            (LoginRole::Worker, "subscribeLiteral sensors/+/up"),
+            (LoginRole::Operator, "subscribePattern sensors/+/up"),
+        ] {
+            assert!(spelt(role, &topics).contains(&right.to_owned()), "{right}");
+        }
+        let device = spelt(LoginRole::Device(DeviceId::new(1)), &topics);
+        assert!(!device.iter().any(|right| right.contains("sensors")), "{device:?}");
     }
 
     #[test]

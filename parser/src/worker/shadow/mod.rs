@@ -249,7 +249,7 @@ impl Holder {
         ["a", "b"].map(|which| format!("{}-shadow-{which}", self.worker))
     }
 
-    fn filters(&self) -> [String; 3] {
+    fn filters(&self) -> Vec<String> {
         self.topics.device_filters()
     }
 
