@@ -50,5 +50,10 @@ export type Group = Schemas["GroupBrief"];
 export type Channel = Schemas["Channel"];
 export type ChannelName = Schemas["ChannelName"];
 
+/** What was asked of a device, by whom, and what became of it. */
+export type Command = Schemas["Command"] & { state: "queued" | "sent" | "answered" | "failed" | "expired" };
+export type CommandPage = Omit<Schemas["CommandsAnswer"], "commands"> & { commands: Command[] };
+export type SentCommand = Schemas["SentCommand"];
+
 /** Who is signed in. */
 export type Me = Omit<Schemas["MyAccount"], "role"> & { role: Role };

@@ -97,3 +97,6 @@ export function tune(changes: Record<string, string | null>): void {
 export const showsPast = (): boolean => session.value.state !== "share" || session.value.past;
 
 export const isAdmin = (): boolean => session.value.state === "in" && session.value.me.role === "admin";
+
+/** Operators and administrators change things and command devices; viewers and share links look. */
+export const isOperator = (): boolean => session.value.state === "in" && session.value.me.role !== "viewer";

@@ -6,7 +6,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { location as locationOf } from "../api/client";
 import type { Location, Status } from "../api/types";
 import { markerOf } from "../map/fleet-map";
-import { fleetMap, route, showsPast, tune, upFrom } from "../state/app";
+import { fleetMap, isOperator, route, showsPast, tune, upFrom } from "../state/app";
 import { useCell } from "../state/cell";
 import { nowMs } from "../state/clock";
 import { isOld, type Unit } from "../state/fleet";
@@ -19,6 +19,7 @@ import { t } from "../text/language";
 import { Ago, Empty, Failure, Spinner, StatusBadge, Time, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { DeviceChannels } from "./device-channels";
+import { DeviceCommands } from "./device-commands";
 import { DeviceDay } from "./device-day";
 import { Frames } from "./frames";
 
@@ -62,6 +63,7 @@ export function DeviceView({ id }: { id: string }): JSX.Element {
           {hasPosition ? <Now location={loaded.value} unit={known} /> : <Heard location={loaded.value} unit={known} />}
           {showsPast() && <DeviceChannels id={id} />}
           {showsPast() && hasPosition && <OfDay id={id} heardMs={heardMs} />}
+          {isOperator() && <DeviceCommands id={id} />}
           {showsPast() && hasPosition && <Frames id={id} heardMs={heardMs} />}
         </>
       )}
