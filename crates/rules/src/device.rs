@@ -182,6 +182,11 @@ impl DeviceState {
         transitions
     }
 
+    /// When the newest row arrived, Unix milliseconds; 0 before the first.
+    pub const fn heard_ms(&self) -> u64 {
+        self.heard_ms
+    }
+
     /// The rules whose alarms are open, late ones left out.
     pub fn open(&self) -> impl Iterator<Item = u64> {
         self.rules.iter().filter(|(_, entry)| entry.live.machine.is_open()).map(|(id, _)| *id)

@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::History;
 use super::accounts::Users;
+use super::alarms::Alarms;
 use super::books::Books;
 use super::channels::{Channels, Identities};
 use super::commands::Commands;
 use super::daily::Daily;
 use super::dead_letters::DeadLetters;
 use super::devices::Devices;
+use super::evaluation::Evaluation;
 use super::groups::Groups;
 use super::logins::Logins;
+use super::outbox::Outbox;
 use super::requests::Requests;
 use super::retention::Retention;
+use super::rules::Rules;
 use super::sessions::Sessions;
 use super::tokens::ScopedTokens;
 use crate::named::NamedDevices;
@@ -75,6 +81,11 @@ pub struct Database {
     pub(super) identities: Arc<dyn Identities>,
     pub(super) named: NamedDevices,
     pub(super) requests: Arc<dyn Requests>,
+    pub(super) rules: Arc<dyn Rules>,
+    pub(super) rules_wake: Arc<Notify>,
+    pub(super) alarms: Arc<dyn Alarms>,
+    pub(super) evaluation: Arc<dyn Evaluation>,
+    pub(super) outbox: Arc<dyn Outbox>,
 }
 
 impl Database {
@@ -138,6 +149,26 @@ impl Database {
     /// The scoped tokens and share links.
     pub fn tokens(&self) -> Arc<dyn ScopedTokens> {
         Arc::clone(&self.tokens)
+    }
+    /// Rules and geofences.
+    pub fn rules(&self) -> Arc<dyn Rules> {
+        Arc::clone(&self.rules)
+    }
+    /// Wakes whoever evaluates rules when this process has committed something for them.
+    pub fn rules_wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.rules_wake)
+    }
+    /// What rules raised.
+    pub fn alarms(&self) -> Arc<dyn Alarms> {
+        Arc::clone(&self.alarms)
+    }
+    /// For whoever evaluates rules.
+    pub fn evaluation(&self) -> Arc<dyn Evaluation> {
+        Arc::clone(&self.evaluation)
+    }
+    /// Notifications, and where they go.
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::clone(&self.outbox)
     }
     /// How things leave.
     pub fn retention(&self) -> Arc<dyn Retention> {

@@ -9,6 +9,7 @@
 
 pub mod accounts;
 mod administration;
+pub mod alarms;
 pub mod books;
 pub mod channels;
 pub mod commands;
@@ -19,13 +20,17 @@ pub mod dead_letters;
 pub mod derived;
 pub mod devices;
 mod engine;
+pub mod evaluation;
 pub mod groups;
 pub mod logins;
+pub mod marked;
 mod mysql;
 mod open;
+pub mod outbox;
 mod positions;
 pub mod requests;
 pub mod retention;
+pub mod rules;
 mod secret;
 pub mod sessions;
 mod sqlite;
@@ -34,6 +39,10 @@ pub mod tokens;
 
 pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use administration::{Administration, Health, Inspection};
+pub use alarms::{
+    Acknowledgement, Alarm, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, Alarms, MAX_ALARM_NOTE,
+    MAX_LISTED_ALARMS, Silence,
+};
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use channels::{
     Channel, ChannelChange, ChannelKind, Channels, FIRST_GIVEN_NUMBER, Identities, MAX_CHANNELS,
@@ -57,12 +66,22 @@ pub use derived::{
     BadCalibration, Calibration, Derivation, Derived, MAX_CALIBRATION_POINTS, MAX_DERIVED,
 };
 pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
+pub use evaluation::{Evaluation, Mark, NewNotification, RULES_LEASE, StoredState, Turn};
 pub use groups::{Group, Groups, MAX_GROUPS};
 pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, device_login_name, valid_login_name};
+pub use marked::{MarkedReadings, MarkedRow};
 pub use open::open;
+pub use outbox::{
+    DueNotification, ListedNotification, MAX_LISTED_NOTIFICATIONS, MAX_WAYS, NewWay,
+    NotificationBooks, NotificationState, Outbox, Outcome, StoredWay,
+};
 pub use positions::{PositionStream, Positions, RangeQuery};
 pub use requests::{Booked, REQUEST_KEPT_MS, Requests};
 pub use retention::{ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey};
+pub use rules::{
+    MAX_GEOFENCES, MAX_RULE_DEVICES, MAX_RULE_NAME, MAX_RULES, NewRule, RuleScope, Rules,
+    StoredGeofence, StoredRule,
+};
 pub use secret::{PlainSecret, SecretHash};
 pub use sessions::{
     Digest, MAX_SESSIONS, MAX_USER_AGENT, NewSession, Previous, Rotation, Session, Sessions,

@@ -261,7 +261,7 @@ adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_i
 impl Product for Arc<Server> {
     const STORE: &'static str = "MySQL";
     const DIALECT: Dialect = Dialect::MySql;
-    const FRESH: Migration = Migration { version: 7, sql: include_str!("../../../../schema.sql") };
+    const FRESH: Migration = Migration { version: 8, sql: include_str!("../../../../schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("mysql/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("mysql/upgrade_3.sql") },
@@ -269,6 +269,7 @@ impl Product for Arc<Server> {
         Migration { version: 5, sql: include_str!("mysql/upgrade_5.sql") },
         Migration { version: 6, sql: include_str!("mysql/upgrade_6.sql") },
         Migration { version: 7, sql: include_str!("mysql/upgrade_7.sql") },
+        Migration { version: 8, sql: include_str!("mysql/upgrade_8.sql") },
     ];
 
     type Row = MySqlRow;

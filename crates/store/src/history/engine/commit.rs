@@ -22,6 +22,7 @@ use super::marks::Marks;
 use super::plan::{BooksRow, DuplicateRow, Plan, plan};
 use super::readings::Prepared;
 use super::rows::{LETTER_COLUMNS, LetterRow};
+use super::rule_marks::{INSERT_MARK, insert_rule_marks};
 use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, booked_keys, insert, or_join};
 use super::value::{Fields as _, Value};
@@ -97,7 +98,7 @@ impl<P: Product> Work<P> for Commit<'_, P> {
 pub(in crate::history) async fn write_parts<P: Product>(
     engine: &Engine<P>,
     session: &mut P::Session,
-    Prepared { parts, readings, values_refused }: &Prepared<'_>,
+    Prepared { parts, readings, values_refused, concerned }: &Prepared<'_>,
     exporter: &str,
 ) -> Result<Written, Fault> {
     let booked = booked(session, parts).await?;
@@ -105,8 +106,11 @@ pub(in crate::history) async fn write_parts<P: Product>(
     if plan.is_empty() {
         return Ok(Written { committed: plan.settle(&[], &[]).committed, ..Written::default() });
     }
-    let is_new = insert_rows(session, &plan.rows()).await?;
-    let readings_new = insert_rows(session, &plan.readings()).await?;
+    let (rows, readings) = (plan.rows(), plan.readings());
+    let is_new = insert_rows(session, &rows).await?;
+    let readings_new = insert_rows(session, &readings).await?;
+    let rule_marks = concerned.marks(&new(&rows, &is_new), &new(&readings, &readings_new));
+    insert_rule_marks(session, &rule_marks).await?;
     let touched = plan.position_days();
     let marks = engine.marks.missing(&touched);
     let days = engine.days.unknown(&plan.days(touched));
@@ -118,6 +122,11 @@ pub(in crate::history) async fn write_parts<P: Product>(
     insert_books(session, &settled.books, exporter).await?;
     marks.still_open()?;
     Ok(Written { committed: settled.committed, days, marks })
+}
+
+/// Those that are new.
+fn new<'a, T>(rows: &[&'a T], is_new: &[bool]) -> Vec<&'a T> {
+    rows.iter().zip(is_new).filter(|(_, is_new)| **is_new).map(|(row, _)| *row).collect()
 }
 
 /// Which of the parts' keys are in the books.
@@ -308,6 +317,9 @@ impl<P: Product> Engine<P> {
         self.marks.learn(&written.marks);
         self.product.committed(&prepared.parts);
         self.lasts.learn(&prepared.parts, Clock::system().now_ms());
+        if !prepared.concerned.nobody() {
+            self.rules_wake.notify_one();
+        }
         Ok(written.committed)
     }
 
@@ -325,6 +337,10 @@ impl<P: Product> Engine<P> {
     async fn rehearse_in(&self, session: &mut P::Session, plan: &Plan<'_>) -> Result<(), Fault> {
         let is_new = insert_rows(session, &plan.rows()).await?;
         let readings_new = insert_rows(session, &plan.readings()).await?;
+        // A real mark would use up a number each time.
+        let no_mark =
+            INSERT_MARK.replace("VALUES (?)", "SELECT packed FROM rule_marks WHERE 1 = 0");
+        session.execute(sql(no_mark), &[]).await?;
         let days = plan.position_days();
         insert_days::<P>(session, &days).await?;
         insert_marks::<P>(session, &self.marks.missing(&days)).await?;
@@ -344,7 +360,7 @@ impl<P: Product> Engine<P> {
         let key = BatchKey { worker: "probe".to_owned(), run: 0, sequence: 0 };
         let parts = [Part { key, tallies: Vec::new(), records: records.to_vec() }];
         let prepared = self.prepare(&parts).await?;
-        let Prepared { parts, readings, values_refused } = &prepared;
+        let Prepared { parts, readings, values_refused, .. } = &prepared;
         let plan = plan(parts, readings, values_refused, &HashSet::new());
         let mut session = self.product.begin().await?;
         let outcome = try_plan::<P>(&mut session, &plan).await;

@@ -5,6 +5,7 @@
 mod accounts;
 mod adapter;
 mod administration;
+mod alarms;
 mod books;
 mod channel_reads;
 mod channels;
@@ -17,8 +18,10 @@ mod days;
 mod dead_letters;
 mod derived_channels;
 mod devices;
+mod evaluation;
 mod expire_readings;
 mod fault;
+mod geofences;
 mod groups;
 mod identities;
 mod insert;
@@ -29,6 +32,7 @@ mod last_known;
 mod logins;
 mod marks;
 mod next_row;
+mod outbox;
 mod plan;
 mod positions;
 mod quick;
@@ -40,6 +44,8 @@ mod removals;
 mod requests;
 mod retention;
 mod rows;
+mod rule_marks;
+mod rules;
 mod script;
 mod seam;
 mod sessions;
@@ -53,6 +59,8 @@ mod window;
 mod work;
 
 use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use crate::history::Database;
 use crate::named::NamedDevices;
@@ -73,6 +81,7 @@ pub(super) use plan::{BooksRow, DuplicateRow, Settled, minute_of};
 pub(super) use quick::{insert_bulk, insert_of};
 pub(super) use removals::book_removed;
 pub(super) use rows::{bucket_of, fits_journal, key_of};
+pub(super) use rule_marks::INSERT_MARK;
 pub(super) use seam::{Batch, Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
 pub(super) use sql::{POSITION_COLUMNS, insert};
@@ -87,12 +96,16 @@ pub(super) struct Engine<P> {
     lasts: last::Lasts,
     lists: channels::Lists,
     named: NamedDevices,
+    concerned: rule_marks::KnownConcerned,
+    /// A commit left marks for the rules.
+    rules_wake: Arc<Notify>,
 }
 
 impl<P: Product> Engine<P> {
     /// The handles of a database.
     pub(super) fn database(product: P) -> Database {
         let named = NamedDevices::default();
+        let rules_wake = Arc::new(Notify::new());
         let engine = Arc::new(Self {
             product,
             days: days::KnownDays::default(),
@@ -101,6 +114,8 @@ impl<P: Product> Engine<P> {
             lasts: last::Lasts::default(),
             lists: channels::Lists::default(),
             named: named.clone(),
+            concerned: rule_marks::KnownConcerned::default(),
+            rules_wake: Arc::clone(&rules_wake),
         });
         Database {
             history: Arc::clone(&engine) as _,
@@ -118,6 +133,11 @@ impl<P: Product> Engine<P> {
             identities: Arc::clone(&engine) as _,
             named,
             requests: Arc::clone(&engine) as _,
+            rules: Arc::clone(&engine) as _,
+            rules_wake,
+            alarms: Arc::clone(&engine) as _,
+            evaluation: Arc::clone(&engine) as _,
+            outbox: Arc::clone(&engine) as _,
             daily: engine,
         }
     }

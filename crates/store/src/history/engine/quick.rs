@@ -22,6 +22,7 @@ use super::marks::Marks;
 use super::plan::{Plan, Settled, plan};
 use super::readings::Prepared;
 use super::rows::{bare_position_values, is_bare, position_values};
+use super::rule_marks::insert_rule_marks;
 use super::script::Script;
 use super::seam::{Batch, Dialect, Product, Session, sql};
 use super::sql::{BARE_COLUMNS, POSITION_COLUMNS, insert_words, placeholder_rows};
@@ -62,18 +63,23 @@ impl<P: Product> Engine<P> {
     /// written and the commit that looks is to be used.
     pub(in crate::history) async fn commit_new(
         &self,
-        Prepared { parts, readings, values_refused }: &Prepared<'_>,
+        Prepared { parts, readings, values_refused, concerned }: &Prepared<'_>,
         exporter: &str,
     ) -> Result<Option<Written>, Fault> {
         if self.doubts.any() {
             return Ok(None);
         }
         let plan = plan(parts, readings, values_refused, &HashSet::new());
-        if let Some(written) = self.commit_by_product(&plan, exporter).await? {
+        let rule_marks = if concerned.nobody() {
+            Vec::new()
+        } else {
+            concerned.marks(&plan.rows(), &plan.readings())
+        };
+        if let Some(written) = self.commit_by_product(&plan, &rule_marks, exporter).await? {
             return Ok(Some(written));
         }
         self.product.before_commit(parts).await?;
-        match self.write_new(&plan, exporter).await {
+        match self.write_new(&plan, &rule_marks, exporter).await {
             Ok(written) => Ok(Some(written)),
             Err(fault) if matches!(fault.kind, Kind::Taken | Kind::Conflict) => {
                 self.doubts.begin();
@@ -88,6 +94,7 @@ impl<P: Product> Engine<P> {
     async fn commit_by_product(
         &self,
         plan: &Plan<'_>,
+        rule_marks: &[Vec<u8>],
         exporter: &str,
     ) -> Result<Option<Written>, Fault> {
         if !P::TAKES_BATCHES || plan.has_readings() {
@@ -98,12 +105,18 @@ impl<P: Product> Engine<P> {
         if !self.days.unknown(&touched).is_empty() || marks.values().next().is_some() {
             return Ok(None);
         }
-        let committed = self.product.commit_batch(&Batch { plan, exporter, marks }).await?;
+        let committed =
+            self.product.commit_batch(&Batch { plan, exporter, marks, rule_marks }).await?;
         Ok(committed.map(|committed| Written { committed, ..Written::default() }))
     }
 
     /// By the product's own way for rows if it has one, else in a session.
-    async fn write_new(&self, plan: &Plan<'_>, exporter: &str) -> Result<Written, Fault> {
+    async fn write_new(
+        &self,
+        plan: &Plan<'_>,
+        rule_marks: &[Vec<u8>],
+        exporter: &str,
+    ) -> Result<Written, Fault> {
         let (rows, readings) = (plan.rows(), plan.readings());
         let settled = plan.settle(&vec![true; rows.len()], &vec![true; readings.len()]);
         let touched = plan.position_days();
@@ -111,15 +124,18 @@ impl<P: Product> Engine<P> {
         let days = self.days.unknown(&plan.days(touched));
         let behind = Behind::of::<P>(&days, &marks, &settled, exporter);
         let written = Written { committed: settled.committed, days, marks };
-        if plan.letters.is_empty() {
+        // Several marks are too long for one request.
+        if plan.letters.is_empty() && rule_marks.len() <= 1 {
             written.marks.still_open()?;
-            let script = [&*behind.rows, &behind.books].concat();
+            let script =
+                [&*rule_mark_script::<P>(rule_marks), &behind.rows, &behind.books].concat();
             if self.product.commit_rows(&rows, &readings, &script).await? {
                 return Ok(written);
             }
         }
         let mut session = self.product.begin().await?;
-        match write_in::<P>(&mut session, (&rows, &readings), plan, &behind, &written.marks).await {
+        let rows = Rows { positions: &rows, readings: &readings, rule_marks };
+        match write_in::<P>(&mut session, &rows, plan, &behind, &written.marks).await {
             Ok(()) => Ok(written),
             // Dropped, the session closes its connection, as in `work.rs`.
             Err(fault) if fault.kind == Kind::Unavailable => Err(fault),
@@ -163,10 +179,24 @@ impl Behind {
     }
 }
 
+fn rule_mark_script<P: Product>(rule_marks: &[Vec<u8>]) -> String {
+    let mut script = Script::new(P::DIALECT);
+    let rows = rule_marks.iter().map(|mark| [Value::Bytes(mark)]);
+    script.insert(&insert_words("rule_marks", &["packed"]), rows, "");
+    script.take()
+}
+
+/// What is written before everything else.
+struct Rows<'a> {
+    positions: &'a [&'a PositionRecord],
+    readings: &'a [&'a ReadingsRow],
+    rule_marks: &'a [Vec<u8>],
+}
+
 /// Commits in the order of tables and keys that `commit.rs` keeps.
 async fn write_in<P: Product>(
     session: &mut P::Session,
-    (rows, readings): (&[&PositionRecord], &[&ReadingsRow]),
+    &Rows { positions: rows, readings, rule_marks }: &Rows<'_>,
     plan: &Plan<'_>,
     behind: &Behind,
     marks: &Marks,
@@ -177,6 +207,7 @@ async fn write_in<P: Product>(
         rest = &rest[slice.len()..];
     }
     insert_new(session, readings).await?;
+    insert_rule_marks(session, rule_marks).await?;
     let mut script = Script::new(P::DIALECT);
     let words = format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));
     script.insert(&words, rest.iter().map(|record| position_values(record)), "");

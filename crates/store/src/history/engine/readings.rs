@@ -13,6 +13,7 @@ use super::Engine;
 use super::channels::{List, Wanted};
 use super::fault::Fault;
 use super::keyed::ReadingsRow;
+use super::rule_marks::Concerned;
 use super::seam::Product;
 use crate::history::Part;
 
@@ -24,6 +25,8 @@ pub(in crate::history) struct Prepared<'a> {
     /// By part: how many values became dead letters, since their device may have no more
     /// channels.
     pub(in crate::history) values_refused: Vec<u64>,
+    /// Whose rows leave marks for the rules.
+    pub(in crate::history) concerned: Arc<Concerned>,
 }
 
 impl Prepared<'_> {
@@ -45,6 +48,7 @@ impl Prepared<'_> {
             parts: Cow::Owned(vec![part]),
             readings: readings.map(|row| ReadingsRow { part: 0, ..row.clone() }).collect(),
             values_refused: vec![values_refused],
+            concerned: Arc::clone(&self.concerned),
         }
     }
 }
@@ -59,12 +63,14 @@ impl<P: Product> Engine<P> {
     /// are kept.
     pub(super) async fn prepare<'a>(&self, parts: &'a [Part]) -> Result<Prepared<'a>, Fault> {
         let values_refused = vec![0; parts.len()];
+        let concerned = self.concerned().await?;
         if records_of(parts).next().is_none() {
             let parts = Cow::Borrowed(parts);
-            return Ok(Prepared { parts, readings: Vec::new(), values_refused });
+            return Ok(Prepared { parts, readings: Vec::new(), values_refused, concerned });
         }
         let numbered = self.number_all(parts).await?;
-        let mut prepared = Prepared { parts: Cow::default(), readings: Vec::new(), values_refused };
+        let mut prepared =
+            Prepared { parts: Cow::default(), readings: Vec::new(), values_refused, concerned };
         for (index, part) in parts.iter().enumerate() {
             let mut rest =
                 Part { key: part.key.clone(), tallies: part.tallies.clone(), records: Vec::new() };

@@ -69,6 +69,8 @@ pub(in crate::history) struct Batch<'a> {
     pub(in crate::history) exporter: &'a str,
     /// None, in the slot on which the batch relies.
     pub(in crate::history) marks: Marks,
+    /// For the rules, to be written with the batch.
+    pub(in crate::history) rule_marks: &'a [Vec<u8>],
 }
 
 /// A database.

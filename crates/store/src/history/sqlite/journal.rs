@@ -169,6 +169,7 @@ async fn keep_in(file: &Arc<File>, held: &mut Held, batch: &Journaled<'_>) -> Re
     let mut request = slice::Request::begin();
     let moved = request.slices(held, file.journal.sizes);
     request.pending(id, &bytes);
+    request.rule_marks(batch.rule_marks);
     let books: Vec<_> = batch.books.iter().map(|row| books_values(row, batch.exporter)).collect();
     request.books(&books);
     let (text, values) = request.end();

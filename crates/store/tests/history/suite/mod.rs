@@ -15,6 +15,7 @@ mod readings;
 mod reads;
 mod requests;
 mod retention;
+mod rules;
 mod schema;
 mod sessions;
 
@@ -33,6 +34,7 @@ pub(crate) use readings::*;
 pub(crate) use reads::*;
 pub(crate) use requests::*;
 pub(crate) use retention::*;
+pub(crate) use rules::*;
 pub(crate) use schema::*;
 pub(crate) use sessions::*;
 
@@ -109,6 +111,11 @@ macro_rules! all_cases {
             a_disabled_account_may_nothing,
             commands_live_their_life,
             a_command_is_sent_by_one_holder,
+            rules_live_their_life,
+            commits_leave_marks_of_what_is_new_for_the_rules,
+            a_turn_of_the_rules_is_written_whole_and_once,
+            alarms_are_acknowledged_and_silenced,
+            notifications_live_their_life,
             commands_that_are_over_do_not_go_out,
             open_commands_have_a_bound,
             a_frame_is_looked_up,

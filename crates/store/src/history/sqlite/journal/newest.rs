@@ -29,6 +29,7 @@ pub(super) struct Journaled<'a> {
     pub(super) exporter: &'a str,
     /// None, in the slot on which the batch relies.
     pub(super) marks: &'a Marks,
+    pub(super) rule_marks: &'a [Vec<u8>],
 }
 
 /// Rows that are to be written beside the journal, by their recorded seconds.
@@ -50,7 +51,7 @@ impl Newest {
     /// A batch for the journal, and what is reported of it once it is there; `None` when
     /// it is to be written otherwise.
     pub(super) fn fit<'a>(&self, batch: &'a Batch<'_>) -> Option<(Journaled<'a>, Vec<Committed>)> {
-        let Batch { plan, exporter, marks } = batch;
+        let Batch { plan, exporter, marks, rule_marks } = batch;
         let rows = plan.borne();
         let fits = plan.letters.is_empty()
             && rows.len() >= JOURNAL_FROM
@@ -60,7 +61,8 @@ impl Newest {
             return None;
         }
         let Settled { committed, books, .. } = plan.settle(&vec![true; rows.len()], &[]);
-        let journaled = Journaled { rows, parts: plan.part_keys(), books, exporter, marks };
+        let parts = plan.part_keys();
+        let journaled = Journaled { rows, parts, books, exporter, marks, rule_marks };
         (journaled.books.len() <= MAX_BOOKS).then_some((journaled, committed))
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use nemeses_protocol::PositionRecord;
 
 use super::super::super::engine::{
-    BOOKS_COLUMNS, DUPLICATE_COLUMNS, Dialect, DuplicateRow, Fault, Kind, POSITION_COLUMNS,
-    Session as _, Value, WIDE, duplicate_values, fixed, insert, insert_bulk, insert_of,
-    insert_rows, join_duplicates, minute_of, rungs, sql,
+    BOOKS_COLUMNS, DUPLICATE_COLUMNS, Dialect, DuplicateRow, Fault, INSERT_MARK, Kind,
+    POSITION_COLUMNS, Session as _, Value, WIDE, duplicate_values, fixed, insert, insert_bulk,
+    insert_of, insert_rows, join_duplicates, minute_of, rungs, sql,
 };
 use super::super::{File, FileSession};
 use super::Sizes;
@@ -60,6 +60,14 @@ impl<'a> Request<'a> {
     pub(super) fn pending(&mut self, id: i64, bytes: &'a [u8]) {
         self.add(PENDING);
         self.values.extend([Value::Signed(id), Value::Signed(id), Value::Bytes(bytes)]);
+    }
+
+    /// What the rules are to look at.
+    pub(super) fn rule_marks(&mut self, marks: &'a [Vec<u8>]) {
+        for mark in marks {
+            self.add(INSERT_MARK);
+            self.values.push(Value::Bytes(mark));
+        }
     }
 
     pub(super) fn books(&mut self, rows: &[[Value<'a>; 14]]) {

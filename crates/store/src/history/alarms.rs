@@ -1,0 +1,170 @@
+//! Alarms: what rules raised, and what people did about it.
+
+use async_trait::async_trait;
+use nemeses_protocol::DeviceId;
+
+use crate::StoreError;
+
+/// Alarms that are listed at once, at most.
+pub const MAX_LISTED_ALARMS: u32 = 1_000;
+/// Characters of a note or of the reason of a silence.
+pub const MAX_ALARM_NOTE: usize = 1_000;
+
+/// What makes an alarm the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlarmKey {
+    /// The rule's number.
+    pub rule: u64,
+    /// The rule's version.
+    pub version: u32,
+    /// The device.
+    pub device: DeviceId,
+    /// Which alarm of these it is, from 1.
+    pub episode: u32,
+}
+
+/// A way in which an alarm changes, in the order of time for one alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmStep {
+    /// It opens.
+    Opened,
+    /// It was too old to notify anybody, and stands now.
+    Confirmed,
+    /// It is over.
+    Cleared,
+    /// Its rule was changed, removed or switched off.
+    Withdrawn,
+}
+
+impl AlarmStep {
+    /// The word in tables and messages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Confirmed => "confirmed",
+            Self::Cleared => "cleared",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// A change of an alarm as the evaluator stores it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmChange {
+    /// Which alarm.
+    pub key: AlarmKey,
+    /// What happened.
+    pub step: AlarmStep,
+    /// When, by the device's clock, Unix milliseconds.
+    pub at_ms: u64,
+    /// When it was noticed, by ours.
+    pub raised_at_ms: u64,
+    /// See [`Alarm::late`].
+    pub late: bool,
+    /// See [`Alarm::notified`].
+    pub notified: bool,
+    /// The value that the rule is about, as text.
+    pub value: Option<String>,
+    /// Latitude and longitude, 1e-6 degree.
+    pub place: Option<(i32, i32)>,
+    /// The rule's name.
+    pub rule_name: String,
+    /// The rule's owner.
+    pub owner: Option<u64>,
+    /// The rule's severity.
+    pub severity: String,
+}
+
+/// An alarm that is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alarm {
+    /// Its number.
+    pub id: u64,
+    /// What makes it the same.
+    pub key: AlarmKey,
+    /// The rule's name when it opened.
+    pub rule_name: String,
+    /// Whose rule it is; `None` for everybody's.
+    pub owner: Option<u64>,
+    /// `info`, `warning` or `critical`.
+    pub severity: String,
+    /// Whether it is of late rows, or was too old to notify anybody when it opened and has not
+    /// been confirmed since.
+    pub late: bool,
+    /// Whether somebody was to be notified.
+    pub notified: bool,
+    /// When it opened, by the device's clock, Unix milliseconds.
+    pub opened_at_ms: u64,
+    /// When that was noticed, by ours.
+    pub raised_at_ms: u64,
+    /// When it was over, by the device's clock; `None` while it is open.
+    pub cleared_at_ms: Option<u64>,
+    /// Whether it ended because its rule was changed.
+    pub withdrawn: bool,
+    /// The value when it opened.
+    pub value: Option<String>,
+    /// Latitude and longitude when it opened, 1e-6 degree.
+    pub place: Option<(i32, i32)>,
+    /// Who has seen it, and when.
+    pub acknowledged: Option<Acknowledgement>,
+    /// Until when nobody is notified of it.
+    pub silence: Option<Silence>,
+}
+
+/// Somebody has seen an alarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Unix milliseconds.
+    pub at_ms: u64,
+    /// Who.
+    pub by: String,
+    /// What they noted.
+    pub note: Option<String>,
+}
+
+/// Nobody is to be notified of an alarm for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Unix milliseconds.
+    pub until_ms: u64,
+    /// Who said so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which alarms are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlarmFilter {
+    /// Of this device.
+    pub device: Option<DeviceId>,
+    /// Of this rule.
+    pub rule: Option<u64>,
+    /// Those that are open, or those that are not.
+    pub open: Option<bool>,
+    /// Those of late rows, or those that are not.
+    pub late: Option<bool>,
+    /// Of this severity.
+    pub severity: Option<String>,
+    /// With numbers below this one.
+    pub before: Option<u64>,
+    /// How many, [`MAX_LISTED_ALARMS`] at most.
+    pub limit: u32,
+}
+
+/// The alarms.
+#[async_trait]
+pub trait Alarms: Send + Sync {
+    /// Alarms, newest numbers first.
+    async fn list(&self, filter: &AlarmFilter) -> Result<Vec<Alarm>, StoreError>;
+
+    /// The alarm of a number.
+    async fn find(&self, id: u64) -> Result<Option<Alarm>, StoreError>;
+
+    /// Notes that somebody has seen an alarm; `false` when there is none of this number. The first to
+    /// do so is kept.
+    async fn acknowledge(&self, id: u64, by: &Acknowledgement) -> Result<bool, StoreError>;
+
+    /// Notifies nobody of an alarm until a time; `false` when there is none of this number.
+    async fn silence(&self, id: u64, silence: &Silence) -> Result<bool, StoreError>;
+}
