@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use nemeses_protocol::DeviceId;
 use tokio::time::Instant;
 
@@ -21,7 +22,7 @@ pub trait CommandKeeper: Send + Sync + 'static {
 }
 
 /// What became of a command on its way to its device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It went out; the client's acknowledgement is to come.
     Sent,
@@ -29,8 +30,15 @@ pub enum Fate {
     SentForGood,
     /// The client has acknowledged it.
     Acknowledged,
-    /// The client has refused it, by this reason code of MQTT 5.
+    /// The device has answered it, in these words of its protocol.
+    Answered(Bytes),
+    /// The client has refused it, by this reason code of MQTT 5; the device, by 0.
     Refused(u8),
+    /// The device has not answered it in time. It may have carried it out, so it does not go out
+    /// again.
+    Unanswered,
+    /// The device's protocol has no such command.
+    Unsupported,
     /// It is longer than the client takes.
     TooLarge,
     /// Its time was over before it could go out.

@@ -4,12 +4,13 @@
 //! the same table of silent connections, the same number of clients. What a device is answered
 //! after the commit waits for its [`Receipt`].
 
+mod commands;
 mod datagrams;
 mod tcp;
 
 use std::net::SocketAddr;
 
-use nemeses_protocol::Identity;
+use nemeses_protocol::{CommandAnswer, CommandKey, Identity};
 
 use crate::intake::Receipt;
 
@@ -36,6 +37,8 @@ pub struct DeviceTaken {
     pub acknowledgement: Vec<u8>,
     /// Who speaks, as soon as that is known.
     pub identity: Option<Identity>,
+    /// Answers to commands.
+    pub answers: Vec<CommandAnswer>,
     /// Good frames.
     pub frames: u32,
     /// Whether there is anything to keep: then [`DeviceSession::commit`] must follow.
@@ -49,6 +52,12 @@ pub trait DeviceSession: Send {
     /// Takes what was read and not used before. Decodes at once and does not wait. `at_rest`:
     /// nothing has come for a while, so what is there may be whole.
     fn take(&mut self, bytes: &[u8], at_rest: bool) -> DeviceTaken;
+
+    /// The bytes of a command to the device, and by what its answer is known; `None` when its
+    /// protocol cannot say it. Only asked of connections.
+    fn command(&mut self, _payload: &[u8]) -> Option<(Vec<u8>, CommandKey)> {
+        None
+    }
 
     /// Hands over what was taken last; the receipt is marked when it is durable.
     fn commit(&mut self, receipt: Receipt);

@@ -3,8 +3,8 @@
 //! bytes. Pure.
 
 use nemeses_protocol::{
-    Cayenne, DecodeError, Form, Gt06, Item, Items, OsmAnd, OwnTracks, Protocol, ProtocolFrame as _,
-    Queclink, Reason, Sft9001, Source, Speaker, Teltonika,
+    Cayenne, CommandAnswer, CommandKey, DecodeError, Form, Gt06, Item, Items, OsmAnd, OwnTracks,
+    Protocol, ProtocolFrame as _, Queclink, Reason, Sft9001, Source, Speaker, Teltonika,
 };
 
 use crate::mapped::POSTED;
@@ -21,6 +21,8 @@ pub struct Taken {
     pub acknowledgement: Vec<u8>,
     /// Who speaks, as soon as that is known.
     pub identity: Option<nemeses_protocol::Identity>,
+    /// Answers to commands.
+    pub answers: Vec<CommandAnswer>,
     /// Good frames.
     pub frames: u32,
     /// Why the connection cannot go on: nobody knows where the next frame begins.
@@ -43,6 +45,10 @@ pub trait DeviceStream: Send {
         at_rest: bool,
         out: &mut Output,
     ) -> Taken;
+
+    /// The bytes of a command to the device, and by what its answer is known; `None` when the
+    /// protocol cannot say it.
+    fn command(&mut self, payload: &[u8]) -> Option<(Vec<u8>, CommandKey)>;
 }
 
 /// A protocol of devices that have connections of their own.
@@ -143,6 +149,12 @@ impl<P: Protocol> DeviceStream for Connection<P> {
         self.0 = session;
         taken
     }
+
+    fn command(&mut self, payload: &[u8]) -> Option<(Vec<u8>, CommandKey)> {
+        let mut bytes = Vec::new();
+        let key = P::command(&mut self.0, payload, &mut bytes)?;
+        Some((bytes, key))
+    }
 }
 
 /// Whether nobody knows where the next frame begins, or whose it is.
@@ -184,6 +196,7 @@ fn take<P: Protocol>(
                 if step.take_frame::<P>(message, terms, (offset, bytes, &frame), out).is_good {
                     frame.reply(&mut taken.reply);
                     frame.acknowledgement(&mut taken.acknowledgement);
+                    taken.answers.extend(frame.answer());
                 }
             }
         }

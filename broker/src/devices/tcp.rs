@@ -11,6 +11,7 @@ use nemeses_protocol::Identity;
 use nemeses_runtime::Stop;
 use tokio::time::{Instant, sleep_until};
 
+use super::commands::Asking;
 use super::{DeviceSession, DeviceTaken};
 use crate::auth::Role;
 use crate::batches::Batches;
@@ -44,6 +45,9 @@ struct Connection<'a> {
     handshake: Option<Handshake>,
     /// Its entry among the clients, since it has said who it is.
     presence: Option<(Identity, Presence)>,
+    /// Whether it gets commands: since its device has a number.
+    gets_commands: bool,
+    asking: Asking,
     batches: Batches,
     /// What is answered after each batch, in their order.
     owed: VecDeque<(u64, Vec<u8>)>,
@@ -77,6 +81,8 @@ pub(crate) async fn serve(
         session: devices.connect(protocol),
         handshake: Some(handshake),
         presence: None,
+        gets_commands: false,
+        asking: Asking::default(),
         batches: Batches::default(),
         owed: VecDeque::new(),
         held: None,
@@ -120,6 +126,10 @@ impl Connection<'_> {
             }
             if let Some(end) = self.due(now) {
                 return end;
+            }
+            self.asking.give_up(now);
+            if self.ask() {
+                continue;
             }
             let deadline = self.deadline();
             clock.as_mut().reset(deadline);
@@ -205,6 +215,7 @@ impl Connection<'_> {
     fn deadline(&self) -> Instant {
         let deadlines = self.deadlines().into_iter().flatten().map(|(at, _)| at);
         let deadlines = deadlines.chain(self.draining_until).chain(self.rests_at);
+        let deadlines = deadlines.chain(self.asking.deadline());
         deadlines.min().unwrap_or_else(|| Instant::now() + self.shared.config.device_silence)
     }
 
@@ -238,14 +249,16 @@ impl Connection<'_> {
     /// Takes all whole frames out of what was read.
     fn process(&mut self, at_rest: bool) -> Result<(), End> {
         let unread = std::mem::take(&mut self.wire.unread);
-        let DeviceTaken { used, reply, acknowledgement, identity, frames, keeps, lost } =
-            self.session.take(&unread, at_rest);
+        let taken = self.session.take(&unread, at_rest);
+        let DeviceTaken { used, reply, acknowledgement, identity, frames, keeps, lost, .. } = taken;
         // Who it is must be clear before anything is handed over: a receipt needs a mailbox.
         let entered = identity.map_or(Ok(()), |identity| self.enter(identity));
         if frames > 0 {
             self.last_heard = Instant::now();
             self.shared.metrics().devices.frames(self.protocol, frames);
         }
+        self.asking.answered(taken.answers);
+        self.listen_for_commands();
         self.wire.out.extend(reply);
         if keeps {
             self.keep(used, acknowledgement);
@@ -286,6 +299,29 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Gets the device's commands as soon as the device has a number, which a new one has
+    /// after its first commit.
+    fn listen_for_commands(&mut self) {
+        if let Some((identity, presence)) = self.presence.as_mut().filter(|_| !self.gets_commands)
+            && let Some(device) = self.shared.config.topics.names.number(identity)
+        {
+            presence.take_commands_of(device);
+            self.gets_commands = true;
+        }
+    }
+
+    /// Puts the next command behind what is to be written, unless one is not answered yet or the
+    /// end is near; whether there is one.
+    fn ask(&mut self) -> bool {
+        if self.draining_until.is_some() {
+            return false;
+        }
+        let bytes = self.asking.next(&mut *self.session, Instant::now());
+        let asks = !bytes.is_empty();
+        self.wire.out.extend(bytes);
+        asks
+    }
+
     fn keep(&mut self, bytes: usize, acknowledgement: Vec<u8>) {
         let weight = bytes + acknowledgement.len() + MESSAGE_OVERHEAD_BYTES;
         let room = self.shared.pool.take(weight);
@@ -320,6 +356,7 @@ impl Connection<'_> {
     fn open_mail(&mut self) -> Result<(), End> {
         let Some((_, presence)) = &self.presence else { return Ok(()) };
         let mail = presence.mailbox.empty(true);
+        self.asking.accept(mail.deliveries);
         for resolved in mail.resolved {
             if !resolved.kept {
                 self.shared.metrics().not_kept.inc();

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use nemeses_protocol::DeviceId;
+
 use crate::auth::Role;
 use crate::hub::{Call, Client, ClientKey, Listening, Standing, TooMany};
 use crate::mailbox::Mailbox;
@@ -64,6 +66,13 @@ impl Presence {
             keeper.listened_for(device);
         }
         is_new
+    }
+
+    /// Gets the commands of the device whose own connection this is.
+    pub(crate) fn take_commands_of(&mut self, device: DeviceId) {
+        self.role = Role::Device(device);
+        let filter = self.shared.config.topics.command_of(device);
+        self.subscribe(Subscription::to_commands(filter, device));
     }
 
     const fn standing(&self) -> Standing {

@@ -27,6 +27,18 @@ impl Subscription {
             id,
         }
     }
+
+    /// Of a device that does not speak MQTT.
+    pub(super) fn to_commands(filter: String, device: DeviceId) -> Self {
+        Self {
+            filter: filter.into(),
+            wanted: Wanted::CommandsFor(device),
+            qos: Qos::AtLeastOnce,
+            no_local: false,
+            retain_as_published: false,
+            id: None,
+        }
+    }
 }
 
 /// How a message is to be delivered.

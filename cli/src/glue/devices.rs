@@ -7,7 +7,7 @@ use nemeses_broker::{DeviceSession, DeviceTaken, Devices, Receipt};
 use nemeses_parser::{
     DeviceProtocol, DeviceStream, Given, Giver, Message, Output, Step, Taken, device_protocol,
 };
-use nemeses_protocol::Speaker;
+use nemeses_protocol::{CommandKey, Speaker};
 use nemeses_runtime::Clock;
 
 use super::intake::{NodeIntake, held_bytes};
@@ -107,9 +107,13 @@ impl DeviceSession for Session {
         };
         let keeps = !out.records.is_empty() || out.pings > 0;
         self.taken = (out, received_at_ms);
-        let Taken { used, reply, acknowledgement, identity, frames, lost } = taken;
+        let Taken { used, reply, acknowledgement, identity, answers, frames, lost } = taken;
         let lost = lost.map(nemeses_protocol::DecodeError::code);
-        DeviceTaken { used, reply, acknowledgement, identity, frames, keeps, lost }
+        DeviceTaken { used, reply, acknowledgement, identity, answers, frames, keeps, lost }
+    }
+
+    fn command(&mut self, payload: &[u8]) -> Option<(Vec<u8>, CommandKey)> {
+        self.stream.as_mut()?.command(payload)
     }
 
     fn commit(&mut self, receipt: Receipt) {

@@ -56,8 +56,8 @@ pub use owntracks::{OwnTracks, OwnTracksFrame};
 pub use packed::PackedFields;
 pub use position::{Composition, Position, PositionPart};
 pub use protocol::{
-    Content, Field, FieldValue, Form, Item, Items, Normalised, Protocol, ProtocolFrame, Read,
-    Reply, Source, content_hash,
+    CommandAnswer, CommandKey, Content, Field, FieldValue, Form, Item, Items, Normalised, Protocol,
+    ProtocolFrame, Read, Reply, Source, content_hash,
 };
 pub use queclink::{Queclink, QueclinkFrame, QueclinkSession};
 pub use readings::{

@@ -88,6 +88,17 @@ pub trait Protocol: 'static {
     /// cannot say it; then nothing is appended.
     fn write(position: &Position, out: &mut Vec<u8>) -> bool;
 
+    /// Appends the bytes of a command to the device of a connection, and returns by what its
+    /// answer is known. `None`, and nothing appended, when this protocol has no commands or
+    /// cannot say this one.
+    fn command(
+        _session: &mut Self::Session,
+        _payload: &[u8],
+        _out: &mut Vec<u8>,
+    ) -> Option<CommandKey> {
+        None
+    }
+
     /// Appends the frame by which a device says that it is there; nothing by default.
     fn write_heartbeat(_device: DeviceId, _out: &mut Vec<u8>) {}
 
@@ -127,8 +138,28 @@ pub trait ProtocolFrame<'a> {
     /// acknowledged by the broker.
     fn acknowledgement(&self, _out: &mut Vec<u8>) {}
 
+    /// What it answers to a command, if it does; nothing by default.
+    fn answer(&self) -> Option<CommandAnswer> {
+        None
+    }
+
     /// Its bytes field by field, end to end.
     fn fields(&self) -> Vec<Field>;
+}
+
+/// Tells the commands of a connection apart by what their answers repeat of them; 0 where they
+/// repeat nothing.
+pub type CommandKey = u64;
+
+/// What a device answers to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandAnswer {
+    /// Which command it answers.
+    pub key: CommandKey,
+    /// Its words.
+    pub bytes: Vec<u8>,
+    /// Whether it says that the command was not for it.
+    pub is_refusal: bool,
 }
 
 /// One record of a frame: a position, values of channels, or both.

@@ -105,6 +105,8 @@ impl Topics {
             TopicName::CommandOf(device)
         } else if self.telemetry_identity(topic).is_some() {
             TopicName::Telemetry
+        } else if let Some(device) = self.phone_told_on(topic) {
+            TopicName::CommandOf(device)
         } else if self.owntracks && is_of_phone(topic) {
             TopicName::OwnTracks
         } else if self.mapped.iter().any(|filter| topic_matches(filter, topic)) {
@@ -112,6 +114,13 @@ impl Topics {
         } else {
             TopicName::Other
         }
+    }
+
+    /// The phone whose commands are published on `owntracks/{user}/{device}/cmd`.
+    fn phone_told_on(&self, topic: &str) -> Option<DeviceId> {
+        let phone = topic.strip_prefix("owntracks/").filter(|_| self.owntracks)?;
+        let identity = Identity::named("owntracks", phone.strip_suffix("/cmd")?).ok()?;
+        self.names.number(&identity)
     }
 
     /// The filters of all that devices publish: what parsers subscribe to.
@@ -366,5 +375,16 @@ mod tests {
             assert_eq!(filters_meet(one, other), meet, "{one} {other}");
             assert_eq!(filters_meet(other, one), meet, "{other} {one}");
         }
+    }
+
+    #[test]
+    fn a_phone_is_told_on_its_own_topic() {
+        let device = DeviceId::new(1 << 24);
+        let names = DeviceNames::of_these(&[(device, "owntracks:jane/phone".parse().unwrap())]);
+        let topics = Topics { owntracks: true, names, ..Topics::default() };
+        assert_eq!(topics.classify("owntracks/jane/phone/cmd"), TopicName::CommandOf(device));
+        assert_eq!(topics.classify("owntracks/john/phone/cmd"), TopicName::Other);
+        let without = Topics { owntracks: false, ..topics };
+        assert_eq!(without.classify("owntracks/jane/phone/cmd"), TopicName::Other);
     }
 }

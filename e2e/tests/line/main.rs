@@ -8,6 +8,7 @@ mod bridged;
 mod canaries;
 mod commands;
 mod described;
+mod device_commands;
 mod device_kills;
 mod devices;
 mod documented;

@@ -57,7 +57,8 @@ struct Command {
     /// acknowledged or answered it. `failed`: see `reason`. `expired`: its time was over
     /// before the device acknowledged it.
     state: &'static str,
-    /// Why it failed: `refused` (by the device), `too_long` (for it), `withdrawn`, `no_way`.
+    /// Why it failed: `refused` (by the device), `too_long` (for it), `unanswered` (for a minute),
+    /// `unsupported` (by its protocol), `withdrawn`, `no_way`.
     reason: Option<String>,
     /// What the device answered, if its protocol has answers.
     answer_hex: Option<String>,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nemeses_broker::{CommandKeeper, Fate};
 use nemeses_protocol::DeviceId;
-use nemeses_store::history::CommandStep;
+use nemeses_store::history::{CommandStep, MAX_ANSWER_BYTES};
 use tokio::sync::Notify;
 
 /// Both. What became of commands is at most two steps for each that is on its way, and
@@ -85,17 +85,24 @@ impl CommandKeeper for Desk {
     }
 
     fn report(&self, command: u64, device: DeviceId, fate: Fate) {
+        let is_lost = fate == Fate::Lost;
         let step = match fate {
             Fate::Sent => CommandStep::Sent,
             Fate::SentForGood => CommandStep::SentForGood,
             Fate::Acknowledged => CommandStep::Answered(None),
+            Fate::Answered(answer) => {
+                let kept = answer.get(..MAX_ANSWER_BYTES).unwrap_or(&answer);
+                CommandStep::Answered(Some(kept.to_vec()))
+            }
+            Fate::Unanswered => CommandStep::Failed("unanswered"),
+            Fate::Unsupported => CommandStep::Failed("unsupported"),
             Fate::Refused(_) => CommandStep::Failed("refused"),
             Fate::TooLarge => CommandStep::Failed("too_long"),
             Fate::Late | Fate::Lost | Fate::NoRoom => CommandStep::Released(0),
         };
         self.steps(vec![(command, step)]);
         // The device may be connected again already; who has no room is asked again later.
-        if fate == Fate::Lost {
+        if is_lost {
             self.device(device);
         }
     }

@@ -248,6 +248,26 @@ fn by_itself(frame: &Gt06Frame<'_>, cursor: &mut Cursor<'_>, telling: &mut Telli
     Some(())
 }
 
+/// The number of the command that a frame answers, and its text: in frame 15 between a length and
+/// a language, in frame 21 behind the mark of its letters (1 is ASCII).
+pub(super) fn answer(frame: &Gt06Frame<'_>) -> Option<(u32, Vec<u8>)> {
+    let mut cursor = Cursor(frame.content);
+    match frame.kind {
+        0x15 => {
+            let length = usize::from(cursor.u8()?);
+            let number = cursor.u32()?;
+            let text = cursor.0.get(..length.checked_sub(super::NUMBER_BYTES)?)?;
+            Some((number, text.to_vec()))
+        }
+        0x21 => {
+            let number = cursor.u32()?;
+            let _letters = cursor.u8()?;
+            Some((number, cursor.0.to_vec()))
+        }
+        _ => None,
+    }
+}
+
 fn information(cursor: &mut Cursor<'_>, telling: &mut Telling) -> Option<()> {
     let mut copy = *cursor;
     match copy.u8()? {

@@ -14,7 +14,9 @@ use alloc::vec::Vec;
 
 use crate::checksum::crc16_x25;
 use crate::cursor::{Cursor, bcd};
-use crate::protocol::{Content, Field, FieldValue, Protocol, ProtocolFrame, Read, Source};
+use crate::protocol::{
+    CommandAnswer, Content, Field, FieldValue, Protocol, ProtocolFrame, Read, Source,
+};
 use crate::{DecodeError, DeviceId, Identity, Position};
 
 /// Type, serial number and sum.
@@ -28,6 +30,13 @@ const END: [u8; 2] = [0x0D, 0x0A];
 const LOGIN: u8 = 0x01;
 const TIME: u8 = 0x8A;
 const ADDRESS: u8 = 0x2A;
+const COMMAND: u8 = 0x80;
+/// In front of a command and of its answer.
+const NUMBER_BYTES: usize = 4;
+/// What the length of a short frame leaves for a command: 255 without type, serial number and
+/// sum, the inner length, the number and the language.
+const LONGEST_COMMAND: usize = 255 - SHORTEST - 1 - NUMBER_BYTES - ENGLISH.len();
+const ENGLISH: [u8; 2] = [0, 2];
 
 /// GT06.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +48,8 @@ pub struct Gt06Session {
     imei: Option<Arc<str>>,
     /// How far the device's clock is ahead of UTC, as its login says.
     ahead_s: i32,
+    /// Commands so far: the number of each comes back with its answer.
+    commands: u32,
     lost: Option<DecodeError>,
 }
 
@@ -81,6 +92,24 @@ impl Protocol for Gt06 {
     /// serial number and the sum.
     fn covered(record: &[u8], hash: impl FnOnce(&[u8]) -> u64) -> u64 {
         hash(&content::covered(record))
+    }
+
+    /// Text in frame 80, under a number that the answer repeats.
+    fn command(session: &mut Gt06Session, payload: &[u8], out: &mut Vec<u8>) -> Option<u64> {
+        session.imei.as_ref()?;
+        let is_text = payload.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+        let length = u8::try_from(NUMBER_BYTES + payload.len()).ok()?;
+        if !is_text || payload.len() > LONGEST_COMMAND {
+            return None;
+        }
+        session.commands = session.commands.wrapping_add(1);
+        let mut content = Vec::from([length]);
+        content.extend(session.commands.to_be_bytes());
+        content.extend(payload);
+        content.extend(ENGLISH);
+        let [.., high, low] = session.commands.to_be_bytes();
+        write_frame(COMMAND, &content, u16::from_be_bytes([high, low]), out);
+        Some(session.commands.into())
     }
 
     /// Only trackers write it.
@@ -182,16 +211,22 @@ fn ahead_s(zone: u16) -> i32 {
 
 impl Gt06Frame<'_> {
     fn answer(&self, content: &[u8], out: &mut Vec<u8>) {
-        let length = u8::try_from(content.len() + SHORTEST).unwrap_or(u8::MAX);
-        let mut frame = Vec::from([length, if self.kind == ADDRESS { 0x97 } else { self.kind }]);
-        frame.extend(content);
-        frame.extend(self.serial.to_be_bytes());
-        let sum = crc16_x25(&frame);
-        out.extend([0x78, 0x78]);
-        out.extend(frame);
-        out.extend(sum.to_be_bytes());
-        out.extend(END);
+        let kind = if self.kind == ADDRESS { 0x97 } else { self.kind };
+        write_frame(kind, content, self.serial, out);
     }
+}
+
+/// A short frame; what it holds fits.
+fn write_frame(kind: u8, content: &[u8], serial: u16, out: &mut Vec<u8>) {
+    let length = u8::try_from(content.len() + SHORTEST).unwrap_or(u8::MAX);
+    let mut frame = Vec::from([length, kind]);
+    frame.extend(content);
+    frame.extend(serial.to_be_bytes());
+    let sum = crc16_x25(&frame);
+    out.extend([0x78, 0x78]);
+    out.extend(frame);
+    out.extend(sum.to_be_bytes());
+    out.extend(END);
 }
 
 impl<'a> ProtocolFrame<'a> for Gt06Frame<'a> {
@@ -228,6 +263,11 @@ impl<'a> ProtocolFrame<'a> for Gt06Frame<'a> {
         if !by_reply && !matches!(self.kind, 0x15 | 0x21 | 0x80..=0x82) {
             self.answer(&[], out);
         }
+    }
+
+    fn answer(&self) -> Option<CommandAnswer> {
+        let (number, bytes) = content::answer(self)?;
+        Some(CommandAnswer { key: number.into(), bytes, is_refusal: false })
     }
 
     fn fields(&self) -> Vec<Field> {

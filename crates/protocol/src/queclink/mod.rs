@@ -13,7 +13,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::report::{Report, covered};
-use crate::protocol::{Content, Field, FieldValue, Protocol, ProtocolFrame, Read, Source};
+use crate::protocol::{
+    CommandAnswer, Content, Field, FieldValue, Protocol, ProtocolFrame, Read, Source,
+};
 use crate::{DecodeError, DeviceId, Identity, Position};
 
 /// Longer lines are refused: a report of 15 positions has some 1500 bytes.
@@ -67,10 +69,34 @@ impl Protocol for Queclink {
         hash(covered(record))
     }
 
+    /// A line as Queclink writes it, `AT+GTRTO=gv300,4,,,,,,FFFF$`: the user says it all, the
+    /// password included. Its answer repeats the word and the serial number.
+    fn command(session: &mut QueclinkSession, payload: &[u8], out: &mut Vec<u8>) -> Option<u64> {
+        session.id.as_ref()?;
+        let line = core::str::from_utf8(payload).ok()?.trim();
+        let inside = line.strip_prefix("AT+")?.strip_suffix('$')?;
+        let (word, fields) = inside.split_once('=')?;
+        let serial = fields.rsplit(',').next()?;
+        let is_line = line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            && !inside.contains('$')
+            && word.starts_with("GT");
+        if !is_line {
+            return None;
+        }
+        out.extend(line.as_bytes());
+        Some(command_key(word, serial))
+    }
+
     /// Only trackers write it.
     fn write(_: &Position, _: &mut Vec<u8>) -> bool {
         false
     }
+}
+
+/// By the word and the serial number, which is four hex digits.
+fn command_key(word: &str, serial: &str) -> u64 {
+    let key = format!("{word},{}", serial.to_ascii_uppercase());
+    xxhash_rust::xxh3::xxh3_64(key.as_bytes())
 }
 
 /// What a line of text begins with, and a frame of the binary form.
@@ -173,6 +199,11 @@ impl<'a> ProtocolFrame<'a> for QueclinkFrame<'a> {
         if !self.is_heartbeat() && !self.report.is_answer {
             out.extend(format!("+SACK:{}$", self.report.count).as_bytes());
         }
+    }
+
+    fn answer(&self) -> Option<CommandAnswer> {
+        let (word, serial, bytes) = self.report.answer()?;
+        Some(CommandAnswer { key: command_key(word, serial), bytes, is_refusal: false })
     }
 
     fn fields(&self) -> Vec<Field> {

@@ -77,6 +77,13 @@ impl<'a> Report<'a> {
         self.is_answer && self.word == "GTHBD"
     }
 
+    /// Of an answer to a command: its word, its serial number and the line. The serial number
+    /// stands before the send time and the count number.
+    pub(super) fn answer(&self) -> Option<(&'a str, &'a str, Vec<u8>)> {
+        let is_answer = self.is_answer && !self.is_heartbeat();
+        is_answer.then(|| (self.word, self.before_end(3), self.line.to_vec()))
+    }
+
     fn field(&self, at: usize) -> &'a str {
         self.fields.get(at).map(|(_, field)| *field).unwrap_or_default()
     }

@@ -16,7 +16,9 @@ use self::avl::Avl;
 use self::packet::{Body, HEAD_BYTES, body, body_fields, whole_length};
 use crate::checksum::crc16_arc;
 use crate::cursor::Cursor;
-use crate::protocol::{Content, Field, FieldValue, Protocol, ProtocolFrame, Read, Source};
+use crate::protocol::{
+    CommandAnswer, Content, Field, FieldValue, Protocol, ProtocolFrame, Read, Source,
+};
 use crate::{DecodeError, DeviceId, Identity, Position};
 
 /// An IMEI has 15 digits; kinds of it have up to two more or one less.
@@ -95,6 +97,13 @@ impl Protocol for Teltonika {
                 rejected(session, bytes.len(), reason)
             }
         }
+    }
+
+    /// Text in codec 12. Its answers repeat nothing of it.
+    fn command(session: &mut TeltonikaSession, payload: &[u8], out: &mut Vec<u8>) -> Option<u64> {
+        session.imei.as_ref()?;
+        out.extend(packet::command(payload)?);
+        Some(0)
     }
 
     fn write(position: &Position, out: &mut Vec<u8>) -> bool {
@@ -250,6 +259,10 @@ impl<'a> ProtocolFrame<'a> for TeltonikaFrame<'a> {
             }
             _ => {}
         }
+    }
+
+    fn answer(&self) -> Option<CommandAnswer> {
+        self.body().and_then(Body::answer)
     }
 
     fn fields(&self) -> Vec<Field> {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::avl::{Avl, Layout};
 use crate::checksum::crc16_arc;
 use crate::cursor::{Cursor, bcd};
-use crate::protocol::{Field, FieldValue};
+use crate::protocol::{CommandAnswer, Field, FieldValue};
 use crate::telling::{Telling, text_or_hex};
 use crate::{DecodeError, Value};
 
@@ -122,6 +122,42 @@ impl<'a> Body<'a> {
         telling.own("codec".into(), Value::Integer((*codec).into()));
         Some((all, telling))
     }
+}
+
+/// The codec of commands and their answers, the kinds of both, and of a refusal.
+const TEXT: u8 = 0x0C;
+const TEXT_WITH_IMEI: u8 = 0x0E;
+const COMMAND: u8 = 5;
+const ANSWER: u8 = 6;
+const REFUSAL: u8 = 0x11;
+
+impl Body<'_> {
+    /// What it answers to a command. Text of the other codecs comes from a serial port.
+    pub(super) fn answer(&self) -> Option<CommandAnswer> {
+        let Self::Text { codec: TEXT | TEXT_WITH_IMEI, kind, all, head, .. } = self else {
+            return None;
+        };
+        let is_refusal = *kind == REFUSAL;
+        let bytes = all.get(*head..all.len() - 1)?.to_vec();
+        (is_refusal || *kind == ANSWER).then_some(CommandAnswer { key: 0, bytes, is_refusal })
+    }
+}
+
+/// A packet with a command; `None` when it is too long.
+pub(super) fn command(payload: &[u8]) -> Option<Vec<u8>> {
+    let mut covered = Vec::from([TEXT, 1, COMMAND]);
+    covered.extend(u32::try_from(payload.len()).ok()?.to_be_bytes());
+    covered.extend(payload);
+    covered.push(1);
+    if covered.len() > LONGEST_BODY {
+        return None;
+    }
+    let mut packet = Vec::from([0; 4]);
+    packet.extend(u32::try_from(covered.len()).ok()?.to_be_bytes());
+    let sum = u32::from(crc16_arc(&covered));
+    packet.extend(covered);
+    packet.extend(sum.to_be_bytes());
+    Some(packet)
 }
 
 /// The body's bytes field by field.

@@ -50,8 +50,8 @@ pub use channels::{
     ReadingsStream, StoredReadings,
 };
 pub use commands::{
-    ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_COMMAND_BYTES,
-    MAX_OPEN_COMMANDS, NewCommand, OpenCommands,
+    ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_ANSWER_BYTES,
+    MAX_COMMAND_BYTES, MAX_OPEN_COMMANDS, NewCommand, OpenCommands,
 };
 pub use commits::{Commits, Committed, Part};
 pub use daily::{
