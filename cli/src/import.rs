@@ -13,7 +13,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use nemeses_imports::{Format, Mapping, Point, Points, Refused};
 use nemeses_protocol::{
-    BatchKey, DeviceId, Identity, PackedFields, PositionPart, ReadingsRecord, Record, record_hash,
+    BatchKey, DeviceId, Identity, PositionPart, ReadingsRecord, Record, record_hash,
 };
 use nemeses_runtime::Clock;
 use nemeses_store::history::{Commits, Database, Part};
@@ -212,9 +212,8 @@ impl Import<'_> {
         let position = whereabouts.map(at).transpose().map_err(|error| error.to_string())?;
         let place = position.as_ref().map(|(position, optional)| (position, optional));
         let content_hash = record_hash(place, &readings);
-        let position = position.map(|(position, optional)| {
-            Box::new(PositionPart { position, packed: PackedFields::new(&optional, None) })
-        });
+        let position =
+            position.map(|(position, optional)| Box::new(PositionPart::new(position, &optional)));
         let (recorded_at_ms, received_at_ms, timeless) = (at_ms, self.now_ms, false);
         Ok(ReadingsRecord {
             identity,

@@ -92,8 +92,8 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<()> {
 
 fn removed_as_text(removed: &Removed) -> String {
     let mut lines = vec![format!(
-        "{} positions and {} dead letters are gone; {} lines of the books became part of their day's.",
-        removed.positions, removed.dead_letters, removed.books
+        "{} positions, {} records of readings and {} dead letters are gone; {} lines of the books became part of their day's.",
+        removed.positions, removed.readings, removed.dead_letters, removed.books
     )];
     if removed.partitions_made > 0 {
         lines.push(format!("{} partitions were made.", removed.partitions_made));
@@ -117,6 +117,7 @@ fn removed_as_text(removed: &Removed) -> String {
 fn removed_as_json(removed: &Removed) -> Value {
     json!({
         "positions": removed.positions,
+        "readings": removed.readings,
         "weeks_rewritten": removed.weeks_rewritten,
         "dead_letters": removed.dead_letters,
         "books_folded": removed.books,

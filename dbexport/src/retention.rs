@@ -1,4 +1,4 @@
-//! Lets go of what is older than its period: positions, dead letters, lines of
+//! Lets go of what is older than its period: positions and readings, dead letters, lines of
 //! the books. Runs beside the exporter in small steps with pauses, so that
 //! commits wait for none of them long; any number of processes may do it.
 
@@ -37,6 +37,8 @@ const SMALL_TABLE_ROWS: u64 = 1_000_000;
 pub struct Removed {
     /// Positions.
     pub positions: u64,
+    /// Records of readings.
+    pub readings: u64,
     /// Weeks that were rewritten without the devices of a class.
     pub weeks_rewritten: u32,
     /// Dead letters.
@@ -57,6 +59,7 @@ impl Removed {
     /// Adds what steps did to the positions.
     fn add(&mut self, steps: &Step) {
         self.positions += steps.removed;
+        self.readings += steps.readings;
         self.weeks_rewritten += steps.weeks;
         self.busy |= steps.busy;
     }
@@ -156,6 +159,7 @@ impl Steps<'_> {
             let begun = Instant::now();
             let done = step().await?;
             sum.removed += done.removed;
+            sum.readings += done.readings;
             sum.weeks += done.weeks;
             sum.busy |= done.busy;
             if !done.more {
@@ -166,6 +170,7 @@ impl Steps<'_> {
                 tracing::info!(
                     what,
                     removed = sum.removed,
+                    readings = sum.readings,
                     partitions_left = done.partitions_left,
                     "retention is at work"
                 );
@@ -234,6 +239,7 @@ fn tell(outcome: Result<Removed, StoreError>, wait: Duration) {
         Ok(removed) if removed == Removed::default() => {}
         Ok(removed) => tracing::info!(
             positions = removed.positions,
+            readings = removed.readings,
             weeks_rewritten = removed.weeks_rewritten,
             dead_letters = removed.dead_letters,
             books = removed.books,

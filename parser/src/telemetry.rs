@@ -2,8 +2,8 @@
 //! it. Pure.
 
 use nemeses_protocol::{
-    DeadLetter, DeviceId, Identity, OptionalFields, PackedFields, Position, PositionPart,
-    ReadingsRecord, Reason, Record, Speaker, readings_json, record_hash,
+    DeadLetter, DeviceId, Identity, OptionalFields, Position, PositionPart, ReadingsRecord, Reason,
+    Record, Speaker, readings_json, record_hash,
 };
 use nemeses_telemetry::{Decoded, Format, Measured, Rejected, TelemetryError, decode};
 
@@ -184,7 +184,7 @@ fn placed(measured: &Measured) -> Option<(Position, OptionalFields)> {
 }
 
 fn part_of((position, optional): &(Position, OptionalFields)) -> PositionPart {
-    PositionPart { position: *position, packed: PackedFields::new(optional, None) }
+    PositionPart::new(*position, optional)
 }
 
 fn record(addressed: &Addressed<'_>, identity: Identity, measured: Measured) -> ReadingsRecord {

@@ -88,7 +88,7 @@ impl Sizes {
     }
 }
 
-/// The label `kind`: position, dead_letter or books_line.
+/// The label `kind`: position, readings, dead_letter or books_line.
 type Kind = [(&'static str, &'static str); 1];
 
 /// How retention goes.
@@ -110,7 +110,7 @@ impl Figures {
             removed: Family::default(),
             weeks: Counter::default(),
         };
-        for kind in ["position", "dead_letter", "books_line"] {
+        for kind in ["position", "readings", "dead_letter", "books_line"] {
             figures.count(kind, 0);
         }
         // The first run comes soon; until then the start counts as one.
@@ -136,6 +136,7 @@ impl Figures {
         match outcome {
             Ok(removed) => {
                 self.count("position", removed.positions);
+                self.count("readings", removed.readings);
                 self.count("dead_letter", removed.dead_letters);
                 self.count("books_line", removed.books);
                 self.weeks.inc_by(removed.weeks_rewritten.into());

@@ -70,6 +70,11 @@ pub struct PositionPart {
 }
 
 impl PositionPart {
+    /// A position with these optional fields, without raw bytes.
+    pub fn new(position: Position, optional: &OptionalFields) -> Self {
+        Self { position, packed: PackedFields::new(optional, None) }
+    }
+
     /// The optional fields that are present.
     pub fn optional(&self) -> OptionalFields {
         self.packed.as_ref().map_or(OptionalFields::NONE, PackedFields::fields)

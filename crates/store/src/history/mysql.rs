@@ -8,6 +8,7 @@
 mod alone;
 mod bulk;
 mod carrier;
+mod class_readings;
 mod layout;
 mod names;
 mod partitions;

@@ -16,6 +16,8 @@ use crate::StoreError;
 pub struct Step {
     /// Rows that are gone from their table.
     pub removed: u64,
+    /// Records of readings that are gone with positions.
+    pub readings: u64,
     /// Whether more may be left to take.
     pub more: bool,
     /// Another process is at it: nothing was done.
@@ -28,7 +30,7 @@ pub struct Step {
     pub partitions_left: u32,
 }
 
-/// Until when the positions of a class go.
+/// Until when the positions and readings of a class go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassLimit {
     /// Its name; [`super::DEFAULT_RETENTION`] are the devices that name none.
@@ -108,7 +110,8 @@ pub trait Retention: Send + Sync {
     async fn prepare(&self, now: u32, until: u32) -> Result<u32, StoreError>;
 
     /// Takes some of the positions recorded before `before` (Unix seconds) away:
-    /// a partition when all of it is older on MySQL, a few thousand rows on SQLite.
+    /// a partition when all of it is older on MySQL, a few thousand rows on SQLite. Readings
+    /// go first, a few thousand at a time.
     async fn expire_positions(&self, before: u32) -> Result<Step, StoreError>;
 
     /// The classes that devices name, in order of name.
@@ -123,8 +126,8 @@ pub trait Retention: Send + Sync {
     /// Counts the rows that these classes have beyond their limits. Reads all of these.
     async fn survey_classes(&self, over: &[ClassLimit]) -> Result<Vec<ClassWeek>, StoreError>;
 
-    /// Takes some of the positions of these classes away: on MySQL a step of rewriting
-    /// a week without them when all of it is older, on SQLite some device's days.
+    /// Takes some of the positions and readings of these classes away: on MySQL a step of
+    /// rewriting a week without them when all of it is older, on SQLite some device's days.
     /// Classes that are not named keep all.
     async fn expire_classes(&self, over: &[ClassLimit]) -> Result<Step, StoreError>;
 

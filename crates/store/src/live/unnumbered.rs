@@ -24,16 +24,18 @@ impl Unnumbered {
         self.0.is_empty()
     }
 
-    /// More of them, the newest last.
-    pub(super) fn extend(&mut self, entries: Vec<(Identity, LiveEntry)>) {
+    /// More of them, the newest last; how many were dropped for them.
+    pub(super) fn extend(&mut self, entries: Vec<(Identity, LiveEntry)>) -> usize {
         self.0.extend(entries);
         let excess = self.0.len().saturating_sub(MAX_WAITING);
         self.0.drain(..excess);
+        excess
     }
 
-    /// Takes out those whose device has a number by now, and drops the old ones.
-    pub(super) fn numbered(&mut self, names: &DeviceNames, now_ms: u64) -> Vec<LiveEntry> {
-        let mut numbered = Vec::new();
+    /// Takes out those whose device has a number by now, and drops the old ones; those, and how
+    /// many were dropped.
+    pub(super) fn numbered(&mut self, names: &DeviceNames, now_ms: u64) -> (Vec<LiveEntry>, usize) {
+        let (mut numbered, before) = (Vec::new(), self.0.len());
         self.0.retain_mut(|(identity, entry)| {
             if let Some(device) = names.number(identity) {
                 let nobody = LiveEntry::seen(DeviceId::NONE, 0);
@@ -42,7 +44,8 @@ impl Unnumbered {
             }
             now_ms.saturating_sub(entry.seen_at_ms) < MAX_AGE_MS
         });
-        numbered
+        let dropped = before - self.0.len() - numbered.len();
+        (numbered, dropped)
     }
 }
 
@@ -79,17 +82,18 @@ mod tests {
         let names = DeviceNames::new(Arc::new(table.clone()));
         let identity: Identity = "id:a".parse().unwrap();
         let mut waiting = Unnumbered::default();
-        waiting.extend(vec![(identity.clone(), entry(5)), ("id:b".parse().unwrap(), entry(5))]);
-        assert_eq!(waiting.numbered(&names, 1000), []);
+        let two = vec![(identity.clone(), entry(5)), ("id:b".parse().unwrap(), entry(5))];
+        assert_eq!(waiting.extend(two), 0);
+        assert_eq!(waiting.numbered(&names, 1000), (vec![], 0));
         let device = DeviceId::new(1 << 24);
         table.remember(device, &identity);
-        let numbered = waiting.numbered(&names, 2000);
-        assert_eq!(numbered.len(), 1);
+        let (numbered, dropped) = waiting.numbered(&names, 2000);
+        assert_eq!((numbered.len(), dropped), (1, 0));
         assert_eq!(numbered[0].device, device);
         let frames = [&numbered[0].newest, &numbered[0].fix];
         assert!(frames.iter().all(|frame| frame.as_ref().unwrap().position.device == device));
         assert!(!waiting.is_empty());
-        assert_eq!(waiting.numbered(&names, MAX_AGE_MS + 5), []);
+        assert_eq!(waiting.numbered(&names, MAX_AGE_MS + 5), (vec![], 1));
         assert!(waiting.is_empty());
     }
 
@@ -97,7 +101,7 @@ mod tests {
     fn beyond_the_bound_the_oldest_go() {
         let mut waiting = Unnumbered::default();
         let many = (0..=MAX_WAITING as u64).map(|at| ("id:a".parse().unwrap(), entry(at)));
-        waiting.extend(many.collect());
+        assert_eq!(waiting.extend(many.collect()), 1);
         assert_eq!(waiting.0.len(), MAX_WAITING);
         assert_eq!(waiting.0[0].1.seen_at_ms, 1);
     }

@@ -162,7 +162,8 @@ impl LiveWriter {
     /// [`LiveWriter::look_for_numbers`] knows it.
     pub fn offer_unnumbered(&self, entries: Vec<(Identity, LiveEntry)>) {
         if !entries.is_empty() {
-            self.unnumbered().extend(entries);
+            let dropped = self.unnumbered().extend(entries);
+            self.0.stats.dropped(dropped);
             self.0.held.notify_one();
         }
     }
@@ -171,7 +172,9 @@ impl LiveWriter {
     pub async fn look_for_numbers(self, names: DeviceNames, stop: CancellationToken) {
         let looking = async {
             loop {
-                let numbered = self.unnumbered().numbered(&names, self.0.clock.now_ms());
+                let now_ms = self.0.clock.now_ms();
+                let (numbered, dropped) = self.unnumbered().numbered(&names, now_ms);
+                self.0.stats.dropped(dropped);
                 self.offer(numbered);
                 let nothing_waits = self.unnumbered().is_empty();
                 if nothing_waits {

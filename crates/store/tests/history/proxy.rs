@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::frames::{BASE, BASE_MS, frame, letter, part};
 use crate::server::Server;
-use crate::suite::assert_balanced;
+use crate::suite::{assert_balanced, temperature};
 
 /// What the link does when it sees a COMMIT.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -267,7 +267,11 @@ async fn a_class_leaves_over_links_cut_at_any_moment(server: &Server) {
     let site = server.site(name).await.migrated().await;
     site.database.retention().prepare(BASE, BASE + 4 * WEEK).await.unwrap();
     let frames = |week: u32| (1..=20).map(move |device| frame(device, BASE + week * WEEK, 1));
-    let records: Vec<Record> = (0..3).flat_map(frames).collect();
+    let readings = |week: u32| {
+        let at_ms = u64::from(BASE + week * WEEK) * 1000;
+        ["000007", "000008"].map(|device| temperature(device, at_ms, 1.0))
+    };
+    let records: Vec<Record> = (0..3).flat_map(frames).chain((0..3).flat_map(readings)).collect();
     site.history().commit(&[part("w", 1, records)], "x").await.unwrap();
     let short = Profile { retention: "short".into(), ..Profile::new(DeviceId::new(7), 1) };
     site.database.devices().put(&short).await.unwrap();
@@ -294,8 +298,9 @@ async fn a_class_leaves_over_links_cut_at_any_moment(server: &Server) {
         }
     }
     assert!(failures > 0, "nothing was cut");
-    assert_eq!(assert_balanced(&site.database).await.stored, 60);
+    assert_eq!(assert_balanced(&site.database).await.stored, 66);
     assert_eq!(site.number("SELECT COUNT(*) FROM positions").await, 57);
+    assert_eq!(site.number("SELECT COUNT(*) FROM readings").await, 3);
     assert_eq!(site.number("SELECT COUNT(*) FROM positions WHERE device = 7").await, 0);
 }
 

@@ -42,6 +42,23 @@ impl Sink<'_> {
     }
 }
 
+/// Where a device's values go.
+struct Target<'a, 'w> {
+    of: &'a OfDevice,
+    /// Of each of its channels.
+    sinks: &'a mut [Sink<'w>],
+    /// Whether it wants more.
+    open: &'a mut [bool],
+}
+
+impl Target<'_, '_> {
+    /// Whether a channel of such a source wants more.
+    fn wants(&self, is_meant: impl Fn(&Source) -> bool) -> bool {
+        let mut channels = self.of.channels.iter().zip(self.open.iter());
+        channels.any(|(channel, open)| *open && is_meant(&channel.source))
+    }
+}
+
 /// Reads for one request, within its bounds.
 pub(super) struct Reader<'a> {
     state: &'a Backend,
@@ -64,46 +81,36 @@ impl<'a> Reader<'a> {
         sinks: &mut [Sink<'_>],
     ) -> Result<(), Problem> {
         let mut open = vec![true; sinks.len()];
-        self.own(of, range_ms, descending, sinks, &mut open).await?;
-        self.of_positions(of, range_ms, descending, sinks, &mut open).await
+        let mut into = Target { of, sinks, open: &mut open };
+        self.readings(range_ms, descending, &mut into).await?;
+        self.positions(range_ms, descending, &mut into).await
     }
 
-    async fn own(
+    async fn readings(
         &mut self,
-        of: &OfDevice,
         (from_ms, to_ms): (u64, u64),
         descending: bool,
-        sinks: &mut [Sink<'_>],
-        open: &mut [bool],
+        into: &mut Target<'_, '_>,
     ) -> Result<(), Problem> {
-        let own: Vec<usize> = places(of, |source| matches!(source, Source::Own(_)));
-        let query = ReadingsQuery { device: of.device, from_ms, to_ms, descending };
+        let query = ReadingsQuery { device: into.of.device, from_ms, to_ms, descending };
         let mut records = self.state.stores.channels.readings(query);
-        while own.iter().any(|at| open[*at]) {
+        while into.wants(|source| matches!(source, Source::Own(_))) {
             let Some(record) = self.state.history.ask(records.try_next()).await? else { break };
             self.counted()?;
-            for &at in &own {
-                let value = value_in(&of.channels[at].source, &record);
-                if let Some(value) = value.filter(|_| open[at]) {
-                    open[at] = self.push(&mut sinks[at], record.recorded_at_ms, value)?;
-                }
-            }
+            self.hand_on(into, record.recorded_at_ms, |source| value_in(source, &record))?;
         }
         Ok(())
     }
 
-    async fn of_positions(
+    async fn positions(
         &mut self,
-        of: &OfDevice,
         (from_ms, to_ms): (u64, u64),
         descending: bool,
-        sinks: &mut [Sink<'_>],
-        open: &mut [bool],
+        into: &mut Target<'_, '_>,
     ) -> Result<(), Problem> {
-        let own: Vec<usize> = places(of, |source| matches!(source, Source::Position(_)));
         let second = |ms: u64| u32::try_from(ms / 1000).unwrap_or(u32::MAX);
         let query = RangeQuery {
-            device: of.device,
+            device: into.of.device,
             from: second(from_ms),
             to: second(to_ms),
             descending,
@@ -113,7 +120,7 @@ impl<'a> Reader<'a> {
         let mut records = self.state.stores.history.positions(query);
         // Rows come by seconds; those of one second are put in order here.
         let mut of_second: Vec<(i64, PositionRecord)> = Vec::new();
-        while own.iter().any(|at| open[*at]) {
+        while into.wants(|source| matches!(source, Source::Position(_))) {
             let record = self.state.history.ask(records.try_next()).await?;
             let (ended, begins) = (record.is_none(), record.as_ref().map(at_ms));
             let next = begins.is_some_and(|at_ms| {
@@ -123,17 +130,29 @@ impl<'a> Reader<'a> {
                 of_second.sort_by_key(|(at_ms, _)| if descending { -at_ms } else { *at_ms });
                 for (at_ms, record) in of_second.drain(..) {
                     let at_ms = at_ms.max(0).cast_unsigned();
-                    for &at in &own {
-                        let Source::Position(channel) = &of.channels[at].source else { continue };
-                        if let Some(value) = channel.value(&record).filter(|_| open[at]) {
-                            open[at] = self.push(&mut sinks[at], at_ms, value)?;
-                        }
-                    }
+                    self.hand_on(into, at_ms, |source| value_at(source, &record))?;
                 }
             }
             let Some(record) = record else { break };
             self.counted()?;
             of_second.push((at_ms(&record), record));
+        }
+        Ok(())
+    }
+
+    /// Hands on what a row says of the channels that want more.
+    fn hand_on(
+        &mut self,
+        into: &mut Target<'_, '_>,
+        at_ms: u64,
+        value: impl Fn(&Source) -> Option<Value>,
+    ) -> Result<(), Problem> {
+        for (at, channel) in into.of.channels.iter().enumerate() {
+            if into.open[at]
+                && let Some(value) = value(&channel.source)
+            {
+                into.open[at] = self.push(&mut into.sinks[at], at_ms, value)?;
+            }
         }
         Ok(())
     }
@@ -185,10 +204,7 @@ impl<'a> Reader<'a> {
             let to = u32::try_from(to_ms / 1000).unwrap_or(u32::MAX);
             let past = self.state.stores.history.last_position(of.device, to, false);
             if let Some(record) = self.state.history.ask(past).await? {
-                note(of, &mut found, at_ms(&record), |source| match source {
-                    Source::Position(channel) => channel.value(&record),
-                    Source::Own(_) => None,
-                });
+                note(of, &mut found, at_ms(&record), |source| value_at(source, &record));
             }
         }
         Ok(found)
@@ -217,14 +233,17 @@ fn note(
     }
 }
 
-fn places(of: &OfDevice, is_meant: impl Fn(&Source) -> bool) -> Vec<usize> {
-    (0..of.channels.len()).filter(|at| is_meant(&of.channels[*at].source)).collect()
-}
-
 fn value_in(source: &Source, record: &StoredReadings) -> Option<Value> {
     match source {
         Source::Own(channel) => Some(value(&channel.read(record.value(channel.number)?)?)),
         Source::Position(_) => None,
+    }
+}
+
+fn value_at(source: &Source, record: &PositionRecord) -> Option<Value> {
+    match source {
+        Source::Position(channel) => channel.value(record),
+        Source::Own(_) => None,
     }
 }
 

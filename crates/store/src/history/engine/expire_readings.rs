@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::Engine;
 use super::dead_letters::{READINGS_EXPIRED, VALUES_EXPIRED};
-use super::fault::Fault;
+use super::fault::{Fault, Kind};
 use super::plan::minute_of;
 use super::removals::book_removed;
 use super::seam::{Product, Session, fixed};
@@ -44,13 +44,18 @@ impl<P: Product> Work<P> for Expire {
         let which = [bucket.into(), last.into()];
         let arrivals = session.rows(fixed(ARRIVALS), &which).await?;
         let removed = session.execute(fixed(DELETE), &which).await?;
+        let mut booked = 0;
         for row in &arrivals {
+            booked += row.need::<u64>(1)?;
             let minute = minute_of(row.need(0)?);
             for (kind, column) in [(READINGS_EXPIRED, 1), (VALUES_EXPIRED, 2)] {
                 book_removed(session, P::DIALECT, kind, minute, row.need(column)?).await?;
             }
         }
-        Ok(Step { removed, more: true, ..Step::default() })
+        if booked != removed {
+            return Err(Fault::new(Kind::Conflict, "readings came while they were deleted"));
+        }
+        Ok(Step { readings: removed, more: true, ..Step::default() })
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) use codes::{mysql_kind, sqlite_kind};
 pub(super) use commit::{
     BOOKS_COLUMNS, DUPLICATE_COLUMNS, books_values, duplicate_values, join_duplicates,
 };
-pub(super) use dead_letters::EXPIRED;
+pub(super) use dead_letters::{EXPIRED, READINGS_EXPIRED, VALUES_EXPIRED};
 pub(super) use fault::{Fault, Kind, sort_error};
 pub(super) use insert::insert_rows;
 pub(super) use keyed::{READINGS_COLUMNS, ReadingsRow};

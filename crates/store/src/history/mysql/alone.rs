@@ -1,6 +1,8 @@
 //! The connection of whoever changes how positions are laid out: one at a time for each
 //! database.
 
+use std::time::Duration;
+
 use sqlx::Connection as _;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 
@@ -14,6 +16,8 @@ use crate::history::engine::{Fault, Fields as _, Kind};
 const LOCK: &str = concat!("SELECT GET_LOCK(", lock_name!("nemeses.retention."), ", 0)");
 /// Whoever changes partitions waits for long reads to end, and commits wait behind it:
 /// not longer than this. Then it is tried again at the next run.
+/// Before a transaction that lost against a commit is tried again.
+const BEFORE_AGAIN: Duration = Duration::from_millis(200);
 const PATIENCE: &str = "SET SESSION lock_wait_timeout = 10";
 /// Said before the connection closes, which the server notices when it pleases.
 const UNLOCK: &str = concat!("SELECT RELEASE_LOCK(", lock_name!("nemeses.retention."), ")");
@@ -107,6 +111,20 @@ impl<'a> Alone<'a> {
     ) -> Result<u64, Fault> {
         let done = sqlx::query(statement(text)).bind(before).execute(&mut self.connection).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.fault(&error))
+    }
+
+    /// Takes the transaction back after a fault that may well pass in a moment, which it waits;
+    /// the fault again if it is another one. Another commit has just stored the same row, or
+    /// each waited for a lock that the other held; a wait that took too long counts as
+    /// unavailable.
+    pub(super) async fn take_back(&mut self, fault: Fault) -> Result<(), Fault> {
+        if !matches!(fault.kind, Kind::Taken | Kind::Conflict | Kind::Unavailable) {
+            return Err(fault);
+        }
+        // Fails as well when the connection is gone.
+        self.run("ROLLBACK".to_owned()).await?;
+        tokio::time::sleep(BEFORE_AGAIN).await;
+        Ok(())
     }
 
     pub(super) async fn close(mut self) -> Result<(), Fault> {

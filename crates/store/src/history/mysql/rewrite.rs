@@ -4,18 +4,18 @@
 //!
 //! A row of `retention_rewrite` says how far this is, and each step moves it on in the
 //! transaction that does the work; so the next step, of whatever process, goes on
-//! where the last one ended. Rows that came during the copy are found in the old
-//! table after the exchange and added; their days are marked, so that their sums are
-//! added up again. What left is booked in `removals`.
+//! where the last one ended. Rows that came during the copy are found in the old table after
+//! the exchange and added; their days are marked, so that their sums are added up again. What
+//! left is booked in `removals`. Readings leave last: their devices' days are forgotten then.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::devices::DEFAULT_RETENTION;
 use super::super::engine::{EXPIRED, Fault, Fields as _, Kind, Marks};
 use super::super::retention::{BucketLimit, Step};
 use super::Server;
 use super::alone::Alone;
+use super::class_readings::{self, forget_days};
 use super::layout::{PAST, Thinned, weeks_to_thin};
 use super::sparse::take_some;
 use super::storage::weeks_can_leave;
@@ -26,10 +26,9 @@ const ROWS_AT_ONCE: u64 = 100_000;
 const MOST_BUCKETS: u64 = 288;
 /// A week is rewritten again no sooner than this, however many late rows it gets.
 const AGAIN_AFTER_MS: u64 = 7 * 86_400_000;
-/// A step of counting that lost against commits is tried so often, with these pauses:
-/// until it is done, what came late cannot be seen.
+/// A step of counting that lost against commits is tried so often: until it is done, what
+/// came late cannot be seen.
 const COUNT_TRIES: u32 = 5;
-const COUNT_PAUSE: Duration = Duration::from_millis(200);
 
 const UNDER_WAY: &str = "SELECT week, below, name, classes, phase, next_bucket, step_buckets, \
     witness_bucket, witness_device, witness_at, witness_hash FROM retention_rewrite";
@@ -119,12 +118,20 @@ async fn advance(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<Step, Fault
         }
         Phase::Copy => {
             exchange(alone, rewrite).await?;
-            Step { days_forgotten: rewrite.has_witness, ..step }
+            Step { days_forgotten: true, ..step }
         }
         Phase::Count if rewrite.next < rewrite.below => {
             Step { removed: count_some(alone, rewrite).await?, ..step }
         }
-        Phase::Count | Phase::Done => {
+        Phase::Count => {
+            move_on(alone, readings_next(rewrite)).await?;
+            step
+        }
+        Phase::Done if rewrite.next < rewrite.below => {
+            let range = (rewrite.next, rewrite.below);
+            Step { readings: class_readings::take_of_week(alone, range).await?, ..step }
+        }
+        Phase::Done => {
             finish(alone, rewrite).await?;
             Step { weeks: u32::from(rewrite.has_witness), ..step }
         }
@@ -183,10 +190,14 @@ async fn take_of_past(
 ) -> Result<Step, Fault> {
     let Some(below) = below else { return Ok(Step::default()) };
     for limit in over.iter().filter(|limit| limit.before < below) {
-        let removed =
-            take_some(alone, limit.before, Some(&members(&[quoted(&limit.class)?]))).await?;
+        let members = members(&[quoted(&limit.class)?]);
+        let removed = take_some(alone, limit.before, Some(&members)).await?;
         if removed > 0 {
             return Ok(Step { removed, more: true, ..Step::default() });
+        }
+        let readings = class_readings::take_before(alone, limit.before, &members).await?;
+        if readings > 0 {
+            return Ok(Step { readings, more: true, ..Step::default() });
         }
     }
     Ok(Step::default())
@@ -332,10 +343,16 @@ async fn copy_some(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<(), Fault
     alone.run("COMMIT".to_owned()).await.map(drop)
 }
 
+/// The readings leave now.
+fn readings_next(rewrite: &Rewrite) -> String {
+    format!("phase = 2, next_bucket = {}", rewrite.week)
+}
+
 /// Puts the copy in the place of the week; without a row that leaves there is no need.
 async fn exchange(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<(), Fault> {
     if !rewrite.has_witness {
-        return move_on(alone, "phase = 2".to_owned()).await;
+        forget_days(alone, (&rewrite.name, rewrite.week, rewrite.below)).await?;
+        return move_on(alone, readings_next(rewrite)).await;
     }
     if !has_left(alone, rewrite).await? {
         let (first, below) = (rewrite.week, rewrite.below);
@@ -369,23 +386,11 @@ async fn count_some(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<u64, Fau
     let mut tries = 1;
     loop {
         match count_buckets(alone, buckets).await {
-            // Another commit has just stored the same frame, or each waited for a lock
-            // that the other held.
-            Err(fault) if is_passing(fault.kind) && tries < COUNT_TRIES => {
-                // Fails as well when the connection is gone.
-                alone.run("ROLLBACK".to_owned()).await?;
-                tokio::time::sleep(COUNT_PAUSE).await;
-                tries += 1;
-            }
+            Err(fault) if tries < COUNT_TRIES => alone.take_back(fault).await?,
             done => return done,
         }
+        tries += 1;
     }
-}
-
-/// Whether the same statements may well succeed in a moment. A wait for a lock that took
-/// too long counts as unavailable.
-const fn is_passing(kind: Kind) -> bool {
-    matches!(kind, Kind::Taken | Kind::Conflict | Kind::Unavailable)
 }
 
 /// Adds and books the rows of these buckets, in one transaction.
@@ -444,9 +449,6 @@ async fn count_buckets(alone: &mut Alone<'_>, (from, to): (u32, u32)) -> Result<
 
 /// Notes that the week is done, and tidies up.
 async fn finish(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<(), Fault> {
-    if rewrite.phase != Phase::Done {
-        move_on(alone, "phase = 2".to_owned()).await?;
-    }
     for text in [
         DROP_COPY.to_owned(),
         "START TRANSACTION".to_owned(),

@@ -1,4 +1,4 @@
-//! How positions leave a SQLite file: a few thousand at a time, oldest bucket
+//! How positions, and with the days of a class's devices their readings, leave a SQLite file: a few thousand at a time, oldest bucket
 //! first, in the order of the key, so that a step touches few pages and commits
 //! wait for it some milliseconds only. The freed pages are used again; the file
 //! does not shrink by itself.
@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::super::engine::{
-    EXPIRED, Fault, Fields as _, Product, Session, Value, book_removed, fixed, sql,
+    EXPIRED, Fault, Fields as _, Product, READINGS_EXPIRED, Session, VALUES_EXPIRED, Value,
+    book_removed, fixed, sql,
 };
 use super::super::retention::{BucketLimit, Step, Survey};
 use super::File;
@@ -32,6 +33,20 @@ const ARRIVALS_OF_DAY: &str = "WITH RECURSIVE b (x) AS \
     SELECT p.received_at_ms / 60000, COUNT(*) FROM b CROSS JOIN positions p \
     ON p.bucket = b.x AND p.device = ?3 GROUP BY 1";
 const DELETE_OF_DAY: &str = "DELETE FROM positions WHERE device = ?3 AND bucket IN \
+    (WITH RECURSIVE b (x) AS (SELECT ?1 UNION ALL SELECT x + 1 FROM b WHERE x < ?2) \
+    SELECT x FROM b)";
+/// The bucket of a device's reading of a day, by its place among them; bound are the first and
+/// the last bucket, the device, and the place.
+const BUCKET_OF_READING: &str = "WITH RECURSIVE b (x) AS \
+    (SELECT ?1 UNION ALL SELECT x + 1 FROM b WHERE x < ?2) \
+    SELECT b.x FROM b CROSS JOIN readings r ON r.bucket = b.x AND r.device = ?3 \
+    ORDER BY b.x LIMIT 1 OFFSET ?4";
+/// What a device's readings in these buckets are booked as.
+const READINGS_ARRIVED: &str = "WITH RECURSIVE b (x) AS \
+    (SELECT ?1 UNION ALL SELECT x + 1 FROM b WHERE x < ?2) \
+    SELECT r.received_at_ms / 60000, COUNT(*), SUM(r.value_count) FROM b CROSS JOIN readings r \
+    ON r.bucket = b.x AND r.device = ?3 GROUP BY 1";
+const DELETE_READINGS: &str = "DELETE FROM readings WHERE device = ?3 AND bucket IN \
     (WITH RECURSIVE b (x) AS (SELECT ?1 UNION ALL SELECT x + 1 FROM b WHERE x < ?2) \
     SELECT x FROM b)";
 const DELETE_DAY: &str = "DELETE FROM device_days WHERE device = ? AND day = ?";
@@ -103,22 +118,55 @@ pub(super) async fn classes_step<S: Session>(
     due: &[(u32, u32)],
 ) -> Result<Step, Fault> {
     let (text, values) = days_over(over, "AND y.device = ? AND y.day = ?");
-    let mut removed = 0;
+    let mut step = Step { more: true, days_forgotten: true, ..Step::default() };
     for &(device, day) in due {
         let one = [values.as_slice(), &[device.into(), day.into()]].concat();
         if session.rows(sql(text.clone()), &one).await?.is_empty() {
             continue;
         }
         let first = day * DAY_BUCKETS;
-        let rows: [Value<'_>; 3] = [first.into(), (first + DAY_BUCKETS - 1).into(), device.into()];
+        let buckets = (first, first + DAY_BUCKETS - 1);
+        let (readings, all) = take_readings(session, device, buckets).await?;
+        step.readings += readings;
+        if !all {
+            break;
+        }
+        let rows: [Value<'_>; 3] = [buckets.0.into(), buckets.1.into(), device.into()];
         book(session, ARRIVALS_OF_DAY, &rows).await?;
-        removed += session.execute(fixed(DELETE_OF_DAY), &rows).await?;
+        step.removed += session.execute(fixed(DELETE_OF_DAY), &rows).await?;
         session.execute(fixed(DELETE_DAY), &[device.into(), day.into()]).await?;
-        if removed >= AT_ONCE.into() {
+        if step.removed + step.readings >= AT_ONCE.into() {
             break;
         }
     }
-    Ok(Step { removed, more: true, days_forgotten: true, ..Step::default() })
+    Ok(step)
+}
+
+/// Takes and books a device's readings in these buckets, or of many those of the first ones;
+/// how many, and whether that were all.
+async fn take_readings<S: Session>(
+    session: &mut S,
+    device: u32,
+    (first, last): (u32, u32),
+) -> Result<(u64, bool), Fault> {
+    let mut buckets = [None; 2];
+    for (bucket, place) in buckets.iter_mut().zip([0, AT_ONCE]) {
+        let which = [first.into(), last.into(), device.into(), place.into()];
+        let found = session.rows(fixed(BUCKET_OF_READING), &which).await?;
+        *bucket = found.first().map(|row| row.need::<u32>(0)).transpose()?;
+    }
+    let [Some(first), beyond] = buckets else { return Ok((0, true)) };
+    let all = beyond.is_none();
+    // At least one bucket, which holds what a device sends in five minutes.
+    let last = beyond.map_or(last, |beyond| first.max(beyond - 1));
+    let rows: [Value<'_>; 3] = [first.into(), last.into(), device.into()];
+    for row in &session.rows(fixed(READINGS_ARRIVED), &rows).await? {
+        let (minute, dialect) = (row.need(0)?, <Arc<File> as Product>::DIALECT);
+        for (kind, column) in [(READINGS_EXPIRED, 1), (VALUES_EXPIRED, 2)] {
+            book_removed(session, dialect, kind, minute, row.need(column)?).await?;
+        }
+    }
+    Ok((session.execute(fixed(DELETE_READINGS), &rows).await?, all))
 }
 
 /// The size of the file's used pages.

@@ -13,7 +13,8 @@ pub struct LiveWriterStats {
     pub written: Counter,
     /// Entries joined into one that waited already.
     pub coalesced: Counter,
-    /// Entries of devices for which there was no room while the store was down.
+    /// Entries of devices for which there was no room while the store was down, and of new ones
+    /// that got no number in time.
     pub dropped: Counter,
     /// Writes that failed or were not answered in time.
     pub failures: Counter,
@@ -24,6 +25,10 @@ pub struct LiveWriterStats {
 }
 
 impl LiveWriterStats {
+    pub(super) fn dropped(&self, entries: usize) {
+        self.dropped.inc_by(entries as u64);
+    }
+
     pub(super) fn offered(&self, before: Counts, after: Counts, waiting: usize) {
         self.coalesced.inc_by(after.coalesced - before.coalesced);
         self.dropped.inc_by(after.dropped - before.dropped);
@@ -56,7 +61,7 @@ impl LiveWriterStats {
         );
         live.register(
             "entries_dropped",
-            "Live entries dropped for lack of memory while the live store was down",
+            "Live entries dropped for lack of memory while the live store was down, or of new devices that got no number in time",
             self.dropped.clone(),
         );
         live.register(

@@ -7,6 +7,7 @@ use nemeses_store::history::{
 };
 
 use super::assert_balanced;
+use super::readings::{number_of, stored, temperature};
 use crate::frames::{BASE, frame, part, record};
 use crate::site::{Product, Site};
 
@@ -70,6 +71,7 @@ async fn all_steps(retention: &dyn Retention, over: &[ClassLimit]) -> Step {
         let step = retention.expire_classes(over).await.unwrap();
         assert!(!step.busy);
         sum.removed += step.removed;
+        sum.readings += step.readings;
         sum.weeks += step.weeks;
         if !step.more {
             return sum;
@@ -133,6 +135,170 @@ pub(crate) async fn each_class_leaves_when_its_period_is_over(site: Site) {
     // Whole weeks go as ever.
     while retention.expire_positions(MONDAY + WEEK).await.unwrap().more {}
     assert_eq!(weeks_of(&site, 3).await, [1, 2, 3, 4]);
+    assert_balanced(&site.database).await;
+}
+
+/// A device's reading in a week, as the device is written.
+fn reading_in(identity: &str, week: u32, minute: u32) -> Record {
+    temperature(identity, u64::from(BASE + week * WEEK + minute * 60) * 1000, minute.into())
+}
+
+/// The weeks of which a device has readings that can be read.
+async fn reading_weeks(site: &Site, device: DeviceId) -> Vec<u32> {
+    let readings = stored(site, device, false).await;
+    let second = |at_ms: u64| u32::try_from(at_ms / 1000).unwrap();
+    let mut weeks: Vec<u32> =
+        readings.iter().map(|one| (second(one.recorded_at_ms) - MONDAY) / WEEK).collect();
+    weeks.dedup();
+    weeks
+}
+
+/// Between steps the books balance but for positions of a week that is being rewritten: those
+/// that left are counted step by step. Of readings and their values all are booked.
+async fn balanced_by_now(site: &Site) {
+    if site.product == Product::Sqlite {
+        assert_balanced(&site.database).await;
+    }
+    let books = site.database.books();
+    let totals = books.totals(nemeses_store::history::Minutes::ALL).await.unwrap();
+    let counts = books.count_tables(nemeses_store::history::Minutes::ALL).await.unwrap();
+    assert_eq!(totals.values_stored, counts.values + counts.values_removed, "{counts:?}");
+}
+
+pub(crate) async fn readings_leave_with_their_device_s_class(site: Site) {
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let mut records: Vec<Record> = Vec::new();
+    for week in 0..WEEKS {
+        for device in ["000001", "000003", "000006", "id:short", "id:default"] {
+            records.extend([0, 90].map(|minute| reading_in(device, week, minute)));
+        }
+    }
+    // Of clocks that were reset: in no week.
+    let long_ago = u64::from(BASE - 30 * WEEK) * 1000;
+    records.extend(["000001", "000003"].map(|device| temperature(device, long_ago, 1.0)));
+    site.history().commit(&[part("w", 2, records)], "x").await.unwrap();
+    let (short, default) =
+        (number_of(&site, "id:short").await, number_of(&site, "id:default").await);
+    put_in(&site, short.number(), "short").await;
+
+    let over = limits(&[("default", 2), ("short", 3)]);
+    let done = all_steps(retention.as_ref(), &over).await;
+    // Positions as without readings; six records of each short device, four of the others'.
+    assert_eq!((done.removed, done.readings), (24, 2 * 6 + 2 * 4 + 1));
+    for (device, weeks) in [
+        (DeviceId::new(1), [3, 4].as_slice()),
+        (DeviceId::new(6), &[2, 3, 4]),
+        (short, &[3, 4]),
+        (default, &[2, 3, 4]),
+    ] {
+        assert_eq!(reading_weeks(&site, device).await, weeks, "{device}");
+    }
+    // The long class keeps all, that of long ago as well.
+    assert_eq!(stored(&site, DeviceId::new(3), false).await.len(), 11);
+    assert_balanced(&site.database).await;
+    let counts =
+        site.database.books().count_tables(nemeses_store::history::Minutes::ALL).await.unwrap();
+    assert_eq!((counts.readings, counts.readings_removed, counts.values_removed), (31, 21, 21));
+    assert_eq!(all_steps(retention.as_ref(), &over).await, Step::default());
+}
+
+/// Of devices that send no positions nothing is rewritten, and no week is looked at for ever.
+pub(crate) async fn readings_alone_leave_with_their_class_and_are_looked_for_once(site: Site) {
+    const DAYS: &str = "SELECT COUNT(*) FROM device_days WHERE device >= 16777216";
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let records = (0..WEEKS).map(|week| reading_in("id:only", week, 0));
+    site.history().commit(&[part("w", 2, records.collect())], "x").await.unwrap();
+    let only = number_of(&site, "id:only").await;
+    put_in(&site, only.number(), "only").await;
+    // One position that came by another way keeps its week's day.
+    let late = frame(only.number(), BASE + WEEK + 86_400, 1);
+    site.history().commit(&[part("w", 3, vec![late])], "x").await.unwrap();
+    assert_eq!(site.number(DAYS).await, 6);
+
+    let over = limits(&[("only", 1)]);
+    let done = all_steps(retention.as_ref(), &over).await;
+    assert_eq!((done.removed, done.readings, done.weeks), (0, 1, 0));
+    assert_eq!(reading_weeks(&site, only).await, [1, 2, 3, 4]);
+    assert_eq!(site.number(DAYS).await, 5);
+    if site.product.is_server() {
+        site.run("UPDATE retention_weeks SET done_at_ms = 1").await;
+    }
+    assert_eq!(all_steps(retention.as_ref(), &over).await, Step::default());
+    let over = limits(&[("only", 2)]);
+    let done = all_steps(retention.as_ref(), &over).await;
+    assert_eq!((done.removed, done.readings), (1, 1));
+    assert_eq!(reading_weeks(&site, only).await, [2, 3, 4]);
+    assert_balanced(&site.database).await;
+}
+
+pub(crate) async fn readings_that_come_while_a_class_leaves_are_counted(site: Site) {
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let over = limits(&[("short", 4)]);
+    let first = (0..WEEKS).flat_map(|week| ["000001", "000005"].map(|id| reading_in(id, week, 0)));
+    site.history().commit(&[part("w", 2, first.collect())], "x").await.unwrap();
+    let (mut sequence, mut readings) = (3, 0);
+    loop {
+        let step = retention.expire_classes(&over).await.unwrap();
+        readings += step.readings;
+        let minute = u32::try_from(sequence).unwrap();
+        // Where what is late goes at once, the loop would not end.
+        let ids = if sequence < 20 { ["000001", "000005"].as_slice() } else { &["000005"] };
+        let late =
+            (0..WEEKS).flat_map(|week| ids.iter().map(move |id| reading_in(id, week, minute)));
+        site.history().commit(&[part("w", sequence, late.collect())], "x").await.unwrap();
+        balanced_by_now(&site).await;
+        sequence += 1;
+        if !step.more {
+            break;
+        }
+        assert!(sequence < 200, "it does not end");
+    }
+    assert!(readings >= 4, "{readings}");
+    let of_five = stored(&site, DeviceId::new(5), false).await.len();
+    assert_eq!(of_five, usize::try_from(sequence - 2).unwrap() * WEEKS as usize);
+    // What came late and is still there is read, and leaves the next time.
+    if site.product.is_server() {
+        site.run("UPDATE retention_weeks SET done_at_ms = 1").await;
+    }
+    all_steps(retention.as_ref(), &over).await;
+    assert_eq!(reading_weeks(&site, DeviceId::new(1)).await, [4]);
+    let counts =
+        site.database.books().count_tables(nemeses_store::history::Minutes::ALL).await.unwrap();
+    let left = stored(&site, DeviceId::new(1), false).await.len() + of_five;
+    assert_eq!(usize::try_from(counts.readings).unwrap(), left, "none is hidden");
+    assert_balanced(&site.database).await;
+}
+
+/// Ten values a second of one device: a step takes some of them, and commits wait for none long.
+pub(crate) async fn many_readings_of_one_day_leave_in_parts(site: Site) {
+    const RECORDS: u64 = 12_000;
+    let site = fleet(site).await;
+    let retention = site.database.retention();
+    let begins = u64::from(BASE) * 1000;
+    let records: Vec<Record> =
+        (0..RECORDS).map(|at| temperature("000001", begins + at * 300, 1.0)).collect();
+    for (sequence, records) in (2..).zip(records.chunks(1000)) {
+        site.history().commit(&[part("w", sequence, records.to_vec())], "x").await.unwrap();
+    }
+    let over = limits(&[("short", 1)]);
+    let (mut readings, mut most) = (0, 0);
+    loop {
+        let step = retention.expire_classes(&over).await.unwrap();
+        (readings, most) = (readings + step.readings, most.max(step.readings));
+        // What is there can be read until it goes.
+        if step.readings > 0 && site.product == Product::Sqlite && readings < RECORDS {
+            assert!(!stored(&site, DeviceId::new(1), false).await.is_empty());
+        }
+        balanced_by_now(&site).await;
+        if !step.more {
+            break;
+        }
+    }
+    assert_eq!(readings, RECORDS);
+    assert!(most <= 7_000, "{most} at once");
     assert_balanced(&site.database).await;
 }
 

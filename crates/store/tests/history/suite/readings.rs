@@ -37,16 +37,16 @@ fn record(identity: &str, recorded_at_ms: u64, readings: Vec<Reading>) -> Record
     }))
 }
 
-fn temperature(identity: &str, recorded_at_ms: u64, value: f64) -> Record {
+pub(crate) fn temperature(identity: &str, recorded_at_ms: u64, value: f64) -> Record {
     record(identity, recorded_at_ms, vec![reading("temperature", Value::Number(value))])
 }
 
-async fn stored(site: &Site, device: DeviceId, descending: bool) -> Vec<StoredReadings> {
+pub(super) async fn stored(site: &Site, device: DeviceId, descending: bool) -> Vec<StoredReadings> {
     let query = ReadingsQuery { device, from_ms: 0, to_ms: u64::MAX / 2, descending };
     site.database.channels().readings(query).try_collect().await.unwrap()
 }
 
-async fn number_of(site: &Site, identity: &str) -> DeviceId {
+pub(super) async fn number_of(site: &Site, identity: &str) -> DeviceId {
     let identity = identity.parse().unwrap();
     site.database.identities().number_of(&identity).await.unwrap().unwrap()
 }
