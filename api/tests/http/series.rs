@@ -169,6 +169,17 @@ async fn statistics_of_series() {
     assert_eq!(found["top"], json!({"by": "greatest_fall", "places": [0, 1]}));
     let alike = found["correlations"]["matrix"][0][1].as_f64().unwrap();
     assert!((alike - 1.0).abs() < 1e-9, "{found}");
+    assert_eq!(found["combined"], json!([]));
+
+    // 100 and 50 litres at first, 61 and 30.5 at last.
+    for (by, mean, change) in [("sum", 120.75, -58.5), ("mean", 60.375, -29.25)] {
+        let path = format!("{path}&combine={by}");
+        let found = site.one.get_as(&viewer, &path).await.ok();
+        let all = &found["combined"][0];
+        assert_eq!((&all["mean"], &all["change"]), (&json!(mean), &json!(change)), "{all}");
+        assert_eq!((&all["devices"], &all["count"]), (&json!(2), &json!(40)));
+        assert_eq!((&all["channel"], &all["unit"]), (&json!("fuel"), &json!("L")));
+    }
 }
 
 #[tokio::test]

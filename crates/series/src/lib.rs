@@ -35,8 +35,8 @@ pub use error::SeriesError;
 pub use kind::Kind;
 pub use resample::{Resampled, Resampler};
 pub use statistics::{
-    Fall, MAX_CORRELATED, MIN_COMMON_WINDOWS, Measure, Returns, Statistics, correlations, returns,
-    top,
+    Combine, Fall, MAX_CORRELATED, MIN_COMMON_WINDOWS, Measure, Returns, Statistics, combined,
+    correlations, returns, top,
 };
 pub use summary::{NumberSummary, Summary};
 pub use value::{Sample, Value};

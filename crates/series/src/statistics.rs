@@ -7,11 +7,13 @@
 //! by the time and the number of returns that there were, so that prices of trading days come
 //! to about 252 returns a year without being told so.
 
+mod combine;
 mod correlation;
 mod rank;
 
 use crate::{Kind, NumberSummary, number};
 
+pub use combine::{Combine, combined};
 pub use correlation::{MAX_CORRELATED, MIN_COMMON_WINDOWS, correlations};
 pub use rank::{Measure, top};
 

@@ -5,8 +5,8 @@ use axum::response::Response;
 use nemeses_reports::Zone;
 use nemeses_reports::number::time_ms;
 use nemeses_series::{
-    Aggregate, CalendarUnit, Fall, MAX_CORRELATED, Measure, Returns, Statistics, Step,
-    correlations, returns, top,
+    Aggregate, CalendarUnit, Combine, Fall, MAX_CORRELATED, Measure, Returns, Statistics, Step,
+    Windows, combined, correlations, returns, top,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -38,6 +38,9 @@ const CORRELATED: [(&str, Correlated); 3] = [
     ("none", Correlated::Nothing),
 ];
 
+const COMBINED: [(&str, Option<Combine>); 3] =
+    [("none", None), ("sum", Some(Combine::Sum)), ("mean", Some(Combine::Mean))];
+
 /// What the matrix is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Correlated {
@@ -55,6 +58,7 @@ struct Query {
     aggregates: Vec<Aggregate>,
     returns: Returns,
     correlated: Correlated,
+    combine: Option<Combine>,
     by: Measure,
     top: u32,
     zone: Zone,
@@ -71,6 +75,7 @@ impl Query {
             aggregates: aggregate(&mut params)?,
             returns: params.choice("returns", &RETURNS, Returns::Log)?,
             correlated: params.choice("correlations", &CORRELATED, Correlated::Returns)?,
+            combine: params.choice("combine", &COMBINED, None)?,
             by: by(&mut params)?,
             top: params.count("top", 10, MAX_TOP)?,
             zone: zone(&mut params)?,
@@ -135,6 +140,14 @@ struct OfSeries {
     kind: &'static str,
     /// What a window's number is.
     aggregate: &'static str,
+    #[serde(flatten)]
+    statistics: Shown,
+}
+
+/// What the numbers of a series say.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StatisticsOfNumbers")]
+struct Shown {
     /// Windows that have a number.
     count: usize,
     mean: Option<f64>,
@@ -152,6 +165,20 @@ struct OfSeries {
     greatest_fall: Option<ShownFall>,
     /// The greatest fall as a share of its peak; only of series that are never below 0.
     greatest_drawdown: Option<ShownFall>,
+}
+
+/// A channel of several devices as one series.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CombinedSeries {
+    channel: String,
+    /// Null where the devices have several.
+    unit: Option<String>,
+    /// What a window's number is, of each device.
+    aggregate: &'static str,
+    /// Devices that have the channel.
+    devices: usize,
+    #[serde(flatten)]
+    statistics: Shown,
 }
 
 /// How alike the series move.
@@ -182,6 +209,10 @@ struct Answered {
     step: String,
     series: Vec<OfSeries>,
     count: usize,
+    /// The sum or the mean over the devices, a series for each channel, where that was asked
+    /// for. A window's number is of the devices that have one; of levels those that have none
+    /// count with their last one.
+    combined: Vec<CombinedSeries>,
     /// Null where none was asked for, and of more than 64 series.
     correlations: Option<CorrelationMatrix>,
     top: Ranking,
@@ -190,6 +221,7 @@ struct Answered {
 /// A series' windows, and what they say.
 struct Computed {
     numbers: Vec<Option<f64>>,
+    aggregate: Aggregate,
     statistics: Statistics,
     shown: OfSeries,
 }
@@ -224,7 +256,7 @@ pub(crate) async fn get(
             let kind = if of_levels(aggregate) { kind } else { nemeses_series::Kind::Gauge };
             let statistics = Statistics::of(windows.starts_ms(), &numbers, kind, query.returns);
             let shown = OfSeries::new(of, channel, aggregate, &statistics);
-            computed.push(Computed { numbers, statistics, shown });
+            computed.push(Computed { numbers, aggregate, statistics, shown });
         }
     }
     drop(turn);
@@ -235,6 +267,10 @@ pub(crate) async fn get(
         from: time_s(from),
         to: time_s(to),
         step: windows.step().to_string(),
+        combined: query
+            .combine
+            .map(|by| over_devices(&computed, by, &windows, query.returns))
+            .unwrap_or_default(),
         correlations: matrix(&query, &computed)?,
         top: Ranking { by: query.by.as_str(), places: top(&measures, most) },
         count: computed.len(),
@@ -248,6 +284,40 @@ const fn of_levels(aggregate: Aggregate) -> bool {
         aggregate,
         Aggregate::Rate | Aggregate::Delta | Aggregate::Count | Aggregate::Sum | Aggregate::Stddev
     )
+}
+
+/// Each channel's series of all devices as one, in the order of the channels.
+fn over_devices(
+    computed: &[Computed],
+    by: Combine,
+    windows: &Windows,
+    returns: Returns,
+) -> Vec<CombinedSeries> {
+    let mut channels: Vec<&str> = Vec::new();
+    for one in computed {
+        if !channels.contains(&one.shown.channel.as_str()) {
+            channels.push(&one.shown.channel);
+        }
+    }
+    let combine = |channel: &str| {
+        let of = |one: &&Computed| one.shown.channel == channel;
+        let of: Vec<&Computed> = computed.iter().filter(of).collect();
+        let first = of.first()?;
+        let numbers: Vec<&[Option<f64>]> = of.iter().map(|one| &*one.numbers).collect();
+        let numbers = combined(&numbers, by, of_levels(first.aggregate));
+        // A sum of counters does not begin anew when one of them does.
+        let kind = nemeses_series::Kind::Gauge;
+        let statistics = Statistics::of(windows.starts_ms(), &numbers, kind, returns);
+        let same = of.iter().all(|one| one.shown.unit == first.shown.unit);
+        Some(CombinedSeries {
+            channel: channel.to_owned(),
+            unit: first.shown.unit.clone().filter(|_| same),
+            aggregate: first.shown.aggregate,
+            devices: of.len(),
+            statistics: (&statistics).into(),
+        })
+    };
+    channels.into_iter().filter_map(combine).collect()
 }
 
 fn matrix(query: &Query, computed: &[Computed]) -> Result<Option<CorrelationMatrix>, Problem> {
@@ -283,6 +353,14 @@ impl OfSeries {
             unit: channel.unit(),
             kind: channel.kind().as_str(),
             aggregate: aggregate.as_str(),
+            statistics: statistics.into(),
+        }
+    }
+}
+
+impl From<&Statistics> for Shown {
+    fn from(statistics: &Statistics) -> Self {
+        Self {
             count: statistics.count,
             mean: statistics.mean,
             stddev: statistics.stddev,
@@ -310,6 +388,7 @@ pub(crate) fn doc() -> Doc {
             "greatest_fall": fall, "greatest_drawdown": fall,
         }],
         "count": 1,
+        "combined": [],
         "correlations": {"of": "returns", "matrix": [[1.0]]},
         "top": {"by": "change", "places": [0]},
     });
@@ -335,6 +414,11 @@ pub(crate) fn doc() -> Doc {
             "How a return from one number to the next is computed.",
         ))
         .takes(Param::choice("correlations", &CORRELATED, "Of what the matrix of correlations is."))
+        .takes(Param::choice(
+            "combine",
+            &COMBINED,
+            "Whether each channel is also one series over all devices, and how.",
+        ))
         .takes(
             Param::query(
                 "by",
@@ -371,6 +455,7 @@ mod tests {
             ("group=7&channel=t&top=0", "top"),
             ("group=7&channel=t&returns=none", "returns"),
             ("group=7&channel=t&correlations=all", "correlations"),
+            ("group=7&channel=t&combine=product", "combine"),
             ("group=7&channel=t&format=csv", "format"),
         ] {
             assert_eq!(read(query).unwrap_err().at_fault(), Some(name), "{query}");
