@@ -57,7 +57,7 @@ trap 'echo; echo "Stopping"; exit 0' INT TERM
     trap '' INT
     exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN" \
         --tcp-listen "$TCP" --udp-listen "$UDP" --http-devices-listen "$PHONES" \
-        --mqtt-protocols owntracks,thingsboard,telegraf,glances,tasmota,zigbee2mqtt,chirpstack,ttn
+        --mqtt-protocols owntracks,sparkplug,thingsboard,telegraf,glances,tasmota,zigbee2mqtt,chirpstack,ttn
 ) >>"$DATA/node.log" 2>&1 &
 NODE=$!
 for _ in $(seq 100); do

@@ -254,17 +254,30 @@ impl DoorHandle {
     /// # Errors
     /// The router has died.
     pub fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> Result<Published> {
+        self.publish_as(topic, payload.into(), false)
+    }
+
+    /// The same, retained for whoever subscribes later.
+    ///
+    /// # Errors
+    /// The router has died, or as much is retained as may be.
+    pub fn retain(&self, topic: &str, payload: impl Into<Bytes>) -> Result<Published> {
+        self.publish_as(topic, payload.into(), true)
+    }
+
+    fn publish_as(&self, topic: &str, payload: Bytes, retain: bool) -> Result<Published> {
         let message = Message {
             publisher: 0,
             topic: topic.into(),
-            payload: payload.into(),
+            payload,
             qos: Qos::AtLeastOnce,
-            retain: false,
+            retain,
             properties: Bytes::new(),
         };
         match self.shared.hub.route(message) {
             Reason::SUCCESS => Ok(Published::Delivered),
             Reason::NO_MATCHING_SUBSCRIBERS => Ok(Published::NobodyListens),
+            Reason::QUOTA_EXCEEDED => Err(anyhow::anyhow!("as much is retained as may be")),
             _ => Err(anyhow::anyhow!("the door's router has died")),
         }
     }

@@ -78,6 +78,20 @@ pub fn may_publish(role: Role, topics: &Topics, topic: &str) -> bool {
     }
 }
 
+/// What edges of Sparkplug listen to: commands for them and their devices, and whether their
+/// host application is there.
+fn is_for_edges(topics: &Topics, filter: &str) -> bool {
+    let listens = topics.mapped.iter().any(|filter| filter.starts_with("spBv1.0/"));
+    let mut levels = filter.split('/');
+    let kinds = (levels.next(), levels.next(), levels.next());
+    let is_for_them = match kinds {
+        (Some("spBv1.0"), Some("STATE"), Some(_)) => true,
+        (Some("spBv1.0"), Some(_), Some(kind)) => matches!(kind, "NCMD" | "DCMD"),
+        _ => false,
+    };
+    listens && is_for_them
+}
+
 fn below_ours(topics: &Topics, topic: &str) -> bool {
     let below =
         |ours: &String| topic.strip_prefix(ours.as_str()).is_some_and(|rest| rest.starts_with('/'));
@@ -113,7 +127,7 @@ pub fn may_subscribe(role: Role, topics: &Topics, filter: &str) -> Result<Wanted
             Wanted::Routed => false,
         },
         Role::Gateway => {
-            wanted != Wanted::Routed || {
+            wanted != Wanted::Routed || is_for_edges(topics, filter) || {
                 let each = |ours: &str| filter.strip_prefix(ours) == Some("/+");
                 each(&topics.ping) || each(&topics.command)
             }
@@ -207,6 +221,25 @@ mod tests {
         assert_eq!(may, [true, true, true, false, false]);
         let may = ROLES.map(|role| may_subscribe(role, &topics, "sensors/+/up").is_ok());
         assert_eq!(may, [true, false, false, true, true]);
+    }
+
+    #[test]
+    fn edges_hear_what_is_for_them() {
+        let mapped = vec!["spBv1.0/+/NBIRTH/+".to_owned()];
+        let topics = Topics { mapped, ..Topics::default() };
+        for (filter, may) in [
+            ("spBv1.0/G/NCMD/E", true),
+            ("spBv1.0/G/NCMD/E/#", true),
+            ("spBv1.0/G/DCMD/E/#", true),
+            ("spBv1.0/STATE/nemeses", true),
+            ("spBv1.0/G/NDATA/E", false),
+            ("spBv1.0/#", false),
+        ] {
+            assert_eq!(may_subscribe(Role::Gateway, &topics, filter).is_ok(), may, "{filter}");
+            assert!(may_subscribe(Role::Device(OWN), &topics, filter).is_err(), "{filter}");
+            let without = Topics::default();
+            assert!(may_subscribe(Role::Gateway, &without, filter).is_err(), "{filter}");
+        }
     }
 
     #[test]

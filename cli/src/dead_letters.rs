@@ -11,7 +11,7 @@ use nemeses_store::history::{
 use serde_json::{Value, json};
 
 use crate::args::{DatabaseArgs, MappingArgs};
-use crate::config::{mapped, value};
+use crate::config::{Reads, mapped, value};
 use crate::tools::{OutputArgs, columns, device, moment, names, open_database, print, print_json};
 
 mod retry;
@@ -234,7 +234,7 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
 }
 
 async fn retry(args: &RetryArgs) -> anyhow::Result<()> {
-    let (topics, mappings) = mapped(&args.mappings, Topics::default())?;
+    let (topics, Reads { mappings, .. }) = mapped(&args.mappings, Topics::default())?;
     let policy = Policy { topics, mappings, ..Policy::default() };
     let database = open_database(&args.database).await?;
     let mut retrier = retry::Retrier::new(&database, args.future_limit)?.reading_as(&policy);

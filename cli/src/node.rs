@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use nemeses_api::Stores;
-use nemeses_broker::{Authenticator, CommandKeeper, Door, DoorConfig};
+use nemeses_broker::{Authenticator, CommandKeeper, Door, DoorConfig, DoorHandle};
 use nemeses_dbexport::{Config, Exporter, Submission, Work};
-use nemeses_parser::Step;
+use nemeses_parser::{Policy, Step};
 use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::known::KnownDevices;
 use nemeses_store::relay::{open_relay, relay_caller};
@@ -62,7 +62,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         &mut registry,
     )?;
     let watch = watch.guarding(unknown_devices, &known).await;
-    let of_frames = policy(settings.frames, (topics.clone(), settings.mappings), &known);
+    let of_frames = policy(settings.frames, topics.clone(), settings.reads, &known);
     let intake = NodeIntake {
         step: Step::new(of_frames.clone()),
         live: writer.clone(),
@@ -83,7 +83,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
         door = door.with_relay(Arc::new(DoorRelay(sender)));
         listen(&tasks, relay, door.handle(), Arc::clone(&desk));
     }
-    mirror.attach(door.handle());
+    attach(&mirror, &door.handle(), &of_frames, clock.now_ms());
     let mqtt = door.local_addr().context("the door has no address")?;
 
     let retrier = Retrier::new(&database, settings.frames.future_limit)?.reading_as(&of_frames);
@@ -135,6 +135,18 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
+}
+
+/// Gives the listener to what publishes on it, and tells edges of Sparkplug that their host
+/// application is there: some wait for it.
+fn attach(mirror: &Mirror, door: &DoorHandle, policy: &Policy, now_ms: u64) {
+    mirror.attach(door.clone());
+    if policy.sparkplug.is_some() {
+        let state = format!("{{\"online\":true,\"timestamp\":{now_ms}}}");
+        if let Err(error) = door.retain("spBv1.0/STATE/nemeses", state) {
+            tracing::warn!(%error, "edges of Sparkplug are not told that their host is there");
+        }
+    }
 }
 
 /// Hands values that were sent to the API to the exporter of all frames.

@@ -55,7 +55,7 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut config = nemeses_parser::WorkerConfig {
-        policy: policy(settings.frames, (topics, settings.mappings), &known),
+        policy: policy(settings.frames, topics, settings.reads, &known),
         flush_after: settings.flush_after,
         // One of a group is enough, and this one always runs.
         shadow: (settings.worker.worker == 0).then_some(settings.shadow),

@@ -4,6 +4,7 @@
 
 mod decode_span;
 mod mapped;
+mod sparkplug;
 mod step;
 mod stream;
 mod telemetry;
@@ -12,6 +13,7 @@ mod worker;
 
 pub use decode_span::Decoding;
 pub use mapped::POSTED;
+pub use sparkplug::Edges;
 pub use step::{Message, Output, Policy, Step};
 pub use stream::{
     DEVICE_PROTOCOLS, DeviceProtocol, DeviceStream, OVER_TCP, OVER_UDP, Taken, device_protocol,

@@ -1,8 +1,10 @@
-//! What messages on the topics of mappings mean, and what is posted for a mapping. Pure.
+//! What messages on the topics of mappings and of Sparkplug's edges mean, and what is posted for a
+//! mapping.
 
 use nemeses_protocol::{DeviceId, Identity, Reason, Speaker};
-use nemeses_telemetry::Mapping;
+use nemeses_telemetry::{Mapping, SparkplugTaken};
 
+use crate::sparkplug::{Edges, SPARKPLUG};
 use crate::step::{Message, Output, Step, bury};
 use crate::telemetry::{Addressed, Refusal};
 
@@ -12,6 +14,11 @@ pub const POSTED: &str = "http:mapping/";
 impl Step {
     /// Takes a message on the topic of a mapping.
     pub(crate) fn take_mapped(&self, message: &Message<'_>, out: &mut Output) {
+        if let Some(edges) = &self.policy().sparkplug
+            && message.topic.starts_with(SPARKPLUG)
+        {
+            return self.take_of_edge(edges, message, out);
+        }
         let mappings = &self.policy().mappings;
         let Some(mapping) = mappings.of_topic(message.topic) else {
             // The policy's topics are those of its mappings.
@@ -54,6 +61,22 @@ impl Step {
         let decoded = mapping.decode(topic, message.payload, message.received_at_ms);
         self.keep_decoded(&addressed, decoded, out)
     }
+
+    /// Takes a message of an edge of Sparkplug or of one of its devices.
+    fn take_of_edge(&self, edges: &Edges, message: &Message<'_>, out: &mut Output) {
+        let SparkplugTaken { decoded, rebirth } =
+            edges.take(message.topic, message.payload, message.received_at_ms);
+        let names = &self.policy().topics.names;
+        let addressed = Addressed {
+            topic: message.topic,
+            received_at_ms: message.received_at_ms,
+            identity: None,
+            number: &|identity: &Identity| names.number(identity),
+            may: &|device| may(message.speaker, device),
+        };
+        self.keep_decoded(&addressed, decoded, out);
+        out.rebirths.extend(rebirth);
+    }
 }
 
 /// A login of a device sends for that device alone.
@@ -67,7 +90,7 @@ fn may(speaker: Speaker, device: Option<DeviceId>) -> bool {
 #[cfg(test)]
 mod tests {
     use nemeses_protocol::{DeviceNames, Record, Topics};
-    use nemeses_telemetry::{Mappings, built_in};
+    use nemeses_telemetry::{Mappings, SPARKPLUG_FILTERS, built_in};
 
     use super::*;
     use crate::step::Policy;
@@ -124,5 +147,30 @@ mod tests {
         assert_eq!(taken, ["id:b"]);
         let unknown = take(&step, "http:mapping/none", r#"{"id":"b","t":1}"#, Speaker::Any);
         assert_eq!(unknown, ["bad_header"], "without its mapping it is refused as it was");
+    }
+
+    #[test]
+    fn an_edge_that_is_not_known_is_asked_to_be_born() {
+        let topics = Topics {
+            mapped: SPARKPLUG_FILTERS.map(ToOwned::to_owned).to_vec(),
+            ..Topics::default()
+        };
+        let sparkplug = Some(Edges::default());
+        let step = Step::new(Policy { topics, sparkplug, ..Policy::default() });
+        let payload = hex::decode(
+            "08d0df95ffbc311212100118d0df95ffbc31690000000000403640120b100218d0df95ffbc3138011802",
+        )
+        .unwrap();
+        let message = Message {
+            topic: "spBv1.0/G/DDATA/E/D",
+            payload: &payload,
+            received_at_ms: 1_700_000_100_000,
+            speaker: Speaker::Any,
+        };
+        let mut out = Output::default();
+        step.take(&message, &mut out);
+        assert_eq!(out.rebirths, ["spBv1.0/G/NCMD/E"]);
+        let [Record::DeadLetter(letter)] = &out.records[..] else { panic!("{out:?}") };
+        assert_eq!(letter.reason.code(), "unknown_alias");
     }
 }

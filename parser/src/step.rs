@@ -9,6 +9,7 @@ use nemeses_protocol::{
 use nemeses_store::live::LiveEntry;
 use nemeses_telemetry::Mappings;
 
+use crate::sparkplug::Edges;
 use crate::unknown::Gate;
 
 /// What is accepted and what is kept.
@@ -27,6 +28,8 @@ pub struct Policy {
     pub gate: Option<Gate>,
     /// How messages on the topics of mappings are read.
     pub mappings: Mappings,
+    /// What edges of Sparkplug said of themselves, where they are listened to.
+    pub sparkplug: Option<Edges>,
 }
 
 impl Default for Policy {
@@ -38,6 +41,7 @@ impl Default for Policy {
             max_payload_bytes: 256 * 1024,
             gate: None,
             mappings: Mappings::default(),
+            sparkplug: None,
         }
     }
 }
@@ -66,6 +70,8 @@ pub struct Output {
     pub unnumbered: Vec<(Identity, LiveEntry)>,
     /// What to answer at once.
     pub replies: Vec<Reply>,
+    /// Topics on which edges of Sparkplug are to be asked to be born again.
+    pub rebirths: Vec<String>,
     /// Good pings.
     pub pings: u32,
 }

@@ -151,7 +151,7 @@ pub(crate) struct DeviceArgs {
 #[command(next_help_heading = "Devices of other protocols")]
 pub(crate) struct MappingArgs {
     /// What is accepted over MQTT beside SFT9001 and telemetry, separated by commas: owntracks, for
-    /// phones on owntracks/USER/DEVICE, or built-in mappings: thingsboard, telegraf, glances,
+    /// phones on owntracks/USER/DEVICE, sparkplug, for edges (a node only), or built-in mappings: thingsboard, telegraf, glances,
     /// tasmota, zigbee2mqtt, chirpstack, chirpstack-cayenne, ttn, ttn-cayenne
     #[arg(
         long,

@@ -12,7 +12,7 @@ use nemeses_runtime::Secret;
 
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
 use super::link::{commands, link};
-use super::mappings::mapped;
+use super::mappings::{at_a_node_alone, mapped};
 use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
@@ -38,7 +38,7 @@ impl TryFrom<&args::UpArgs> for Node {
 
     fn try_from(args: &args::UpArgs) -> Result<Self, Wrong> {
         let database = station_database(&args.database)?;
-        let (topics, mappings) = mapped(&args.mappings, topics(&args.topics)?)?;
+        let (topics, reads) = mapped(&args.mappings, topics(&args.topics)?)?;
         Ok(Self {
             data_dir: args.database.which.data_dir.clone(),
             door: door(&args.door)?,
@@ -51,7 +51,7 @@ impl TryFrom<&args::UpArgs> for Node {
             keep: args.keep.clone().into(),
             frames: args.frames,
             topics,
-            mappings,
+            reads,
             admin_listen: admin(&args.admin, UP_ADMIN_PORT)?,
             traces: traces(&args.traces)?,
         })
@@ -76,7 +76,8 @@ impl TryFrom<&args::ParserArgs> for Parser {
     type Error = Wrong;
 
     fn try_from(args: &args::ParserArgs) -> Result<Self, Wrong> {
-        let (topics, mappings) = mapped(&args.mappings, topics(&args.topics)?)?;
+        at_a_node_alone(&args.mappings)?;
+        let (topics, reads) = mapped(&args.mappings, topics(&args.topics)?)?;
         Ok(Self {
             broker: link(&args.link)?,
             devices: devices(&args.devices, &args.frames, &args.admin)?,
@@ -87,7 +88,7 @@ impl TryFrom<&args::ParserArgs> for Parser {
             flush_after: args.flush.flush_after,
             frames: args.frames,
             topics,
-            mappings,
+            reads,
             admin_listen: admin(&args.admin, PARSER_ADMIN_PORT + args.worker.worker)?,
             traces: traces(&args.traces)?,
         })

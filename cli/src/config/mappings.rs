@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
+use nemeses_parser::Edges;
 use nemeses_protocol::{Topics, filters_meet};
-use nemeses_telemetry::{BUILT_IN, Mappings, built_in};
+use nemeses_telemetry::{BUILT_IN, Mappings, SPARKPLUG_FILTERS, built_in};
 
-use super::Wrong;
+use super::{Reads, Wrong};
 use crate::args::MappingArgs;
 
 /// Phones over MQTT, which are no mapping.
 pub(crate) const OWNTRACKS: &str = "owntracks";
+/// Edges and their devices, which are none either.
+pub(crate) const SPARKPLUG: &str = "sparkplug";
 
 /// Adds the topics of mappings to ours.
-pub(crate) fn mapped(args: &MappingArgs, topics: Topics) -> Result<(Topics, Mappings), Wrong> {
+pub(crate) fn mapped(args: &MappingArgs, topics: Topics) -> Result<(Topics, Reads), Wrong> {
     let mut mappings = Mappings::default();
     if let Some(path) = &args.mappings {
         mappings =
@@ -26,7 +29,7 @@ pub(crate) fn mapped(args: &MappingArgs, topics: Topics) -> Result<(Topics, Mapp
             }
         }
     }
-    for name in args.mqtt_protocols.iter().filter(|name| *name != OWNTRACKS) {
+    for name in &args.mqtt_protocols {
         mappings.and(&built(name));
     }
     // Over HTTP a path names the mapping, so that all that is built in can be there.
@@ -34,7 +37,22 @@ pub(crate) fn mapped(args: &MappingArgs, topics: Topics) -> Result<(Topics, Mapp
         mappings.and_posts(&built(name));
     }
     let owntracks = args.mqtt_protocols.iter().any(|name| name == OWNTRACKS);
-    Ok((Topics { mapped: mappings.filters(), owntracks, ..topics }, mappings))
+    let mut mapped = mappings.filters();
+    let sparkplug = is_for_edges(args).then(Edges::default);
+    if sparkplug.is_some() {
+        mapped.extend(SPARKPLUG_FILTERS.map(ToOwned::to_owned));
+    }
+    Ok((Topics { mapped, owntracks, ..topics }, Reads { mappings, sparkplug }))
+}
+
+fn is_for_edges(args: &MappingArgs) -> bool {
+    args.mqtt_protocols.iter().any(|name| name == SPARKPLUG)
+}
+
+/// Parsers share the messages of a broker, and those of an edge must stay together.
+pub(crate) fn at_a_node_alone(args: &MappingArgs) -> Result<(), Wrong> {
+    let why = "parsers share the messages, and those of an edge belong together; use nemeses up";
+    if is_for_edges(args) { Err(Wrong::new("mqtt-protocols", SPARKPLUG, why)) } else { Ok(()) }
 }
 
 /// The mappings of a file.
@@ -77,11 +95,20 @@ mod tests {
         let own = "[[mapping]]\nname = \"own\"\ntopic = \"tele/{d}/SENSOR\"\ndevice = \"id:own\"\n\
                    [[mapping.channels]]\nbelow = \"\"\n";
         let (args, _folder) = args(&["owntracks", "tasmota"], Some(own));
-        let (topics, mappings) = mapped(&args, Topics::default()).unwrap();
-        assert!(topics.owntracks);
+        let (topics, Reads { mappings, sparkplug }) = mapped(&args, Topics::default()).unwrap();
+        assert!(topics.owntracks && sparkplug.is_none());
         assert_eq!(topics.mapped, ["tele/+/LWT", "tele/+/SENSOR", "tele/+/STATE"]);
         assert_eq!(mappings.of_topic("tele/a/SENSOR").map(Mapping::name), Some("own"));
         assert!(mappings.of_post("chirpstack").is_some());
+    }
+
+    #[test]
+    fn edges_belong_to_a_node() {
+        let (args, _folder) = args(&["sparkplug"], None);
+        let (topics, reads) = mapped(&args, Topics::default()).unwrap();
+        assert!(reads.sparkplug.is_some());
+        assert_eq!(topics.mapped, SPARKPLUG_FILTERS);
+        assert!(at_a_node_alone(&args).unwrap_err().to_string().contains("nemeses up"));
     }
 
     #[test]

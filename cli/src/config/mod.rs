@@ -22,6 +22,7 @@ use std::time::Duration;
 use nemeses_api::ApiConfig;
 use nemeses_broker::{DeviceListen, DoorConfig};
 use nemeses_dbexport::retention::Keep;
+use nemeses_parser::Edges;
 use nemeses_protocol::Topics;
 use nemeses_runtime::Secret;
 use nemeses_store::history::StorageEngine;
@@ -62,8 +63,8 @@ pub(crate) struct Node {
     pub(crate) frames: FrameArgs,
     /// Topic names.
     pub(crate) topics: Topics,
-    /// How messages on the topics of mappings are read, and what is posted for them.
-    pub(crate) mappings: Mappings,
+    /// How what is on other topics than ours is read.
+    pub(crate) reads: Reads,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Traces, if there are to be any.
@@ -96,6 +97,15 @@ pub(crate) struct Devices {
     pub(crate) http: Option<SocketAddr>,
 }
 
+/// How messages on other topics than ours are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    /// Those of mappings, and what is posted for them.
+    pub(crate) mappings: Mappings,
+    /// What edges of Sparkplug said, where they are listened to.
+    pub(crate) sparkplug: Option<Edges>,
+}
+
 /// `nemeses parser`.
 #[derive(Clone, Debug)]
 pub(crate) struct Parser {
@@ -117,8 +127,8 @@ pub(crate) struct Parser {
     pub(crate) frames: FrameArgs,
     /// Topic names.
     pub(crate) topics: Topics,
-    /// How messages on the topics of mappings are read, and what is posted for them.
-    pub(crate) mappings: Mappings,
+    /// How what is on other topics than ours is read.
+    pub(crate) reads: Reads,
     /// Where metrics are served, if at all.
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Traces, if there are to be any.

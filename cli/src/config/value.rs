@@ -49,7 +49,8 @@ fn device_listen(
 /// What is accepted over MQTT: phones, or a mapping that is built in.
 pub(crate) fn mqtt_protocol(text: &str) -> Result<String, String> {
     let name = text.trim();
-    let names: Vec<&str> = std::iter::once(super::mappings::OWNTRACKS)
+    let names: Vec<&str> = [super::mappings::OWNTRACKS, super::mappings::SPARKPLUG]
+        .into_iter()
         .chain(nemeses_telemetry::BUILT_IN.into_iter().map(|(name, _)| name))
         .collect();
     if names.contains(&name) {

@@ -82,6 +82,9 @@ impl Intake for NodeIntake {
         let followed = receipt.take_followed();
         let (step, tracer) = (&self.step, &self.tracer);
         let mut out = traced::decode(step, tracer, *speaker, received_at_ms, messages, &followed);
+        for topic in std::mem::take(&mut out.rebirths) {
+            self.mirror.tell(&topic, nemeses_telemetry::rebirth(received_at_ms));
+        }
         let replies = std::mem::take(&mut out.replies);
         self.hand_over(out, received_at_ms, receipt, &followed);
         replies

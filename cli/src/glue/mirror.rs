@@ -39,6 +39,14 @@ impl Mirror {
         let _ = self.door.set(door);
     }
 
+    /// Publishes something for whoever is subscribed.
+    pub(crate) fn tell(&self, topic: &str, payload: Vec<u8>) {
+        let told = self.door.get().map(|door| door.publish(topic, payload));
+        if let Some(Err(error)) = told {
+            tracing::debug!(%error, topic, "a message could not be published");
+        }
+    }
+
     /// Encodes the records when someone is subscribed.
     pub(crate) fn prepare(&self, records: &[Record], tallies: &[Tally]) -> Option<Pending> {
         let door = self.door.get().filter(|door| door.has_subscriber(&self.topic))?;

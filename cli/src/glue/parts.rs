@@ -411,12 +411,14 @@ pub(crate) fn with_devices(door: DoorConfig, devices: &config::Devices) -> DoorC
 /// The parser's own form of its settings; `known` is who is known, where that matters.
 pub(crate) fn policy(
     settings: FrameArgs,
-    (topics, mappings): (nemeses_protocol::Topics, nemeses_telemetry::Mappings),
+    topics: nemeses_protocol::Topics,
+    config::Reads { mappings, sparkplug }: config::Reads,
     known: &KnownDevices,
 ) -> Policy {
     Policy {
         topics,
         mappings,
+        sparkplug,
         gate: Gate::new(settings.unknown_devices, known),
         future_limit_s: u32::try_from(settings.future_limit.as_secs()).unwrap_or(u32::MAX),
         keep_raw: settings.keep_raw,

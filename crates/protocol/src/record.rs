@@ -188,6 +188,8 @@ pub enum Reason {
     UnknownMember,
     /// A part of a format that is not supported.
     Unsupported,
+    /// A metric of Sparkplug whose alias no birth named.
+    UnknownAlias,
     /// A value that is no finite number, flag or text within its bounds.
     BadValue,
     /// A name that may not name a channel.
@@ -219,6 +221,7 @@ impl Reason {
             Self::BadDevice => "bad_device",
             Self::UnknownMember => "unknown_member",
             Self::Unsupported => "unsupported",
+            Self::UnknownAlias => "unknown_alias",
             Self::BadValue => "bad_value",
             Self::BadChannel => "bad_channel",
             Self::BadTime => "bad_time",
@@ -243,6 +246,7 @@ impl Reason {
             Self::BadDevice,
             Self::UnknownMember,
             Self::Unsupported,
+            Self::UnknownAlias,
             Self::BadValue,
             Self::BadChannel,
             Self::BadTime,

@@ -31,14 +31,18 @@ pub enum TelemetryError {
     /// A member beside `values` that has no meaning.
     #[error("the member has no meaning beside the values")]
     UnknownMember,
-    /// A SenML pack of a later version, or with a mandatory field that is not known.
-    #[error("the SenML pack asks for something that is not supported")]
+    /// A SenML pack of a later version, or with a mandatory field that is not known; a metric of
+    /// Sparkplug of a type that no channel has.
+    #[error("the payload asks for something that is not supported")]
     Unsupported,
+    /// A metric of Sparkplug whose alias no birth named.
+    #[error("a metric has an alias that no birth named")]
+    UnknownAlias,
 }
 
 impl TelemetryError {
     /// Every cause, for metrics and documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadPayload,
         Self::BadLine,
         Self::BadDevice,
@@ -49,6 +53,7 @@ impl TelemetryError {
         Self::TooManyValues,
         Self::UnknownMember,
         Self::Unsupported,
+        Self::UnknownAlias,
     ];
 
     /// The stable code.
@@ -64,6 +69,7 @@ impl TelemetryError {
             Self::TooManyValues => "too_many_values",
             Self::UnknownMember => "unknown_member",
             Self::Unsupported => "unsupported",
+            Self::UnknownAlias => "unknown_alias",
         }
     }
 }

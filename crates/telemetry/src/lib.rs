@@ -19,6 +19,7 @@ mod output;
 mod plain;
 mod position;
 mod senml;
+mod sparkplug;
 mod time;
 
 pub use error::TelemetryError;
@@ -27,6 +28,7 @@ pub use mapping::{BUILT_IN, Mapping, MappingError, Mappings, built_in};
 pub use output::{Decoded, MAX_REJECTED, Measured, Rejected};
 pub use plain::MAX_LEVELS;
 pub use senml::SENML_VERSION;
+pub use sparkplug::{SPARKPLUG_FILTERS, SparkplugHost, SparkplugTaken, rebirth};
 pub use time::MAX_TIME_MS;
 
 use output::Output;

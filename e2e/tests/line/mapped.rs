@@ -224,3 +224,43 @@ async fn a_wrong_file_is_refused_at_start() {
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert!(said.contains("mappings cannot be") && said.contains("line 10"), "{said}");
 }
+
+const NBIRTH: &str = "0880d095ffbc3112120a0562645365711880d095ffbc312008580012210a144e6f646520436f6e74726f6c2f526562697274681880d095ffbc31200b70001800";
+const DBIRTH: &str = "08e8d795ffbc3112210a0b54656d7065726174757265100118e8d795ffbc31200a69000000000080354012180a05436f756e74100218e8d795ffbc31200350fbffffff0f1801";
+const DDATA: &str =
+    "08d0df95ffbc311212100118d0df95ffbc31690000000000403640120b100218d0df95ffbc3138011802";
+const NDEATH: &str = "0880d095ffbc3112120a0562645365711880d095ffbc3120085800";
+
+/// An edge of Sparkplug from its birth to its death, and after a restart of the node.
+#[tokio::test]
+async fn an_edge_is_asked_to_be_born_again() {
+    expect_log(&["bytes became dead letters"]);
+    let line = Line::start(Shape::Embedded, &["--mqtt-protocols", "sparkplug"]).await.unwrap();
+    let user = line.user().await.unwrap();
+    let mut edge = line.device("edge").await.unwrap();
+    edge.subscribe("spBv1.0/STATE/nemeses").await.unwrap();
+    let state = edge.next_publish(SOON).await.unwrap();
+    assert!(state.payload.starts_with(b"{\"online\":true"), "{state:?}");
+    edge.subscribe("spBv1.0/G/NCMD/E").await.unwrap();
+    let data = hex::decode(DDATA).unwrap();
+    edge.publish("spBv1.0/G/DDATA/E/D", &data).await.unwrap();
+    let asked = edge.next_publish(SOON).await.unwrap();
+    assert_eq!(asked.topic, "spBv1.0/G/NCMD/E");
+    assert!(asked.payload.windows(7).any(|window| window == b"Rebirth"));
+    for (topic, payload) in [
+        ("spBv1.0/G/NBIRTH/E", NBIRTH),
+        ("spBv1.0/G/DBIRTH/E/D", DBIRTH),
+        ("spBv1.0/G/DDATA/E/D", DDATA),
+    ] {
+        edge.publish(topic, &hex::decode(payload).unwrap()).await.unwrap();
+    }
+    let device = "id:G%2FE%2FD";
+    assert_eq!(newest(&user, device, "Temperature").await.unwrap(), json!(22.25));
+    assert_eq!(newest(&user, device, "Count").await.unwrap(), json!(-5));
+    assert_eq!(newest(&user, device, "online").await.unwrap(), json!(true));
+    edge.publish("spBv1.0/G/NDEATH/E", &hex::decode(NDEATH).unwrap()).await.unwrap();
+    assert_eq!(newest(&user, device, "online").await.unwrap(), json!(false));
+    let listed = letters(&line).await;
+    assert_eq!(listed[0]["reason"], "unknown_alias", "{listed}");
+    wait_for(SOON, "the books balance", async || line.audit().await).await.unwrap();
+}

@@ -21,6 +21,7 @@ use nemeses_protocol::topic_matches;
 pub use built_in::{BUILT_IN, built_in};
 pub use file::MappingError;
 pub use rules::Mapping;
+pub(crate) use template::in_a_name;
 
 /// Mappings in the order in which they are looked at: of those that match a topic the first
 /// counts.
