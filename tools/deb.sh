@@ -25,7 +25,7 @@ fi
 # Of the release, cargo-deb looks for its assets in target/release, whatever it is given.
 case $profile in
 release) cargo build --locked --release --package nemeses ;;
-debug) cargo build --locked --package nemeses ;;
+debug) cargo build --locked --workspace --bins ;;
 *) fail "NEMESES_PROFILE is '$profile'; it is release or debug" ;;
 esac
 
