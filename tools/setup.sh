@@ -29,10 +29,12 @@ needed=(
 )
 
 # In the build folder, for tests only: what holds a running node against its OpenAPI
-# document, what speaks MQTT to it as people's clients do, and what opens the files that the
-# API gives out.
+# document, what speaks MQTT and gRPC to it as people's clients do, and what opens the files that
+# the API gives out.
 schemathesis=4.32.5
 paho=2.2.0
+grpcio=1.85.3
+grpcio_tools=1.85.1
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target"
 # Cargo marks only a folder that it makes itself; tests find it by the mark.
@@ -55,6 +57,8 @@ python_tools() {
 install_tools() {
     python_tools api-check st "schemathesis==$schemathesis"
     python_tools mqtt-check python "paho-mqtt==$paho"
+    python_tools grpc-check python "grpcio==$grpcio" \
+        grpcio-{tools,reflection,health-checking}"==$grpcio_tools"
     local requirements
     mapfile -t requirements < <(grep -v '^#' tools/export-requirements.txt)
     python_tools export-check python "${requirements[@]}"

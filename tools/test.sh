@@ -64,6 +64,7 @@ phase "doc tests" cargo test --locked --workspace --doc --quiet
 # has a process of its own.
 phase "unit tests in one process" cargo test --locked --workspace --lib --bins --test http --quiet
 phase "files, opened by what people open them with" "${CARGO_TARGET_DIR:-target}/export-check/bin/python" tools/check-exports.py
+phase "gRPC, as Python speaks it" "${CARGO_TARGET_DIR:-target}/grpc-check/bin/python" tools/check-grpc.py
 phase "monitoring: rules, dashboards, Prometheus" tools/check-monitoring.py
 phase "accounts of the stores" tools/check-accounts.py
 phase "back-up and restore" tools/check-backup.py

@@ -182,3 +182,70 @@ impl Streamed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nemeses_protocol::DeviceId;
+
+    use super::*;
+    use crate::stream::{Status as Heard, test_entry};
+
+    fn position() -> Event {
+        let entry = test_entry(0x0A_3F73, 1_593_637_200, 0x8000);
+        Event::position(EventId::at(7), &entry, 0, None).unwrap()
+    }
+
+    fn taken(messages: &mut Messages) -> Vec<(String, What)> {
+        let taken = messages.take().unwrap().into_iter();
+        taken.map(|event| (event.id, event.what.unwrap())).collect()
+    }
+
+    #[test]
+    fn who_sees_no_past_sees_no_totals_of_it() {
+        for totals in [true, false] {
+            let mut messages = Messages::new(totals);
+            messages.event(&DeviceNames::default(), EventId::at(6), &position());
+            let [(id, What::Position(position))] = &taken(&mut messages)[..] else { panic!() };
+            assert_eq!((id.as_str(), position.device_id.as_str()), ("6", "0A3F73"));
+            assert_eq!(position.recorded_at_ms, 1_593_637_200_000);
+            let shown = [position.odometer_m, position.hour_meter_min].map(|it| it.is_some());
+            assert_eq!(shown, [totals; 2]);
+            assert_eq!(position.status, "online");
+            assert!(messages.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let mut messages = Messages::new(true);
+        let at_ms = 1_000;
+        messages.hello(EventId::at(7), Hello { heartbeat_s: 4, gap: Some("too_old"), at_ms });
+        messages.thinned(9);
+        messages.end("slow_client");
+        let said = taken(&mut messages);
+        let hello = v1::Hello { heartbeat_s: 4, at_ms: 1_000, gap: true, reason: "too_old".into() };
+        assert_eq!(said[0], ("7".to_owned(), What::Hello(hello)));
+        assert_eq!(said[1], (String::new(), What::Thinned(v1::Thinned { dropped: 9 })));
+        assert_eq!(said.len(), 2, "the status tells of the end");
+    }
+
+    #[test]
+    fn a_device_stands_as_it_is_heard_and_a_batch_has_a_bound() {
+        let mut messages = Messages::new(true);
+        let (names, event) = (DeviceNames::default(), position());
+        messages.standing(&names, EventId::at(1), &event, Heard::Late);
+        let device = DeviceId::new(1);
+        let status = Event::status(EventId::at(2), device, None, Heard::Offline, 5);
+        messages.standing(&names, EventId::at(1), &status, Heard::Online);
+        let said = taken(&mut messages);
+        assert!(matches!(&said[0].1, What::Position(position) if position.status == "late"));
+        assert!(matches!(&said[1].1, What::Status(change) if change.status == "offline"));
+        for _ in 0..BATCH {
+            assert!(messages.has_room());
+            messages.heartbeat(EventId::at(3), 6);
+        }
+        assert!(!messages.has_room());
+        assert_eq!(messages.take().map(|batch| batch.len()), Some(BATCH));
+        assert!(messages.has_room() && messages.take().is_none());
+    }
+}

@@ -47,6 +47,8 @@ fn what_a_node_allows() {
         "--mqtt-websocket-listen 0.0.0.0:80 --mqtt-anonymous=no",
         "--no-migrate",
         "--redis-url redis://h:6379/1 --topic-db /DB2",
+        "--grpc-listen [::1]:5001",
+        "--grpc-listen 0.0.0.0:5001 --private-network",
     ] {
         node(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
@@ -115,6 +117,10 @@ fn refusals_name_the_setting_the_value_and_what_is_allowed() {
         (
             "--http-listen 0.0.0.0:5000",
             ["http-listen cannot be '0.0.0.0:5000'", "only loopback (127.0.0.1, [::1])"],
+        ),
+        (
+            "--grpc-listen 0.0.0.0:5001",
+            ["grpc-listen cannot be '0.0.0.0:5001'", "only loopback (127.0.0.1, [::1])"],
         ),
         ("--admin-listen 0.0.0.0:1", ["admin-listen cannot be '0.0.0.0:1'", "loopback"]),
         ("--mqtt-tls-listen 127.0.0.1:8883", ["mqtt-tls-cert is missing", "PEM"]),
