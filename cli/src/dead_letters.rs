@@ -229,8 +229,23 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         letter.worker,
         hex::encode_upper(&letter.bytes),
     );
-    text.push_str(&crate::decode::described(&letter.bytes));
+    text.push_str(&described(&letter));
     print(&text)
+}
+
+/// What today's decoder says of a letter. On the topic of values they are shown as records; what a
+/// mapping reads is shown by `nemeses mapping try`.
+fn described(letter: &StoredLetter) -> String {
+    if !Topics::default().is_below_telemetry(&letter.topic) {
+        return crate::decode::described(&letter.topic, &letter.bytes);
+    }
+    let decoded = nemeses_telemetry::decode(
+        nemeses_telemetry::Format::Auto,
+        &letter.bytes,
+        letter.received_at_ms,
+    );
+    let device = letter.topic.rsplit('/').next().unwrap_or_default();
+    crate::mapping::as_text(&decoded, device)
 }
 
 async fn retry(args: &RetryArgs) -> anyhow::Result<()> {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use nemeses_protocol::{
-    AnyProtocol, Content, Field, FieldValue, Form, Item, Normalised, PROTOCOLS, Position, Reading,
-    Shown, ShownValue, Value as Measured, protocol_named,
+    AnyProtocol, Content, Field, FieldValue, Form, Item, Normalised, OwnTracks, PROTOCOLS,
+    Position, Protocol as _, Reading, Shown, ShownValue, Value as Measured, protocol_named,
 };
 use serde_json::{Value, json};
 
@@ -105,11 +105,17 @@ fn payload(args: &DecodeArgs) -> anyhow::Result<Vec<u8>> {
     Ok(payload)
 }
 
-/// What a payload holds, for people.
-pub(crate) fn described(payload: &[u8]) -> String {
-    let [protocol, ..] = PROTOCOLS;
+/// What a payload that came on a topic holds, for people: in the protocol that the topic names, which
+/// is a listener's (`tcp:gt06`) or that of phones, and else in the first one.
+pub(crate) fn described(topic: &str, payload: &[u8]) -> String {
+    let [first, ..] = PROTOCOLS;
+    let named = topic.split_once(':').filter(|(way, _)| ["tcp", "udp", "http"].contains(way));
+    let name = named.map_or(topic, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let is_of_phone = named.is_none() && name == OwnTracks::NAME;
+    let protocol = protocol_named(name).filter(|_| named.is_some() || is_of_phone);
+    let protocol = protocol.unwrap_or(first);
     let normalised = protocol.raw(payload);
-    as_text(&normalised, &protocol.show("", &normalised.bytes))
+    as_text(&normalised, &protocol.show(topic, &normalised.bytes))
 }
 
 fn as_text(normalised: &Normalised<'_>, items: &[Item<'_, Shown<'_>>]) -> String {
@@ -302,7 +308,7 @@ mod tests {
     #[test]
     fn a_table_names_offset_bytes_field_and_value() {
         let payload = format!("{SHORT}FFFF{PING}");
-        let text = described(payload.as_bytes());
+        let text = described("/messenger", payload.as_bytes());
         for line in [
             "0       50F7      header",
             "2       0A3F73    device       0A3F73",
@@ -320,6 +326,21 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_payload_is_shown_in_the_protocol_of_its_topic() {
+        let login = hex::decode("78780D01086471700328358100093F040D0A").unwrap();
+        assert!(
+            described("tcp:gt06", &login).starts_with("Login"),
+            "{}",
+            described("tcp:gt06", &login)
+        );
+        let phone = br#"{"_type":"location","lat":1,"lon":2,"tst":1497349316}"#;
+        for topic in ["owntracks/jane/phone", "http:owntracks/jane/phone"] {
+            assert!(described(topic, phone).contains("frames 1"), "{topic}");
+        }
+        assert!(described("/messenger", phone).contains("frames 0"));
     }
 
     fn json_of(payload: &str) -> Value {

@@ -178,7 +178,8 @@ fn as_json(decoded: &Decoded) -> Value {
     })
 }
 
-fn as_text(decoded: &Decoded, login: &str) -> String {
+/// Records and rejected parts for people; `login` stands for the device of records that name none.
+pub(crate) fn as_text(decoded: &Decoded, login: &str) -> String {
     let mut text = String::new();
     for record in &decoded.records {
         let device = record.name.as_deref().unwrap_or(login);

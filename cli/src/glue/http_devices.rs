@@ -104,8 +104,14 @@ fn later(text: &str) -> Response {
 impl HttpDevices {
     async fn answer(&self, request: Request) -> (Response, &'static str) {
         let (head, body) = request.into_parts();
-        if !matches!(head.method, Method::GET | Method::POST) {
-            let text = "send a position by GET or POST";
+        let mapping = head.uri.path().strip_prefix("/devices/");
+        let is_good = match head.method {
+            Method::POST => true,
+            Method::GET => mapping.is_none(),
+            _ => false,
+        };
+        if !is_good {
+            let text = "send a position by GET or POST, and what a mapping reads by POST";
             return (refusal(StatusCode::METHOD_NOT_ALLOWED, text), OsmAnd::NAME);
         }
         let Ok(_permit) = self.waiting.try_acquire() else {
@@ -118,7 +124,7 @@ impl HttpDevices {
             let text = format!("the body is longer than {LONGEST_BODY} bytes, or ended early");
             return (refusal(StatusCode::PAYLOAD_TOO_LARGE, text), OsmAnd::NAME);
         };
-        if let Some(name) = head.uri.path().strip_prefix("/devices/") {
+        if let Some(name) = mapping {
             let kept = self.keep_mapped(name, &body).await;
             return (
                 kept.map_or_else(|refused| refused, |()| StatusCode::OK.into_response()),

@@ -143,6 +143,8 @@ async fn mappings_over_http_answer_after_the_commit() {
     assert_eq!(cayenne, json!([27.2]));
     let (status, text) = sends("greenhouse-by-id", r#"{"id":"a1","ts":"soon","temp":1}"#).await;
     assert!(status == 400 && text.starts_with("bad_time: at /ts is"), "{status} {text}");
+    let asked = client.get(format!("http://{http}/devices/greenhouse-by-id")).send().await.unwrap();
+    assert_eq!(asked.status(), 405, "a question is no payload");
     let (status, text) = sends("none", SAMPLE).await;
     assert!(status == 404 && text.contains("greenhouse-by-id"), "{status} {text}");
     wait_for(SOON, "the books balance", async || line.audit().await).await.unwrap();
