@@ -67,6 +67,8 @@ struct Group {
     moment: Moment,
     position: Option<Whereabouts>,
     readings: Vec<Placed>,
+    /// At least as many bytes as the readings take.
+    bytes: usize,
 }
 
 struct Refusal {
@@ -98,7 +100,7 @@ impl<'p> Output<'p> {
 
     /// A record of its own.
     pub(crate) fn open(&mut self, name: Option<String>, moment: Moment) -> GroupId {
-        self.groups.push(Group { name, moment, position: None, readings: Vec::new() });
+        self.groups.push(Group { name, moment, position: None, readings: Vec::new(), bytes: 0 });
         GroupId(self.groups.len() - 1)
     }
 
@@ -137,7 +139,28 @@ impl<'p> Output<'p> {
     }
 
     pub(crate) fn put(&mut self, GroupId(group): GroupId, reading: Reading, span: Range<usize>) {
-        self.groups[group].readings.push(Placed { reading, span });
+        let group = &mut self.groups[group];
+        group.bytes += most_bytes(&reading);
+        group.readings.push(Placed { reading, span });
+    }
+
+    /// Puts a reading into the record of this device and moment, and into a further one when that
+    /// is full.
+    pub(crate) fn put_at(
+        &mut self,
+        name: &str,
+        moment: Moment,
+        reading: Reading,
+        span: Range<usize>,
+    ) {
+        let key = (Some(name.to_owned()), moment);
+        let mut found = self.group(key.0.clone(), moment);
+        let Group { readings, bytes, .. } = &self.groups[found.0];
+        if readings.len() >= MAX_READINGS || bytes + most_bytes(&reading) > MAX_READINGS_BYTES {
+            found = self.open(key.0.clone(), moment);
+            self.by_moment.insert(key, found.0);
+        }
+        self.put(found, reading, span);
     }
 
     /// Says where the device was; in the first record of a moment.
@@ -152,7 +175,11 @@ impl<'p> Output<'p> {
     }
 
     pub(crate) fn reject(&mut self, span: Range<usize>, reason: TelemetryError, detail: String) {
-        if self.refusals.len() < MAX_REJECTED {
+        let same = |last: &&mut Refusal| last.span == span && last.reason == reason;
+        if let Some(last) = self.refusals.last_mut().filter(same) {
+            // The same bytes are kept once.
+            last.more += 1;
+        } else if self.refusals.len() < MAX_REJECTED {
             self.refusals.push(Refusal { span, reason, detail, more: 0 });
         } else if let Some(last) = self.refusals.last_mut() {
             last.span = last.span.start.min(span.start)..last.span.end.max(span.end);
@@ -167,7 +194,7 @@ impl<'p> Output<'p> {
     pub(crate) fn finish(mut self) -> Decoded {
         let mut records = Vec::new();
         for group in std::mem::take(&mut self.groups) {
-            let Group { name, moment, mut position, readings } = group;
+            let Group { name, moment, mut position, readings, .. } = group;
             let mut layers = layers(readings);
             if layers.is_empty() && position.is_some() {
                 layers.push(Vec::new());

@@ -146,6 +146,47 @@ fn what_is_no_message_says_why() {
     assert_eq!((records.len(), reasons), (0, vec!["unsupported"]));
 }
 
+/// A birth with so many metrics of one moment.
+fn large_birth(metrics: u32) -> Vec<u8> {
+    let mut payload = hex::decode("0880d095ffbc31").unwrap();
+    for number in 0..metrics {
+        let name = format!("m{number:05}");
+        let alias = [0x80 | number & 0x7F, 0x80 | number >> 7 & 0x7F, number >> 14];
+        let alias = alias.map(|byte| u8::try_from(byte).unwrap());
+        let metric =
+            [&[0x0A, 6][..], name.as_bytes(), &[0x10], &alias, &[0x20, 3, 0x50, 7]].concat();
+        payload.extend([0x12, u8::try_from(metric.len()).unwrap()]);
+        payload.extend(metric);
+    }
+    payload.extend([0x18, 0]);
+    payload
+}
+
+#[test]
+fn a_large_birth_is_several_records() {
+    let mut host = SparkplugHost::default();
+    let payload = large_birth(3000);
+    let taken = host.take("spBv1.0/G/NBIRTH/E", &payload, NOW);
+    common::check(&payload, &taken.decoded);
+    let values: usize = taken.decoded.records.iter().map(|record| record.readings.len()).sum();
+    assert_eq!((values, taken.decoded.rejected.len()), (3001, 0));
+    assert!(taken.decoded.records.len() >= 3);
+}
+
+#[test]
+fn what_is_remembered_of_all_edges_is_bounded() {
+    let mut host = SparkplugHost::default();
+    let payload = large_birth(16_000);
+    for number in 0..17 {
+        host.take(&format!("spBv1.0/G/NBIRTH/E{number}"), &payload, NOW);
+    }
+    // Alias 15 999 of the first and of the last.
+    let data = "0880d095ffbc311206".to_owned() + "10ff7c5007" + "1801";
+    let data = data.replace("1206", "1205");
+    assert_eq!(take(&mut host, "spBv1.0/G/NDATA/E0", &data).1.len(), 0);
+    assert_eq!(take(&mut host, "spBv1.0/G/NDATA/E16", &data).1, ["unknown_alias"]);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_taken(

@@ -64,6 +64,11 @@ impl Edge {
         of_this_life
     }
 
+    /// How many metrics are remembered.
+    pub(super) fn known_count(&self) -> usize {
+        self.known.len()
+    }
+
     /// Remembers what a birth says of a metric; passed over beyond the bound.
     pub(super) fn remember(&mut self, device: Option<&str>, metric: &Metric, known: Known) {
         let key = key(device, metric);

@@ -18,13 +18,15 @@ use self::message::{Metric, Payload};
 use crate::TelemetryError::{self, BadDevice, BadPayload, UnknownAlias, Unsupported};
 use crate::item::Item;
 use crate::mapping::in_a_name;
-use crate::output::{Decoded, GroupId, Output, quoted};
+use crate::output::{Decoded, Output, quoted};
 use crate::plain::bad_channel;
 use crate::time::Moment;
 
-/// Edges that may be known: with 16 384 metrics each at the worst. Further ones are read as far
-/// as they name their metrics.
+/// Edges that may be known. Further ones are read as far as they name their metrics.
 const MOST_EDGES: usize = 4096;
+/// Metrics of all edges that are remembered: some 200 bytes each with names of 60, 50 MB at the
+/// worst. Data of further ones are rejected.
+const MOST_METRICS: usize = 262_144;
 /// Rebirths that are asked for in one second: after a restart nobody is known, and all are asked.
 const MOST_ASKED: u32 = 50;
 /// How names are not shown to people: the edge's own switches.
@@ -117,10 +119,12 @@ impl SparkplugHost {
         if self.edges.len() >= MOST_EDGES && !self.edges.contains_key(&key) {
             self.edges.retain(|_, edge| edge.is_born);
         }
+        let is_birth = address.kind.ends_with("BIRTH");
+        let room = if is_birth { MOST_METRICS.saturating_sub(self.known_count(&key)) } else { 0 };
         let is_full = self.edges.len() >= MOST_EDGES && !self.edges.contains_key(&key);
         let mut stranger = Edge::default();
         let edge = if is_full { &mut stranger } else { self.edges.entry(key).or_default() };
-        let mut turn = Turn { address, read, output };
+        let mut turn = Turn { address, read, room, output };
         let asks = match (address.kind, address.device) {
             ("NBIRTH", None) => turn.birth_of_edge(edge),
             ("DBIRTH", Some(device)) => turn.birth_of_device(edge, device),
@@ -133,6 +137,12 @@ impl SparkplugHost {
             output.reject_all(reason, detail);
             false
         }) && !is_full
+    }
+
+    /// Metrics that other edges than this one have.
+    fn known_count(&self, key: &(String, String)) -> usize {
+        let all: usize = self.edges.values().map(Edge::known_count).sum();
+        all - self.edges.get(key).map_or(0, Edge::known_count)
     }
 
     /// Where to ask, unless it was asked lately, or too many were.
@@ -154,6 +164,8 @@ impl SparkplugHost {
 struct Turn<'t, 'o, 'p> {
     address: &'t Address<'t>,
     read: &'t Payload,
+    /// So many metrics of this edge may be remembered.
+    room: usize,
     output: &'o mut Output<'p>,
 }
 
@@ -216,6 +228,9 @@ impl Turn<'_, '_, '_> {
     fn remember(&mut self, edge: &mut Edge, device: Option<&str>) {
         for metric in &self.read.metrics {
             let Some(name) = metric.name.as_deref() else { continue };
+            if edge.known_count() >= self.room {
+                return;
+            }
             let unit = unit(metric).filter(|unit| is_unit(unit)).map(Into::into);
             edge.remember(
                 device,
@@ -284,9 +299,9 @@ impl Turn<'_, '_, '_> {
         let value = item.value().map_err(|why| {
             (TelemetryError::BadValue, format!("the value of {} {why}", quoted(channel)))
         })?;
-        let group = self.group(name, timestamp.or(self.read.timestamp))?;
+        let moment = self.moment(timestamp.or(self.read.timestamp))?;
         let span = 0..self.output.payload.len();
-        self.output.put(group, Reading { channel: channel.into(), unit, value }, span);
+        self.output.put_at(name, moment, Reading { channel: channel.into(), unit, value }, span);
         Ok(())
     }
 
@@ -297,23 +312,25 @@ impl Turn<'_, '_, '_> {
         timestamp: Option<u64>,
     ) -> Result<(), Refused> {
         let name = self.name(device)?;
-        let group = self.group(&name, timestamp)?;
+        let moment = self.moment(timestamp)?;
         let value = nemeses_protocol::Value::Flag(is_online);
         let span = 0..self.output.payload.len();
-        self.output.put(group, Reading { channel: ONLINE.into(), unit: None, value }, span);
+        self.output.put_at(
+            &name,
+            moment,
+            Reading { channel: ONLINE.into(), unit: None, value },
+            span,
+        );
         Ok(())
     }
 
-    fn group(&mut self, name: &str, timestamp: Option<u64>) -> Result<GroupId, Refused> {
-        let moment = match timestamp {
-            None => Moment::arrival(self.output.received_at_ms),
-            Some(ms) => {
-                Moment::of_number(&Item::of_i128(ms.into()), 1_000_000).ok_or_else(|| {
-                    (TelemetryError::BadTime, format!("the time {ms} is after the year 9999"))
-                })?
-            }
-        };
-        Ok(self.output.group(Some(name.to_owned()), moment))
+    fn moment(&self, timestamp: Option<u64>) -> Result<Moment, Refused> {
+        match timestamp {
+            None => Ok(Moment::arrival(self.output.received_at_ms)),
+            Some(ms) => Moment::of_number(&Item::of_i128(ms.into()), 1_000_000).ok_or_else(|| {
+                (TelemetryError::BadTime, format!("the time {ms} is after the year 9999"))
+            }),
+        }
     }
 
     fn name(&self, device: Option<&str>) -> Result<String, Refused> {
