@@ -18,7 +18,7 @@ import circles
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Each of them can be run without the others; the binary and the end-to-end tests join them.
-STATIONS = {"broker", "parser", "dbexport", "api"}
+STATIONS = {"broker", "parser", "dbexport", "alarms", "api"}
 # Values in, values out: of our crates they know each other alone, and neither tasks nor stores.
 PURE = {"protocol": set(), "telemetry": {"protocol"}, "reports": {"protocol"}, "export": {"protocol", "reports"}, "series": set(), "rules": {"protocol"}}
 # What a pure crate leaves to others.

@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Accounts of the REST API: add, list, role, grant, revoke, reset
     #[command(subcommand)]
     User(UserCommand),
+    /// Rules, geofences and alarms: list, add, remove, test, geofence, alarms
+    #[command(subcommand)]
+    Rules(crate::rules::RulesCommand),
     /// Bytes that could not be decoded: list, show, retry, purge
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),

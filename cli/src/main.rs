@@ -23,6 +23,7 @@ mod node;
 mod publish;
 mod replay;
 mod retention;
+mod rules;
 mod simulate;
 mod stations;
 mod status;
@@ -110,6 +111,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Device(command) => device::run(command).await?,
         Command::User(command) => user::run(command).await?,
         Command::DeadLetters(command) => dead_letters::run(command).await?,
+        Command::Rules(command) => rules::run(command).await?,
         Command::Retention(args) => retention::run(args).await?,
         Command::Audit(args) => return audit::run(args).await,
         Command::Import(args) => return Box::pin(import::run(*args)).await,

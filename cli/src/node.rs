@@ -18,9 +18,10 @@ use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, CommandFigures, DOOR_ADDRESSES, DRAIN, Desk, DoorRelay, ForeignDevices, Keeper,
     LoginAuthenticator, Mirror, NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce,
-    bind_metrics, database, describe, door_config, follow_named, keep_rebuilt, keep_small,
-    keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at, policy, run_lanes,
-    serve_api, serve_devices, serve_metrics, show_new_devices, trace, watch_books, with_devices,
+    bind_metrics, database, describe, door_config, evaluate_rules, follow_named, keep_rebuilt,
+    keep_small, keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at,
+    policy, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices, trace,
+    watch_books, with_devices,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -121,17 +122,17 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     watch_books(&tasks, &database, clock.clone(), &mut registry);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
+    evaluate_rules(&tasks, &database, (WORKER, own_database), clock.clone(), &mut registry);
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
     let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
-    let http = api.address;
     serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)), Some(api.ready))?;
     announce(&tasks, Arc::clone(&live), describe);
     run_lanes(&tasks, &exporter, &database, !own_database, settings.live_ttl);
     watch.run(&tasks);
     keep_rebuilt(&tasks, live, &database, settings.live_ttl, clock);
     tasks.spawn_intake("door", door.run(tasks.stop()));
-    tracing::info!(%mqtt, %http, database = %settings.database.url, "the node is up");
+    tracing::info!(%mqtt, http = %api.address, database = %settings.database.url, "the node is up");
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())

@@ -25,8 +25,8 @@ use crate::dead_letters::Retrier;
 use crate::glue::{
     Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, ForeignDevices, Keeper,
     LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting, RelayCommands, announce,
-    bind_metrics, database, describe, door_config, follow_named, keep_rebuilt, keep_small,
-    keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
+    bind_metrics, database, describe, door_config, evaluate_rules, follow_named, keep_rebuilt,
+    keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
     serve_devices, serve_metrics, show_new_devices, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, follow, show_policy};
@@ -154,6 +154,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
+    evaluate_rules(&tasks, &database, (&name, false), clock.clone(), &mut registry);
     let topics = follow_named(&tasks, &database, told.clone(), settings.topics);
     let watch = Watch::new(&database, told.clone(), clock.clone());
     watch.releasing(&database, shown, &mut registry)?.run(&tasks);

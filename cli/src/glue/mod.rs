@@ -33,9 +33,9 @@ pub(crate) use intake::{NodeAck, NodeIntake};
 pub(crate) use keep_small::keep_small;
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
-    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, follow_named, keep_rebuilt,
-    keep_sums, live, live_writer, lock_data_dir, make_data_dir, policy, run_lanes, serve_api,
-    serve_metrics, show_new_devices, with_devices,
+    DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, evaluate_rules, follow_named,
+    keep_rebuilt, keep_sums, live, live_writer, lock_data_dir, make_data_dir, policy, run_lanes,
+    serve_api, serve_metrics, show_new_devices, with_devices,
 };
 pub(crate) use posting::{PostAck, Posting, Submit};
 pub(crate) use relay::{DoorRelay, listen};

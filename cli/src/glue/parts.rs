@@ -221,6 +221,26 @@ pub(crate) fn keep_rebuilt(
     });
 }
 
+/// Evaluates the rules, if no other process of this database does. `alone` is a process that shares its
+/// database with nobody.
+pub(crate) fn evaluate_rules(
+    tasks: &Tasks,
+    database: &Database,
+    (name, alone): (&str, bool),
+    clock: Clock,
+    registry: &mut Registry,
+) {
+    let config = nemeses_alarms::Config { name: name.to_owned(), alone };
+    let names = database.named().names();
+    let evaluator =
+        nemeses_alarms::Evaluator::new(config, database.clone(), names, clock, registry);
+    let stop = tasks.stop();
+    tasks.spawn_rest("rules", async move {
+        evaluator.run(stop).await;
+        Ok(())
+    });
+}
+
 /// Keeps the sums of days up, if no other process of this database does.
 pub(crate) fn keep_sums<R: Acknowledge>(
     tasks: &Tasks,
