@@ -2,7 +2,7 @@
 //! a file system of our own would want root.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nemeses_e2e::{Line, Process, Shape, wait_until};
 
@@ -64,8 +64,16 @@ async fn full_under_the_database(shape: Shape) {
     println!("the database without room still runs: {}", database.is_running());
     if database.is_running() {
         limit_files(database, "unlimited");
-    } else {
-        database.start_again().await.unwrap();
+    }
+    // MariaDB may end itself for want of room a moment after it has some again.
+    let before = scene.load.acknowledged();
+    let deadline = Instant::now() + PROGRESS;
+    while scene.load.acknowledged() == before && Instant::now() < deadline {
+        let database = scene.line.database.as_mut().unwrap();
+        if !database.is_running() {
+            database.start_again().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     scene.judge().await;
     scene.end(&format!("disk full: {shape:?}")).await;
