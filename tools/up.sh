@@ -14,6 +14,7 @@ ADMIN=${NEMESES_ADMIN_LISTEN:-127.0.0.1:9180}
 TCP=${NEMESES_TCP_LISTEN:-teltonika=127.0.0.1:5027,gt06=127.0.0.1:5023,queclink=127.0.0.1:5004}
 UDP=${NEMESES_UDP_LISTEN:-teltonika=127.0.0.1:5027,queclink=127.0.0.1:5004}
 PHONES=${NEMESES_HTTP_DEVICES_LISTEN:-127.0.0.1:5055}
+GRPC=${NEMESES_GRPC_LISTEN:-127.0.0.1:5001}
 DEVICES=${DEVICES:-50}
 EMAIL=demo@nemeses.example
 API=http://$HTTP
@@ -21,7 +22,7 @@ DEVICE=500000 # the simulator's first
 
 need_cargo
 command -v curl >/dev/null || fail "curl is missing: install it with your package manager (apt-get install curl)"
-for listen in "NEMESES_MQTT_LISTEN $MQTT" "NEMESES_HTTP_LISTEN $HTTP" "NEMESES_ADMIN_LISTEN $ADMIN" "NEMESES_HTTP_DEVICES_LISTEN $PHONES"; do
+for listen in "NEMESES_MQTT_LISTEN $MQTT" "NEMESES_HTTP_LISTEN $HTTP" "NEMESES_ADMIN_LISTEN $ADMIN" "NEMESES_HTTP_DEVICES_LISTEN $PHONES" "NEMESES_GRPC_LISTEN $GRPC"; do
     read -r setting address <<<"$listen"
     if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then
         fail "something listens on $address already; stop it, or choose another address: $setting=127.0.0.1:PORT make up"
@@ -39,15 +40,14 @@ PROGRAM=${CARGO_TARGET_DIR:-target}/release/nemeses
 (umask 077 && mkdir -p "$DATA")
 
 # Both are asked to end like a service would be; the node commits what is in flight.
-NODE='' SIMULATOR='' PAST=''
+NODE='' SIMULATOR='' VALUES='' PAST=''
 stop() {
     trap - EXIT INT TERM
-    [ -z "$PAST" ] || kill -TERM "$PAST" 2>/dev/null || true
-    [ -z "$PAST" ] || wait "$PAST" 2>/dev/null || true
-    [ -z "$SIMULATOR" ] || kill -TERM "$SIMULATOR" 2>/dev/null || true
-    [ -z "$SIMULATOR" ] || wait "$SIMULATOR" 2>/dev/null || true
-    [ -z "$NODE" ] || kill -TERM "$NODE" 2>/dev/null || true
-    [ -z "$NODE" ] || wait "$NODE" 2>/dev/null || true
+    for part in "$PAST" "$VALUES" "$SIMULATOR" "$NODE"; do
+        [ -n "$part" ] || continue
+        kill -TERM "$part" 2>/dev/null || true
+        wait "$part" 2>/dev/null || true
+    done
 }
 trap stop EXIT
 trap 'echo; echo "Stopping"; exit 0' INT TERM
@@ -56,7 +56,7 @@ trap 'echo; echo "Stopping"; exit 0' INT TERM
 (
     trap '' INT
     exec "$PROGRAM" up --data-dir "$DATA" --mqtt-listen "$MQTT" --http-listen "$HTTP" --admin-listen "$ADMIN" \
-        --tcp-listen "$TCP" --udp-listen "$UDP" --http-devices-listen "$PHONES" \
+        --tcp-listen "$TCP" --udp-listen "$UDP" --http-devices-listen "$PHONES" --grpc-listen "$GRPC" \
         --mqtt-protocols owntracks,sparkplug,thingsboard,telegraf,glances,tasmota,zigbee2mqtt,chirpstack,ttn
 ) >>"$DATA/node.log" 2>&1 &
 NODE=$!
@@ -88,6 +88,16 @@ TOKEN=$(login)
     exec "$PROGRAM" simulate --mqtt-url "mqtt://$MQTT" --devices "$DEVICES" --interval 2s
 ) >>"$DATA/simulate.log" 2>&1 &
 SIMULATOR=$!
+
+# Some that send named values beside their positions.
+teltonika=$(tr , '\n' <<<"$TCP" | sed -n 's/^teltonika=//p')
+if [ -n "$teltonika" ]; then
+    (
+        trap '' INT
+        exec "$PROGRAM" simulate --protocol teltonika --tcp-server "$teltonika" --devices 5 --interval 5s
+    ) >>"$DATA/simulate.log" 2>&1 &
+    VALUES=$!
+fi
 
 # What a simulated tracker does is decided by the time alone: the hours before now, sent
 # beside the present, join it without a seam. At this rate it takes twenty seconds.
@@ -123,6 +133,9 @@ Nemeses is up, and $DEVICES simulated trackers drive.
                             or sign in as $EMAIL with the password $PASSWORD
   MQTT      $MQTT    frames to /messenger, ping replies on /ping
   REST API  $API
+  gRPC      $GRPC    docs/grpc.md
+  Devices   $TCP by TCP, $UDP by UDP,
+            phones at http://$PHONES, and more by MQTT: docs/protocols/README.md
   Metrics   http://$ADMIN/metrics
   Logs      $DATA/node.log, $DATA/simulate.log
 
@@ -140,6 +153,10 @@ Paste into another terminal:
   # publish a frame yourself, then look at it
   mosquitto_pub -h ${MQTT%:*} -p ${MQTT##*:} -q 1 -t /messenger -m "\$($PROGRAM encode 0A3F73 -19.932833 -43.938493 60)"
   curl -s "$API/api/v1/location/?device_id=0A3F73" -H "Authorization: Bearer \$TOKEN"
+
+  # publish named values, and read them as a series
+  mosquitto_pub -h ${MQTT%:*} -p ${MQTT##*:} -q 1 -t /telemetry/id:boiler-3 -m '{"temperature": 21.5}'
+  curl -s "$API/api/v1/series?device_id=id:boiler-3&channel=temperature&last_n=5" -H "Authorization: Bearer \$TOKEN"
 
 Now: $(location "$DEVICE" || echo 'not heard of yet')
 
