@@ -287,7 +287,7 @@ async fn test(args: &TestArgs, now_ms: u64) -> anyhow::Result<()> {
         .collect();
     let count = raised.len();
     let days = args.days;
-    print(&format!("It would have raised {count} alarms in {days} days.\n"))?;
+    print(&format!("alarms that it would have raised: {count} (days looked at: {days})\n"))?;
     if rows.is_empty() { Ok(()) } else { print(&columns(&["OPENED", "CLEARED", "VALUE"], &rows)) }
 }
 
