@@ -122,6 +122,16 @@ impl SignedIn {
         self.sees == Sees::All || self.groups.binary_search(&group).is_ok()
     }
 
+    /// Whose rules may be seen beside everybody's; `None` if all may.
+    pub(crate) fn rules_of(&self) -> Option<u64> {
+        (self.role != Role::Admin).then_some(self.user_id)
+    }
+
+    /// Whether a rule of this owner may be seen.
+    fn may_see_rule(&self, owner: Option<u64>) -> bool {
+        owner.is_none_or(|owner| self.rules_of().is_none_or(|user| user == owner))
+    }
+
     /// The session's number, when this is a person who signed in.
     pub const fn session(&self) -> Option<u64> {
         match self.credential {
@@ -182,6 +192,15 @@ pub enum Right {
     Commands,
     /// Commands to this device.
     Command(DeviceId),
+    /// Alarms, of which the handler leaves out those that may not be seen
+    /// ([`Right::SeeAlarm`]). They name people and rules, which a link is not for.
+    Alarms,
+    /// Changes of alarms, of which the handler names one and has [`Right::ChangeAlarm`] decided.
+    AlarmChanges,
+    /// The alarm of this device by a rule of this owner, `None` if it is everybody's.
+    SeeAlarm(DeviceId, Option<u64>),
+    /// Acknowledging and silencing such an alarm.
+    ChangeAlarm(DeviceId, Option<u64>),
     /// Values of devices, of which the handler refuses those that may not be seen.
     Send,
     /// The live stream, of which the handler leaves out what may not be seen.
@@ -250,7 +269,18 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
             Allow => or(by.may_see(device), Because::Hidden),
             denied @ Deny(_) => denied,
         },
-        Right::Own => or(person, Because::Scope),
+        Right::Alarms if matches!(by.credential, Credential::Share(_)) => Deny(Because::Scope),
+        Right::Alarms => decide(principal, Right::List),
+        Right::SeeAlarm(device, owner) => {
+            or(by.may_see(device) && by.may_see_rule(owner), Because::Hidden)
+        }
+        Right::ChangeAlarm(device, owner) => {
+            match decide(principal, Right::SeeAlarm(device, owner)) {
+                Allow => or(by.role != Role::Viewer || owner == Some(by.user_id), Because::Role),
+                denied @ Deny(_) => denied,
+            }
+        }
+        Right::Own | Right::AlarmChanges => or(person, Because::Scope),
         Right::Manage | Right::Books | Right::System | Right::People if !person => {
             Deny(Because::Scope)
         }
@@ -276,6 +306,17 @@ impl Principal {
     /// Whether the device may be seen, for lists.
     pub(crate) fn sees(&self, device: DeviceId) -> bool {
         decide(self, Right::See(device)) == Decision::Allow
+    }
+
+    /// The devices of which alarms may be seen, and whose rules' beside everybody's; `None` for
+    /// all, for lists.
+    pub(crate) fn sees_alarms_of(&self) -> Result<(Option<Vec<DeviceId>>, Option<u64>), Problem> {
+        let by = self.signed_in()?;
+        let devices = match &by.sees {
+            Sees::All => None,
+            Sees::These(devices) => Some(devices.clone()),
+        };
+        Ok((devices, by.rules_of()))
     }
 
     /// Which devices may be seen, for lists.
@@ -342,6 +383,7 @@ fn denied(because: Because, right: Right) -> Problem {
     match (because, right) {
         (Because::Hidden, Right::See(device) | Right::Command(device)) => unknown_device(device),
         (Because::Hidden, Right::SeeGroup(group)) => unknown_group(group, "group_id"),
+        (Because::Hidden, Right::SeeAlarm(..) | Right::ChangeAlarm(..)) => unknown_alarm(),
         (Because::NotSignedIn, _) => Problem::new(
             Kind::Unauthorized,
             "Send the token of POST /login in the header Authorization: Bearer TOKEN.",
@@ -380,6 +422,11 @@ pub(crate) fn unknown_name() -> Problem {
 /// know of.
 pub(crate) fn unknown_group(group: u64, parameter: &'static str) -> Problem {
     Problem::new(Kind::UnknownGroup, format!("There is no group {group}.")).blaming(parameter)
+}
+
+/// The answer for an alarm that is not there, and for one that the caller may not know of.
+pub(crate) fn unknown_alarm() -> Problem {
+    Problem::new(Kind::UnknownId, "There is no alarm of this number.").blaming("alarm_id")
 }
 
 /// The router has put it there before the handler runs; without it nothing is served.

@@ -126,6 +126,7 @@ fn table() -> Vec<Route> {
     routes.extend(of_people());
     routes.extend(of_devices());
     routes.extend(of_values());
+    routes.extend(of_alarms());
     routes
 }
 
@@ -253,6 +254,25 @@ fn of_values() -> Vec<Route> {
         route(
             "/api/v1/series/statistics",
             [get(Right::History, statistics::get, statistics::doc).heavy()],
+        ),
+    ]
+}
+
+/// What rules raised.
+fn of_alarms() -> Vec<Route> {
+    use api_v1::alarms::{self, acknowledge, silence};
+    vec![
+        route("/api/v1/alarms", [get(Right::Alarms, alarms::list, alarms::list_doc)]),
+        route(
+            "/api/v1/alarms/{alarm_id}/acknowledge",
+            [post(Right::AlarmChanges, acknowledge::post, acknowledge::doc)],
+        ),
+        route(
+            "/api/v1/alarms/{alarm_id}/silence",
+            [
+                post(Right::AlarmChanges, silence::post, silence::post_doc),
+                delete(Right::AlarmChanges, silence::delete, silence::delete_doc),
+            ],
         ),
     ]
 }

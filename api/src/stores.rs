@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nemeses_store::history::{
-    Books, Channels, Commands, Daily, Database, DeadLetters, Devices, Groups, Health, Identities,
-    Logins, Positions, Retention, ScopedTokens, Sessions, Users,
+    Alarms, Books, Channels, Commands, Daily, Database, DeadLetters, Devices, Groups, Health,
+    Identities, Logins, Positions, Retention, ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 use nemeses_store::named::NamedDevices;
@@ -42,6 +42,8 @@ pub struct Stores {
     pub tokens: Arc<dyn ScopedTokens>,
     /// The sums of days.
     pub daily: Arc<dyn Daily>,
+    /// What rules raised.
+    pub alarms: Arc<dyn Alarms>,
     /// Bytes that did not become rows.
     pub letters: Arc<dyn DeadLetters>,
     /// What decodes them again; without it they are only shown.
@@ -80,6 +82,7 @@ impl Stores {
             sessions: database.sessions(),
             tokens: database.tokens(),
             daily: database.daily(),
+            alarms: database.alarms(),
             letters: database.dead_letters(),
             second_chance: None,
             commands: None,

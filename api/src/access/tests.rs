@@ -69,6 +69,23 @@ fn the_whole_table() {
         (Right::People, [anyone, role, role, role, Allow]),
         (Right::Stream, [anyone, Allow, Allow, Allow, Allow]),
         (Right::Own, [anyone, Allow, Allow, Allow, Allow]),
+        (Right::Alarms, [anyone, Allow, Allow, Allow, Allow]),
+        (Right::AlarmChanges, [anyone, Allow, Allow, Allow, Allow]),
+        (Right::SeeAlarm(GRANTED, None), [anyone, Deny(Hidden), Allow, Allow, Allow]),
+        (Right::SeeAlarm(OTHER, None), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
+        // The user's own rule, which does not widen what he sees of devices; and another's.
+        (Right::SeeAlarm(GRANTED, Some(7)), [anyone, Deny(Hidden), Allow, Allow, Allow]),
+        (
+            Right::SeeAlarm(GRANTED, Some(8)),
+            [anyone, Deny(Hidden), Deny(Hidden), Deny(Hidden), Allow],
+        ),
+        (Right::ChangeAlarm(GRANTED, None), [anyone, Deny(Hidden), role, Allow, Allow]),
+        (Right::ChangeAlarm(OTHER, None), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
+        (Right::ChangeAlarm(GRANTED, Some(7)), [anyone, Deny(Hidden), Allow, Allow, Allow]),
+        (
+            Right::ChangeAlarm(GRANTED, Some(8)),
+            [anyone, Deny(Hidden), Deny(Hidden), Deny(Hidden), Allow],
+        ),
     ];
     for (right, decisions) in table {
         for (principal, expected) in principals.iter().zip(decisions) {
@@ -104,6 +121,8 @@ fn the_whole_table_of_tokens_and_links() {
         (Right::See(OTHER), [Deny(Hidden); 7]),
         (Right::SeeGroup(7), [Deny(Hidden); 7]),
         (Right::Own, [scope; 7]),
+        (Right::Alarms, [Allow, Allow, scope, scope, scope, scope, Allow]),
+        (Right::AlarmChanges, [scope; 7]),
         (Right::Manage, [scope; 7]),
         // Nor is the scope alone, where the maker is a viewer.
         (Right::Commands, [Allow, scope, scope, scope, scope, Allow, role]),

@@ -1,5 +1,9 @@
 //! What people call things: names, tags, classes.
 
+use std::ops::RangeInclusive;
+
+use nemeses_store::history::MAX_ALARM_NOTE;
+
 use super::visible::is_visible_line;
 use crate::problem::Problem;
 
@@ -10,12 +14,21 @@ const MAX_CLASS_BYTES: usize = 32;
 
 /// A line of text, trimmed, of at least so many characters.
 pub(crate) fn label(name: &'static str, text: &str, least: usize) -> Result<String, Problem> {
+    line(name, text, least..=MAX_LABEL_CHARS)
+}
+
+/// What somebody notes of an alarm: a line of text, trimmed.
+pub(crate) fn note(name: &'static str, text: &str) -> Result<String, Problem> {
+    line(name, text, 1..=MAX_ALARM_NOTE)
+}
+
+fn line(name: &'static str, text: &str, chars: RangeInclusive<usize>) -> Result<String, Problem> {
     let text = text.trim();
-    if (least..=MAX_LABEL_CHARS).contains(&text.chars().count()) && is_visible_line(text) {
+    if chars.contains(&text.chars().count()) && is_visible_line(text) {
         return Ok(text.to_owned());
     }
-    let detail =
-        format!("Must have {least} to {MAX_LABEL_CHARS} characters, none of them invisible.");
+    let (least, most) = chars.into_inner();
+    let detail = format!("Must have {least} to {most} characters, none of them invisible.");
     Err(Problem::field(name, detail))
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Tag {
     Locations,
     /// What they did.
     Reports,
+    /// What rules raised.
+    Alarms,
     /// What became of every frame.
     Books,
     /// For orchestrators and programs.
@@ -27,8 +29,15 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 6] =
-        [Self::People, Self::Devices, Self::Locations, Self::Reports, Self::Books, Self::Service];
+    pub(super) const ALL: [Self; 7] = [
+        Self::People,
+        Self::Devices,
+        Self::Locations,
+        Self::Reports,
+        Self::Alarms,
+        Self::Books,
+        Self::Service,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -36,6 +45,7 @@ impl Tag {
             Self::Devices => "Devices and groups",
             Self::Locations => "Locations",
             Self::Reports => "Reports",
+            Self::Alarms => "Alarms",
             Self::Books => "Books",
             Self::Service => "Service",
         }

@@ -104,6 +104,7 @@ impl Api {
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
+            alarms: database.alarms(),
             letters: database.dead_letters(),
             second_chance: None,
             commits_fail: None,

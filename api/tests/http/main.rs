@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod alarms;
 mod books;
 mod commands;
 mod computed;

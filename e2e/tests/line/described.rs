@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use nemeses_e2e::frames::FOUNDING_FRAME;
-use nemeses_e2e::{Line, Shape};
+use nemeses_e2e::{Line, SOON, Shape, User, expect_log, nemeses_binary, wait_for};
 use tokio::process::Command;
 
 /// Requests made up for each operation, besides those at the bounds of each
@@ -25,7 +25,7 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 const STREAMS: &str = "^/api/v1/stream(/ws)?$";
 
 fn schemathesis() -> anyhow::Result<PathBuf> {
-    let target = nemeses_e2e::nemeses_binary()?;
+    let target = nemeses_binary()?;
     let target = target.parent().and_then(|profile| profile.parent());
     let program = target.context("a target folder")?.join("api-check/bin/st");
     anyhow::ensure!(
@@ -46,16 +46,45 @@ const SHUT_OUT: &str = "returned only 401/403 responses";
 
 #[tokio::test]
 async fn schemathesis_finds_no_fault_and_nothing_undocumented() {
+    // Among made-up values are some that become dead letters.
+    expect_log(&["bytes became dead letters"]);
     let line = Line::start(Shape::Embedded, &[]).await.unwrap();
     let user = line.user().await.unwrap();
     let mut tracker = line.device("tracker").await.unwrap();
     tracker.publish("/messenger", FOUNDING_FRAME.as_bytes()).await.unwrap();
     line.wait_rows(1).await.unwrap();
+    raise_an_alarm(&line, &user).await;
 
     let others = ["--exclude-path-regex", &format!("{STREAMS}|{SECRETS}")];
     let said = check(&line, user.token(), &others).await;
     assert!(!said.contains(SHUT_OUT), "it was not signed in:\n{said}");
     check(&line, user.token(), &["--include-path-regex", SECRETS]).await;
+}
+
+/// A rule, and what it raises: alarm 1, as the document's examples name it.
+async fn raise_an_alarm(line: &Line, user: &User) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rule.json");
+    let rule =
+        r#"{"name": "Hot", "rule": {"test": {"kind": "condition", "when": "temperature > 20"}}}"#;
+    std::fs::write(&file, rule).unwrap();
+    let added = Command::new(nemeses_binary().unwrap())
+        .args(["rules", "add"])
+        .arg(&file)
+        .args(["--database-url", &line.database_url()])
+        .output()
+        .await
+        .unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let mut boiler = line.device("boiler").await.unwrap();
+    // What is committed before the node knows of the rule raises nothing.
+    let alarm = wait_for(SOON, "an alarm is listed", async || {
+        boiler.publish("/telemetry/id:boiler-3", br#"{"values":{"temperature":21.5}}"#).await?;
+        let (_, answer) = user.get("/api/v1/alarms/?device_id=id:boiler-3&open=true").await?;
+        answer["alarms"].get(0).cloned().with_context(|| answer.to_string())
+    });
+    let alarm = alarm.await.unwrap();
+    assert_eq!((&alarm["id"], &alarm["rule_name"]), (&1.into(), &"Hot".into()), "{alarm}");
 }
 
 /// Holds the chosen operations against the document; what was said of them.

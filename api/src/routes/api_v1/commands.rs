@@ -135,7 +135,7 @@ fn allowed(state: &Backend, principal: &Principal, device_id: &str) -> Result<De
 }
 
 /// Who asks, in words that stay when the account is gone.
-async fn asked_by(state: &Backend, by: &SignedIn) -> Result<String, Problem> {
+pub(super) async fn asked_by(state: &Backend, by: &SignedIn) -> Result<String, Problem> {
     let user = state.history.ask(state.stores.users.by_id(by.user_id)).await?;
     let who = user.map_or_else(|| format!("user {}", by.user_id), |user| user.email);
     Ok(match by.credential {

@@ -1,5 +1,6 @@
 //! Everything below `/api/v1`; all of it for those who signed in.
 
+pub(crate) mod alarms;
 pub(crate) mod books;
 pub(crate) mod channel;
 pub(crate) mod channel_names;

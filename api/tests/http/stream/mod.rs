@@ -65,6 +65,7 @@ impl Site {
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
+            alarms: database.alarms(),
             letters: database.dead_letters(),
             second_chance: None,
             commits_fail: None,

@@ -9,6 +9,8 @@ use crate::StoreError;
 pub const MAX_LISTED_ALARMS: u32 = 1_000;
 /// Characters of a note or of the reason of a silence.
 pub const MAX_ALARM_NOTE: usize = 1_000;
+/// Characters of who acknowledged or silenced an alarm.
+pub const MAX_ALARM_BY: usize = 190;
 
 /// What makes an alarm the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,8 +138,10 @@ pub struct Silence {
 /// Which alarms are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlarmFilter {
-    /// Of this device.
-    pub device: Option<DeviceId>,
+    /// Of these devices; `None` for all.
+    pub devices: Option<Vec<DeviceId>>,
+    /// Of everybody's rules and those of this user; `None` for all rules.
+    pub rules_of: Option<u64>,
     /// Of this rule.
     pub rule: Option<u64>,
     /// Those that are open, or those that are not.

@@ -40,8 +40,8 @@ pub mod tokens;
 pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use administration::{Administration, Health, Inspection};
 pub use alarms::{
-    Acknowledgement, Alarm, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, Alarms, MAX_ALARM_NOTE,
-    MAX_LISTED_ALARMS, Silence,
+    Acknowledgement, Alarm, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, Alarms, MAX_ALARM_BY,
+    MAX_ALARM_NOTE, MAX_LISTED_ALARMS, Silence,
 };
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use channels::{

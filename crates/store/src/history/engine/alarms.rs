@@ -1,12 +1,14 @@
 //! The alarms, in SQL.
 
 use async_trait::async_trait;
+use nemeses_protocol::DeviceId;
 
 use super::Engine;
 use super::channels::{optional_text, text_or_null};
 use super::fault::Fault;
 use super::rules::number_or_null;
 use super::seam::{Product, Session, fixed, sql};
+use super::sql::placeholders;
 use super::value::{Fields, Value};
 use crate::StoreError;
 use crate::history::alarms::{
@@ -69,28 +71,44 @@ impl<P: Product> Alarms for Engine<P> {
 }
 
 fn conditions(filter: &AlarmFilter) -> (String, Vec<Value<'_>>) {
-    let AlarmFilter { device, rule, open, late, severity, before, limit: _ } = filter;
+    let AlarmFilter { devices, rules_of, rule, open, late, severity, before, limit: _ } = filter;
     let possible = [
-        ("device = ?", device.map(Value::from)),
+        ("(owner IS NULL OR owner = ?)", rules_of.map(Value::from)),
         ("rule_id = ?", rule.map(Value::from)),
         ("late = ?", late.map(Value::from)),
         ("severity = ?", severity.as_deref().map(Value::from)),
         ("id < ?", before.map(Value::from)),
     ];
-    let (mut texts, values): (Vec<_>, Vec<_>) =
-        possible.into_iter().filter_map(|(text, value)| Some((text, value?))).unzip();
-    texts.extend(
-        open.map(|open| if open { "cleared_at_ms IS NULL" } else { "cleared_at_ms IS NOT NULL" }),
-    );
+    let (mut texts, mut values): (Vec<_>, Vec<_>) =
+        possible.into_iter().filter_map(|(text, value)| Some((text.to_owned(), value?))).unzip();
+    texts.extend(open.map(|open| {
+        let cleared = if open { "cleared_at_ms IS NULL" } else { "cleared_at_ms IS NOT NULL" };
+        cleared.to_owned()
+    }));
+    if let Some(devices) = devices {
+        let (text, of_devices) = among(devices);
+        texts.push(text);
+        values.extend(of_devices);
+    }
     let joined = texts.join(" AND ");
     (if joined.is_empty() { joined } else { format!(" WHERE {joined}") }, values)
+}
+
+/// One of these devices. The last is repeated up to a power of two, so that lists of all lengths
+/// are few texts for the database to prepare.
+fn among(devices: &[DeviceId]) -> (String, Vec<Value<'static>>) {
+    let Some(last) = devices.last() else { return ("1 = 0".to_owned(), Vec::new()) };
+    let count = devices.len().next_power_of_two();
+    let repeated = devices.iter().chain(std::iter::repeat(last)).take(count);
+    let values = repeated.map(|device| Value::from(*device)).collect();
+    (format!("device IN ({})", placeholders(count)), values)
 }
 
 fn alarm_of(row: &impl Fields) -> Result<Alarm, Fault> {
     let key = AlarmKey {
         rule: row.need(1)?,
         version: row.need(2)?,
-        device: nemeses_protocol::DeviceId::new(row.need(3)?),
+        device: DeviceId::new(row.need(3)?),
         episode: row.need(4)?,
     };
     let has_place = row.need::<u8>(15)? == 1;

@@ -115,6 +115,7 @@ macro_rules! all_cases {
             commits_leave_marks_of_what_is_new_for_the_rules,
             a_turn_of_the_rules_is_written_whole_and_once,
             alarms_are_acknowledged_and_silenced,
+            alarms_are_listed_by_devices_and_by_owner,
             notifications_live_their_life,
             commands_that_are_over_do_not_go_out,
             open_commands_have_a_bound,

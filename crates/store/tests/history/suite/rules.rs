@@ -245,13 +245,42 @@ pub(crate) async fn alarms_are_acknowledged_and_silenced(site: Site) {
     assert_eq!((now.acknowledged, now.silence), (Some(first), Some(silence)));
     for none in [
         AlarmFilter { severity: Some("info".into()), limit: 9, ..AlarmFilter::default() },
-        AlarmFilter { device: Some(DeviceId::new(1)), limit: 9, ..AlarmFilter::default() },
+        AlarmFilter { devices: Some(vec![]), limit: 9, ..AlarmFilter::default() },
+        AlarmFilter { devices: Some(vec![DeviceId::new(1)]), limit: 9, ..AlarmFilter::default() },
         AlarmFilter { rule: Some(2), limit: 9, ..AlarmFilter::default() },
         AlarmFilter { late: Some(true), limit: 9, ..AlarmFilter::default() },
         AlarmFilter { before: Some(alarm.id), limit: 9, ..AlarmFilter::default() },
     ] {
         assert_eq!(alarms.list(&none).await.unwrap(), [], "{none:?}");
     }
+}
+
+pub(crate) async fn alarms_are_listed_by_devices_and_by_owner(site: Site) {
+    let site = site.migrated().await;
+    assert!(site.database.daily().lease(RULES_LEASE, "a", 0, 9).await.unwrap());
+    let of = |episode: u32, device: u32, owner| {
+        let opened = change(episode, AlarmStep::Opened);
+        let key = AlarmKey { device: DeviceId::new(device), ..opened.key };
+        AlarmChange { key, owner, ..opened }
+    };
+    let opened = vec![of(1, 5, None), of(2, 6, Some(9)), of(3, 7, Some(8)), of(4, 8, None)];
+    let opened = Turn { alarms: opened, ..Turn::default() };
+    assert!(site.database.evaluation().write_turn("a", 9, &opened).await.unwrap());
+    let alarms = site.database.alarms();
+    // More devices than there are alarms of, as many as an account may be granted.
+    let mut granted: Vec<_> = (5..8).chain(100..10_097).map(DeviceId::new).collect();
+    let listed = async |devices: Option<&[DeviceId]>, rules_of| {
+        let devices = devices.map(<[DeviceId]>::to_vec);
+        let filter = AlarmFilter { devices, rules_of, limit: 9, ..AlarmFilter::default() };
+        let found = alarms.list(&filter).await.unwrap();
+        found.iter().map(|alarm| alarm.key.episode).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, None).await, [4, 3, 2, 1]);
+    assert_eq!(listed(Some(&granted), None).await, [3, 2, 1]);
+    assert_eq!(listed(Some(&granted), Some(9)).await, [2, 1]);
+    assert_eq!(listed(None, Some(7)).await, [4, 1]);
+    granted.truncate(1);
+    assert_eq!(listed(Some(&granted), Some(9)).await, [1]);
 }
 
 pub(crate) async fn notifications_live_their_life(site: Site) {
