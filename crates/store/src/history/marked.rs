@@ -1,8 +1,8 @@
 //! What a mark for the rules holds: newly stored rows, packed (decision 0062). Pure.
 
-use nemeses_protocol::{
-    Composition, DeviceId, PackedFields, Position, PositionRecord, Unpacked, unpack,
-};
+use nemeses_protocol::{DeviceId, PackedFields, PositionRecord, Unpacked, unpack};
+
+use super::row_bytes::{length, put_length, put_row, take, take_row};
 
 /// The form of what follows; a later one gets another number.
 const FORM: u8 = 1;
@@ -65,19 +65,8 @@ impl Packer {
     }
 
     pub(super) fn position(&mut self, record: &PositionRecord) {
-        let position = &record.position;
         self.0.push(POSITION);
-        self.put(&position.device.number().to_le_bytes());
-        self.put(&position.recorded_at.to_le_bytes());
-        self.put(&record.frame_hash.to_le_bytes());
-        self.put(&record.received_at_ms.to_le_bytes());
-        self.put(&position.direction_cdeg.to_le_bytes());
-        self.put(&position.odometer_m.to_le_bytes());
-        self.put(&position.hour_meter_min.to_le_bytes());
-        self.put(&position.composition.0.to_le_bytes());
-        self.put(&[position.speed_kmh]);
-        self.put(&position.latitude_udeg.to_le_bytes());
-        self.put(&position.longitude_udeg.to_le_bytes());
+        put_row(&mut self.0, record);
         let fields = record.has_optional().then(|| PackedFields::new(&record.optional(), None));
         self.block(fields.flatten().as_ref().map_or(&[], PackedFields::as_bytes));
     }
@@ -103,9 +92,8 @@ impl Packer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Lengths end far below 2^32: a record's values take 64 KiB at most.
     fn block(&mut self, bytes: &[u8]) {
-        self.put(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+        put_length(&mut self.0, bytes.len());
         self.put(bytes);
     }
 }
@@ -138,35 +126,14 @@ fn row(bytes: &mut &[u8]) -> Option<MarkedRow> {
 }
 
 fn position(bytes: &mut &[u8]) -> Option<PositionRecord> {
-    let device = DeviceId::new(u32::from_le_bytes(take(bytes)?));
-    let recorded_at = u32::from_le_bytes(take(bytes)?);
-    let frame_hash = u64::from_le_bytes(take(bytes)?);
-    let received_at_ms = u64::from_le_bytes(take(bytes)?);
-    let position = Position {
-        device,
-        recorded_at,
-        direction_cdeg: u16::from_le_bytes(take(bytes)?),
-        odometer_m: u32::from_le_bytes(take(bytes)?),
-        hour_meter_min: u32::from_le_bytes(take(bytes)?),
-        composition: Composition(u16::from_le_bytes(take(bytes)?)),
-        extension: None,
-        speed_kmh: u8::from_le_bytes(take(bytes)?),
-        latitude_udeg: i32::from_le_bytes(take(bytes)?),
-        longitude_udeg: i32::from_le_bytes(take(bytes)?),
-    };
+    let record = take_row(bytes)?;
     let packed = block(bytes)?;
     let packed = (!packed.is_empty()).then(|| PackedFields::from_stored(packed.into()));
-    Some(PositionRecord { position, frame_hash, received_at_ms, packed })
-}
-
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*first)
+    Some(PositionRecord { packed, ..record })
 }
 
 fn block<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(u32::from_le_bytes(take(bytes)?)).ok()?;
+    let length = length(bytes)?;
     bytes.split_off(..length)
 }
 

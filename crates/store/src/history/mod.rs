@@ -30,6 +30,7 @@ pub mod outbox;
 mod positions;
 pub mod requests;
 pub mod retention;
+mod row_bytes;
 pub mod rules;
 mod secret;
 pub mod sessions;

@@ -1,9 +1,10 @@
 //! A batch in the journal as bytes: its parts' keys, then its rows, each of the
 //! same length unless some have optional fields. Pure.
 
-use nemeses_protocol::{BatchKey, Composition, DeviceId, PackedFields, Position, PositionRecord};
+use nemeses_protocol::{BatchKey, PackedFields, PositionRecord};
 
 use super::super::super::engine::{Fault, Kind};
+use super::super::super::row_bytes::{self, length, put_length, put_row, take, take_row};
 use super::group::Row;
 
 /// The form of what follows; a later one gets another number.
@@ -11,8 +12,8 @@ const FORM: u8 = 1;
 /// The same, and behind each row what is packed of it, its length (2 bytes) before it:
 /// as much as [`fits_journal`] lets in.
 const FORM_WITH_PACKED: u8 = 2;
-/// Bytes of a row without that.
-const ROW_BYTES: usize = 49;
+/// Bytes of a row without that: its part, and the row.
+const ROW_BYTES: usize = 4 + row_bytes::ROW_BYTES;
 
 /// The bytes of a batch; rows tell which part they are of.
 pub(super) fn encode(parts: &[&BatchKey], rows: &[(u32, &PositionRecord)]) -> Vec<u8> {
@@ -29,7 +30,8 @@ pub(super) fn encode(parts: &[&BatchKey], rows: &[(u32, &PositionRecord)]) -> Ve
     }
     put_length(&mut bytes, rows.len());
     for (part, record) in rows {
-        put_row(&mut bytes, *part, record);
+        bytes.extend_from_slice(&part.to_le_bytes());
+        put_row(&mut bytes, record);
         if packed > 0 {
             let own = packed_of(record);
             bytes.extend_from_slice(&u16::try_from(own.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -41,27 +43,6 @@ pub(super) fn encode(parts: &[&BatchKey], rows: &[(u32, &PositionRecord)]) -> Ve
 
 fn packed_of(record: &PositionRecord) -> &[u8] {
     record.packed.as_ref().map_or(&[], PackedFields::as_bytes)
-}
-
-/// Lengths here end far below 2^32: a batch holds at most some thousand rows.
-fn put_length(bytes: &mut Vec<u8>, length: usize) {
-    bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-}
-
-fn put_row(bytes: &mut Vec<u8>, part: u32, record: &PositionRecord) {
-    let position = &record.position;
-    bytes.extend_from_slice(&part.to_le_bytes());
-    bytes.extend_from_slice(&position.device.number().to_le_bytes());
-    bytes.extend_from_slice(&position.recorded_at.to_le_bytes());
-    bytes.extend_from_slice(&record.frame_hash.to_le_bytes());
-    bytes.extend_from_slice(&record.received_at_ms.to_le_bytes());
-    bytes.extend_from_slice(&position.direction_cdeg.to_le_bytes());
-    bytes.extend_from_slice(&position.odometer_m.to_le_bytes());
-    bytes.extend_from_slice(&position.hour_meter_min.to_le_bytes());
-    bytes.extend_from_slice(&position.composition.0.to_le_bytes());
-    bytes.push(position.speed_kmh);
-    bytes.extend_from_slice(&position.latitude_udeg.to_le_bytes());
-    bytes.extend_from_slice(&position.longitude_udeg.to_le_bytes());
 }
 
 /// Reads what [`encode`] wrote; a row's part counts from `first_part` on.
@@ -104,38 +85,9 @@ fn read(mut bytes: &[u8], first_part: u32) -> Option<(Vec<BatchKey>, Vec<Row>)> 
     bytes.is_empty().then_some((parts, rows))
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*first)
-}
-
-fn length(bytes: &mut &[u8]) -> Option<usize> {
-    usize::try_from(u32::from_le_bytes(take(bytes)?)).ok()
-}
-
-fn take_row(bytes: &mut &[u8]) -> Option<PositionRecord> {
-    let device = DeviceId::new(u32::from_le_bytes(take(bytes)?));
-    let recorded_at = u32::from_le_bytes(take(bytes)?);
-    let frame_hash = u64::from_le_bytes(take(bytes)?);
-    let received_at_ms = u64::from_le_bytes(take(bytes)?);
-    let position = Position {
-        device,
-        recorded_at,
-        direction_cdeg: u16::from_le_bytes(take(bytes)?),
-        odometer_m: u32::from_le_bytes(take(bytes)?),
-        hour_meter_min: u32::from_le_bytes(take(bytes)?),
-        composition: Composition(u16::from_le_bytes(take(bytes)?)),
-        extension: None,
-        speed_kmh: u8::from_le_bytes(take(bytes)?),
-        latitude_udeg: i32::from_le_bytes(take(bytes)?),
-        longitude_udeg: i32::from_le_bytes(take(bytes)?),
-    };
-    Some(PositionRecord { position, frame_hash, received_at_ms, packed: None })
-}
-
 #[cfg(test)]
 mod tests {
+    use nemeses_protocol::{Composition, DeviceId, Position};
     use proptest::prelude::*;
 
     use super::*;
