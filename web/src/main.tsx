@@ -4,6 +4,7 @@ import { render } from "preact";
 
 import { onSignedOut, openShare, resume, whoAmI } from "./api/client";
 import { dropMap, warmMap } from "./map/held";
+import { AlarmWatch, alarmWatch } from "./state/alarm-watch";
 import { dark, session } from "./state/app";
 import { Live, live } from "./state/live";
 import { shareToken } from "./state/route";
@@ -14,6 +15,7 @@ import "./styles/parts.css";
 import "./styles/views.css";
 import "./styles/device.css";
 import "./styles/channels.css";
+import "./styles/alarms.css";
 import "./styles/pages.css";
 import "./styles/print.css";
 
@@ -24,6 +26,8 @@ export async function enter(): Promise<void> {
   begin();
   try {
     session.set({ state: "in", me: await whoAmI() });
+    alarmWatch.value?.close();
+    alarmWatch.set(new AlarmWatch());
   } catch (error) {
     leave();
     throw error;
@@ -38,6 +42,8 @@ function begin(): void {
 function leave(): void {
   live.value?.close();
   live.set(null);
+  alarmWatch.value?.close();
+  alarmWatch.set(null);
 }
 
 function end(): void {

@@ -55,5 +55,10 @@ export type Command = Schemas["Command"] & { state: "queued" | "sent" | "answere
 export type CommandPage = Omit<Schemas["CommandsAnswer"], "commands"> & { commands: Command[] };
 export type SentCommand = Schemas["SentCommand"];
 
+export type Severity = "critical" | "warning" | "info";
+/** What a rule raised for a device. */
+export type Alarm = Schemas["Alarm"] & { severity: Severity };
+export type AlarmPage = Omit<Schemas["AlarmsAnswer"], "alarms"> & { alarms: Alarm[] };
+
 /** Who is signed in. */
 export type Me = Omit<Schemas["MyAccount"], "role"> & { role: Role };

@@ -1,7 +1,7 @@
 // The colours of the map in both appearances. Those of the page are in
 // styles/base.css; the two are chosen together.
 
-import type { Status } from "../api/types";
+import type { Severity, Status } from "../api/types";
 
 export interface Palette {
   sea: string;
@@ -20,6 +20,8 @@ export interface Palette {
   status: Record<Status, string>;
   outline: string;
   stop: string;
+  severity: Record<Severity, string>;
+  fence: string;
 }
 
 export const LIGHT: Palette = {
@@ -39,6 +41,8 @@ export const LIGHT: Palette = {
   status: { online: "#15803d", late: "#c2690c", offline: "#64748b", never: "#94a3b8" },
   outline: "#ffffff",
   stop: "#b45309",
+  severity: { critical: "#b42318", warning: "#c2690c", info: "#1d4ed8" },
+  fence: "#6d28d9",
 };
 
 export const DARK: Palette = {
@@ -58,4 +62,6 @@ export const DARK: Palette = {
   status: { online: "#4ade80", late: "#fbbf24", offline: "#8696a8", never: "#566472" },
   outline: "#0b1218",
   stop: "#fbbf24",
+  severity: { critical: "#f87171", warning: "#fbbf24", info: "#7aa2ff" },
+  fence: "#a78bfa",
 };

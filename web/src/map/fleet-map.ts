@@ -13,6 +13,7 @@ import type { Bounds } from "./bounds";
 import { type Base, insteadOf, type Trouble } from "./chosen";
 import { DARK, LIGHT, type Palette } from "./colours";
 import { images, markerName, PIXEL_RATIO } from "./icons";
+import { Overlay } from "./overlay";
 import { meanMs, restMs } from "./pace";
 import { BASE_LAYERS, CLUSTER_RING, DETAIL_ZOOM, styleOf } from "./style";
 
@@ -33,9 +34,13 @@ export interface Focus {
 export interface MapEvents {
   device?(id: string): void;
   stop?(id: string): void;
+  alarm?(id: number): void;
   camera?(camera: Camera): void;
   trouble?(trouble: Trouble | null): void;
 }
+
+/** What is opened by a click. */
+const CLICKED = ["alarms", "devices", "clusters", "stops"] as const;
 
 /** Faster than this a device is drawn as an arrow. */
 const MOVING_KMH = 3;
@@ -89,6 +94,8 @@ const LATER_MS = 3000;
 type Measured = typeof globalThis & { nemesesMeasure?: { onMap(map: LibreMap): void } };
 
 export class FleetMap {
+  /** Alarms, and what else is drawn above the fleet. */
+  readonly overlay: Overlay;
   private readonly fleet = new Map<string, Feature>();
   private readonly pending = new Map<string, Feature | null>();
   private replaced = true;
@@ -113,6 +120,7 @@ export class FleetMap {
     private base: Base,
     private language: string,
   ) {
+    this.overlay = new Overlay(map);
     map.on("style.load", () => this.drawAll());
     map.on("moveend", () => this.moved());
     // The document's clock stands still while a frame is made.
@@ -126,7 +134,7 @@ export class FleetMap {
       map.on(name, () => (this.movedByHand = true));
     }
     map.on("click", (event) => this.clicked(event));
-    for (const layer of ["devices", "clusters", "stops"]) {
+    for (const layer of CLICKED) {
       map.on("mouseenter", layer, () => (map.getCanvas().style.cursor = "pointer"));
       map.on("mouseleave", layer, () => (map.getCanvas().style.cursor = ""));
     }
@@ -185,6 +193,7 @@ export class FleetMap {
     this.setUnits([]);
     this.setShape(null);
     this.setFocus(null);
+    this.overlay.clear();
     this.showFleet(true);
     this.dimFleet(false);
   }
@@ -218,6 +227,7 @@ export class FleetMap {
     if (dark === this.dark) return;
     this.dark = dark;
     this.ready = false;
+    this.overlay.isReady = false;
     this.map.setStyle(styleOf(this.palette, this.base), { diff: false });
   }
 
@@ -333,6 +343,7 @@ export class FleetMap {
     void this.send();
     this.drawShape();
     this.drawFocus();
+    this.overlay.drawAll();
     this.applyVisibility();
     this.wantDetail();
   }
@@ -482,11 +493,12 @@ export class FleetMap {
         [x - near, y - near],
         [x + near, y + near],
       ],
-      { layers: ["devices", "clusters", "stops"].filter((layer) => this.map.getLayer(layer)) },
+      { layers: CLICKED.filter((layer) => this.map.getLayer(layer)) },
     );
     const hit = hits[0];
     if (!hit) return;
     if (hit.layer.id === "devices") this.events.device?.(String(hit.properties.id));
+    else if (hit.layer.id === "alarms") this.events.alarm?.(Number(hit.properties.id));
     else if (hit.layer.id === "stops") this.events.stop?.(String(hit.properties.id));
     else void this.open(hit.properties.cluster_id as number, event);
   }

@@ -1,7 +1,7 @@
 // The markers, drawn on a canvas: a disc in the colour of the status, with an
 // arrow where the device heads. No file, no request.
 
-import type { Status } from "../api/types";
+import type { Severity, Status } from "../api/types";
 import type { Palette } from "./colours";
 
 const RATIO = 2;
@@ -69,6 +69,31 @@ function stop(colour: string, outline: string): ImageData {
   return pixels(c);
 }
 
+/** A pin with an exclamation mark: where an alarm opened. */
+function alarm(colour: string, outline: string): ImageData {
+  const c = canvas(34);
+  c.beginPath();
+  c.moveTo(0, 15);
+  c.bezierCurveTo(-2, 9, -10, 6.5, -10, -3.5);
+  c.arc(0, -3.5, 10, Math.PI, 0);
+  c.bezierCurveTo(10, 6.5, 2, 9, 0, 15);
+  c.closePath();
+  c.lineJoin = "round";
+  c.lineWidth = 3.4;
+  c.strokeStyle = outline;
+  c.stroke();
+  c.fillStyle = colour;
+  c.fill();
+  c.fillStyle = outline;
+  c.beginPath();
+  c.roundRect(-1.5, -9.5, 3, 7.6, 1.5);
+  c.arc(0, 1.2, 1.8, 0, Math.PI * 2);
+  c.fill();
+  return pixels(c);
+}
+
+export const alarmName = (severity: Severity): string => `alarm-${severity}`;
+
 export function markerName(status: Status, isMoving: boolean): string {
   return `${status}-${isMoving ? "moving" : "standing"}`;
 }
@@ -79,6 +104,9 @@ export function images(palette: Palette): [string, ImageData][] {
   for (const [status, colour] of Object.entries(palette.status) as [Status, string][]) {
     all.push([markerName(status, true), moving(colour, palette.outline)]);
     all.push([markerName(status, false), standing(colour, palette.outline, status === "never")]);
+  }
+  for (const [severity, colour] of Object.entries(palette.severity) as [Severity, string][]) {
+    all.push([alarmName(severity), alarm(colour, palette.outline)]);
   }
   return all;
 }

@@ -38,7 +38,7 @@ export const CLUSTER_RING = 0.22;
 
 /** The bundled map, tiles above it, or another style; above it what is ours. */
 export function styleOf(palette: Palette, { tiles, style }: Pick<Base, "tiles" | "style">): StyleSpecification {
-  const ours = [...route(palette), ...fleet(palette), ...focus(palette)];
+  const ours = [...route(palette), ...fleet(palette), ...focus(palette), ...alarms()];
   if (style) {
     return { ...style, sources: { ...style.sources, ...OURS }, layers: [...style.layers, ...ours] };
   }
@@ -67,6 +67,7 @@ const OURS = {
   route: geojson({ tolerance: 0.1, maxzoom: 18 }),
   stops: geojson(),
   focus: geojson(),
+  alarms: geojson(),
 };
 
 function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {
@@ -266,6 +267,26 @@ function focus(palette: Palette): LayerSpecification[] {
       source: "focus",
       filter: ["has", "icon"],
       layout: { ...DEVICE, "icon-size": 1.15 },
+    },
+  ];
+}
+
+/** Where alarms opened, above everything: they are looked for. */
+function alarms(): LayerSpecification[] {
+  return [
+    {
+      id: "alarms",
+      type: "symbol",
+      source: "alarms",
+      layout: {
+        "icon-image": ["get", "icon"],
+        "icon-anchor": "bottom",
+        "icon-size": ["case", ["get", "chosen"], 1.35, 1],
+        "icon-allow-overlap": true,
+        "icon-ignore-placement": true,
+        "symbol-sort-key": ["get", "order"],
+      },
+      paint: { "icon-opacity": ["case", ["get", "open"], 1, 0.55] },
     },
   ];
 }

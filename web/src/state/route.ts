@@ -1,7 +1,7 @@
 // The address is the state of the view: `#/fleet?q=van&status=online`. It lives
 // behind the `#`, so that it is not sent to anyone and any link opens the page.
 
-export type View = "fleet" | "device" | "replay" | "charts" | "reports" | "system" | "admin";
+export type View = "fleet" | "device" | "replay" | "charts" | "reports" | "alarms" | "system" | "admin";
 
 export interface Route {
   view: View;
@@ -10,7 +10,7 @@ export interface Route {
   query: Record<string, string>;
 }
 
-const VIEWS: readonly View[] = ["fleet", "device", "replay", "charts", "reports", "system", "admin"];
+const VIEWS: readonly View[] = ["fleet", "device", "replay", "charts", "reports", "alarms", "system", "admin"];
 /** What a device id looks like, for patterns: six hex digits, eight beyond FFFFFF, or a kind and a name. */
 const DIGITS = "(0[1-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f])?[0-9A-Fa-f]{6}";
 export const DEVICE_ID = `${DIGITS}|(imei|eui|owntracks|host|id):[!-~]{1,120}`;

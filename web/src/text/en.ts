@@ -1,5 +1,7 @@
 // Every word of the page. The other languages have the same keys.
 
+import { alarms } from "./en-alarms";
+
 export const en = {
   "app.tagline": "Every acknowledged frame is kept. See your fleet move.",
   "nav.fleet": "Fleet",
@@ -538,6 +540,7 @@ export const en = {
   "reason.bad_unit": "Unit that cannot be read",
   "reason.too_many_values": "Too many values in one record",
   "reason.too_many_channels": "Too many channels for its device",
+  ...alarms,
   skip: "Skip to content",
 } as const;
 

@@ -2,6 +2,7 @@
 // (frame), dispositivo, rejeitado (dead letter), perfil (role), cadastro (profile).
 
 import type { Words } from "./en";
+import { alarms } from "./pt-alarms";
 
 export const pt: Words = {
   "app.tagline": "Todo pacote confirmado fica gravado. Acompanhe sua frota em movimento.",
@@ -542,5 +543,6 @@ export const pt: Words = {
   "reason.bad_unit": "Unidade ilegível",
   "reason.too_many_values": "Valores demais em um registro",
   "reason.too_many_channels": "Canais demais para o dispositivo",
+  ...alarms,
   skip: "Ir para o conteúdo",
 };

@@ -29,6 +29,12 @@ const PATHS = {
   bolt: "M13 3 5 14h6l-1 7 8-11h-6z",
   gauge: "M4 17a8.5 8.5 0 1 1 16 0M12 15l4-5",
   key: "M14.5 13a4.5 4.5 0 1 0-4-2.5L4 17v3h3v-2h2v-2h2l1.5-1.6",
+  bell: "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 21h4",
+  critical: "M8 3h8l5 5v8l-5 5H8l-5-5V8zM12 7.5v5.5M12 16.2v.1",
+  info: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 11v5.5M12 7.8v.1",
+  sound: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4.5 4.5 0 0 1 0 6M18 6.5a8 8 0 0 1 0 11",
+  mute: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM16 9.5l5 5M21 9.5l-5 5",
+  notice: "M4 5h16v11h-9l-4 4v-4H4z",
   prevStop: "M6 5v14M18 5l-9 7 9 7z",
   nextStop: "M18 5v14M6 5l9 7-9 7z",
 } as const;

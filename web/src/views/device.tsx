@@ -18,6 +18,7 @@ import * as format from "../text/format";
 import { t } from "../text/language";
 import { Ago, Empty, Failure, Spinner, StatusBadge, Time, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
+import { DeviceAlarms } from "./device-alarms";
 import { DeviceChannels } from "./device-channels";
 import { DeviceCommands } from "./device-commands";
 import { DeviceDay } from "./device-day";
@@ -61,6 +62,7 @@ export function DeviceView({ id }: { id: string }): JSX.Element {
       {loaded.state === "done" && (
         <>
           {hasPosition ? <Now location={loaded.value} unit={known} /> : <Heard location={loaded.value} unit={known} />}
+          <DeviceAlarms id={id} />
           {showsPast() && <DeviceChannels id={id} />}
           {showsPast() && hasPosition && <OfDay id={id} heardMs={heardMs} />}
           {isOperator() && <DeviceCommands id={id} />}

@@ -135,6 +135,7 @@ export function MapPane(): JSX.Element {
         if (route.value.view === "fleet") tune({ map: formatCamera(camera) });
       },
       stop: (id: string) => pickedStop.set({ id }),
+      alarm: (id: number) => tune({ alarm: String(id) }),
       trouble: setTrouble,
     };
     let gone = false;
@@ -215,7 +216,7 @@ export function MapPane(): JSX.Element {
           </button>
         )}
       </div>
-      <Legend route={now.view !== "fleet"} />
+      <Legend route={now.view === "device" || now.view === "replay"} />
       {trouble && <TroubleNote trouble={trouble} close={() => setTrouble(null)} />}
       <p class="map-credit">{map?.credit}</p>
     </section>

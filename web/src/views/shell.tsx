@@ -14,6 +14,7 @@ import { t } from "../text/language";
 import { useNow } from "../ui/basics";
 import { Icon, type IconName, Logo } from "../ui/icons";
 import { Boundary, lazyView } from "../ui/view";
+import { AlarmBell } from "./alarm-bell";
 import { FleetView } from "./fleet";
 import { MapPane } from "./map-pane";
 import { Menu } from "./menu";
@@ -22,6 +23,7 @@ const DeviceView = lazyView(() => import("./device").then((m) => m.DeviceView));
 const ReplayView = lazyView(() => import("./replay").then((m) => m.ReplayView));
 const ChartsView = lazyView(() => import("./charts").then((m) => m.ChartsView));
 const ReportsView = lazyView(() => import("./reports").then((m) => m.ReportsView));
+const AlarmsView = lazyView(() => import("./alarms").then((m) => m.AlarmsView));
 const SystemView = lazyView(() => import("./system").then((m) => m.SystemView));
 const AdminView = lazyView(() => import("./admin").then((m) => m.AdminView));
 
@@ -100,6 +102,7 @@ const TITLES: Record<View, Key> = {
   replay: "nav.replay",
   charts: "nav.charts",
   reports: "nav.reports",
+  alarms: "nav.alarms",
   system: "nav.system",
   admin: "nav.admin",
 };
@@ -116,7 +119,7 @@ export function Shell(): JSX.Element {
   const shared = who.state === "share";
   const allowed = !shared || now.view === "device" || ((now.view === "replay" || now.view === "charts") && showsPast());
   const view: View = allowed ? now.view : "fleet";
-  const hasMap = view === "fleet" || view === "device" || view === "replay";
+  const hasMap = view === "fleet" || view === "device" || view === "replay" || view === "alarms";
 
   useEffect(() => {
     const name = now.device ? `${now.device} · ` : "";
@@ -175,6 +178,7 @@ export function Shell(): JSX.Element {
         )}
         <div class="bar-end">
           <LiveChip />
+          {!shared && <AlarmBell here={view === "alarms"} />}
           <Menu />
         </div>
       </header>
@@ -187,6 +191,7 @@ export function Shell(): JSX.Element {
             {view === "replay" && <ReplayView />}
             {view === "charts" && <ChartsView />}
             {view === "reports" && <ReportsView />}
+            {view === "alarms" && <AlarmsView />}
             {view === "system" && <SystemView />}
             {view === "admin" && <AdminView />}
           </Boundary>

@@ -193,6 +193,7 @@ const IN_PORTUGUESE = [
   ["#/replay/0A3F73", "Seguir"],
   ["#/charts?s=0A3F73/temperature", "Todos os valores"],
   ["#/reports?kind=summary&devices=0A3F73", "Em movimento"],
+  ["#/alarms", "Nenhum alarme aberto"],
   ["#/system", "Processos ativos"],
   ["#/admin?tab=devices", "Adicionar dispositivo"],
   ["#/admin?tab=groups", "Norte"],
@@ -305,6 +306,12 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
     await visit("#/reports");
     await page.getByText("Choose at least one device.").waitFor();
     await look("reports-empty");
+  });
+
+  it("alarms", async () => {
+    await visit("#/alarms");
+    await page.getByText("No alarm is open").waitFor();
+    await look("alarms-empty");
   });
 
   it("system", async () => {
