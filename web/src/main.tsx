@@ -6,6 +6,7 @@ import { onSignedOut, openShare, resume, whoAmI } from "./api/client";
 import { dropMap, warmMap } from "./map/held";
 import { AlarmWatch, alarmWatch } from "./state/alarm-watch";
 import { dark, session } from "./state/app";
+import { forgetFences } from "./state/fences";
 import { Live, live } from "./state/live";
 import { shareToken } from "./state/route";
 import { language, t } from "./text/language";
@@ -44,6 +45,7 @@ function leave(): void {
   live.set(null);
   alarmWatch.value?.close();
   alarmWatch.set(null);
+  forgetFences();
 }
 
 function end(): void {

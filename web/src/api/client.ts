@@ -12,6 +12,8 @@ export class ApiError extends Error {
     readonly kind: string,
     detail: string,
     readonly parameter: string | null = null,
+    /** Where in a text it is wrong, from 1. */
+    readonly column: number | null = null,
   ) {
     super(detail);
   }
@@ -172,7 +174,7 @@ async function raw(
 }
 
 async function problem(response: Response): Promise<ApiError> {
-  let told: { type?: string; detail?: string; parameter?: string } = {};
+  let told: { type?: string; detail?: string; parameter?: string; column?: number } = {};
   try {
     told = (await response.json()) as typeof told;
   } catch {
@@ -180,7 +182,7 @@ async function problem(response: Response): Promise<ApiError> {
   }
   const kind = told.type?.split(":").pop() ?? `status-${response.status}`;
   const detail = told.detail ?? `The server answered ${response.status}.`;
-  return new ApiError(response.status, kind, detail, told.parameter ?? null);
+  return new ApiError(response.status, kind, detail, told.parameter ?? null, told.column ?? null);
 }
 
 async function read<T>(response: Response): Promise<T> {

@@ -35,12 +35,16 @@ export interface MapEvents {
   device?(id: string): void;
   stop?(id: string): void;
   alarm?(id: number): void;
+  fence?(id: number): void;
   camera?(camera: Camera): void;
   trouble?(trouble: Trouble | null): void;
 }
 
 /** What is opened by a click. */
-const CLICKED = ["alarms", "devices", "clusters", "stops"] as const;
+const CLICKED = ["alarms", "devices", "clusters", "stops", "fences", "fence-corridors"] as const;
+
+/** What shows that it can be: geofences are too large to say so everywhere. */
+const POINTED = CLICKED.filter((layer) => !layer.startsWith("fence"));
 
 /** Faster than this a device is drawn as an arrow. */
 const MOVING_KMH = 3;
@@ -134,9 +138,9 @@ export class FleetMap {
       map.on(name, () => (this.movedByHand = true));
     }
     map.on("click", (event) => this.clicked(event));
-    for (const layer of CLICKED) {
-      map.on("mouseenter", layer, () => (map.getCanvas().style.cursor = "pointer"));
-      map.on("mouseleave", layer, () => (map.getCanvas().style.cursor = ""));
+    for (const layer of POINTED) {
+      map.on("mouseenter", layer, () => this.wear("pointer"));
+      map.on("mouseleave", layer, () => this.wear(""));
     }
     map.on("error", ({ error }) => this.failed(error));
     if (!base.style) this.bundled();
@@ -485,7 +489,13 @@ export class FleetMap {
     this.events.camera?.({ zoom: this.map.getZoom(), latitude: lat, longitude: lng });
   }
 
+  /** Drawing has a pointer of its own. */
+  private wear(cursor: string): void {
+    if (!this.overlay.isDrawing) this.map.getCanvas().style.cursor = cursor;
+  }
+
   private clicked(event: MapMouseEvent): void {
+    if (this.overlay.isDrawing) return;
     const near = 6;
     const { x, y } = event.point;
     const hits = this.map.queryRenderedFeatures(
@@ -499,6 +509,7 @@ export class FleetMap {
     if (!hit) return;
     if (hit.layer.id === "devices") this.events.device?.(String(hit.properties.id));
     else if (hit.layer.id === "alarms") this.events.alarm?.(Number(hit.properties.id));
+    else if (hit.layer.id.startsWith("fence")) this.events.fence?.(Number(hit.properties.id));
     else if (hit.layer.id === "stops") this.events.stop?.(String(hit.properties.id));
     else void this.open(hit.properties.cluster_id as number, event);
   }

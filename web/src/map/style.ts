@@ -10,6 +10,7 @@ import type {
 
 import type { Base } from "./chosen";
 import type { Palette } from "./colours";
+import { draftLayers, fenceLayers } from "./fence-layers";
 
 const FONT = ["system-ui", "sans-serif"];
 const BOLD = ["Nemeses Bold", "system-ui", "sans-serif"];
@@ -38,7 +39,14 @@ export const CLUSTER_RING = 0.22;
 
 /** The bundled map, tiles above it, or another style; above it what is ours. */
 export function styleOf(palette: Palette, { tiles, style }: Pick<Base, "tiles" | "style">): StyleSpecification {
-  const ours = [...route(palette), ...fleet(palette), ...focus(palette), ...alarms()];
+  const ours = [
+    ...fenceLayers(palette),
+    ...route(palette),
+    ...fleet(palette),
+    ...focus(palette),
+    ...alarms(),
+    ...draftLayers(palette),
+  ];
   if (style) {
     return { ...style, sources: { ...style.sources, ...OURS }, layers: [...style.layers, ...ours] };
   }
@@ -68,6 +76,9 @@ const OURS = {
   stops: geojson(),
   focus: geojson(),
   alarms: geojson(),
+  // Corridors are lines, wide as they are: far from a tile, they still reach into it.
+  fences: geojson({ maxzoom: 14, buffer: 512, tolerance: 0.2 }),
+  draft: geojson({ maxzoom: 16, buffer: 512, tolerance: 0 }),
 };
 
 function base(palette: Palette, hasTiles: boolean): LayerSpecification[] {

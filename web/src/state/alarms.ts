@@ -45,6 +45,16 @@ export function shownAlarms(alarms: readonly Alarm[], { state }: AlarmFilter): r
   return alarms.filter(({ acknowledged }) => (acknowledged !== null) === (state === "known"));
 }
 
+export type AlarmTab = "list" | "rules" | "fences" | "receivers" | "deliveries";
+/** The tabs of the view, as far as the server has their routes; those of `ON_MAP` stand beside the map. */
+export const ALARM_TABS: readonly AlarmTab[] = ["list"];
+const ON_MAP: readonly AlarmTab[] = ["list", "fences"];
+
+export const alarmTabOf = ({ tab }: Record<string, string>): AlarmTab =>
+  ALARM_TABS.find((known) => known === tab) ?? "list";
+
+export const hasAlarmMap = (query: Record<string, string>): boolean => ON_MAP.includes(alarmTabOf(query));
+
 export const isOpen = ({ cleared_at: cleared, withdrawn }: Alarm): boolean => cleared === null && !withdrawn;
 
 /** Whether somebody should look: open, of now, and nobody has said that he knows. */

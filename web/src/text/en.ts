@@ -1,6 +1,8 @@
 // Every word of the page. The other languages have the same keys.
 
 import { alarms } from "./en-alarms";
+import { receivers } from "./en-receivers";
+import { rules } from "./en-rules";
 
 export const en = {
   "app.tagline": "Every acknowledged frame is kept. See your fleet move.",
@@ -541,6 +543,8 @@ export const en = {
   "reason.too_many_values": "Too many values in one record",
   "reason.too_many_channels": "Too many channels for its device",
   ...alarms,
+  ...receivers,
+  ...rules,
   skip: "Skip to content",
 } as const;
 

@@ -116,6 +116,13 @@ export function distance(metres: number | null | undefined): string {
   return `${number(Math.abs(metres) < 100_000 ? 1 : 0).format(metres / 1000)} km`;
 }
 
+/** `850 m²`, `0.42 km²`, `12 km²`. */
+export function area(squareMetres: number): string {
+  if (squareMetres < 10_000) return `${number(0).format(squareMetres)} m²`;
+  const km2 = squareMetres / 1e6;
+  return `${number(km2 < 1 ? 2 : km2 < 100 ? 1 : 0).format(km2)} km²`;
+}
+
 export function engineHours(minutes: number | null | undefined): string {
   return minutes === null || minutes === undefined ? NOTHING : `${number(1).format(minutes / 60)} h`;
 }

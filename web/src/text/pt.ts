@@ -3,6 +3,8 @@
 
 import type { Words } from "./en";
 import { alarms } from "./pt-alarms";
+import { receivers } from "./pt-receivers";
+import { rules } from "./pt-rules";
 
 export const pt: Words = {
   "app.tagline": "Todo pacote confirmado fica gravado. Acompanhe sua frota em movimento.",
@@ -544,5 +546,7 @@ export const pt: Words = {
   "reason.too_many_values": "Valores demais em um registro",
   "reason.too_many_channels": "Canais demais para o dispositivo",
   ...alarms,
+  ...receivers,
+  ...rules,
   skip: "Ir para o conteúdo",
 };

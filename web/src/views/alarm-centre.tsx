@@ -27,6 +27,7 @@ import { Chosen, useNames } from "../ui/chosen";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
 import { AlarmLine } from "./alarm-line";
+import { AlarmTabs } from "./alarm-tabs";
 
 /** Shown at first, and after "Show more". */
 const FEW = 100;
@@ -56,10 +57,8 @@ function CentreOf({ watch }: { watch: AlarmWatch }): JSX.Element {
   useMarks(shown, chosen);
   return (
     <div class="alarms">
-      <header class="panel-head">
-        <h1>{t("nav.alarms")}</h1>
-        <Signals />
-      </header>
+      <h1 class="hidden">{t("nav.alarms")}</h1>
+      <AlarmTabs current="list" />
       <Counters watch={watch} filter={filter} />
       <Filters filter={filter} rules={rulesOf(loaded.value?.alarms ?? [], filter)} />
       <Pending loaded={loaded} again={again} />
@@ -205,6 +204,7 @@ function Filters({ filter, rules }: { filter: AlarmFilter; rules: [number, strin
           </span>
         )}
       </div>
+      <Signals />
     </div>
   );
 }

@@ -8,12 +8,15 @@ import { boundsOf } from "../map/bounds";
 import type { Trouble } from "../map/chosen";
 import type { FleetMap } from "../map/fleet-map";
 import { parkMap, takeMap } from "../map/held";
-import { dark, fleetMap, go, pickedStop, route, tune } from "../state/app";
+import { ALARM_TABS, alarmTabOf } from "../state/alarms";
+import { dark, fleetMap, go, pickedStop, route, session, tune } from "../state/app";
 import { useCell } from "../state/cell";
+import { allFences, fences, fencesShown, wantFences } from "../state/fences";
 import { type Filter, matches, STATUSES, type Unit } from "../state/fleet";
 import { live } from "../state/live";
 import { insist } from "../state/loading";
-import { type Camera, formatCamera, parseCamera } from "../state/route";
+import { type Camera, formatCamera, parseCamera, type Route } from "../state/route";
+import { shapesOf } from "../state/shapes";
 import type { Key } from "../text/en";
 import { language, t } from "../text/language";
 import { StatusDot } from "../ui/basics";
@@ -116,6 +119,44 @@ function lookWhereSaid(map: FleetMap): void {
   if (view === "fleet" && camera) map.look(camera);
 }
 
+const isFencesTab = ({ view, query }: Route): boolean => view === "alarms" && alarmTabOf(query) === "fences";
+
+/** The geofences below the fleet, but the one that is being drawn. */
+function useFences(map: FleetMap | null): void {
+  const now = useCell(route);
+  const known = useCell(fences);
+  const shown = useCell(fencesShown);
+  const isTab = isFencesTab(now);
+  const [chosen, edited] = isTab ? [now.query.fence, now.query.edit] : [];
+  useEffect(() => {
+    if (session.value.state === "in" && ALARM_TABS.includes("fences")) wantFences();
+  }, []);
+  useEffect(() => {
+    const marks = isTab || shown ? allFences(known).filter(({ id }) => String(id) !== edited) : [];
+    map?.overlay.setFences(
+      marks.map(({ id, name, area }) => ({ id, name, shapes: shapesOf(area), isChosen: String(id) === chosen })),
+    );
+  }, [map, known, shown, isTab, chosen, edited]);
+}
+
+function FencesTool(): JSX.Element | null {
+  const known = useCell(fences);
+  const shown = useCell(fencesShown);
+  if (allFences(known).length === 0) return null;
+  return (
+    <button
+      type="button"
+      class="tool"
+      aria-pressed={shown}
+      aria-label={t("map.fences")}
+      title={t("map.fences")}
+      onClick={() => fencesShown.set(!shown)}
+    >
+      <Icon name="fence" />
+    </button>
+  );
+}
+
 export function MapPane(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const [missing, setMissing] = useState<Key | null>(null);
@@ -136,6 +177,9 @@ export function MapPane(): JSX.Element {
       },
       stop: (id: string) => pickedStop.set({ id }),
       alarm: (id: number) => tune({ alarm: String(id) }),
+      fence: (id: number) => {
+        if (isFencesTab(route.value)) tune({ fence: String(id) });
+      },
       trouble: setTrouble,
     };
     let gone = false;
@@ -170,6 +214,7 @@ export function MapPane(): JSX.Element {
   }, [map]);
 
   useEffect(() => map?.setDark(isDark), [map, isDark]);
+  useFences(map);
 
   // All devices that the filters let through, then what changes.
   useEffect(() => {
@@ -215,6 +260,7 @@ export function MapPane(): JSX.Element {
             <Icon name="fit" />
           </button>
         )}
+        {!isFencesTab(now) && <FencesTool />}
       </div>
       <Legend route={now.view === "device" || now.view === "replay"} />
       {trouble && <TroubleNote trouble={trouble} close={() => setTrouble(null)} />}

@@ -4,6 +4,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 
+import { hasAlarmMap } from "../state/alarms";
 import { go, isAdmin, route, session, showsPast, upFrom } from "../state/app";
 import { useCell } from "../state/cell";
 import { live } from "../state/live";
@@ -119,7 +120,8 @@ export function Shell(): JSX.Element {
   const shared = who.state === "share";
   const allowed = !shared || now.view === "device" || ((now.view === "replay" || now.view === "charts") && showsPast());
   const view: View = allowed ? now.view : "fleet";
-  const hasMap = view === "fleet" || view === "device" || view === "replay" || view === "alarms";
+  const hasMap =
+    view === "fleet" || view === "device" || view === "replay" || (view === "alarms" && hasAlarmMap(now.query));
 
   useEffect(() => {
     const name = now.device ? `${now.device} · ` : "";
