@@ -533,46 +533,61 @@ CREATE TABLE IF NOT EXISTS `alarms` (
     KEY `alarms_open` (`cleared_at_ms`, `id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Where notifications go. `target` is JSON and holds secrets.
-CREATE TABLE IF NOT EXISTS `ways` (
-    `id`             BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
-    `name`           VARCHAR(190)     NOT NULL,
-    `owner`          BIGINT UNSIGNED  NULL,
-    `kind`           VARCHAR(16)      NOT NULL,
-    `target`         TEXT             NOT NULL,
-    `enabled`        TINYINT UNSIGNED NOT NULL,
-    `created_at_ms`  BIGINT UNSIGNED  NOT NULL,
-    `updated_at_ms`  BIGINT UNSIGNED  NOT NULL,
+-- Where notifications go. `target` is JSON and holds secrets; `delivery` is JSON: quiet
+-- hours, digest, language, zone. A mail address is used after confirmed_at_ms; until
+-- then `confirmation` is what is known of its code. Who sends to a receiver claims it;
+-- one that does not answer is left alone until paused_until_ms
+-- (docs/decisions/0064-sending.md).
+CREATE TABLE IF NOT EXISTS `receivers` (
+    `id`                    BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
+    `name`                  VARCHAR(190)     NOT NULL,
+    `owner`                 BIGINT UNSIGNED  NULL,
+    `kind`                  VARCHAR(16)      NOT NULL,
+    `target`                TEXT             NOT NULL,
+    `delivery`              TEXT             NOT NULL,
+    `enabled`               TINYINT UNSIGNED NOT NULL,
+    `confirmed_at_ms`       BIGINT UNSIGNED  NULL,
+    `confirmation`          TEXT             NULL,
+    `failures`              INT UNSIGNED     NOT NULL,
+    `paused_until_ms`       BIGINT UNSIGNED  NOT NULL,
+    `last_error`            TEXT             NULL,
+    `last_delivered_at_ms`  BIGINT UNSIGNED  NULL,
+    `claimed_by`            VARCHAR(64)      NOT NULL,
+    `claimed_until_ms`      BIGINT UNSIGNED  NOT NULL,
+    `created_at_ms`         BIGINT UNSIGNED  NOT NULL,
+    `updated_at_ms`         BIGINT UNSIGNED  NOT NULL,
     PRIMARY KEY (`id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Which ways a rule notifies by.
-CREATE TABLE IF NOT EXISTS `rule_ways` (
-    `rule_id`  BIGINT UNSIGNED NOT NULL,
-    `way_id`   BIGINT UNSIGNED NOT NULL,
-    PRIMARY KEY (`rule_id`, `way_id`)
+-- Which receivers a rule notifies.
+CREATE TABLE IF NOT EXISTS `rule_receivers` (
+    `rule_id`      BIGINT UNSIGNED NOT NULL,
+    `receiver_id`  BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (`rule_id`, `receiver_id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Notifications: one for each transition of an alarm and way. state: 0 waits, 1
--- delivered, 2 suppressed, 3 failed.
+-- Notifications: one for each transition of an alarm and receiver. state: 0 waits, 1
+-- delivered, 2 suppressed, 3 failed. Those with the same group_key are one message.
 CREATE TABLE IF NOT EXISTS `outbox` (
-    `id`                BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
-    `alarm_key`         VARCHAR(96)      NOT NULL,
-    `transition`        VARCHAR(16)      NOT NULL,
-    `way_id`            BIGINT UNSIGNED  NOT NULL,
-    `body`              TEXT             NOT NULL,
-    `state`             TINYINT UNSIGNED NOT NULL,
-    `attempts`          INT UNSIGNED     NOT NULL,
-    `next_at_ms`        BIGINT UNSIGNED  NOT NULL,
-    `claimed_by`        VARCHAR(64)      NOT NULL,
-    `claimed_until_ms`  BIGINT UNSIGNED  NOT NULL,
-    `last_error`        TEXT             NULL,
-    `reason`            VARCHAR(64)      NULL,
-    `created_at_ms`     BIGINT UNSIGNED  NOT NULL,
-    `done_at_ms`        BIGINT UNSIGNED  NULL,
+    `id`             BIGINT UNSIGNED  NOT NULL AUTO_INCREMENT,
+    `alarm_key`      VARCHAR(96)      NOT NULL,
+    `alarm_id`       BIGINT UNSIGNED  NULL,
+    `transition`     VARCHAR(16)      NOT NULL,
+    `receiver_id`    BIGINT UNSIGNED  NOT NULL,
+    `body`           TEXT             NOT NULL,
+    `group_key`      VARCHAR(64)      NULL,
+    `state`          TINYINT UNSIGNED NOT NULL,
+    `attempts`       INT UNSIGNED     NOT NULL,
+    `next_at_ms`     BIGINT UNSIGNED  NOT NULL,
+    `last_error`     TEXT             NULL,
+    `reason`         VARCHAR(64)      NULL,
+    `created_at_ms`  BIGINT UNSIGNED  NOT NULL,
+    `done_at_ms`     BIGINT UNSIGNED  NULL,
     PRIMARY KEY (`id`),
-    UNIQUE KEY `outbox_key` (`alarm_key`, `transition`, `way_id`),
-    KEY `outbox_due` (`state`, `next_at_ms`)
+    UNIQUE KEY `outbox_key` (`alarm_key`, `transition`, `receiver_id`),
+    KEY `outbox_due` (`receiver_id`, `state`, `next_at_ms`),
+    KEY `outbox_done` (`state`, `done_at_ms`),
+    KEY `outbox_alarm` (`alarm_id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO `rule_changes` (`id`, `number`) VALUES (1, 1) ON DUPLICATE KEY UPDATE `number` = `number`;
@@ -585,5 +600,5 @@ CREATE TABLE IF NOT EXISTS `schema_version` (
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 INSERT INTO `schema_version` (`version`, `applied_at_ms`)
-VALUES (8, UNIX_TIMESTAMP() * 1000)
+VALUES (9, UNIX_TIMESTAMP() * 1000)
 ON DUPLICATE KEY UPDATE `version` = `version`;

@@ -41,24 +41,18 @@ impl Changes {
         now_ms: u64,
     ) {
         let Some(defined) = definitions.rules.get(&change.key.rule) else { return };
-        for way in &defined.stored.rule.ways {
-            let alarm_key = key_text(&change.key);
-            let event = Event { key: &alarm_key, way: *way, change, names };
+        for receiver in &defined.stored.rule.receivers {
+            let event = Event { receiver: *receiver, change, names };
             self.notifications.push(NewNotification {
                 body: body(&event),
-                alarm_key,
+                alarm: change.key,
                 transition: change.step.word(),
-                way: *way,
+                receiver: *receiver,
                 suppressed: None,
                 created_at_ms: now_ms,
             });
         }
     }
-}
-
-/// An alarm's key as text: `rule.version.device.episode`.
-pub(crate) fn key_text(key: &AlarmKey) -> String {
-    format!("{}.{}.{:08x}.{}", key.rule, key.version, key.device.number(), key.episode)
 }
 
 fn change_of(

@@ -7,8 +7,7 @@ use serde_json::json;
 
 /// What is to be said.
 pub(crate) struct Event<'a> {
-    pub(crate) key: &'a str,
-    pub(crate) way: u64,
+    pub(crate) receiver: u64,
     pub(crate) change: &'a AlarmChange,
     pub(crate) names: &'a DeviceNames,
 }
@@ -19,7 +18,7 @@ pub(crate) fn body(event: &Event<'_>) -> String {
     let device = event.names.identity(key.device).to_string();
     json!({
         "specversion": "1.0",
-        "id": format!("{}.{}.{}", event.key, step.word(), event.way),
+        "id": format!("{}.{}.{}", key.text(), step.word(), event.receiver),
         "source": "nemeses/rules",
         "type": format!("nemeses.alarm.{}", step.word()),
         "subject": device,

@@ -9,8 +9,8 @@ use nemeses_alarms::{Config, Evaluator};
 use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::history::{
-    Alarm, AlarmFilter, Database, NewRule, NewWay, NotificationState, Options, Part, RuleScope,
-    open,
+    Alarm, AlarmFilter, Database, NewReceiver, NewRule, NotificationFilter, NotificationState,
+    Options, Part, RuleScope, open,
 };
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -25,14 +25,14 @@ async fn database(folder: &TempDir) -> Database {
     database
 }
 
-async fn add_rule(database: &Database, spec: &str, ways: Vec<u64>) -> u64 {
+async fn add_rule(database: &Database, spec: &str, receivers: Vec<u64>) -> u64 {
     let rule = NewRule {
         name: "Too fast".into(),
         severity: "critical".into(),
         spec: spec.into(),
         scope: RuleScope::All,
         enabled: true,
-        ways,
+        receivers,
     };
     database.rules().add_rule(None, &rule, 1).await.unwrap()
 }
@@ -126,11 +126,16 @@ async fn each_alarm_is_there_once_whatever_is_ended_in_between() {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = TempDir::new().unwrap();
     let (one, two) = (database(&folder).await, database(&folder).await);
-    let way =
-        NewWay { name: "w".into(), kind: "webhook".into(), target: "{}".into(), enabled: true };
-    let way = one.outbox().add_way(None, &way, 1).await.unwrap();
+    let receiver = NewReceiver {
+        name: "w".into(),
+        kind: "webhook".into(),
+        target: "{}".into(),
+        delivery: "{}".into(),
+        enabled: true,
+    };
+    let receiver = one.receivers().add_receiver(None, &receiver, Some(1), 1).await.unwrap();
     let spec = r#"{"test":{"kind":"overspeed","limit_kmh":90},"notify_if_younger_s":2592000}"#;
-    add_rule(&one, spec, vec![way]).await;
+    add_rule(&one, spec, vec![receiver]).await;
     let start = Clock::system().now_s() - 3000;
     let mut speeds: BTreeMap<u32, Vec<(u32, u8)>> = BTreeMap::new();
     let mut sent: Vec<Record> = Vec::new();
@@ -179,8 +184,12 @@ async fn each_alarm_is_there_once_whatever_is_ended_in_between() {
     assert!(
         late.iter().all(|alarm| !alarm.notified && alarm.opened_at_ms < u64::from(start) * 1000)
     );
-    let waiting =
-        one.outbox().notifications(None, Some(NotificationState::Waiting), 1000).await.unwrap();
+    let filter = NotificationFilter {
+        state: Some(NotificationState::Waiting),
+        limit: 1000,
+        ..NotificationFilter::default()
+    };
+    let waiting = one.outbox().notifications(&filter).await.unwrap();
     assert_eq!(waiting.len(), must, "one notification a change, CHAOS_SEED={seed}");
 }
 

@@ -197,7 +197,7 @@ async fn add(args: &FileArgs, now_ms: u64) -> anyhow::Result<()> {
         spec: serde_json::to_string(&file.rule)?,
         scope: scope_of(&database, &file, now_ms).await?,
         enabled: file.enabled,
-        ways: Vec::new(),
+        receivers: Vec::new(),
     };
     let number = database.rules().add_rule(None, &rule, now_ms).await?;
     if args.output.json {

@@ -72,7 +72,7 @@ async fn a_node_that_is_well_and_one_that_is_gone() {
     assert!(well, "{answer:#}");
     assert_eq!(names(&answer), [format!("node@{}", host_and_port(&line))]);
     assert_eq!(answer["books_last_hour"]["stored"], 1);
-    assert_eq!(answer["database"]["schema"], 8);
+    assert_eq!(answer["database"]["schema"], 9);
 
     let node = line.node.as_mut().unwrap();
     node.kill().unwrap();

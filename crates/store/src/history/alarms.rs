@@ -25,6 +25,18 @@ pub struct AlarmKey {
     pub episode: u32,
 }
 
+impl AlarmKey {
+    /// The key as text: `rule.version.device.episode`.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.text_without_episode(), self.episode)
+    }
+
+    /// What the keys of all alarms of the same rule and device begin with.
+    pub fn text_without_episode(&self) -> String {
+        format!("{}.{}.{:08x}.", self.rule, self.version, self.device.number())
+    }
+}
+
 /// A way in which an alarm changes, in the order of time for one alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlarmStep {

@@ -18,6 +18,7 @@ use super::evaluation::Evaluation;
 use super::groups::Groups;
 use super::logins::Logins;
 use super::outbox::Outbox;
+use super::receivers::Receivers;
 use super::requests::Requests;
 use super::retention::Retention;
 use super::rules::Rules;
@@ -86,6 +87,8 @@ pub struct Database {
     pub(super) alarms: Arc<dyn Alarms>,
     pub(super) evaluation: Arc<dyn Evaluation>,
     pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) outbox_wake: Arc<Notify>,
+    pub(super) receivers: Arc<dyn Receivers>,
 }
 
 impl Database {
@@ -166,9 +169,17 @@ impl Database {
     pub fn evaluation(&self) -> Arc<dyn Evaluation> {
         Arc::clone(&self.evaluation)
     }
-    /// Notifications, and where they go.
+    /// Notifications.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::clone(&self.outbox)
+    }
+    /// Notified when this process raised notifications.
+    pub fn outbox_wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.outbox_wake)
+    }
+    /// Where notifications go.
+    pub fn receivers(&self) -> Arc<dyn Receivers> {
+        Arc::clone(&self.receivers)
     }
     /// How things leave.
     pub fn retention(&self) -> Arc<dyn Retention> {

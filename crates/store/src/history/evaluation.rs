@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use nemeses_protocol::DeviceId;
 
-use super::alarms::AlarmChange;
+use super::alarms::{AlarmChange, AlarmKey};
 use super::marked::MarkedRow;
 use crate::StoreError;
 
@@ -33,12 +33,12 @@ pub struct StoredState {
 /// A notification that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNotification {
-    /// The alarm's key as text; together with `transition` and `way` the notification's key.
-    pub alarm_key: String,
+    /// The alarm; together with `transition` and `receiver` the notification's key.
+    pub alarm: AlarmKey,
     /// What happened to the alarm.
     pub transition: &'static str,
-    /// By which way.
-    pub way: u64,
+    /// To which receiver.
+    pub receiver: u64,
     /// What is sent.
     pub body: String,
     /// Why it is not sent, if it is not.

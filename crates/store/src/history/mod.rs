@@ -28,6 +28,7 @@ mod mysql;
 mod open;
 pub mod outbox;
 mod positions;
+pub mod receivers;
 pub mod requests;
 pub mod retention;
 mod row_bytes;
@@ -73,10 +74,11 @@ pub use logins::{Login, LoginRole, Logins, MAX_LOGIN_NAME, device_login_name, va
 pub use marked::{MarkedReadings, MarkedRow};
 pub use open::open;
 pub use outbox::{
-    DueNotification, ListedNotification, MAX_LISTED_NOTIFICATIONS, MAX_WAYS, NewWay,
-    NotificationBooks, NotificationState, Outbox, Outcome, StoredWay,
+    Claimed, DueNotification, ListedNotification, MAX_LISTED_NOTIFICATIONS, NotificationBooks,
+    NotificationFilter, NotificationState, Outbox, Outcome, ReceiverHealth, Standing,
 };
 pub use positions::{PositionStream, Positions, RangeQuery};
+pub use receivers::{MAX_RECEIVER_NAME, MAX_RECEIVERS, NewReceiver, Receivers, StoredReceiver};
 pub use requests::{Booked, REQUEST_KEPT_MS, Requests};
 pub use retention::{ClassCount, ClassLimit, ClassWeek, NotedClass, Retention, Step, Survey};
 pub use rules::{

@@ -262,7 +262,7 @@ adapter!(Server, ServerSession, MySql, MySqlRow, MySqlQueryResult::last_insert_i
 impl Product for Arc<Server> {
     const STORE: &'static str = "MySQL";
     const DIALECT: Dialect = Dialect::MySql;
-    const FRESH: Migration = Migration { version: 8, sql: include_str!("../../../../schema.sql") };
+    const FRESH: Migration = Migration { version: 9, sql: include_str!("../../../../schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("mysql/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("mysql/upgrade_3.sql") },
@@ -271,6 +271,7 @@ impl Product for Arc<Server> {
         Migration { version: 6, sql: include_str!("mysql/upgrade_6.sql") },
         Migration { version: 7, sql: include_str!("mysql/upgrade_7.sql") },
         Migration { version: 8, sql: include_str!("mysql/upgrade_8.sql") },
+        Migration { version: 9, sql: include_str!("mysql/upgrade_9.sql") },
     ];
 
     type Row = MySqlRow;

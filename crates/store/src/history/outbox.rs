@@ -1,53 +1,14 @@
-//! Notifications: where they go, which are to be sent, and what became of them.
+//! Notifications: which are to be sent, and what became of them.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use super::receivers::StoredReceiver;
 use crate::StoreError;
 
-/// Ways at most.
-pub const MAX_WAYS: u32 = 1_000;
 /// Notifications that are listed at once, at most.
 pub const MAX_LISTED_NOTIFICATIONS: u32 = 1_000;
-
-/// A way as it is saved.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NewWay {
-    /// What people call it.
-    pub name: String,
-    /// `webhook`.
-    pub kind: String,
-    /// Where to, JSON; holds secrets.
-    pub target: String,
-    /// Whether it is used.
-    pub enabled: bool,
-}
-
-/// Without the target, which holds secrets.
-impl std::fmt::Debug for NewWay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, kind, enabled, target: _ } = self;
-        f.debug_struct("NewWay")
-            .field("name", name)
-            .field("kind", kind)
-            .field("enabled", enabled)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A way that is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredWay {
-    /// Its number.
-    pub id: u64,
-    /// Whose it is; `None` for everybody's.
-    pub owner: Option<u64>,
-    /// What it is.
-    pub way: NewWay,
-    /// Unix milliseconds.
-    pub created_at_ms: u64,
-    /// Unix milliseconds.
-    pub updated_at_ms: u64,
-}
 
 /// What became of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,16 +53,46 @@ pub struct DueNotification {
     pub id: u64,
     /// The alarm's key as text.
     pub alarm_key: String,
+    /// The alarm's number.
+    pub alarm: Option<u64>,
     /// What happened to the alarm.
     pub transition: String,
-    /// By which way.
-    pub way: u64,
+    /// To which receiver.
+    pub receiver: u64,
     /// What is sent.
     pub body: String,
+    /// The message that it is part of, with others.
+    pub group: Option<String>,
     /// How often that was tried.
     pub attempts: u32,
     /// Unix milliseconds.
     pub created_at_ms: u64,
+}
+
+/// How things stand with the alarm of a notification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many earlier notifications of the alarm the receiver accepted.
+    pub delivered: u32,
+    /// When the last of the earlier ones that wait for it is due, Unix milliseconds.
+    pub waits_until_ms: Option<u64>,
+    /// Whether the alarm is over.
+    pub over: bool,
+    /// Whether somebody has seen the alarm.
+    pub acknowledged: bool,
+    /// Until when nobody is to be notified of it, Unix milliseconds; 0 without a silence.
+    pub silenced_until_ms: u64,
+}
+
+/// What somebody claimed: a receiver, and what is due for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The receiver.
+    pub receiver: StoredReceiver,
+    /// Parts of a message that was begun first, each message together; then by number.
+    pub due: Vec<(DueNotification, Standing)>,
+    /// Messages that it accepted within the last hour.
+    pub sent_last_hour: u32,
 }
 
 /// A notification with what became of it.
@@ -115,29 +106,52 @@ pub struct ListedNotification {
     pub next_at_ms: u64,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
-    /// Why it is suppressed.
+    /// Why it is suppressed, or why it waits.
     pub reason: Option<String>,
     /// When it was delivered, suppressed or given up, Unix milliseconds.
     pub done_at_ms: Option<u64>,
 }
 
-/// What an attempt led to.
+/// What became of a notification that was claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The target accepted it.
     Delivered,
-    /// It is tried again.
+    /// It was tried, and is tried again.
     Again {
         /// When, Unix milliseconds.
         at_ms: u64,
         /// Why it failed.
         error: String,
     },
+    /// It was not tried, and is not before a time.
+    Held {
+        /// When, Unix milliseconds.
+        at_ms: u64,
+        /// Why.
+        reason: &'static str,
+    },
+    /// It is not sent, for a reason.
+    Suppressed {
+        /// Why.
+        reason: &'static str,
+    },
     /// It is given up.
     Failed {
         /// Why it failed.
         error: String,
     },
+}
+
+/// How a receiver is after an attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverHealth {
+    /// See [`StoredReceiver::failures`].
+    pub failures: u32,
+    /// See [`StoredReceiver::paused_until_ms`].
+    pub paused_until_ms: u64,
+    /// See [`StoredReceiver::last_error`]; `None` is a success, of now.
+    pub last_error: Option<String>,
 }
 
 /// The accounting of notifications: raised = delivered + suppressed + failed + waiting.
@@ -155,65 +169,100 @@ pub struct NotificationBooks {
     pub waiting: u64,
 }
 
-/// Ways and notifications.
+impl NotificationBooks {
+    /// Whether they add up.
+    pub const fn balanced(&self) -> bool {
+        self.raised == self.delivered + self.suppressed + self.failed + self.waiting
+    }
+}
+
+/// Which notifications are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotificationFilter {
+    /// With numbers below this one.
+    pub before: Option<u64>,
+    /// Of which this became.
+    pub state: Option<NotificationState>,
+    /// For these receivers; `None` for all.
+    pub receivers: Option<Vec<u64>>,
+    /// Of this alarm.
+    pub alarm: Option<u64>,
+    /// How many, [`MAX_LISTED_NOTIFICATIONS`] at most.
+    pub limit: u32,
+}
+
+/// The notifications. A receiver has one sender at a time, who claims it.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// All ways, by number.
-    async fn ways(&self) -> Result<Vec<StoredWay>, StoreError>;
+    /// The receivers for which something is due and whom nobody claimed, by number, with their kinds.
+    async fn due_receivers(&self, now_ms: u64) -> Result<Vec<(u64, String)>, StoreError>;
 
-    /// The way of a number.
-    async fn way(&self, id: u64) -> Result<Option<StoredWay>, StoreError>;
-
-    /// Adds a way and returns its number.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] when there are [`MAX_WAYS`].
-    async fn add_way(
-        &self,
-        owner: Option<u64>,
-        way: &NewWay,
-        now_ms: u64,
-    ) -> Result<u64, StoreError>;
-
-    /// Changes a way; `false` when there is none of this number.
-    async fn change_way(&self, id: u64, way: &NewWay, now_ms: u64) -> Result<bool, StoreError>;
-
-    /// Switches a way off, as when its target says that it is gone.
-    async fn disable_way(&self, id: u64, now_ms: u64) -> Result<bool, StoreError>;
-
-    /// Removes a way; `false` when there is none. What waits for it is given up.
-    async fn remove_way(&self, id: u64, now_ms: u64) -> Result<bool, StoreError>;
-
-    /// Takes notifications that are due, the oldest first. Nobody else gets them until `until_ms`.
+    /// Claims a receiver until a time, with what is due for it. `None` when somebody else has it, or there
+    /// is none of this number. Who has it may claim it again.
     async fn claim(
         &self,
+        receiver: u64,
         holder: &str,
         now_ms: u64,
         until_ms: u64,
         limit: u32,
-    ) -> Result<Vec<DueNotification>, StoreError>;
+    ) -> Result<Option<Claimed>, StoreError>;
 
-    /// Notes what an attempt led to; `false` when the claim was lost to somebody else meanwhile.
+    /// Makes notifications parts of one message; `false` when the claim is somebody else's.
+    async fn group(
+        &self,
+        receiver: u64,
+        holder: &str,
+        ids: &[u64],
+        key: &str,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes what became of notifications, and how the receiver is; `false` when the claim is somebody else's
+    /// meanwhile: then nothing is noted.
     async fn settle(
         &self,
-        id: u64,
+        receiver: u64,
         holder: &str,
         now_ms: u64,
-        outcome: &Outcome,
+        outcomes: &[(u64, Outcome)],
+        health: Option<&ReceiverHealth>,
     ) -> Result<bool, StoreError>;
+
+    /// Gives a receiver back.
+    async fn release(&self, receiver: u64, holder: &str) -> Result<(), StoreError>;
+
+    /// Gives all receivers back, as a process does at its start that shares its database with nobody.
+    async fn release_all_receivers(&self) -> Result<(), StoreError>;
 
     /// Sends a notification that was given up once more, from the first attempt on; `false` when
     /// there is none of this number that was.
     async fn send_again(&self, id: u64, now_ms: u64) -> Result<bool, StoreError>;
 
-    /// Notifications with numbers below one, newest first.
+    /// When notifications of alarms of one rule and device were raised for a receiver since a time, Unix
+    /// milliseconds, the newest first, as many as asked for at most. `alarms` is what the keys of these alarms begin with.
+    async fn opened(
+        &self,
+        receiver: u64,
+        alarms: &str,
+        since_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, NotificationState)>, StoreError>;
+
+    /// The notification of a number.
+    async fn notification(&self, id: u64) -> Result<Option<ListedNotification>, StoreError>;
+
+    /// Notifications, newest first.
     async fn notifications(
         &self,
-        before: Option<u64>,
-        state: Option<NotificationState>,
-        limit: u32,
+        filter: &NotificationFilter,
     ) -> Result<Vec<ListedNotification>, StoreError>;
+
+    /// How many wait for each receiver for which any does.
+    async fn waiting(&self) -> Result<BTreeMap<u64, u64>, StoreError>;
 
     /// The accounting.
     async fn notification_books(&self) -> Result<NotificationBooks, StoreError>;
+
+    /// Removes notifications that were done before a time, some at once; returns how many.
+    async fn forget_notifications(&self, before_ms: u64, limit: u32) -> Result<u64, StoreError>;
 }

@@ -38,8 +38,8 @@ pub struct NewRule {
     pub scope: RuleScope,
     /// Whether it is evaluated.
     pub enabled: bool,
-    /// The ways by which it notifies, in order.
-    pub ways: Vec<u64>,
+    /// The receivers that it notifies, in order.
+    pub receivers: Vec<u64>,
 }
 
 /// A rule that is stored.

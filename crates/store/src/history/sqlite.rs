@@ -196,7 +196,7 @@ impl Product for Arc<File> {
     const STORE: &'static str = "SQLite";
     const DIALECT: Dialect = Dialect::Sqlite;
     const TAKES_BATCHES: bool = true;
-    const FRESH: Migration = Migration { version: 8, sql: include_str!("sqlite/schema.sql") };
+    const FRESH: Migration = Migration { version: 9, sql: include_str!("sqlite/schema.sql") };
     const UPGRADES: &'static [Migration] = &[
         Migration { version: 2, sql: include_str!("sqlite/upgrade_2.sql") },
         Migration { version: 3, sql: include_str!("sqlite/upgrade_3.sql") },
@@ -205,6 +205,7 @@ impl Product for Arc<File> {
         Migration { version: 6, sql: include_str!("sqlite/upgrade_6.sql") },
         Migration { version: 7, sql: include_str!("sqlite/upgrade_7.sql") },
         Migration { version: 8, sql: include_str!("sqlite/upgrade_8.sql") },
+        Migration { version: 9, sql: include_str!("sqlite/upgrade_9.sql") },
     ];
 
     type Row = SqliteRow;

@@ -58,7 +58,12 @@ impl<P: Product> Evaluation for Engine<P> {
         turn: &Turn,
     ) -> Result<bool, StoreError> {
         match self.transact(Write { holder, until_ms, turn }).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                if turn.notifications.iter().any(|new| new.suppressed.is_none()) {
+                    self.outbox_wake.notify_one();
+                }
+                Ok(true)
+            }
             Err(fault) if fault.kind == Kind::Missing => Ok(false),
             Err(fault) => Err(fault.into_error(P::STORE)),
         }

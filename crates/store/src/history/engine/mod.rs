@@ -38,6 +38,7 @@ mod positions;
 mod quick;
 mod readings;
 mod reads;
+mod receivers;
 mod recent;
 mod recent_values;
 mod removals;
@@ -99,13 +100,15 @@ pub(super) struct Engine<P> {
     concerned: rule_marks::KnownConcerned,
     /// A commit left marks for the rules.
     rules_wake: Arc<Notify>,
+    /// There are notifications to send.
+    outbox_wake: Arc<Notify>,
 }
 
 impl<P: Product> Engine<P> {
     /// The handles of a database.
     pub(super) fn database(product: P) -> Database {
         let named = NamedDevices::default();
-        let rules_wake = Arc::new(Notify::new());
+        let (rules_wake, outbox_wake) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let engine = Arc::new(Self {
             product,
             days: days::KnownDays::default(),
@@ -116,6 +119,7 @@ impl<P: Product> Engine<P> {
             named: named.clone(),
             concerned: rule_marks::KnownConcerned::default(),
             rules_wake: Arc::clone(&rules_wake),
+            outbox_wake: Arc::clone(&outbox_wake),
         });
         Database {
             history: Arc::clone(&engine) as _,
@@ -138,6 +142,8 @@ impl<P: Product> Engine<P> {
             alarms: Arc::clone(&engine) as _,
             evaluation: Arc::clone(&engine) as _,
             outbox: Arc::clone(&engine) as _,
+            outbox_wake,
+            receivers: Arc::clone(&engine) as _,
             daily: engine,
         }
     }

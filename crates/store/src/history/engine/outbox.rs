@@ -1,144 +1,167 @@
-//! Ways and notifications, in SQL.
+//! Notifications, in SQL.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
 use super::Engine;
-use super::channels::optional_text;
+use super::channels::{optional_text, text_or_null};
 use super::fault::{Fault, Kind};
+use super::ladder::{WIDE, rungs};
+use super::receivers::read_receiver;
 use super::rules::number_or_null;
 use super::seam::{Product, Session, fixed, sql};
+use super::sql::placeholders;
 use super::value::{Fields, Value};
 use super::work::Work;
 use crate::StoreError;
 use crate::history::evaluation::NewNotification;
 use crate::history::outbox::{
-    DueNotification, ListedNotification, MAX_LISTED_NOTIFICATIONS, MAX_WAYS, NewWay,
-    NotificationBooks, NotificationState, Outbox, Outcome, StoredWay,
+    Claimed, DueNotification, ListedNotification, MAX_LISTED_NOTIFICATIONS, NotificationBooks,
+    NotificationFilter, NotificationState, Outbox, Outcome, ReceiverHealth, Standing,
 };
 
-const SELECT_WAYS: &str = "SELECT id, owner, name, kind, target, enabled, created_at_ms, \
-    updated_at_ms FROM ways";
-const ADD_WAY: &str = "INSERT INTO ways (owner, name, kind, target, enabled, created_at_ms, \
-    updated_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)";
-const COUNT_WAYS: &str = "SELECT COUNT(*) FROM ways";
-const CHANGE_WAY: &str = "UPDATE ways SET name = ?, kind = ?, target = ?, enabled = ?, \
-    updated_at_ms = ? WHERE id = ?";
-const DISABLE_WAY: &str = "UPDATE ways SET enabled = 0, updated_at_ms = ? WHERE id = ?";
-const REMOVE_WAY: &str = "DELETE FROM ways WHERE id = ?";
-const FORGET_WAY: &str = "DELETE FROM rule_ways WHERE way_id = ?";
-const GIVE_UP: &str = "UPDATE outbox SET state = 3, last_error = 'the way was removed', \
-    done_at_ms = ? WHERE way_id = ? AND state = 0";
-
-const ADD: &str = "INSERT INTO outbox (alarm_key, transition, way_id, body, state, attempts, \
-    next_at_ms, claimed_by, claimed_until_ms, reason, created_at_ms, done_at_ms) \
-    VALUES (?, ?, ?, ?, ?, 0, ?, '', 0, ?, ?, ?)";
-const SELECT: &str = "SELECT id, alarm_key, transition, way_id, body, attempts, created_at_ms, \
-    state, next_at_ms, last_error, reason, done_at_ms FROM outbox";
-const DUE: &str = " WHERE state = 0 AND next_at_ms <= ? AND claimed_until_ms < ? \
-    ORDER BY next_at_ms, id LIMIT ?";
-const CLAIM: &str = "UPDATE outbox SET claimed_by = ?, claimed_until_ms = ? \
-    WHERE id = ? AND state = 0 AND claimed_until_ms < ?";
-const SETTLE: &str = "UPDATE outbox SET state = ?, attempts = attempts + 1, next_at_ms = ?, \
-    claimed_until_ms = 0, last_error = ?, done_at_ms = ? \
-    WHERE id = ? AND state = 0 AND claimed_by = ?";
-const AGAIN: &str = "UPDATE outbox SET state = 0, attempts = 0, next_at_ms = ?, \
-    claimed_until_ms = 0, done_at_ms = NULL WHERE id = ? AND state = 3";
+const HOUR_MS: u64 = 3_600_000;
+const ADD: &str = "INSERT INTO outbox (alarm_key, alarm_id, transition, receiver_id, body, state, \
+    attempts, next_at_ms, reason, created_at_ms, done_at_ms) VALUES (?, (SELECT id FROM alarms \
+    WHERE rule_id = ? AND rule_version = ? AND device = ? AND episode = ?), ?, ?, ?, ?, 0, ?, ?, \
+    ?, ?)";
+const COLUMNS: &str = "o.id, o.alarm_key, o.alarm_id, o.transition, o.receiver_id, o.body, \
+    o.group_key, o.attempts, o.created_at_ms";
+const SELECT: &str = ", o.state, o.next_at_ms, o.last_error, o.reason, o.done_at_ms FROM outbox o";
+const DUE_RECEIVERS: &str = "SELECT r.id, r.kind FROM receivers r WHERE r.claimed_until_ms < ? \
+    AND r.paused_until_ms <= ? AND EXISTS (SELECT 1 FROM outbox o WHERE o.receiver_id = r.id \
+    AND o.state = 0 AND o.next_at_ms <= ?) ORDER BY r.id";
+const CLAIM: &str = "UPDATE receivers SET claimed_by = ?, claimed_until_ms = ? \
+    WHERE id = ? AND (claimed_until_ms < ? OR claimed_by = ?)";
+/// Nobody but the holder changes what is claimed; the row locks out who takes it over meanwhile.
+const HOLDS: &str = "UPDATE receivers SET claimed_by = ? WHERE id = ? AND claimed_by = ?";
+const DUE: &str = ", (SELECT COUNT(*) FROM outbox e WHERE e.alarm_key = o.alarm_key \
+    AND e.receiver_id = o.receiver_id AND e.id < o.id AND e.state = 1), \
+    (SELECT MAX(e.next_at_ms) FROM outbox e WHERE e.alarm_key = o.alarm_key \
+    AND e.receiver_id = o.receiver_id AND e.id < o.id AND e.state = 0), \
+    a.acknowledged_at_ms IS NOT NULL, a.silenced_until_ms, a.cleared_at_ms IS NOT NULL \
+    FROM outbox o LEFT JOIN alarms a ON a.id = o.alarm_id WHERE o.receiver_id = ? AND o.state = 0 AND o.next_at_ms <= ? \
+    ORDER BY o.group_key IS NULL, o.group_key, o.id LIMIT ?";
+const SENT: &str = "SELECT COUNT(DISTINCT COALESCE(group_key, id)) FROM outbox \
+    WHERE receiver_id = ? AND state = 1 AND done_at_ms > ?";
+const HEALTH: &str = "UPDATE receivers SET failures = ?, paused_until_ms = ?, last_error = ?, \
+    last_delivered_at_ms = COALESCE(?, last_delivered_at_ms) WHERE id = ?";
+const SETTLE: &str = "UPDATE outbox SET state = ?, attempts = attempts + ?, next_at_ms = ?, \
+    last_error = COALESCE(?, last_error), reason = ?, done_at_ms = ? WHERE id = ? AND state = 0";
+const RELEASE: &str = "UPDATE receivers SET claimed_by = '', claimed_until_ms = 0 \
+    WHERE id = ? AND claimed_by = ?";
+const RELEASE_ALL: &str = "UPDATE receivers SET claimed_by = '', claimed_until_ms = 0";
+const AGAIN: &str = "UPDATE outbox SET state = 0, attempts = 0, next_at_ms = ?, group_key = NULL, \
+    reason = NULL, done_at_ms = NULL WHERE id = ? AND state = 3";
+const OPENED: &str = "SELECT created_at_ms, state FROM outbox WHERE receiver_id = ? \
+    AND alarm_key > ? AND alarm_key < ? AND transition = 'opened' AND created_at_ms >= ? \
+    ORDER BY id DESC LIMIT ?";
+const WAITING: &str =
+    "SELECT receiver_id, COUNT(*) FROM outbox WHERE state = 0 GROUP BY receiver_id";
 const BOOKS: &str = "SELECT state, COUNT(*) FROM outbox GROUP BY state";
+const OLD: &str = "SELECT id FROM outbox WHERE state IN (1, 2, 3) AND done_at_ms < ? LIMIT ?";
 
 #[async_trait]
 impl<P: Product> Outbox for Engine<P> {
-    async fn ways(&self) -> Result<Vec<StoredWay>, StoreError> {
-        self.read_ways("", &[]).await.map_err(|fault| fault.into_error(P::STORE))
-    }
-
-    async fn way(&self, id: u64) -> Result<Option<StoredWay>, StoreError> {
-        let ways = self.read_ways(" WHERE id = ?", &[id.into()]).await;
-        ways.map(|mut ways| ways.pop()).map_err(|fault| fault.into_error(P::STORE))
-    }
-
-    async fn add_way(
-        &self,
-        owner: Option<u64>,
-        way: &NewWay,
-        now_ms: u64,
-    ) -> Result<u64, StoreError> {
-        let added = self.transact(AddWay { owner, way, now_ms }).await;
-        added.map_err(|fault| fault.into_error(P::STORE))
-    }
-
-    async fn change_way(&self, id: u64, way: &NewWay, now_ms: u64) -> Result<bool, StoreError> {
-        let [name, kind, target, enabled] = way_values(way);
-        self.update(CHANGE_WAY, &[name, kind, target, enabled, now_ms.into(), id.into()]).await
-    }
-
-    async fn disable_way(&self, id: u64, now_ms: u64) -> Result<bool, StoreError> {
-        self.update(DISABLE_WAY, &[now_ms.into(), id.into()]).await
-    }
-
-    async fn remove_way(&self, id: u64, now_ms: u64) -> Result<bool, StoreError> {
-        let removed = self.transact(RemoveWay { id, now_ms }).await;
-        removed.map_err(|fault| fault.into_error(P::STORE))
+    async fn due_receivers(&self, now_ms: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        let now = Value::from(now_ms);
+        let rows = self.product.rows(fixed(DUE_RECEIVERS), &[now, now, now]).await;
+        rows.and_then(|rows| rows.iter().map(|row| Ok((row.need(0)?, row.text(1)?))).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn claim(
         &self,
+        receiver: u64,
         holder: &str,
         now_ms: u64,
         until_ms: u64,
         limit: u32,
-    ) -> Result<Vec<DueNotification>, StoreError> {
-        let claimed = self.transact(Claim { holder, now_ms, until_ms, limit }).await;
+    ) -> Result<Option<Claimed>, StoreError> {
+        let claimed = self.transact(Claim { receiver, holder, now_ms, until_ms, limit }).await;
         claimed.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn group(
+        &self,
+        receiver: u64,
+        holder: &str,
+        ids: &[u64],
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        held(self.transact(Group { receiver, holder, ids, key }).await, P::STORE)
     }
 
     async fn settle(
         &self,
-        id: u64,
+        receiver: u64,
         holder: &str,
         now_ms: u64,
-        outcome: &Outcome,
+        outcomes: &[(u64, Outcome)],
+        health: Option<&ReceiverHealth>,
     ) -> Result<bool, StoreError> {
-        let (state, next_at_ms, error, done) = match outcome {
-            Outcome::Delivered => (NotificationState::Delivered, now_ms, None, Some(now_ms)),
-            Outcome::Again { at_ms, error } => {
-                (NotificationState::Waiting, *at_ms, Some(error), None)
-            }
-            Outcome::Failed { error } => {
-                (NotificationState::Failed, now_ms, Some(error), Some(now_ms))
-            }
-        };
-        let error = error.map_or(Value::NoBytes, |error| Value::Text(error));
-        let values = [
-            state.number().into(),
-            next_at_ms.into(),
-            error,
-            number_or_null(done),
-            id.into(),
-            holder.into(),
-        ];
-        self.update(SETTLE, &values).await
+        let work = Settle { receiver, holder, now_ms, outcomes, health };
+        held(self.transact(work).await, P::STORE)
+    }
+
+    async fn release(&self, receiver: u64, holder: &str) -> Result<(), StoreError> {
+        self.update(RELEASE, &[receiver.into(), holder.into()]).await.map(drop)
+    }
+
+    async fn release_all_receivers(&self) -> Result<(), StoreError> {
+        self.update(RELEASE_ALL, &[]).await.map(drop)
     }
 
     async fn send_again(&self, id: u64, now_ms: u64) -> Result<bool, StoreError> {
         self.update(AGAIN, &[now_ms.into(), id.into()]).await
     }
 
+    async fn opened(
+        &self,
+        receiver: u64,
+        alarms: &str,
+        since_ms: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, NotificationState)>, StoreError> {
+        // Episodes are digits, before which `/` comes and after which `:`.
+        let (from, to) = (format!("{alarms}/"), format!("{alarms}:"));
+        let values = [
+            receiver.into(),
+            from.as_str().into(),
+            to.as_str().into(),
+            since_ms.into(),
+            limit.into(),
+        ];
+        let rows = self.product.rows(fixed(OPENED), &values).await;
+        let opened = |row: &P::Row| Ok((row.need(0)?, state_of(row, 1)?));
+        rows.and_then(|rows| rows.iter().map(opened).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn notification(&self, id: u64) -> Result<Option<ListedNotification>, StoreError> {
+        let text = format!("SELECT {COLUMNS}{SELECT} WHERE o.id = ?");
+        let rows = self.product.rows(sql(text), &[id.into()]).await;
+        rows.and_then(|rows| rows.first().map(listed_of).transpose())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
     async fn notifications(
         &self,
-        before: Option<u64>,
-        state: Option<NotificationState>,
-        limit: u32,
+        filter: &NotificationFilter,
     ) -> Result<Vec<ListedNotification>, StoreError> {
-        let mut text = format!("{SELECT} WHERE id < ?");
-        let mut values = vec![Value::from(before.unwrap_or(i64::MAX.unsigned_abs()))];
-        if let Some(state) = state {
-            text.push_str(" AND state = ?");
-            values.push(state.number().into());
+        if filter.receivers.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
         }
-        text.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push(limit.clamp(1, MAX_LISTED_NOTIFICATIONS).into());
+        let (text, values) = listing(filter);
         let rows = self.product.rows(sql(text), &values).await;
         rows.and_then(|rows| rows.iter().map(listed_of).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn waiting(&self) -> Result<BTreeMap<u64, u64>, StoreError> {
+        let rows = self.product.rows(fixed(WAITING), &[]).await;
+        rows.and_then(|rows| rows.iter().map(|row| Ok((row.need(0)?, row.need(1)?))).collect())
             .map_err(|fault| fault.into_error(P::STORE))
     }
 
@@ -146,62 +169,73 @@ impl<P: Product> Outbox for Engine<P> {
         let rows = self.product.rows(fixed(BOOKS), &[]).await;
         rows.and_then(|rows| books_of(&rows)).map_err(|fault| fault.into_error(P::STORE))
     }
-}
 
-impl<P: Product> Engine<P> {
-    async fn read_ways(
-        &self,
-        condition: &'static str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<StoredWay>, Fault> {
-        let text = format!("{SELECT_WAYS}{condition} ORDER BY id");
-        let rows = self.product.rows(sql(text), values).await?;
-        rows.iter().map(way_of).collect()
+    async fn forget_notifications(&self, before_ms: u64, limit: u32) -> Result<u64, StoreError> {
+        let forgotten = self.transact(Forget { before_ms, limit }).await;
+        forgotten.map_err(|fault| fault.into_error(P::STORE))
     }
 }
 
-fn way_of(row: &impl Fields) -> Result<StoredWay, Fault> {
-    let way = NewWay {
-        name: row.text(2)?,
-        kind: row.text(3)?,
-        target: row.text(4)?,
-        enabled: row.need::<u8>(5)? == 1,
-    };
-    let (created_at_ms, updated_at_ms) = (row.need(6)?, row.need(7)?);
-    Ok(StoredWay { id: row.need(0)?, owner: row.maybe(1)?, way, created_at_ms, updated_at_ms })
+/// `false` where the claim was lost.
+fn held(done: Result<(), Fault>, store: &'static str) -> Result<bool, StoreError> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.kind == Kind::Missing => Ok(false),
+        Err(fault) => Err(fault.into_error(store)),
+    }
 }
 
-fn way_values(way: &NewWay) -> [Value<'_>; 4] {
-    [
-        way.name.as_str().into(),
-        way.kind.as_str().into(),
-        way.target.as_str().into(),
-        way.enabled.into(),
-    ]
+fn listing(filter: &NotificationFilter) -> (String, Vec<Value<'_>>) {
+    let NotificationFilter { before, state, receivers, alarm, limit } = filter;
+    let mut text = format!("SELECT {COLUMNS}{SELECT} WHERE o.id < ?");
+    let mut values = vec![Value::from(before.unwrap_or(i64::MAX.unsigned_abs()))];
+    if let Some(state) = state {
+        text.push_str(" AND o.state = ?");
+        values.push(state.number().into());
+    }
+    if let Some(receivers) = receivers {
+        text.push_str(" AND o.receiver_id IN (");
+        text.push_str(&placeholders(receivers.len()));
+        text.push(')');
+        values.extend(receivers.iter().map(|id| Value::from(*id)));
+    }
+    if let Some(alarm) = alarm {
+        text.push_str(" AND o.alarm_id = ?");
+        values.push((*alarm).into());
+    }
+    text.push_str(" ORDER BY o.id DESC LIMIT ?");
+    values.push((*limit).clamp(1, MAX_LISTED_NOTIFICATIONS).into());
+    (text, values)
 }
 
 fn due_of(row: &impl Fields) -> Result<DueNotification, Fault> {
     Ok(DueNotification {
         id: row.need(0)?,
         alarm_key: row.text(1)?,
-        transition: row.text(2)?,
-        way: row.need(3)?,
-        body: row.text(4)?,
-        attempts: row.need(5)?,
-        created_at_ms: row.need(6)?,
+        alarm: row.maybe(2)?,
+        transition: row.text(3)?,
+        receiver: row.need(4)?,
+        body: row.text(5)?,
+        group: optional_text(row, 6)?,
+        attempts: row.need(7)?,
+        created_at_ms: row.need(8)?,
     })
 }
 
 fn listed_of(row: &impl Fields) -> Result<ListedNotification, Fault> {
-    let state = NotificationState::from_number(row.need(7)?);
     Ok(ListedNotification {
         notification: due_of(row)?,
-        state: state.ok_or_else(|| Fault::column(7, "is no state of a notification"))?,
-        next_at_ms: row.need(8)?,
-        last_error: optional_text(row, 9)?,
-        reason: optional_text(row, 10)?,
-        done_at_ms: row.maybe(11)?,
+        state: state_of(row, 9)?,
+        next_at_ms: row.need(10)?,
+        last_error: optional_text(row, 11)?,
+        reason: optional_text(row, 12)?,
+        done_at_ms: row.maybe(13)?,
     })
+}
+
+fn state_of(row: &impl Fields, column: usize) -> Result<NotificationState, Fault> {
+    let state = NotificationState::from_number(row.need(column)?);
+    state.ok_or_else(|| Fault::column(column, "is no state of a notification"))
 }
 
 fn books_of(rows: &[impl Fields]) -> Result<NotificationBooks, Fault> {
@@ -221,7 +255,7 @@ fn books_of(rows: &[impl Fields]) -> Result<NotificationBooks, Fault> {
     Ok(books)
 }
 
-/// Writes a notification in a transaction.
+/// Writes a notification in a transaction, after its alarm.
 pub(super) async fn add_notification<S: Session>(
     session: &mut S,
     new: &NewNotification,
@@ -230,64 +264,40 @@ pub(super) async fn add_notification<S: Session>(
         Some(_) => NotificationState::Suppressed,
         None => NotificationState::Waiting,
     };
-    let done = new.suppressed.map(|_| new.created_at_ms);
+    let (alarm, key) = (&new.alarm, new.alarm.text());
     let values = [
-        new.alarm_key.as_str().into(),
+        key.as_str().into(),
+        alarm.rule.into(),
+        alarm.version.into(),
+        alarm.device.into(),
+        alarm.episode.into(),
         new.transition.into(),
-        new.way.into(),
+        new.receiver.into(),
         new.body.as_str().into(),
         state.number().into(),
         new.created_at_ms.into(),
-        new.suppressed.map_or(Value::NoBytes, Value::Text),
+        text_or_null(new.suppressed),
         new.created_at_ms.into(),
-        number_or_null(done),
+        number_or_null(new.suppressed.map(|_| new.created_at_ms)),
     ];
     session.execute(fixed(ADD), &values).await.map(drop)
 }
 
-struct AddWay<'a> {
-    owner: Option<u64>,
-    way: &'a NewWay,
-    now_ms: u64,
-}
-
-#[async_trait]
-impl<P: Product> Work<P> for AddWay<'_> {
-    type Output = u64;
-
-    async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
-        let [name, kind, target, enabled] = way_values(self.way);
-        let now = Value::from(self.now_ms);
-        let values = [number_or_null(self.owner), name, kind, target, enabled, now, now];
-        let id = session.insert(fixed(ADD_WAY), &values).await?;
-        let rows = session.rows(fixed(COUNT_WAYS), &[]).await?;
-        let ways: u64 = rows.first().map_or(Ok(0), |row| row.need(0))?;
-        if ways > MAX_WAYS.into() {
-            let detail = format!("there are {MAX_WAYS} ways of notification already");
-            return Err(Fault::new(Kind::Full, detail));
-        }
-        Ok(id)
+/// Fails unless the holder has the receiver.
+async fn check_claim<S: Session>(
+    session: &mut S,
+    receiver: u64,
+    holder: &str,
+) -> Result<(), Fault> {
+    let values = [holder.into(), receiver.into(), holder.into()];
+    if session.execute(fixed(HOLDS), &values).await? == 0 {
+        return Err(Fault::new(Kind::Missing, "claim of a receiver"));
     }
-}
-
-struct RemoveWay {
-    id: u64,
-    now_ms: u64,
-}
-
-#[async_trait]
-impl<P: Product> Work<P> for RemoveWay {
-    type Output = bool;
-
-    async fn run(&self, session: &mut P::Session) -> Result<bool, Fault> {
-        session.execute(fixed(FORGET_WAY), &[self.id.into()]).await?;
-        session.execute(fixed(GIVE_UP), &[self.now_ms.into(), self.id.into()]).await?;
-        session.execute(fixed(super::rules::CHANGED), &[]).await?;
-        Ok(session.execute(fixed(REMOVE_WAY), &[self.id.into()]).await? > 0)
-    }
+    Ok(())
 }
 
 struct Claim<'a> {
+    receiver: u64,
     holder: &'a str,
     now_ms: u64,
     until_ms: u64,
@@ -296,20 +306,138 @@ struct Claim<'a> {
 
 #[async_trait]
 impl<P: Product> Work<P> for Claim<'_> {
-    type Output = Vec<DueNotification>;
+    type Output = Option<Claimed>;
 
-    async fn run(&self, session: &mut P::Session) -> Result<Vec<DueNotification>, Fault> {
-        let now = Value::from(self.now_ms);
-        let rows =
-            session.rows(sql(format!("{SELECT}{DUE}")), &[now, now, self.limit.into()]).await?;
-        let mut claimed = Vec::new();
-        for row in &rows {
-            let due = due_of(row)?;
-            let values = [self.holder.into(), self.until_ms.into(), due.id.into(), now];
-            if session.execute(fixed(CLAIM), &values).await? > 0 {
-                claimed.push(due);
-            }
+    async fn run(&self, session: &mut P::Session) -> Result<Option<Claimed>, Fault> {
+        let Self { receiver: id, holder, now_ms, until_ms, limit } = *self;
+        let values = [holder.into(), until_ms.into(), id.into(), now_ms.into(), holder.into()];
+        if session.execute(fixed(CLAIM), &values).await? == 0 {
+            return Ok(None);
         }
-        Ok(claimed)
+        let Some(receiver) = read_receiver(session, id).await? else { return Ok(None) };
+        let text = format!("SELECT {COLUMNS}{DUE}");
+        let rows = session.rows(sql(text), &[id.into(), now_ms.into(), limit.into()]).await?;
+        let due = |row: &<P::Session as Session>::Row| {
+            let standing = Standing {
+                delivered: row.need(9)?,
+                waits_until_ms: row.maybe(10)?,
+                acknowledged: row.need::<u8>(11)? == 1,
+                silenced_until_ms: row.maybe(12)?.unwrap_or_default(),
+                over: row.need::<u8>(13)? == 1,
+            };
+            Ok((due_of(row)?, standing))
+        };
+        let due = rows.iter().map(due).collect::<Result<_, Fault>>()?;
+        let since = now_ms.saturating_sub(HOUR_MS);
+        let rows = session.rows(fixed(SENT), &[id.into(), since.into()]).await?;
+        let sent_last_hour = rows.first().map_or(Ok(0), |row| row.need(0))?;
+        Ok(Some(Claimed { receiver, due, sent_last_hour }))
+    }
+}
+
+struct Group<'a> {
+    receiver: u64,
+    holder: &'a str,
+    ids: &'a [u64],
+    key: &'a str,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Group<'_> {
+    type Output = ();
+
+    async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
+        check_claim(session, self.receiver, self.holder).await?;
+        for ids in rungs(self.ids, WIDE) {
+            let list = placeholders(ids.len());
+            let text =
+                format!("UPDATE outbox SET group_key = ? WHERE state = 0 AND id IN ({list})");
+            let mut values = vec![self.key.into()];
+            values.extend(ids.iter().map(|id| Value::from(*id)));
+            session.execute(sql(text), &values).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Settle<'a> {
+    receiver: u64,
+    holder: &'a str,
+    now_ms: u64,
+    outcomes: &'a [(u64, Outcome)],
+    health: Option<&'a ReceiverHealth>,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Settle<'_> {
+    type Output = ();
+
+    async fn run(&self, session: &mut P::Session) -> Result<(), Fault> {
+        check_claim(session, self.receiver, self.holder).await?;
+        if let Some(ReceiverHealth { failures, paused_until_ms, last_error }) = self.health {
+            let delivered = last_error.is_none().then_some(self.now_ms);
+            let values = [
+                (*failures).into(),
+                (*paused_until_ms).into(),
+                text_or_null(last_error.as_deref()),
+                number_or_null(delivered),
+                self.receiver.into(),
+            ];
+            session.execute(fixed(HEALTH), &values).await?;
+        }
+        for (id, outcome) in self.outcomes {
+            session.execute(fixed(SETTLE), &settled(*id, outcome, self.now_ms)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn settled(id: u64, outcome: &Outcome, now_ms: u64) -> [Value<'_>; 7] {
+    let (state, attempts, next_at_ms, error, reason) = match outcome {
+        Outcome::Delivered => (NotificationState::Delivered, 1_u8, now_ms, None, None),
+        Outcome::Again { at_ms, error } => {
+            (NotificationState::Waiting, 1, *at_ms, Some(error.as_str()), None)
+        }
+        Outcome::Held { at_ms, reason } => {
+            (NotificationState::Waiting, 0, *at_ms, None, Some(*reason))
+        }
+        Outcome::Suppressed { reason } => {
+            (NotificationState::Suppressed, 0, now_ms, None, Some(*reason))
+        }
+        Outcome::Failed { error } => {
+            (NotificationState::Failed, 1, now_ms, Some(error.as_str()), None)
+        }
+    };
+    let done = (state != NotificationState::Waiting).then_some(now_ms);
+    [
+        state.number().into(),
+        attempts.into(),
+        next_at_ms.into(),
+        text_or_null(error),
+        text_or_null(reason),
+        number_or_null(done),
+        id.into(),
+    ]
+}
+
+struct Forget {
+    before_ms: u64,
+    limit: u32,
+}
+
+#[async_trait]
+impl<P: Product> Work<P> for Forget {
+    type Output = u64;
+
+    async fn run(&self, session: &mut P::Session) -> Result<u64, Fault> {
+        let rows = session.rows(fixed(OLD), &[self.before_ms.into(), self.limit.into()]).await?;
+        let ids = rows.iter().map(|row| row.need(0)).collect::<Result<Vec<u64>, Fault>>()?;
+        let mut forgotten = 0;
+        for ids in rungs(&ids, WIDE) {
+            let text = format!("DELETE FROM outbox WHERE id IN ({})", placeholders(ids.len()));
+            let values: Vec<Value<'_>> = ids.iter().map(|id| (*id).into()).collect();
+            forgotten += session.execute(sql(text), &values).await?;
+        }
+        Ok(forgotten)
     }
 }

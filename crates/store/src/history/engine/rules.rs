@@ -1,4 +1,4 @@
-//! The rules, their devices and their ways, in SQL. Each change makes the number in `rule_changes`
+//! The rules, their devices and their receivers, in SQL. Each change makes the number in `rule_changes`
 //! grow in the same transaction.
 
 use std::collections::BTreeMap;
@@ -25,11 +25,12 @@ const CHANGE: &str = "UPDATE rules SET name = ?, severity = ?, spec = ?, scope_a
     scope_group = ?, enabled = ?, version = version + 1, updated_at_ms = ? WHERE id = ?";
 const REMOVE: &str = "DELETE FROM rules WHERE id = ?";
 const FORGET_DEVICES: &str = "DELETE FROM rule_devices WHERE rule_id = ?";
-const FORGET_WAYS: &str = "DELETE FROM rule_ways WHERE rule_id = ?";
+const FORGET_RECEIVERS: &str = "DELETE FROM rule_receivers WHERE rule_id = ?";
 const ADD_DEVICE: &str = "INSERT INTO rule_devices (rule_id, device) VALUES (?, ?)";
-const ADD_WAY: &str = "INSERT INTO rule_ways (rule_id, way_id) VALUES (?, ?)";
+const ADD_RECEIVER: &str = "INSERT INTO rule_receivers (rule_id, receiver_id) VALUES (?, ?)";
 const DEVICES: &str = "SELECT rule_id, device FROM rule_devices ORDER BY rule_id, device";
-const WAYS: &str = "SELECT rule_id, way_id FROM rule_ways ORDER BY rule_id, way_id";
+const RECEIVERS: &str =
+    "SELECT rule_id, receiver_id FROM rule_receivers ORDER BY rule_id, receiver_id";
 
 #[async_trait]
 impl<P: Product> Rules for Engine<P> {
@@ -119,8 +120,8 @@ impl<P: Product> Engine<P> {
             return Ok(Vec::new());
         }
         let mut devices = self.by_rule(DEVICES).await?;
-        let mut ways = self.by_rule(WAYS).await?;
-        rows.iter().map(|row| rule_of(row, &mut devices, &mut ways)).collect()
+        let mut receivers = self.by_rule(RECEIVERS).await?;
+        rows.iter().map(|row| rule_of(row, &mut devices, &mut receivers)).collect()
     }
 
     async fn by_rule(&self, text: &'static str) -> Result<BTreeMap<u64, Vec<u64>>, Fault> {
@@ -135,7 +136,7 @@ impl<P: Product> Engine<P> {
 fn rule_of(
     row: &impl Fields,
     devices: &mut BTreeMap<u64, Vec<u64>>,
-    ways: &mut BTreeMap<u64, Vec<u64>>,
+    receivers: &mut BTreeMap<u64, Vec<u64>>,
 ) -> Result<StoredRule, Fault> {
     let id = row.need(0)?;
     let scope = match (row.need::<u8>(6)?, row.maybe(7)?) {
@@ -153,7 +154,7 @@ fn rule_of(
         spec: row.text(5)?,
         scope,
         enabled: row.need::<u8>(8)? == 1,
-        ways: ways.remove(&id).unwrap_or_default(),
+        receivers: receivers.remove(&id).unwrap_or_default(),
     };
     Ok(StoredRule {
         id,
@@ -183,8 +184,8 @@ async fn insert_parts<S: Session>(session: &mut S, id: u64, rule: &NewRule) -> R
             session.execute(fixed(ADD_DEVICE), &[id.into(), (*device).into()]).await?;
         }
     }
-    for way in &rule.ways {
-        session.execute(fixed(ADD_WAY), &[id.into(), (*way).into()]).await?;
+    for receiver in &rule.receivers {
+        session.execute(fixed(ADD_RECEIVER), &[id.into(), (*receiver).into()]).await?;
     }
     session.execute(fixed(CHANGED), &[]).await.map(drop)
 }
@@ -248,7 +249,7 @@ impl<P: Product> Work<P> for Change<'_> {
         if session.execute(fixed(CHANGE), &values).await? == 0 {
             return Ok(false);
         }
-        for text in [FORGET_DEVICES, FORGET_WAYS] {
+        for text in [FORGET_DEVICES, FORGET_RECEIVERS] {
             session.execute(fixed(text), &[self.id.into()]).await?;
         }
         insert_parts(session, self.id, self.rule).await?;
@@ -265,7 +266,7 @@ impl<P: Product> Work<P> for Remove {
     type Output = bool;
 
     async fn run(&self, session: &mut P::Session) -> Result<bool, Fault> {
-        for text in [FORGET_DEVICES, FORGET_WAYS] {
+        for text in [FORGET_DEVICES, FORGET_RECEIVERS] {
             session.execute(fixed(text), &[self.id.into()]).await?;
         }
         let removed = session.execute(fixed(REMOVE), &[self.id.into()]).await?;

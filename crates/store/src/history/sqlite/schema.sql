@@ -418,43 +418,56 @@ CREATE INDEX IF NOT EXISTS alarms_device ON alarms (device, id);
 
 CREATE INDEX IF NOT EXISTS alarms_open ON alarms (cleared_at_ms, id);
 
-CREATE TABLE IF NOT EXISTS ways (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    name          TEXT    NOT NULL,
-    owner         INTEGER,
-    kind          TEXT    NOT NULL,
-    target        TEXT    NOT NULL,
-    enabled       INTEGER NOT NULL,
-    created_at_ms INTEGER NOT NULL,
-    updated_at_ms INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS receivers (
+    id                   INTEGER PRIMARY KEY AUTOINCREMENT,
+    name                 TEXT    NOT NULL,
+    owner                INTEGER,
+    kind                 TEXT    NOT NULL,
+    target               TEXT    NOT NULL,
+    delivery             TEXT    NOT NULL,
+    enabled              INTEGER NOT NULL,
+    confirmed_at_ms      INTEGER,
+    confirmation         TEXT,
+    failures             INTEGER NOT NULL,
+    paused_until_ms      INTEGER NOT NULL,
+    last_error           TEXT,
+    last_delivered_at_ms INTEGER,
+    claimed_by           TEXT    NOT NULL,
+    claimed_until_ms     INTEGER NOT NULL,
+    created_at_ms        INTEGER NOT NULL,
+    updated_at_ms        INTEGER NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS rule_ways (
-    rule_id INTEGER NOT NULL,
-    way_id  INTEGER NOT NULL,
-    PRIMARY KEY (rule_id, way_id)
+CREATE TABLE IF NOT EXISTS rule_receivers (
+    rule_id     INTEGER NOT NULL,
+    receiver_id INTEGER NOT NULL,
+    PRIMARY KEY (rule_id, receiver_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS outbox (
-    id               INTEGER PRIMARY KEY AUTOINCREMENT,
-    alarm_key        TEXT    NOT NULL,
-    transition       TEXT    NOT NULL,
-    way_id           INTEGER NOT NULL,
-    body             TEXT    NOT NULL,
-    state            INTEGER NOT NULL,
-    attempts         INTEGER NOT NULL,
-    next_at_ms       INTEGER NOT NULL,
-    claimed_by       TEXT    NOT NULL,
-    claimed_until_ms INTEGER NOT NULL,
-    last_error       TEXT,
-    reason           TEXT,
-    created_at_ms    INTEGER NOT NULL,
-    done_at_ms       INTEGER
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    alarm_key     TEXT    NOT NULL,
+    alarm_id      INTEGER,
+    transition    TEXT    NOT NULL,
+    receiver_id   INTEGER NOT NULL,
+    body          TEXT    NOT NULL,
+    group_key     TEXT,
+    state         INTEGER NOT NULL,
+    attempts      INTEGER NOT NULL,
+    next_at_ms    INTEGER NOT NULL,
+    last_error    TEXT,
+    reason        TEXT,
+    created_at_ms INTEGER NOT NULL,
+    done_at_ms    INTEGER
 );
 
-CREATE UNIQUE INDEX IF NOT EXISTS outbox_key ON outbox (alarm_key, transition, way_id);
+CREATE UNIQUE INDEX IF NOT EXISTS outbox_key ON outbox (alarm_key, transition, receiver_id);
 
-CREATE INDEX IF NOT EXISTS outbox_due ON outbox (state, next_at_ms);
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (receiver_id, state, next_at_ms);
+
+CREATE INDEX IF NOT EXISTS outbox_done ON outbox (state, done_at_ms);
+
+CREATE INDEX IF NOT EXISTS outbox_alarm ON outbox (alarm_id);
 
 INSERT OR IGNORE INTO rule_changes (id, number) VALUES (1, 1);
 

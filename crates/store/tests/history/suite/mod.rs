@@ -11,6 +11,7 @@ mod letters;
 mod logins;
 mod lookups;
 mod optional;
+mod outbox;
 mod readings;
 mod reads;
 mod requests;
@@ -30,6 +31,7 @@ pub(crate) use letters::*;
 pub(crate) use logins::*;
 pub(crate) use lookups::*;
 pub(crate) use optional::*;
+pub(crate) use outbox::*;
 pub(crate) use readings::*;
 pub(crate) use reads::*;
 pub(crate) use requests::*;
@@ -116,7 +118,9 @@ macro_rules! all_cases {
             a_turn_of_the_rules_is_written_whole_and_once,
             alarms_are_acknowledged_and_silenced,
             alarms_are_listed_by_devices_and_by_owner,
-            notifications_live_their_life,
+            receivers_are_saved_and_removed,
+            a_receiver_has_one_sender_at_a_time,
+            the_books_of_notifications_hold,
             commands_that_are_over_do_not_go_out,
             open_commands_have_a_bound,
             a_frame_is_looked_up,

@@ -1,10 +1,9 @@
-//! Rules, the marks that commits leave for them, alarms, and notifications.
+//! Rules, the marks that commits leave for them, and alarms.
 
 use nemeses_protocol::{DeviceId, Identity, Reading, ReadingsRecord, Record, Value, readings_hash};
 use nemeses_store::history::{
     Acknowledgement, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, MarkedRow, NewNotification,
-    NewRule, NewWay, NotificationBooks, NotificationState, Outcome, RULES_LEASE, RuleScope,
-    Silence, StoredState, Turn,
+    NewRule, RULES_LEASE, RuleScope, Silence, StoredState, Turn,
 };
 
 use super::assert_balanced;
@@ -18,7 +17,7 @@ fn rule(scope: RuleScope) -> NewRule {
         spec: r#"{"test":{"kind":"idling"}}"#.into(),
         scope,
         enabled: true,
-        ways: vec![3, 5],
+        receivers: vec![3, 5],
     }
 }
 
@@ -36,7 +35,7 @@ pub(crate) async fn rules_live_their_life(site: Site) {
     assert_eq!((stored.owner, stored.version, &stored.rule), (Some(9), 1, &rule(devices(&[2, 7]))));
     assert!(other.changes().await.unwrap() > before);
 
-    let changed = NewRule { enabled: false, ways: vec![], ..rule(RuleScope::Group(4)) };
+    let changed = NewRule { enabled: false, receivers: vec![], ..rule(RuleScope::Group(4)) };
     assert!(rules.change_rule(id, &changed, BASE_MS + 5).await.unwrap());
     let second = rules.add_rule(None, &rule(RuleScope::All), BASE_MS).await.unwrap();
     let stored = other.rules().await.unwrap();
@@ -127,7 +126,7 @@ pub(crate) async fn commits_leave_marks_of_what_is_new_for_the_rules(site: Site)
     assert_balanced(&site.database).await;
 }
 
-fn change(episode: u32, step: AlarmStep) -> AlarmChange {
+pub(super) fn change(episode: u32, step: AlarmStep) -> AlarmChange {
     AlarmChange {
         key: AlarmKey { rule: 1, version: 2, device: DeviceId::new(u32::MAX - 1), episode },
         step,
@@ -143,11 +142,14 @@ fn change(episode: u32, step: AlarmStep) -> AlarmChange {
     }
 }
 
-fn notification(transition: &'static str, suppressed: Option<&'static str>) -> NewNotification {
+pub(super) fn notification(
+    transition: &'static str,
+    suppressed: Option<&'static str>,
+) -> NewNotification {
     NewNotification {
-        alarm_key: "1.2.00000a.1".into(),
+        alarm: change(1, AlarmStep::Opened).key,
         transition,
-        way: 4,
+        receiver: 4,
         body: "{}".into(),
         suppressed,
         created_at_ms: BASE_MS,
@@ -281,82 +283,4 @@ pub(crate) async fn alarms_are_listed_by_devices_and_by_owner(site: Site) {
     assert_eq!(listed(None, Some(7)).await, [4, 1]);
     granted.truncate(1);
     assert_eq!(listed(Some(&granted), Some(9)).await, [1]);
-}
-
-pub(crate) async fn notifications_live_their_life(site: Site) {
-    let site = site.migrated().await;
-    let outbox = site.database.outbox();
-    let other = site.another().await.outbox();
-    let way =
-        NewWay { name: "n".into(), kind: "webhook".into(), target: "secret".into(), enabled: true };
-    assert!(!format!("{way:?}").contains("secret"));
-    let way_id = outbox.add_way(None, &way, BASE_MS).await.unwrap();
-    assert_eq!(other.way(way_id).await.unwrap().unwrap().way, way);
-    assert!(outbox.disable_way(way_id, BASE_MS).await.unwrap());
-    assert!(!other.ways().await.unwrap()[0].way.enabled);
-    assert!(outbox.change_way(way_id, &way, BASE_MS).await.unwrap());
-
-    assert!(site.database.daily().lease(RULES_LEASE, "a", 0, 9).await.unwrap());
-    let of_way = |new: NewNotification| NewNotification { way: way_id, ..new };
-    let raised = Turn {
-        notifications: vec![
-            of_way(notification("opened", None)),
-            of_way(notification("confirmed", None)),
-            of_way(notification("cleared", Some("silenced"))),
-        ],
-        ..Turn::default()
-    };
-    assert!(site.database.evaluation().write_turn("a", 9, &raised).await.unwrap());
-    // A key is there once.
-    assert!(site.database.evaluation().write_turn("a", 9, &raised).await.is_err());
-
-    let claims =
-        (0..6).map(|number| {
-            let (outbox, holder) = (
-                if number % 2 == 0 { outbox.clone() } else { other.clone() },
-                format!("h{number}"),
-            );
-            async move {
-                (holder.clone(), outbox.claim(&holder, BASE_MS, BASE_MS + 100, 1).await.unwrap())
-            }
-        });
-    let claimed: Vec<(String, u64)> = futures_util::future::join_all(claims)
-        .await
-        .into_iter()
-        .flat_map(|(holder, due)| due.into_iter().map(move |due| (holder.clone(), due.id)))
-        .collect();
-    let ids: std::collections::BTreeSet<u64> = claimed.iter().map(|(_, id)| *id).collect();
-    assert!(ids.len() == claimed.len(), "each has one holder: {claimed:?}");
-    let rest = outbox.claim("last", BASE_MS, BASE_MS + 100, 9).await.unwrap();
-    assert_eq!(claimed.len() + rest.len(), 2);
-
-    // A claim that is over is somebody else's.
-    let both = other.claim("z", BASE_MS + 101, BASE_MS + 200, 9).await.unwrap();
-    let [first, second] = both.as_slice() else { panic!("{both:?}") };
-    assert!(!outbox.settle(first.id, "nobody", BASE_MS, &Outcome::Delivered).await.unwrap());
-    assert!(outbox.settle(first.id, "z", BASE_MS + 102, &Outcome::Delivered).await.unwrap());
-    assert!(!outbox.settle(first.id, "z", BASE_MS + 102, &Outcome::Delivered).await.unwrap());
-    let again = Outcome::Again { at_ms: BASE_MS + 500, error: "503".into() };
-    assert!(outbox.settle(second.id, "z", BASE_MS + 102, &again).await.unwrap());
-    assert_eq!(outbox.claim("y", BASE_MS + 499, BASE_MS + 600, 9).await.unwrap(), []);
-    let retried = outbox.claim("y", BASE_MS + 500, BASE_MS + 600, 9).await.unwrap();
-    assert_eq!(
-        retried.iter().map(|due| (due.id, due.attempts)).collect::<Vec<_>>(),
-        [(second.id, 1)]
-    );
-    let failed = Outcome::Failed { error: "410".into() };
-    assert!(outbox.settle(second.id, "y", BASE_MS + 501, &failed).await.unwrap());
-    let books = outbox.notification_books().await.unwrap();
-    let expected =
-        NotificationBooks { raised: 3, delivered: 1, suppressed: 1, failed: 1, waiting: 0 };
-    assert_eq!(books, expected);
-    let listed = other.notifications(None, Some(NotificationState::Failed), 10).await.unwrap();
-    assert_eq!((listed.len(), listed[0].last_error.as_deref()), (1, Some("410")));
-    assert!(!outbox.send_again(first.id, BASE_MS).await.unwrap());
-    assert!(outbox.send_again(second.id, BASE_MS + 600).await.unwrap());
-    assert_eq!(outbox.claim("x", BASE_MS + 600, BASE_MS + 700, 9).await.unwrap().len(), 1);
-    assert!(outbox.remove_way(way_id, BASE_MS + 700).await.unwrap());
-    let all = other.notifications(None, None, 10).await.unwrap();
-    assert_eq!(all.iter().filter(|one| one.state == NotificationState::Waiting).count(), 0);
-    assert_eq!(all.iter().filter(|one| one.reason.as_deref() == Some("silenced")).count(), 1);
 }

@@ -403,7 +403,7 @@ fn a_file_of_version_3_is_upgraded_and_not_written_before() {
 
     let fresh = course.start();
     fresh.0.block_on(fresh.1.history().check_schema()).unwrap();
-    assert_eq!(course.number("SELECT MAX(version) FROM schema_version"), 8);
+    assert_eq!(course.number("SELECT MAX(version) FROM schema_version"), 9);
     let done = runtime.block_on(history.commit(&part, "x")).unwrap();
     assert_eq!(done[0].stored, u64::from(DEVICES));
     assert_eq!(course.number("SELECT COUNT(*) FROM pending"), 1, "the journal takes it");
