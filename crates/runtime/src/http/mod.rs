@@ -4,6 +4,7 @@
 
 mod body;
 mod connection;
+mod exchange;
 mod handed;
 mod place;
 mod places;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::connection::Connections;
+pub use self::exchange::exchange;
 use self::place::Table;
 pub use self::place::{Closed, Place};
 pub use self::process::may_be_a_person;

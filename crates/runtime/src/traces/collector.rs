@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use bytes::Bytes;
-use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use tokio::net::TcpStream;
 
 use super::wire::Response;
+use crate::http::exchange;
 
 /// The path of traces below a collector's address.
 const TRACES: &str = "/v1/traces";
@@ -131,8 +131,6 @@ impl Collector {
 
     async fn exchange(&self, body: Bytes) -> anyhow::Result<(StatusCode, Option<Duration>, Bytes)> {
         let stream = TcpStream::connect(&self.connect_to).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let mut request = Request::post(&self.path)
             .header(header::HOST, &self.authority)
             .header(header::CONTENT_TYPE, "application/x-protobuf")
@@ -143,28 +141,12 @@ impl Collector {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(body))?;
-        let answering = async {
-            let response = sender.send_request(request).await?;
-            let (head, body) = response.into_parts();
-            let seconds = head
-                .headers
-                .get(header::RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.parse().ok().map(Duration::from_secs));
-            let body = to_bytes(Body::new(body), MOST_ANSWER_BYTES).await?;
-            anyhow::Ok((head.status, seconds, body))
-        };
-        // The connection is driven here, beside the exchange: no task is left behind.
-        let mut connection = std::pin::pin!(connection);
-        let mut answering = std::pin::pin!(answering);
-        tokio::select! {
-            biased;
-            answer = &mut answering => answer,
-            driven = &mut connection => {
-                driven?;
-                // What came before the end is the answer's.
-                answering.await
-            }
-        }
+        let (head, body) = exchange(stream, request, MOST_ANSWER_BYTES).await?;
+        let seconds = head
+            .headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok().map(Duration::from_secs));
+        Ok((head.status, seconds, body))
     }
 }
 
