@@ -4,6 +4,7 @@ import { render } from "preact";
 
 import { onSignedOut, openShare, resume, whoAmI } from "./api/client";
 import { dropMap, warmMap } from "./map/held";
+import { forgetTabs } from "./state/alarm-tabs";
 import { AlarmWatch, alarmWatch } from "./state/alarm-watch";
 import { dark, session } from "./state/app";
 import { forgetFences } from "./state/fences";
@@ -28,7 +29,7 @@ export async function enter(): Promise<void> {
   try {
     session.set({ state: "in", me: await whoAmI() });
     alarmWatch.value?.close();
-    alarmWatch.set(new AlarmWatch());
+    if (live.value) alarmWatch.set(new AlarmWatch(live.value));
   } catch (error) {
     leave();
     throw error;
@@ -46,6 +47,7 @@ function leave(): void {
   alarmWatch.value?.close();
   alarmWatch.set(null);
   forgetFences();
+  forgetTabs();
 }
 
 function end(): void {

@@ -31,11 +31,14 @@ export interface ReceiverBody {
   zone: string;
 }
 
-export interface Receiver extends Omit<ReceiverBody, "target" | "quiet" | "digest"> {
+export interface Receiver extends Omit<ReceiverBody, "target" | "quiet" | "digest" | "zone"> {
   id: number;
-  target: Target;
-  quiet?: Quiet | null;
-  digest?: Digest | null;
+  /** `null` where the caller may not change it. */
+  target: Target | null;
+  quiet: Quiet | null;
+  digest: Digest | null;
+  /** `null` is UTC. */
+  zone: string | null;
   editable: boolean;
   confirmed: boolean;
   state: "ok" | "failing" | "disabled";
@@ -86,17 +89,18 @@ export type NotificationState = (typeof NOTIFICATION_STATES)[number];
 
 export interface Notification {
   id: number;
-  alarm_id: number;
-  rule_name: string;
-  device_id: string;
+  alarm_id: number | null;
+  rule_name: string | null;
+  device_id: string | null;
   step: string;
   receiver_id: number;
-  receiver_name: string;
+  /** `null` where it was deleted. */
+  receiver_name: string | null;
   state: NotificationState;
   attempts: number;
   next_at: string | null;
   last_error: string | null;
-  /** Why it was suppressed. */
+  /** Why it was suppressed, or waits. */
   reason: string | null;
   created_at: string;
   done_at: string | null;

@@ -3,7 +3,7 @@
 
 import { serverSaid } from "../state/clock";
 import { ApiError, change } from "./client";
-import type { Status } from "./types";
+import type { Alarm, Status } from "./types";
 
 export interface PositionEvent {
   type: "position";
@@ -48,10 +48,20 @@ export interface ValuesEvent {
   values: StreamValue[];
 }
 
+/** An alarm opened or changed, with how it stands now. */
+export interface AlarmEvent {
+  type: "alarm";
+  id: string;
+  device_id: string;
+  step: string;
+  alarm: Alarm;
+}
+
 export type StreamEvent =
   | PositionEvent
   | StatusEvent
   | ValuesEvent
+  | AlarmEvent
   | { type: "hello"; id: string | null; heartbeat_s: number; gap: boolean; at?: string }
   | { type: "heartbeat"; id?: string; at?: string }
   | { type: "thinned" }

@@ -81,12 +81,22 @@ function partsOf({ kind, rings, metres }: Shape, properties: object): Feature[] 
     : [feature({ type: "Polygon", coordinates: closed }, { ...properties, part: "area" })];
 }
 
-/** The middle of the box, above which the name stands. */
-function nameOf({ id, name, shapes, isChosen }: FenceMark): Feature[] {
+/** On the middle edge of a corridor, else in the middle of the box. */
+function middleOf(shapes: readonly Shape[]): At | null {
+  const [first] = shapes;
+  const line = first?.kind === "corridor" ? (first.rings[0] ?? []) : [];
+  if (line.length > 1) {
+    const edge = Math.floor((line.length - 1) / 2);
+    const [a, b] = [line[edge]!, line[edge + 1]!];
+    return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+  }
   const box = boundsOf(extentOf(shapes));
-  if (!box) return [];
-  const middle: At = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-  return [feature(point(middle), { id, name, chosen: isChosen, part: "name" })];
+  return box && [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+}
+
+function nameOf({ id, name, shapes, isChosen }: FenceMark): Feature[] {
+  const middle = middleOf(shapes);
+  return middle ? [feature(point(middle), { id, name, chosen: isChosen, part: "name" })] : [];
 }
 
 function fenceOf(mark: FenceMark): Feature[] {

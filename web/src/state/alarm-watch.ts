@@ -7,8 +7,14 @@ import type { Alarm } from "../api/types";
 import { announce, isListening } from "./alarm-signal";
 import { type AlarmCounts, countAlarms, isUrgent, newAlarms } from "./alarms";
 import { Cell } from "./cell";
+import type { Live } from "./live";
 
+/** Until the stream has brought an alarm, since servers of before do not. */
 const EVERY_MS = 5_000;
+/** Silences end without a word. */
+const SELDOM_MS = 60_000;
+/** Of several events that come together, one look. */
+const TOLD_AFTER_MS = 300;
 /** More open alarms than this are counted as "200+". */
 export const MOST_COUNTED = 200;
 
@@ -30,17 +36,26 @@ export class AlarmWatch {
   private before = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
   private reading = false;
+  /** Something happened while it was read. */
+  private isStale = false;
   private readonly abort = new AbortController();
+  private readonly deaf: () => void;
+  private telling: ReturnType<typeof setTimeout> | undefined;
 
-  constructor() {
+  constructor(private readonly source: Live) {
     document.addEventListener("visibilitychange", this.look);
+    this.deaf = source.alarms.subscribe(() => {
+      this.telling ??= setTimeout(() => this.told(), TOLD_AFTER_MS);
+    });
     void this.read();
   }
 
   close(): void {
     document.removeEventListener("visibilitychange", this.look);
+    this.deaf();
     this.abort.abort();
     clearTimeout(this.timer);
+    clearTimeout(this.telling);
   }
 
   /** Reads at once, after something was changed by hand. */
@@ -49,14 +64,26 @@ export class AlarmWatch {
     void this.read();
   }
 
+  /** Something happened, perhaps to an alarm that is not counted: lists are read again in any case. */
+  private told(): void {
+    this.telling = undefined;
+    this.version.set(this.version.value + 1);
+    this.refresh();
+  }
+
   private readonly look = (): void => {
     if (!document.hidden) this.refresh();
   };
 
   private async read(): Promise<void> {
     // A page that nobody looks at asks only if it is to make itself heard.
-    if (this.reading || (document.hidden && !isListening())) return this.later();
+    if (document.hidden && !isListening()) return this.later();
+    if (this.reading) {
+      this.isStale = true;
+      return;
+    }
     this.reading = true;
+    this.isStale = false;
     try {
       const page = await alarms({ open: true, late: false, limit: MOST_COUNTED }, this.abort.signal);
       this.take(page.alarms, page.next_cursor !== null);
@@ -67,12 +94,14 @@ export class AlarmWatch {
     } finally {
       this.reading = false;
     }
-    this.later();
+    if (this.isStale) void this.read();
+    else this.later();
   }
 
   private later(): void {
     clearTimeout(this.timer);
-    if (!this.abort.signal.aborted) this.timer = setTimeout(() => void this.read(), EVERY_MS);
+    const afterMs = this.source.hasAlarms ? SELDOM_MS : EVERY_MS;
+    if (!this.abort.signal.aborted) this.timer = setTimeout(() => void this.read(), afterMs);
   }
 
   private take(open: Alarm[], isMore: boolean): void {

@@ -36,18 +36,20 @@ export function alarmFilterOf(query: Record<string, string>): AlarmFilter {
 
 /** As the API takes it. */
 export function alarmQuery({ state, severity, device, rule, late }: AlarmFilter): Query {
-  return { open: state === "all" ? null : state !== "over", severity, device_id: device, rule_id: rule, late };
+  const acknowledged = state === "known" ? true : state === "new" ? false : null;
+  return {
+    acknowledged,
+    open: state === "all" ? null : state !== "over",
+    severity,
+    device_id: device,
+    rule_id: rule,
+    late,
+  };
 }
 
-/** What the API does not filter by. */
-export function shownAlarms(alarms: readonly Alarm[], { state }: AlarmFilter): readonly Alarm[] {
-  if (state !== "new" && state !== "known") return alarms;
-  return alarms.filter(({ acknowledged }) => (acknowledged !== null) === (state === "known"));
-}
-
-export type AlarmTab = "list" | "rules" | "fences" | "receivers" | "deliveries";
-/** The tabs of the view, as far as the server has their routes; those of `ON_MAP` stand beside the map. */
-export const ALARM_TABS: readonly AlarmTab[] = ["list"];
+/** The tabs of the view; those of `ON_MAP` stand beside the map. */
+export const ALARM_TABS = ["list", "rules", "fences", "receivers", "deliveries"] as const;
+export type AlarmTab = (typeof ALARM_TABS)[number];
 const ON_MAP: readonly AlarmTab[] = ["list", "fences"];
 
 export const alarmTabOf = ({ tab }: Record<string, string>): AlarmTab =>

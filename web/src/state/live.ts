@@ -23,6 +23,10 @@ export class Live {
   readonly failed = new Cell<string | null>(null);
   /** Grows when the list should be drawn again. */
   readonly version = new Cell<number>(0);
+  /** Grows when an alarm has opened or changed, or may have. */
+  readonly alarms = new Cell<number>(0);
+  /** Whether the server's stream has alarms. */
+  hasAlarms = false;
   /** When the server was last heard of, Unix milliseconds. */
   heardMs: number | null = null;
 
@@ -38,8 +42,15 @@ export class Live {
     this.stream = new Stream(
       {
         events: (events) => this.take(events),
-        connection: (state) => this.connection.set(state),
-        gap: () => this.readSoon(0),
+        connection: (state) => {
+          this.connection.set(state);
+          // What happened without a connection was not heard.
+          if (state === "live") this.tellAlarms();
+        },
+        gap: () => {
+          this.readSoon(0);
+          this.tellAlarms();
+        },
       },
       // Values come by streams of their own, for what is looked at (values.ts).
       { values: "false" },
@@ -68,6 +79,10 @@ export class Live {
     this.heardMs = nowMs();
     const known = this.fleet.units.size;
     takeEvents(this.fleet, events);
+    if (events.some(({ type }) => type === "alarm")) {
+      this.hasAlarms = true;
+      this.tellAlarms();
+    }
     if (this.fleet.units.size > known) this.readSoon(STRANGER_AFTER_MS);
     this.tell();
   }
@@ -96,6 +111,10 @@ export class Live {
     const changed = this.fleet.changed;
     this.fleet.changed = new Set();
     for (const listener of this.changes) listener(changed);
+  }
+
+  private tellAlarms(): void {
+    this.alarms.set(this.alarms.value + 1);
   }
 
   private readSoon(afterMs: number): void {

@@ -24,11 +24,18 @@ export const TARGET_FIELDS: Record<ReceiverKind, readonly TargetField[]> = {
   telegram: [
     { name: "bot_token", is: "secret" },
     { name: "chat_id", is: "text" },
+    { name: "url", is: "url", optional: true },
   ],
-  pagerduty: [{ name: "routing_key", is: "secret" }],
+  pagerduty: [
+    { name: "routing_key", is: "secret" },
+    { name: "url", is: "url", optional: true },
+  ],
   alertmanager: [{ name: "url", is: "url" }],
   mqtt: [{ name: "topic", is: "text" }],
 };
+
+/** Programs get everything at once and in one language. */
+export const isForPeople = (kind: ReceiverKind): boolean => ["mail", "ntfy", "telegram"].includes(kind);
 
 /** What is typed first. */
 const BEGUN: Partial<Record<ReceiverKind, Record<string, string>>> = {
@@ -78,9 +85,9 @@ export function formOfReceiver(receiver: Receiver): ReceiverForm {
   const { quiet, digest, target } = receiver;
   const texts = TARGET_FIELDS[receiver.kind].map(({ name, is }) => [
     name,
-    is === "secret" || typeof target[name] !== "string" ? "" : target[name],
+    is === "secret" || typeof target?.[name] !== "string" ? "" : target[name],
   ]);
-  const begun = newReceiver(receiver.kind, receiver.language, receiver.zone);
+  const begun = newReceiver(receiver.kind, receiver.language, receiver.zone ?? "UTC");
   return {
     ...begun,
     name: receiver.name,
@@ -97,7 +104,8 @@ export function formOfReceiver(receiver: Receiver): ReceiverForm {
 }
 
 /** Whether a secret that is left empty is one that the server has. */
-export const hasSecret = (receiver: Receiver | null, name: string): boolean => receiver?.target[`${name}_set`] === true;
+export const hasSecret = (receiver: Receiver | null, name: string): boolean =>
+  receiver?.target?.[`${name}_set`] === true;
 
 export function bodyOfReceiver(form: ReceiverForm): ReceiverBody {
   const { zone } = form;
@@ -124,7 +132,7 @@ export function bodyOfReceiver(form: ReceiverForm): ReceiverBody {
 export function targetWords({ kind, target }: Receiver): string {
   return TARGET_FIELDS[kind]
     .filter(({ is }) => is !== "secret")
-    .map(({ name }) => target[name])
+    .map(({ name }) => target?.[name])
     .filter((text): text is string => typeof text === "string" && text !== "")
     .join(" · ");
 }

@@ -42,6 +42,9 @@ export function parseRoute(hash: string): Route {
   const [view, device] = path.split("/");
   if (!VIEWS.includes(view as View)) return HOME;
   const query = Object.fromEntries(new URLSearchParams(search));
+  // Messages link to an alarm by its number.
+  if (view === "alarms" && /^\d+$/.test(device ?? ""))
+    return { view, device: null, query: { ...query, alarm: device! } };
   const id = device ? fromSegment(device) : null;
   if (view === "device" && id === null) return HOME;
   return { view: view as View, device: id, query };

@@ -13,6 +13,9 @@ const WITH_COMMAS: Style = { separator: ";", decimal: "," };
 
 export const styleOf = (language: string): Style => (language === "pt" ? WITH_COMMAS : PLAIN);
 
+/** The CSV that a spreadsheet of the reader's language opens in columns. */
+export const csvFormat = (language: string): string => (language === "pt" ? "csv-semicolon" : "csv-excel");
+
 /** Spreadsheets take a file without it for one of another century. */
 export const BYTE_ORDER_MARK = "\ufeff";
 

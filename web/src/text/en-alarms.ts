@@ -114,4 +114,10 @@ export const alarms = {
   "fence.text.circle": "Latitude and longitude of the centre",
   "fence.text.fault": "Line {line} is not a latitude and a longitude.",
   "fence.several.hint": "This geofence has several areas, which cannot be drawn here. Its name can be changed.",
+  "alarms.counts": "Counts and files",
+  "alarms.counts.by": "Count by",
+  "alarms.counts.by.rule": "Rules",
+  "alarms.counts.by.device": "Devices",
+  "alarms.counts.by.day": "Days",
+  "alarms.counts.none": "No alarm opened in this range.",
 } as const;

@@ -118,4 +118,10 @@ export const alarms: Record<keyof typeof en, string> = {
   "fence.text.circle": "Latitude e longitude do centro",
   "fence.text.fault": "A linha {line} não é uma latitude e uma longitude.",
   "fence.several.hint": "Esta cerca tem várias áreas, que não podem ser desenhadas aqui. O nome pode ser alterado.",
+  "alarms.counts": "Contagens e arquivos",
+  "alarms.counts.by": "Contar por",
+  "alarms.counts.by.rule": "Regras",
+  "alarms.counts.by.device": "Dispositivos",
+  "alarms.counts.by.day": "Dias",
+  "alarms.counts.none": "Nenhum alarme abriu neste período.",
 };

@@ -4,19 +4,20 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { alarms as listAlarms } from "../api/alarms";
+import { alarms as listAlarms, alarm as oneAlarm } from "../api/alarms";
 import type { Alarm } from "../api/types";
 import { boundsOf } from "../map/bounds";
 import { alarmNotice, alarmSound, switchNotice, switchSound } from "../state/alarm-signal";
+import { alarmTabs } from "../state/alarm-tabs";
 import { type AlarmWatch, alarmWatch } from "../state/alarm-watch";
 import {
   ALARM_STATES,
   type AlarmFilter,
+  type AlarmState,
   alarmFilterOf,
   alarmQuery,
   isOpen,
   SEVERITIES,
-  shownAlarms,
 } from "../state/alarms";
 import { fleetMap, route, tune } from "../state/app";
 import { useCell } from "../state/cell";
@@ -26,7 +27,9 @@ import { Empty, Pending, useLoad } from "../ui/basics";
 import { Chosen, useNames } from "../ui/chosen";
 import { DevicePicker } from "../ui/device-picker";
 import { Icon } from "../ui/icons";
+import { AlarmCounts } from "./alarm-counts";
 import { AlarmLine } from "./alarm-line";
+import { useAnswerable } from "./alarm-rights";
 import { AlarmTabs } from "./alarm-tabs";
 
 /** Shown at first, and after "Show more". */
@@ -40,6 +43,7 @@ export function AlarmCentre(): JSX.Element | null {
 
 function CentreOf({ watch }: { watch: AlarmWatch }): JSX.Element {
   const { query } = useCell(route);
+  const isAnswerable = useAnswerable();
   const version = useCell(watch.version);
   const filter = alarmFilterOf(query);
   const [limit, setLimit] = useState(FEW);
@@ -52,15 +56,17 @@ function CentreOf({ watch }: { watch: AlarmWatch }): JSX.Element {
     refresh();
     watch.refresh();
   };
-  const shown = loaded.value === null ? null : shownAlarms(loaded.value.alarms, filter);
   const chosen = Number(query.alarm) || null;
+  const listed = loaded.value?.alarms ?? null;
+  const shown = useLinked(listed, chosen, version);
   useMarks(shown, chosen);
   return (
     <div class="alarms">
       <h1 class="hidden">{t("nav.alarms")}</h1>
       <AlarmTabs current="list" />
       <Counters watch={watch} filter={filter} />
-      <Filters filter={filter} rules={rulesOf(loaded.value?.alarms ?? [], filter)} />
+      <Filters filter={filter} rules={rulesOf(shown ?? [], filter)} />
+      {useCell(alarmTabs).includes("rules") && <AlarmCounts filter={filter} />}
       <Pending loaded={loaded} again={again} />
       {shown?.length === 0 && <Nothing filter={filter} />}
       {shown && shown.length > 0 && (
@@ -72,6 +78,7 @@ function CentreOf({ watch }: { watch: AlarmWatch }): JSX.Element {
               isChosen={alarm.id === chosen}
               choose={(on) => tune({ alarm: on ? String(alarm.id) : null })}
               changed={changed}
+              isAnswerable={isAnswerable(alarm)}
             />
           ))}
         </ul>
@@ -89,6 +96,16 @@ function CentreOf({ watch }: { watch: AlarmWatch }): JSX.Element {
       )}
     </div>
   );
+}
+
+/** With the chosen one before them where a link names one that the list has not. */
+function useLinked(listed: readonly Alarm[] | null, chosen: number | null, version: number): readonly Alarm[] | null {
+  const isListed = listed === null || chosen === null || listed.some(({ id }) => id === chosen);
+  const [linked] = useLoad(`${chosen} ${isListed} ${version}`, (signal) =>
+    isListed ? Promise.resolve(null) : oneAlarm(chosen!, signal).catch(() => null),
+  );
+  const one = isListed ? null : linked.value;
+  return listed !== null && one !== null && one.id === chosen ? [one, ...listed] : listed;
 }
 
 /** The rules that the shown alarms are of, by name, and the one that is asked for. */
@@ -166,8 +183,12 @@ function Counters({ watch, filter }: { watch: AlarmWatch; filter: AlarmFilter })
   );
 }
 
+/** What a server filters by that has no routes for rules. */
+const BEFORE_RULES: readonly AlarmState[] = ["open", "over", "all"];
+
 function Filters({ filter, rules }: { filter: AlarmFilter; rules: [number, string][] }): JSX.Element {
   const nameOf = useNames();
+  const knowsRules = useCell(alarmTabs).includes("rules");
   const pick = (name: string) => (event: JSX.TargetedEvent<HTMLSelectElement>) =>
     tune({ [name]: event.currentTarget.value || null, alarm: null });
   const said = (value: boolean | null): string => (value === null ? "" : value ? "yes" : "no");
@@ -175,7 +196,7 @@ function Filters({ filter, rules }: { filter: AlarmFilter; rules: [number, strin
     <div class="filters">
       <div class="filter-row">
         <select aria-label={t("alarms.state")} value={filter.state} onChange={pick("state")}>
-          {ALARM_STATES.map((state) => (
+          {(knowsRules ? ALARM_STATES : BEFORE_RULES).map((state) => (
             <option key={state} value={state}>
               {t(`alarms.state.${state}`)}
             </option>

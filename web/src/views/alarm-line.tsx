@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { acknowledge, endSilence, silence } from "../api/alarms";
 import type { Alarm } from "../api/types";
 import { aroundAlarm, isOpen } from "../state/alarms";
-import { fleetMap, isOperator } from "../state/app";
+import { fleetMap } from "../state/app";
 import { formatMinute } from "../state/ranges";
 import { formatRoute } from "../state/route";
 import * as format from "../text/format";
@@ -22,11 +22,20 @@ interface LineProps {
   isChosen: boolean;
   choose: (on: boolean) => void;
   changed: () => void;
+  /** Whether the person may do something about it. */
+  isAnswerable: boolean;
   /** On the device's own page. */
   ofDevice?: boolean;
 }
 
-export function AlarmLine({ alarm, isChosen, choose, changed, ofDevice = false }: LineProps): JSX.Element {
+export function AlarmLine({
+  alarm,
+  isChosen,
+  choose,
+  changed,
+  isAnswerable,
+  ofDevice = false,
+}: LineProps): JSX.Element {
   const nameOf = useNames();
   const line = useRef<HTMLLIElement>(null);
   useEffect(() => {
@@ -60,7 +69,7 @@ export function AlarmLine({ alarm, isChosen, choose, changed, ofDevice = false }
           </span>
         </span>
       </button>
-      {isChosen && <Detail alarm={alarm} changed={changed} />}
+      {isChosen && <Detail alarm={alarm} changed={isAnswerable ? changed : null} />}
     </li>
   );
 }
@@ -96,7 +105,8 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
   );
 }
 
-function Detail({ alarm, changed }: { alarm: Alarm; changed: () => void }): JSX.Element {
+/** `changed` where the person may change it. */
+function Detail({ alarm, changed }: { alarm: Alarm; changed: (() => void) | null }): JSX.Element {
   const nameOf = useNames();
   const { device_id: device, latitude, longitude, cleared_at: cleared, acknowledged, silenced } = alarm;
   const openedMs = Date.parse(alarm.opened_at);
@@ -159,7 +169,7 @@ function Detail({ alarm, changed }: { alarm: Alarm; changed: () => void }): JSX.
           {t("alarm.replay")}
         </a>
       </div>
-      {isOperator() && <Answers alarm={alarm} changed={changed} />}
+      {changed && <Answers alarm={alarm} changed={changed} />}
     </div>
   );
 }

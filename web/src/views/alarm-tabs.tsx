@@ -1,16 +1,21 @@
 // Between the alarms and what belongs to them.
 
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 
-import { ALARM_TABS, type AlarmTab } from "../state/alarms";
+import { alarmTabs, lookForTabs } from "../state/alarm-tabs";
+import type { AlarmTab } from "../state/alarms";
+import { useCell } from "../state/cell";
 import { formatRoute } from "../state/route";
 import { t } from "../text/language";
 
 export function AlarmTabs({ current }: { current: AlarmTab }): JSX.Element | null {
-  if (ALARM_TABS.length < 2) return null;
+  const tabs = useCell(alarmTabs);
+  useEffect(() => void lookForTabs(), []);
+  if (tabs.length < 2) return null;
   return (
     <nav class="segmented tabs" aria-label={t("alarms.tabs")}>
-      {ALARM_TABS.map((tab) => (
+      {tabs.map((tab) => (
         <a
           key={tab}
           href={formatRoute({ view: "alarms", device: null, query: tab === "list" ? {} : { tab } })}

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
+import { ApiError } from "../api/client";
 import {
   notifications as listNotifications,
   receivers as listReceivers,
@@ -113,12 +114,14 @@ export function DeliveriesTab(): JSX.Element {
 }
 
 /** Raised is delivered, suppressed, failed and waiting together. */
-function Books({ turn }: { turn: unknown }): JSX.Element {
+function Books({ turn }: { turn: unknown }): JSX.Element | null {
   const [loaded, again, refresh] = useLoad("books", notificationBooks);
   useEffect(() => {
     if (turn !== null) refresh();
   }, [turn]);
   const books = loaded.value;
+  // They are of all notifications, which not everybody may know.
+  if (loaded.state === "failed" && loaded.error instanceof ApiError && loaded.error.status === 403) return null;
   return (
     <section class="card">
       <h2>{t("delivery.books")}</h2>
@@ -172,18 +175,25 @@ function Deliveries({ all, repeat }: { all: Notification[]; repeat: (id: number)
             <Time ms={Date.parse(one.created_at)} />
           </td>
           <td class="names">
-            <a
-              href={formatRoute({ view: "alarms", device: null, query: { state: "all", alarm: String(one.alarm_id) } })}
-            >
-              {one.rule_name}
-            </a>
+            {one.alarm_id === null ? (
+              (one.rule_name ?? format.NOTHING)
+            ) : (
+              <a href={formatRoute({ view: "alarms", device: null, query: { alarm: String(one.alarm_id) } })}>
+                {one.rule_name ?? one.alarm_id}
+              </a>
+            )}
             <span class="unit-sub cell-sub">
-              {words("delivery.step", one.step)} ·{" "}
-              <a href={`#/device/${segment(one.device_id)}`}>{nameOf(one.device_id)}</a>
+              {words("delivery.step", one.step)}
+              {one.device_id !== null && (
+                <>
+                  {" · "}
+                  <a href={`#/device/${segment(one.device_id)}`}>{nameOf(one.device_id)}</a>
+                </>
+              )}
             </span>
           </td>
           <td class="names" data-label={t("delivery.receiver")}>
-            {one.receiver_name}
+            {one.receiver_name ?? t("delivery.receiver.gone")}
           </td>
           <td data-label={t("alarms.state")}>
             <span class={BADGE[one.state]}>{t(`delivery.state.${one.state}`)}</span>
@@ -195,7 +205,7 @@ function Deliveries({ all, repeat }: { all: Notification[]; repeat: (id: number)
             <Detail one={one} />
           </td>
           <td class="number">
-            {one.state !== "waiting" && (
+            {one.state === "failed" && (
               <button
                 type="button"
                 class="button small"

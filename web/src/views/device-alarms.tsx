@@ -11,6 +11,7 @@ import { formatRoute } from "../state/route";
 import { t } from "../text/language";
 import { Pending, useLoad } from "../ui/basics";
 import { AlarmLine } from "./alarm-line";
+import { useAnswerable } from "./alarm-rights";
 
 const MOST_OPEN = 20;
 /** Shown of those that are over. */
@@ -30,6 +31,7 @@ export function DeviceAlarms({ id }: { id: string }): JSX.Element | null {
 
 function AlarmsOf({ id, watch }: { id: string; watch: AlarmWatch }): JSX.Element | null {
   const version = useCell(watch.version);
+  const isAnswerable = useAnswerable();
   const [chosen, setChosen] = useState<number | null>(null);
   const [loaded, again, refresh] = useLoad(id, (signal) => alarmsOf(id, signal));
   useEffect(() => {
@@ -52,6 +54,7 @@ function AlarmsOf({ id, watch }: { id: string; watch: AlarmWatch }): JSX.Element
             key={alarm.id}
             alarm={alarm}
             ofDevice
+            isAnswerable={isAnswerable(alarm)}
             isChosen={alarm.id === chosen}
             choose={(on) => setChosen(on ? alarm.id : null)}
             changed={() => {

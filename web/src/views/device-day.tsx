@@ -27,6 +27,7 @@ import { continued, lacksRows, resumeMs } from "../state/day";
 import { formatDay } from "../state/ranges";
 import { segment } from "../state/route";
 import { charted, linesOf, momentAt, speedOf, trackOf } from "../state/track";
+import { csvFormat } from "../text/csv";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { language, t } from "../text/language";
@@ -44,9 +45,6 @@ interface Day {
 /** Points of a chart: twice what the panel has pixels. */
 const CHART_POINTS = 900;
 const FORMATS = ["csv", "xlsx", "gpx", "kml", "geojson", "ndjson", "json", "parquet"] as const;
-
-/** The CSV that a spreadsheet of the reader's language opens in columns. */
-const csvFormat = (): string => (language() === "pt" ? "csv-semicolon" : "csv-excel");
 
 /** As people write a format. */
 export function formatName(name: string): string {
@@ -338,7 +336,7 @@ export function Export({ id, range }: { id: string; range: Range }): JSX.Element
       from: Math.floor(range.fromMs / 1000),
       to: Math.floor(range.toMs / 1000),
       tz: format.zone(),
-      format: name === "csv" ? csvFormat() : name,
+      format: name === "csv" ? csvFormat(language()) : name,
       ...(name === "json" || name === "ndjson" || name === "geojson" ? { limit: 100_000 } : {}),
     };
     await attempt(() => download("/api/v1/report/", query, `positions-${segment(id).replaceAll(":", "-")}.${name}`));

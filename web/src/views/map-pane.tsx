@@ -8,7 +8,7 @@ import { boundsOf } from "../map/bounds";
 import type { Trouble } from "../map/chosen";
 import type { FleetMap } from "../map/fleet-map";
 import { parkMap, takeMap } from "../map/held";
-import { ALARM_TABS, alarmTabOf } from "../state/alarms";
+import { alarmTabOf } from "../state/alarms";
 import { dark, fleetMap, go, pickedStop, route, session, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { allFences, fences, fencesShown, wantFences } from "../state/fences";
@@ -129,7 +129,7 @@ function useFences(map: FleetMap | null): void {
   const isTab = isFencesTab(now);
   const [chosen, edited] = isTab ? [now.query.fence, now.query.edit] : [];
   useEffect(() => {
-    if (session.value.state === "in" && ALARM_TABS.includes("fences")) wantFences();
+    if (session.value.state === "in") wantFences();
   }, []);
   useEffect(() => {
     const marks = isTab || shown ? allFences(known).filter(({ id }) => String(id) !== edited) : [];

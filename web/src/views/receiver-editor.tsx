@@ -16,6 +16,7 @@ import {
   bodyOfReceiver,
   formOfReceiver,
   hasSecret,
+  isForPeople,
   newReceiver,
   type ReceiverForm,
   TARGET_FIELDS,
@@ -80,8 +81,8 @@ export function ReceiverEditor(props: EditorProps): JSX.Element {
       </div>
       {receiver === null && <Missing kinds={kinds} />}
       <Target form={form} change={change} receiver={receiver} />
-      <When form={form} change={change} />
-      <Speech form={form} change={change} />
+      {isForPeople(form.kind) && <When form={form} change={change} />}
+      {isForPeople(form.kind) && <Speech form={form} change={change} />}
       {isOperator() && receiver === null && (
         <label class="check">
           <input

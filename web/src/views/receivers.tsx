@@ -32,7 +32,7 @@ interface Made {
 }
 
 function madeOf({ name, target, confirmed, kind }: Receiver): Made {
-  const secret = typeof target.secret === "string" ? target.secret : null;
+  const secret = typeof target?.secret === "string" ? target.secret : null;
   return { name, secret, isToConfirm: kind === "mail" && !confirmed };
 }
 
@@ -76,6 +76,7 @@ export function ReceiversTab(): JSX.Element {
           )}
           {made?.isToConfirm && <Told text={t("receiver.code.sent", { name: made.name })} />}
           <Pending loaded={loaded} again={again} />
+          {kinds.state === "failed" && <Failure text={kinds.text} />}
           {loaded.value?.length === 0 && <Empty title={t("receivers.none")} hint={t("receivers.none.hint")} />}
           {all.length > 0 && (
             <ul class="rule-list" aria-label={t("receivers")}>
@@ -99,7 +100,7 @@ const BADGE: Record<Receiver["state"], string> = {
 function State({ receiver }: { receiver: Receiver }): JSX.Element {
   const { state, confirmed, enabled } = receiver;
   if (!confirmed) return <span class="badge badge-late">{t("receiver.unconfirmed")}</span>;
-  if (!enabled) return <span class="badge badge-offline">{t("rule.disabled")}</span>;
+  if (!enabled) return <span class="badge badge-offline">{t("receiver.disabled")}</span>;
   return <span class={BADGE[state]}>{t(`receiver.state.${state}`)}</span>;
 }
 
@@ -158,7 +159,7 @@ function Line({ receiver, changed }: { receiver: Receiver; changed: () => void }
               onChange={(event) => void turn(event.currentTarget.checked)}
             />
             <span>
-              {t(receiver.enabled ? "rule.enabled" : "rule.disabled")}
+              {t(receiver.enabled ? "receiver.enabled" : "receiver.disabled")}
               <span class="hidden">{` · ${name}`}</span>
             </span>
           </label>

@@ -79,4 +79,9 @@ describe("filters in the address", () => {
     expect(sortOf({ sort: "speed" })).toBe("speed");
     expect(sortOf({ sort: "bogus" })).toBe("status");
   });
+
+  it("takes the links of messages, which name an alarm", () => {
+    expect(parseRoute("#/alarms/12")).toEqual({ view: "alarms", device: null, query: { alarm: "12" } });
+    expect(parseRoute("#/alarms/x").query).toEqual({});
+  });
 });

@@ -161,6 +161,8 @@ describe("a receiver's form", () => {
     ...body,
     id: 1,
     target: { ...body.target, secret_set: true },
+    quiet: body.quiet ?? null,
+    digest: body.digest ?? null,
     editable: true,
     confirmed: true,
     state: "ok",
