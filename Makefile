@@ -1,7 +1,7 @@
 # What people type. Each target is one line here and a script in tools/.
 
 .DEFAULT_GOAL := help
-.PHONY: help up web dev test setup lint fmt chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-tracks add-field check-deploy deb check-deb sbom bare-test cluster-test
+.PHONY: help up web dev test setup lint fmt reference chaos bench bench-page screenshots fuzz fuzz-api engines check-monitoring check-accounts check-backup check-tracks add-field check-deploy deb check-deb sbom bare-test cluster-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ lint: ## Format check, dependency check and clippy
 fmt: ## Format the code
 	@cargo fmt --all
 	@if command -v npm >/dev/null; then tools/web.sh fmt; fi
+
+reference: ## Write the documents that are generated from the code: settings, optional fields, OpenAPI
+	@NEMESES_WRITE_REFERENCE=1 cargo nextest run --workspace -E '(test(reference) | test(example_file)) & not binary(devices) & not binary(mappings)'
 
 chaos: ## The long form of the suite that kills and cuts things (hours)
 	@tools/chaos.sh
