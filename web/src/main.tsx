@@ -6,7 +6,7 @@ import { onSignedOut, openShare, resume, whoAmI } from "./api/client";
 import { dropMap, warmMap } from "./map/held";
 import { forgetTabs } from "./state/alarm-tabs";
 import { AlarmWatch, alarmWatch } from "./state/alarm-watch";
-import { dark, session } from "./state/app";
+import { chooseLanguage, language as chosenLanguage, dark, session } from "./state/app";
 import { forgetFences } from "./state/fences";
 import { Live, live } from "./state/live";
 import { shareToken } from "./state/route";
@@ -86,6 +86,13 @@ async function start(): Promise<void> {
 }
 
 onSignedOut(end);
-const root = document.getElementById("app");
-if (root) render(<App enter={enter} />, root);
-void start();
+
+/** Nothing is drawn without words. */
+async function show(): Promise<void> {
+  await chooseLanguage(chosenLanguage.value);
+  const root = document.getElementById("app");
+  if (root) render(<App enter={enter} />, root);
+  await start();
+}
+
+void show();

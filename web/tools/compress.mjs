@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 
 const DIST = new URL("../dist", import.meta.url).pathname;
 const MOST_SCRIPT_KIB = 500;
+/** A browser loads the words of one language; the largest counts. */
+const WORDS = /\/(en|pt)-[\w-]+\.js$/;
 const COMPRESSED = /\.(js|css|html|svg|json|txt)$/;
 
 function files(folder) {
@@ -15,12 +17,15 @@ function files(folder) {
 }
 
 let scriptBytes = 0;
+let wordBytes = 0;
 for (const file of files(DIST).filter((name) => COMPRESSED.test(name))) {
   const small = gzipSync(readFileSync(file), { level: 9 });
   if (small.length < statSync(file).size) writeFileSync(`${file}.gz`, small);
   else rmSync(`${file}.gz`, { force: true });
-  if (file.endsWith(".js")) scriptBytes += small.length;
+  if (WORDS.test(file)) wordBytes = Math.max(wordBytes, small.length);
+  else if (file.endsWith(".js")) scriptBytes += small.length;
 }
-const kib = Math.round(scriptBytes / 1024);
+if (wordBytes === 0) throw new Error("no language is a file of its own any more");
+const kib = Math.round((scriptBytes + wordBytes) / 1024);
 console.log(`scripts: ${kib} KiB compressed, of at most ${MOST_SCRIPT_KIB}`);
 if (kib > MOST_SCRIPT_KIB) process.exitCode = 1;

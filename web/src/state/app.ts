@@ -3,8 +3,9 @@
 
 import type { Me } from "../api/types";
 import type { FleetMap } from "../map/fleet-map";
-import { type Language, preferred, useLanguage } from "../text/language";
+import { type Language, loadLanguage, preferred, useLanguage } from "../text/language";
 import { Cell } from "./cell";
+import { insist } from "./loading";
 import { formatRoute, HOME, parseRoute, type Route } from "./route";
 
 export type Session =
@@ -43,6 +44,12 @@ function applyTheme(): void {
 function applyLanguage(): void {
   useLanguage(language.value);
   document.documentElement.lang = language.value === "pt" ? "pt-BR" : "en";
+}
+
+/** Shows it as soon as its words are there. */
+export async function chooseLanguage(next: Language): Promise<void> {
+  await insist(() => loadLanguage(next), { isGone: () => false, away: () => undefined });
+  language.set(next);
 }
 
 prefersDark.addEventListener("change", applyTheme);

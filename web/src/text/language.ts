@@ -1,11 +1,15 @@
-// The language of the page: the browser's, unless someone chose another.
+// The language of the page: the browser's, unless someone chose another. A browser loads the
+// words of the one that it shows.
 
-import { en, type Key, type Words } from "./en";
-import { pt } from "./pt";
+import type { Key, Words } from "./en";
 
 export type Language = "en" | "pt";
 
-const WORDS: Record<Language, Words> = { en, pt };
+const LOADERS: Record<Language, () => Promise<Words>> = {
+  en: () => import("./en").then(({ en }) => en),
+  pt: () => import("./pt").then(({ pt }) => pt),
+};
+const WORDS: Partial<Record<Language, Words>> = {};
 export const LANGUAGES: readonly (readonly [Language, string])[] = [
   ["en", "English"],
   ["pt", "Português"],
@@ -16,6 +20,11 @@ let current: Language = "en";
 export function preferred(wanted: readonly string[]): Language {
   const first = wanted.find((tag) => /^(en|pt)\b/i.test(tag));
   return first?.toLowerCase().startsWith("pt") ? "pt" : "en";
+}
+
+/** Before a language is used. */
+export async function loadLanguage(language: Language): Promise<void> {
+  WORDS[language] ??= await LOADERS[language]();
 }
 
 export function useLanguage(language: Language): void {
@@ -33,7 +42,10 @@ export function locale(): string {
 
 /** A text, with `{name}` replaced. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return WORDS[current][key].replace(/\{(\w+)\}/g, (whole, name: string) =>
+  return (WORDS[current]?.[key] ?? key).replace(/\{(\w+)\}/g, (whole, name: string) =>
     name in values ? String(values[name]) : whole,
   );
 }
+
+/** Whether there are words for what the server calls by a code. */
+export const isKey = (text: string): text is Key => text in (WORDS[current] ?? {});

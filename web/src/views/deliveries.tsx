@@ -15,9 +15,8 @@ import {
 import { route, tune } from "../state/app";
 import { useCell } from "../state/cell";
 import { formatRoute, segment } from "../state/route";
-import { en, type Key } from "../text/en";
 import * as format from "../text/format";
-import { t } from "../text/language";
+import { isKey, t } from "../text/language";
 import { Ago, Empty, Failure, Pending, Time, useAttempt, useLoad } from "../ui/basics";
 import { useNames } from "../ui/chosen";
 import { Icon } from "../ui/icons";
@@ -30,7 +29,7 @@ const PAGE = 50;
 /** Words where there are some, else the code. */
 const words = (prefix: string, code: string): string => {
   const key = `${prefix}.${code}`;
-  return key in en ? t(key as Key) : code;
+  return isKey(key) ? t(key) : code;
 };
 
 export function DeliveriesTab(): JSX.Element {

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { signOut } from "../api/client";
-import { language, session, type Theme, theme } from "../state/app";
+import { chooseLanguage, language, session, type Theme, theme } from "../state/app";
 import { useCell } from "../state/cell";
 import type { Key } from "../text/en";
 import { LANGUAGES, type Language, t } from "../text/language";
@@ -21,7 +21,7 @@ export function LanguagePicker(): JSX.Element {
           key={code}
           lang={code}
           aria-pressed={current === code}
-          onClick={() => language.set(code as Language)}
+          onClick={() => void chooseLanguage(code as Language)}
         >
           {name}
         </button>

@@ -6,9 +6,9 @@ import { useState } from "preact/hooks";
 import { change, get } from "../api/client";
 import type { Letter, LetterPage, Retried } from "../api/types";
 import { segment } from "../state/route";
-import { en, type Key } from "../text/en";
+import type { Key } from "../text/en";
 import * as format from "../text/format";
-import { t } from "../text/language";
+import { isKey, t } from "../text/language";
 import { Failure, Pending, Time, Told, useAttempt, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { Table } from "../ui/table";
@@ -94,7 +94,7 @@ export function Reason({ code }: { code: string }): JSX.Element {
   const key = `reason.${code}`;
   return (
     <>
-      <strong>{key in en ? t(key as Key) : code}</strong>
+      <strong>{isKey(key) ? t(key) : code}</strong>
       <code class="unit-sub cell-sub">{code}</code>
     </>
   );
