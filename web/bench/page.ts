@@ -277,7 +277,8 @@ async function underLoad(browser: Browser, node: Node): Promise<Figure[]> {
 
 function scripts(): Figure {
   const folder = join(ROOT, "web/dist/assets");
-  const sizes = readdirSync(folder).filter((name) => name.endsWith(".js.gz"));
+  // A browser loads the words of one language; those of the other are the larger file.
+  const sizes = readdirSync(folder).filter((name) => name.endsWith(".js.gz") && !name.startsWith("en-"));
   const kib = sizes.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0) / 1024;
   return {
     what: "JavaScript, compressed, map library and its worker included",

@@ -61,8 +61,8 @@ export function DurationField(props: {
       <NumberField
         label={props.label}
         value={value}
-        min={0}
-        change={(typed) => props.change(Math.max(props.min ?? 0, secondsOf(typed ?? 0, unit)))}
+        min={(props.min ?? 0) / secondsOf(1, unit)}
+        change={(typed) => props.change(secondsOf(typed ?? 0, unit))}
       />
       <select
         aria-label={`${props.label}: ${t("duration.unit")}`}
@@ -70,7 +70,7 @@ export function DurationField(props: {
         onChange={(event) => {
           const next = event.currentTarget.value as DurationUnit;
           setUnit(next);
-          props.change(Math.max(props.min ?? 0, secondsOf(value, next)));
+          props.change(secondsOf(value, next));
         }}
       >
         {DURATION_UNITS.map((one) => (

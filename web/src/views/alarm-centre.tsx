@@ -101,9 +101,12 @@ function CentreOf({ watch }: { watch: AlarmWatch }): JSX.Element {
 /** With the chosen one before them where a link names one that the list has not. */
 function useLinked(listed: readonly Alarm[] | null, chosen: number | null, version: number): readonly Alarm[] | null {
   const isListed = listed === null || chosen === null || listed.some(({ id }) => id === chosen);
-  const [linked] = useLoad(`${chosen} ${isListed} ${version}`, (signal) =>
+  const [linked, , refresh] = useLoad(`${chosen} ${isListed}`, (signal) =>
     isListed ? Promise.resolve(null) : oneAlarm(chosen!, signal).catch(() => null),
   );
+  useEffect(() => {
+    if (!isListed) refresh();
+  }, [version]);
   const one = isListed ? null : linked.value;
   return listed !== null && one !== null && one.id === chosen ? [one, ...listed] : listed;
 }
