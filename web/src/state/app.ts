@@ -48,7 +48,7 @@ function applyLanguage(): void {
 
 /** Shows it as soon as its words are there. */
 export async function chooseLanguage(next: Language): Promise<void> {
-  await insist(() => loadLanguage(next), { isGone: () => false, away: () => undefined });
+  await insist(() => loadLanguage(next), { isGone: () => false, away: () => undefined, isOfEvery: true });
   language.set(next);
 }
 

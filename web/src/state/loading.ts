@@ -52,17 +52,19 @@ export interface Insisting {
   isGone(): boolean;
   /** The server is away; it goes on trying. */
   away(): void;
+  /** It comes with every page: that it came says nothing of the view that did not. */
+  isOfEvery?: boolean;
   /** No attempt can mend it. */
   isFinal?(error: unknown): boolean;
 }
 
 /** Loads until it is there or nobody wants it; rejects when that is no matter of time. */
-export async function insist<T>(load: () => Promise<T>, { isGone, away, isFinal }: Insisting): Promise<T> {
+export async function insist<T>(load: () => Promise<T>, { isGone, away, isOfEvery, isFinal }: Insisting): Promise<T> {
   for (let failures = 1; ; ) {
     try {
       const loaded = await load();
       // Loading the page anew is a way out again.
-      sessionStorage.removeItem(RELOADED);
+      if (!isOfEvery) sessionStorage.removeItem(RELOADED);
       return loaded;
     } catch (error) {
       if (isFinal?.(error)) throw error;
