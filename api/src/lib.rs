@@ -50,7 +50,7 @@ pub use daily::{DailyStats, KeptIn, keep_daily};
 pub use guard::{Network, NetworkError, PublicUrl, PublicUrlError};
 pub use letters::{Retried, SecondChance};
 pub use page::MapSource;
-pub use posting::{Kept, NotKept, Posted, Refused, RequestKey, TelemetrySink};
+pub use posting::{NotStored, PostOutcome, Posted, Refused, RequestKey, TelemetrySink};
 pub use problem::{Kind, Problem};
 pub use router::{Declared, declared_routes, openapi_document, router};
 pub use secret::{

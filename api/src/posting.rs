@@ -53,14 +53,14 @@ impl RequestKey {
     }
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Rows that are new: one of values, one of a position.
+pub struct PostOutcome {
+    /// New rows: a record has one of values, one of a position, or both.
     pub stored: u64,
-    /// Rows that were there already.
+    /// Rows that were stored already.
     pub duplicates: u64,
-    /// What was not kept as what it was meant for: a dead letter each.
+    /// Parts that could not be stored as records; each is a dead letter.
     pub refused: Vec<Refused>,
 }
 
@@ -73,16 +73,16 @@ pub struct Refused {
     pub detail: String,
 }
 
-/// Why nothing of a request is kept. All but the first are worth another try.
+/// Why nothing of a request is stored. All but the first two may pass when the request is repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotKept {
+pub enum NotStored {
     /// Nothing in it is acceptable.
     Unacceptable(Vec<Refused>),
     /// The key was used for something else.
     KeyReused,
     /// Too much is waiting for its commit.
     Busy,
-    /// The database does not take it, or has not answered in time. It may be stored later.
+    /// The database refuses it, or has not answered in time. It may be stored later.
     Unavailable(String),
 }
 
@@ -93,7 +93,7 @@ pub trait TelemetrySink: Send + Sync {
     ///
     /// # Errors
     /// Why nothing is acknowledged.
-    async fn keep(&self, posted: Posted) -> Result<Kept, NotKept>;
+    async fn store(&self, posted: Posted) -> Result<PostOutcome, NotStored>;
 }
 
 #[cfg(test)]

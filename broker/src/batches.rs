@@ -34,16 +34,16 @@ impl Batches {
         number
     }
 
-    /// A batch was kept, or will not be: it waits no longer.
-    pub(crate) fn kept(&mut self, batch: u64) {
+    /// A batch was committed, or will not be: it waits no longer.
+    pub(crate) fn committed(&mut self, batch: u64) {
         let place = batch.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        let Some(kept) = place.and_then(|at| self.queue.get_mut(at)) else {
+        let Some(committed) = place.and_then(|at| self.queue.get_mut(at)) else {
             return;
         };
-        if !kept.resolved {
-            kept.resolved = true;
-            self.waiting_messages -= kept.messages;
-            self.waiting_bytes -= kept.bytes;
+        if !committed.resolved {
+            committed.resolved = true;
+            self.waiting_messages -= committed.messages;
+            self.waiting_bytes -= committed.bytes;
         }
         while self.queue.front().is_some_and(|batch| batch.resolved) {
             self.queue.pop_front();
@@ -54,7 +54,7 @@ impl Batches {
         }
     }
 
-    /// Whether a batch was kept.
+    /// Whether a batch was committed.
     pub(crate) fn is_kept(&self, batch: u64) -> bool {
         match batch.checked_sub(self.first).and_then(|at| usize::try_from(at).ok()) {
             None => true,

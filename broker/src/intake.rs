@@ -1,10 +1,10 @@
-//! The seam between the door and what keeps the frames.
+//! The interface between the listener and what decodes and commits frames.
 //!
-//! The door takes PUBLISH packets off the wire; an [`Intake`] decodes them and
-//! sees to their commit. The door sends the PUBACKs of a connection in order,
-//! each after its [`Receipt`] was marked kept. Bounds are the door's: a receipt
-//! carries the room its messages take, and gives it back when it is resolved,
-//! so an intake may queue every receipt it is handed.
+//! The listener reads PUBLISH packets; an [`Intake`] decodes them and
+//! has them committed. The listener sends the PUBACKs of a connection in order,
+//! each after its [`Receipt`] was marked committed. The listener bounds memory: a receipt
+//! holds the room of its messages in the pool and returns it when it is resolved,
+//! so an intake may queue every receipt that it gets.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use nemeses_protocol::{Reply, Speaker, TraceContext};
 use crate::mailbox::{Mailbox, Resolved};
 use crate::pool::Room;
 
-/// One PUBLISH on an intake topic, in the read buffer: what is kept of it is copied.
+/// One PUBLISH on an intake topic, in the read buffer; what outlives the call has to be copied.
 #[derive(Clone, Copy, Debug)]
 pub struct IntakeMessage<'a> {
-    /// Topic name, checked to be one of ours.
+    /// Topic name, checked to be a topic of the intake.
     pub topic: &'a str,
     /// Payload.
     pub payload: &'a [u8],
 }
 
-/// What takes frames off the door.
+/// Decodes the listener's messages and has them committed.
 pub trait Intake: Send + Sync + 'static {
-    /// Takes the messages of one socket read, in order. Decodes at once (pure
+    /// Decodes the messages of one socket read, in order. Decodes at once (pure
     /// computation, no waiting) and returns the replies to be delivered at once;
     /// the rest is queued with the receipt, which must be marked
-    /// [`Receipt::kept`] after the commit of everything in the messages.
+    /// [`Receipt::committed`] after the commit of everything in the messages.
     fn take(
         &self,
         speaker: &Speaker,
@@ -36,8 +36,8 @@ pub trait Intake: Send + Sync + 'static {
     ) -> Vec<Reply>;
 }
 
-/// Proof owed to a connection: the messages handed over with it are kept.
-/// Dropped without [`Receipt::kept`], the door closes the connection without
+/// The acknowledgement owed to a connection for the messages handed over with it.
+/// If it is dropped without [`Receipt::committed`], the listener closes the connection without
 /// acknowledging them, and the device sends them again. One receipt covers all
 /// messages of a socket read and carries the room that they take.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub struct Receipt {
 pub struct Followed {
     /// Its place among the messages.
     pub message: usize,
-    /// What the intake's spans hang below.
+    /// The parent of the intake's spans.
     pub context: TraceContext,
 }
 
@@ -59,31 +59,31 @@ pub struct Followed {
 enum Owed {
     /// To a connection.
     Connection { mailbox: Arc<Mailbox>, batch: u64, room: Room },
-    /// To nobody any more (a will); the room is given back all the same.
+    /// To no connection any more (a will); the room is returned all the same.
     Nobody { room: Room },
-    /// To whoever made the receipt.
+    /// To the creator of the receipt.
     Waiter(tokio::sync::oneshot::Sender<()>),
 }
 
 impl Receipt {
     /// A receipt and what resolves with it, for tests and for other sources:
-    /// `Ok` when it was kept, `Err` when it was dropped.
+    /// `Ok` when it was committed, `Err` when it was dropped.
     pub fn new() -> (Self, tokio::sync::oneshot::Receiver<()>) {
-        let (on_kept, resolved) = tokio::sync::oneshot::channel();
-        (Self::owing(Owed::Waiter(on_kept)), resolved)
+        let (on_committed, resolved) = tokio::sync::oneshot::channel();
+        (Self::owing(Owed::Waiter(on_committed)), resolved)
     }
 
     const fn owing(owed: Owed) -> Self {
         Self { owed: Some(owed), followed: Vec::new() }
     }
 
-    /// The same with those of its messages that are followed.
+    /// The same with those of its messages that are traced.
     pub(crate) fn following(mut self, followed: Vec<Followed>) -> Self {
         self.followed = followed;
         self
     }
 
-    /// Which of its messages are followed: none as a rule. Theirs is told once.
+    /// Which of its messages are traced, usually none; each is returned once.
     pub fn take_followed(&mut self) -> Vec<Followed> {
         std::mem::take(&mut self.followed)
     }
@@ -96,9 +96,9 @@ impl Receipt {
         Self::owing(Owed::Nobody { room })
     }
 
-    /// What was made of the messages takes `bytes` of memory until it is kept.
-    /// The door counted their own bytes; rubbish decodes to many times that, and
-    /// the door's bound must hold for what is really held.
+    /// The decoded messages occupy `bytes` of memory until they are committed.
+    /// The listener counted their own bytes; garbage decodes to many times that, and
+    /// the listener's bound must hold for the memory that is really used.
     pub fn weighs(&mut self, bytes: usize) {
         if let Some(Owed::Connection { room, .. } | Owed::Nobody { room }) = &mut self.owed {
             room.grow_to(bytes);
@@ -106,18 +106,18 @@ impl Receipt {
     }
 
     /// Everything handed over with this receipt is durable.
-    pub fn kept(mut self) {
+    pub fn committed(mut self) {
         self.resolve(true);
     }
 
-    fn resolve(&mut self, kept: bool) {
+    fn resolve(&mut self, committed: bool) {
         match self.owed.take() {
             Some(Owed::Connection { mailbox, batch, .. }) => {
-                mailbox.resolve(Resolved { batch, kept });
+                mailbox.resolve(Resolved { batch, committed });
             }
-            Some(Owed::Waiter(on_kept)) if kept => {
-                // Whoever waited may be gone already: nobody is left to tell.
-                let _ = on_kept.send(());
+            Some(Owed::Waiter(on_committed)) if committed => {
+                // The waiting task may have ended already.
+                let _ = on_committed.send(());
             }
             _ => {}
         }
@@ -140,12 +140,13 @@ mod tests {
         let (pool, mailbox) =
             (Pool::new(100, crate::pool::Shown::default()), Arc::new(Mailbox::default()));
         let receipt = |batch| Receipt::for_connection(Arc::clone(&mailbox), batch, pool.take(10));
-        let (kept, dropped) = (receipt(1), receipt(2));
+        let (committed, dropped) = (receipt(1), receipt(2));
         assert_eq!(pool.taken(), 20);
-        kept.kept();
+        committed.committed();
         drop(dropped);
         let resolved = mailbox.empty(true).resolved;
-        let expected = [Resolved { batch: 1, kept: true }, Resolved { batch: 2, kept: false }];
+        let expected =
+            [Resolved { batch: 1, committed: true }, Resolved { batch: 2, committed: false }];
         assert_eq!(resolved, expected);
         assert_eq!(pool.taken(), 0);
     }
@@ -158,14 +159,14 @@ mod tests {
         assert_eq!(pool.taken(), 10);
         receipt.weighs(150);
         assert!(!pool.has_room());
-        receipt.kept();
+        receipt.committed();
         assert_eq!(pool.taken(), 0);
     }
 
     #[tokio::test]
     async fn a_waiter_hears_kept_and_dropped() {
         let (receipt, resolved) = Receipt::new();
-        receipt.kept();
+        receipt.committed();
         assert!(resolved.await.is_ok());
         let (receipt, resolved) = Receipt::new();
         drop(receipt);

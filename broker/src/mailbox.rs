@@ -32,7 +32,7 @@ pub(crate) struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resolved {
     pub(crate) batch: u64,
-    pub(crate) kept: bool,
+    pub(crate) committed: bool,
 }
 
 /// Why a connection must end.
@@ -174,7 +174,7 @@ mod tests {
     fn a_closed_box_keeps_nothing() {
         let mailbox = Mailbox::default();
         mailbox.close();
-        mailbox.resolve(Resolved { batch: 1, kept: true });
+        mailbox.resolve(Resolved { batch: 1, committed: true });
         assert!(!mailbox.deliver(delivery(1)));
         assert!(mailbox.empty(true).resolved.is_empty());
     }

@@ -43,7 +43,7 @@ impl Follow {
     }
 
     /// The batch is durable.
-    pub(crate) fn kept(self, attempts: u32) {
+    pub(crate) fn committed(self, attempts: u32) {
         let end_ns = if self.0.is_empty() { 0 } else { now_ns() };
         for span in self.0 {
             span.with("nemeses.batch.attempts", attempts).end_at(end_ns);

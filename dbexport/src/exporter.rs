@@ -33,9 +33,9 @@ pub struct Config {
     pub lanes: usize,
     /// Rows that make a full batch.
     pub max_rows: usize,
-    /// How far apart small batches begin. What comes after a quiet time is
-    /// committed at once; what comes sooner waits for company, at most so long,
-    /// rather than being committed frame by frame.
+    /// The least time between the commits of two small batches. Work after a quiet time is
+    /// committed at once; work that arrives sooner is delayed by this at most, so that it
+    /// is committed in batches and not frame by frame.
     pub flush_after: Duration,
     /// First wait after a failed commit; doubles from there.
     pub retry_first: Duration,
@@ -58,7 +58,7 @@ impl Config {
     }
 }
 
-/// Takes work from many sources and commits it. Clones share.
+/// Accepts work from many sources and commits it. Clones share one queue.
 pub struct Exporter<R> {
     shared: Arc<Shared<R>>,
 }
@@ -90,12 +90,12 @@ struct Late {
 /// reads the history, looks a second time after 3 s.
 const LATE_AFTER_MS: u64 = 2000;
 
-/// A commit is rehearsed when there was none for so long.
+/// A commit is rehearsed after this time without one.
 const REHEARSE_AFTER: Duration = Duration::from_secs(10);
 
-/// The history's journal, and noting the devices' last rows, are given so long at the stop:
-/// several times what a full journal takes. What is left of it is durable, and moves at the
-/// next start; rows that are not noted are recalled then.
+/// At the stop, moving the history's journal and noting the devices' last rows have this long:
+/// several times what a full journal needs. The rest of the journal is durable and moves at the
+/// next start; last rows that were not noted are looked up then.
 const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
 impl<R: Acknowledge> Exporter<R> {
@@ -118,7 +118,7 @@ impl<R: Acknowledge> Exporter<R> {
     }
 
     /// Offers positions that were committed late to the live store once more. If
-    /// it lost its memory while they waited here, no rebuild could have found
+    /// it lost its data while they waited here, no rebuild could have found
     /// them in the history; merging twice changes nothing. Comes before the
     /// first clone.
     #[must_use]
@@ -129,7 +129,7 @@ impl<R: Acknowledge> Exporter<R> {
         self
     }
 
-    /// Tells of the wait and the commit of what is followed. Comes before the first
+    /// Traces the wait and the commit of sampled messages. To be called before the first
     /// clone.
     #[must_use]
     pub fn with_tracer(mut self, tracer: Tracer) -> Self {
@@ -139,7 +139,7 @@ impl<R: Acknowledge> Exporter<R> {
         self
     }
 
-    /// What it tells of followed records by.
+    /// The tracer of sampled messages.
     pub fn tracer(&self) -> &Tracer {
         &self.shared.tracer
     }
@@ -169,8 +169,8 @@ impl<R: Acknowledge> Exporter<R> {
         self.shared.outage.is_down()
     }
 
-    /// Tells the log what became a dead letter and why, in a line a minute at most,
-    /// until `stop.all`. Run once.
+    /// Logs the number of dead letters by reason, in a line a minute at most, until `stop.all`.
+    /// Run once.
     ///
     /// # Errors
     /// None today.
@@ -183,8 +183,8 @@ impl<R: Acknowledge> Exporter<R> {
     }
 
     /// Rehearses a commit at the start and whenever there was none for a while, until
-    /// `stop.all`: a history that answers and cannot be written shows before a frame needs
-    /// it. Run once.
+    /// `stop.all`, so that a history that answers and cannot be written is reported before a frame
+    /// needs it. Run once.
     ///
     /// # Errors
     /// None today.
@@ -192,7 +192,7 @@ impl<R: Acknowledge> Exporter<R> {
         let shared = &self.shared;
         let mut seen = shared.stats.attempts();
         loop {
-            // Lanes that are at it report by themselves.
+            // Lanes that are committing report by themselves.
             if seen == shared.stats.attempts() {
                 shared.note_rehearsal(history.rehearse().await);
             }
@@ -208,7 +208,7 @@ impl<R: Acknowledge> Exporter<R> {
     /// the history is down. Run as many as [`Config::lanes`].
     ///
     /// # Errors
-    /// None today; a lane repeats what fails.
+    /// None today; a lane repeats a commit that fails.
     pub async fn run_lane(self, history: Arc<dyn Commits>, stop: Stop) -> anyhow::Result<()> {
         let shared = &self.shared;
         loop {
@@ -226,13 +226,14 @@ impl<R: Acknowledge> Exporter<R> {
             let (parts, receipts, part_of) = shared.as_parts(batch);
             let follow = Follow::begin(&shared.tracer, &receipts, &parts);
             let trace_id = follow.trace_id();
-            let commit = shared.commit_until_kept(history.as_ref(), parts, since, trace_id, &stop);
+            let commit =
+                shared.commit_until_durable(history.as_ref(), parts, since, trace_id, &stop);
             let Some((parts, committed, attempts)) = alone.during(commit).await else {
                 return Ok(());
             };
-            follow.kept(attempts);
+            follow.committed(attempts);
             let rows = parts.iter().map(|part| part.records.len()).sum();
-            shared.stats.kept(since, rows, shared.queue.oldest());
+            shared.stats.acknowledged(since, rows, shared.queue.oldest());
             shared.offer_late(&parts);
             for (receipt, part) in receipts.into_iter().zip(part_of) {
                 receipt.committed(&committed.get(part).copied().unwrap_or_default());
@@ -242,8 +243,8 @@ impl<R: Acknowledge> Exporter<R> {
 }
 
 impl<R> Shared<R> {
-    /// Names what has no name; the records of all unnamed work go under one key.
-    /// With the receipts comes for each the place of its part.
+    /// Gives work without a batch key one key for all of it.
+    /// Returns for each receipt the index of its part.
     fn as_parts(&self, batch: Vec<Submission<R>>) -> (Vec<Part>, Vec<R>, Vec<usize>) {
         let mut parts = Vec::new();
         let mut receipts = Vec::with_capacity(batch.len());
@@ -313,7 +314,7 @@ impl<R> Shared<R> {
 
     /// Repeats until the parts are durable and returns them as they were
     /// written, with the number of attempts; `None` when asked to end before.
-    async fn commit_until_kept(
+    async fn commit_until_durable(
         &self,
         history: &dyn Commits,
         mut parts: Vec<Part>,

@@ -1,8 +1,8 @@
-//! What waits for a commit, and how much of it makes one transaction.
+//! The queue of work to commit, and how much of it makes one transaction.
 //!
-//! The queue itself refuses nothing: whoever submits holds a bounded number of
-//! receipts (the door its held bytes, a subscriber its receive window), so what
-//! can stand here is bounded where it can still be pushed back to the device.
+//! The queue itself refuses nothing. Each submitter holds a bounded number of
+//! receipts (the listener by its pool of bytes, a subscriber by its receive window), so the queue
+//! is bounded where back-pressure still reaches the device.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 pub enum Work {
     /// Records that have no batch key yet; the exporter gives them one.
     Records {
-        /// What to keep.
+        /// The records.
         records: Vec<Record>,
         /// Pings by minute of arrival.
         tallies: Vec<Tally>,
@@ -35,24 +35,24 @@ impl Work {
     }
 }
 
-/// Work, and whom to tell when it is durable.
+/// Work, and the receipt that is resolved when it is durable.
 #[derive(Debug)]
 pub struct Submission<R> {
     /// What to commit.
     pub work: Work,
-    /// Whom to tell.
+    /// Resolved after the commit.
     pub receipt: R,
 }
 
 #[derive(Debug)]
 struct Waiting<R> {
     submissions: VecDeque<Submission<R>>,
-    /// When each of them came.
+    /// When each of them was submitted.
     since: VecDeque<Instant>,
     rows: usize,
 }
 
-/// The queue between those who submit and the committing lanes.
+/// The queue between submitters and the committing lanes.
 #[derive(Debug)]
 pub(crate) struct Queue<R> {
     waiting: Mutex<Waiting<R>>,
@@ -61,7 +61,7 @@ pub(crate) struct Queue<R> {
     full: Mark,
 }
 
-/// So many rows, and who waits for them.
+/// A number of rows, and a notification when it is reached.
 #[derive(Debug)]
 struct Mark {
     rows: usize,
@@ -120,7 +120,7 @@ impl<R> Queue<R> {
         self.rows() >= self.full.rows
     }
 
-    /// Whether what waits is worth a commit.
+    /// Whether the queue is large enough for a commit at once.
     pub(crate) fn is_large(&self) -> bool {
         self.rows() >= self.large.rows
     }
@@ -140,9 +140,9 @@ impl<R> Queue<R> {
         self.filled.notified().await;
     }
 
-    /// Takes submissions from the front until they make a full batch or none is
-    /// left. The first is taken whatever its size. Wakes another lane when
-    /// something is left.
+    /// Removes submissions from the front until they make a full batch or none is
+    /// left; the first whatever its size. Wakes another lane when
+    /// some are left.
     pub(crate) fn take(&self) -> Vec<Submission<R>> {
         let mut waiting = self.lock();
         let mut taken = Vec::new();

@@ -1,5 +1,4 @@
-//! What the exporter counts for its operators. The books in the database are the
-//! proof; these are the view.
+//! The exporter's metrics. The books in the database are the proof of its accounting; these are for operators.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +13,13 @@ use nemeses_runtime::metrics::metrics::histogram::{Histogram, exponential_bucket
 use nemeses_runtime::{Clock, Registry, Summary};
 use nemeses_store::history::{Committed, Part};
 
-/// One label: what became of a record (`stored`, `duplicate`, `dead_letter`, `ping`).
+/// One label: the outcome of a record (`stored`, `duplicate`, `dead_letter`, `ping`).
 type Outcome = [(&'static str, &'static str); 1];
 
-/// Why dead letters are such; reasons are bounded.
+/// The reason of a dead letter; reasons are bounded.
 type Why = [(&'static str, &'static str); 1];
 
-/// What the log tells in a line a minute.
+/// Counts that are logged in a line a minute.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) letters: Summary,
@@ -144,8 +143,8 @@ impl Stats {
         }
     }
 
-    /// Work that waits since then is durable; what waits still waits since `next`.
-    pub(crate) fn kept(&self, since: Instant, rows: usize, next: Option<Instant>) {
+    /// Rows that were queued since `since` are durable; the oldest that is still queued is so since `next`.
+    pub(crate) fn acknowledged(&self, since: Instant, rows: usize, next: Option<Instant>) {
         self.kept_seconds.observe(since.elapsed().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "rows of one transaction, some thousands")]
         self.commit_rows.observe(rows as f64);

@@ -1,14 +1,14 @@
-//! What Sparkplug's edges said of themselves, shared by all connections of the process: an edge's
-//! messages may come over a bridge.
+//! The state of Sparkplug's edges, shared by all connections of the process, since an edge's
+//! messages may arrive over a bridge.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nemeses_telemetry::{SparkplugHost, SparkplugTaken};
 
-/// What its topics begin with.
+/// The prefix of its topics.
 pub(crate) const SPARKPLUG: &str = "spBv1.0/";
 
-/// The edges that this process hears.
+/// The edges that publish to this process.
 #[derive(Clone, Debug, Default)]
 pub struct Edges(Arc<Mutex<SparkplugHost>>);
 

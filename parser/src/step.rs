@@ -1,4 +1,4 @@
-//! What one message means. Pure: no clock, no IO.
+//! Decodes one message. Pure: no clock, no IO.
 
 use nemeses_protocol::{
     Content, DeadLetter, DecodeError, DeviceId, Form, Identity, Item, Items, OptionalFields,
@@ -12,7 +12,7 @@ use nemeses_telemetry::Mappings;
 use crate::sparkplug::Edges;
 use crate::unknown::Gate;
 
-/// What is accepted and what is kept.
+/// Which frames are accepted, and what is stored of them.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The topic names, and the names of devices.
@@ -20,15 +20,15 @@ pub struct Policy {
     /// A frame recorded more than this many seconds after its arrival is a dead
     /// letter (reason `future`).
     pub future_limit_s: u32,
-    /// Keep the raw bytes of accepted frames beside their row.
+    /// Store the raw bytes of accepted frames beside their row.
     pub keep_raw: bool,
     /// A payload larger than this many bytes is a dead letter (reason `oversized`).
     pub max_payload_bytes: usize,
-    /// Where unknown devices are not simply accepted: what is done with their frames.
+    /// What is done with frames of unknown devices; `None` accepts them.
     pub gate: Option<Gate>,
     /// How messages on the topics of mappings are read.
     pub mappings: Mappings,
-    /// What edges of Sparkplug said of themselves, where they are listened to.
+    /// The state of Sparkplug's edges, where Sparkplug is enabled.
     pub sparkplug: Option<Edges>,
 }
 
@@ -59,25 +59,25 @@ pub struct Message<'a> {
     pub speaker: Speaker,
 }
 
-/// What came of the messages so far; several messages may be taken into one.
+/// The result of the messages so far; several messages may be decoded into one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// What to keep, in the order of the bytes.
+    /// Records to commit, in the order of the bytes.
     pub records: Vec<Record>,
-    /// What to tell the live store.
+    /// Entries for the live store.
     pub live: Vec<LiveEntry>,
     /// The same of devices that have no number yet, with who they are.
     pub unnumbered: Vec<(Identity, LiveEntry)>,
-    /// What to answer at once.
+    /// Replies to send at once.
     pub replies: Vec<Reply>,
-    /// Topics on which edges of Sparkplug are to be asked to be born again.
+    /// Topics on which rebirths of Sparkplug's edges are to be requested.
     pub rebirths: Vec<String>,
     /// Good pings.
     pub pings: u32,
 }
 
 impl Output {
-    /// With room for what so many messages of one frame each come to.
+    /// With capacity for this many messages of one frame each.
     pub fn for_messages(messages: usize) -> Self {
         Self {
             records: Vec::with_capacity(messages),
@@ -121,7 +121,7 @@ impl Step {
             TopicName::MessengerOf(device) => {
                 self.take_as::<Sft9001>(message, Speaker::Device(device), out);
             }
-            // Values of nobody are no frames either.
+            // A topic below /telemetry without a device holds no frames either.
             TopicName::Other if self.policy.topics.is_below_telemetry(message.topic) => {
                 self.take_telemetry(message, out);
             }
@@ -130,7 +130,7 @@ impl Step {
         }
     }
 
-    /// Takes a message of a protocol, on a topic that is for this speaker's frames.
+    /// Decodes a message of a protocol, on a topic that is for this speaker's frames.
     pub(crate) fn take_as<P: Protocol>(
         &self,
         message: &Message<'_>,
@@ -165,7 +165,7 @@ impl Step {
         }
     }
 
-    /// Keeps what a frame says, or refuses it. Answers are the caller's.
+    /// Appends a frame's records, or refuses the frame. Replies are left to the caller.
     pub(crate) fn take_frame<'a, P: Protocol>(
         &self,
         message: &Message<'_>,
@@ -184,7 +184,7 @@ impl Step {
         let gate = self.policy.gate.as_ref();
         let barred = gate.and_then(|gate| gate.refusal_of(device, received_at_ms));
         if frame.is_heartbeat() {
-            // Whoever is in quarantine is answered as ever, so that it goes on sending.
+            // A device in quarantine gets its replies as usual, so that it continues to send.
             if barred == Some(Reason::UnknownDevice) {
                 bury(message, offset, bytes, device, Reason::UnknownDevice, out);
                 return refused;
@@ -267,7 +267,7 @@ impl Step {
     }
 }
 
-/// What became of a frame.
+/// The outcome of a frame.
 pub(crate) struct TakenFrame {
     device: Option<DeviceId>,
     /// Whether it is answered.
@@ -295,7 +295,7 @@ impl Terms {
     }
 }
 
-/// Keeps a record of an identity that says anything, and shows it once its device has a number.
+/// Appends a record that has any content, and its live entry if its device has a number.
 pub(crate) fn keep_record(record: ReadingsRecord, device: Option<DeviceId>, out: &mut Output) {
     if record.readings.is_empty() && record.position.is_none() {
         return;
@@ -308,7 +308,7 @@ pub(crate) fn keep_record(record: ReadingsRecord, device: Option<DeviceId>, out:
     out.records.push(Record::Readings(Box::new(record)));
 }
 
-/// Keeps a record that is refused as what can be sent again.
+/// Appends a refused record as a dead letter that can be decoded again.
 pub(crate) fn bury_record(
     record: &ReadingsRecord,
     device: Option<DeviceId>,

@@ -1,5 +1,5 @@
-//! What goes around every call, as `router/around.rs` does for the REST API: its deadline, its
-//! right, its place among those in progress, its figures and its trace.
+//! The layer around every call, as `router/around.rs` is for the REST API: deadline, access, limit
+//! of concurrent calls, metrics and trace.
 
 use std::time::Instant;
 
@@ -18,12 +18,12 @@ use crate::problem::Problem;
 use crate::router::admit;
 use crate::state::ApiState;
 
-/// A call as the table has it.
+/// A row of the table of calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     pub(super) path: &'static str,
     pub(super) right: Right,
-    /// Whether those of a credential in progress are counted.
+    /// Whether concurrent calls of a credential are limited.
     pub(super) counted: bool,
 }
 
@@ -78,8 +78,8 @@ async fn admitted(
     Ok(http::holding(next.run(request).await, in_progress))
 }
 
-/// As a status of HTTP, of which figures and traces tell. A call that fails before its first
-/// message says so in the head of its answer.
+/// The HTTP status for metrics and traces. A call that fails before its first message has its
+/// status in the header of the answer.
 fn status(headers: &HeaderMap) -> StatusCode {
     let code = headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
     match code {
@@ -95,8 +95,8 @@ fn status(headers: &HeaderMap) -> StatusCode {
     }
 }
 
-/// A path that is no call.
+/// Answers a path that is not a call.
 pub(super) async fn unknown() -> Response {
-    let detail = "There is no such call. Reflection lists what there is, and docs/nemeses.proto.";
+    let detail = "There is no such call. Reflection and docs/nemeses.proto list all calls.";
     Status::unimplemented(detail).into_http()
 }

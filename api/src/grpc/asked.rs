@@ -1,5 +1,5 @@
-//! What a call asks for, as the parameters that the REST API takes: they are read, bounded and
-//! refused there, by one set of rules. Pure.
+//! A call's request as the parameters of the REST API, which reads, bounds and refuses them by one
+//! set of rules. Pure.
 
 use nemeses_protocol::{DeviceNames, Identity};
 
@@ -14,7 +14,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// What a call asks about devices, if it names any.
+    /// The parameter that names devices, empty if the call names none.
     fn of_devices(name: &'static str, devices: &[String]) -> Result<Self, Problem> {
         let identities: Vec<Identity> =
             devices.iter().map(|text| input::identity(name, text)).collect::<Result<_, _>>()?;

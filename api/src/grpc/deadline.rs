@@ -1,4 +1,4 @@
-//! How long a client waits, as the header `grpc-timeout` says. Pure but for the wait.
+//! How long a client waits, from the header `grpc-timeout`. Pure but for the wait.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Deadline {
     }
 }
 
-/// What a call says. A header that cannot be read says nothing.
+/// The timeout of a call; a header that cannot be read is ignored.
 pub(super) fn asked_for(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

@@ -1,4 +1,4 @@
-//! Health as `grpc.health.v1` has it: serving while `/readyz` says so.
+//! The service `grpc.health.v1`: serving while `/readyz` answers 200.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::state::ApiState;
 
-/// How often those who watch are told of changes.
+/// How often the status is checked for clients that watch it.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// What may be asked for: the server as a whole, and its service.
 const SERVICES: [&str; 2] = ["", "nemeses.v1.Telemetry"];
@@ -56,18 +56,18 @@ impl Health for Readiness {
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-    /// Tells at once, then of every change, until the server stops.
+    /// Sends the status at once and after every change, until the server stops.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let (this, service) = (self.clone(), request.into_inner().service);
-        let told: Option<ServingStatus> = None;
-        let changes = stream::unfold((this, service, told), |(this, service, told)| async move {
+        let sent: Option<ServingStatus> = None;
+        let changes = stream::unfold((this, service, sent), |(this, service, sent)| async move {
             let closing = this.state.streams.hub.closing.clone();
             loop {
                 let now = this.of(&service).await;
-                if told != Some(now) {
+                if sent != Some(now) {
                     return Some((Ok(answer(now)), (this, service, Some(now))));
                 }
                 if closing.is_cancelled() {

@@ -1,4 +1,4 @@
-//! What the API knows, as messages of docs/nemeses.proto. Pure.
+//! The API's answers as messages of docs/nemeses.proto. Pure.
 
 use nemeses_protocol::Value as Measured;
 use nemeses_series::{NumberSummary, Value};
@@ -6,11 +6,11 @@ use nemeses_store::history::Channel;
 
 use super::v1::{self, value::Kind};
 use crate::output::{Location, Moment, PositionSource, Status};
-use crate::posting::{Kept, Refused};
+use crate::posting::{PostOutcome, Refused};
 use crate::routes::api_v1::channels::Newest;
 use crate::routes::api_v1::series::{Cell, Series};
 
-/// Unix milliseconds as messages have them.
+/// Unix milliseconds in the type that messages have.
 pub(super) fn ms(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
@@ -105,7 +105,7 @@ pub(super) fn series(series: Series) -> v1::Series {
     }
 }
 
-/// The mean of a series of values as they came. Texts are no numbers and do not count.
+/// The mean of a series of unaggregated values. Texts are left out.
 pub(super) fn mean(series: Series) -> v1::Mean {
     let mut summary: Option<NumberSummary> = None;
     let cells = series.values.into_values().flatten();
@@ -128,7 +128,9 @@ pub(super) fn mean(series: Series) -> v1::Mean {
     }
 }
 
-pub(super) fn published(Kept { stored, duplicates, refused }: Kept) -> v1::PublishAnswer {
+pub(super) fn published(
+    PostOutcome { stored, duplicates, refused }: PostOutcome,
+) -> v1::PublishAnswer {
     let rejected = |Refused { reason, detail }| v1::Rejected { reason: reason.to_owned(), detail };
     v1::PublishAnswer {
         stored,

@@ -1,5 +1,5 @@
-//! The calls: what is asked becomes the parameters of the REST API, what answers there answers
-//! here.
+//! The calls: a request becomes the parameters of the REST API and is answered by the same
+//! functions.
 
 use std::pin::Pin;
 
@@ -23,7 +23,7 @@ use crate::routes::api_v1::channels::newest;
 use crate::routes::api_v1::location::location;
 use crate::routes::api_v1::series::{Series, SeriesQuery, collect};
 use crate::routes::api_v1::stream::wanted;
-use crate::routes::api_v1::telemetry::{Sent, good_key, keep};
+use crate::routes::api_v1::telemetry::{Sent, good_key, store};
 use crate::state::ApiState;
 use crate::stream::{Follower, Holder};
 
@@ -32,7 +32,7 @@ pub(super) struct Methods {
     state: ApiState,
 }
 
-/// Who calls, as the layer around the call has found out.
+/// The caller, as the layer around the call has determined it.
 struct Caller {
     principal: Principal,
     holder: Holder,
@@ -68,7 +68,7 @@ impl Methods {
         self.state.backend.learn(identities).await
     }
 
-    /// The state for a report, whose reads take turns among those of its reader.
+    /// The state for a report, whose reads share the limit of its credential.
     fn for_reports(&self, principal: &Principal) -> FleetState {
         self.state.fleet.clone().read_by(principal.credential())
     }
@@ -145,7 +145,7 @@ impl Methods {
                 let values = series.t.len();
                 let mean = messages::mean(series);
                 if values > 0 && mean.count == 0 {
-                    return Err(Problem::parameter("channel", "Its values are no numbers."));
+                    return Err(Problem::parameter("channel", "Its values are not numbers."));
                 }
                 Ok(mean)
             }
@@ -167,7 +167,7 @@ impl Methods {
         Ok(events(follower, deadline))
     }
 
-    async fn keep(
+    async fn store(
         &self,
         request: Request<v1::PublishRequest>,
     ) -> Result<v1::PublishAnswer, Problem> {
@@ -181,7 +181,7 @@ impl Methods {
             precision: String::new(),
             body: records::body(records)?.into(),
         };
-        keep(&principal, &self.state.backend, sent, key).await.map(messages::published)
+        store(&principal, &self.state.backend, sent, key).await.map(messages::published)
     }
 }
 
@@ -233,6 +233,6 @@ impl Telemetry for Methods {
         &self,
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishAnswer>, Status> {
-        answered(self.keep(request).await)
+        answered(self.store(request).await)
     }
 }

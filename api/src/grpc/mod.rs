@@ -1,7 +1,7 @@
-//! gRPC: the calls of docs/nemeses.proto, answered by what answers the REST API. A call is a
-//! request of HTTP/2, so the HTTP server of the runtime serves it, and a table says which right
-//! each asks for. Health is open to everybody; reflection, whose calls have no end of their own,
-//! is for those who signed in.
+//! gRPC: the calls of docs/nemeses.proto, answered by the functions behind the REST API. A call is an
+//! HTTP/2 request, so the HTTP server of the runtime serves it, and a table declares the right that
+//! each needs. Health needs none; reflection, whose calls have no end of their own, needs a
+//! login.
 
 mod around;
 mod asked;
@@ -37,11 +37,10 @@ pub mod v1 {
         include_bytes!(concat!(env!("OUT_DIR"), "/nemeses.v1.descriptor"));
 }
 
-/// Bytes of a request's message: records as a body of the REST API has them, which says the same
-/// in more bytes.
+/// Bytes of a request's message. The same records are larger as a body of the REST API.
 const MAX_MESSAGE: usize = MAX_BODY;
 
-/// Which of the services a call is of.
+/// The service of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
     Telemetry,
@@ -50,8 +49,8 @@ enum Service {
     OlderReflection,
 }
 
-/// Every call with its right, and whether it is counted among the reports of its credential:
-/// it may read millions of rows, or stay open.
+/// Every call with its right, and whether it counts towards the concurrent reports of its credential,
+/// because it may read millions of rows or stay open.
 const CALLS: [(Service, &str, Right, bool); 10] = [
     (Service::Telemetry, "/nemeses.v1.Telemetry/GetLocation", Right::Devices, false),
     (Service::Telemetry, "/nemeses.v1.Telemetry/GetChannels", Right::History, false),
@@ -79,7 +78,7 @@ const CALLS: [(Service, &str, Right, bool); 10] = [
 /// The calls over a state.
 ///
 /// # Errors
-/// Never, as long as the compiled files are whole.
+/// The compiled descriptors are damaged, which a build excludes.
 pub(crate) fn router(state: &ApiState) -> anyhow::Result<Router> {
     let telemetry =
         TelemetryServer::new(Methods::new(state.clone())).max_decoding_message_size(MAX_MESSAGE);

@@ -1,5 +1,5 @@
-//! Records of a call as the JSON that the REST API accepts, so that there is one decoder, and what
-//! it refuses is a dead letter that can be read and decoded again. Pure.
+//! Records of a call as the JSON that the REST API accepts, so that there is one decoder, and a record
+//! that it refuses is a dead letter that can be read and decoded again. Pure.
 
 use nemeses_reports::number::time_ms;
 use serde_json::{Map, Number, Value as Json, json};

@@ -1,5 +1,4 @@
-//! Problems of the REST API as statuses of gRPC: one rule, by the status of HTTP that the problem
-//! has. Pure.
+//! Problems of the REST API as gRPC statuses, by one rule over the problem's HTTP status. Pure.
 
 use axum::http::StatusCode;
 use tonic::metadata::MetadataValue;
@@ -22,7 +21,7 @@ pub(super) fn refused(problem: &Problem) -> Status {
 fn code(kind: Kind) -> Code {
     match (kind, kind.status()) {
         (Kind::Slow, _) => Code::DeadlineExceeded,
-        // Of another request, which is not to be sent again as it is.
+        // The key belongs to another request, so a retry cannot succeed.
         (Kind::KeyReused, _) | (_, StatusCode::CONFLICT) => Code::FailedPrecondition,
         (_, StatusCode::UNAUTHORIZED) => Code::Unauthenticated,
         (_, StatusCode::FORBIDDEN) => Code::PermissionDenied,

@@ -96,9 +96,9 @@ impl Datagrams {
             match event {
                 Event::Mail => {
                     for resolved in mailbox.empty(true).resolved {
-                        batches.kept(resolved.batch);
+                        batches.committed(resolved.batch);
                         let Some((peer, answer)) = owed.remove(&resolved.batch) else { continue };
-                        if resolved.kept && !answer.is_empty() {
+                        if resolved.committed && !answer.is_empty() {
                             shared.metrics().devices.acknowledged(self.protocol);
                             self.send(peer, &answer);
                         }

@@ -358,11 +358,11 @@ impl Connection<'_> {
         let mail = presence.mailbox.empty(true);
         self.asking.accept(mail.deliveries);
         for resolved in mail.resolved {
-            if !resolved.kept {
+            if !resolved.committed {
                 self.shared.metrics().not_kept.inc();
                 return Err("not_kept");
             }
-            self.batches.kept(resolved.batch);
+            self.batches.committed(resolved.batch);
         }
         while let Some((batch, _)) = self.owed.front()
             && self.batches.is_kept(*batch)

@@ -50,9 +50,9 @@ impl Acks {
         self.batches.open(messages, bytes)
     }
 
-    /// A batch was kept.
-    pub(super) fn kept(&mut self, batch: u64) {
-        self.batches.kept(batch);
+    /// A batch was committed.
+    pub(super) fn committed(&mut self, batch: u64) {
+        self.batches.committed(batch);
     }
 
     /// Owes an acknowledgement, after everything owed before it and, if given,
@@ -82,7 +82,7 @@ impl Acks {
     }
 
     /// A PUBREL came; whether it came before its PUBREC was sent, which PUBCOMP follows
-    /// then: PUBCOMP says that the message is kept, as PUBREC does.
+    /// then: PUBCOMP means that the message is committed, as PUBREC does.
     pub(super) fn release(&mut self, packet_id: u16) -> bool {
         let early = self.owed.iter_mut().find(|owed| {
             let Due { packet_id: id, exactly_once, reason, .. } = owed.due;
@@ -135,10 +135,10 @@ mod tests {
         acks.owe(due(3), Some(acks.next_batch()));
         let second = acks.open(1, 10);
         assert!(all_due(&mut acks).is_empty());
-        acks.kept(second);
+        acks.committed(second);
         assert!(all_due(&mut acks).is_empty());
         assert_eq!(acks.waiting_messages(), 1);
-        acks.kept(first);
+        acks.committed(first);
         assert_eq!(all_due(&mut acks), [1, 2, 3]);
         assert_eq!((acks.waiting_messages(), acks.waiting_bytes()), (0, 0));
     }
@@ -151,7 +151,7 @@ mod tests {
         assert!(!acks.release(8));
         assert!(acks.release(7) && acks.release(7));
         assert_eq!(acks.next_due(), None);
-        acks.kept(batch);
+        acks.committed(batch);
         assert_eq!(acks.next_due(), Some(Due { released: true, ..Due::received(7) }));
         assert!(!acks.release(7));
         acks.owe(Due { reason: Reason::NOT_AUTHORIZED, ..Due::received(9) }, None);
@@ -162,9 +162,9 @@ mod tests {
     fn a_batch_is_kept_once_and_a_strange_one_not_at_all() {
         let mut acks = Acks::default();
         let batch = acks.open(2, 20);
-        acks.kept(batch);
-        acks.kept(batch);
-        acks.kept(99);
+        acks.committed(batch);
+        acks.committed(batch);
+        acks.committed(99);
         assert_eq!(acks.waiting_messages(), 0);
     }
 
@@ -187,18 +187,18 @@ mod tests {
                 }
                 open.push(acks.open(usize::from(size), 1));
             }
-            let (mut sent, mut kept) = (Vec::new(), Vec::new());
+            let (mut sent, mut committed) = (Vec::new(), Vec::new());
             for index in order {
                 if open.is_empty() { break; }
                 let batch = open.remove(index.index(open.len()));
-                acks.kept(batch);
-                kept.push(batch);
+                acks.committed(batch);
+                committed.push(batch);
                 sent.extend(all_due(&mut acks));
                 for id in &sent {
-                    prop_assert!(kept.contains(&batch_of[usize::from(*id) - 1]));
+                    prop_assert!(committed.contains(&batch_of[usize::from(*id) - 1]));
                 }
             }
-            for batch in open { acks.kept(batch); }
+            for batch in open { acks.committed(batch); }
             sent.extend(all_due(&mut acks));
             prop_assert_eq!(sent, (1..=id).collect::<Vec<_>>());
         }

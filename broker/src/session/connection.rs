@@ -1,5 +1,5 @@
 //! The loop of one connection: waits for its socket, its mailbox, its router link
-//! and its clocks, and does what comes. Decisions are in the files beside it.
+//! and its clocks, and handles each event. Decisions are in the files beside it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -45,18 +45,18 @@ pub(super) struct Connection {
     /// Packet ids of QoS 2 that were not released yet.
     pub(super) received: BTreeSet<u16>,
     pub(super) outgoing: Outgoing,
-    /// What waits for room among the unacknowledged.
+    /// Messages that wait for room among the unacknowledged ones.
     pub(super) backlog: VecDeque<Queued>,
     pub(super) link: Option<Box<Listener>>,
     pub(super) client_packet_limit: usize,
-    /// The last topic published on, what it means and what becomes of its messages.
+    /// The last topic published on, with its class and the client's right to publish on it.
     pub(super) last_topic: Option<(Arc<str>, TopicName, PublishRight)>,
     packet_limit: usize,
-    /// Whether what came together with CONNECT was looked at.
+    /// Whether the bytes that arrived together with CONNECT were decoded.
     begun: bool,
     will: Option<Box<Message>>,
     watch: Watch,
-    /// Set when the door closes: until then it waits for commits.
+    /// Set when the listener closes: until then the connection waits for commits.
     draining_until: Option<Instant>,
 }
 
@@ -127,7 +127,7 @@ impl Connection {
         self.process()?;
         loop {
             took |= self.write().await?;
-            // Looked at once: between two looks room may come, and nobody tells.
+            // Read once: room may become free between two reads without a notification.
             let has_room = self.shared().pool.has_room();
             let read_limit = self.read_limit(has_room);
             let now = Instant::now();
@@ -224,7 +224,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Room to write is room for what was left in the mailbox and undecoded.
+    /// With room to write, the mailbox and undecoded bytes are handled again.
     fn go_on(&mut self) -> Result<(), End> {
         self.open_mail()?;
         self.process()
@@ -278,8 +278,8 @@ impl Connection {
         }
     }
 
-    /// Takes all whole packets out of what was read; stops at a client that asks
-    /// for more than it takes.
+    /// Decodes all complete packets of the read buffer; stops when the client requests more
+    /// than it reads.
     fn process(&mut self) -> Result<(), End> {
         if self.wire.unread.is_empty() || self.draining_until.is_some() {
             return Ok(());
@@ -319,11 +319,11 @@ impl Connection {
     fn open_mail(&mut self) -> Result<(), End> {
         let mail = self.presence.mailbox.empty(self.can_send());
         for resolved in mail.resolved {
-            if !resolved.kept {
+            if !resolved.committed {
                 self.shared().metrics().not_kept.inc();
                 return Err(End::NotKept);
             }
-            self.acks.kept(resolved.batch);
+            self.acks.committed(resolved.batch);
         }
         self.acknowledge();
         for delivery in mail.deliveries {

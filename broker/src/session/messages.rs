@@ -36,7 +36,7 @@ fn end(handed: Option<Handed>, fate: Fate) {
 }
 
 impl Connection {
-    /// Does what a packet asks for.
+    /// Handles a packet.
     pub(super) fn packet<'a>(
         &mut self,
         packet: Packet<'a>,
@@ -106,7 +106,7 @@ impl Connection {
                 self.shared().metrics().publish_refused(role);
                 if self.protocol != Protocol::V5 {
                     // There is no way to refuse but to close (3.1.1, 3.3.5-2). MQTT 3.1 asks
-                    // for an acknowledgement, which would say that the message is kept.
+                    // for an acknowledgement, which would mean that the message is stored.
                     return Err(End::Refused(Reason::NOT_AUTHORIZED));
                 }
                 (Reason::NOT_AUTHORIZED, None)

@@ -121,7 +121,7 @@ struct Keeper(Mutex<Vec<Receipt>>);
 impl Keeper {
     fn commit(&self) {
         for receipt in self.0.lock().expect("no panic").drain(..) {
-            receipt.kept();
+            receipt.committed();
         }
     }
 }

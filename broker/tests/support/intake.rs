@@ -28,14 +28,14 @@ impl FakeIntake {
     /// Keeps everything that is held.
     pub fn commit_all(&self) {
         for receipt in self.receipts.lock().unwrap().drain(..) {
-            receipt.kept();
+            receipt.committed();
         }
     }
 
     /// Keeps the newest first.
     pub fn commit_backwards(&self) {
         for receipt in self.receipts.lock().unwrap().drain(..).rev() {
-            receipt.kept();
+            receipt.committed();
         }
     }
 
@@ -91,7 +91,7 @@ impl Intake for FakeIntake {
             }
         }
         if self.at_once.load(Ordering::SeqCst) {
-            receipt.kept();
+            receipt.committed();
         } else {
             self.receipts.lock().unwrap().push(receipt);
         }

@@ -52,7 +52,7 @@ impl Keeper for ParserDevices {
 
     fn keep(&self, out: Output, received_at_ms: u64, mut receipt: Receipt) {
         receipt.weighs(out.records.iter().map(held_bytes).sum());
-        let handed_over = Box::new(move || receipt.kept());
+        let handed_over = Box::new(move || receipt.committed());
         self.giver.give(Given { out, received_at_ms, handed_over });
     }
 }

@@ -1,4 +1,4 @@
-//! A node's intake: from the door, through the step, to the exporter.
+//! A node's intake: from the MQTT listener, through the decoding step, to the exporter.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::mirror::{Mirror, Pending};
 use super::posting::PostAck;
 use super::traced;
 
-/// Whose records they are.
+/// Where records came from, and so whom to acknowledge.
 enum From {
     Connection(Receipt),
     Request(PostAck),
@@ -34,7 +34,7 @@ pub(crate) struct NodeAck {
 impl Acknowledge for NodeAck {
     fn committed(self, outcome: &Committed) {
         match self.from {
-            From::Connection(receipt) => receipt.kept(),
+            From::Connection(receipt) => receipt.committed(),
             From::Request(request) => request.committed(outcome),
         }
         if let Some(pending) = self.mirrored {
@@ -54,20 +54,20 @@ impl NodeAck {
     }
 }
 
-/// Decodes on the connection's own task, tells the live store beside the
-/// commit, and leaves the receipt to the exporter.
+/// Decodes on the connection's own task, offers live entries to the live store beside the
+/// commit, and passes records and receipt to the exporter.
 pub(crate) struct NodeIntake {
-    /// Decides what a message means.
+    /// Decodes messages.
     pub(crate) step: Step,
-    /// Told at once; never waits.
+    /// Accepts live entries at once; never waits.
     pub(crate) live: LiveWriter,
-    /// Commits, then tells the receipt.
+    /// Commits, then resolves the receipt.
     pub(crate) exporter: Exporter<NodeAck>,
     /// Shows what was committed on `/DB`.
     pub(crate) mirror: Arc<Mirror>,
     /// Gives each frame its time of arrival.
     pub(crate) clock: Clock,
-    /// Tells of the messages that the door follows.
+    /// Traces the messages that the listener sampled.
     pub(crate) tracer: Tracer,
 }
 
@@ -92,7 +92,7 @@ impl Intake for NodeIntake {
 }
 
 impl NodeIntake {
-    /// Tells the live store, and leaves what was decoded to the exporter.
+    /// Offers live entries to the live store and submits the records to the exporter.
     pub(crate) fn hand_over(
         &self,
         out: Output,
@@ -119,7 +119,7 @@ impl NodeIntake {
     }
 }
 
-/// What an allocation costs beside its bytes, roughly.
+/// Bytes that an allocation costs beside its own, roughly.
 const ALLOCATION: usize = 16;
 
 fn packed_bytes(packed: Option<&PackedFields>) -> usize {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nemeses_api::{Kept, NotKept, Posted, Refused, RequestKey, Sees, TelemetrySink};
+use nemeses_api::{NotStored, PostOutcome, Posted, Refused, RequestKey, Sees, TelemetrySink};
 use nemeses_dbexport::Acknowledge;
 use nemeses_parser::{Addressed, Output, Policy, Refusal, Step, device_of};
 use nemeses_protocol::{BatchKey, DeviceId, Identity, Reason, Record};
@@ -130,12 +130,12 @@ impl Posting {
     }
 
     /// What is in the books under a request's key.
-    async fn booked(&self, key: RequestKey) -> Result<Option<Committed>, NotKept> {
+    async fn booked(&self, key: RequestKey) -> Result<Option<Committed>, NotStored> {
         let booked =
             self.requests.booked(WORKER, key.key).await.map_err(|error| unavailable(&error))?;
         let Some(booked) = booked else { return Ok(None) };
         if booked.sequence != key.content {
-            return Err(NotKept::KeyReused);
+            return Err(NotStored::KeyReused);
         }
         Ok(Some(Committed {
             stored: booked.totals.stored,
@@ -145,13 +145,13 @@ impl Posting {
         }))
     }
 
-    async fn commit(&self, part: Part) -> Result<Committed, NotKept> {
+    async fn commit(&self, part: Part) -> Result<Committed, NotStored> {
         let (tell, told) = oneshot::channel();
         (self.submit)(part, PostAck(tell));
         match timeout(COMMITTED_WITHIN, told).await {
             Ok(Ok(committed)) => Ok(committed),
-            Ok(Err(_)) => Err(NotKept::Unavailable("this process is about to end".to_owned())),
-            Err(_) => Err(NotKept::Unavailable(format!(
+            Ok(Err(_)) => Err(NotStored::Unavailable("this process is about to end".to_owned())),
+            Err(_) => Err(NotStored::Unavailable(format!(
                 "no commit within {} s",
                 COMMITTED_WITHIN.as_secs()
             ))),
@@ -159,14 +159,14 @@ impl Posting {
     }
 }
 
-fn unavailable(error: &StoreError) -> NotKept {
-    NotKept::Unavailable(error.to_string())
+fn unavailable(error: &StoreError) -> NotStored {
+    NotStored::Unavailable(error.to_string())
 }
 
 #[async_trait]
 impl TelemetrySink for Posting {
-    async fn keep(&self, posted: Posted) -> Result<Kept, NotKept> {
-        let Ok(_room) = self.room.try_acquire() else { return Err(NotKept::Busy) };
+    async fn store(&self, posted: Posted) -> Result<PostOutcome, NotStored> {
+        let Ok(_room) = self.room.try_acquire() else { return Err(NotStored::Busy) };
         let now_ms = self.clock.now_ms();
         let (received_at_ms, booked) = match posted.key {
             None => (now_ms, None),
@@ -184,9 +184,9 @@ impl TelemetrySink for Posting {
         if letters == out.records.len() {
             // Its sender still has it.
             return if refused.is_empty() {
-                Ok(Kept::default())
+                Ok(PostOutcome::default())
             } else {
-                Err(NotKept::Unacceptable(refused))
+                Err(NotStored::Unacceptable(refused))
             };
         }
         let committed = if let Some(committed) = booked {
@@ -201,7 +201,7 @@ impl TelemetrySink for Posting {
                 _ => committed,
             }
         };
-        Ok(kept(&committed, refused, letters))
+        Ok(outcome(&committed, refused, letters))
     }
 }
 
@@ -210,7 +210,7 @@ fn refused(Refusal { reason, detail }: Refusal) -> Refused {
 }
 
 /// What was committed, with the letters that the commit has added to those of the decoder.
-fn kept(committed: &Committed, mut refused: Vec<Refused>, letters: usize) -> Kept {
+fn outcome(committed: &Committed, mut refused: Vec<Refused>, letters: usize) -> PostOutcome {
     let added = committed.dead_letters.saturating_sub(u64::try_from(letters).unwrap_or(u64::MAX));
     if added > 0 {
         refused.push(Refused {
@@ -221,7 +221,7 @@ fn kept(committed: &Committed, mut refused: Vec<Refused>, letters: usize) -> Kep
             ),
         });
     }
-    Kept { stored: committed.stored, duplicates: committed.duplicates, refused }
+    PostOutcome { stored: committed.stored, duplicates: committed.duplicates, refused }
 }
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
         let of = |dead_letters, letters| {
             let committed = Committed { stored: 3, dead_letters, ..Committed::default() };
             let before = vec![Refused { reason: "bad_value", detail: String::new() }; letters];
-            kept(&committed, before, letters).refused
+            outcome(&committed, before, letters).refused
         };
         assert_eq!(of(1, 1).len(), 1);
         assert_eq!(of(0, 0).len(), 0);

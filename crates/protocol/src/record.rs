@@ -188,7 +188,7 @@ pub enum Reason {
     UnknownMember,
     /// A part of a format that is not supported.
     Unsupported,
-    /// A metric of Sparkplug whose alias no birth named.
+    /// A metric of Sparkplug whose alias no birth defined.
     UnknownAlias,
     /// A value that is no finite number, flag or text within its bounds.
     BadValue,

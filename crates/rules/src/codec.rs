@@ -12,7 +12,7 @@ use crate::name::{Field, Name};
 
 const VERSION: u8 = 1;
 
-/// The bytes are no state that this version can read.
+/// The bytes are not a state that this version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a stored state of a device's rules cannot be read by this version")]
 pub struct StateError;
@@ -37,7 +37,7 @@ pub fn encode_state(state: &DeviceState) -> Vec<u8> {
     out.0
 }
 
-/// The state of bytes.
+/// Reads a state.
 ///
 /// # Errors
 /// They are of a later version, or damaged.
@@ -188,7 +188,7 @@ impl In<'_> {
         u32::try_from(self.number()?).ok()
     }
 
-    /// A count of things of a byte at least each.
+    /// A count of elements, each of which has at least one byte.
     fn count(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok().filter(|count| *count <= self.0.len())
     }

@@ -11,7 +11,7 @@ pub enum Datum {
     Number(f64),
     /// True or false.
     Flag(bool),
-    /// Text, as a channel has it.
+    /// A channel's text.
     Text(Box<str>),
 }
 

@@ -1,8 +1,8 @@
-//! The rules of one device: its rows in event time on the live edge, older ones on a lane of their own.
+//! The rules of one device. Live rows and late rows are evaluated in separate lanes.
 //!
-//! A row that is not older than the newest one moves the live states. An older one is late: it moves the
-//! late states, which begin anew when late rows go back in time, and whose alarms are records of the past.
-//! So what is open now never depends on when an old row arrives.
+//! A row that is not older than the newest one changes the live states. An older row is late and changes the
+//! late states. They are reset when a late row is older than the one before, and their alarms are records of
+//! the past. Which alarms are open now therefore never depends on when an old row arrives.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,22 @@ use crate::rule::{Check, Rule};
 use crate::rules::RuleSet;
 use crate::sample::Sample;
 
-/// A row recorded later than it arrived, by more than this, moves nothing: its device's clock is wrong,
-/// and every right row after it would be late.
+/// A row recorded later than it arrived, by more than this, is ignored: its device's clock is wrong,
+/// and every correct row after it would be late.
 pub const MAX_AHEAD_MS: u64 = 300_000;
-/// Late rows end when none has come for so long: what is open of them is over then.
+/// The late states end when no late row has arrived for this long; their open alarms are cleared then.
 pub const LATE_ENDS_MS: u64 = 300_000;
 
-/// What a row was.
+/// How a row was classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// It moved the live states.
+    /// It changed the live states.
     InOrder,
-    /// It is older than the newest row, and moved the late states.
+    /// It is older than the newest row, and changed the late states.
     Late,
-    /// It is the newest row once more, and moved nothing.
+    /// It is the newest row again, and changed nothing.
     Repeated,
-    /// It is recorded in the future, and moved nothing.
+    /// It is recorded in the future, and changed nothing.
     Ahead,
 }
 
@@ -37,9 +37,9 @@ pub enum Row {
 pub enum Change {
     /// It opened.
     Opened,
-    /// It opened too long ago to notify anybody, and a row of now says that it still stands.
+    /// It opened too long ago for a notification, and a current row shows that it is still open.
     Confirmed,
-    /// It is over.
+    /// It was cleared.
     Cleared,
     /// Its rule was changed, removed or switched off while it was open.
     Withdrawn,
@@ -52,17 +52,17 @@ pub struct Transition {
     pub rule: u64,
     /// The rule's version when the alarm opened.
     pub version: u32,
-    /// The how manieth alarm of this rule and device it is, from 1.
+    /// The number of the alarm among those of this rule and device, from 1.
     pub episode: u32,
     /// What happened.
     pub change: Change,
     /// When, in event time, Unix milliseconds.
     pub at_ms: u64,
-    /// Whether it is of late rows, or was too old to notify anybody when it opened.
+    /// Whether late rows raised it, or it was too old for a notification when it opened.
     pub late: bool,
-    /// Whether somebody is to be notified.
+    /// Whether a notification is to be sent.
     pub notify: bool,
-    /// The value that the rule is about.
+    /// The value of the field or channel that the rule tests first.
     pub value: Option<f64>,
     /// Where the device was.
     pub place: Option<Point>,
@@ -71,7 +71,7 @@ pub struct Transition {
 /// What a row led to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Applied {
-    /// What the row was.
+    /// How the row was classified.
     pub row: Row,
     /// In the order in which they happened, rule by rule.
     pub transitions: Vec<Transition>,
@@ -98,7 +98,7 @@ pub(crate) struct Entry {
 }
 
 impl DeviceState {
-    /// Takes a row at the time `now_ms`.
+    /// Evaluates a row at the time `now_ms`.
     pub fn apply(
         &mut self,
         set: &RuleSet,
@@ -118,8 +118,8 @@ impl DeviceState {
         Applied { row, transitions }
     }
 
-    /// Lets time pass without a row. A silence is not reported before `silence_from_ms`: who was not
-    /// listening knows of none.
+    /// Lets time pass without a row. A silence is not reported before `silence_from_ms`, since before that
+    /// no process was receiving rows.
     pub fn tick(&mut self, set: &RuleSet, now_ms: u64, silence_from_ms: u64) -> Vec<Transition> {
         let mut transitions = Vec::new();
         for rule in set.rules() {
@@ -134,8 +134,8 @@ impl DeviceState {
             let Some(entry) = self.rules.get_mut(&rule.id) else { continue };
             let mut edges = Vec::new();
             entry.live.machine.advance(event_now, &rule.timing, &mut edges);
-            let told = Told { rule, now_ms, late: false, track: &self.live };
-            told.edges(entry, &edges, &mut transitions);
+            let reporter = Reporter { rule, now_ms, late: false, track: &self.live };
+            reporter.edges(entry, &edges, &mut transitions);
         }
         let is_over = |late: &Track| late.received_ms.saturating_add(LATE_ENDS_MS) <= now_ms;
         if self.late.as_ref().is_some_and(is_over) {
@@ -144,7 +144,7 @@ impl DeviceState {
         transitions
     }
 
-    /// When [`DeviceState::tick`] has something to do, by our clock, Unix milliseconds.
+    /// When [`DeviceState::tick`] has something to do, by the server's clock, Unix milliseconds.
     pub fn due_ms(&self, set: &RuleSet, silence_from_ms: u64) -> Option<u64> {
         let of_rule = |rule: &Rule| {
             let entry = self.rules.get(&rule.id);
@@ -159,8 +159,8 @@ impl DeviceState {
         set.rules().filter_map(of_rule).chain(late).min()
     }
 
-    /// Withdraws the alarms of rules that are not in the set any more or have changed, and forgets what no rule needs.
-    /// The numbers of alarms go on as long as `exists` knows the rule.
+    /// Withdraws the alarms of rules that changed or are not in the set any more, and drops values that no rule
+    /// needs. The numbers of alarms continue while `exists` reports that the rule exists.
     pub fn reconcile(
         &mut self,
         set: &RuleSet,
@@ -187,7 +187,7 @@ impl DeviceState {
         self.heard_ms
     }
 
-    /// The rules whose alarms are open, late ones left out.
+    /// The rules whose alarms are open, without late alarms.
     pub fn open(&self) -> impl Iterator<Item = u64> {
         self.rules.iter().filter(|(_, entry)| entry.live.machine.is_open()).map(|(id, _)| *id)
     }
@@ -204,7 +204,7 @@ impl DeviceState {
         }
     }
 
-    /// Whatever comes ends a silence.
+    /// Any row ends a silence.
     fn hear(&mut self, set: &RuleSet, now_ms: u64, transitions: &mut Vec<Transition>) {
         for rule in set.rules().filter(|rule| matches!(rule.check, Check::Silence { .. })) {
             let heard = self.heard_ms;
@@ -223,8 +223,8 @@ impl DeviceState {
         let entry = entry_of(&mut self.rules, rule, now_ms, transitions);
         let mut edges = Vec::new();
         entry.live.machine.observe(at_ms, signal, &Rule::silence_timing(), &mut edges);
-        let told = Told { rule, now_ms, late: false, track: &self.live };
-        told.edges(entry, &edges, transitions);
+        let reporter = Reporter { rule, now_ms, late: false, track: &self.live };
+        reporter.edges(entry, &edges, transitions);
     }
 
     fn apply_live(
@@ -241,9 +241,9 @@ impl DeviceState {
             let entry = entry_of(&mut self.rules, rule, now_ms, transitions);
             let mut edges = Vec::new();
             let signal = entry.live.observe(rule, &moved, &mut edges);
-            let told = Told { rule, now_ms, late: false, track: &self.live };
-            told.edges(entry, &edges, transitions);
-            told.confirm(entry, signal, sample.at_ms, transitions);
+            let reporter = Reporter { rule, now_ms, late: false, track: &self.live };
+            reporter.edges(entry, &edges, transitions);
+            reporter.confirm(entry, signal, sample.at_ms, transitions);
         }
     }
 
@@ -260,19 +260,19 @@ impl DeviceState {
         }
         let late = self.late.get_or_insert_default();
         let from = late.take(set.needs(), sample);
-        // From when on it is waited for more of them.
+        // `LATE_ENDS_MS` counts from here.
         late.received_ms = late.received_ms.max(now_ms);
         let moved = Moved::new(late, fences, sample, from);
         for rule in set.rows() {
             let entry = entry_of(&mut self.rules, rule, now_ms, transitions);
             let mut edges = Vec::new();
             entry.late.observe(rule, &moved, &mut edges);
-            let told = Told { rule, now_ms, late: true, track: late };
-            told.edges(entry, &edges, transitions);
+            let reporter = Reporter { rule, now_ms, late: true, track: late };
+            reporter.edges(entry, &edges, transitions);
         }
     }
 
-    /// What is open of late rows ends with the last of them.
+    /// Clears the open late alarms at the time of the last late row.
     fn end_late(&mut self, transitions: &mut Vec<Transition>) {
         let Some(track) = self.late.take() else { return };
         for (id, entry) in &mut self.rules {
@@ -286,7 +286,7 @@ impl DeviceState {
     }
 }
 
-/// The states of a rule; those of another version of it are withdrawn.
+/// The states of a rule; open alarms of another version of it are withdrawn.
 fn entry_of<'a>(
     rules: &'a mut BTreeMap<u64, Entry>,
     rule: &Rule,
@@ -311,7 +311,7 @@ fn withdraw(rule: u64, entry: &mut Entry, now_ms: u64, transitions: &mut Vec<Tra
     }
 }
 
-/// The end of an alarm that no row brought about.
+/// The end of an alarm without a row that caused it.
 struct Ended {
     rule: u64,
     change: Change,
@@ -335,15 +335,15 @@ impl Ended {
     }
 }
 
-/// Turns what a rule's machine says into transitions.
-struct Told<'a> {
+/// Turns the edges of a rule's machine into transitions.
+struct Reporter<'a> {
     rule: &'a Rule,
     now_ms: u64,
     late: bool,
     track: &'a Track,
 }
 
-impl Told<'_> {
+impl Reporter<'_> {
     fn edges(&self, entry: &mut Entry, edges: &[Edge], transitions: &mut Vec<Transition>) {
         for edge in edges {
             let lane = if self.late { &mut entry.late } else { &mut entry.live };
@@ -362,7 +362,7 @@ impl Told<'_> {
         }
     }
 
-    /// An alarm that was too old to notify anybody, and of which a row of now says that it stands.
+    /// Confirms an alarm that was too old for a notification when a current row shows that it is still open.
     fn confirm(
         &self,
         entry: &mut Entry,

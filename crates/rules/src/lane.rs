@@ -1,4 +1,4 @@
-//! How far a device's rows have come, and what a row says of a rule.
+//! The newest row of a device, and the signal that a row gives to a rule.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use crate::name::Name;
 use crate::rule::{Check, Rule};
 use crate::sample::Sample;
 
-/// Between rows further apart nobody knows the way.
+/// The way between two rows further apart is not known.
 const MAX_CROSSING_MS: u64 = 600_000;
 
-/// The newest row, and what is remembered of those before it.
+/// The newest row, and the values that are remembered of earlier rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Track {
     /// Event time of the newest row; 0 before the first.
     pub(crate) at_ms: u64,
     pub(crate) hash: u64,
     pub(crate) received_ms: u64,
-    /// The newest place, and when it was.
+    /// The newest place with its event time.
     pub(crate) place: Option<(u64, Point)>,
     pub(crate) memory: Memory,
 }
 
 impl Track {
-    /// Takes a row that is not older than the newest; returns where the device was before, unless
+    /// Notes a row that is not older than the newest; returns where the device was before, unless
     /// that is too long ago.
     pub(crate) fn take(&mut self, needs: &Needs, sample: &Sample) -> Option<Point> {
         let is_recent = |at_ms: u64| sample.at_ms.saturating_sub(at_ms) <= MAX_CROSSING_MS;
@@ -41,14 +41,14 @@ impl Track {
         from
     }
 
-    /// The event time that it is now if nothing more comes: a device that sends what it stored is as far
-    /// behind as its newest row. `None` before the first row.
+    /// The device's current event time: that of the newest row plus the time since it arrived. A device that
+    /// sends stored rows is therefore as far behind as its newest row. `None` before the first row.
     pub(crate) fn event_now(&self, now_ms: u64) -> Option<u64> {
         let passed = now_ms.saturating_sub(self.received_ms);
         (self.at_ms > 0).then(|| self.at_ms.saturating_add(passed))
     }
 
-    /// When it will be so late, by our clock.
+    /// The server's time at which the event time will be `event_ms`.
     pub(crate) fn by_our_clock(&self, event_ms: u64) -> Option<u64> {
         let left = event_ms.saturating_sub(self.at_ms);
         (self.at_ms > 0).then(|| self.received_ms.saturating_add(left))
@@ -59,13 +59,13 @@ impl Track {
     }
 }
 
-/// A row, beside what is known with it.
+/// A row with its context.
 pub(crate) struct Moved<'a> {
     track: &'a Track,
     fences: &'a FenceIndex,
     sample: &'a Sample,
     from: Option<Point>,
-    /// The fences that the place or the way there may concern.
+    /// The fences that may contain the place or meet the way there.
     near: BTreeSet<u64>,
 }
 
@@ -86,16 +86,16 @@ impl<'a> Moved<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lane {
     pub(crate) machine: Machine,
-    /// The number of the alarm that is open, or was last.
+    /// The number of the open alarm, or of the last one.
     pub(crate) episode: u32,
-    /// Whether somebody was to be notified of the open alarm.
+    /// Whether a notification was to be sent for the open alarm.
     pub(crate) notified: bool,
     /// Whether the last place was in the rule's fence, as far as its accuracy goes.
     pub(crate) was_in: bool,
 }
 
 impl Lane {
-    /// Moves the rule's state by a row.
+    /// Changes the rule's state by a row.
     pub(crate) fn observe(
         &mut self,
         rule: &Rule,
@@ -130,7 +130,7 @@ impl Lane {
         signal
     }
 
-    /// What a row says, and whether its way led through the fence without a row in it.
+    /// The row's signal, and whether its way led through the fence without a row in it.
     fn at_fence(
         &mut self,
         id: u64,
@@ -156,8 +156,9 @@ impl Lane {
         (signal, crossed)
     }
 
-    /// Whether a place is in a fence. In it when it is further from the edge than it may be off, or
-    /// the place before was in it as well; out of it only beyond a margin, so that standing at the edge is one alarm.
+    /// Whether a place is in a fence. It is inside when it is further from the edge than its accuracy, or
+    /// when the place before was inside as well. It is outside only beyond a margin, so that a device that stands at
+    /// the edge raises one alarm.
     fn within(
         &mut self,
         fence: &Fence,

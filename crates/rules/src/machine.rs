@@ -1,38 +1,38 @@
 //! The states of one rule of one device. It is driven by signals in the order of event time, and knows
 //! nothing of rows, places or clocks.
 
-/// What a row says of a rule.
+/// What a row means for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// It is as the rule says.
+    /// The rule's test holds.
     Enter,
-    /// It is not, beyond any doubt.
+    /// The rule's test has ended.
     Leave,
-    /// Between the two: whatever is, goes on.
+    /// Between the two thresholds: the state stays as it is.
     Hold,
-    /// The row does not say.
+    /// The row has no value for it.
     Unknown,
 }
 
-/// Where a rule is.
+/// The phase of a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing is the matter.
+    /// The test does not hold.
     #[default]
     Inactive,
-    /// It is as the rule says, but not for long enough yet.
+    /// The test holds, but not for long enough yet.
     Pending {
         /// Event time, Unix milliseconds.
         since_ms: u64,
     },
     /// An alarm is open.
     Firing,
-    /// An alarm is open, and its cause gone, but not for long enough yet.
+    /// An alarm is open and the test has ended, but not for long enough yet.
     Recovering {
         /// Event time, Unix milliseconds.
         since_ms: u64,
     },
-    /// Nothing has come for longer than a value holds.
+    /// No row has arrived for longer than a value holds.
     NoData {
         /// Whether an alarm is open.
         open: bool,
@@ -42,13 +42,13 @@ pub enum Phase {
 /// A rule's durations in event time, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// For how long it must be so before an alarm opens.
+    /// For how long the test must hold before an alarm opens.
     pub for_ms: u64,
-    /// For how long it must not be so before it is cleared.
+    /// For how long the test must have ended before it is cleared.
     pub keep_for_ms: u64,
-    /// For how long a row stands when no newer one comes.
+    /// For how long a row holds when no newer one arrives.
     pub hold_ms: u64,
-    /// Whether the opposite must have been seen before: nothing enters where it has always been.
+    /// Whether the opposite must have been seen before: a device cannot enter where it has always been.
     pub needs_opposite: bool,
 }
 
@@ -60,7 +60,7 @@ pub enum Edge {
         /// Event time, Unix milliseconds.
         at_ms: u64,
     },
-    /// It is over.
+    /// The alarm is cleared.
     Cleared {
         /// Event time, Unix milliseconds.
         at_ms: u64,
@@ -70,11 +70,11 @@ pub enum Edge {
 /// The state of a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// Where it is.
+    /// Its phase.
     pub phase: Phase,
     /// Whether the opposite has been seen.
     pub armed: bool,
-    /// When the newest row was that said anything, Unix milliseconds; 0 before the first.
+    /// When the newest row with a value for the rule was, Unix milliseconds; 0 before the first.
     pub heard_ms: u64,
 }
 
@@ -87,7 +87,7 @@ impl Machine {
         )
     }
 
-    /// Takes a row: first what falls due until then, then what it says.
+    /// Applies a row: first the timers that are due before it, then its signal.
     pub fn observe(&mut self, at_ms: u64, signal: Signal, timing: &Timing, edges: &mut Vec<Edge>) {
         self.advance(at_ms, timing, edges);
         if signal == Signal::Unknown {
@@ -136,7 +136,7 @@ impl Machine {
         }
     }
 
-    /// Ends it whatever it is, as when its rule is changed; tells whether an alarm was open.
+    /// Resets the state, as when its rule is changed; returns whether an alarm was open.
     pub fn end(&mut self) -> bool {
         let was_open = self.is_open();
         *self = Self::default();
@@ -188,7 +188,7 @@ impl Machine {
         }
     }
 
-    /// Data is back and says nothing new.
+    /// Rows arrive again, between the two thresholds.
     fn go_on(&mut self) {
         self.phase = match self.phase {
             Phase::NoData { open: true } => Phase::Firing,

@@ -1,14 +1,14 @@
-//! What a device reported last, and sums of windows: as much as its rules need and no more.
+//! The newest values of a device and the sums of windows, limited to those that its rules need.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::datum::{Datum, seconds};
 use crate::name::Name;
 
-/// A window is kept as so many slots, so that its size does not depend on how often a device sends.
+/// Slots of a window, so that its size does not depend on how often a device sends.
 pub(crate) const SLOTS: u64 = 60;
 
-/// What rules ask for.
+/// The names and windows that rules need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) names: BTreeSet<Name>,
@@ -16,7 +16,7 @@ pub(crate) struct Needs {
     pub(crate) windows: BTreeSet<(Name, u64)>,
 }
 
-/// The newest values that rules ask for.
+/// The newest values that rules need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     pub(crate) seen: BTreeMap<Name, Seen>,
@@ -43,7 +43,7 @@ pub(crate) struct Slot {
 }
 
 impl Memory {
-    /// Notes what a row says of the names that are needed.
+    /// Notes a row's values of the names that are needed.
     pub(crate) fn note(&mut self, needs: &Needs, at_ms: u64, values: &[(Name, Datum)]) {
         for (name, value) in values {
             if needs.names.contains(name) {
@@ -65,7 +65,7 @@ impl Memory {
         self.seen.insert(name.clone(), Seen { at_ms, value: value.clone(), before });
     }
 
-    /// Forgets what is needed no more.
+    /// Drops what is not needed any more.
     pub(crate) fn keep(&mut self, needs: &Needs) {
         self.seen.retain(|name, _| needs.names.contains(name));
         self.windows.retain(|window, _| needs.windows.contains(window));
@@ -80,7 +80,7 @@ impl Memory {
         self.seen.get(name).map(|seen| seen.at_ms)
     }
 
-    /// By how much a number changed a second between its last two values.
+    /// The change of a number per second between its last two values.
     pub(crate) fn rate(&self, name: &Name, at_ms: u64, hold_ms: u64) -> Option<f64> {
         let newest = self.newest(name, at_ms, hold_ms)?.number()?;
         let seen = self.seen.get(name)?;

@@ -11,13 +11,13 @@ use crate::name::{Field, Name};
 pub struct Sample {
     /// When, by the device's clock, Unix milliseconds.
     pub at_ms: u64,
-    /// When it arrived, by ours.
+    /// When it arrived, by the server's clock.
     pub received_at_ms: u64,
     /// Tells rows of one moment apart.
     pub hash: u64,
     /// Where, if there was a fix.
     pub place: Option<Point>,
-    /// How many metres that is off at most, as the device estimates.
+    /// The device's estimate of the error at most, metres.
     pub accuracy_m: Option<f64>,
     /// Fields and channels.
     pub values: Vec<(Name, Datum)>,

@@ -32,11 +32,11 @@ pub enum TelemetryError {
     #[error("the member has no meaning beside the values")]
     UnknownMember,
     /// A SenML pack of a later version, or with a mandatory field that is not known; a metric of
-    /// Sparkplug of a type that no channel has.
+    /// Sparkplug of a type that a channel cannot have.
     #[error("the payload asks for something that is not supported")]
     Unsupported,
-    /// A metric of Sparkplug whose alias no birth named.
-    #[error("a metric has an alias that no birth named")]
+    /// A metric of Sparkplug whose alias no birth defined.
+    #[error("a metric has an alias that no birth defined")]
     UnknownAlias,
 }
 

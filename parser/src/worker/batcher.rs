@@ -125,7 +125,7 @@ impl<R> Batcher<R> {
         if rows >= self.limits.rows || messages >= self.limits.rows {
             self.close();
         }
-        share.kept()
+        share.published()
     }
 
     /// Adds a canary, whose message has the receipt.
@@ -133,7 +133,7 @@ impl<R> Batcher<R> {
         let share = Share::of(receipt);
         self.join(&mut false, &share, now);
         // The batch's part is open.
-        share.kept();
+        share.published();
         self.open.canaries.push(canary);
         if self.open.canaries.len() >= MAX_BATCH_CANARIES {
             self.close();

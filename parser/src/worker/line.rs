@@ -256,7 +256,7 @@ async fn hand_over(
         spans.into_iter().for_each(Span::end);
     };
     tokio::join!(taken, live.flushed());
-    for owed in shares.into_iter().filter_map(Share::kept) {
+    for owed in shares.into_iter().filter_map(Share::published) {
         owed.done();
     }
 }

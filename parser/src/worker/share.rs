@@ -26,7 +26,7 @@ impl<R> Share<R> {
     }
 
     /// This part is done; the receipt when it was the last.
-    pub(super) fn kept(self) -> Option<R> {
+    pub(super) fn published(self) -> Option<R> {
         if self.0.open.fetch_sub(1, Ordering::AcqRel) > 1 {
             return None;
         }
@@ -42,13 +42,16 @@ mod tests {
     fn the_last_part_yields_the_receipt() {
         let first = Share::of("receipt");
         let (second, third) = (first.another(), first.another());
-        assert_eq!((second.kept(), first.kept(), third.kept()), (None, None, Some("receipt")));
+        assert_eq!(
+            (second.published(), first.published(), third.published()),
+            (None, None, Some("receipt"))
+        );
     }
 
     #[test]
     fn a_part_given_up_keeps_it_back() {
         let first = Share::of("receipt");
         drop(first.another());
-        assert_eq!(first.kept(), None);
+        assert_eq!(first.published(), None);
     }
 }

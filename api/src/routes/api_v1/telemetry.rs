@@ -15,7 +15,7 @@ use crate::backend::Backend;
 use crate::input::{Params, TelemetryBody};
 use crate::openapi::{Answer, Doc, Param, Tag};
 use crate::output;
-use crate::posting::{Kept, MAX_KEY, NotKept, Posted, Refused, RequestKey};
+use crate::posting::{MAX_KEY, NotStored, PostOutcome, Posted, Refused, RequestKey};
 use crate::problem::{Kind, Problem, fault};
 
 const KEY: &str = "Idempotency-Key";
@@ -50,7 +50,7 @@ pub(crate) async fn post(
     let Asked { identity, format, precision } = asked(params, &headers)?;
     let key = request_key(&headers)?;
     let sent = Sent { identity, format, precision, body };
-    let Kept { stored, duplicates, refused } = keep(&principal, &state, sent, key).await?;
+    let PostOutcome { stored, duplicates, refused } = store(&principal, &state, sent, key).await?;
     let rejected = refused
         .into_iter()
         .map(|Refused { reason, detail }| RejectedPart { reason, detail })
@@ -69,12 +69,12 @@ pub(crate) struct Sent {
 }
 
 /// Hands it to what commits, for who may send it, and waits for that.
-pub(crate) async fn keep(
+pub(crate) async fn store(
     principal: &Principal,
     state: &Backend,
     Sent { identity, format, precision, body }: Sent,
     key: Option<&str>,
-) -> Result<Kept, Problem> {
+) -> Result<PostOutcome, Problem> {
     let by = principal.signed_in()?;
     if let Some(identity) = identity.as_ref().filter(|_| by.sees != Sees::All) {
         let number = state.history.ask(state.stores.identities.number_of(identity)).await?;
@@ -91,7 +91,7 @@ pub(crate) async fn keep(
     let Some(sink) = &state.stores.telemetry else {
         return Err(fault(&"this process was started without a way for values"));
     };
-    sink.keep(Posted { identity, format, body, sees: by.sees.clone(), key }).await.map_err(problem)
+    sink.store(Posted { identity, format, body, sees: by.sees.clone(), key }).await.map_err(problem)
 }
 
 struct Asked {
@@ -146,9 +146,9 @@ pub(crate) fn good_key<'k>(name: &'static str, key: &'k str) -> Result<&'k str, 
 /// Parts named in a problem; a client has the body and can send it in pieces.
 const NAMED: usize = 3;
 
-fn problem(not_kept: NotKept) -> Problem {
-    match not_kept {
-        NotKept::Unacceptable(refused) => {
+fn problem(not_stored: NotStored) -> Problem {
+    match not_stored {
+        NotStored::Unacceptable(refused) => {
             let parts = refused.iter().take(NAMED);
             let parts: Vec<_> =
                 parts.map(|Refused { reason, detail }| format!("{reason}: {detail}")).collect();
@@ -159,16 +159,16 @@ fn problem(not_kept: NotKept) -> Problem {
             let detail = format!("Nothing is stored: {}{more}.", parts.join("; "));
             Problem::new(Kind::InvalidTelemetry, detail)
         }
-        NotKept::KeyReused => Problem::new(
+        NotStored::KeyReused => Problem::new(
             Kind::KeyReused,
             "This Idempotency-Key was used for another body or device. Take a new one for each \
              request, and the same one only to send the same request again.",
         ),
-        NotKept::Busy => {
+        NotStored::Busy => {
             Problem::new(Kind::Busy, "Too many values wait for their commit. Send it again soon.")
                 .retry_after(1)
         }
-        NotKept::Unavailable(why) => {
+        NotStored::Unavailable(why) => {
             tracing::warn!(why, "values sent to the API are not acknowledged");
             Problem::new(
                 Kind::HistoryUnavailable,
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_problem_names_a_few_parts() {
         let refused = |reason| Refused { reason, detail: "why".to_owned() };
-        let problem = problem(NotKept::Unacceptable(vec![refused("bad_value"); 5]));
+        let problem = problem(NotStored::Unacceptable(vec![refused("bad_value"); 5]));
         assert_eq!(problem.kind(), Kind::InvalidTelemetry);
         assert!(problem.to_string().ends_with("; and 2 more."), "{problem}");
     }

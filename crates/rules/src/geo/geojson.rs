@@ -19,7 +19,7 @@ impl Fence {
     /// Reads a geometry or a feature.
     ///
     /// # Errors
-    /// What is wrong with it, so that whoever drew it can mend it.
+    /// What is wrong with it, in words for its author.
     pub fn from_geojson(document: &Value) -> Result<Self, FenceError> {
         let (geometry, properties) = match kind_of(document)? {
             "Feature" => (
@@ -56,7 +56,7 @@ impl Fence {
     }
 }
 
-/// What came, short enough for a message.
+/// The rejected value, short enough for a message.
 fn shortened(text: &str) -> String {
     text.chars().take(32).collect()
 }
@@ -105,7 +105,7 @@ fn points_of(line: &Value, room: &mut usize) -> Result<Vec<Point>, FenceError> {
     points.iter().map(point_of).collect()
 }
 
-/// Longitude first, as RFC 7946 has it; an altitude behind them is not used.
+/// Longitude first (RFC 7946); an altitude behind them is not used.
 fn point_of(value: &Value) -> Result<Point, FenceError> {
     let numbers = each(value)?;
     if !(2..=4).contains(&numbers.len()) {

@@ -11,7 +11,7 @@ use super::shape::{Bounds, Fence};
 const CELLS_A_DEGREE: f64 = 4.0;
 /// Cells round the globe.
 const ROUND: i32 = 1440;
-/// A fence over more cells than these is looked at everywhere.
+/// A fence over more cells than this is a candidate for every place.
 const MAX_CELLS: i64 = 1024;
 
 /// Fences by number, found by place.
@@ -61,8 +61,8 @@ impl FenceIndex {
         self.fences.is_empty()
     }
 
-    /// The fences that the place, or the way to it, may concern: all others have neither of them within
-    /// their edge and the margin beyond it.
+    /// The fences that may contain the place or meet the way to it: neither of the two comes within the
+    /// edge of any other fence, nor within the margin beyond it.
     pub fn near(&self, from: Option<Point>, place: Point) -> BTreeSet<u64> {
         let from = from.unwrap_or(place).beside(place.longitude);
         let low =

@@ -1,10 +1,10 @@
-//! Straight edges on the plane of degrees, as RFC 7946 has them: which place of one is
-//! nearest, and whether two of them meet.
+//! Straight edges on the plane of degrees (RFC 7946): the nearest place of one, and whether two of
+//! them meet.
 
 use super::point::Point;
 
 /// Beyond this latitude a degree of longitude shrinks within one edge so much that the edge is
-/// looked at in pieces.
+/// divided into pieces.
 const POLAR_DEG: f64 = 80.0;
 /// Degrees of such a piece, and pieces of an edge at most.
 const PIECE_DEG: f64 = 0.5;
@@ -44,7 +44,7 @@ impl Segment {
         (0..pieces).map(of_piece).fold(self.0, nearer)
     }
 
-    /// By a plane on which a degree of longitude is as long as at the place that asks.
+    /// On a plane on which a degree of longitude is as long as at the given place.
     fn nearest_flat(self, from: Point) -> Point {
         let shrink = from.latitude.to_radians().cos();
         let along_x = (self.1.longitude - self.0.longitude) * shrink;
@@ -74,7 +74,7 @@ impl Segment {
             || touches(other, d, self.1)
     }
 
-    /// Whether two segments cross or overlap elsewhere than where they end.
+    /// Whether two segments cross or overlap anywhere but at their ends.
     pub(crate) fn crosses(self, other: Self) -> bool {
         let (a, b) = (side(self, other.0), side(self, other.1));
         let (c, d) = (side(other, self.0), side(other, self.1));

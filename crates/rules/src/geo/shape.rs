@@ -4,7 +4,7 @@ use super::point::{EARTH_M, Point};
 use super::ring::{Ring, bounds};
 use super::segment::Segment;
 
-/// Beyond its edge a fence is left when a tenth of its size is behind it, and within these metres.
+/// The margin beyond the edge outside of which a fence is left is a tenth of its size, within these bounds in metres.
 const MARGIN_SHARE: f64 = 0.1;
 const MIN_MARGIN_M: f64 = 20.0;
 const MAX_MARGIN_M: f64 = 500.0;
@@ -20,7 +20,7 @@ pub(crate) enum Shape {
         radius_m: f64,
     },
     Polygons(Vec<Polygon>),
-    /// All that is within so many metres of one of the lines.
+    /// All places within this many metres of one of the lines.
     Corridor {
         lines: Vec<Vec<Point>>,
         reach_m: f64,
@@ -130,13 +130,13 @@ impl Bounds {
         high.min(wide) / 2.0
     }
 
-    /// The box with so many metres around it.
+    /// The box, enlarged by this many metres on each side.
     pub(crate) fn widened(self, metres: f64) -> Self {
         around(self.low, self.high, metres)
     }
 }
 
-/// A box with so many metres around it; near a pole it goes all the way round.
+/// A box, enlarged by this many metres on each side; near a pole it covers all longitudes.
 fn around(low: Point, high: Point, metres: f64) -> Bounds {
     let degrees = (metres / EARTH_M).to_degrees();
     let (south, north) = (low.latitude - degrees, high.latitude + degrees);
@@ -156,7 +156,7 @@ fn line_distance_m(lines: &[Vec<Point>], point: Point) -> f64 {
     segments(lines).map(|segment| segment.distance_m(point)).fold(f64::INFINITY, f64::min)
 }
 
-/// Whether two segments come as near as that: they meet, or an end of one is near the other.
+/// Whether two segments come this near: they meet, or an end of one is near the other.
 fn near(line: Segment, way: Segment, reach_m: f64) -> bool {
     let start = way.0.beside(line.0.longitude);
     let turn = start.longitude - way.0.longitude;

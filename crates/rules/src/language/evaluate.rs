@@ -1,5 +1,5 @@
-//! What a condition is at a moment. What is not known stays unknown: `false and unknown` is
-//! false, `true or unknown` is true, all else with an unknown part is unknown.
+//! The value of a condition at a moment. `false and unknown` is false and `true or unknown` is true;
+//! anything else with an unknown part is unknown.
 
 use std::cmp::Ordering;
 
@@ -11,17 +11,17 @@ use crate::memory::Memory;
 /// What a condition is evaluated against.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
-    /// When it is, by the device's clock, Unix milliseconds.
+    /// The moment, by the device's clock, Unix milliseconds.
     pub at_ms: u64,
-    /// When the row arrived, by ours.
+    /// When the row arrived, by the server's clock, Unix milliseconds.
     pub received_at_ms: u64,
-    /// Where the device is, as far as that is known.
+    /// Where the device is, if that is known.
     pub place: Option<Point>,
     /// What the device reported until now.
     pub memory: &'a Memory,
-    /// The fences there are.
+    /// All fences.
     pub fences: &'a FenceIndex,
-    /// For how long a value holds when no newer one comes.
+    /// For how long a value holds when no newer one arrives.
     pub hold_ms: u64,
 }
 
@@ -31,7 +31,7 @@ impl Expression {
         self.value(now)?.flag()
     }
 
-    /// What it is; `None` while something in it is not known.
+    /// Its value; `None` while something in it is not known.
     pub fn value(&self, now: &Moment<'_>) -> Option<Datum> {
         match self {
             Self::Number(number) => Some(Datum::Number(*number)),
@@ -80,7 +80,7 @@ impl Expression {
     }
 }
 
-/// Both or either of two conditions; `deciding` is what decides whatever the other one is.
+/// Both or either of two conditions; one that is `deciding` decides, whatever the other one is.
 fn joined(
     one: Option<bool>,
     other: impl FnOnce() -> Option<bool>,

@@ -81,9 +81,9 @@ pub enum Expression {
     Compare(Comparison, Box<Self>, Box<Self>),
     /// A computation.
     Compute(Arithmetic, Box<Self>, Box<Self>),
-    /// `rate(x)`: by how much x changed a second, between its last two values.
+    /// `rate(x)`: the change of x per second between its last two values.
     Rate(Name),
-    /// `avg(x, 5m)`: the mean of x over the last so many milliseconds.
+    /// `avg(x, 5m)`: the mean of x over the last milliseconds of this number.
     Mean(Name, u64),
     /// `distance_to(latitude, longitude)`: metres from there.
     DistanceTo(f64, f64),
@@ -115,7 +115,7 @@ impl Expression {
         }
     }
 
-    /// The first field or channel in it: what an alarm shows the value of.
+    /// The first field or channel in it, whose value an alarm shows.
     pub fn watched(&self) -> Option<&Name> {
         match self {
             Self::Newest(name) | Self::Rate(name) | Self::Mean(name, _) => Some(name),
@@ -144,7 +144,7 @@ impl Expression {
     }
 }
 
-/// As it can be read again; parts that are not simple are in parentheses.
+/// A text that parses to the same condition; compound parts are in parentheses.
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

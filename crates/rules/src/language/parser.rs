@@ -1,5 +1,5 @@
-//! Reads a condition and checks it. Bounds keep the cost of one known: what is saved takes
-//! some hundred steps a row at most.
+//! Reads a condition and checks it. Bounds limit the cost of a stored condition to some
+//! hundred steps a row.
 
 use super::expression::{Arithmetic, Comparison, Expression};
 use super::lexer::{Token, tokens};
@@ -412,7 +412,7 @@ fn number(expression: &Expression, column: usize) -> Result<(), ConditionError> 
     Err(ConditionError { message: "a number is expected here".to_owned(), column })
 }
 
-/// Text compares to text or a channel, and whether something is true to nothing by order.
+/// Text compares to text or a channel; true and false have no order.
 fn comparable(
     by: Comparison,
     left: &Expression,

@@ -1,5 +1,4 @@
-//! Sparkplug B's payload, as far as it is read. What is in a data set, a template or an array is
-//! not looked into.
+//! Sparkplug B's payload, as far as it is read: data sets, templates and arrays are not decoded.
 
 use prost::Message;
 
@@ -59,7 +58,7 @@ pub(super) struct Property {
 /// The type of booleans.
 const BOOLEAN: u32 = 11;
 
-/// What asks an edge to be born again.
+/// The message that requests a rebirth of an edge.
 pub(super) fn rebirth(now_ms: u64) -> Vec<u8> {
     let metric = Metric {
         name: Some("Node Control/Rebirth".to_owned()),

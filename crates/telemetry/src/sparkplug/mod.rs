@@ -1,8 +1,8 @@
 //! Sparkplug B, the host application's side: births, data and deaths of edges and their devices
 //! become records. `docs/protocols/sparkplug.md` describes it.
 //!
-//! Data name their metrics by the aliases of the last birth, so an edge has state. What cannot
-//! be understood without a birth is rejected, and the edge is asked to be born again.
+//! Data name their metrics by the aliases of the last birth, so an edge has state. Data that cannot
+//! be decoded without a birth are rejected, and a rebirth of the edge is requested.
 
 mod edge;
 mod message;
@@ -22,17 +22,17 @@ use crate::output::{Decoded, Output, quoted};
 use crate::plain::bad_channel;
 use crate::time::Moment;
 
-/// Edges that may be known. Further ones are read as far as they name their metrics.
+/// Edges whose state is held. Of further ones, metrics with names are read and those with aliases alone are not.
 const MOST_EDGES: usize = 4096;
-/// Metrics of all edges that are remembered: some 200 bytes each with names of 60, 50 MB at the
+/// Metrics of all edges whose definitions are held: about 200 bytes each with names of 60, 50 MB at the
 /// worst. Data of further ones are rejected.
 const MOST_METRICS: usize = 262_144;
-/// Rebirths that are asked for in one second: after a restart nobody is known, and all are asked.
+/// Rebirths that are requested in one second: after a restart no edge is known, and all are requested.
 const MOST_ASKED: u32 = 50;
-/// How names are not shown to people: the edge's own switches.
+/// The prefix of the edge's own switches, which are not stored.
 const CONTROL: &str = "Node Control/";
 const BIRTH_NUMBER: &str = "bdSeq";
-/// Says whether an edge or a device is there.
+/// The channel that holds whether an edge or a device is online.
 const ONLINE: &str = "online";
 
 /// The filters of what edges publish.
@@ -45,24 +45,24 @@ pub const SPARKPLUG_FILTERS: [&str; 6] = [
     "spBv1.0/+/DDATA/+/+",
 ];
 
-/// What a message came to.
+/// The result of a message.
 #[derive(Debug, Default)]
 pub struct SparkplugTaken {
     /// Its records, and what was rejected.
     pub decoded: Decoded,
-    /// The topic on which the edge is to be asked to be born again ([`rebirth`]).
+    /// The topic on which a rebirth of the edge is to be requested ([`rebirth`]).
     pub rebirth: Option<String>,
 }
 
-/// A host application: what the edges that it hears said of themselves.
+/// A host application: the state of the edges.
 #[derive(Debug, Default)]
 pub struct SparkplugHost {
     edges: HashMap<(String, String), Edge>,
-    /// The second, and how many were asked in it.
+    /// The current second, and how many rebirths were requested in it.
     asked: (u64, u32),
 }
 
-/// What asks an edge to be born again.
+/// The message that requests a rebirth of an edge.
 pub fn rebirth(now_ms: u64) -> Vec<u8> {
     message::rebirth(now_ms)
 }
@@ -95,7 +95,7 @@ impl<'t> Address<'t> {
 }
 
 impl SparkplugHost {
-    /// Takes a message of an edge that arrived at `received_at_ms` (Unix milliseconds).
+    /// Decodes a message of an edge that arrived at `received_at_ms` (Unix milliseconds).
     pub fn take(&mut self, topic: &str, payload: &[u8], received_at_ms: u64) -> SparkplugTaken {
         let mut output = Output::new(payload, received_at_ms);
         let mut asks = false;
@@ -113,7 +113,7 @@ impl SparkplugHost {
         SparkplugTaken { decoded: output.finish(), rebirth }
     }
 
-    /// Whether the edge should be born again.
+    /// Returns whether a rebirth should be requested.
     fn read(&mut self, address: &Address<'_>, read: &Payload, output: &mut Output<'_>) -> bool {
         let key = (address.group.to_owned(), address.edge.to_owned());
         if self.edges.len() >= MOST_EDGES && !self.edges.contains_key(&key) {
@@ -145,7 +145,7 @@ impl SparkplugHost {
         all - self.edges.get(key).map_or(0, Edge::known_count)
     }
 
-    /// Where to ask, unless it was asked lately, or too many were.
+    /// The topic of the request, unless this edge got one lately, or too many edges did.
     fn ask(&mut self, topic: &str, now_ms: u64) -> Option<String> {
         let address = Address::of(topic)?;
         let second = now_ms / 1000;
@@ -164,13 +164,13 @@ impl SparkplugHost {
 struct Turn<'t, 'o, 'p> {
     address: &'t Address<'t>,
     read: &'t Payload,
-    /// So many metrics of this edge may be remembered.
+    /// How many metrics of this edge may be remembered.
     room: usize,
     output: &'o mut Output<'p>,
 }
 
 type Refused = (TelemetryError, String);
-/// Whether the edge should be born again.
+/// Whether a rebirth should be requested.
 type Asks = Result<bool, Refused>;
 
 impl Turn<'_, '_, '_> {
@@ -201,7 +201,7 @@ impl Turn<'_, '_, '_> {
         Ok(!is_there || !follows || !understood)
     }
 
-    /// All of it is stale from now on; by our clock, since a will was written when it connected.
+    /// The edge and its devices are offline from now on. The time is that of the server, since a will was written when the edge connected.
     fn death_of_edge(&mut self, edge: &mut Edge) -> Asks {
         if edge.dies(self.birth_number()) {
             for device in std::mem::take(&mut edge.devices) {
@@ -240,7 +240,7 @@ impl Turn<'_, '_, '_> {
         }
     }
 
-    /// The values of all metrics; whether all of them were understood.
+    /// Stores the values of all metrics; returns whether all of them were known.
     fn metrics(&mut self, edge: &Edge, device: Option<&str>) -> Result<bool, Refused> {
         let name = self.name(device)?;
         let (mut unknown, mut unsupported, mut refused) = (0_usize, Vec::new(), None);
@@ -270,7 +270,7 @@ impl Turn<'_, '_, '_> {
         }
         if let Some(first) = unsupported.first() {
             let detail = format!(
-                "{} metrics are of types that no channel has (arrays, data sets, templates, bytes), \
+                "{} metrics have types that a channel cannot have (arrays, data sets, templates, bytes), \
                  the first is {first}",
                 unsupported.len()
             );
@@ -278,7 +278,7 @@ impl Turn<'_, '_, '_> {
         }
         if unknown > 0 {
             let detail = format!(
-                "{unknown} metrics have aliases that no birth named; the edge is asked to be born again"
+                "{unknown} metrics have aliases that no birth defined; a rebirth of the edge is requested"
             );
             self.output.reject_all(UnknownAlias, detail);
         }
@@ -338,7 +338,7 @@ impl Turn<'_, '_, '_> {
     }
 }
 
-/// The engineering unit that a birth gives.
+/// The engineering unit in a birth.
 fn unit(metric: &Metric) -> Option<&str> {
     let properties = metric.properties.as_ref()?;
     let is_unit = |key: &String| key.eq_ignore_ascii_case("engUnit");

@@ -1,9 +1,9 @@
-//! What a metric says, by the type that its birth gave it.
+//! The value of a metric, by the type in its birth.
 
 use super::message::Metric;
 use crate::item::Item;
 
-/// The value; `None` when it is of a type that a channel cannot have, or there is none.
+/// The value; `None` without one, or when it is of a type that a channel cannot have.
 pub(super) fn value(metric: &Metric, datatype: Option<u32>) -> Option<Item<'_>> {
     let whole = |number: i64| Item::Integer(number);
     match datatype {

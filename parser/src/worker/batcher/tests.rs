@@ -39,9 +39,9 @@ fn a_message_larger_than_a_batch_goes_over_several_and_is_due_after_the_last() {
     assert_eq!(keys, [1, 2, 3]);
     for index in [1, 0] {
         let share = closed.remove(index).shares.pop().unwrap();
-        assert_eq!(share.kept(), None);
+        assert_eq!(share.published(), None);
     }
-    assert_eq!(closed.remove(0).shares.pop().unwrap().kept(), Some(7));
+    assert_eq!(closed.remove(0).shares.pop().unwrap().published(), Some(7));
 }
 
 #[test]
@@ -155,7 +155,7 @@ proptest! {
         let mut receipts = at_once;
         for (index, shares) in closed.into_iter().enumerate() {
             if lost != Some(index) {
-                for receipt in shares.into_iter().filter_map(Share::kept) {
+                for receipt in shares.into_iter().filter_map(Share::published) {
                     prop_assert!(receipts.insert(receipt), "twice");
                 }
             }
