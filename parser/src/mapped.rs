@@ -43,8 +43,8 @@ impl Step {
         if mapping.is_of_login() && identity.is_none() {
             bury(message, 0, message.payload, None, Reason::BadDevice, out);
             let detail = format!(
-                "the mapping {} is for devices that sign in, and nobody with the login of a \
-                 device sent this; add one with nemeses device add",
+                "the mapping {} is for clients with a device's login, and this one has none; \
+                 create one with nemeses device add",
                 mapping.name()
             );
             return vec![Refusal { reason: Reason::BadDevice, detail }];

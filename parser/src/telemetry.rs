@@ -1,4 +1,4 @@
-//! What a payload of named values means: which device each record is of, and what is kept of
+//! Decodes payloads of named values: which device each record belongs to, and what is stored of
 //! it. Pure.
 
 use nemeses_protocol::{
@@ -23,7 +23,7 @@ pub struct Addressed<'a> {
     pub may: &'a dyn Fn(Option<DeviceId>) -> bool,
 }
 
-/// A part of a payload that is not kept as what it was meant for.
+/// A part of a payload that cannot be stored as a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Why, for programs.
@@ -32,8 +32,8 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// The device that a payload names: one of our ids, or a URN, which is kept as `id:`. What is
-/// neither names nobody.
+/// The device that a payload names: a device id, or a URN, which becomes a name of the kind `id`.
+/// `None` for anything else.
 pub fn device_of(name: &str) -> Option<Identity> {
     let of_urn = || name.starts_with("urn:").then(|| Identity::named("id", name).ok()).flatten();
     name.parse().ok().or_else(of_urn)
@@ -118,12 +118,12 @@ impl Step {
             return Some(Refusal { reason, detail });
         }
         let reason = self.policy().gate.as_ref()?.refusal_of(device, received_at_ms)?;
-        let detail = format!("nobody has made {identity} known");
+        let detail = format!("{identity} is not a known device; create it first");
         Some(Refusal { reason, detail })
     }
 }
 
-/// Whose a record is, as far as that can be said, and why it is not kept if it is wrong.
+/// A record's device, as far as that is known, and why the record is refused.
 fn whose(addressed: &Addressed<'_>, measured: &Measured) -> (Option<Identity>, Option<Refusal>) {
     let name = measured.name.as_deref();
     let Some(identity) = addressed.identity else {
@@ -150,7 +150,7 @@ fn whose(addressed: &Addressed<'_>, measured: &Measured) -> (Option<Identity>, O
     (Some(identity.clone()), refusal)
 }
 
-/// A record that is not kept, as it could be sent again.
+/// A refused record in the form in which it could be sent again.
 fn bury_measured(
     addressed: &Addressed<'_>,
     (identity, device): (Option<Identity>, Option<DeviceId>),

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use crate::problem::{Kind, Problem};
 use crate::stream::Reason;
 
-/// Holds the problem's stable code, by which a client tells cases apart.
+/// Holds the problem's stable code, by which a client distinguishes cases.
 const PROBLEM: &str = "nemeses-problem";
 
 /// The status; its text is for people.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFuture;
 
-use super::seldom::Seldom;
+use super::rare_waits::RareWaits;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Interrupts<'a, 's> {
     clock: Pin<&'a mut Sleep>,
     /// When the clock rings; `None` when it has rung.
     rings_at: Option<Instant>,
-    seldom: Seldom,
+    rare_waits: RareWaits,
 }
 
 impl<'a, 's> Interrupts<'a, 's> {
@@ -34,7 +34,7 @@ impl<'a, 's> Interrupts<'a, 's> {
         stops_all: Pin<&'a mut WaitForCancellationFuture<'s>>,
         clock: Pin<&'a mut Sleep>,
     ) -> Self {
-        Self { stops_intake, stops_all, clock, rings_at: None, seldom: Seldom::new() }
+        Self { stops_intake, stops_all, clock, rings_at: None, rare_waits: RareWaits::new() }
     }
 
     /// Lets the clock ring at `deadline`, or before. It is set anew only to an earlier
@@ -44,14 +44,14 @@ impl<'a, 's> Interrupts<'a, 's> {
         if self.rings_at.is_none_or(|rings_at| deadline < rings_at) {
             self.clock.as_mut().reset(deadline);
             self.rings_at = Some(deadline);
-            self.seldom.look_again();
+            self.rare_waits.look_again();
         }
     }
 
     /// The next of them; the first stop is told of only while not `draining`.
     pub(super) fn poll(&mut self, cx: &Context<'_>, draining: bool) -> Poll<Interrupt> {
-        let Self { stops_intake, stops_all, clock, rings_at, seldom } = self;
-        seldom.poll(cx, |cx| {
+        let Self { stops_intake, stops_all, clock, rings_at, rare_waits } = self;
+        rare_waits.poll(cx, |cx| {
             if !draining && stops_intake.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Interrupt::StopIntake);
             }

@@ -9,7 +9,7 @@ mod messages;
 mod outgoing;
 mod presence;
 mod publish_span;
-mod seldom;
+mod rare_waits;
 mod subscribing;
 mod subscriptions;
 mod turn;

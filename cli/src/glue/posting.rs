@@ -1,6 +1,6 @@
 //! Values that are sent to the API: decoded like those of a topic, committed by an exporter, and
 //! answered after that. A request with a key is a batch whose key follows from it, and whose time
-//! of arrival is that of its first arrival, so that it is the same batch whoever commits it.
+//! of arrival is that of its first arrival, so that it is the same batch in whichever process commits it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 32;
 /// gives a request.
 const COMMITTED_WITHIN: Duration = Duration::from_secs(8);
 
-/// Where a request's outcome is told.
+/// Where a request's outcome is sent.
 pub(crate) struct PostAck(oneshot::Sender<Committed>);
 
 impl Acknowledge for PostAck {
@@ -40,7 +40,7 @@ impl Acknowledge for PostAck {
     }
 }
 
-/// Hands a batch to the exporter, which tells its outcome.
+/// Hands a batch to the exporter, which sends its outcome to the receipt.
 pub(crate) type Submit = Box<dyn Fn(Part, PostAck) + Send + Sync>;
 
 /// Decodes requests and has them committed.
@@ -57,8 +57,8 @@ pub(crate) struct Posting {
 }
 
 impl Posting {
-    /// Decodes as frames are, but without a gate: whoever may send for any device makes it
-    /// known, and others may send for known ones alone.
+    /// Decodes as frames are, but without `--unknown-devices`: an account that may send for any device
+    /// may create devices, and others may send for known ones alone.
     pub(crate) fn new(
         policy: Policy,
         live: LiveWriter,
@@ -146,9 +146,9 @@ impl Posting {
     }
 
     async fn commit(&self, part: Part) -> Result<Committed, NotStored> {
-        let (tell, told) = oneshot::channel();
-        (self.submit)(part, PostAck(tell));
-        match timeout(COMMITTED_WITHIN, told).await {
+        let (outcome, committed) = oneshot::channel();
+        (self.submit)(part, PostAck(outcome));
+        match timeout(COMMITTED_WITHIN, committed).await {
             Ok(Ok(committed)) => Ok(committed),
             Ok(Err(_)) => Err(NotStored::Unavailable("this process is about to end".to_owned())),
             Err(_) => Err(NotStored::Unavailable(format!(

@@ -87,7 +87,7 @@ impl Elements for Gpx {
         }
         let place = &mut open.place;
         // GPX 1.0 has speed and course in metres a second and degrees; in 1.1 they are in
-        // extensions, where everybody kept the units.
+        // extensions, in which all programs used the same units.
         let (field, factor) = match name.as_str() {
             "ele" => (&mut place.altitude_m, 1.0),
             "speed" => (&mut place.speed_kmh, 3.6),

@@ -83,7 +83,7 @@ pub enum ImportError {
         /// What the reader says.
         why: String,
     },
-    /// A CSV whose columns nobody knows.
+    /// A CSV whose columns are unknown.
     #[error("{0}")]
     Columns(String),
 }

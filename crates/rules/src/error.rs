@@ -1,4 +1,4 @@
-//! What is wrong with a rule or a fence, for whoever wrote it.
+//! What is wrong with a rule or a fence, in words for its author.
 
 /// Why GeoJSON is no fence.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

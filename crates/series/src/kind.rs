@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// How to summarise a window when nobody said how.
+    /// The default aggregate of a window.
     pub fn default_aggregate(self) -> Aggregate {
         match self {
             Self::Gauge => Aggregate::Mean,

@@ -5,7 +5,7 @@
 //! bridged: a return or a fall is from one window that has a number to the next that has one,
 //! as prices go from Friday to Monday. What is "annualised" is scaled to a year of 365.25 days
 //! by the time and the number of returns that there were, so that prices of trading days come
-//! to about 252 returns a year without being told so.
+//! to about 252 returns a year without a setting.
 
 mod combine;
 mod correlation;

@@ -7,7 +7,7 @@ use crate::item::Item;
 use crate::output::Output;
 use crate::senml::{self, Fields, Record};
 
-/// Values in fields that nobody asked for nest at most this deep.
+/// Values in unknown fields nest at most this deep.
 const MAX_DEPTH: usize = 16;
 
 /// The tag that only says "this is CBOR".

@@ -3,7 +3,7 @@
 /// How a payload is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// JSON, SenML or line protocol, told apart by the first byte, and JSON by its structure.
+    /// JSON, SenML or line protocol, distinguished by the first byte, and JSON by its structure.
     #[default]
     Auto,
     /// Objects of values, with or without a time.

@@ -45,7 +45,7 @@ impl Member<'_> {
     }
 }
 
-/// Decodes a payload of JSON; without a shape, its first element tells.
+/// Decodes a payload of JSON; without a shape, its first element decides.
 pub(crate) fn decode(shape: Option<Shape>, output: &mut Output<'_>) {
     let payload = output.payload;
     let Some(text) = text_of(payload) else {

@@ -116,7 +116,7 @@ impl<'p> Output<'p> {
         }
     }
 
-    /// Forgets the records from `first` on; whoever does rejects their bytes.
+    /// Removes the records from `first` on; the caller rejects their bytes.
     pub(crate) fn drop_from(&mut self, first: usize) {
         self.groups.truncate(first);
         self.by_moment.retain(|_, at| *at < first);
@@ -177,7 +177,7 @@ impl<'p> Output<'p> {
     pub(crate) fn reject(&mut self, span: Range<usize>, reason: TelemetryError, detail: String) {
         let same = |last: &&mut Refusal| last.span == span && last.reason == reason;
         if let Some(last) = self.refusals.last_mut().filter(same) {
-            // The same bytes are kept once.
+            // The same bytes are stored once.
             last.more += 1;
         } else if self.refusals.len() < MAX_REJECTED {
             self.refusals.push(Refusal { span, reason, detail, more: 0 });

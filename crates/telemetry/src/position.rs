@@ -18,8 +18,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Nothing yet. Whoever says where it is has been told so by a receiver, unless it says
-    /// otherwise.
+    /// Empty. A position is taken to have a fix unless the payload says otherwise.
     pub(crate) fn new() -> Self {
         let said = Whereabouts { gps_fix: Some(true), ..Whereabouts::default() };
         Self { said, latitude: None, longitude: None }

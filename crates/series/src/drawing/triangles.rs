@@ -24,7 +24,7 @@ pub(super) fn choose(dots: &[Dot], points: usize) -> Vec<Dot> {
     picks.into_iter().map(|pick| dots[pick]).collect()
 }
 
-/// One place of each of so many buckets between the first and the last dot.
+/// One place of each of this many buckets between the first and the last dot.
 fn largest(dots: &[Dot], buckets: usize) -> Vec<usize> {
     let inner = dots.len() - 2;
     let bucket = |number: usize| -> Range<usize> {

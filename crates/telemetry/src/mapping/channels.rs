@@ -220,7 +220,7 @@ fn cayenne(
     };
     let bytes =
         STANDARD.decode(&*text).map_err(|error| bad(format!("it is not base64: {error}")))?;
-    // A payload names nobody; the number is not looked at.
+    // The payload names no device; the number is not used.
     let source = Source::Message { topic: "000001" };
     let mut items = Items::<Cayenne>::new((), source, &bytes, 0);
     let (position, readings) = match items.next() {

@@ -34,7 +34,7 @@ impl Pointer {
         Ok(Self { text: text.to_owned(), of_payload: inner.is_some(), names })
     }
 
-    /// The names with dots, as a channel is called when nobody says how.
+    /// The names joined by dots: a channel's default name.
     pub(crate) fn dotted(&self) -> String {
         self.names.join(".")
     }

@@ -202,8 +202,8 @@ fn moment(
     })
 }
 
-/// Whether there is a position. One that cannot be read is rejected as a whole, and the values
-/// are kept.
+/// Whether there is a position. One that cannot be read is rejected as a whole, without the
+/// values.
 fn place(
     mapping: &Mapping,
     found: &Found<'_>,

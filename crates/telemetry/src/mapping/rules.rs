@@ -62,7 +62,7 @@ pub(crate) struct TimeRule {
 /// How a time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimeUnit {
-    /// A number of units of so many nanoseconds.
+    /// A number of units, each of this many nanoseconds.
     Nanoseconds(i128),
     /// Date and time of day.
     Text,

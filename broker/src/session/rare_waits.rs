@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 
 /// Whether some waits are to be looked at.
-pub(super) struct Seldom {
+pub(super) struct RareWaits {
     due: Arc<Due>,
     /// What they are polled with.
     waker: Waker,
@@ -34,7 +34,7 @@ impl Wake for Due {
     }
 }
 
-impl Seldom {
+impl RareWaits {
     /// Looks at them for the first time when it is polled next.
     pub(super) fn new() -> Self {
         let due = Arc::new(Due { woken: AtomicBool::new(true), task: AtomicWaker::new() });
@@ -81,27 +81,27 @@ mod tests {
     fn waits_are_looked_at_only_when_one_of_them_woke_or_was_begun() {
         let waker = noop_waker();
         let cx = Context::from_waker(&waker);
-        let (mut seldom, mut inner) = (Seldom::new(), None);
+        let (mut rare_waits, mut inner) = (RareWaits::new(), None);
         let pending = |cx: &mut Context<'_>| {
             inner = Some(cx.waker().clone());
             Poll::<()>::Pending
         };
-        assert!(seldom.poll(&cx, pending).is_pending());
-        let looks = |seldom: &mut Seldom, answer| {
+        assert!(rare_waits.poll(&cx, pending).is_pending());
+        let looks = |rare_waits: &mut RareWaits, answer| {
             let mut looked = false;
-            let polled = seldom.poll(&cx, |_| {
+            let polled = rare_waits.poll(&cx, |_| {
                 looked = true;
                 answer
             });
             assert_eq!(polled.is_ready(), looked && answer.is_ready());
             looked
         };
-        assert!(!looks(&mut seldom, Poll::Ready(())), "the first look found nothing");
+        assert!(!looks(&mut rare_waits, Poll::Ready(())), "the first look found nothing");
         inner.expect("it was polled").wake();
-        assert!(looks(&mut seldom, Poll::Ready(())));
-        assert!(looks(&mut seldom, Poll::Pending), "another may be ready too");
-        assert!(!looks(&mut seldom, Poll::Ready(())));
-        seldom.look_again();
-        assert!(looks(&mut seldom, Poll::Pending));
+        assert!(looks(&mut rare_waits, Poll::Ready(())));
+        assert!(looks(&mut rare_waits, Poll::Pending), "another may be ready too");
+        assert!(!looks(&mut rare_waits, Poll::Ready(())));
+        rare_waits.look_again();
+        assert!(looks(&mut rare_waits, Poll::Pending));
     }
 }
