@@ -1,6 +1,7 @@
 //! Reports that are computed: trips, stops, summaries, events. Whole and in
 //! parts, with the rows before and behind a range.
 
+use nemeses_api::declared_routes;
 use nemeses_protocol::PositionRecord;
 use serde_json::{Value, json};
 
@@ -166,13 +167,18 @@ async fn events_with_limits() {
     assert_eq!(list(&api, "events", &range).await, std::slice::from_ref(over));
 }
 
+/// The reports that are computed, by the last part of their paths.
+fn computed() -> impl Iterator<Item = &'static str> {
+    declared_routes().into_iter().filter_map(|route| route.path.strip_prefix("/api/v1/report/"))
+}
+
 #[tokio::test]
 async fn nothing_for_the_known_and_404_for_strangers() {
     let api = filled().await;
     for what in ["trips", "stops", "events"] {
         assert!(list(&api, what, "to=5").await.is_empty(), "{what}");
     }
-    for what in ["trips", "stops", "summary", "events"] {
+    for what in computed() {
         let stranger = api.get(&format!("/api/v1/report/{what}?device_id=0A3F74")).await;
         stranger.is_problem(404, "unknown-device", Some("device_id"));
         let odd = api.get(&format!("/api/v1/report/{what}/?device_id=0A3F73&tz=Mars")).await;
@@ -181,7 +187,7 @@ async fn nothing_for_the_known_and_404_for_strangers() {
         odd.is_problem(400, "invalid-parameter", Some("limit"));
     }
     api.history.switch.off();
-    for what in ["trips", "stops", "summary", "events"] {
+    for what in computed() {
         let down = api.get(&format!("/api/v1/report/{what}?device_id=0A3F73")).await;
         down.is_problem(503, "history-unavailable", None);
     }

@@ -1,6 +1,7 @@
 //! Scoped tokens and share links: for their devices and purposes, never more than
 //! their maker, and gone when revoked.
 
+use nemeses_api::declared_routes;
 use nemeses_protocol::{BatchKey, DeviceId, Record, WorkerName};
 use nemeses_store::history::{Part, Role};
 use nemeses_store::live::{LiveEntry, LiveStore as _};
@@ -14,14 +15,14 @@ use crate::site::{REMEMBERED_MS, Site, text};
 const SEEN: &str = "0A3F73";
 const SEEN_TOO: &str = "0A3F75";
 const HIDDEN: &str = "0A3F74";
-/// Where what was recorded is read.
-const REPORTS: [&str; 5] = [
-    "/api/v1/report/",
-    "/api/v1/report/trips",
-    "/api/v1/report/stops",
-    "/api/v1/report/summary",
-    "/api/v1/report/events",
-];
+
+/// The paths of all reports.
+fn reports() -> impl Iterator<Item = &'static str> {
+    declared_routes()
+        .into_iter()
+        .map(|route| route.path)
+        .filter(|path| path.starts_with("/api/v1/report"))
+}
 
 async fn site() -> Site {
     let site = Site::start().await;
@@ -184,7 +185,7 @@ async fn a_link_shows_the_present_and_no_past_unless_it_was_made_to() {
     assert_eq!(there["latitude"], owners["latitude"]);
     let list = site.one.get_as(&token, "/api/v1/devices/").await.ok();
     assert_eq!(list["devices"][0]["location"]["odometer_m"], json!(null));
-    for path in REPORTS {
+    for path in reports() {
         let path = format!("{path}?device_id={SEEN}");
         site.one.get_as(&token, &path).await.is_problem(403, "forbidden", None);
     }
@@ -209,7 +210,7 @@ async fn a_link_with_a_past_shows_it_from_its_moment_on() {
     let report = format!("/api/v1/report/?device_id={SEEN}");
     assert_eq!(site.one.get_as(&all, &report).await.ok()["rows"].as_array().unwrap().len(), 1);
     assert_eq!(site.one.get_as(&later, &report).await.ok()["rows"], json!([]));
-    for path in REPORTS {
+    for path in reports() {
         let asked = format!("{path}?device_id={SEEN}&to={RECORDED}");
         site.one.get_as(&all, &asked).await.ok();
         let refused = site.one.get_as(&later, &asked).await;

@@ -19,7 +19,7 @@ fn reference_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json")
 }
 
-/// Refreshed by `NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-api reference`.
+/// Refreshed by `make reference`.
 #[test]
 fn the_reference_document_is_what_is_served() {
     let path = reference_path();
@@ -31,7 +31,7 @@ fn the_reference_document_is_what_is_served() {
     let differing = expected.lines().zip(found.lines()).find(|(expected, found)| expected != found);
     assert!(
         found == expected,
-        "docs/openapi.json is out of date; run: NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-api reference\nfirst difference: {differing:?}"
+        "docs/openapi.json is out of date; run: make reference\nfirst difference: {differing:?}"
     );
 }
 
@@ -77,6 +77,31 @@ fn every_operation_is_described_whole() {
         for part in path.split('/').filter_map(|part| part.strip_prefix('{')) {
             assert!(in_path(part.trim_end_matches('}')), "{path}: {part} is not described");
         }
+    }
+}
+
+/// Whether a document names a path, with any text where the path has a parameter.
+fn names(document: &str, path: &str) -> bool {
+    let ends = |c: char| c.is_whitespace() || "?\"`|,)'".contains(c);
+    let same = |(part, found): (&str, &str)| part == found || part.starts_with('{');
+    document.match_indices('/').any(|(at, _)| {
+        let found =
+            document[at..].split(ends).next().unwrap_or_default().trim_end_matches(['/', '.']);
+        found.split('/').count() == path.split('/').count()
+            && path.split('/').zip(found.split('/')).all(same)
+    })
+}
+
+#[test]
+fn every_route_is_in_the_guide() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    for route in declared_routes() {
+        let path = route.path;
+        assert!(
+            names(&guide, path),
+            "{path} is not in docs/api.md: add a section with a curl example"
+        );
     }
 }
 

@@ -1,12 +1,13 @@
 //! The reference document and the example file, written from the declarations
-//! in `args`. Both are checked here; to refresh them run
-//! `NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses reference`.
+//! in `args`. Both are checked here and written by `make reference`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, CommandFactory as _};
+use nemeses_parser::{OVER_TCP, OVER_UDP};
+use nemeses_protocol::PROTOCOLS;
 
 use super::file::{Setting, command_line, settings};
 use crate::args::Cli;
@@ -120,7 +121,7 @@ fn agrees(name: &str, expected: &str) {
     let differing = expected.lines().zip(found.lines()).find(|(expected, found)| expected != found);
     assert!(
         found == expected,
-        "{name} is out of date; run: NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses reference\nfirst difference: {differing:?}"
+        "{name} is out of date; run: make reference\nfirst difference: {differing:?}"
     );
 }
 
@@ -156,5 +157,21 @@ fn every_setting_of_the_example_can_be_uncommented_where_it_stands() {
             None => &read,
         };
         assert!(place.contains_key(setting.name), "{}", setting.name);
+    }
+}
+
+#[test]
+fn the_help_names_every_protocol() {
+    let tables = tables();
+    let of_all: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.name()).collect();
+    for (flag, file, protocols) in [
+        ("`--tcp-listen`", "cli/src/args/listen.rs", &OVER_TCP[..]),
+        ("`--udp-listen`", "cli/src/args/listen.rs", &OVER_UDP),
+        ("`NEMESES_DECODE_PROTOCOL`", "cli/src/decode.rs", &of_all),
+    ] {
+        let row = tables.lines().find(|line| line.contains(flag)).unwrap();
+        for name in protocols {
+            assert!(row.contains(name), "the help of {flag} does not name {name}: see {file}");
+        }
     }
 }

@@ -83,7 +83,13 @@ fn check<P: Protocol>(name: &str) {
     if std::env::var_os("NEMESES_WRITE_REFERENCE").is_some() {
         fs::write(&path, &written).expect("written");
     }
-    assert_eq!(written, fs::read_to_string(&path).expect("the page"), "{name}");
+    let found = fs::read_to_string(&path).expect("the page");
+    let differing = written.lines().zip(found.lines()).find(|(expected, found)| expected != found);
+    assert!(
+        written == found,
+        "docs/protocols/{name}: a `records` block differs from what is decoded: {differing:?}\n\
+         NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-protocol writes them; read each"
+    );
 }
 
 #[test]
@@ -133,10 +139,19 @@ fn reference_of_the_vocabulary() {
     if std::env::var_os("NEMESES_WRITE_REFERENCE").is_some() {
         fs::write(&path, [before, BEGIN, &expected, END, after].concat()).expect("written");
     } else {
-        assert_eq!(found, expected);
+        assert_eq!(
+            found, expected,
+            "docs/protocols/README.md: NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-protocol \
+             writes the vocabulary"
+        );
     }
     for protocol in PROTOCOLS {
-        assert!(before.contains(&format!("| `{}` |", protocol.name())), "{}", protocol.name());
+        let name = protocol.name();
+        let row = format!("| `{name}` |");
+        assert!(
+            before.contains(&row),
+            "the table of docs/protocols/README.md has no row for {name}"
+        );
         assert!(protocol_named(protocol.name()).is_some());
     }
 }

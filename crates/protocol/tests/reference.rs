@@ -1,5 +1,5 @@
 //! The table of optional fields as documents have it. The parts between two marks are
-//! written by `NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-protocol reference`.
+//! written by `make reference`.
 #![allow(missing_docs, reason = "a test program")]
 
 use std::fs;
@@ -58,10 +58,7 @@ fn check(file: &str, begin: &str, end: &str, expected: &str) {
         fs::write(&path, [before, begin, expected, end, after].concat()).expect("written");
         return;
     }
-    assert_eq!(
-        found, expected,
-        "{file} is out of date; run: NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-protocol reference"
-    );
+    assert_eq!(found, expected, "{file} is out of date; run: make reference");
 }
 
 #[test]

@@ -96,7 +96,8 @@ fn reference_of_mappings() {
         let differing = text.lines().zip(fresh.lines()).find(|(found, wanted)| found != wanted);
         assert!(
             text == fresh || std::env::var_os("NEMESES_WRITE_REFERENCE").is_some(),
-            "{page}: {differing:?}"
+            "{page}: a `readings` block differs from what is decoded: {differing:?}\n\
+             NEMESES_WRITE_REFERENCE=1 cargo test -p nemeses-telemetry writes them; read each"
         );
     }
 }
