@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nemeses_protocol::{DeviceId, Unpacked, Value};
+use nemeses_protocol::{DeviceId, Unpacked};
 use nemeses_rules::Sample;
 use nemeses_store::StoreError;
-use nemeses_store::history::{Channel, Channels, MarkedReadings};
+use nemeses_store::history::{Channel, Channels, MarkedReadings, named_values};
 
 /// How long a device's channels are taken to be the same, unless a new number comes.
 const KEPT: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ impl ChannelNames {
     /// A row of readings as rules see it.
     pub(crate) async fn sample(&mut self, row: &MarkedReadings) -> Result<Sample, StoreError> {
         let list = self.of(row.device, &row.values).await?;
-        let read = values(&list, &row.values);
+        let read = named_values(&list, &row.values);
         let read = read.iter().map(|(name, value)| (*name, value));
         Ok(Sample::of_readings(row.recorded_at_ms, row.received_at_ms, row.content_hash, read))
     }
@@ -51,13 +51,4 @@ impl ChannelNames {
         self.known.insert(device, (Instant::now(), Arc::clone(&list)));
         Ok(list)
     }
-}
-
-/// What a record says of each channel, derived ones included.
-pub(crate) fn values<'l>(list: &'l [Channel], values: &Unpacked) -> Vec<(&'l str, Value)> {
-    let read = |channel: &'l Channel| {
-        let (_, value) = values.iter().find(|(number, _)| *number == channel.number)?;
-        Some((channel.name.as_str(), channel.read(value)?))
-    };
-    list.iter().filter_map(read).collect()
 }

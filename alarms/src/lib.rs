@@ -14,5 +14,5 @@ mod notification;
 mod stats;
 
 pub use definitions::{compile, fence_of, fences, spec_of};
-pub use dry_run::{WouldBe, would_have_raised};
+pub use dry_run::would_have_raised;
 pub use evaluator::{Config, Evaluator};

@@ -132,6 +132,11 @@ impl SignedIn {
         owner.is_none_or(|owner| self.rules_of().is_none_or(|user| user == owner))
     }
 
+    /// Whether what a rule of this owner is or raised may be changed, if it may be seen.
+    fn may_change(&self, owner: Option<u64>) -> bool {
+        self.role != Role::Viewer || owner == Some(self.user_id)
+    }
+
     /// The session's number, when this is a person who signed in.
     pub const fn session(&self) -> Option<u64> {
         match self.credential {
@@ -201,6 +206,15 @@ pub enum Right {
     SeeAlarm(DeviceId, Option<u64>),
     /// Acknowledging and silencing such an alarm.
     ChangeAlarm(DeviceId, Option<u64>),
+    /// Rules and geofences, of which the handler leaves out those that may not be seen
+    /// ([`Right::SeeRule`]), as for alarms.
+    Rules,
+    /// Changes of rules and geofences, which the handler has decided by [`Right::ChangeRule`].
+    RuleChanges,
+    /// The rule or geofence of this owner, `None` if it is everybody's.
+    SeeRule(Option<u64>),
+    /// Making and changing such a one.
+    ChangeRule(Option<u64>),
     /// Values of devices, of which the handler refuses those that may not be seen.
     Send,
     /// The live stream, of which the handler leaves out what may not be seen.
@@ -269,18 +283,26 @@ pub(crate) fn decide(principal: &Principal, right: Right) -> Decision {
             Allow => or(by.may_see(device), Because::Hidden),
             denied @ Deny(_) => denied,
         },
-        Right::Alarms if matches!(by.credential, Credential::Share(_)) => Deny(Because::Scope),
-        Right::Alarms => decide(principal, Right::List),
+        Right::Alarms | Right::Rules if matches!(by.credential, Credential::Share(_)) => {
+            Deny(Because::Scope)
+        }
+        Right::Alarms | Right::Rules => decide(principal, Right::List),
+        Right::SeeRule(owner) => or(by.may_see_rule(owner), Because::Hidden),
+        Right::ChangeRule(owner) => match decide(principal, Right::SeeRule(owner)) {
+            Allow => or(by.may_change(owner), Because::Role),
+            denied @ Deny(_) => denied,
+        },
         Right::SeeAlarm(device, owner) => {
-            or(by.may_see(device) && by.may_see_rule(owner), Because::Hidden)
+            let is_link = matches!(by.credential, Credential::Share(_));
+            or(!is_link && by.may_see(device) && by.may_see_rule(owner), Because::Hidden)
         }
         Right::ChangeAlarm(device, owner) => {
             match decide(principal, Right::SeeAlarm(device, owner)) {
-                Allow => or(by.role != Role::Viewer || owner == Some(by.user_id), Because::Role),
+                Allow => or(by.may_change(owner), Because::Role),
                 denied @ Deny(_) => denied,
             }
         }
-        Right::Own | Right::AlarmChanges => or(person, Because::Scope),
+        Right::Own | Right::AlarmChanges | Right::RuleChanges => or(person, Because::Scope),
         Right::Manage | Right::Books | Right::System | Right::People if !person => {
             Deny(Because::Scope)
         }
@@ -331,6 +353,32 @@ impl Principal {
     /// Whether the group may be seen, for lists.
     pub(crate) fn sees_group(&self, group: u64) -> bool {
         decide(self, Right::SeeGroup(group)) == Decision::Allow
+    }
+
+    /// Whether an alarm of this device and of a rule of this owner may be seen, for streams.
+    pub(crate) fn sees_alarm(&self, device: DeviceId, owner: Option<u64>) -> bool {
+        decide(self, Right::SeeAlarm(device, owner)) == Decision::Allow
+    }
+
+    /// Whether a rule or geofence of this owner may be seen, for lists.
+    pub(crate) fn sees_rule(&self, owner: Option<u64>) -> bool {
+        decide(self, Right::SeeRule(owner)) == Decision::Allow
+    }
+
+    /// Whether a rule or geofence of this owner may be changed, for answers.
+    pub(crate) fn changes_rule(&self, owner: Option<u64>) -> bool {
+        [Right::RuleChanges, Right::ChangeRule(owner)]
+            .into_iter()
+            .all(|right| decide(self, right) == Decision::Allow)
+    }
+
+    /// Whose rule or geofence a new one is, if it is to be `shared` with everybody, or nothing is
+    /// said: `None` for everybody's.
+    pub(crate) fn owner_of_new(&self, shared: Option<bool>) -> Result<Option<u64>, Problem> {
+        let by = self.signed_in()?;
+        let owner = (!shared.unwrap_or(by.role != Role::Viewer)).then_some(by.user_id);
+        self.must(Right::ChangeRule(owner))?;
+        Ok(owner)
     }
 
     /// How far back the caller may look.

@@ -55,6 +55,8 @@ pub enum Kind {
     TooMany,
     /// It has come to its end, so nothing can be changed.
     Closed,
+    /// Something else needs it.
+    InUse,
     /// No such group, or not for the caller.
     UnknownGroup,
     /// Nobody has heard of the device.
@@ -134,6 +136,7 @@ impl Kind {
             Self::NameTaken => ("name-taken", StatusCode::CONFLICT, "The name is taken"),
             Self::TooMany => ("too-many", StatusCode::CONFLICT, "Too many"),
             Self::Closed => ("closed", StatusCode::CONFLICT, "Closed already"),
+            Self::InUse => ("in-use", StatusCode::CONFLICT, "In use"),
             Self::UnknownGroup => ("unknown-group", StatusCode::NOT_FOUND, "Unknown group"),
             Self::UnknownDevice => ("unknown-device", StatusCode::NOT_FOUND, "Unknown device"),
             Self::UnknownId => ("unknown-id", StatusCode::NOT_FOUND, "Unknown number"),
@@ -222,6 +225,7 @@ pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
     parameter: Option<Cow<'static, str>>,
+    column: Option<usize>,
     retry_after_s: Option<u64>,
 }
 
@@ -238,7 +242,7 @@ impl Problem {
     /// A problem that no parameter is to blame for.
     pub fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        Self { kind, detail: detail.into(), parameter: None, retry_after_s }
+        Self { kind, detail: detail.into(), parameter: None, column: None, retry_after_s }
     }
 
     /// The same with another time after which to try again.
@@ -270,6 +274,13 @@ impl Problem {
             None => name,
         };
         self.parameter = Some(name);
+        self
+    }
+
+    /// The same with the place in a condition, counted in characters from 1.
+    #[must_use]
+    pub(crate) const fn at_column(mut self, column: Option<usize>) -> Self {
+        self.column = column;
         self
     }
 
@@ -310,6 +321,9 @@ pub(crate) struct Body<'a> {
     /// The parameter, header or field of the body at fault, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    /// Where in the condition of a rule, counted in characters from 1, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
     /// As in the header `X-Request-Id`, and in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -324,6 +338,7 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             parameter: self.parameter.as_deref(),
+            column: self.column,
             request_id,
         }
     }

@@ -2,24 +2,26 @@
 //! declares beside its handler the right that it asks for and its documentation.
 
 mod around;
+mod operation;
 
 use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::handler::Handler;
+use axum::handler::Handler as _;
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{self, MethodFilter, MethodRouter};
+use axum::routing::MethodRouter;
 use serde_json::Value;
 
 pub(crate) use self::around::admit;
 use self::around::{answer, authorize, counted};
+use self::operation::{Operation, Route, delete, get, patch, post, put, route};
 use crate::access::Right;
 use crate::docs;
 use crate::http;
-use crate::openapi::{self, Doc};
+use crate::openapi;
 use crate::page;
 use crate::posting::MAX_BODY;
 use crate::problem::{Kind, Problem};
@@ -28,97 +30,6 @@ use crate::routes::{
     token_refresh,
 };
 use crate::state::ApiState;
-
-/// Bodies carry an address, a name and a password of at most 1 KiB.
-const MAX_BODY_BYTES: usize = 16 * 1024;
-
-/// A path with its operations, one a method.
-struct Route {
-    path: &'static str,
-    operations: Vec<Operation>,
-}
-
-/// One method of a path: the right it asks for, its handler, its documentation.
-struct Operation {
-    method: Method,
-    right: Right,
-    handler: MethodRouter<ApiState>,
-    doc: fn() -> Doc,
-    /// Whether it may read millions of rows, and so is counted by credential.
-    heavy: bool,
-    /// Bytes that a body may have.
-    max_body: usize,
-}
-
-impl Operation {
-    fn heavy(self) -> Self {
-        Self { heavy: true, ..self }
-    }
-
-    fn max_body(self, max_body: usize) -> Self {
-        Self { max_body, ..self }
-    }
-}
-
-fn route<const N: usize>(path: &'static str, operations: [Operation; N]) -> Route {
-    Route { path, operations: operations.into() }
-}
-
-fn operation<H: Handler<T, ApiState>, T: 'static>(
-    method: Method,
-    filter: MethodFilter,
-    (right, handler, doc): (Right, H, fn() -> Doc),
-) -> Operation {
-    Operation {
-        method,
-        right,
-        handler: routing::on(filter, handler),
-        doc,
-        heavy: false,
-        max_body: MAX_BODY_BYTES,
-    }
-}
-
-/// A GET, which answers HEAD as well.
-fn get<H: Handler<T, ApiState>, T: 'static>(
-    right: Right,
-    handler: H,
-    doc: fn() -> Doc,
-) -> Operation {
-    operation(Method::GET, MethodFilter::GET, (right, handler, doc))
-}
-
-fn post<H: Handler<T, ApiState>, T: 'static>(
-    right: Right,
-    handler: H,
-    doc: fn() -> Doc,
-) -> Operation {
-    operation(Method::POST, MethodFilter::POST, (right, handler, doc))
-}
-
-fn put<H: Handler<T, ApiState>, T: 'static>(
-    right: Right,
-    handler: H,
-    doc: fn() -> Doc,
-) -> Operation {
-    operation(Method::PUT, MethodFilter::PUT, (right, handler, doc))
-}
-
-fn patch<H: Handler<T, ApiState>, T: 'static>(
-    right: Right,
-    handler: H,
-    doc: fn() -> Doc,
-) -> Operation {
-    operation(Method::PATCH, MethodFilter::PATCH, (right, handler, doc))
-}
-
-fn delete<H: Handler<T, ApiState>, T: 'static>(
-    right: Right,
-    handler: H,
-    doc: fn() -> Doc,
-) -> Operation {
-    operation(Method::DELETE, MethodFilter::DELETE, (right, handler, doc))
-}
 
 /// Every route. Each works with and without a slash at the end.
 fn table() -> Vec<Route> {
@@ -258,11 +169,52 @@ fn of_values() -> Vec<Route> {
     ]
 }
 
-/// What rules raised.
+/// What raises alarms, and what was raised.
 fn of_alarms() -> Vec<Route> {
-    use api_v1::alarms::{self, acknowledge, silence};
+    use api_v1::alarms::{self, acknowledge, counts, report, silence};
+    use api_v1::{geofences, rules};
+    const RULE_BODY: usize = rules::MAX_BODY_KIB * 1024;
+    const GEOFENCE_BODY: usize = geofences::MAX_BODY_KIB * 1024;
     vec![
+        route(
+            "/api/v1/geofences",
+            [
+                get(Right::Rules, geofences::list, geofences::list_doc),
+                post(Right::RuleChanges, geofences::post, geofences::post_doc)
+                    .max_body(GEOFENCE_BODY),
+            ],
+        ),
+        route(
+            "/api/v1/geofences/{geofence_id}",
+            [
+                get(Right::Rules, geofences::get, geofences::get_doc),
+                put(Right::RuleChanges, geofences::put, geofences::put_doc).max_body(GEOFENCE_BODY),
+                delete(Right::RuleChanges, geofences::delete, geofences::delete_doc),
+            ],
+        ),
+        route(
+            "/api/v1/rules",
+            [
+                get(Right::Rules, rules::list, rules::list_doc),
+                post(Right::RuleChanges, rules::post, rules::post_doc).max_body(RULE_BODY),
+            ],
+        ),
+        route(
+            "/api/v1/rules/{rule_id}",
+            [
+                get(Right::Rules, rules::get, rules::get_doc),
+                put(Right::RuleChanges, rules::put, rules::put_doc).max_body(RULE_BODY),
+                delete(Right::RuleChanges, rules::delete, rules::delete_doc),
+            ],
+        ),
+        route(
+            "/api/v1/rules/test",
+            [post(Right::Rules, rules::test::post, rules::test::doc).heavy().max_body(RULE_BODY)],
+        ),
         route("/api/v1/alarms", [get(Right::Alarms, alarms::list, alarms::list_doc)]),
+        route("/api/v1/alarms/report", [get(Right::Alarms, report::get, report::doc).heavy()]),
+        route("/api/v1/alarms/counts", [get(Right::Alarms, counts::get, counts::doc).heavy()]),
+        route("/api/v1/alarms/{alarm_id}", [get(Right::Alarms, alarms::get, alarms::get_doc)]),
         route(
             "/api/v1/alarms/{alarm_id}/acknowledge",
             [post(Right::AlarmChanges, acknowledge::post, acknowledge::doc)],

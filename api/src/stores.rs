@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nemeses_store::history::{
     Alarms, Books, Channels, Commands, Daily, Database, DeadLetters, Devices, Groups, Health,
-    Identities, Logins, Positions, Retention, ScopedTokens, Sessions, Users,
+    Identities, Logins, Positions, Receivers, Retention, Rules, ScopedTokens, Sessions, Users,
 };
 use nemeses_store::live::LiveStore;
 use nemeses_store::named::NamedDevices;
@@ -42,6 +42,10 @@ pub struct Stores {
     pub tokens: Arc<dyn ScopedTokens>,
     /// The sums of days.
     pub daily: Arc<dyn Daily>,
+    /// Rules and geofences.
+    pub rules: Arc<dyn Rules>,
+    /// Where notifications go.
+    pub receivers: Arc<dyn Receivers>,
     /// What rules raised.
     pub alarms: Arc<dyn Alarms>,
     /// Bytes that did not become rows.
@@ -82,6 +86,8 @@ impl Stores {
             sessions: database.sessions(),
             tokens: database.tokens(),
             daily: database.daily(),
+            rules: database.rules(),
+            receivers: database.receivers(),
             alarms: database.alarms(),
             letters: database.dead_letters(),
             second_chance: None,

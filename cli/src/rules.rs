@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use nemeses_alarms::{WouldBe, compile, fence_of, fences, spec_of, would_have_raised};
+use nemeses_alarms::{compile, fence_of, fences, spec_of, would_have_raised};
 use nemeses_protocol::{DeviceId, DeviceNames, Identity};
-use nemeses_rules::{RuleSet, RuleSpec};
+use nemeses_rules::{RuleDocument, RuleSet, WouldBe};
 use nemeses_runtime::Clock;
 use nemeses_store::history::{
     Alarm, AlarmFilter, Database, MAX_RULE_DEVICES, MAX_RULE_NAME, NewRule, RuleScope, StoredRule,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::args::DatabaseArgs;
@@ -103,45 +102,6 @@ pub(crate) struct GeofenceArgs {
     output: OutputArgs,
 }
 
-/// A rule's file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleFile {
-    name: String,
-    #[serde(default)]
-    severity: Severity,
-    /// Without devices and group, the rule is for all.
-    #[serde(default)]
-    devices: Vec<String>,
-    group: Option<u64>,
-    #[serde(default = "yes")]
-    enabled: bool,
-    rule: RuleSpec,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Severity {
-    Info,
-    #[default]
-    Warning,
-    Critical,
-}
-
-impl Severity {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-const fn yes() -> bool {
-    true
-}
-
 /// Runs a `rules` command.
 ///
 /// # Errors
@@ -172,8 +132,10 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn rule_file(path: &Path) -> anyhow::Result<RuleFile> {
-    serde_json::from_str(&read(path)?).with_context(|| format!("{} is no rule", path.display()))
+fn rule_file(path: &Path) -> anyhow::Result<RuleDocument> {
+    let is_wrong = || format!("{} is no rule", path.display());
+    let document = serde_json::from_str(&read(path)?).with_context(is_wrong)?;
+    RuleDocument::from_json(document).with_context(is_wrong)
 }
 
 fn check_name(name: &str) -> anyhow::Result<()> {
@@ -189,12 +151,16 @@ async fn add(args: &FileArgs, now_ms: u64) -> anyhow::Result<()> {
     let file = rule_file(&args.file)?;
     let database = open_database(&args.database).await?;
     check_name(&file.name)?;
+    anyhow::ensure!(
+        file.shared != Some(false),
+        "`shared`: a rule that is added here is everybody's; the API adds rules of one person"
+    );
     let fences = fences(&database).await?;
-    compile(0, 0, &file.rule, |id| fences.get(id).is_some())?;
+    compile(0, 0, &file.spec, |id| fences.get(id).is_some())?;
     let rule = NewRule {
         name: file.name.clone(),
         severity: file.severity.word().to_owned(),
-        spec: serde_json::to_string(&file.rule)?,
+        spec: serde_json::to_string(&file.spec)?,
         scope: scope_of(&database, &file, now_ms).await?,
         enabled: file.enabled,
         receivers: Vec::new(),
@@ -210,15 +176,19 @@ async fn add(args: &FileArgs, now_ms: u64) -> anyhow::Result<()> {
     })
 }
 
-async fn scope_of(database: &Database, file: &RuleFile, now_ms: u64) -> anyhow::Result<RuleScope> {
-    match (file.devices.as_slice(), file.group) {
-        ([], None) => Ok(RuleScope::All),
-        ([], Some(group)) => {
+async fn scope_of(
+    database: &Database,
+    file: &RuleDocument,
+    now_ms: u64,
+) -> anyhow::Result<RuleScope> {
+    match (&file.devices, file.group) {
+        (None, None) => Ok(RuleScope::All),
+        (None, Some(group)) => {
             let found = database.groups().find(group).await?;
             anyhow::ensure!(found.is_some(), "there is no group {group}");
             Ok(RuleScope::Group(group))
         }
-        (named, None) => {
+        (Some(named), _) => {
             anyhow::ensure!(
                 named.len() <= MAX_RULE_DEVICES,
                 "a rule names at most {MAX_RULE_DEVICES} devices; make a group of them"
@@ -233,7 +203,6 @@ async fn scope_of(database: &Database, file: &RuleFile, now_ms: u64) -> anyhow::
             devices.dedup();
             Ok(RuleScope::Devices(devices))
         }
-        _ => anyhow::bail!("a rule is for devices or for a group, not for both"),
     }
 }
 
@@ -267,7 +236,7 @@ async fn test(args: &TestArgs, now_ms: u64) -> anyhow::Result<()> {
     let file = rule_file(&args.file)?;
     let database = open_database(&args.database).await?;
     let fences = fences(&database).await?;
-    let rule = compile(0, 0, &file.rule, |id| fences.get(id).is_some())?;
+    let rule = compile(0, 0, &file.spec, |id| fences.get(id).is_some())?;
     let device = device(&database, &args.device).await?;
     let until_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
     let range = (until_s.saturating_sub(args.days * DAY_S), until_s);

@@ -71,6 +71,14 @@ fn the_whole_table() {
         (Right::Own, [anyone, Allow, Allow, Allow, Allow]),
         (Right::Alarms, [anyone, Allow, Allow, Allow, Allow]),
         (Right::AlarmChanges, [anyone, Allow, Allow, Allow, Allow]),
+        (Right::Rules, [anyone, Allow, Allow, Allow, Allow]),
+        (Right::RuleChanges, [anyone, Allow, Allow, Allow, Allow]),
+        (Right::SeeRule(None), [anyone, Allow, Allow, Allow, Allow]),
+        (Right::SeeRule(Some(7)), [anyone, Allow, Allow, Allow, Allow]),
+        (Right::SeeRule(Some(8)), [anyone, Deny(Hidden), Deny(Hidden), Deny(Hidden), Allow]),
+        (Right::ChangeRule(None), [anyone, role, role, Allow, Allow]),
+        (Right::ChangeRule(Some(7)), [anyone, Allow, Allow, Allow, Allow]),
+        (Right::ChangeRule(Some(8)), [anyone, Deny(Hidden), Deny(Hidden), Deny(Hidden), Allow]),
         (Right::SeeAlarm(GRANTED, None), [anyone, Deny(Hidden), Allow, Allow, Allow]),
         (Right::SeeAlarm(OTHER, None), [anyone, Deny(Hidden), Deny(Hidden), Allow, Allow]),
         // The user's own rule, which does not widen what he sees of devices; and another's.
@@ -123,6 +131,13 @@ fn the_whole_table_of_tokens_and_links() {
         (Right::Own, [scope; 7]),
         (Right::Alarms, [Allow, Allow, scope, scope, scope, scope, Allow]),
         (Right::AlarmChanges, [scope; 7]),
+        // Everybody's of a device, for who streams, too; never for a link.
+        (
+            Right::SeeAlarm(GRANTED, None),
+            [Allow, Allow, Allow, Deny(Hidden), Deny(Hidden), Allow, Allow],
+        ),
+        (Right::Rules, [Allow, Allow, scope, scope, scope, scope, Allow]),
+        (Right::RuleChanges, [scope; 7]),
         (Right::Manage, [scope; 7]),
         // Nor is the scope alone, where the maker is a viewer.
         (Right::Commands, [Allow, scope, scope, scope, scope, Allow, role]),

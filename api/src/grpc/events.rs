@@ -7,6 +7,7 @@ use std::vec;
 use futures_util::{Stream, stream};
 use nemeses_protocol::{Composition, DeviceNames};
 use nemeses_reports::number::{degrees, direction};
+use nemeses_store::history::AlarmNews;
 use nemeses_store::live::LiveValue;
 use tonic::Status;
 
@@ -53,6 +54,7 @@ impl Messages {
                 at_ms: i64::from(*recorded_at) * 1000,
             }),
             Happened::Values(values) => What::Values(new_values(device_id, values.iter())),
+            Happened::Alarm(news) => What::Alarm(alarm(device_id, news)),
         }
     }
 
@@ -74,6 +76,26 @@ impl Messages {
             hour_meter_min: self.totals.then_some(here.hour_meter_min),
             status: live::Status::Online.word().to_owned(),
         }
+    }
+}
+
+fn alarm(device_id: String, news: &AlarmNews) -> v1::AlarmChange {
+    let alarm = &news.alarm;
+    v1::AlarmChange {
+        device_id,
+        step: news.event.word().to_owned(),
+        alarm_id: alarm.id,
+        rule_id: alarm.key.rule,
+        rule_name: alarm.rule_name.clone(),
+        severity: alarm.severity.clone(),
+        late: alarm.late,
+        opened_at_ms: ms(alarm.opened_at_ms),
+        cleared_at_ms: alarm.cleared_at_ms.map(ms),
+        value: alarm.value.clone(),
+        latitude: alarm.place.map(|(latitude, _)| degrees(latitude)),
+        longitude: alarm.place.map(|(_, longitude)| degrees(longitude)),
+        acknowledged: alarm.acknowledged.is_some(),
+        silenced_until_ms: alarm.silence.as_ref().map(|silence| ms(silence.until_ms)),
     }
 }
 

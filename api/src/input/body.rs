@@ -1,5 +1,6 @@
 //! A JSON body: one object with a few text fields.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -44,6 +45,25 @@ where
             return Err(not_json());
         }
         Self::parse(&body_of(request, state).await?)
+    }
+}
+
+/// The fields of a body that may have more than others; the route says so, too (`max_body`).
+#[derive(Debug)]
+pub(crate) struct LargeFields<const KIB: usize>(pub(crate) Fields);
+
+impl<S: Send + Sync, const KIB: usize> FromRequest<S> for LargeFields<KIB>
+where
+    Arc<ApiConfig>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(not_json());
+        }
+        let too_large = format!("The body may have {KIB} KiB at most.");
+        Fields::parse(&body_within(request, state, too_large).await?).map(Self)
     }
 }
 
@@ -94,7 +114,7 @@ where
 async fn body_within<S: Send + Sync>(
     request: Request,
     state: &S,
-    too_large: &'static str,
+    too_large: impl Into<Cow<'static, str>>,
 ) -> Result<Bytes, Problem>
 where
     Arc<ApiConfig>: FromRef<S>,
@@ -153,6 +173,11 @@ impl Fields {
             Some(_) => Err(Problem::field(name, "Must be a text, or null.")),
             None => Ok(Patch::Absent),
         }
+    }
+
+    /// All that nobody has taken, as it came.
+    pub(crate) fn into_json(self) -> Value {
+        Value::Object(self.0)
     }
 
     /// Takes a field of any kind.

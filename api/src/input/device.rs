@@ -24,14 +24,18 @@ pub(crate) fn device(
     numbered(names, parameter, &identity(parameter, text)?)
 }
 
+/// What a device may be called, in a field of a body.
+pub(crate) fn identity_in_field(field: &'static str, text: &str) -> Result<Identity, Problem> {
+    text.parse().map_err(|error| Problem::field(field, what_is_wrong(&error)))
+}
+
 /// A device in a field of a body.
 pub(crate) fn device_in_field(
     names: &DeviceNames,
     field: &'static str,
     text: &str,
 ) -> Result<DeviceId, Problem> {
-    let identity = text.parse().map_err(|error| Problem::field(field, what_is_wrong(&error)))?;
-    numbered(names, field, &identity)
+    numbered(names, field, &identity_in_field(field, text)?)
 }
 
 /// Devices with commas between them, each once, in order of number.

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use nemeses_store::history::MAX_ALARM_NOTE;
+use nemeses_store::history::{MAX_ALARM_NOTE, MAX_RULE_NAME};
 
 use super::visible::is_visible_line;
 use crate::problem::Problem;
@@ -20,6 +20,11 @@ pub(crate) fn label(name: &'static str, text: &str, least: usize) -> Result<Stri
 /// What somebody notes of an alarm: a line of text, trimmed.
 pub(crate) fn note(name: &'static str, text: &str) -> Result<String, Problem> {
     line(name, text, 1..=MAX_ALARM_NOTE)
+}
+
+/// The name of a rule or a geofence.
+pub(crate) fn rule_name(text: &str) -> Result<String, Problem> {
+    line("name", text, 1..=MAX_RULE_NAME)
 }
 
 fn line(name: &'static str, text: &str, chars: RangeInclusive<usize>) -> Result<String, Problem> {

@@ -12,11 +12,11 @@ mod shard;
 mod time;
 mod visible;
 
-pub(crate) use body::{Fields, MaybeFields, Patch, TelemetryBody};
+pub(crate) use body::{Fields, LargeFields, MaybeFields, Patch, TelemetryBody};
 pub(crate) use cursor::{BooksCursor, DeviceCursor, NearCursor, ReportCursor};
-pub(crate) use device::{device, device_in_field, identity};
+pub(crate) use device::{device, device_in_field, identity, identity_in_field};
 pub(crate) use identity::{account_fields, check_password, new_email, person_name};
-pub(crate) use label::{class, label, note, tags};
+pub(crate) use label::{class, label, note, rule_name, tags};
 pub(crate) use params::Params;
 pub(crate) use path::{Segments, number, unknown_id};
 pub(crate) use shard::Shard;

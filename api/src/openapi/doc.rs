@@ -1,7 +1,8 @@
 //! The documentation of one operation, as a route declares it.
 
 use axum::http::{Method, StatusCode};
-use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
@@ -20,6 +21,8 @@ pub(crate) enum Tag {
     Locations,
     /// What they did.
     Reports,
+    /// What raises alarms, and where.
+    Rules,
     /// What rules raised.
     Alarms,
     /// What became of every frame.
@@ -29,11 +32,12 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::People,
         Self::Devices,
         Self::Locations,
         Self::Reports,
+        Self::Rules,
         Self::Alarms,
         Self::Books,
         Self::Service,
@@ -45,6 +49,7 @@ impl Tag {
             Self::Devices => "Devices and groups",
             Self::Locations => "Locations",
             Self::Reports => "Reports",
+            Self::Rules => "Rules and geofences",
             Self::Alarms => "Alarms",
             Self::Books => "Books",
             Self::Service => "Service",
@@ -76,6 +81,15 @@ pub(crate) fn object(required: &[(&str, Value)], optional: &[(&str, Value)]) -> 
         "required": names,
         "additionalProperties": false,
     })
+}
+
+/// The schema of a type in a body, with all that it refers to.
+pub(crate) fn inlined<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// What one operation does, takes and answers. What every route of its kind takes

@@ -9,7 +9,7 @@ mod parameter;
 mod schemas;
 
 pub(crate) use answer::Answer;
-pub(crate) use doc::{Doc, Tag, object};
+pub(crate) use doc::{Doc, Tag, inlined, object};
 pub(crate) use document::{Operation, document};
 pub(crate) use parameter::Param;
 pub(crate) use schemas::{DEVICE_PATTERN, Device, Time};

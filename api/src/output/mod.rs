@@ -1,5 +1,6 @@
 //! What the API says: pure functions from stored values to JSON.
 
+mod alarm;
 mod example;
 mod location;
 mod measured;
@@ -9,6 +10,7 @@ mod row;
 mod sums;
 mod totals;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use example::{example_location, example_row, example_sums};
 pub(crate) use location::{
     Location, Past, PositionSource, Status, asks_history, decide, newest_s, place,

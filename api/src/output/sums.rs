@@ -14,9 +14,16 @@ pub(crate) struct Here {
     longitude: f64,
 }
 
+impl Here {
+    /// A place in millionths of a degree.
+    pub(crate) fn at(latitude_udeg: i32, longitude_udeg: i32) -> Self {
+        Self { latitude: degrees(latitude_udeg), longitude: degrees(longitude_udeg) }
+    }
+}
+
 impl From<Place> for Here {
     fn from(place: Place) -> Self {
-        Self { latitude: degrees(place.latitude_udeg), longitude: degrees(place.longitude_udeg) }
+        Self::at(place.latitude_udeg, place.longitude_udeg)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use nemeses_protocol::{Composition, DeviceId, DeviceNames, Identity, Position};
 use nemeses_reports::Doubt;
 use nemeses_reports::number::{degrees, direction, time_ms, time_s};
+use nemeses_store::history::AlarmNews;
 use nemeses_store::live::{LiveEntry, LiveValue};
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use super::id::EventId;
 use super::status::Status;
 use super::values::values_json;
 use crate::fleet::Place;
-use crate::output::PositionSource;
+use crate::output::{Alarm, PositionSource};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(crate) enum Happened {
     Ignition { on: bool, recorded_at: u32 },
     /// These values are new.
     Values(Box<[LiveValue]>),
+    /// An alarm opened or changed.
+    Alarm(AlarmNews),
 }
 
 /// What a device's newest frame says, but for where: that is the event's place.
@@ -119,6 +122,15 @@ struct EventText<'a> {
     at: String,
 }
 
+#[derive(Serialize)]
+struct AlarmText<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    device_id: String,
+    step: &'static str,
+    alarm: Alarm,
+}
+
 /// How a position ends when it is new.
 const ONLINE_END: &str = "online\"}";
 
@@ -190,7 +202,31 @@ impl Event {
     pub(crate) fn valued(&self) -> &[LiveValue] {
         match &self.happened {
             Happened::Values(values) => values,
-            Happened::Position(_) | Happened::Status(_) | Happened::Ignition { .. } => &[],
+            Happened::Position(_)
+            | Happened::Status(_)
+            | Happened::Ignition { .. }
+            | Happened::Alarm(_) => &[],
+        }
+    }
+
+    /// An alarm of a device opened or changed. It happened where the device was then, or is.
+    pub(crate) fn alarm(id: EventId, place: Option<Place>, news: AlarmNews, at_ms: u64) -> Self {
+        let device = news.alarm.key.device;
+        let then = news.alarm.place;
+        let then =
+            then.map(|(latitude_udeg, longitude_udeg)| Place { latitude_udeg, longitude_udeg });
+        let place = then.or(place);
+        Self::new(id, EventKind::Change, device, place, at_ms, Happened::Alarm(news))
+    }
+
+    /// What happened to an alarm, if that is what it is about.
+    pub(crate) const fn alarmed(&self) -> Option<&AlarmNews> {
+        match &self.happened {
+            Happened::Alarm(news) => Some(news),
+            Happened::Position(_)
+            | Happened::Status(_)
+            | Happened::Ignition { .. }
+            | Happened::Values(_) => None,
         }
     }
 
@@ -228,6 +264,7 @@ impl Event {
                 ("event", ignition_text(&id, device_id, *on, *recorded_at))
             }
             Happened::Values(values) => ("values", values_json(&id, device_id, &**values)),
+            Happened::Alarm(news) => ("alarm", self.alarm_text(&id, device_id, news)),
         };
         Text { json: json.into_boxed_str(), id_at: id_at(kind, &id) }
     }
@@ -250,6 +287,16 @@ impl Event {
             odometer_m: here.odometer_m,
             hour_meter_min: here.hour_meter_min,
             status: Status::Online.word(),
+        })
+    }
+
+    fn alarm_text(&self, id: &str, device_id: String, news: &AlarmNews) -> String {
+        json(&AlarmText {
+            r#type: "alarm",
+            id,
+            step: news.event.word(),
+            alarm: Alarm::of(&news.alarm, device_id.clone(), self.at_ms),
+            device_id,
         })
     }
 
@@ -313,52 +360,9 @@ fn id_at(kind: &str, id: &str) -> (u16, u16) {
     (begins, end)
 }
 
-fn json(text: &impl Serialize) -> String {
+pub(super) fn json(text: &impl Serialize) -> String {
     // Strings and numbers: this cannot fail.
     serde_json::to_string(text).unwrap_or_default()
-}
-
-/// The first word of the server to a client, and the word that something is missing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hello {
-    pub(crate) heartbeat_s: u32,
-    /// Why events are missing, if any are.
-    pub(crate) gap: Option<&'static str>,
-    /// The server's time, by which a client tells ages.
-    pub(crate) at_ms: u64,
-}
-
-#[derive(Serialize)]
-struct HelloText<'a> {
-    r#type: &'static str,
-    /// What to resume from when nothing else comes.
-    id: &'a str,
-    heartbeat_s: u32,
-    at: String,
-    gap: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-}
-
-/// A hello as JSON; a gap comes with its reason.
-pub(crate) fn hello(id: &str, Hello { heartbeat_s, gap, at_ms }: Hello) -> String {
-    let at = time_ms(at_ms);
-    json(&HelloText { r#type: "hello", id, heartbeat_s, at, gap: gap.is_some(), reason: gap })
-}
-
-/// Nothing else happened, as JSON.
-pub(crate) fn heartbeat(id: &str, at_ms: u64) -> String {
-    format!(r#"{{"type":"heartbeat","id":"{id}","at":"{}"}}"#, time_ms(at_ms))
-}
-
-/// Positions were left out, as JSON.
-pub(crate) fn thinned(dropped: u64) -> String {
-    format!(r#"{{"type":"thinned","dropped":{dropped},"reason":"slow_client"}}"#)
-}
-
-/// The last word, as JSON.
-pub(crate) fn end(reason: &str) -> String {
-    format!(r#"{{"type":"end","reason":"{reason}"}}"#)
 }
 
 #[cfg(test)]
@@ -366,6 +370,7 @@ pub(crate) mod tests {
     use nemeses_protocol::{Composition, Position, PositionRecord};
     use serde_json::{Value, json};
 
+    use super::super::service::{Hello, end, heartbeat, hello, thinned};
     use super::*;
 
     pub(crate) fn entry(device: u32, recorded_at: u32, bits: u16) -> LiveEntry {

@@ -25,6 +25,7 @@ impl Filter {
         self.devices.as_ref().is_none_or(wanted)
             && self.bbox.as_ref().is_none_or(inside)
             && caller.sees(event.device)
+            && event.alarmed().is_none_or(|news| caller.sees_alarm(event.device, news.alarm.owner))
             && if event.kind == EventKind::Values {
                 !self.channels.of_these(event.valued(), caller).is_empty()
             } else {

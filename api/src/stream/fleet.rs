@@ -10,7 +10,7 @@ use indexmap::map::Entry;
 use nemeses_protocol::{DeviceId, PositionRecord};
 use nemeses_reports::{Doubt, Settings, Track};
 use nemeses_store::NumberHash;
-use nemeses_store::history::LastKnown;
+use nemeses_store::history::{AlarmNews, LastKnown};
 use nemeses_store::live::{LiveEntry, LiveValues, Moved, Version};
 
 use super::event::{Event, place};
@@ -219,6 +219,16 @@ impl Fleet {
             }
             stays
         });
+        window.push(events);
+    }
+
+    /// Alarms that opened or changed.
+    pub(crate) fn alarmed(&self, news: Vec<AlarmNews>, window: &mut Window, now_ms: u64) {
+        let event = |one: AlarmNews| {
+            let at = self.devices.get(&one.alarm.key.device).and_then(|known| place(&known.entry));
+            Arc::new(Event::alarm(window.added_id(), at, one, now_ms))
+        };
+        let events = news.into_iter().map(event).collect();
         window.push(events);
     }
 

@@ -14,12 +14,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::StreamState;
-use super::event::{Event, EventKind, Hello};
+use super::event::{Event, EventKind};
 use super::holder::Holder;
 use super::hub::{Hub, News, Place};
 use super::id::EventId;
 use super::pace::Pace;
 use super::query::{From, Wanted};
+use super::service::Hello;
 use super::shares::Full;
 use super::status::Status;
 use super::values::Among;

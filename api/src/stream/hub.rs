@@ -8,6 +8,7 @@ use std::time::Duration;
 use nemeses_protocol::{DeviceId, DeviceNames};
 use nemeses_runtime::{Backoff, Clock, Outage};
 use nemeses_store::StoreError;
+use nemeses_store::history::AlarmWatch;
 use nemeses_store::live::{LiveEntry, LiveValues, Moved};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -189,7 +190,8 @@ impl Hub {
     pub(crate) async fn run(self: Arc<Self>, stores: Stores, stop: CancellationToken) {
         let following = async {
             let (follow, learn) = (self.follow(&stores), self.learn(&stores));
-            tokio::join!(follow, self.sweep(), learn, self.recall(&stores))
+            let alarms = self.watch_alarms(&stores);
+            tokio::join!(follow, self.sweep(), learn, self.recall(&stores), alarms)
         };
         stop.run_until_cancelled(following).await;
         self.closing.cancel();
@@ -286,6 +288,25 @@ impl Hub {
             ticks.tick().await;
             let now_ms = self.clock.now_ms();
             self.publish(false, |fleet, window| fleet.sweep(window, now_ms));
+        }
+    }
+
+    /// Looks once a second what has become of alarms: another process may evaluate the rules.
+    async fn watch_alarms(&self, stores: &Stores) {
+        let mut watch = AlarmWatch::new(Arc::clone(&stores.alarms));
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match watch.look().await {
+                Ok(news) if news.is_empty() => {}
+                Ok(news) => {
+                    let now_ms = self.clock.now_ms();
+                    self.publish(false, |fleet, window| fleet.alarmed(news, window, now_ms));
+                }
+                // Requests report it; what happened meanwhile is found by a later look.
+                Err(error) => tracing::debug!(%error, "alarms could not be looked at"),
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod id;
 mod metrics;
 mod pace;
 mod query;
+mod service;
 mod shares;
 mod state;
 mod status;
@@ -29,12 +30,13 @@ mod writer;
 
 #[cfg(test)]
 pub(crate) use event::tests::entry as test_entry;
-pub(crate) use event::{Event, Happened, Hello, Here};
+pub(crate) use event::{Event, Happened, Here};
 pub(crate) use follower::{Follower, Reason, Turn};
 pub(crate) use holder::Holder;
 pub(crate) use hub::Hub;
 pub(crate) use id::EventId;
 pub(crate) use query::{Wanted, parameters};
+pub(crate) use service::Hello;
 pub(crate) use state::StreamState;
 pub(crate) use status::Status;
 pub(crate) use text::{Form, Text};

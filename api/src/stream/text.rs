@@ -4,8 +4,9 @@
 use nemeses_protocol::DeviceNames;
 use nemeses_store::live::LiveValue;
 
-use super::event::{self, Event, Hello};
+use super::event::Event;
 use super::id::EventId;
+use super::service::{self, Hello};
 use super::status::Status;
 use super::values::values_json;
 use super::writer::EventWriter;
@@ -92,20 +93,20 @@ impl EventWriter for Text {
 
     fn hello(&mut self, id: EventId, hello: Hello) {
         let id = id.to_string();
-        self.push(Some(&id), &event::hello(&id, hello));
+        self.push(Some(&id), &service::hello(&id, hello));
     }
 
     fn heartbeat(&mut self, id: EventId, at_ms: u64) {
         let id = id.to_string();
-        self.push(Some(&id), &event::heartbeat(&id, at_ms));
+        self.push(Some(&id), &service::heartbeat(&id, at_ms));
     }
 
     fn thinned(&mut self, dropped: u64) {
-        self.push(None, &event::thinned(dropped));
+        self.push(None, &service::thinned(dropped));
     }
 
     fn end(&mut self, reason: &'static str) {
-        self.push(None, &event::end(reason));
+        self.push(None, &service::end(reason));
     }
 
     fn event(&mut self, names: &DeviceNames, id: EventId, event: &Event) {

@@ -3,8 +3,9 @@
 use nemeses_protocol::DeviceNames;
 use nemeses_store::live::LiveValue;
 
-use super::event::{Event, Hello};
+use super::event::Event;
 use super::id::EventId;
+use super::service::Hello;
 use super::status::Status;
 
 /// Takes events in the order in which the client gets them.

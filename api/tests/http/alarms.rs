@@ -94,6 +94,10 @@ async fn alarms_are_listed_newest_first_and_filtered() {
     ] {
         assert_eq!(listed(&site, &admin, query).await, ids, "{query}");
     }
+    change(&site, &admin, "3/acknowledge", &json!({})).await.ok();
+    assert_eq!(listed(&site, &admin, "acknowledged=true").await, [3]);
+    assert_eq!(listed(&site, &admin, "acknowledged=false&open=true").await, [4, 2]);
+    assert_eq!(site.one.get_as(&admin, "/api/v1/alarms/1").await.ok(), expected);
     let first = site.one.get_as(&admin, "/api/v1/alarms?limit=3").await.ok();
     let cursor = text(&first, "next_cursor");
     let rest = listed(&site, &admin, &format!("limit=3&cursor={cursor}")).await;
@@ -116,6 +120,8 @@ async fn alarms_of_other_devices_and_of_other_peoples_rules_are_hidden() {
     let unknown = change(&site, &viewer, "99/acknowledge", &json!({})).await;
     unknown.is_problem(404, "unknown-id", Some("alarm_id"));
     for (token, id) in [(&viewer, 3), (&operator, 4)] {
+        let hidden = site.one.get_as(token, &format!("/api/v1/alarms/{id}")).await;
+        assert_eq!((hidden.status, &hidden.text), (404, &unknown.text), "{id}");
         for what in ["acknowledge", "silence"] {
             let body =
                 if what == "silence" { json!({"reason": "r", "for_s": 9}) } else { json!({}) };
@@ -226,4 +232,93 @@ async fn a_silence_has_a_reason_and_ends() {
         bad.is_problem(422, "invalid-field", Some(field));
     }
     assert_eq!(silenced().await, Value::Null);
+}
+
+#[tokio::test]
+async fn alarms_are_a_report_in_every_form() {
+    let site = site().await;
+    let (operator, viewer) = (site.token("operator").await, site.token("viewer").await);
+    let path = "/api/v1/alarms/report?late=true";
+    let report = site.one.get_as(&operator, &format!("{path}&tz=America/Sao_Paulo")).await.ok();
+    let expected = json!({
+        "id": 1, "rule_id": 3, "rule_name": "Too fast", "device_id": "0A3F73",
+        "severity": "critical", "late": true, "opened_at": "2020-07-01T18:00:00-03:00",
+        "cleared_at": "2020-07-01T18:00:59-03:00", "duration_s": 59, "withdrawn": false,
+        "value": "97", "at": {"latitude": -19.932_833, "longitude": -43.938_493},
+        "acknowledged_at": null, "acknowledged_by": null, "note": null,
+    });
+    assert_eq!((&report["alarms"], &report["count"]), (&json!([expected]), &json!(1)));
+    assert_eq!(report["tz"], "America/Sao_Paulo");
+    let count = async |token: &str, query: &str| {
+        let path = format!("/api/v1/alarms/report?{query}");
+        site.one.get_as(token, &path).await.ok()["count"].as_u64().unwrap()
+    };
+    assert_eq!(count(&operator, "").await, 3);
+    assert_eq!(count(&viewer, "").await, 3);
+    assert_eq!(count(&viewer, "device_id=0A3F73&open=true").await, 2);
+    assert_eq!(count(&operator, "from=2020-07-01T21:00:01Z").await, 0);
+    assert_eq!(count(&operator, "to=2020-07-01T20:59:59Z").await, 0);
+    change(&site, &operator, "1/acknowledge", &json!({"note": "a, \"b\""})).await.ok();
+    let csv = site.one.get_as(&operator, &format!("{path}&format=csv")).await;
+    let lines: Vec<&str> = csv.text.lines().collect();
+    assert_eq!(
+        lines[0],
+        "id,rule_id,rule_name,device_id,severity,late,opened_at,cleared_at,duration_s,withdrawn,\
+         value,at_latitude,at_longitude,acknowledged_at,acknowledged_by,note"
+    );
+    assert_eq!(
+        lines[1],
+        "1,3,Too fast,0A3F73,critical,true,2020-07-01T21:00:00Z,2020-07-01T21:00:59Z,59,false,\
+         97,-19.932833,-43.938493,2020-07-01T21:01:00Z,operator@b.c,\"a, \"\"b\"\"\""
+    );
+    for (form, begins) in [
+        ("ndjson", "{\"id\":1,"),
+        ("geojson", "{\"type\":\"FeatureCollection\","),
+        ("gpx", "<?xml"),
+        ("kml", "<?xml"),
+        ("xlsx", "PK"),
+        ("parquet", "PAR1"),
+    ] {
+        let answer = site.one.get_as(&operator, &format!("{path}&format={form}")).await;
+        assert_eq!(answer.status, 200, "{form} {answer:?}");
+        assert!(answer.text.starts_with(begins), "{form} {answer:?}");
+    }
+    for (query, at) in [
+        ("from=2020-07-02T00:00:00Z&to=2020-07-01T00:00:00Z", "from"),
+        ("cursor=1", "cursor"),
+        ("format=pdf", "format"),
+    ] {
+        let bad = site.one.get_as(&operator, &format!("/api/v1/alarms/report?{query}")).await;
+        bad.is_problem(400, "invalid-parameter", Some(at));
+    }
+}
+
+#[tokio::test]
+async fn alarms_are_counted_by_rule_device_and_day() {
+    let site = site().await;
+    let (admin, viewer) = (site.token("admin").await, site.token("viewer").await);
+    let counts = async |token: &str, query: &str| {
+        let answer = site.one.get_as(token, &format!("/api/v1/alarms/counts?{query}")).await.ok();
+        assert_eq!(answer["count"], answer["counts"].as_array().unwrap().len());
+        answer["counts"].clone()
+    };
+    let row = |rule: Value, name: Value, device: Value, day: Value, opened: u64| json!({"rule_id": rule, "rule_name": name, "device_id": device, "day": day, "opened": opened});
+    let (null, name) = (Value::Null, json!("Too fast"));
+    let of_rule =
+        |rule: u64, opened| row(json!(rule), name.clone(), null.clone(), null.clone(), opened);
+    assert_eq!(counts(&admin, "").await, json!([of_rule(3, 3), of_rule(4, 1)]));
+    assert_eq!(counts(&viewer, "by=rule&open=true").await, json!([of_rule(3, 1), of_rule(4, 1)]));
+    let of_device =
+        |device: &str, opened| row(null.clone(), null.clone(), json!(device), null.clone(), opened);
+    let devices = json!([of_device("0A3F73", 3), of_device("0A3F74", 1)]);
+    assert_eq!(counts(&admin, "by=device").await, devices);
+    let day = row(null.clone(), null.clone(), null.clone(), json!("2020-07-01"), 4);
+    assert_eq!(counts(&admin, "by=day").await, json!([day]));
+    assert_eq!(counts(&admin, "by=day&to=2020-06-30T23:59:59Z").await, json!([]));
+    for (query, at) in
+        [("by=group", "by"), ("from=2010-01-01T00:00:00Z", "from"), ("limit=3", "limit")]
+    {
+        let bad = site.one.get_as(&admin, &format!("/api/v1/alarms/counts?{query}")).await;
+        bad.is_problem(400, "invalid-parameter", Some(at));
+    }
 }

@@ -104,6 +104,8 @@ impl Api {
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
+            rules: database.rules(),
+            receivers: database.receivers(),
             alarms: database.alarms(),
             letters: database.dead_letters(),
             second_chance: None,

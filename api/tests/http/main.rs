@@ -31,6 +31,7 @@ mod people;
 mod refusals;
 mod report;
 mod rights;
+mod rules;
 mod series;
 mod sessions;
 mod several;

@@ -4,7 +4,7 @@ use nemeses_api::{NewAccount, Right, declared_routes};
 use nemeses_protocol::{
     BatchKey, DeviceId, Identity, Reading, ReadingsRecord, Record, Value, readings_hash,
 };
-use nemeses_store::history::{Part, Profile, Role, Users as _};
+use nemeses_store::history::{NewRule, Part, Profile, Role, RuleScope, Users as _};
 use nemeses_store::live::LiveEntry;
 use serde_json::json;
 
@@ -27,6 +27,17 @@ async fn with_users() -> Api {
     api.database.devices().put(&Profile::new(DEVICE, now_ms)).await.unwrap();
     api.database.groups().add("North", now_ms).await.unwrap();
     raise(&api.database, vec![opened(1, DEVICE)]).await;
+    let spec = r#"{"test":{"kind":"idling"}}"#;
+    let rule = NewRule {
+        name: "Idle".into(),
+        severity: "info".into(),
+        spec: spec.into(),
+        scope: RuleScope::All,
+        enabled: true,
+        receivers: Vec::new(),
+    };
+    api.database.rules().add_rule(None, &rule, now_ms).await.unwrap();
+    api.database.rules().add_geofence(None, "Depot", "{}", now_ms).await.unwrap();
     api.history.put([record(RECORDED, 1)]);
     api.database.history().commit(&[temperature()], "test").await.unwrap();
     api.live.put(LiveEntry::from_record(&record(RECORDED, 1)));
@@ -66,6 +77,11 @@ fn query(path: &str) -> String {
     match path {
         "/api/v1/books"
         | "/api/v1/alarms"
+        | "/api/v1/alarms/report"
+        | "/api/v1/alarms/counts"
+        | "/api/v1/rules"
+        | "/api/v1/rules/test"
+        | "/api/v1/geofences"
         | "/api/v1/dead-letters"
         | "/api/v1/storage"
         | "/api/v1/workers"
@@ -84,6 +100,8 @@ fn query(path: &str) -> String {
             .replace("{share_id}", "1")
             .replace("{letter_id}", "1")
             .replace("{alarm_id}", "1")
+            .replace("{rule_id}", "1")
+            .replace("{geofence_id}", "1")
             .replace("{channel}", "temperature"),
         _ if own.contains(&path) => path.to_owned(),
         "/api/v1/series" | "/api/v1/series/statistics" => {
@@ -141,6 +159,8 @@ async fn every_route_asks_for_the_right_it_declares() {
         let path = query(route.path);
         let lists = [
             "/api/v1/alarms",
+            "/api/v1/alarms/report",
+            "/api/v1/alarms/counts",
             "/api/v1/channels",
             "/api/v1/locations",
             "/api/v1/devices",
@@ -169,6 +189,22 @@ async fn every_route_asks_for_the_right_it_declares() {
                 by_operator.ok();
                 by_viewer.is_problem(404, "unknown-group", Some("group_id"));
             }
+            Right::Alarms => {
+                by_operator.ok();
+                by_viewer.is_problem(404, "unknown-id", Some("alarm_id"));
+            }
+            // Everybody sees everybody's; what a test wants is a body.
+            Right::Rules => {
+                for answer in [by_operator, by_viewer] {
+                    assert!([200, 415].contains(&answer.status), "{path} {answer:?}");
+                }
+            }
+            Right::RuleChanges => {
+                assert!(![401, 403].contains(&by_operator.status), "{method} {path}");
+                // To make one's own is anybody's right; what the admin has deleted is gone.
+                let refused = [403, 404, 415];
+                assert!(refused.contains(&by_viewer.status), "{method} {path} {by_viewer:?}");
+            }
             Right::AlarmChanges => {
                 assert!(![401, 403, 404].contains(&by_operator.status), "{method} {path}");
                 // Without a body that one route wants it does not get as far as the alarm.
@@ -195,8 +231,9 @@ async fn every_route_asks_for_the_right_it_declares() {
             Right::Open
             | Right::Stream
             | Right::List
-            | Right::Alarms
             | Right::See(_)
+            | Right::SeeRule(_)
+            | Right::ChangeRule(_)
             | Right::SeeAlarm(..)
             | Right::ChangeAlarm(..)
             | Right::SeeGroup(_)

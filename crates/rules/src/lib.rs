@@ -8,6 +8,7 @@
 mod codec;
 mod datum;
 mod device;
+mod document;
 mod error;
 mod geo;
 mod lane;
@@ -15,6 +16,7 @@ mod language;
 mod machine;
 mod memory;
 mod name;
+mod rehearsal;
 mod rule;
 mod rules;
 mod sample;
@@ -22,6 +24,7 @@ mod sample;
 pub use codec::{StateError, decode_state, encode_state};
 pub use datum::Datum;
 pub use device::{Applied, Change, DeviceState, LATE_ENDS_MS, MAX_AHEAD_MS, Row, Transition};
+pub use document::{DocumentError, RuleDocument, Severity, spec_of};
 pub use error::{ConditionError, FenceError, RuleError};
 pub use geo::{Fence, FenceIndex, MAX_FENCE_POINTS, MAX_METRES, MIN_METRES, Point};
 pub use language::{
@@ -31,6 +34,7 @@ pub use language::{
 pub use machine::{Edge, Machine, Phase, Signal, Timing};
 pub use memory::Memory;
 pub use name::{Field, Name};
+pub use rehearsal::{Rehearsal, WouldBe};
 pub use rule::{MAX_SECONDS, Rule, RuleSpec, Test};
 pub use rules::RuleSet;
 pub use sample::Sample;

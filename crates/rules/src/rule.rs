@@ -54,6 +54,7 @@ const fn young_s() -> u32 {
 /// What raises an alarm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "RuleTest")]
 pub enum Test {
     /// A condition holds (docs/rules.md, "Conditions").
     Condition {

@@ -2,11 +2,12 @@
 //! people do about one; what raises alarms is in docs/rules.md.
 
 pub(crate) mod acknowledge;
+pub(crate) mod counts;
+pub(crate) mod report;
 pub(crate) mod silence;
 
 use axum::extract::State;
 use axum::response::Response;
-use nemeses_reports::number::degrees;
 use nemeses_store::history::{self as kept, AlarmFilter, MAX_ALARM_BY, MAX_LISTED_ALARMS};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,9 +16,9 @@ use serde_json::{Value, json};
 use super::commands::asked_by;
 use crate::access::{Principal, Right, unknown_alarm};
 use crate::backend::Backend;
-use crate::input::{Params, number};
-use crate::openapi::{self, Answer, Doc, Param, Tag};
-use crate::output::{self, time_ms};
+use crate::input::{Params, Segments, number};
+use crate::openapi::{Answer, Doc, Param, Tag};
+use crate::output::{self, Alarm};
 use crate::problem::{Kind, Problem};
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -26,67 +27,6 @@ const MAX_LIMIT: u32 = MAX_LISTED_ALARMS - 1;
 
 const FLAGS: [(&str, Option<bool>); 2] = [("true", Some(true)), ("false", Some(false))];
 const SEVERITIES: [&str; 3] = ["info", "warning", "critical"];
-
-/// What a rule raised for a device.
-#[derive(Serialize, JsonSchema)]
-struct Alarm {
-    id: u64,
-    rule_id: u64,
-    /// The rule's version: it grows with each change of the rule.
-    rule_version: u32,
-    /// The rule's name when the alarm opened.
-    rule_name: String,
-    #[schemars(with = "openapi::Device")]
-    device_id: String,
-    /// Which alarm of this device and version of the rule it is, from 1.
-    episode: u32,
-    /// `info`, `warning` or `critical`.
-    severity: String,
-    /// Whether it is of rows that came late, or was too old to notify anybody when it opened.
-    late: bool,
-    /// When it opened, by the device's clock.
-    #[schemars(with = "openapi::Time")]
-    opened_at: String,
-    /// When that was noticed, by the server's clock.
-    #[schemars(with = "openapi::Time")]
-    raised_at: String,
-    /// When it was over, by the device's clock; null while it is open.
-    #[schemars(with = "Option<openapi::Time>")]
-    cleared_at: Option<String>,
-    /// Whether it ended because its rule was changed, removed or switched off.
-    withdrawn: bool,
-    /// The value that the rule is about, when it opened.
-    value: Option<String>,
-    /// Where the device was when it opened, degrees.
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-    /// Who was the first to acknowledge it.
-    acknowledged: Option<Acknowledged>,
-    /// Null when it is not silenced at the moment.
-    silenced: Option<Silenced>,
-}
-
-/// That somebody has seen an alarm.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "AlarmAcknowledged")]
-struct Acknowledged {
-    #[schemars(with = "openapi::Time")]
-    at: String,
-    /// The address of the account at that time.
-    by: String,
-    note: Option<String>,
-}
-
-/// That nobody is to be notified of an alarm for a while.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "AlarmSilenced")]
-struct Silenced {
-    #[schemars(with = "openapi::Time")]
-    until: String,
-    /// The address of the account at that time.
-    by: String,
-    reason: String,
-}
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AlarmsAnswer")]
@@ -108,74 +48,59 @@ pub(crate) async fn list(
     output::json(&page(&state, &found, limit))
 }
 
+pub(crate) async fn get(
+    principal: Principal,
+    State(state): State<Backend>,
+    Segments(alarm_id): Segments<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.finish()?;
+    let alarm = find(&state, number("alarm_id", &alarm_id)?).await?;
+    principal.must(Right::SeeAlarm(alarm.key.device, alarm.owner))?;
+    output::json(&shown(&state, &alarm))
+}
+
+/// The alarm as it is answered.
+fn shown(state: &Backend, alarm: &kept::Alarm) -> Alarm {
+    Alarm::of(alarm, state.written(alarm.key.device), state.clock.now_ms())
+}
+
 /// Asks for one alarm more than is shown, to know whether anything follows.
 fn read(principal: &Principal, mut params: Params) -> Result<(AlarmFilter, usize), Problem> {
+    let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
+    let before = params.number("cursor")?;
+    let filter = filter(principal, &mut params)?;
+    params.finish()?;
+    let filter = AlarmFilter { before, limit: limit + 1, ..filter };
+    Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
+}
+
+/// Which alarms are asked for, of those that the caller sees.
+fn filter(principal: &Principal, params: &mut Params) -> Result<AlarmFilter, Problem> {
     let (mut devices, rules_of) = principal.sees_alarms_of()?;
     if let Some(device) = params.maybe_device("device_id")? {
         principal.must_see(device)?;
         devices = Some(vec![device]);
     }
     let severities = SEVERITIES.map(|word| (word, Some(word)));
-    let limit = params.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
-    let filter = AlarmFilter {
+    Ok(AlarmFilter {
         devices,
         rules_of,
         rule: params.number("rule_id")?,
         open: params.choice("open", &FLAGS, None)?,
         late: params.choice("late", &FLAGS, None)?,
+        acknowledged: params.choice("acknowledged", &FLAGS, None)?,
         severity: params.choice("severity", &severities, None)?.map(str::to_owned),
-        before: params.number("cursor")?,
-        limit: limit + 1,
-    };
-    params.finish()?;
-    Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
+        ..AlarmFilter::default()
+    })
 }
 
 fn page(state: &Backend, found: &[kept::Alarm], limit: usize) -> Page {
-    let shown = &found[..found.len().min(limit)];
+    let on_page = &found[..found.len().min(limit)];
     Page {
-        alarms: shown.iter().map(|alarm| Alarm::of(state, alarm)).collect(),
-        count: shown.len(),
-        next_cursor: shown.last().filter(|_| found.len() > limit).map(|last| last.id.to_string()),
-    }
-}
-
-impl Alarm {
-    fn of(state: &Backend, alarm: &kept::Alarm) -> Self {
-        let now_ms = state.clock.now_ms();
-        let silence = alarm.silence.as_ref().filter(|silence| silence.until_ms > now_ms);
-        Self {
-            id: alarm.id,
-            rule_id: alarm.key.rule,
-            rule_version: alarm.key.version,
-            rule_name: alarm.rule_name.clone(),
-            device_id: state.written(alarm.key.device),
-            episode: alarm.key.episode,
-            severity: alarm.severity.clone(),
-            late: alarm.late,
-            opened_at: time_ms(alarm.opened_at_ms),
-            raised_at: time_ms(alarm.raised_at_ms),
-            cleared_at: alarm.cleared_at_ms.map(time_ms),
-            withdrawn: alarm.withdrawn,
-            value: alarm.value.clone(),
-            latitude: alarm.place.map(|(latitude, _)| degrees(latitude)),
-            longitude: alarm.place.map(|(_, longitude)| degrees(longitude)),
-            acknowledged: alarm.acknowledged.as_ref().map(Acknowledged::of),
-            silenced: silence.map(Silenced::of),
-        }
-    }
-}
-
-impl Acknowledged {
-    fn of(by: &kept::Acknowledgement) -> Self {
-        Self { at: time_ms(by.at_ms), by: by.by.clone(), note: by.note.clone() }
-    }
-}
-
-impl Silenced {
-    fn of(silence: &kept::Silence) -> Self {
-        let kept::Silence { until_ms, by, reason } = silence;
-        Self { until: time_ms(*until_ms), by: by.clone(), reason: reason.clone() }
+        alarms: on_page.iter().map(|alarm| shown(state, alarm)).collect(),
+        count: on_page.len(),
+        next_cursor: on_page.last().filter(|_| found.len() > limit).map(|last| last.id.to_string()),
     }
 }
 
@@ -202,7 +127,7 @@ async fn changed_by(state: &Backend, principal: &Principal) -> Result<String, Pr
 
 /// The alarm as it is after a change.
 async fn changed(state: &Backend, id: u64) -> Result<Response, Problem> {
-    output::json(&Alarm::of(state, &find(state, id).await?))
+    output::json(&shown(state, &find(state, id).await?))
 }
 
 fn example() -> Value {
@@ -219,28 +144,46 @@ fn example() -> Value {
     })
 }
 
-pub(crate) fn list_doc() -> Doc {
+/// What says which alarms are asked for.
+fn filter_doc(doc: Doc) -> Doc {
     let flag = || json!({"type": "string", "enum": ["true", "false"]});
-    let number = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
-    let example = json!({"alarms": [example()], "count": 1, "next_cursor": null});
-    Doc::new("listAlarms", Tag::Alarms, "What rules raised")
-        .about(
-            "Newest first, of the devices that the caller sees. Alarms of a rule that belongs to \
-             somebody are for him and for admins. Not for share links.",
-        )
-        .takes(Param::device("device_id", "Only this device's.").optional())
-        .takes(Param::query("rule_id", number(), "Only of this rule.").example(1))
+    let severity = json!({"type": "string", "enum": SEVERITIES});
+    doc.takes(Param::device("device_id", "Only this device's.").optional())
+        .takes(Param::query("rule_id", number_schema(), "Only of this rule.").example(1))
         .takes(Param::query("open", flag(), "Only those that are open, or that are over."))
         .takes(Param::query("late", flag(), "Only those of late rows, or only others."))
         .takes(Param::query(
-            "severity",
-            json!({"type": "string", "enum": SEVERITIES}),
-            "Only of this severity.",
+            "acknowledged",
+            flag(),
+            "Only those that somebody has acknowledged, or that nobody has.",
         ))
+        .takes(Param::query("severity", severity, "Only of this severity."))
+}
+
+fn number_schema() -> Value {
+    json!({"type": "integer", "minimum": 0, "maximum": i64::MAX})
+}
+
+pub(crate) fn list_doc() -> Doc {
+    let example = json!({"alarms": [example()], "count": 1, "next_cursor": null});
+    let doc = Doc::new("listAlarms", Tag::Alarms, "What rules raised").about(
+        "Newest first, of the devices that the caller sees. Alarms of a rule that belongs to \
+         somebody are for him and for admins. Not for share links.",
+    );
+    let cursor = "`next_cursor` of the page before, as it came.";
+    filter_doc(doc)
         .takes(Param::count("limit", DEFAULT_LIMIT, MAX_LIMIT, "Alarms in this answer."))
-        .takes(Param::query("cursor", number(), "`next_cursor` of the page before, as it came."))
+        .takes(Param::query("cursor", number_schema(), cursor))
         .answers(Answer::json::<Page>("A page of alarms.", example))
         .problems(&[Kind::UnknownDevice])
+}
+
+pub(crate) fn get_doc() -> Doc {
+    Doc::new("getAlarm", Tag::Alarms, "One alarm")
+        .about("Not for share links.")
+        .takes(Param::path_number("alarm_id", "The alarm's `id`."))
+        .answers(Answer::json::<Alarm>("The alarm.", example()))
+        .problems(&[Kind::UnknownId])
 }
 
 #[cfg(test)]
@@ -263,8 +206,8 @@ mod tests {
 
     #[test]
     fn filters_are_read() {
-        let query =
-            "device_id=0A3F74&rule_id=3&open=true&late=false&severity=info&limit=5&cursor=9";
+        let query = "device_id=0A3F74&rule_id=3&open=true&late=false&acknowledged=false\
+             &severity=info&limit=5&cursor=9";
         let (filter, limit) = asked(Role::Admin, query).unwrap();
         let expected = AlarmFilter {
             devices: Some(vec![DeviceId::new(0x0A_3F74)]),
@@ -272,9 +215,11 @@ mod tests {
             rule: Some(3),
             open: Some(true),
             late: Some(false),
+            acknowledged: Some(false),
             severity: Some("info".into()),
             before: Some(9),
             limit: 6,
+            ..AlarmFilter::default()
         };
         assert_eq!((filter, limit), (expected, 5));
         let all = AlarmFilter { limit: 101, ..AlarmFilter::default() };
@@ -298,6 +243,7 @@ mod tests {
             ("rule_id=-1", "rule_id"),
             ("open=yes", "open"),
             ("late=1", "late"),
+            ("acknowledged=0", "acknowledged"),
             ("severity=fatal", "severity"),
             ("limit=1000", "limit"),
             ("cursor=x", "cursor"),

@@ -13,12 +13,13 @@ use nemeses_api::{ApiConfig, Stores};
 use nemeses_protocol::DeviceId;
 use nemeses_runtime::{Clock, Registry};
 use nemeses_store::history::testing::FakeHistory;
-use nemeses_store::history::{Database, Groups, Role};
+use nemeses_store::history::{AlarmChange, Database, Groups, Role};
 use nemeses_store::live::{LiveEntry, LiveStore, MemoryLive};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::client::{Events, Socket, ticket};
+use crate::alarms::raise;
 use crate::fakes::{FakeBooks, FakeSessions, FakeTokens, FakeUsers};
 use crate::harness::{
     Answer, DEVICE, NOW_MS, RECORDED, Served, USER_ID, embedded_database, record,
@@ -65,6 +66,8 @@ impl Site {
             sessions: Arc::new(FakeSessions),
             tokens: Arc::new(FakeTokens),
             daily: database.daily(),
+            rules: database.rules(),
+            receivers: database.receivers(),
             alarms: database.alarms(),
             letters: database.dead_letters(),
             second_chance: None,
@@ -449,4 +452,43 @@ async fn a_group_is_a_filter_and_hidden_from_those_who_may_not_see_it() {
         let answer = site.served.get_as(&token, &format!("/api/v1/stream/?group={group}")).await;
         answer.is_problem(404, "unknown-group", Some("group"));
     }
+}
+
+#[tokio::test]
+async fn alarms_are_events_for_those_who_may_see_them() {
+    let site = Site::start().await;
+    let mut events = site.socket("").await;
+    let by_viewer = site.served.token_of(VIEWER);
+    site.users.set_access(VIEWER, Role::Viewer, &[OTHER]);
+    let mut viewer = Socket::open(&site.served, &by_viewer, "").await;
+    // The first look takes what is there for known.
+    let mut episode = 0;
+    let opened = loop {
+        episode += 1;
+        let of_other =
+            AlarmChange { owner: Some(USER_ID), ..crate::alarms::opened(episode, OTHER) };
+        raise(&site.database, vec![crate::alarms::opened(episode, DEVICE), of_other]).await;
+        let next = events.next_of("alarm");
+        if let Ok(event) = tokio::time::timeout(Duration::from_millis(1500), next).await {
+            break event;
+        }
+    };
+    let id = opened["alarm"]["id"].as_u64().unwrap();
+    assert_eq!((&opened["step"], &opened["device_id"]), (&json!("opened"), &json!("0A3F73")));
+    assert_eq!(opened["alarm"]["rule_name"], "Too fast");
+    assert_eq!(opened["alarm"]["cleared_at"], Value::Null);
+    let path = format!("/api/v1/alarms/{id}/acknowledge");
+    site.served.send(Method::POST, &path, &json!({"note": "seen"})).await.ok();
+    let acknowledged = loop {
+        let event = events.next_of("alarm").await;
+        if event["step"] == "acknowledged" {
+            break event;
+        }
+    };
+    assert_eq!(acknowledged["alarm"]["id"], id);
+    assert_eq!(acknowledged["alarm"]["acknowledged"]["note"], "seen");
+    // The viewer's device has an alarm of somebody else's rule; everybody's comes next.
+    raise(&site.database, vec![crate::alarms::opened(episode + 1, OTHER)]).await;
+    let seen = viewer.next_of("alarm").await;
+    assert_eq!(seen["alarm"]["episode"], episode + 1);
 }

@@ -160,12 +160,53 @@ pub struct AlarmFilter {
     pub open: Option<bool>,
     /// Those of late rows, or those that are not.
     pub late: Option<bool>,
+    /// Those that somebody has acknowledged, or those that nobody has.
+    pub acknowledged: Option<bool>,
     /// Of this severity.
     pub severity: Option<String>,
+    /// Opened from this moment on, by the device's clock, Unix milliseconds.
+    pub opened_from_ms: Option<u64>,
+    /// Opened not after this moment.
+    pub opened_to_ms: Option<u64>,
+    /// With these numbers.
+    pub ids: Option<Vec<u64>>,
+    /// With numbers above this one.
+    pub after: Option<u64>,
     /// With numbers below this one.
     pub before: Option<u64>,
     /// How many, [`MAX_LISTED_ALARMS`] at most.
     pub limit: u32,
+}
+
+/// Figures that differ when an alarm opened since, or something changed of those that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlarmsMark {
+    /// The newest alarm's number, 0 before the first.
+    pub newest: u64,
+    /// Of the open alarms: how many, and sums of their numbers and of what may change of them.
+    pub open: [u64; 5],
+}
+
+/// What alarms are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedBy {
+    /// The rule.
+    Rule,
+    /// The device.
+    Device,
+    /// The day (UTC) on which they opened, by the device's clock.
+    Day,
+}
+
+/// How many alarms there are of a rule, a device or a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmCount {
+    /// The rule's number, the device's, or when the day begins (Unix milliseconds).
+    pub of: u64,
+    /// A name that the rule had; empty for the others.
+    pub rule_name: String,
+    /// How many opened.
+    pub opened: u64,
 }
 
 /// The alarms.
@@ -173,6 +214,20 @@ pub struct AlarmFilter {
 pub trait Alarms: Send + Sync {
     /// Alarms, newest numbers first.
     async fn list(&self, filter: &AlarmFilter) -> Result<Vec<Alarm>, StoreError>;
+
+    /// What tells whether it is worth while to look at the open alarms again.
+    async fn mark(&self) -> Result<AlarmsMark, StoreError>;
+
+    /// The devices that have, or had, an alarm.
+    async fn devices(&self) -> Result<Vec<DeviceId>, StoreError>;
+
+    /// How many there are, of as many rules, devices or days as [`AlarmFilter::limit`] says: days in
+    /// their order, of others those with the most.
+    async fn counts(
+        &self,
+        filter: &AlarmFilter,
+        by: CountedBy,
+    ) -> Result<Vec<AlarmCount>, StoreError>;
 
     /// The alarm of a number.
     async fn find(&self, id: u64) -> Result<Option<Alarm>, StoreError>;

@@ -109,6 +109,15 @@ impl Channel {
     }
 }
 
+/// What a record says of each channel, derived ones included.
+pub fn named_values<'l>(list: &'l [Channel], values: &Unpacked) -> Vec<(&'l str, Value)> {
+    let read = |channel: &'l Channel| {
+        let (_, value) = values.iter().find(|(number, _)| *number == channel.number)?;
+        Some((channel.name.as_str(), channel.read(value)?))
+    };
+    list.iter().filter_map(read).collect()
+}
+
 /// What a person says of a channel; each part that is `Some` is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelChange {

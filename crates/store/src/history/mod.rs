@@ -9,6 +9,7 @@
 
 pub mod accounts;
 mod administration;
+mod alarm_watch;
 pub mod alarms;
 pub mod books;
 pub mod channels;
@@ -18,6 +19,7 @@ pub mod daily;
 mod database;
 pub mod dead_letters;
 pub mod derived;
+mod device_rows;
 pub mod devices;
 mod engine;
 pub mod evaluation;
@@ -41,15 +43,16 @@ pub mod tokens;
 
 pub use accounts::{Access, Added, FirstPlace, MAX_GRANTS, NewUser, Role, User, Users, email_key};
 pub use administration::{Administration, Health, Inspection};
+pub use alarm_watch::{AlarmEvent, AlarmNews, AlarmWatch, MAX_WATCHED_ALARMS};
 pub use alarms::{
-    Acknowledgement, Alarm, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, Alarms, MAX_ALARM_BY,
-    MAX_ALARM_NOTE, MAX_LISTED_ALARMS, Silence,
+    Acknowledgement, Alarm, AlarmChange, AlarmCount, AlarmFilter, AlarmKey, AlarmStep, Alarms,
+    AlarmsMark, CountedBy, MAX_ALARM_BY, MAX_ALARM_NOTE, MAX_LISTED_ALARMS, Silence,
 };
 pub use books::{Books, BooksLine, Found, FoundRow, LookUp, Minutes, TableCounts, Totals};
 pub use channels::{
     Channel, ChannelChange, ChannelKind, Channels, FIRST_GIVEN_NUMBER, Identities, MAX_CHANNELS,
     MAX_CHANNELS_A_DAY, MAX_CHANNELS_FIRST_DAY, NewDerived, NoChannelKind, ReadingsQuery,
-    ReadingsStream, StoredReadings,
+    ReadingsStream, StoredReadings, named_values,
 };
 pub use commands::{
     ClaimedCommand, Command, CommandState, CommandStep, Commands, MAX_ANSWER_BYTES,
@@ -67,6 +70,7 @@ pub use dead_letters::{
 pub use derived::{
     BadCalibration, Calibration, Derivation, Derived, MAX_CALIBRATION_POINTS, MAX_DERIVED,
 };
+pub use device_rows::{HistoryRow, HistoryRows, rows_in_order};
 pub use devices::{DEFAULT_RETENTION, Devices, KnownDevice, LastKnown, Profile, Rhythm};
 pub use evaluation::{Evaluation, Mark, NewNotification, RULES_LEASE, StoredState, Turn};
 pub use groups::{Group, Groups, MAX_GROUPS};

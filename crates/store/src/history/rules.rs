@@ -110,6 +110,18 @@ pub trait Rules: Send + Sync {
     /// All geofences, by number.
     async fn geofences(&self) -> Result<Vec<StoredGeofence>, StoreError>;
 
+    /// Geofences behind a number, in order of number: everybody's and, if a user is given, those of
+    /// this user; else all.
+    async fn geofences_after(
+        &self,
+        after: u64,
+        of: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredGeofence>, StoreError>;
+
+    /// How many geofences are of this user.
+    async fn count_geofences_of(&self, owner: u64) -> Result<u64, StoreError>;
+
     /// The geofence of a number.
     async fn geofence(&self, id: u64) -> Result<Option<StoredGeofence>, StoreError>;
 

@@ -6,11 +6,12 @@ use axum::response::Response;
 use nemeses_store::history::{Acknowledgement, MAX_ALARM_NOTE};
 use serde_json::json;
 
-use super::{Alarm, changeable, changed, changed_by, example};
+use super::{changeable, changed, changed_by, example};
 use crate::access::{Principal, unknown_alarm};
 use crate::backend::Backend;
 use crate::input::{self, Fields, MaybeFields, Segments};
 use crate::openapi::{Answer, Doc, Param, Tag, object};
+use crate::output::Alarm;
 use crate::problem::{Kind, Problem};
 
 pub(crate) async fn post(

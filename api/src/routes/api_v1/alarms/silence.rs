@@ -7,11 +7,12 @@ use axum::response::{IntoResponse as _, Response};
 use nemeses_store::history::{MAX_ALARM_NOTE, Silence};
 use serde_json::json;
 
-use super::{Alarm, changeable, changed, changed_by, example};
+use super::{changeable, changed, changed_by, example};
 use crate::access::{Principal, unknown_alarm};
 use crate::backend::Backend;
 use crate::input::{self, Fields, Segments};
 use crate::openapi::{Answer, Doc, Param, Tag, object};
+use crate::output::Alarm;
 use crate::problem::{Kind, Problem};
 
 /// A silence that is longer is a rule that should be changed.

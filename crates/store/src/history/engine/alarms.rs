@@ -12,8 +12,8 @@ use super::sql::placeholders;
 use super::value::{Fields, Value};
 use crate::StoreError;
 use crate::history::alarms::{
-    Acknowledgement, Alarm, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, Alarms,
-    MAX_LISTED_ALARMS, Silence,
+    Acknowledgement, Alarm, AlarmChange, AlarmCount, AlarmFilter, AlarmKey, AlarmStep, Alarms,
+    AlarmsMark, CountedBy, MAX_LISTED_ALARMS, Silence,
 };
 
 const SELECT: &str = "SELECT id, rule_id, rule_version, device, episode, rule_name, owner, \
@@ -32,6 +32,13 @@ const ACKNOWLEDGE: &str = "UPDATE alarms SET acknowledged_at_ms = ?, acknowledge
     WHERE id = ? AND acknowledged_at_ms IS NULL";
 const SILENCE: &str = "UPDATE alarms SET silenced_until_ms = ?, silenced_by = ?, \
     silence_reason = ? WHERE id = ?";
+const NEWEST: &str = "SELECT CAST(COALESCE(MAX(id), 0) AS UNSIGNED) FROM alarms";
+const OPEN_SUMS: &str = "SELECT COUNT(*), CAST(COALESCE(SUM(id), 0) AS UNSIGNED), \
+    CAST(COALESCE(SUM(late), 0) AS UNSIGNED), \
+    CAST(COALESCE(SUM(COALESCE(acknowledged_at_ms, 0)), 0) AS UNSIGNED), \
+    CAST(COALESCE(SUM(COALESCE(silenced_until_ms, 0)), 0) AS UNSIGNED) \
+    FROM alarms WHERE cleared_at_ms IS NULL";
+const DEVICES: &str = "SELECT DISTINCT device FROM alarms ORDER BY device";
 const EXISTS: &str = "SELECT id FROM alarms WHERE id = ?";
 
 #[async_trait]
@@ -42,6 +49,40 @@ impl<P: Product> Alarms for Engine<P> {
         let text = format!("{SELECT}{conditions} ORDER BY id DESC LIMIT ?");
         let rows = self.product.rows(sql(text), &values).await;
         rows.and_then(|rows| rows.iter().map(alarm_of).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn mark(&self) -> Result<AlarmsMark, StoreError> {
+        self.read_mark().await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn devices(&self) -> Result<Vec<DeviceId>, StoreError> {
+        let rows = self.product.rows(fixed(DEVICES), &[]).await;
+        rows.and_then(|rows| rows.iter().map(|row| row.need(0).map(DeviceId::new)).collect())
+            .map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn counts(
+        &self,
+        filter: &AlarmFilter,
+        by: CountedBy,
+    ) -> Result<Vec<AlarmCount>, StoreError> {
+        let (conditions, mut values) = conditions(filter);
+        values.push(filter.limit.clamp(1, MAX_LISTED_ALARMS).into());
+        let (of, rule_name, order) = match by {
+            CountedBy::Rule => ("rule_id", "MAX(rule_name)", "3 DESC, 1"),
+            CountedBy::Device => ("device", "''", "3 DESC, 1"),
+            CountedBy::Day => ("opened_at_ms - opened_at_ms % 86400000", "''", "1"),
+        };
+        let text = format!(
+            "SELECT {of}, {rule_name}, COUNT(*) FROM alarms{conditions} GROUP BY 1 \
+             ORDER BY {order} LIMIT ?"
+        );
+        let count = |row: &P::Row| {
+            Ok(AlarmCount { of: row.need(0)?, rule_name: row.text(1)?, opened: row.need(2)? })
+        };
+        let rows = self.product.rows(sql(text), &values).await;
+        rows.and_then(|rows| rows.iter().map(count).collect())
             .map_err(|fault| fault.into_error(P::STORE))
     }
 
@@ -70,38 +111,71 @@ impl<P: Product> Alarms for Engine<P> {
     }
 }
 
+impl<P: Product> Engine<P> {
+    async fn read_mark(&self) -> Result<AlarmsMark, Fault> {
+        let newest = self.product.rows(fixed(NEWEST), &[]).await?;
+        let newest = newest.first().map_or(Ok(0), |row| row.need(0))?;
+        let mut open = [0; 5];
+        if let Some(row) = self.product.rows(fixed(OPEN_SUMS), &[]).await?.first() {
+            for (column, sum) in open.iter_mut().enumerate() {
+                *sum = row.need(column)?;
+            }
+        }
+        Ok(AlarmsMark { newest, open })
+    }
+}
+
 fn conditions(filter: &AlarmFilter) -> (String, Vec<Value<'_>>) {
-    let AlarmFilter { devices, rules_of, rule, open, late, severity, before, limit: _ } = filter;
+    let AlarmFilter {
+        devices,
+        rules_of,
+        rule,
+        open,
+        late,
+        acknowledged,
+        severity,
+        opened_from_ms,
+        opened_to_ms,
+        ids,
+        after,
+        before,
+        limit: _,
+    } = filter;
     let possible = [
         ("(owner IS NULL OR owner = ?)", rules_of.map(Value::from)),
         ("rule_id = ?", rule.map(Value::from)),
         ("late = ?", late.map(Value::from)),
         ("severity = ?", severity.as_deref().map(Value::from)),
+        ("opened_at_ms >= ?", opened_from_ms.map(Value::from)),
+        ("opened_at_ms <= ?", opened_to_ms.map(Value::from)),
+        ("id > ?", after.map(Value::from)),
         ("id < ?", before.map(Value::from)),
     ];
     let (mut texts, mut values): (Vec<_>, Vec<_>) =
         possible.into_iter().filter_map(|(text, value)| Some((text.to_owned(), value?))).unzip();
-    texts.extend(open.map(|open| {
-        let cleared = if open { "cleared_at_ms IS NULL" } else { "cleared_at_ms IS NOT NULL" };
-        cleared.to_owned()
-    }));
-    if let Some(devices) = devices {
-        let (text, of_devices) = among(devices);
-        texts.push(text);
-        values.extend(of_devices);
+    let is_null = |column: &str, is_null: bool| {
+        format!("{column} IS {}", if is_null { "NULL" } else { "NOT NULL" })
+    };
+    texts.extend(open.map(|open| is_null("cleared_at_ms", open)));
+    texts.extend(acknowledged.map(|is| is_null("acknowledged_at_ms", !is)));
+    let lists = [("device", devices.as_deref().map(among)), ("id", ids.as_deref().map(among))];
+    for (column, list) in lists {
+        let Some((text, listed)) = list else { continue };
+        texts.push(text.map_or_else(|| "1 = 0".to_owned(), |text| format!("{column} {text}")));
+        values.extend(listed);
     }
     let joined = texts.join(" AND ");
     (if joined.is_empty() { joined } else { format!(" WHERE {joined}") }, values)
 }
 
-/// One of these devices. The last is repeated up to a power of two, so that lists of all lengths
-/// are few texts for the database to prepare.
-fn among(devices: &[DeviceId]) -> (String, Vec<Value<'static>>) {
-    let Some(last) = devices.last() else { return ("1 = 0".to_owned(), Vec::new()) };
-    let count = devices.len().next_power_of_two();
-    let repeated = devices.iter().chain(std::iter::repeat(last)).take(count);
-    let values = repeated.map(|device| Value::from(*device)).collect();
-    (format!("device IN ({})", placeholders(count)), values)
+/// One of these; `None` if there are none. The last is repeated up to a power of two, so that lists of
+/// all lengths are few texts for the database to prepare.
+fn among<T: Copy + Into<Value<'static>>>(wanted: &[T]) -> (Option<String>, Vec<Value<'static>>) {
+    let Some(last) = wanted.last() else { return (None, Vec::new()) };
+    let count = wanted.len().next_power_of_two();
+    let repeated = wanted.iter().chain(std::iter::repeat(last)).take(count);
+    let values = repeated.map(|one| (*one).into()).collect();
+    (Some(format!("IN ({})", placeholders(count))), values)
 }
 
 fn alarm_of(row: &impl Fields) -> Result<Alarm, Fault> {

@@ -25,8 +25,28 @@ impl<P: Product> Engine<P> {
         condition: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<StoredGeofence>, Fault> {
-        let rows =
-            self.product.rows(sql(format!("{SELECT}{condition} ORDER BY id")), values).await?;
+        self.geofences_by(format!("{SELECT}{condition} ORDER BY id"), values).await
+    }
+
+    pub(super) async fn read_geofence_page(
+        &self,
+        after: u64,
+        of: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredGeofence>, Fault> {
+        let mut values = vec![after.into()];
+        values.extend(of.map(Value::from));
+        values.push(limit.into());
+        let seen = of.map_or("", |_| " AND (owner IS NULL OR owner = ?)");
+        self.geofences_by(format!("{SELECT} WHERE id > ?{seen} ORDER BY id LIMIT ?"), &values).await
+    }
+
+    async fn geofences_by(
+        &self,
+        text: String,
+        values: &[Value<'_>],
+    ) -> Result<Vec<StoredGeofence>, Fault> {
+        let rows = self.product.rows(sql(text), values).await?;
         let fence = |row: &P::Row| {
             Ok(StoredGeofence {
                 id: row.need(0)?,

@@ -28,6 +28,7 @@ const FORGET_DEVICES: &str = "DELETE FROM rule_devices WHERE rule_id = ?";
 const FORGET_RECEIVERS: &str = "DELETE FROM rule_receivers WHERE rule_id = ?";
 const ADD_DEVICE: &str = "INSERT INTO rule_devices (rule_id, device) VALUES (?, ?)";
 const ADD_RECEIVER: &str = "INSERT INTO rule_receivers (rule_id, receiver_id) VALUES (?, ?)";
+const COUNT_GEOFENCES_OF: &str = "SELECT COUNT(*) FROM geofences WHERE owner = ?";
 const DEVICES: &str = "SELECT rule_id, device FROM rule_devices ORDER BY rule_id, device";
 const RECEIVERS: &str =
     "SELECT rule_id, receiver_id FROM rule_receivers ORDER BY rule_id, receiver_id";
@@ -74,6 +75,22 @@ impl<P: Product> Rules for Engine<P> {
 
     async fn geofences(&self) -> Result<Vec<StoredGeofence>, StoreError> {
         self.read_geofences("", &[]).await.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn geofences_after(
+        &self,
+        after: u64,
+        of: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredGeofence>, StoreError> {
+        let page = self.read_geofence_page(after, of, limit).await;
+        page.map_err(|fault| fault.into_error(P::STORE))
+    }
+
+    async fn count_geofences_of(&self, owner: u64) -> Result<u64, StoreError> {
+        let rows = self.product.rows(fixed(COUNT_GEOFENCES_OF), &[owner.into()]).await;
+        rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.need(0)))
+            .map_err(|fault| fault.into_error(P::STORE))
     }
 
     async fn geofence(&self, id: u64) -> Result<Option<StoredGeofence>, StoreError> {

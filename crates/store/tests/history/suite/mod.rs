@@ -117,6 +117,8 @@ macro_rules! all_cases {
             commits_leave_marks_of_what_is_new_for_the_rules,
             a_turn_of_the_rules_is_written_whole_and_once,
             alarms_are_acknowledged_and_silenced,
+            alarms_are_counted,
+            alarms_are_watched,
             alarms_are_listed_by_devices_and_by_owner,
             receivers_are_saved_and_removed,
             a_receiver_has_one_sender_at_a_time,

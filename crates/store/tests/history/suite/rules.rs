@@ -2,8 +2,9 @@
 
 use nemeses_protocol::{DeviceId, Identity, Reading, ReadingsRecord, Record, Value, readings_hash};
 use nemeses_store::history::{
-    Acknowledgement, AlarmChange, AlarmFilter, AlarmKey, AlarmStep, MarkedRow, NewNotification,
-    NewRule, RULES_LEASE, RuleScope, Silence, StoredState, Turn,
+    Acknowledgement, AlarmChange, AlarmEvent, AlarmFilter, AlarmKey, AlarmStep, AlarmWatch,
+    CountedBy, MarkedRow, NewNotification, NewRule, RULES_LEASE, RuleScope, Silence, StoredState,
+    Turn,
 };
 
 use super::assert_balanced;
@@ -54,6 +55,17 @@ pub(crate) async fn rules_live_their_life(site: Site) {
     assert!(rules.change_geofence(fence, "Halle", "{}", BASE_MS + 1).await.unwrap());
     let fences = other.geofences().await.unwrap();
     assert_eq!((fences[0].name.as_str(), fences[0].version, fences.len()), ("Halle", 2, 1));
+    let theirs = rules.add_geofence(Some(9), "Lager", "{}", BASE_MS).await.unwrap();
+    let others = rules.add_geofence(Some(8), "Markt", "{}", BASE_MS).await.unwrap();
+    let after = async |after, of, limit| {
+        let page = other.geofences_after(after, of, limit).await.unwrap();
+        page.iter().map(|fence| fence.id).collect::<Vec<_>>()
+    };
+    assert_eq!(after(0, None, 9).await, [fence, theirs, others]);
+    assert_eq!(after(0, None, 2).await, [fence, theirs]);
+    assert_eq!(after(fence, Some(8), 9).await, [others]);
+    assert_eq!(after(0, Some(9), 9).await, [fence, theirs]);
+    assert_eq!(other.count_geofences_of(9).await.unwrap(), 1);
     assert!(rules.remove_geofence(fence).await.unwrap());
     assert!(!rules.change_geofence(fence, "x", "{}", BASE_MS).await.unwrap());
 }
@@ -245,7 +257,12 @@ pub(crate) async fn alarms_are_acknowledged_and_silenced(site: Site) {
     assert!(!alarms.silence(alarm.id + 1, &silence).await.unwrap());
     let now = alarms.find(alarm.id).await.unwrap().unwrap();
     assert_eq!((now.acknowledged, now.silence), (Some(first), Some(silence)));
+    let acknowledged = AlarmFilter { acknowledged: Some(true), limit: 9, ..AlarmFilter::default() };
+    assert_eq!(alarms.list(&acknowledged).await.unwrap().len(), 1);
     for none in [
+        AlarmFilter { acknowledged: Some(false), limit: 9, ..AlarmFilter::default() },
+        AlarmFilter { opened_to_ms: Some(BASE_MS), limit: 9, ..AlarmFilter::default() },
+        AlarmFilter { opened_from_ms: Some(BASE_MS + 2), limit: 9, ..AlarmFilter::default() },
         AlarmFilter { severity: Some("info".into()), limit: 9, ..AlarmFilter::default() },
         AlarmFilter { devices: Some(vec![]), limit: 9, ..AlarmFilter::default() },
         AlarmFilter { devices: Some(vec![DeviceId::new(1)]), limit: 9, ..AlarmFilter::default() },
@@ -283,4 +300,84 @@ pub(crate) async fn alarms_are_listed_by_devices_and_by_owner(site: Site) {
     assert_eq!(listed(None, Some(7)).await, [4, 1]);
     granted.truncate(1);
     assert_eq!(listed(Some(&granted), Some(9)).await, [1]);
+}
+
+pub(crate) async fn alarms_are_counted(site: Site) {
+    const DAY_MS: u64 = 86_400_000;
+    let site = site.migrated().await;
+    assert!(site.database.daily().lease(RULES_LEASE, "a", 0, 9).await.unwrap());
+    let of = |episode: u32, rule: u64, device: u32, day: u64| {
+        let opened = change(episode, AlarmStep::Opened);
+        let key = AlarmKey { rule, device: DeviceId::new(device), ..opened.key };
+        AlarmChange { key, at_ms: day * DAY_MS + 5, rule_name: format!("r{rule}"), ..opened }
+    };
+    let cleared = AlarmChange { step: AlarmStep::Cleared, ..of(3, 2, 5, 12) };
+    let alarms = vec![
+        of(1, 1, 5, 10),
+        of(1, 2, 5, 12),
+        of(2, 2, 5, 12),
+        of(3, 2, 5, 12),
+        of(1, 2, 6, 12),
+        cleared,
+    ];
+    let turn = Turn { alarms, ..Turn::default() };
+    assert!(site.database.evaluation().write_turn("a", 9, &turn).await.unwrap());
+    let alarms = site.database.alarms();
+    let counted = async |filter: AlarmFilter, by| {
+        let counts = alarms.counts(&AlarmFilter { limit: 9, ..filter }, by).await.unwrap();
+        counts.into_iter().map(|one| (one.of, one.rule_name, one.opened)).collect::<Vec<_>>()
+    };
+    let all = AlarmFilter::default;
+    let row = |of: u64, name: &str, opened: u64| (of, name.to_owned(), opened);
+    assert_eq!(counted(all(), CountedBy::Rule).await, [row(2, "r2", 4), row(1, "r1", 1)]);
+    assert_eq!(counted(all(), CountedBy::Device).await, [row(5, "", 4), row(6, "", 1)]);
+    let days = counted(all(), CountedBy::Day).await;
+    assert_eq!(days, [row(10 * DAY_MS, "", 1), row(12 * DAY_MS, "", 4)]);
+    let open = AlarmFilter { open: Some(true), ..all() };
+    assert_eq!(counted(open, CountedBy::Rule).await, [row(2, "r2", 3), row(1, "r1", 1)]);
+    let of_day = AlarmFilter { opened_from_ms: Some(11 * DAY_MS), ..all() };
+    assert_eq!(counted(of_day, CountedBy::Rule).await, [row(2, "r2", 4)]);
+    let none = AlarmFilter { devices: Some(vec![]), ..all() };
+    assert_eq!(counted(none, CountedBy::Day).await, []);
+}
+
+pub(crate) async fn alarms_are_watched(site: Site) {
+    let site = site.migrated().await;
+    assert!(site.database.daily().lease(RULES_LEASE, "a", 0, 9).await.unwrap());
+    let alarms = site.database.alarms();
+    let write = async |alarms: Vec<AlarmChange>| {
+        let turn = Turn { alarms, ..Turn::default() };
+        assert!(site.database.evaluation().write_turn("a", 9, &turn).await.unwrap());
+    };
+    write(vec![change(1, AlarmStep::Opened), change(2, AlarmStep::Opened)]).await;
+    let mut watch = AlarmWatch::new(site.another().await.alarms());
+    assert_eq!(watch.look().await.unwrap(), [], "what is open already is no news");
+    assert_eq!(watch.open().map(|alarm| alarm.key.episode).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(watch.devices().len(), 1);
+    let mut look = async || {
+        let news = watch.look().await.unwrap();
+        news.iter().map(|one| (one.alarm.key.episode, one.event)).collect::<Vec<_>>()
+    };
+    write(vec![
+        change(3, AlarmStep::Opened),
+        change(4, AlarmStep::Opened),
+        change(4, AlarmStep::Cleared),
+    ])
+    .await;
+    let opened = [(3, AlarmEvent::Opened), (4, AlarmEvent::Opened), (4, AlarmEvent::Cleared)];
+    assert_eq!(look().await, opened);
+    assert_eq!(look().await, []);
+    write(vec![change(2, AlarmStep::Confirmed), change(3, AlarmStep::Withdrawn)]).await;
+    assert_eq!(look().await, [(2, AlarmEvent::Confirmed), (3, AlarmEvent::Withdrawn)]);
+    let all = AlarmFilter { limit: 9, ..AlarmFilter::default() };
+    let first = alarms.list(&all).await.unwrap().pop().unwrap();
+    let by = Acknowledgement { at_ms: BASE_MS, by: "a@example.org".into(), note: None };
+    assert!(alarms.acknowledge(first.id, &by).await.unwrap());
+    assert_eq!(look().await, [(1, AlarmEvent::Acknowledged)]);
+    let silence = Silence { until_ms: BASE_MS, by: "b".into(), reason: "known".into() };
+    assert!(alarms.silence(first.id, &silence).await.unwrap());
+    assert_eq!(look().await, [(1, AlarmEvent::Silenced)]);
+    write(vec![change(1, AlarmStep::Cleared), change(2, AlarmStep::Cleared)]).await;
+    assert_eq!(look().await, [(1, AlarmEvent::Cleared), (2, AlarmEvent::Cleared)]);
+    assert_eq!(alarms.devices().await.unwrap(), [DeviceId::new(u32::MAX - 1)]);
 }
