@@ -73,7 +73,10 @@ pub fn may_publish(role: Role, topics: &Topics, topic: &str) -> bool {
             _ => false,
         },
         Role::Gateway => name.is_for_intake(),
-        Role::Worker => matches!(name, TopicName::Ping | TopicName::PingOf(_) | TopicName::Db),
+        Role::Worker => {
+            use TopicName::{Alert, Db, Ping, PingOf};
+            matches!(name, Ping | PingOf(_) | Db | Alert)
+        }
         Role::Operator => matches!(name, TopicName::CommandOf(_) | TopicName::Other),
     }
 }
@@ -175,6 +178,7 @@ mod tests {
             ("/command", [false, false, false, false, false]),
             ("/command/0A3F73", [true, false, false, false, true]),
             ("/command/0A3F73/x", [false, false, false, false, false]),
+            ("/alert/0A3F73", [true, false, false, true, false]),
             ("weather/today", [true, false, false, false, true]),
             ("/messengers", [true, false, false, false, true]),
             ("ärger", [true, false, false, false, true]),
@@ -207,6 +211,8 @@ mod tests {
             ("/DB", [true, false, false, true, true]),
             ("#", [true, false, false, false, true]),
             ("+/+", [true, false, false, false, true]),
+            ("/alert/+", [true, false, false, false, true]),
+            ("/alert/0A3F73", [true, false, false, false, true]),
             ("weather/#", [true, false, false, false, true]),
         ] {
             let found = ROLES.map(|role| may_subscribe(role, &topics, filter).is_ok());

@@ -10,6 +10,7 @@ use nemeses_broker::{Authenticator, CommandKeeper, Door, DoorConfig, DoorHandle}
 use nemeses_dbexport::{Config, Exporter, Submission, Work};
 use nemeses_parser::{Policy, Step};
 use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::relay::{open_relay, relay_caller};
 
@@ -20,8 +21,8 @@ use crate::glue::{
     LoginAuthenticator, Mirror, NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce,
     bind_metrics, database, describe, door_config, evaluate_rules, follow_named, keep_rebuilt,
     keep_small, keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at,
-    policy, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices, trace,
-    watch_books, with_devices,
+    policy, publish_alerts, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices,
+    trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, show_policy};
 
@@ -122,7 +123,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     watch_books(&tasks, &database, clock.clone(), &mut registry);
     keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
-    evaluate_rules(&tasks, &database, (WORKER, own_database), clock.clone(), &mut registry);
+    raise_alarms(&tasks, &database, own_database, (door.handle(), clock.clone()), &mut registry);
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
     let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
@@ -136,6 +137,18 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     tasks.run_until(asked.to_end(), DRAIN).await?;
     tracing::info!("the node is down; everything acknowledged is committed");
     Ok(())
+}
+
+/// Evaluates the rules, and publishes what is open.
+fn raise_alarms(
+    tasks: &Tasks,
+    database: &Database,
+    alone: bool,
+    (door, clock): (DoorHandle, Clock),
+    registry: &mut Registry,
+) {
+    evaluate_rules(tasks, database, (WORKER, alone), clock.clone(), registry);
+    publish_alerts(tasks, database, door, clock);
 }
 
 /// Gives the listener to what publishes on it, and tells edges of Sparkplug that their host

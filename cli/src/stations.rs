@@ -23,11 +23,12 @@ use tokio::net::TcpListener;
 use crate::config::{self, Api, Broker, Exporter, Parser};
 use crate::dead_letters::Retrier;
 use crate::glue::{
-    Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN, ForeignDevices, Keeper,
-    LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting, RelayCommands, announce,
-    bind_metrics, database, describe, door_config, evaluate_rules, follow_named, keep_rebuilt,
-    keep_small, keep_sums, live, live_writer, make_data_dir, name_at, policy, run_lanes, serve_api,
-    serve_devices, serve_metrics, show_new_devices, trace, watch_books, with_devices,
+    AlertPublisher, Asked, BrokerCommands, Canary, CommandFigures, DOOR_ADDRESSES, DRAIN,
+    ForeignDevices, Keeper, LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting,
+    RelayCommands, announce, bind_metrics, database, describe, door_config, evaluate_rules,
+    follow_named, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
+    policy, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices, trace,
+    watch_books, with_devices,
 };
 use crate::unknown::{Watch, follow, show_policy};
 
@@ -166,6 +167,10 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
+    if !settings.worker.leave {
+        let (broker, clock) = (settings.broker.clone(), clock.clone());
+        AlertPublisher { broker, name: name.clone(), database, clock }.run(&tasks);
+    }
     let canary =
         Canary { broker: settings.broker.clone(), name: name.clone(), topics, live: told.clone() };
     let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));

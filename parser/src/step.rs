@@ -118,6 +118,8 @@ impl Step {
             TopicName::Telemetry => self.take_telemetry(message, out),
             TopicName::OwnTracks => self.take_as::<OwnTracks>(message, Speaker::Any, out),
             TopicName::Mapped => self.take_mapped(message, out),
+            // We said it ourselves.
+            TopicName::Alert => {}
             TopicName::MessengerOf(device) => {
                 self.take_as::<Sft9001>(message, Speaker::Device(device), out);
             }

@@ -2,6 +2,7 @@
 //! the door's frames to the parser's step and its records to the exporter, in
 //! process; nothing here decides anything about frames.
 
+mod alerts;
 mod announce;
 mod authenticate;
 mod books_watch;
@@ -22,6 +23,7 @@ mod testing;
 mod traced;
 mod traces;
 
+pub(crate) use alerts::{AlertPublisher, publish_alerts};
 pub(crate) use announce::{announce, describe, name_at};
 pub(crate) use authenticate::LoginAuthenticator;
 pub(crate) use books_watch::watch_books;

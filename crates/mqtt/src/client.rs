@@ -169,6 +169,16 @@ impl Client {
         packet_id
     }
 
+    /// Queues a publish of QoS 1 that the broker retains; as [`Client::publish`] else.
+    pub fn retain(&mut self, topic: &str, payload: impl Into<Bytes>) -> u16 {
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload, None);
+        publish.retain = true;
+        publish.pkid = self.next_id();
+        let packet_id = publish.pkid;
+        self.wire.send(&Packet::Publish(publish));
+        packet_id
+    }
+
     /// The next message or answer; writes what is queued meanwhile. Cancel-safe.
     ///
     /// # Errors

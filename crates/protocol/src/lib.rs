@@ -74,7 +74,7 @@ pub use sft9001::{
 };
 pub use table::{AnyProtocol, PROTOCOLS, Shown, protocol_named, protocol_of};
 pub use teltonika::{Teltonika, TeltonikaFrame, TeltonikaSession};
-pub use topic::{TopicName, Topics, filters_meet, topic_matches};
+pub use topic::{ALERT, TopicName, Topics, filters_meet, topic_matches};
 pub use trace::{TRACEPARENT, TraceContext};
 pub use vocabulary::{VOCABULARY, Word};
 pub use whereabouts::Whereabouts;

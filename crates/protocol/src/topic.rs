@@ -44,6 +44,9 @@ impl Default for Topics {
     }
 }
 
+/// Which alarms of a device are open; always `/alert/{device}`. Published by us alone.
+pub const ALERT: &str = "/alert";
+
 /// What a phone publishes below its topic. What it is told (`cmd`) is not among it.
 const OF_PHONES: [&str; 8] =
     ["event", "waypoint", "waypoints", "status", "step", "beacon", "info", "dump"];
@@ -69,6 +72,8 @@ pub enum TopicName {
     OwnTracks,
     /// Messages that a mapping reads.
     Mapped,
+    /// Below [`ALERT`]: never read as something that a device says, whatever mappings are for.
+    Alert,
     /// None of ours (also `{messenger}/` with something that is no device id, or a name that
     /// has no number yet).
     Other,
@@ -109,6 +114,8 @@ impl Topics {
             TopicName::CommandOf(device)
         } else if self.owntracks && is_of_phone(topic) {
             TopicName::OwnTracks
+        } else if topic.strip_prefix(ALERT).is_some_and(|below| below.starts_with('/')) {
+            TopicName::Alert
         } else if self.mapped.iter().any(|filter| topic_matches(filter, topic)) {
             TopicName::Mapped
         } else {
@@ -159,6 +166,11 @@ impl Topics {
     /// `{telemetry}/{device}`.
     pub fn telemetry_of(&self, identity: &Identity) -> String {
         format!("{}/{}", self.telemetry, identity.segment())
+    }
+
+    /// `/alert/{device}`.
+    pub fn alert_of(identity: &Identity) -> String {
+        format!("{ALERT}/{}", identity.segment())
     }
 
     /// `{ping}/{device}`.
@@ -254,6 +266,11 @@ mod tests {
             ("/messenger/0A3F73/x", TopicName::Other),
             ("/messengers", TopicName::Other),
             ("messenger", TopicName::Other),
+            ("/alert/0A3F73", TopicName::Alert),
+            ("/alert/imei:356307042441013", TopicName::Alert),
+            ("/alert/", TopicName::Alert),
+            ("/alert", TopicName::Other),
+            ("/alerts", TopicName::Other),
             ("/db", TopicName::Other),
             ("/DB/0A3F73", TopicName::Other),
             ("", TopicName::Other),

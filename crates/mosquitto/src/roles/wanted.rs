@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nemeses_protocol::Topics;
+use nemeses_protocol::{ALERT, Topics};
 use nemeses_store::history::{Login, LoginRole, SecretHash};
 use serde_json::{Value, json};
 
@@ -147,13 +147,15 @@ fn rights(role: LoginRole, topics: &Topics) -> Rights {
             publish(format!("{db}/canary/+")),
             subscribe_within(format!("{db}/canary/+")),
             publish(format!("{db}/probe/+")),
+            publish(format!("{ALERT}/+")),
             subscribe_within(format!("$share/{PARSERS}/{db}/probe/+")),
             subscribe_within(format!("$share/{EXPORTERS}/{db}/probe/+")),
         ],
         LoginRole::Operator => {
             let watched =
                 [messenger, ping, db, command, telemetry].map(|topic| format!("{topic}/#"));
-            let watch = watched.into_iter().map(subscribe_within);
+            let watched = watched.into_iter().chain([format!("{ALERT}/#")]);
+            let watch = watched.map(subscribe_within);
             watch.chain([publish(format!("{command}/+"))]).collect()
         }
     };
@@ -214,6 +216,7 @@ mod tests {
                     "publishClientSend /DB",
                     "publishClientSend /DB/canary/+",
                     "publishClientSend /DB/probe/+",
+                    "publishClientSend /alert/+",
                     "publishClientSend /messenger",
                     "publishClientSend /messenger/canary",
                     "publishClientSend /ping",
@@ -236,6 +239,7 @@ mod tests {
                 vec![
                     "publishClientSend /command/+",
                     "subscribePattern /DB/#",
+                    "subscribePattern /alert/#",
                     "subscribePattern /command/#",
                     "subscribePattern /messenger/#",
                     "subscribePattern /ping/#",
