@@ -1,11 +1,13 @@
 //! Evaluators that are ended at any moment and take the lease from each other, on a real database: each
 //! alarm that must be is there once. Judged by a loop over the rows that knows nothing of the evaluator.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails where it stands")]
+#![expect(clippy::print_stdout, reason = "the seed is told")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nemeses_alarms::{Config, Evaluator};
+use nemeses_e2e::{Brand, SqlServer, wait_for};
 use nemeses_protocol::{BatchKey, Composition, DeviceId, Position, PositionRecord, Record};
 use nemeses_runtime::{Clock, Registry, Stop};
 use nemeses_store::history::{
@@ -18,11 +20,22 @@ use tempfile::TempDir;
 
 const DEVICES: u32 = 6;
 
-async fn database(folder: &TempDir) -> Database {
-    let url = format!("sqlite:{}", folder.path().join("history.db").display());
-    let database = open(&url, Options::default()).await.unwrap();
+/// Nothing here takes so long unless it hangs.
+const SOON: Duration = Duration::from_secs(60);
+
+async fn database(url: &str) -> Database {
+    let database = open(url, Options::default()).await.unwrap();
     database.history().migrate().await.unwrap();
     database
+}
+
+fn sqlite(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("history.db").display())
+}
+
+fn on(server: &SqlServer) -> String {
+    let port = server.port().number();
+    format!("mysql://nemeses:nemeses@127.0.0.1:{port}/nemeses")
 }
 
 async fn add_rule(database: &Database, spec: &str, receivers: Vec<u64>) -> u64 {
@@ -96,12 +109,12 @@ async fn alarms(database: &Database) -> Vec<Alarm> {
 }
 
 async fn until_evaluated(database: &Database) {
-    let evaluated = async {
-        while database.evaluation().count_marks(1).await.unwrap() > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), evaluated).await.unwrap();
+    let evaluated = wait_for(SOON, "all marks are evaluated", async || {
+        let left = database.evaluation().count_marks(9).await?;
+        anyhow::ensure!(left == 0, "{left} marks are left");
+        Ok(())
+    });
+    evaluated.await.unwrap();
 }
 
 /// When alarms open and end, by the speeds alone.
@@ -118,14 +131,34 @@ fn expected(speeds: &[(u32, u8)]) -> Vec<(u64, Option<u64>)> {
     found
 }
 
+/// Each case on each database.
+async fn on_each(case: impl AsyncFn(&str)) {
+    let folder = TempDir::new().unwrap();
+    case(&sqlite(&folder)).await;
+    for brand in [Brand::MariaDb, Brand::MySql] {
+        if brand.is_here() {
+            let server = SqlServer::start_with(brand, &[]).await.unwrap();
+            case(&on(&server)).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_alarm_is_there_once_whatever_is_ended_in_between() {
+    on_each(evaluators_are_ended).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_alone_raises_alarms_and_a_changed_rule_withdraws_them() {
+    on_each(time_passes).await;
+}
+
+async fn evaluators_are_ended(url: &str) {
     let seed = std::env::var("CHAOS_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
     println!("CHAOS_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let folder = TempDir::new().unwrap();
-    let (one, two) = (database(&folder).await, database(&folder).await);
+    let (one, two) = (database(url).await, database(url).await);
     let receiver = NewReceiver {
         name: "w".into(),
         kind: "webhook".into(),
@@ -193,26 +226,22 @@ async fn each_alarm_is_there_once_whatever_is_ended_in_between() {
     assert_eq!(waiting.len(), must, "one notification a change, CHAOS_SEED={seed}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn time_alone_raises_alarms_and_a_changed_rule_withdraws_them() {
-    let folder = TempDir::new().unwrap();
-    let database = database(&folder).await;
+async fn time_passes(url: &str) {
+    let database = database(url).await;
     let id = add_rule(&database, r#"{"test":{"kind":"idling"},"for_s":1}"#, Vec::new()).await;
     let running = Running::start(&database, "a");
     commit(&database, 1, vec![row(1, Clock::system().now_s(), 0)]).await;
-    let opened = async {
-        while alarms(&database).await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), opened).await.unwrap();
+    let opened = wait_for(SOON, "the alarm opens", async || {
+        anyhow::ensure!(!alarms(&database).await.is_empty(), "none yet");
+        Ok(())
+    });
+    opened.await.unwrap();
     database.rules().remove_rule(id).await.unwrap();
-    let withdrawn = async {
-        while !alarms(&database).await[0].withdrawn {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), withdrawn).await.unwrap();
+    let withdrawn = wait_for(SOON, "the alarm is withdrawn", async || {
+        anyhow::ensure!(alarms(&database).await[0].withdrawn, "not yet");
+        Ok(())
+    });
+    withdrawn.await.unwrap();
     assert_eq!(alarms(&database).await.len(), 1);
     drop(running);
 }

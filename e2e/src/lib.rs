@@ -34,5 +34,5 @@ pub use server::{
     Api, Brand, Certificate, HaProxy, Mosquitto, Nemeses, Node, Process, Ready, Redis, RedisMemory,
     Signal, Spec, SqlServer, mosquitto_plugins, nemeses_binary, run_nemeses, workspace,
 };
-pub use table::Tables;
+pub use table::{AlarmRow, Tables};
 pub use wait::{wait_for, wait_until};

@@ -27,6 +27,19 @@ const POSITIONS: &str = "SELECT device, recorded_at, CAST(frame_hash AS SIGNED) 
 const EMPTY_WITHIN: Duration = Duration::from_secs(60);
 const LETTERS: &str = "SELECT reason, bytes FROM dead_letters";
 
+/// What a rule raised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmRow {
+    /// The device's number.
+    pub device: u64,
+    /// Whether it is of late rows.
+    pub late: bool,
+    /// By the device's clock.
+    pub opened_at_ms: u64,
+    /// `None` while it is open.
+    pub cleared_at_ms: Option<u64>,
+}
+
 impl Tables {
     /// The keys of all positions.
     ///
@@ -113,6 +126,31 @@ impl Tables {
             Self::Sqlite(path) => sqlx::query_as(keys).fetch_all(&mut open(path).await?).await?,
         };
         keys.into_iter().map(|(device, ms)| Ok((device.try_into()?, ms.try_into()?))).collect()
+    }
+
+    /// Every alarm.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn alarms(&self) -> anyhow::Result<Vec<AlarmRow>> {
+        let rows = "SELECT CAST(device AS SIGNED), CAST(late AS SIGNED), \
+            CAST(opened_at_ms AS SIGNED), CAST(COALESCE(cleared_at_ms, -1) AS SIGNED) FROM alarms";
+        let rows: Vec<(i64, i64, i64, i64)> = match self {
+            Self::MySql(url) => {
+                let mut connection = MySqlConnection::connect(url).await?;
+                sqlx::query_as(rows).fetch_all(&mut connection).await?
+            }
+            Self::Sqlite(path) => sqlx::query_as(rows).fetch_all(&mut open(path).await?).await?,
+        };
+        let alarm = |(device, late, opened, cleared): (i64, i64, i64, i64)| {
+            Ok(AlarmRow {
+                device: device.try_into()?,
+                late: late == 1,
+                opened_at_ms: opened.try_into()?,
+                cleared_at_ms: cleared.try_into().ok(),
+            })
+        };
+        rows.into_iter().map(alarm).collect()
     }
 
     /// How many records of readings there are.

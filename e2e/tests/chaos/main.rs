@@ -15,6 +15,7 @@ mod kills;
 mod links;
 mod mosquitto;
 mod outages;
+mod rules;
 mod values;
 
 use std::time::Duration;
