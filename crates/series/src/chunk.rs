@@ -13,6 +13,7 @@
 //! A chunk as bytes: the version, the head, unless all records have the channel the rows that do
 //! as whole numbers, the type, and the column.
 
+mod arrivals;
 mod block;
 mod bytes;
 mod column;
@@ -28,6 +29,7 @@ mod xor;
 use crate::{Summary, Value};
 use bytes::Reader;
 
+pub use arrivals::{Arrival, Arrivals};
 pub use block::{Block, EncodedBlock, Record};
 pub use column::Column;
 pub use error::ChunkError;

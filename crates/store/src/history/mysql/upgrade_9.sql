@@ -61,3 +61,39 @@ CREATE TABLE IF NOT EXISTS `outbox` (
     KEY `outbox_done` (`state`, `done_at_ms`),
     KEY `outbox_alarm` (`alarm_id`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- Readings that were sealed (docs/decisions/0068-sealed-chunks.md): a device's records in
+-- order of time, in blocks that do not overlap and lie within one week each. record_keys and
+-- arrivals are columns of all its records: milliseconds with 32 bits of the hash, and when each
+-- arrived with how many values. bytes counts these and the chunks.
+CREATE TABLE IF NOT EXISTS `sealed_blocks` (
+    `device`            INT UNSIGNED    NOT NULL,
+    `first_ms`          BIGINT UNSIGNED NOT NULL,
+    `last_ms`           BIGINT UNSIGNED NOT NULL,
+    `record_count`      INT UNSIGNED    NOT NULL,
+    `value_count`       BIGINT UNSIGNED NOT NULL,
+    `first_received_ms` BIGINT UNSIGNED NOT NULL,
+    `last_received_ms`  BIGINT UNSIGNED NOT NULL,
+    `bytes`             BIGINT UNSIGNED NOT NULL,
+    `record_keys`       MEDIUMBLOB      NOT NULL,
+    `arrivals`          MEDIUMBLOB      NOT NULL,
+    PRIMARY KEY (`device`, `first_ms`),
+    KEY `sealed_blocks_last` (`last_ms`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- The values of one channel of a block: a head with count, least, greatest, sum, first and
+-- last value, and the values (crates/series/src/chunk.rs).
+CREATE TABLE IF NOT EXISTS `sealed_chunks` (
+    `device`   INT UNSIGNED      NOT NULL,
+    `first_ms` BIGINT UNSIGNED   NOT NULL,
+    `channel`  SMALLINT UNSIGNED NOT NULL,
+    `body`     MEDIUMBLOB        NOT NULL,
+    PRIMARY KEY (`device`, `first_ms`, `channel`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- One row once anything was sealed: all sealed records are before sealed_to_ms.
+CREATE TABLE IF NOT EXISTS `seal_state` (
+    `slot`         TINYINT UNSIGNED NOT NULL,
+    `sealed_to_ms` BIGINT UNSIGNED  NOT NULL,
+    PRIMARY KEY (`slot`)
+) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -136,6 +136,34 @@ CREATE TABLE IF NOT EXISTS readings (
     PRIMARY KEY (bucket, device, recorded_at_ms, content_hash)
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS sealed_blocks (
+    device            INTEGER NOT NULL,
+    first_ms          INTEGER NOT NULL,
+    last_ms           INTEGER NOT NULL,
+    record_count      INTEGER NOT NULL,
+    value_count       INTEGER NOT NULL,
+    first_received_ms INTEGER NOT NULL,
+    last_received_ms  INTEGER NOT NULL,
+    bytes             INTEGER NOT NULL,
+    record_keys       BLOB    NOT NULL,
+    arrivals          BLOB    NOT NULL,
+    PRIMARY KEY (device, first_ms)
+);
+CREATE INDEX IF NOT EXISTS sealed_blocks_last ON sealed_blocks (last_ms);
+
+CREATE TABLE IF NOT EXISTS sealed_chunks (
+    device   INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    channel  INTEGER NOT NULL,
+    body     BLOB    NOT NULL,
+    PRIMARY KEY (device, first_ms, channel)
+);
+
+CREATE TABLE IF NOT EXISTS seal_state (
+    slot         INTEGER NOT NULL PRIMARY KEY,
+    sealed_to_ms INTEGER NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS removals (
     kind    TEXT    NOT NULL,
     minute  INTEGER NOT NULL,

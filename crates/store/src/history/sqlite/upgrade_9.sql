@@ -55,3 +55,31 @@ CREATE INDEX IF NOT EXISTS outbox_due ON outbox (receiver_id, state, next_at_ms)
 CREATE INDEX IF NOT EXISTS outbox_done ON outbox (state, done_at_ms);
 
 CREATE INDEX IF NOT EXISTS outbox_alarm ON outbox (alarm_id);
+
+CREATE TABLE IF NOT EXISTS sealed_blocks (
+    device            INTEGER NOT NULL,
+    first_ms          INTEGER NOT NULL,
+    last_ms           INTEGER NOT NULL,
+    record_count      INTEGER NOT NULL,
+    value_count       INTEGER NOT NULL,
+    first_received_ms INTEGER NOT NULL,
+    last_received_ms  INTEGER NOT NULL,
+    bytes             INTEGER NOT NULL,
+    record_keys       BLOB    NOT NULL,
+    arrivals          BLOB    NOT NULL,
+    PRIMARY KEY (device, first_ms)
+);
+CREATE INDEX IF NOT EXISTS sealed_blocks_last ON sealed_blocks (last_ms);
+
+CREATE TABLE IF NOT EXISTS sealed_chunks (
+    device   INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    channel  INTEGER NOT NULL,
+    body     BLOB    NOT NULL,
+    PRIMARY KEY (device, first_ms, channel)
+);
+
+CREATE TABLE IF NOT EXISTS seal_state (
+    slot         INTEGER NOT NULL PRIMARY KEY,
+    sealed_to_ms INTEGER NOT NULL
+);
