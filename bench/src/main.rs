@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cases::{
     Effort, api, ceilings, csv, decode, growth, idle, keys, latency, live, memory, node, outage,
-    silent, stations, sums, telemetry,
+    sealed, silent, stations, sums, telemetry,
 };
 use crate::load::{Plan, Shape};
 use crate::report::{Report, say};
@@ -174,6 +174,10 @@ async fn measure(effort: Effort, extent: Extent, wanted: impl Fn(&str) -> bool) 
     if wanted("telemetry_mysql_redis") {
         let outcome = telemetry::on_servers(effort, report_of).await;
         report_of.ended("telemetry_mysql_redis", outcome);
+    }
+    if wanted("sealed_bytes") {
+        let outcome = sealed::bytes(report_of).await;
+        report_of.ended("sealed_bytes", outcome);
     }
     if wanted("stations_mosquitto") {
         let outcome = stations::over_mosquitto(effort, report_of).await;

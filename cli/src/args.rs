@@ -20,7 +20,7 @@ pub(crate) use self::line::{
 pub(crate) use self::listen::{
     AdminArgs, CommandArgs, DeviceArgs, DoorArgs, HttpArgs, MappingArgs, Registration,
 };
-pub(crate) use self::stores::{DatabaseArgs, EngineArgs, KeepArgs, LiveArgs, PoolArgs};
+pub(crate) use self::stores::{DatabaseArgs, EngineArgs, KeepArgs, LiveArgs, PoolArgs, SealArgs};
 pub(crate) use self::switch::Switch;
 pub(crate) use self::traces::TraceArgs;
 use crate::dead_letters::DeadLettersCommand;
@@ -190,6 +190,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     #[command(flatten)]
+    pub(crate) seal: SealArgs,
+    #[command(flatten)]
     pub(crate) frames: FrameArgs,
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
@@ -254,6 +256,8 @@ pub(crate) struct ExporterArgs {
     pub(crate) flush: FlushArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
+    #[command(flatten)]
+    pub(crate) seal: SealArgs,
     #[command(flatten)]
     pub(crate) topics: TopicArgs,
     #[command(flatten)]

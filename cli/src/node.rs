@@ -121,7 +121,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     )
     .await?;
     watch_books(&tasks, &database, clock.clone(), &mut registry);
-    keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
+    keep_small(&tasks, &database, settings.periods, WORKER, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
     raise_alarms(&tasks, &database, own_database, (door.handle(), clock.clone()), &mut registry);
     let registry = Arc::new(registry);

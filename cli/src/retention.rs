@@ -9,7 +9,7 @@ use clap::{ArgAction, Args};
 use nemeses_dbexport::retention::{Going, Keep, Limits, Removed, run_once};
 use nemeses_runtime::Clock;
 use nemeses_store::history::{
-    ClassCount, ClassWeek, DEFAULT_RETENTION, Database, LetterFilter, Minutes, Survey,
+    ClassCount, ClassWeek, DEFAULT_RETENTION, Database, LetterFilter, Minutes, SealedTotals, Survey,
 };
 use serde_json::{Value, json};
 
@@ -147,6 +147,7 @@ struct Outlook {
     rows_a_day: u64,
     /// Whether any dead letter is older than its period.
     old_letters: bool,
+    sealed: SealedTotals,
 }
 
 impl Outlook {
@@ -195,6 +196,7 @@ impl Outlook {
             rows,
             rows_a_day,
             old_letters,
+            sealed: database.sealing().sealed().await?,
         })
     }
 
@@ -279,6 +281,17 @@ impl Outlook {
             let answer = if self.old_letters { "those before" } else { "none before" };
             lines.push(("dead letters", format!("{answer} {}", moment(before_ms))));
         }
+        if self.sealed.blocks > 0 {
+            let SealedTotals { records, values, bytes, sealed_to_ms, .. } = self.sealed;
+            lines.push((
+                "sealed",
+                format!(
+                    "{records} records of readings with {values} values, {}, recorded before {}",
+                    size(bytes),
+                    moment(sealed_to_ms)
+                ),
+            ));
+        }
         let a_day = self.rows_a_day.saturating_mul(self.bytes_a_row());
         lines.push((
             "growth",
@@ -306,6 +319,9 @@ impl Outlook {
             })).collect::<Vec<_>>(),
             "classes_without_period": self.going.unknown,
             "total_bytes": self.there.total_bytes,
+            "sealed_records": self.sealed.records,
+            "sealed_values": self.sealed.values,
+            "sealed_bytes": self.sealed.bytes,
             "rows_a_day": self.rows_a_day,
             "bytes_a_row": self.bytes_a_row(),
             "final_bytes": self.final_bytes(),
@@ -346,6 +362,7 @@ mod tests {
             rows: 1000,
             rows_a_day: 50,
             old_letters: false,
+            sealed: SealedTotals::default(),
         }
     }
 

@@ -153,7 +153,7 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     }
     let is_server = settings.database.url.is_server();
     run_lanes(&tasks, &exporter, &database, is_server, settings.live_ttl);
-    keep_small(&tasks, &database, settings.keep, clock.clone(), &mut registry);
+    keep_small(&tasks, &database, settings.periods, &name, clock.clone(), &mut registry);
     keep_sums(&tasks, &database, &exporter, clock.clone(), &mut registry);
     evaluate_rules(&tasks, &database, (&name, false), clock.clone(), &mut registry);
     let topics = follow_named(&tasks, &database, told.clone(), settings.topics);

@@ -12,6 +12,7 @@ mod queue;
 mod quiet;
 mod refused;
 pub mod retention;
+pub mod sealing;
 mod stats;
 mod worker;
 

@@ -147,10 +147,11 @@ impl Line {
         let database = ["--database-url", database_url];
         let (for_parsers, args) = split_args(args, &["--unknown-devices", "--shadow"]);
         let (for_api, args) = split_args(&args, &["--grpc-listen"]);
+        let (for_exporters, args) = split_args(&args, &["--seal-after"]);
         let args = &args[..];
         // The way out before the way in, so that no batch finds nobody subscribed.
         for number in 0..workers {
-            let args = [&broker, &redis, &database, args].concat();
+            let args = [&broker, &redis, &database, args, &for_exporters].concat();
             line.exporters.push(Nemeses::worker("dbexport", number, &args).await?);
         }
         for number in 0..workers {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use nemeses_series::chunk::Keys;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, SqliteConnection};
 
@@ -18,6 +19,11 @@ pub enum Tables {
     /// A file of SQLite.
     Sqlite(PathBuf),
 }
+
+/// Device and milliseconds of a record.
+type Stored = (i64, i64);
+/// Device and keys of a block of sealed records.
+type SealedKeys = (i64, Vec<u8>);
 
 /// SQLite's integers are signed: hashes lie there with this bit turned over, so
 /// that their order is the same as in MySQL.
@@ -112,20 +118,42 @@ impl Tables {
         self.count("SELECT COUNT(*) FROM dead_letters").await
     }
 
-    /// Device and milliseconds of every record of readings.
+    /// Device and milliseconds of every record of readings, sealed or not.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn readings(&self) -> anyhow::Result<Vec<(u64, u64)>> {
         let keys = "SELECT CAST(device AS SIGNED), CAST(recorded_at_ms AS SIGNED) FROM readings";
-        let keys: Vec<(i64, i64)> = match self {
+        let blocks = "SELECT CAST(device AS SIGNED), record_keys FROM sealed_blocks";
+        // In one transaction: a record moves from the rows to the blocks.
+        let (keys, blocks): (Vec<Stored>, Vec<SealedKeys>) = match self {
             Self::MySql(url) => {
                 let mut connection = MySqlConnection::connect(url).await?;
-                sqlx::query_as(keys).fetch_all(&mut connection).await?
+                let mut snapshot = connection.begin().await?;
+                (
+                    sqlx::query_as(keys).fetch_all(&mut *snapshot).await?,
+                    sqlx::query_as(blocks).fetch_all(&mut *snapshot).await?,
+                )
             }
-            Self::Sqlite(path) => sqlx::query_as(keys).fetch_all(&mut open(path).await?).await?,
+            Self::Sqlite(path) => {
+                let mut connection = open(path).await?;
+                let mut snapshot = connection.begin().await?;
+                (
+                    sqlx::query_as(keys).fetch_all(&mut *snapshot).await?,
+                    sqlx::query_as(blocks).fetch_all(&mut *snapshot).await?,
+                )
+            }
         };
-        keys.into_iter().map(|(device, ms)| Ok((device.try_into()?, ms.try_into()?))).collect()
+        let mut found: Vec<(u64, u64)> = Vec::with_capacity(keys.len());
+        for (device, ms) in keys {
+            found.push((device.try_into()?, ms.try_into()?));
+        }
+        for (device, keys) in blocks {
+            for key in Keys::decode(&keys)?.as_slice() {
+                found.push((device.try_into()?, key.at_ms.try_into()?));
+            }
+        }
+        Ok(found)
     }
 
     /// Every alarm.
@@ -153,12 +181,24 @@ impl Tables {
         rows.into_iter().map(alarm).collect()
     }
 
-    /// How many records of readings there are.
+    /// How many records of readings there are, sealed or not.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn count_readings(&self) -> anyhow::Result<u64> {
-        self.count("SELECT COUNT(*) FROM readings").await
+        self.count(
+            "SELECT (SELECT COUNT(*) FROM readings) \
+             + (SELECT CAST(COALESCE(SUM(record_count), 0) AS SIGNED) FROM sealed_blocks)",
+        )
+        .await
+    }
+
+    /// How many of them are sealed.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn count_sealed(&self) -> anyhow::Result<u64> {
+        self.count("SELECT CAST(COALESCE(SUM(record_count), 0) AS SIGNED) FROM sealed_blocks").await
     }
 
     async fn count(&self, count: &'static str) -> anyhow::Result<u64> {

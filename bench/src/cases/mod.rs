@@ -12,6 +12,7 @@ pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod node;
 pub(crate) mod outage;
+pub(crate) mod sealed;
 pub(crate) mod silent;
 pub(crate) mod stations;
 pub(crate) mod sums;

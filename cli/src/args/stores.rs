@@ -149,6 +149,22 @@ pub(crate) struct KeepArgs {
     pub(crate) keep_books: value::Keep,
 }
 
+/// When readings are sealed.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Retention")]
+pub(crate) struct SealArgs {
+    /// After how long readings become compressed blocks, by the device's clock: a duration such
+    /// as 7days, or never. One process seals for all that share a database
+    #[arg(
+        long,
+        env = "NEMESES_SEAL_AFTER",
+        default_value = "never",
+        value_parser = value::seal,
+        value_name = "DURATION|never"
+    )]
+    pub(crate) seal_after: value::Seal,
+}
+
 impl From<KeepArgs> for Keep {
     fn from(args: KeepArgs) -> Self {
         Self {

@@ -17,8 +17,8 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Devices, Exporter, Http, JwtSecret, Node, Parser, RedisUrl,
-    traces,
+    Api, Broker, Database, DatabaseUrl, Devices, Exporter, Http, JwtSecret, Node, Parser, Periods,
+    RedisUrl, traces,
 };
 use crate::args;
 
@@ -48,7 +48,10 @@ impl TryFrom<&args::UpArgs> for Node {
             live_ttl: args.live.live_ttl,
             database,
             flush_after: args.flush.flush_after,
-            keep: args.keep.clone().into(),
+            periods: Periods {
+                keep: args.keep.clone().into(),
+                seal_after: args.seal.seal_after.after(),
+            },
             frames: args.frames,
             topics,
             reads,
@@ -107,7 +110,10 @@ impl TryFrom<&args::ExporterArgs> for Exporter {
             live_ttl: args.live.live_ttl,
             database: station_database(&args.database)?,
             flush_after: args.flush.flush_after,
-            keep: args.keep.clone().into(),
+            periods: Periods {
+                keep: args.keep.clone().into(),
+                seal_after: args.seal.seal_after.after(),
+            },
             topics: topics(&args.topics)?,
             admin_listen: admin(&args.admin, EXPORTER_ADMIN_PORT + args.worker.worker)?,
             traces: traces(&args.traces)?,

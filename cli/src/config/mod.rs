@@ -38,6 +38,15 @@ pub(crate) use wrong::Wrong;
 
 use crate::args::{FrameArgs, WorkerArgs};
 
+/// How long a history keeps what it has as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Periods {
+    /// How long things are kept.
+    pub(crate) keep: Keep,
+    /// After how long readings are sealed; `None` is never.
+    pub(crate) seal_after: Option<Duration>,
+}
+
 /// `nemeses up`: every station in one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -57,8 +66,8 @@ pub(crate) struct Node {
     pub(crate) database: Database,
     /// How long a frame waits for others to be committed with.
     pub(crate) flush_after: Duration,
-    /// How long things are kept.
-    pub(crate) keep: Keep,
+    /// How long things are kept, and when they are sealed.
+    pub(crate) periods: Periods,
     /// What is done with frames.
     pub(crate) frames: FrameArgs,
     /// Topic names.
@@ -152,8 +161,8 @@ pub(crate) struct Exporter {
     pub(crate) database: Database,
     /// How long a record waits for others to be committed with.
     pub(crate) flush_after: Duration,
-    /// How long things are kept.
-    pub(crate) keep: Keep,
+    /// How long things are kept, and when they are sealed.
+    pub(crate) periods: Periods,
     /// Topic names.
     pub(crate) topics: Topics,
     /// Where metrics are served, if at all.

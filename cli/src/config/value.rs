@@ -189,6 +189,35 @@ pub(crate) fn keep(text: &str) -> Result<Keep, String> {
         .map_err(|allowed| format!("{allowed}, or forever"))
 }
 
+/// After how long readings are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seal {
+    /// They stay rows.
+    Never,
+    /// By the device's clock.
+    After(Duration),
+}
+
+impl Seal {
+    /// `None` is never.
+    pub(crate) const fn after(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::After(after) => Some(after),
+        }
+    }
+}
+
+/// `never`, or a duration from a second on.
+pub(crate) fn seal(text: &str) -> Result<Seal, String> {
+    if text == "never" {
+        return Ok(Seal::Never);
+    }
+    duration_within(text, Duration::from_secs(1), Duration::from_secs(100 * 31_557_600))
+        .map(Seal::After)
+        .map_err(|allowed| format!("{allowed}, or never"))
+}
+
 /// Classes of devices with how long the positions of each are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Classes(pub(crate) Vec<(String, Keep)>);

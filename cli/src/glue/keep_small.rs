@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nemeses_dbexport::retention::{Keep, Removed, run_schedule};
+use nemeses_dbexport::retention::{Removed, run_schedule};
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::family::Family;
 use nemeses_runtime::metrics::metrics::gauge::Gauge;
@@ -12,18 +12,23 @@ use nemeses_runtime::{Clock, Registry, Tasks};
 use nemeses_store::StoreError;
 use nemeses_store::history::{Database, Retention};
 
+use super::seal::seal_readings;
+use crate::config::Periods;
+
 /// Between two looks at the sizes, which the database has in its own books.
 const SIZES_EVERY: Duration = Duration::from_secs(300);
 
-/// Starts retention and looks at the sizes. Where everything is kept for ever, retention
+/// Starts retention and sealing, and looks at the sizes; `name` is this process's. Where everything is kept for ever, retention
 /// notes that and finishes what another process left half done; it shows no figures.
 pub(crate) fn keep_small(
     tasks: &Tasks,
     database: &Database,
-    keep: Keep,
+    Periods { keep, seal_after }: Periods,
+    name: &str,
     clock: Clock,
     registry: &mut Registry,
 ) {
+    seal_readings(tasks, database, seal_after, name, clock.clone(), registry);
     let retention = database.retention();
     watch_sizes(tasks, Arc::clone(&retention), registry);
     let figures = (!keep.is_for_ever()).then(|| Figures::register(registry, &clock));

@@ -17,6 +17,7 @@ mod mirror;
 mod parts;
 mod posting;
 mod relay;
+mod seal;
 mod signals;
 #[cfg(test)]
 mod testing;

@@ -60,7 +60,7 @@ fn figure(name: &str, default: u32) -> u32 {
 
 /// What processes warn of when what they need is killed, cut off or full; and of the rubbish
 /// that the load sends.
-const WARNINGS: [&str; 12] = [
+const WARNINGS: [&str; 13] = [
     "no connection to the broker; trying again",
     "batches are not taken; frames are not acknowledged until they are",
     "the history cannot be written; nothing is acknowledged until it can",
@@ -73,6 +73,7 @@ const WARNINGS: [&str; 12] = [
     "replies and commands do not travel between nodes until Redis is back",
     "the sums of days cannot be kept up",
     "bytes became dead letters",
+    "readings stay rows until the next try",
 ];
 
 /// Long enough that no entry expires while a test runs.

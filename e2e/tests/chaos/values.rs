@@ -21,6 +21,9 @@ const AT_ONCE: u64 = 20;
 /// Acknowledged by all devices between two blows at least.
 const LEAST_BETWEEN: u64 = 1200;
 
+/// Everything is sealed as soon as it is a second old, and records are sent again after it.
+const SEALING: &[&str] = &["--seal-after", "1s"];
+
 /// Device, milliseconds.
 type Key = (u64, u64);
 
@@ -66,9 +69,10 @@ async fn device(
     acknowledged
 }
 
-async fn every_acknowledged_value_survives(shape: Shape, victims: &[Victim]) {
+async fn every_acknowledged_value_survives(shape: Shape, victims: &[Victim], args: &[&str]) {
     expect_log(&WARNINGS);
-    let mut line = Line::start(shape, &[]).await.unwrap();
+    expect_log(&WARNINGS);
+    let mut line = Line::start(shape, args).await.unwrap();
     let seed = seed();
     println!("CHAOS_SEED={seed} draws the same moments again");
     let mut rng = StdRng::seed_from_u64(seed);
@@ -113,6 +117,17 @@ async fn every_acknowledged_value_survives(shape: Shape, victims: &[Victim]) {
         .await
         .unwrap();
     println!("{shape:?}: {} records acknowledged, 0 lost", acknowledged.values().sum::<u64>());
+    if args == SEALING {
+        // All are old by their clock.
+        wait_for(SETTLE, "all are sealed", async || {
+            let (all, sealed) =
+                (line.tables().count_readings().await?, line.tables().count_sealed().await?);
+            anyhow::ensure!(all == sealed, "{sealed} of {all}");
+            judge(&line, &acknowledged).await
+        })
+        .await
+        .unwrap();
+    }
 }
 
 async fn judge(line: &Line, acknowledged: &BTreeMap<u64, u64>) -> anyhow::Result<()> {
@@ -138,17 +153,34 @@ async fn judge(line: &Line, acknowledged: &BTreeMap<u64, u64>) -> anyhow::Result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn embedded_node() {
-    every_acknowledged_value_survives(Shape::Embedded, &[Victim::Node]).await;
+    every_acknowledged_value_survives(Shape::Embedded, &[Victim::Node], &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_and_database() {
     let victims = [Victim::Node, Victim::Database];
-    every_acknowledged_value_survives(Shape::NodeOnServers, &victims).await;
+    every_acknowledged_value_survives(Shape::NodeOnServers, &victims, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stations_and_database() {
     let victims = [Victim::Parser(0), Victim::Exporter(0), Victim::Database];
-    every_acknowledged_value_survives(Shape::Stations, &victims).await;
+    every_acknowledged_value_survives(Shape::Stations, &victims, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn embedded_node_that_seals_every_second() {
+    every_acknowledged_value_survives(Shape::Embedded, &[Victim::Node], SEALING).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_that_seals_every_second_and_database() {
+    let victims = [Victim::Node, Victim::Database];
+    every_acknowledged_value_survives(Shape::NodeOnServers, &victims, SEALING).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stations_that_seal_every_second_and_database() {
+    let victims = [Victim::Parser(0), Victim::Exporter(0), Victim::Database];
+    every_acknowledged_value_survives(Shape::Stations, &victims, SEALING).await;
 }

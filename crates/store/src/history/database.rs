@@ -22,6 +22,7 @@ use super::receivers::Receivers;
 use super::requests::Requests;
 use super::retention::Retention;
 use super::rules::Rules;
+use super::sealing::Sealing;
 use super::sessions::Sessions;
 use super::tokens::ScopedTokens;
 use crate::named::NamedDevices;
@@ -89,6 +90,7 @@ pub struct Database {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) outbox_wake: Arc<Notify>,
     pub(super) receivers: Arc<dyn Receivers>,
+    pub(super) sealing: Arc<dyn Sealing>,
 }
 
 impl Database {
@@ -180,6 +182,10 @@ impl Database {
     /// Where notifications go.
     pub fn receivers(&self) -> Arc<dyn Receivers> {
         Arc::clone(&self.receivers)
+    }
+    /// How readings are sealed.
+    pub fn sealing(&self) -> Arc<dyn Sealing> {
+        Arc::clone(&self.sealing)
     }
     /// How things leave.
     pub fn retention(&self) -> Arc<dyn Retention> {

@@ -35,6 +35,7 @@ pub mod requests;
 pub mod retention;
 mod row_bytes;
 pub mod rules;
+pub mod sealing;
 mod secret;
 pub mod sessions;
 mod sqlite;
@@ -89,6 +90,7 @@ pub use rules::{
     MAX_GEOFENCES, MAX_RULE_DEVICES, MAX_RULE_NAME, MAX_RULES, NewRule, RuleScope, Rules,
     StoredGeofence, StoredRule,
 };
+pub use sealing::{SEALING_LEASE, SealFrom, SealStep, SealedTotals, Sealing};
 pub use secret::{PlainSecret, SecretHash};
 pub use sessions::{
     Digest, MAX_SESSIONS, MAX_USER_AGENT, NewSession, Previous, Rotation, Session, Sessions,

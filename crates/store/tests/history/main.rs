@@ -14,6 +14,7 @@ mod names;
 mod properties;
 mod proxy;
 mod rocksdb;
+mod sealing_properties;
 mod server;
 mod servers;
 mod site;

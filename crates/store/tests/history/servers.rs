@@ -1,10 +1,19 @@
 //! The cases on servers: one server of each brand for all of them, a database for each.
 
+use std::pin::Pin;
+
 use futures_util::FutureExt as _;
 use nemeses_e2e::Brand;
 
 use crate::server::Server;
 use crate::suite;
+
+/// All in one, the cases would not fit on a stack, and no more would they if each were made on the
+/// stack of whoever runs them all.
+#[inline(never)]
+fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
+}
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
@@ -13,8 +22,7 @@ macro_rules! cases {
             let mut failed = Vec::new();
             $(
                 let site = server.site(stringify!($case)).await;
-                // All in one, they would not fit on a stack.
-                let case = std::panic::AssertUnwindSafe(Box::pin(suite::$case(site)));
+                let case = std::panic::AssertUnwindSafe(boxed(move || suite::$case(site)));
                 let outcome = case.catch_unwind().await;
                 println!("{}: {}", stringify!($case), if outcome.is_ok() { "ok" } else { "FAILED" });
                 if outcome.is_err() {

@@ -7,6 +7,7 @@ use super::Engine;
 use super::dead_letters::{EXPIRED, PURGED, READINGS_EXPIRED, RESOLVED, VALUES_EXPIRED};
 use super::fault::Fault;
 use super::rows::{SELECT_LETTERS, bucket_of, bytes_group, bytes_hash, letter_of, position_of};
+use super::sealing::count_readings;
 use super::seam::{Product, fixed, sql};
 use super::sql::{SELECT_POSITIONS, placeholders};
 use super::value::{Fields, Value};
@@ -98,9 +99,6 @@ impl<P: Product> Engine<P> {
     async fn counts(&self, minutes: Minutes) -> Result<TableCounts, Fault> {
         const POSITIONS: &str =
             "SELECT COUNT(*) FROM positions WHERE received_at_ms BETWEEN ? AND ?";
-        const READINGS: &str = "SELECT COUNT(*) FROM readings WHERE received_at_ms BETWEEN ? AND ?";
-        const VALUES: &str = "SELECT CAST(SUM(value_count) AS UNSIGNED) FROM readings \
-            WHERE received_at_ms BETWEEN ? AND ?";
         const LETTERS: &str =
             "SELECT COUNT(*) FROM dead_letters WHERE received_at_ms BETWEEN ? AND ?";
         const REMOVED: &str = "SELECT CAST(SUM(removed) AS UNSIGNED) FROM removals \
@@ -112,12 +110,13 @@ impl<P: Product> Engine<P> {
             let values = [kind.into(), minutes.from.into(), minutes.to.into()];
             self.count(REMOVED, &values).await
         };
+        let (readings, values) = count_readings(&self.product, minutes).await?;
         Ok(TableCounts {
             positions: self.count(POSITIONS, &times).await?,
             positions_removed: removed(EXPIRED).await?,
-            readings: self.count(READINGS, &times).await?,
+            readings,
             readings_removed: removed(READINGS_EXPIRED).await?,
-            values: self.count(VALUES, &times).await?,
+            values,
             values_removed: removed(VALUES_EXPIRED).await?,
             dead_letters: self.count(LETTERS, &times).await?,
             letters_removed: removed(PURGED).await? + removed(RESOLVED).await?,

@@ -1,5 +1,6 @@
 //! Channels and their readings as people ask for them: what is said of a channel, and a
-//! device's records in time order, a page at a time as positions are (`reads.rs`).
+//! device's records in time order, a page at a time as positions are (`reads.rs`), rows and sealed
+//! records alike.
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,7 @@ use super::fault::Fault;
 use super::plan::DAY_SECONDS;
 use super::reads::{PAGE_DAYS, days};
 use super::rows::bucket_of;
+use super::sealing::{Stretch, hash32, join, sealed_between};
 use super::seam::{Product, Session, sql};
 use super::sql::placeholders;
 use super::value::{Fields, Value};
@@ -150,14 +152,18 @@ impl Cursor {
         loop {
             let Some(day) = self.day(engine).await? else { return Ok(None) };
             let rows = self.read(engine, day).await?;
-            if rows.len() < PAGE_ROWS {
-                self.days.pop_front();
-                self.after = None;
+            let page_end = if rows.len() < PAGE_ROWS {
+                None
             } else {
-                self.after = rows.last().map(|row| (row.recorded_at_ms, row.content_hash));
+                rows.last().map(|row| (row.recorded_at_ms, row.content_hash))
+            };
+            let (records, end) = self.with_sealed(engine, day, rows, page_end).await?;
+            self.after = end;
+            if end.is_none() {
+                self.days.pop_front();
             }
-            if !rows.is_empty() {
-                return Ok(Some(rows));
+            if !records.is_empty() {
+                return Ok(Some(records));
             }
         }
     }
@@ -178,17 +184,68 @@ impl Cursor {
         Ok(self.days.front().copied())
     }
 
+    /// The times that are left of the range, both included.
+    const fn left_ms(&self) -> (u64, u64) {
+        let ReadingsQuery { from_ms, to_ms, descending, .. } = self.query;
+        match self.after {
+            Some((after_ms, _)) if descending => (from_ms, after_ms),
+            Some((after_ms, _)) => (after_ms, to_ms),
+            None => (from_ms, to_ms),
+        }
+    }
+
+    /// Adds what is sealed of the stretch in which these rows are all the rows: up to `page_end`,
+    /// or the rest of the day. Returns the records and where they end within the day.
+    async fn with_sealed<P: Product>(
+        &self,
+        engine: &Engine<P>,
+        day: u32,
+        mut rows: Vec<StoredReadings>,
+        page_end: Option<(u64, u64)>,
+    ) -> Result<(Vec<StoredReadings>, Option<(u64, u64)>), Fault> {
+        let ReadingsQuery { device, descending, .. } = self.query;
+        let (first, last) = seconds_of(day);
+        let (from_ms, to_ms) = self.left_ms();
+        let mut low_ms = from_ms.max(u64::from(first) * 1000);
+        let mut high_ms = to_ms.min(u64::from(last) * 1000 + 999);
+        match page_end {
+            Some((end_ms, _)) if descending => low_ms = end_ms,
+            Some((end_ms, _)) => high_ms = end_ms,
+            None => {}
+        }
+        if low_ms > high_ms {
+            return Ok((rows, page_end));
+        }
+        let stretch = Stretch { device, low_ms, high_ms, descending };
+        let mut sealed = sealed_between(&engine.product, stretch).await?;
+        let mut end = page_end;
+        if let Some(until_ms) = sealed.until_ms {
+            end = Some((until_ms, if descending { 0 } else { u64::MAX }));
+            rows.retain(|row| {
+                let at_ms = row.recorded_at_ms;
+                if descending { at_ms >= until_ms } else { at_ms <= until_ms }
+            });
+        }
+        let place = |(at_ms, hash): (u64, u64)| (at_ms, hash32(hash));
+        sealed.records.retain(|record| {
+            let at = place((record.recorded_at_ms, record.content_hash));
+            let (after, end) = (self.after.map(place), end.map(place));
+            if descending {
+                after.is_none_or(|after| at < after) && end.is_none_or(|end| at >= end)
+            } else {
+                after.is_none_or(|after| at > after) && end.is_none_or(|end| at <= end)
+            }
+        });
+        Ok((join(rows, sealed.records, descending), end))
+    }
+
     async fn read<P: Product>(
         &self,
         engine: &Engine<P>,
         day: u32,
     ) -> Result<Vec<StoredReadings>, Fault> {
-        let ReadingsQuery { device, mut from_ms, mut to_ms, descending } = self.query;
-        match self.after {
-            Some((after_ms, _)) if descending => to_ms = after_ms,
-            Some((after_ms, _)) => from_ms = after_ms,
-            None => {}
-        }
+        let ReadingsQuery { device, descending, .. } = self.query;
+        let (from_ms, to_ms) = self.left_ms();
         let (first, last) = seconds_of(day);
         let buckets = bucket_of(first)..=bucket_of(last);
         let mut values: Vec<Value<'_>> = buckets.map(Value::from).collect();
@@ -223,7 +280,7 @@ fn page_sql(with_cursor: bool, descending: bool) -> String {
 }
 
 /// A row as [`page_sql`] selects it.
-fn stored(row: &impl Fields) -> Result<StoredReadings, Fault> {
+pub(super) fn stored(row: &impl Fields) -> Result<StoredReadings, Fault> {
     let packed = row.bytes(4)?.unwrap_or_default();
     Ok(StoredReadings {
         recorded_at_ms: row.need(0)?,

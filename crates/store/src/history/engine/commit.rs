@@ -23,6 +23,7 @@ use super::plan::{BooksRow, DuplicateRow, Plan, plan};
 use super::readings::Prepared;
 use super::rows::{LETTER_COLUMNS, LetterRow};
 use super::rule_marks::{INSERT_MARK, insert_rule_marks};
+use super::sealing::known_again;
 use super::seam::{Dialect, Product, Session, sql};
 use super::sql::{Join, booked_keys, insert, or_join};
 use super::value::{Fields as _, Value};
@@ -108,7 +109,8 @@ pub(in crate::history) async fn write_parts<P: Product>(
     }
     let (rows, readings) = (plan.rows(), plan.readings());
     let is_new = insert_rows(session, &rows).await?;
-    let readings_new = insert_rows(session, &readings).await?;
+    let mut readings_new = insert_rows(session, &readings).await?;
+    known_again(session, &readings, &mut readings_new, &engine.sealed_to).await?;
     let rule_marks = concerned.marks(&new(&rows, &is_new), &new(&readings, &readings_new));
     insert_rule_marks(session, &rule_marks).await?;
     let touched = plan.position_days();

@@ -1,5 +1,5 @@
 //! How readings leave: some thousand records at a time, oldest bucket first, in the order
-//! of the key, booked by minute of arrival in the same transaction.
+//! of the key, booked by minute of arrival in the same transaction; then blocks of sealed ones.
 
 use async_trait::async_trait;
 
@@ -8,9 +8,11 @@ use super::dead_letters::{READINGS_EXPIRED, VALUES_EXPIRED};
 use super::fault::{Fault, Kind};
 use super::plan::minute_of;
 use super::removals::book_removed;
+use super::sealing::expire_blocks;
 use super::seam::{Product, Session, fixed};
 use super::value::Fields as _;
 use super::work::Work;
+use crate::history::BUCKET_SECONDS;
 use crate::history::retention::Step;
 
 /// Records of a step, and those of the last device among them.
@@ -62,6 +64,10 @@ impl<P: Product> Work<P> for Expire {
 impl<P: Product> Engine<P> {
     /// Takes some of the readings before a bucket away and books them.
     pub(super) async fn expire_readings(&self, before: u32) -> Result<Step, Fault> {
-        self.transact(Expire { before }).await
+        let step = self.transact(Expire { before }).await?;
+        if step.more {
+            return Ok(step);
+        }
+        expire_blocks(self, u64::from(before) * u64::from(BUCKET_SECONDS) * 1000).await
     }
 }

@@ -48,6 +48,7 @@ mod rows;
 mod rule_marks;
 mod rules;
 mod script;
+mod sealing;
 mod seam;
 mod sessions;
 mod sql;
@@ -83,6 +84,7 @@ pub(super) use quick::{insert_bulk, insert_of};
 pub(super) use removals::book_removed;
 pub(super) use rows::{bucket_of, fits_journal, key_of};
 pub(super) use rule_marks::INSERT_MARK;
+pub(super) use sealing::BlockRow;
 pub(super) use seam::{Batch, Dialect, Migration, Product, Session, fixed, sql};
 pub(super) use sql::statements;
 pub(super) use sql::{POSITION_COLUMNS, insert};
@@ -98,6 +100,7 @@ pub(super) struct Engine<P> {
     lists: channels::Lists,
     named: NamedDevices,
     concerned: rule_marks::KnownConcerned,
+    sealed_to: sealing::SealedTo,
     /// A commit left marks for the rules.
     rules_wake: Arc<Notify>,
     /// There are notifications to send.
@@ -118,6 +121,7 @@ impl<P: Product> Engine<P> {
             lists: channels::Lists::default(),
             named: named.clone(),
             concerned: rule_marks::KnownConcerned::default(),
+            sealed_to: sealing::SealedTo::default(),
             rules_wake: Arc::clone(&rules_wake),
             outbox_wake: Arc::clone(&outbox_wake),
         });
@@ -144,6 +148,7 @@ impl<P: Product> Engine<P> {
             outbox: Arc::clone(&engine) as _,
             outbox_wake,
             receivers: Arc::clone(&engine) as _,
+            sealing: Arc::clone(&engine) as _,
             daily: engine,
         }
     }

@@ -24,6 +24,7 @@ use super::readings::Prepared;
 use super::rows::{bare_position_values, is_bare, position_values};
 use super::rule_marks::insert_rule_marks;
 use super::script::Script;
+use super::sealing::{SealedTo, none_sealed, sealed_guard};
 use super::seam::{Batch, Dialect, Product, Session, sql};
 use super::sql::{BARE_COLUMNS, POSITION_COLUMNS, insert_words, placeholder_rows};
 use super::value::Value;
@@ -70,6 +71,9 @@ impl<P: Product> Engine<P> {
             return Ok(None);
         }
         let plan = plan(parts, readings, values_refused, &HashSet::new());
+        if self.sealed_to.concerns(&plan.readings()) {
+            return Ok(None);
+        }
         let rule_marks = if concerned.nobody() {
             Vec::new()
         } else {
@@ -127,14 +131,20 @@ impl<P: Product> Engine<P> {
         // Several marks are too long for one request.
         if plan.letters.is_empty() && rule_marks.len() <= 1 {
             written.marks.still_open()?;
-            let script =
-                [&*rule_mark_script::<P>(rule_marks), &behind.rows, &behind.books].concat();
+            let script = [
+                &*sealed_guard(&readings),
+                &rule_mark_script::<P>(rule_marks),
+                &behind.rows,
+                &behind.books,
+            ]
+            .concat();
             if self.product.commit_rows(&rows, &readings, &script).await? {
                 return Ok(written);
             }
         }
         let mut session = self.product.begin().await?;
-        let rows = Rows { positions: &rows, readings: &readings, rule_marks };
+        let sealed_to = &self.sealed_to;
+        let rows = Rows { positions: &rows, readings: &readings, rule_marks, sealed_to };
         match write_in::<P>(&mut session, &rows, plan, &behind, &written.marks).await {
             Ok(()) => Ok(written),
             // Dropped, the session closes its connection, as in `work.rs`.
@@ -191,12 +201,13 @@ struct Rows<'a> {
     positions: &'a [&'a PositionRecord],
     readings: &'a [&'a ReadingsRow],
     rule_marks: &'a [Vec<u8>],
+    sealed_to: &'a SealedTo,
 }
 
 /// Commits in the order of tables and keys that `commit.rs` keeps.
 async fn write_in<P: Product>(
     session: &mut P::Session,
-    &Rows { positions: rows, readings, rule_marks }: &Rows<'_>,
+    &Rows { positions: rows, readings, rule_marks, sealed_to }: &Rows<'_>,
     plan: &Plan<'_>,
     behind: &Behind,
     marks: &Marks,
@@ -207,6 +218,9 @@ async fn write_in<P: Product>(
         rest = &rest[slice.len()..];
     }
     insert_new(session, readings).await?;
+    if !readings.is_empty() {
+        none_sealed(session, readings, sealed_to).await?;
+    }
     insert_rule_marks(session, rule_marks).await?;
     let mut script = Script::new(P::DIALECT);
     let words = format!("{}positions ({}) VALUES ", verb(P::DIALECT), POSITION_COLUMNS.join(","));

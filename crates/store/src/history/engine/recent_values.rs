@@ -10,9 +10,10 @@ use super::Engine;
 use super::fault::Fault;
 use super::next_row::{ROW_WITHIN, next_row};
 use super::rows::bucket_of;
+use super::sealing::newest_blocks;
 use super::seam::{Product, sql};
 use super::value::Fields as _;
-use crate::history::Channel;
+use crate::history::{Channel, StoredReadings};
 use crate::live::{LiveEntry, LiveValue, LiveValues, ValueVersion, bounded};
 
 const SELECT: &str = "SELECT device, recorded_at_ms, content_hash, received_at_ms, packed \
@@ -89,16 +90,35 @@ async fn newest_of<P: Product>(
         let (recorded_at_ms, content_hash, received_at_ms) =
             (row.need(1)?, row.hash(2)?, row.need(3)?);
         let packed = row.bytes(4)?.unwrap_or_default();
-        let unpacked = unpack(&packed).ok_or_else(|| Fault::column(4, "holds no packed values"))?;
-        let (seen_at_ms, newest) = devices.entry(DeviceId::new(row.need(0)?)).or_default();
-        *seen_at_ms = (*seen_at_ms).max(received_at_ms);
-        for (number, value) in unpacked {
-            let offered = Newest { recorded_at_ms, received_at_ms, content_hash, value };
-            let held = newest.get(&number);
-            if held.is_none_or(|held| offered.version() > held.version()) {
-                newest.insert(number, offered);
-            }
+        let values = unpack(&packed).ok_or_else(|| Fault::column(4, "holds no packed values"))?;
+        let timeless = false;
+        let record =
+            StoredReadings { recorded_at_ms, content_hash, received_at_ms, timeless, values };
+        offer(&mut devices, DeviceId::new(row.need(0)?), record);
+    }
+    drop(rows);
+    newest_blocks(&engine.product, (from_ms, since_ms), |device, records| {
+        let wanted = |record: &StoredReadings| {
+            record.recorded_at_ms >= from_ms && record.received_at_ms >= since_ms
+        };
+        for record in records.into_iter().filter(wanted) {
+            offer(&mut devices, device, record);
+        }
+    })
+    .await?;
+    Ok(devices)
+}
+
+/// Takes what is newer of a record than what is held of its device.
+fn offer(devices: &mut BTreeMap<DeviceId, Heard>, device: DeviceId, record: StoredReadings) {
+    let StoredReadings { recorded_at_ms, received_at_ms, content_hash, values, .. } = record;
+    let (seen_at_ms, newest) = devices.entry(device).or_default();
+    *seen_at_ms = (*seen_at_ms).max(received_at_ms);
+    for (number, value) in values {
+        let offered = Newest { recorded_at_ms, received_at_ms, content_hash, value };
+        let held = newest.get(&number);
+        if held.is_none_or(|held| offered.version() > held.version()) {
+            newest.insert(number, offered);
         }
     }
-    Ok(devices)
 }

@@ -128,7 +128,7 @@ async fn advance(alone: &mut Alone<'_>, rewrite: &Rewrite) -> Result<Step, Fault
             step
         }
         Phase::Done if rewrite.next < rewrite.below => {
-            let range = (rewrite.next, rewrite.below);
+            let range = (rewrite.week, rewrite.next, rewrite.below);
             Step { readings: class_readings::take_of_week(alone, range).await?, ..step }
         }
         Phase::Done => {

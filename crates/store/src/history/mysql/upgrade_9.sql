@@ -1,4 +1,4 @@
--- Version 9: what sends notifications.
+-- Version 9: what sends notifications, and sealed readings.
 
 -- Nothing could be stored in these before: no receiver could be added, so that no notification was raised.
 DROP TABLE IF EXISTS `ways`;

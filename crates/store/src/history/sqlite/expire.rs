@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::super::engine::{
-    EXPIRED, Fault, Fields as _, Product, READINGS_EXPIRED, Session, VALUES_EXPIRED, Value,
-    book_removed, fixed, sql,
+    BlockRow, EXPIRED, Fault, Fields as _, Product, READINGS_EXPIRED, Session, VALUES_EXPIRED,
+    Value, book_removed, fixed, sql,
 };
 use super::super::retention::{BucketLimit, Step, Survey};
 use super::File;
@@ -24,6 +24,8 @@ const ARRIVALS: &str = "SELECT received_at_ms / 60000, COUNT(*) FROM positions \
 const DELETE: &str = "DELETE FROM positions WHERE bucket = ? AND device <= ?";
 /// Buckets of a day.
 const DAY_BUCKETS: u32 = 288;
+/// Milliseconds of a day.
+const DAY_MS: u64 = 86_400_000;
 /// Days of devices that one step takes at most.
 const DAYS_AT_ONCE: u32 = 64;
 /// A device's rows of a day, bucket by bucket of the key; bound are the first and the
@@ -131,6 +133,7 @@ pub(super) async fn classes_step<S: Session>(
         if !all {
             break;
         }
+        step.readings += take_blocks(session, device, day).await?;
         let rows: [Value<'_>; 3] = [buckets.0.into(), buckets.1.into(), device.into()];
         book(session, ARRIVALS_OF_DAY, &rows).await?;
         step.removed += session.execute(fixed(DELETE_OF_DAY), &rows).await?;
@@ -167,6 +170,22 @@ async fn take_readings<S: Session>(
         }
     }
     Ok((session.execute(fixed(DELETE_READINGS), &rows).await?, all))
+}
+
+/// Takes and books a device's blocks of sealed readings that end in a day: their other days are
+/// before it, and so are over as well.
+async fn take_blocks<S: Session>(session: &mut S, device: u32, day: u32) -> Result<u64, Fault> {
+    let text = format!(
+        "SELECT {} FROM sealed_blocks b WHERE b.device = ? AND b.last_ms BETWEEN ? AND ?",
+        BlockRow::columns("b")
+    );
+    let first_ms = u64::from(day) * DAY_MS;
+    let values = [device.into(), first_ms.into(), (first_ms + DAY_MS - 1).into()];
+    let mut gone = 0;
+    for row in session.rows(sql(text), &values).await? {
+        gone += BlockRow::of(&row)?.take(session, <Arc<File> as Product>::DIALECT).await?;
+    }
+    Ok(gone)
 }
 
 /// The size of the file's used pages.

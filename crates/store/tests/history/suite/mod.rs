@@ -18,6 +18,7 @@ mod requests;
 mod retention;
 mod rules;
 mod schema;
+mod sealing;
 mod sessions;
 
 pub(crate) use accounts::*;
@@ -38,6 +39,7 @@ pub(crate) use requests::*;
 pub(crate) use retention::*;
 pub(crate) use rules::*;
 pub(crate) use schema::*;
+pub(crate) use sealing::*;
 pub(crate) use sessions::*;
 
 use nemeses_store::history::{Database, Minutes, Totals};
@@ -74,6 +76,12 @@ macro_rules! all_cases {
             channels_are_described,
             channels_are_derived_from_others,
             readings_leave_when_they_are_too_old,
+            sealed_readings_are_the_same_records,
+            a_sealed_record_that_is_sent_again_is_known,
+            what_is_sealed_while_it_is_sent_again_is_there_once,
+            two_that_seal_at_once_seal_each_record_once,
+            sealed_readings_leave_and_stay_in_the_books,
+            the_newest_values_are_rebuilt_from_blocks,
             the_last_position_is_found_across_days,
             a_device_is_known_by_any_trace,
             devices_are_listed_in_pages,

@@ -46,7 +46,7 @@ pub(super) async fn stored(site: &Site, device: DeviceId, descending: bool) -> V
     site.database.channels().readings(query).try_collect().await.unwrap()
 }
 
-pub(super) async fn number_of(site: &Site, identity: &str) -> DeviceId {
+pub(crate) async fn number_of(site: &Site, identity: &str) -> DeviceId {
     let identity = identity.parse().unwrap();
     site.database.identities().number_of(&identity).await.unwrap().unwrap()
 }
