@@ -73,6 +73,29 @@ const SHOTS: Shot[] = [
   },
   { name: "reports", hash: (device) => `#/reports?kind=trips&devices=${device},500003,500005`, ready: settled },
   {
+    name: "alarms",
+    hash: () => "#/alarms",
+    ready: async (page) => {
+      await page.locator(".alarm-head").first().waitFor();
+      await settled(page);
+    },
+  },
+  {
+    name: "geofences",
+    hash: () => "#/alarms?tab=fences",
+    ready: settled,
+  },
+  {
+    name: "rules",
+    hash: () => "#/alarms?tab=rules&edit=new",
+    ready: async (page) => {
+      await page.locator(".picker input").fill("50000");
+      await page.keyboard.press("Enter");
+      await page.locator(".trial-bar button").click();
+      await settled(page);
+    },
+  },
+  {
     name: "system",
     hash: () => "#/system",
     ready: async (page) => {

@@ -92,7 +92,25 @@ async function fill(): Promise<void> {
     role: "viewer",
   });
   await ask("POST", "/api/v1/shares/", { name: "For a customer with a long name", device_ids: ["0A3F73"] });
+  await raiseAlarm();
   await ask("POST", "/api/v1/tokens/", { name: "Report of the night", device_ids: ["0A3F73"], scopes: ["read"] });
+}
+/** A geofence, a rule, and a device that it raises an alarm for. */
+async function raiseAlarm(): Promise<void> {
+  await ask("POST", "/api/v1/geofences/", {
+    name: "Pátio da transportadora na entrada de São José dos Campos, portão dos fundos",
+    area: { type: "Point", coordinates: [-45.9, -23.2], radius_m: 400 },
+  });
+  await ask("POST", "/api/v1/rules/", {
+    name: "Too fast for the yard and for the streets around it, by day and by night",
+    severity: "critical",
+    rule: { test: { kind: "overspeed", limit_kmh: 20 } },
+  });
+  await until("an alarm is raised", SOON, async () => {
+    const atS = Math.floor(Date.now() / 1000);
+    await node.publish(frame({ device: 0x100002, atS, latitude: -23.41, longitude: -46.41, speedKmh: 90 }));
+    return ((await ask("GET", "/api/v1/alarms/?open=true")).alarms as unknown[]).length > 0;
+  });
 }
 const ACCOUNT_LOGIN = { email: ACCOUNT.email, password: ACCOUNT.password };
 
@@ -193,7 +211,11 @@ const IN_PORTUGUESE = [
   ["#/replay/0A3F73", "Seguir"],
   ["#/charts?s=0A3F73/temperature", "Todos os valores"],
   ["#/reports?kind=summary&devices=0A3F73", "Em movimento"],
-  ["#/alarms", "Nenhum alarme aberto"],
+  ["#/alarms", "Informativo"],
+  ["#/alarms?tab=rules", "Nova regra"],
+  ["#/alarms?tab=rules&edit=new", "por pelo menos"],
+  ["#/alarms?tab=fences", "Nova cerca"],
+  ["#/alarms?tab=fences&edit=new", "Polígono"],
   ["#/system", "Processos ativos"],
   ["#/admin?tab=devices", "Adicionar dispositivo"],
   ["#/admin?tab=groups", "Norte"],
@@ -310,9 +332,24 @@ describe("every view at three sizes, light and dark", { timeout: 180_000 }, () =
 
   it("alarms", async () => {
     await visit("#/alarms");
-    await page.getByText("No alarm is open").waitFor();
-    await look("alarms-empty");
+    await page.getByRole("button", { name: /Too fast/ }).click();
+    await page.getByRole("button", { name: "Acknowledge" }).waitFor();
+    await look("alarms");
   });
+
+  for (const [name, tab, there] of [
+    ["fences", "fences", "Pátio"],
+    ["fence-new", "fences&edit=new", "Corridor"],
+    ["rules", "rules", "When the speed is above"],
+    ["rule-new", "rules&edit=new", "raise an alarm"],
+  ] as const) {
+    it(`alarms: ${name}`, async () => {
+      await visit(`#/alarms?tab=${tab}`);
+      await page.getByText(there).first().waitFor();
+      await gone(".spinner");
+      await look(`alarms-${name}`);
+    });
+  }
 
   it("system", async () => {
     await visit("#/system");
