@@ -234,7 +234,7 @@ fn of_devices() -> Vec<Route> {
     use api_v1::{
         books, commands, dead_letters, device_login, devices, fleet, groups, location, locations,
     };
-    use api_v1::{lookup, report, retention_classes, storage, stream, workers};
+    use api_v1::{listeners, lookup, report, retention_classes, storage, stream, workers};
     use report::{events, stops, summary, trips};
     use stream::{ticket, ws};
     vec![
@@ -275,6 +275,7 @@ fn of_devices() -> Vec<Route> {
                 delete(Right::Commands, commands::delete, commands::delete_doc),
             ],
         ),
+        route("/api/v1/listeners", [get(Right::Manage, listeners::get, listeners::doc)]),
         route(
             "/api/v1/retention-classes",
             [get(Right::Manage, retention_classes::get, retention_classes::doc)],

@@ -30,6 +30,8 @@ pub struct DoorConfig {
     pub device_tcp: Vec<DeviceListen>,
     /// The same over UDP.
     pub device_udp: Vec<DeviceListen>,
+    /// Certificate chain and key of those that speak TLS, PEM.
+    pub device_tls: Option<(PathBuf, PathBuf)>,
     /// A connection of such a device that says nothing for so long is closed.
     pub device_silence: Duration,
     /// Whose connections begin with a header of the PROXY protocol, and must: load
@@ -105,6 +107,7 @@ impl Default for DoorConfig {
             websocket_origins: Vec::new(),
             device_tcp: Vec::new(),
             device_udp: Vec::new(),
+            device_tls: None,
             device_silence: Duration::from_secs(30 * 60),
             proxies: Vec::new(),
             topics: Topics::default(),

@@ -22,6 +22,8 @@ pub(crate) use tcp::serve;
 pub struct DeviceListen {
     /// The protocol's name.
     pub protocol: &'static str,
+    /// Whether by TLS; never over UDP.
+    pub tls: bool,
     /// Where. Port 0 takes a free one.
     pub listen: SocketAddr,
 }

@@ -136,10 +136,10 @@ impl Door {
         let shared = Arc::clone(&self.shared);
         let certificates = self.listeners.certificates.clone();
         let following = async {
-            if let Some(certificates) = certificates {
-                let asked = shared.config.reload.asked();
-                certificates.follow(asked, stop.intake.clone()).await;
-            }
+            let each = certificates.into_iter().map(|certificates| {
+                certificates.follow(shared.config.reload.asked(), stop.intake.clone())
+            });
+            futures_util::future::join_all(each).await;
         };
         let porter =
             Porter { connections: TaskTracker::new(), shared: self.shared, stop: stop.clone() };

@@ -1,7 +1,6 @@
 //! `nemeses up`: every station in one process. There is one durable step: a
 //! frame's acknowledgement follows the commit of its row.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,7 +8,7 @@ use nemeses_api::Stores;
 use nemeses_broker::{Authenticator, CommandKeeper, Door, DoorConfig, DoorHandle};
 use nemeses_dbexport::{Config, Exporter, Submission, Work};
 use nemeses_parser::{Policy, Step};
-use nemeses_runtime::{Clock, Registry, Tasks};
+use nemeses_runtime::{Clock, Listener, Registry, Reload, Tasks};
 use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::relay::{open_relay, relay_caller};
@@ -21,7 +20,7 @@ use crate::glue::{
     LoginAuthenticator, Mirror, NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce,
     bind_metrics, database, describe, door_config, evaluate_rules, follow_named, keep_rebuilt,
     keep_small, keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at,
-    policy, publish_alerts, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices,
+    of_node, policy, publish_alerts, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices,
     trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, show_policy};
@@ -75,9 +74,9 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     };
     let logins: Arc<dyn Authenticator> = Arc::new(LoginAuthenticator::new(&database));
     let config = door_config(&settings.door, topics, tracer.clone(), asked.reload());
-    let config = with_devices(config, &settings.devices);
-    let http = (&tasks, settings.devices.http);
-    let mut door = listen_to_devices(config, intake, logins, http, &mut registry).await?;
+    let devices = (&tasks, &settings.devices, &asked.reload());
+    let (mut door, listeners) =
+        listen_to_devices(config, intake, logins, devices, &mut registry).await?;
     let desk = Arc::new(Desk::default());
     door = door.with_commands(Arc::clone(&desk) as Arc<dyn CommandKeeper>);
     if let Some(redis) = &settings.redis {
@@ -126,7 +125,7 @@ pub(crate) async fn up(settings: config::Node) -> anyhow::Result<()> {
     raise_alarms(&tasks, &database, own_database, (door.handle(), clock.clone()), &mut registry);
     let registry = Arc::new(registry);
     let name = name_at("node", Some(mqtt));
-    let describe = describe(name, "node", clock.clone(), Arc::clone(&registry));
+    let describe = describe(name, "node", listeners, clock.clone(), Arc::clone(&registry));
     serve_metrics(&tasks, metrics, registry, Some(Arc::clone(&describe)), Some(api.ready))?;
     announce(&tasks, Arc::clone(&live), describe);
     run_lanes(&tasks, &exporter, &database, !own_database, settings.live_ttl);
@@ -171,17 +170,20 @@ fn submit_to(exporter: Exporter<NodeAck>, mirror: Arc<Mirror>) -> Submit {
     })
 }
 
-/// The listeners of devices, with what keeps what they say.
+/// The listeners of devices, with what commits what they send; also where they are.
 async fn listen_to_devices(
     config: DoorConfig,
     intake: NodeIntake,
     logins: Arc<dyn Authenticator>,
-    (tasks, http): (&Tasks, Option<SocketAddr>),
+    (tasks, devices, reload): (&Tasks, &config::Devices, &Reload),
     registry: &mut Registry,
-) -> anyhow::Result<Door> {
+) -> anyhow::Result<(Door, Vec<Listener>)> {
     let intake = Arc::new(intake);
     let keeper = Arc::clone(&intake) as Arc<dyn Keeper>;
-    serve_devices(tasks, http, Arc::clone(&keeper), registry).await?;
+    let phones =
+        serve_devices(tasks, devices, Arc::clone(&keeper), (&mut *registry, reload)).await?;
+    let config = with_devices(config, devices);
     let door = Door::bind(config, Some(intake), logins, registry).await.context(DOOR_ADDRESSES)?;
-    Ok(door.with_devices(Arc::new(ForeignDevices(keeper))))
+    let listeners = of_node(keeper.step().policy(), devices, &door, phones);
+    Ok((door.with_devices(Arc::new(ForeignDevices(keeper))), listeners))
 }

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use nemeses_api::{CommandSink, Stores};
 use nemeses_broker::{Authenticator, Door, DoorConfig, NoLogins};
 use nemeses_dbexport::{Submission, Work};
-use nemeses_mqtt::PublisherConfig;
+use nemeses_mqtt::{BrokerUrl, PublisherConfig};
 use nemeses_parser::{Policy, Step};
 use nemeses_protocol::Topics;
 use nemeses_runtime::traces::Tracer;
-use nemeses_runtime::{Clock, Describe, Ready, Registry, Reload, Tasks};
+use nemeses_runtime::{Clock, Describe, Listener, Ready, Registry, Reload, Tasks};
 use nemeses_store::history::Database;
 use nemeses_store::known::KnownDevices;
 use nemeses_store::live::LiveStore;
@@ -27,7 +27,7 @@ use crate::glue::{
     ForeignDevices, Keeper, LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting,
     RelayCommands, announce, bind_metrics, database, describe, door_config, evaluate_rules,
     follow_named, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
-    policy, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices, trace,
+    of_devices, over_http, over_mqtt, policy, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices, trace,
     watch_books, with_devices,
 };
 use crate::unknown::{Watch, follow, show_policy};
@@ -76,10 +76,14 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         }
     };
     let Some(worker) = asked.unless_asked(connecting).await.transpose()? else { return Ok(()) };
+    let mut listeners = Vec::new();
     if !settings.worker.leave {
+        listeners = at_broker(decoder.policy(), settings.broker.url());
         let keeper = ParserDevices { step: decoder, clock: clock.clone(), giver: worker.giver() };
-        let topics = settings.topics.clone();
-        listen_for(&tasks, &settings.devices, topics, Arc::new(keeper), &mut registry).await?;
+        let topics = (settings.topics.clone(), asked.reload());
+        let of_devices =
+            listen_for(&tasks, &settings.devices, topics, Arc::new(keeper), &mut registry).await?;
+        listeners.extend(of_devices);
     }
     let canary = Canary {
         broker: settings.broker.clone(),
@@ -88,32 +92,46 @@ pub(crate) async fn parser(settings: Parser) -> anyhow::Result<()> {
         live: Some(Arc::clone(&live)),
     };
     let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
-    let here = Here { name: name.clone(), role: "parser", clock, pipeline };
+    let here = Here { name: name.clone(), role: "parser", listeners, clock, pipeline };
     here.make_known(&tasks, metrics, registry, Some(live), None)?;
     tracing::info!(worker = name, broker = %settings.broker.url(), "the parser is up");
     Box::pin(work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop()))).await
 }
 
-/// Listens for devices of other protocols, where that is asked for.
+/// Where devices reach the broker, as far as a parser knows.
+fn at_broker(policy: &Policy, url: &BrokerUrl) -> Vec<Listener> {
+    let BrokerUrl { tls, host, port, .. } = url;
+    let transport = if *tls { "mqtts" } else { "mqtt" };
+    let address =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    over_mqtt(policy, transport, &address)
+}
+
+/// Listens for devices of other protocols, where that is asked for; returns where.
 async fn listen_for(
     tasks: &Tasks,
     devices: &config::Devices,
-    topics: nemeses_protocol::Topics,
+    (topics, reload): (nemeses_protocol::Topics, Reload),
     keeper: Arc<dyn Keeper>,
     registry: &mut Registry,
-) -> anyhow::Result<()> {
-    serve_devices(tasks, devices.http, Arc::clone(&keeper), registry).await?;
+) -> anyhow::Result<Vec<Listener>> {
+    let phones =
+        serve_devices(tasks, devices, Arc::clone(&keeper), (&mut *registry, &reload)).await?;
+    let policy = keeper.step().policy();
+    let mut listeners: Vec<Listener> =
+        phones.into_iter().flat_map(|bound| over_http(policy, devices, bound)).collect();
     if devices.tcp.is_empty() && devices.udp.is_empty() {
-        return Ok(());
+        return Ok(listeners);
     }
     let config = DoorConfig { only_devices: true, ..DoorConfig::default() };
-    let config = door_config(&config, topics, Tracer::off(), Reload::default());
+    let config = door_config(&config, topics, Tracer::off(), reload);
     let door = Door::bind(with_devices(config, devices), None, Arc::new(NoLogins), registry)
         .await
         .context(DOOR_ADDRESSES)?
-        .with_devices(Arc::new(ForeignDevices(keeper)));
+        .with_devices(Arc::new(ForeignDevices(Arc::clone(&keeper))));
+    listeners.extend(of_devices(devices, &door));
     tasks.spawn_intake("devices", door.run(tasks.stop()));
-    Ok(())
+    Ok(listeners)
 }
 
 /// `nemeses dbexport`: its share of the batches, from `/DB` to the database.
@@ -174,7 +192,8 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
     let canary =
         Canary { broker: settings.broker.clone(), name: name.clone(), topics, live: told.clone() };
     let pipeline = (!settings.worker.leave).then(|| canary.run(&tasks, &mut registry));
-    let here = Here { name: name.clone(), role: "dbexport", clock, pipeline };
+    let here =
+        Here { name: name.clone(), role: "dbexport", listeners: Vec::new(), clock, pipeline };
     here.make_known(&tasks, metrics, registry, told, None)?;
     tracing::info!(worker = name, broker = %settings.broker.url(), database = %settings.database.url, "the exporter is up");
     work(&tasks, &asked, &name, settings.worker.leave, worker.run(tasks.stop())).await
@@ -184,6 +203,8 @@ pub(crate) async fn dbexport(settings: Exporter) -> anyhow::Result<()> {
 struct Here {
     name: String,
     role: &'static str,
+    /// Where devices reach it.
+    listeners: Vec<Listener>,
     clock: Clock,
     /// Of a worker: whether what is published comes through.
     pipeline: Option<Pipeline>,
@@ -212,7 +233,8 @@ impl Here {
         ready: Option<Ready>,
     ) -> anyhow::Result<()> {
         let registry = Arc::new(registry);
-        let describe = describe(self.name, self.role, self.clock, Arc::clone(&registry));
+        let describe =
+            describe(self.name, self.role, self.listeners, self.clock, Arc::clone(&registry));
         let ready = match self.pipeline {
             Some(pipeline) => Some(readiness(Arc::clone(&describe), pipeline)),
             None => ready,
@@ -312,7 +334,13 @@ pub(crate) async fn api(settings: Api) -> anyhow::Result<()> {
     .await?;
     Watch::new(&database, Some(Arc::clone(&live)), clock.clone()).run(&tasks);
     let http = api.address;
-    let here = Here { name: name_at("api", Some(http)), role: "api", clock, pipeline: None };
+    let here = Here {
+        name: name_at("api", Some(http)),
+        role: "api",
+        listeners: Vec::new(),
+        clock,
+        pipeline: None,
+    };
     here.make_known(&tasks, metrics, registry, Some(live), Some(api.ready))?;
     tracing::info!(%http, "the API is up");
     tasks.run_until(asked.to_end(), DRAIN).await
@@ -367,7 +395,13 @@ pub(crate) async fn broker(settings: Broker) -> anyhow::Result<()> {
         tracing::info!(%mqtt, "the broker is up; an acknowledgement here does not mean kept");
     }
     let name = name_at("broker", door.local_addr());
-    let here = Here { name, role: "broker", clock: Clock::system(), pipeline: None };
+    let here = Here {
+        name,
+        role: "broker",
+        listeners: Vec::new(),
+        clock: Clock::system(),
+        pipeline: None,
+    };
     here.make_known(&tasks, metrics, registry, None, None)?;
     let stop = tasks.stop();
     tasks.spawn_intake("door", door.run(stop));

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use anyhow::Context as _;
@@ -14,11 +13,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use nemeses_api::grpc::v1::telemetry_client::TelemetryClient;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::body::Body;
 use tonic::codegen::Service;
 
@@ -47,16 +41,7 @@ impl Grpc {
     /// # Errors
     /// Nobody listens, the server has another certificate, or speaks no HTTP/2.
     pub async fn connect_tls(address: SocketAddr, by: &Certificate) -> anyhow::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(by.cert())?)?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = TcpStream::connect(address).await?;
-        let name = ServerName::from(address.ip());
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let stream = by.connect(address, &[b"h2"]).await?;
         Self::over(stream, format!("https://{address}")).await
     }
 

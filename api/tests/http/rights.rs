@@ -88,6 +88,7 @@ fn query(path: &str) -> String {
         | "/api/v1/fleet/summary"
         | "/api/v1/devices"
         | "/api/v1/groups"
+        | "/api/v1/listeners"
         | "/api/v1/retention-classes"
         | "/api/v1/channels"
         | "/api/v1/locations" => path.to_owned(),

@@ -36,8 +36,8 @@ pub(crate) enum Transport {
     Plain,
     Tls(Arc<ServerConfig>),
     WebSocket(Arc<Pages>),
-    /// A protocol of devices, over plain TCP.
-    Device(&'static str),
+    /// A protocol of devices, over TCP, plain or by TLS.
+    Device(&'static str, Option<Arc<ServerConfig>>),
 }
 
 /// A listener with its kind.
@@ -54,8 +54,8 @@ pub(crate) struct Listeners {
     /// Of devices that speak a protocol of their own.
     pub(crate) devices: Vec<Listener>,
     pub(crate) datagrams: Vec<Datagrams>,
-    /// Of the TLS listener.
-    pub(crate) certificates: Option<Arc<Certificates>>,
+    /// Of the listeners that speak TLS.
+    pub(crate) certificates: Vec<Arc<Certificates>>,
 }
 
 impl Listeners {
@@ -65,20 +65,32 @@ impl Listeners {
         } else {
             Some(Listener::bind(config.listen, Transport::Plain)?)
         };
-        let device = |at: &DeviceListen| Listener::bind(at.listen, Transport::Device(at.protocol));
+        let mut certificates = Vec::new();
+        let for_devices = config.device_tls.as_ref().map(|(cert_pem, key_pem)| {
+            let read = Certificates::read(cert_pem, key_pem)?;
+            let tls = Arc::new(read.server_config()?);
+            certificates.push(read);
+            anyhow::Ok(tls)
+        });
+        let for_devices = for_devices.transpose()?;
+        let device = |at: &DeviceListen| {
+            let tls =
+                at.tls.then(|| for_devices.clone().context("devices by TLS need a certificate"));
+            Listener::bind(at.listen, Transport::Device(at.protocol, tls.transpose()?))
+        };
         let mut listeners = Self {
             plain,
             tls: None,
             websocket: None,
             devices: config.device_tcp.iter().map(device).collect::<Result<_>>()?,
             datagrams: config.device_udp.iter().map(Datagrams::bind).collect::<Result<_>>()?,
-            certificates: None,
+            certificates,
         };
         if let Some(tls) = &config.tls {
             let certificates = Certificates::read(&tls.cert_pem, &tls.key_pem)?;
             let kind = Transport::Tls(Arc::new(certificates.server_config()?));
             listeners.tls = Some(Listener::bind(tls.listen, kind)?);
-            listeners.certificates = Some(certificates);
+            listeners.certificates.push(certificates);
         }
         if let Some(address) = config.websocket {
             let kind = Transport::WebSocket(Arc::new(Pages::of(config)));
@@ -171,8 +183,8 @@ impl Transport {
         max_bytes: usize,
     ) -> Result<(Stream, Option<Agreed>), Refused> {
         match self {
-            Self::Plain | Self::Device(_) => Ok((stream::tcp(tcp), None)),
-            Self::Tls(config) => {
+            Self::Plain | Self::Device(_, None) => Ok((stream::tcp(tcp), None)),
+            Self::Tls(config) | Self::Device(_, Some(config)) => {
                 let (tls, agreed) = tls::accept(config, tcp).await?;
                 Ok((stream::tls(tls), Some(agreed)))
             }

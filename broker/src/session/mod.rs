@@ -53,7 +53,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, arrival: Arrival, stop: Stop) {
 }
 
 async fn from_first_to_last(shared: &Arc<Shared>, arrival: Arrival, stop: &Stop) {
-    if let Transport::Device(protocol) = arrival.kind {
+    if let Transport::Device(protocol, _) = arrival.kind {
         return device(shared, protocol, arrival, stop).await;
     }
     // Boxed, since the state of handshakes is several kilobytes and short-lived.

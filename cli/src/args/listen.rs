@@ -111,11 +111,10 @@ pub(crate) struct DoorArgs {
 /// Listeners of devices that speak a protocol of their own.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Devices of other protocols")]
-#[expect(clippy::struct_field_names, reason = "they are the flags' names")]
 pub(crate) struct DeviceArgs {
     /// TCP listeners for devices that speak a protocol of their own, separated by commas: the
-    /// protocol and an address, such as teltonika=127.0.0.1:5027. Protocols: sft9001, teltonika, gt06,
-    /// queclink. On other addresses than loopback only with --unknown-devices quarantine or
+    /// protocol and an address, such as teltonika=127.0.0.1:5027, or by TLS with --device-tls-cert
+    /// teltonika+tls=127.0.0.1:5028. Protocols: sft9001, teltonika, gt06, queclink. On other addresses than loopback only with --unknown-devices quarantine or
     /// reject, or with --private-network, since their devices have no secret
     #[arg(
         long,
@@ -144,6 +143,14 @@ pub(crate) struct DeviceArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) http_devices_listen: Option<std::net::SocketAddr>,
+    /// The certificate chain of listeners for devices that speak TLS, PEM: those of --tcp-listen
+    /// with +tls, and --http-devices-listen, which is served by HTTPS then. Read again when the
+    /// file changes, and on SIGHUP; needs --device-tls-key
+    #[arg(long, env = "NEMESES_DEVICE_TLS_CERT", value_name = "PATH")]
+    pub(crate) device_tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, PEM
+    #[arg(long, env = "NEMESES_DEVICE_TLS_KEY", value_name = "PATH")]
+    pub(crate) device_tls_key: Option<PathBuf>,
 }
 
 /// What is accepted over MQTT beside our own topics.

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use nemeses_api::{ApiConfig, MapSource, Registration};
-use nemeses_broker::{DeviceListen, DoorConfig, TlsListen};
+use nemeses_broker::{DoorConfig, TlsListen};
 use nemeses_protocol::Topics;
 use nemeses_runtime::Secret;
 
+use super::devices::devices;
 use super::jwt::{LEAST_SECRET_BYTES, read_secret};
 use super::link::{commands, link};
 use super::mappings::{at_a_node_alone, mapped};
@@ -17,7 +18,7 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Devices, Exporter, Http, JwtSecret, Node, Parser, Periods,
+    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, Periods,
     RedisUrl, traces,
 };
 use crate::args;
@@ -223,38 +224,6 @@ fn door(args: &args::DoorArgs) -> Result<DoorConfig, Wrong> {
     })
 }
 
-/// Where devices of other protocols are listened for. They have no secret, so whoever reaches
-/// the address can send as any of them.
-fn devices(
-    args: &args::DeviceArgs,
-    frames: &args::FrameArgs,
-    admin: &args::AdminArgs,
-) -> Result<Devices, Wrong> {
-    let accepts_all = frames.unknown_devices == nemeses_parser::UnknownDevices::Accept;
-    let addresses = |listens: &[DeviceListen]| -> Vec<SocketAddr> {
-        listens.iter().map(|at| at.listen).collect()
-    };
-    for (setting, addresses) in [
-        ("tcp-listen", addresses(&args.tcp_listen)),
-        ("udp-listen", addresses(&args.udp_listen)),
-        ("http-devices-listen", args.http_devices_listen.into_iter().collect()),
-    ] {
-        let open = addresses.into_iter().find(|address| !is_loopback(*address));
-        if let Some(address) = open.filter(|_| accepts_all && !admin.private_network) {
-            return Err(Wrong::new(
-                setting,
-                address,
-                "devices of this protocol have no secret, so everyone who reaches this address could send as any of them; listen on loopback, accept known devices only (--unknown-devices quarantine or reject), or say that only devices reach it (--private-network)",
-            ));
-        }
-    }
-    Ok(Devices {
-        tcp: args.tcp_listen.clone(),
-        udp: args.udp_listen.clone(),
-        http: args.http_devices_listen,
-    })
-}
-
 fn tls(args: &args::DoorArgs) -> Result<Option<TlsListen>, Wrong> {
     const WANTED: &str = "mqtt-tls-listen wants a certificate and its key, PEM files";
     let files = [("mqtt-tls-cert", &args.mqtt_tls_cert), ("mqtt-tls-key", &args.mqtt_tls_key)];
@@ -439,7 +408,7 @@ fn only_loopback(
     }
 }
 
-fn is_loopback(address: SocketAddr) -> bool {
+pub(super) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 

@@ -3,6 +3,7 @@
 //! (`check`) before anything binds; inside, nothing is checked again.
 
 mod check;
+mod devices;
 pub(crate) mod file;
 mod jwt;
 mod link;
@@ -102,8 +103,10 @@ pub(crate) struct Devices {
     pub(crate) tcp: Vec<DeviceListen>,
     /// Over UDP.
     pub(crate) udp: Vec<DeviceListen>,
-    /// Over HTTP.
+    /// Over HTTP, by TLS where there is a certificate.
     pub(crate) http: Option<SocketAddr>,
+    /// Certificate chain and key of those that speak TLS, PEM.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// How messages on other topics than ours are read.

@@ -28,7 +28,8 @@ pub(crate) fn tcp_listen(text: &str) -> Result<DeviceListen, String> {
 
 /// The same over UDP.
 pub(crate) fn udp_listen(text: &str) -> Result<DeviceListen, String> {
-    device_listen(text, &OVER_UDP, "teltonika=127.0.0.1:5027")
+    let udp = device_listen(text, &OVER_UDP, "teltonika=127.0.0.1:5027")?;
+    if udp.tls { Err("there is no TLS over UDP; use --tcp-listen".to_owned()) } else { Ok(udp) }
 }
 
 fn device_listen(
@@ -40,10 +41,14 @@ fn device_listen(
         .trim()
         .split_once('=')
         .ok_or_else(|| format!("write PROTOCOL=ADDRESS:PORT, for example {example}"))?;
+    let (name, tls) = match name.strip_suffix("+tls") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
     let protocol = protocols.iter().find(|protocol| **protocol == name).ok_or_else(|| {
         format!("there is no protocol {name} here; choose one of {}", protocols.join(", "))
     })?;
-    Ok(DeviceListen { protocol, listen: listen(address)? })
+    Ok(DeviceListen { protocol, tls, listen: listen(address)? })
 }
 
 /// What is accepted over MQTT: phones, or a mapping that is built in.

@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nemeses_runtime::{Clock, Describe, Figure, Registry, Stop, Tasks, Worker, host_name};
+use nemeses_runtime::{
+    Clock, Describe, Figure, Listener, Registry, Stop, Tasks, Worker, host_name,
+};
 use nemeses_store::live::{ANNOUNCE_EVERY, LiveStore};
 
 /// What is told beside name and age; a process tells those of its stations.
@@ -45,14 +47,17 @@ pub(crate) fn name_at(role: &str, address: Option<SocketAddr>) -> String {
     format!("{role}@{}:{port}", host_name())
 }
 
-/// This process, with the figures of its registry at the time of each call.
+/// This process, with its listeners for devices and the figures of its registry at the time of
+/// each call.
 pub(crate) fn describe(
     name: String,
     role: &str,
+    listeners: Vec<Listener>,
     clock: Clock,
     registry: Arc<Registry>,
 ) -> Describe {
     let here = Worker::here(name, role, env!("CARGO_PKG_VERSION"), clock.now_ms());
+    let here = Worker { listeners, ..here };
     Arc::new(move || here.at(clock.now_ms(), &registry, &FIGURES))
 }
 
@@ -97,7 +102,11 @@ mod tests {
         let tasks = Tasks::new();
         let name = name_at("node", Some(SocketAddr::from(([127, 0, 0, 1], 1883))));
         assert!(name.starts_with("node@") && name.ends_with(":1883"), "{name}");
-        announce(&tasks, Arc::clone(&live), describe(name.clone(), "node", clock, registry));
+        announce(
+            &tasks,
+            Arc::clone(&live),
+            describe(name.clone(), "node", Vec::new(), clock, registry),
+        );
         let seen = async {
             while live.workers().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;

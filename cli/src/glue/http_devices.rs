@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
@@ -20,11 +21,12 @@ use nemeses_runtime::http::{HttpConfig, serve};
 use nemeses_runtime::metrics::encoding::EncodeLabelSet;
 use nemeses_runtime::metrics::metrics::counter::Counter;
 use nemeses_runtime::metrics::metrics::family::Family;
-use nemeses_runtime::{Registry, Tasks};
+use nemeses_runtime::{Registry, Reload, Tasks};
 use tokio::sync::Semaphore;
 
 use super::devices::Keeper;
-use super::parts::bind;
+use super::parts::{bind, http_tls};
+use crate::config::Devices;
 
 /// What the metrics call requests that a mapping reads.
 const MAPPING: &str = "mapping";
@@ -51,33 +53,47 @@ struct HttpDevices {
     requests: Family<By, Counter>,
 }
 
-/// Serves devices over HTTP, if they are to be, until nothing is taken any more.
+/// Serves devices over HTTP, if they are to be, until nothing is taken any more; returns where.
 ///
 /// # Errors
 /// The address cannot be listened on.
 pub(crate) async fn serve_devices(
     tasks: &Tasks,
-    address: Option<SocketAddr>,
+    devices: &Devices,
     keeper: Arc<dyn Keeper>,
-    registry: &mut Registry,
-) -> anyhow::Result<()> {
-    let Some(address) = address else { return Ok(()) };
+    (registry, reload): (&mut Registry, &Reload),
+) -> anyhow::Result<Option<SocketAddr>> {
+    let Some(address) = devices.http else { return Ok(None) };
     let listener = bind("http-devices-listen", address).await?;
+    let bound = listener.local_addr()?;
     let requests = Family::default();
     registry.register(
         "nemeses_http_devices_requests",
         "Requests of devices over HTTP, by protocol and status",
         Family::clone(&requests),
     );
+    let tls = devices.tls.as_ref().map(|files| {
+        http_tls(tasks, files, by_https(), reload, "certificate of http devices").context(
+            "devices cannot be served by HTTPS; see --device-tls-cert and --device-tls-key",
+        )
+    });
     let waiting = Arc::new(Semaphore::new(MOST_WAITING));
     let devices = HttpDevices { keeper, waiting, requests };
     let config = HttpConfig {
         max_connections: NonZeroUsize::new(2 * MOST_WAITING).unwrap_or(NonZeroUsize::MIN),
+        tls: tls.transpose()?,
         ..HttpConfig::small()
     };
     let routes = Router::new().fallback(answer).with_state(devices);
     tasks.spawn_intake("http devices", serve(listener, routes, config, tasks.stop().intake));
-    Ok(())
+    Ok(Some(bound))
+}
+
+/// For those who speak plain HTTP where it is HTTPS.
+fn by_https() -> Router {
+    Router::new().fallback(|| async {
+        refusal(StatusCode::BAD_REQUEST, "this address speaks HTTPS; send to https:// instead")
+    })
 }
 
 async fn answer(State(devices): State<HttpDevices>, request: Request) -> Response {

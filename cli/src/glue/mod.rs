@@ -12,6 +12,7 @@ mod devices;
 mod http_devices;
 mod intake;
 mod keep_small;
+mod listeners;
 mod lookup;
 mod mirror;
 mod parts;
@@ -34,6 +35,7 @@ pub(crate) use devices::{ForeignDevices, Keeper, ParserDevices};
 pub(crate) use http_devices::serve_devices;
 pub(crate) use intake::{NodeAck, NodeIntake};
 pub(crate) use keep_small::keep_small;
+pub(crate) use listeners::{of_devices, of_node, over_http, over_mqtt};
 pub(crate) use mirror::Mirror;
 pub(crate) use parts::{
     DOOR_ADDRESSES, DRAIN, bind_metrics, database, door_config, evaluate_rules, follow_named,

@@ -292,7 +292,13 @@ pub(crate) async fn serve_api(
     print_setup(stores.users.as_ref(), &clock, settings.api.first_is_admin).await?;
     let to = settings.api.public_url.as_ref().map(|url| url.authority().to_owned());
     let tls = settings.tls.as_ref();
-    let tls = tls.map(|files| http_tls(tasks, files, to.clone(), reload)).transpose()?;
+    let tls = tls.map(|files| {
+        http_tls(tasks, files, http::to_https(to.clone()), reload, "certificate of the API")
+            .context(
+                "the REST API cannot be served by HTTPS; see --http-tls-cert and --http-tls-key",
+            )
+    });
+    let tls = tls.transpose()?;
     let config = ApiConfig { tls, live_ttl, tracer, ..settings.api.clone() };
     let state = ApiState::new(stores, &secrets, clock, config)?;
     state.register(registry);
@@ -319,19 +325,19 @@ pub(crate) struct ServedApi {
     pub(crate) ready: Ready,
 }
 
-/// HTTPS with a certificate that is kept current.
-fn http_tls(
+/// HTTPS with a certificate that is kept current; `instead` answers those who come without TLS,
+/// and `task` names what keeps it current.
+pub(crate) fn http_tls(
     tasks: &Tasks,
     (cert, key): &(PathBuf, PathBuf),
-    to: Option<String>,
+    instead: axum::Router,
     reload: &Reload,
+    task: &'static str,
 ) -> anyhow::Result<http::Tls> {
-    let certificates = Certificates::read(cert, key).context(
-        "the REST API cannot be served by HTTPS; see --http-tls-cert and --http-tls-key",
-    )?;
-    let tls = http::Tls::new(&certificates, http::to_https(to))?;
+    let certificates = Certificates::read(cert, key)?;
+    let tls = http::Tls::new(&certificates, instead)?;
     let (asked, stop) = (reload.asked(), tasks.stop().all);
-    tasks.spawn_rest("certificate of the API", async move {
+    tasks.spawn_rest(task, async move {
         certificates.follow(asked, stop).await;
         Ok(())
     });
@@ -425,7 +431,12 @@ pub(crate) fn follow_named(
 
 /// The same with listeners for devices of other protocols.
 pub(crate) fn with_devices(door: DoorConfig, devices: &config::Devices) -> DoorConfig {
-    DoorConfig { device_tcp: devices.tcp.clone(), device_udp: devices.udp.clone(), ..door }
+    DoorConfig {
+        device_tcp: devices.tcp.clone(),
+        device_udp: devices.udp.clone(),
+        device_tls: devices.tls.clone().filter(|_| devices.tcp.iter().any(|at| at.tls)),
+        ..door
+    }
 }
 
 /// The parser's own form of its settings; `known` is who is known, where that matters.

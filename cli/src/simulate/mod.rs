@@ -13,8 +13,9 @@ mod journal;
 mod pace;
 mod report;
 mod session;
+mod speech;
 mod tally;
-mod teltonika;
+mod tracker;
 mod world;
 
 use std::path::PathBuf;
@@ -35,8 +36,10 @@ use self::device::{Device, Schedule};
 use self::fault::Fault;
 use self::journal::Journal;
 use self::pace::Pace;
+pub(crate) use self::speech::SimulatedProtocol;
+use self::speech::Speech;
 use self::tally::Tally;
-use self::teltonika::Tracker;
+use self::tracker::Tracker;
 use self::world::World;
 use crate::args::{LinkArgs, Switch as _};
 use crate::config::{link, value};
@@ -52,6 +55,8 @@ Examples:
       As a measurement: 20 000 frames a second over four connections.
   nemeses simulate --protocol teltonika --devices 100
       Trackers of another protocol, for a node with --tcp-listen teltonika=127.0.0.1:5027.
+  nemeses simulate --protocol osmand --tcp-server 127.0.0.1:5055
+      Phones, for a node with --http-devices-listen 127.0.0.1:5055.
   nemeses simulate --devices 3 --fault jitter,zero-island,clock-ahead --start 2026-06-01T00:00:00Z --rate 500
       Trackers with one fault each, on past days, to see what the reports do with them.";
 
@@ -61,8 +66,9 @@ Examples:
 pub(crate) struct SimulateArgs {
     #[command(flatten)]
     pub(crate) link: LinkArgs,
-    /// What the trackers speak. sft9001 over MQTT; teltonika over TCP to --tcp-server, where
-    /// each tracker has a connection of its own and the IMEI 35 with its number in 13 digits
+    /// What the trackers speak. sft9001 over MQTT; teltonika, gt06, queclink and osmand (which is
+    /// HTTP) over TCP to --tcp-server, where each tracker has a connection of its own and the
+    /// IMEI 35 with its number in 13 digits
     #[arg(
         long,
         env = "NEMESES_SIMULATE_PROTOCOL",
@@ -272,15 +278,6 @@ pub(crate) struct SimulateArgs {
     pub(crate) json: bool,
 }
 
-/// What simulated trackers speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum SimulatedProtocol {
-    /// SFT9001 over MQTT.
-    Sft9001,
-    /// Codec 8 extended over TCP.
-    Teltonika,
-}
-
 /// Connections when each tracker has its own.
 const MOST_OWN_CONNECTIONS: u32 = 10_000;
 
@@ -293,16 +290,13 @@ const MOST_OWN_CONNECTIONS: u32 = 10_000;
 pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
     let plan = Arc::new(plan(&args)?);
     let mut connections = JoinSet::new();
-    match args.protocol {
-        SimulatedProtocol::Sft9001 => {
-            for connection in connections_of(&args, &plan)? {
-                connections.spawn(connection.run());
-            }
+    if let Some(speech) = args.protocol.speech() {
+        for tracker in trackers_of(&args, speech, &plan)? {
+            connections.spawn(tracker.run());
         }
-        SimulatedProtocol::Teltonika => {
-            for tracker in trackers_of(&args, &plan)? {
-                connections.spawn(tracker.run());
-            }
+    } else {
+        for connection in connections_of(&args, &plan)? {
+            connections.spawn(connection.run());
         }
     }
     let report =
@@ -332,7 +326,7 @@ pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<()> {
         print(&counts.as_text(took))?;
     }
     match counts.failure(plan.qos != Qos::AtMostOnce) {
-        Some(why) if args.protocol == SimulatedProtocol::Teltonika => {
+        Some(why) if args.protocol.speech().is_some() => {
             anyhow::bail!("{}: {why}", args.tcp_server)
         }
         Some(why) => anyhow::bail!("{}: {why}", plan.broker.url()),
@@ -463,17 +457,21 @@ fn connections_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<C
 }
 
 /// Trackers with a TCP connection each.
-fn trackers_of(args: &SimulateArgs, plan: &Arc<Plan>) -> anyhow::Result<Vec<Tracker>> {
+fn trackers_of(
+    args: &SimulateArgs,
+    speech: Speech,
+    plan: &Arc<Plan>,
+) -> anyhow::Result<Vec<Tracker>> {
     anyhow::ensure!(
         args.devices <= MOST_OWN_CONNECTIONS,
-        "{} trackers of teltonika have a connection each, {MOST_OWN_CONNECTIONS} at most; choose fewer with --devices",
+        "{} trackers have a connection each, {MOST_OWN_CONNECTIONS} at most; choose fewer with --devices",
         args.devices
     );
-    let server = teltonika::server(&args.tcp_server)?;
+    let server = tracker::server(&args.tcp_server)?;
     let tracker = |index| {
         let id = DeviceId::new(args.first_device.number() + index);
         let device = Device::new(args.seed, id, fault_of(args, index));
-        Tracker { plan: Arc::clone(plan), server, index, device }
+        Tracker { plan: Arc::clone(plan), server, speech, index, device }
     };
     Ok((0..args.devices).map(tracker).collect())
 }

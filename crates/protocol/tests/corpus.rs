@@ -42,3 +42,8 @@ fn decoder() {
 fn db_decoder() {
     replay("db_decoder.hex", checks::db_decoder);
 }
+
+#[test]
+fn devices() {
+    replay("devices.hex", checks::devices);
+}

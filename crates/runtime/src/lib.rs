@@ -31,7 +31,7 @@ pub use reload::{Reload, ReloadAsked};
 pub use secret::Secret;
 pub use summary::{Counts, Summary};
 pub use tasks::{Stop, Tasks};
-pub use worker::{Figure, Worker, host_name};
+pub use worker::{Figure, Listener, Worker, host_name};
 
 /// The metrics library, so that all stations use the same one.
 pub use prometheus_client as metrics;

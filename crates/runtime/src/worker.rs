@@ -30,6 +30,52 @@ pub struct Worker {
     pub seen_at_ms: u64,
     /// How it does: a fixed set of names a role.
     pub figures: BTreeMap<String, f64>,
+    /// Where devices reach it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<Listener>,
+}
+
+/// Where devices of a protocol reach a process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listener {
+    /// `sft9001`, `teltonika`, `owntracks` and so on, or the name of a mapping.
+    pub protocol: String,
+    /// `mqtt`, `mqtts`, `ws`, `tcp`, `tls`, `udp`, `http` or `https`.
+    pub transport: String,
+    /// Address and port as the process listens on them; of an MQTT broker, where the process
+    /// reaches it.
+    pub address: String,
+    /// The MQTT topics or the HTTP path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Messages received by this protocol and means of transport since the start, where they
+    /// are counted apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<f64>,
+    /// What counts them: a metric and a label as in [`Figure`].
+    #[serde(skip)]
+    pub counter: Option<(&'static str, String)>,
+}
+
+impl Listener {
+    /// One that counts nothing of its own.
+    pub fn new(protocol: &str, transport: &str, address: impl Into<String>) -> Self {
+        Self {
+            protocol: protocol.to_owned(),
+            transport: transport.to_owned(),
+            address: address.into(),
+            path: None,
+            received: None,
+            counter: None,
+        }
+    }
+
+    fn counted(&self, samples: &str) -> Self {
+        let counter = self.counter.as_ref();
+        // A label is there from the first message on.
+        let received = counter.map(|(metric, label)| sum(samples, metric, label).unwrap_or(0.0));
+        Self { received, ..self.clone() }
+    }
 }
 
 /// A figure and where it comes from.
@@ -56,31 +102,33 @@ impl Worker {
             started_at_ms: now_ms,
             seen_at_ms: now_ms,
             figures: BTreeMap::new(),
+            listeners: Vec::new(),
         }
     }
 
     /// The same at another moment, with the figures of its metrics.
     #[must_use]
     pub fn at(&self, now_ms: u64, registry: &Registry, wanted: &[Figure]) -> Self {
-        let figures = figures(registry, wanted);
-        Self { seen_at_ms: now_ms, figures, ..self.clone() }
+        let mut samples = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut samples, registry);
+        let found = |figure: &Figure| sum(&samples, figure.metric, figure.label);
+        let figures =
+            wanted.iter().filter_map(|figure| Some((figure.name.to_owned(), found(figure)?)));
+        Self {
+            seen_at_ms: now_ms,
+            figures: figures.collect(),
+            listeners: self.listeners.iter().map(|listener| listener.counted(&samples)).collect(),
+            ..self.clone()
+        }
     }
 }
 
-/// The wanted figures that the registry has.
-fn figures(registry: &Registry, wanted: &[Figure]) -> BTreeMap<String, f64> {
-    let mut text = String::new();
-    // Writing to a String does not fail.
-    let _ = encode(&mut text, registry);
-    let mut found = BTreeMap::new();
-    for (metric, labels, value) in text.lines().filter_map(sample) {
-        for figure in wanted.iter().filter(|figure| figure.metric == metric) {
-            if labels.contains(figure.label) {
-                *found.entry(figure.name.to_owned()).or_default() += value;
-            }
-        }
-    }
-    found
+/// The sum of a metric's samples that have a label; `None` when there are none.
+fn sum(samples: &str, metric: &str, label: &str) -> Option<f64> {
+    let samples = samples.lines().filter_map(sample);
+    let of_it = samples.filter(|(name, labels, _)| *name == metric && labels.contains(label));
+    of_it.map(|(.., value)| value).reduce(|sum, value| sum + value)
 }
 
 /// Name, labels and value of a line such as `a_total{b="c"} 3`.
@@ -130,12 +178,23 @@ mod tests {
             Figure { name: "waiting", metric: "waiting", label: "" },
             Figure { name: "absent", metric: "absent", label: "" },
         ];
-        let first = Worker::here("node", "node", "0.1.0", 1000);
+        let mut first = Worker::here("node", "node", "0.1.0", 1000);
+        let counter = Some(("records_total", "outcome=\"duplicate\"".to_owned()));
+        first.listeners = vec![
+            Listener { counter, ..Listener::new("gt06", "tcp", "127.0.0.1:5023") },
+            Listener::new("owntracks", "mqtt", "127.0.0.1:1883"),
+        ];
         let later = first.at(6000, &registry, &wanted);
         assert_eq!((later.started_at_ms, later.seen_at_ms), (1000, 6000));
         let figures: Vec<_> =
             later.figures.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         assert_eq!(figures, [("stored", 5.0), ("taken", 7.0), ("waiting", 3.0)]);
+        let received: Vec<_> = later.listeners.iter().map(|listener| listener.received).collect();
+        assert_eq!(received, [Some(2.0), None]);
+        let read: Worker = serde_json::from_str(&serde_json::to_string(&later).unwrap()).unwrap();
+        assert_eq!(read.listeners[1], later.listeners[1]);
+        let older = r#"{"name":"a","role":"api","version":"1","host":"h","pid":1,"started_at_ms":1,"seen_at_ms":1,"figures":{}}"#;
+        assert!(serde_json::from_str::<Worker>(older).unwrap().listeners.is_empty());
     }
 
     #[test]

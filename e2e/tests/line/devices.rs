@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use nemeses_e2e::{Line, Port, SOON, Shape, User, expect_log, wait_for};
+use nemeses_e2e::{Certificate, Line, Port, SOON, Shape, User, expect_log, wait_for};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 /// The examples of a page in this language, and what is answered to them.
@@ -156,6 +156,60 @@ async fn one_connection_a_device() {
     rubbish.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let closed = tokio::time::timeout(Duration::from_secs(5), rubbish.read_u8()).await.unwrap();
     assert!(closed.is_err(), "what is no frame ends a connection");
+    wait_for(SOON, "the books balance", async || line.audit().await).await.unwrap();
+}
+
+async fn asks(server: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str) -> String {
+    server.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that closes without a farewell of TLS has answered all the same.
+    let _ = tokio::time::timeout(SOON, server.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// By TLS a tracker and a phone are answered as they are without, and who speaks plainly is not.
+#[tokio::test]
+async fn by_tls() {
+    expect_log(&["clients were not let in"]);
+    let ports = [(); 2].map(|()| Port::free().unwrap());
+    let [tcp, http] = ports.each_ref().map(Port::address);
+    let certificate = Certificate::new().unwrap();
+    let key = certificate.cert().replace("cert.pem", "key.pem");
+    let (listen, phones) = (format!("teltonika+tls={tcp}"), http.to_string());
+    let args = ["--tcp-listen", &listen, "--http-devices-listen", &phones];
+    let tls = ["--device-tls-cert", &certificate.cert(), "--device-tls-key", &key];
+    let line = Line::start(Shape::Embedded, &[args, tls].concat()).await.unwrap();
+    let user = line.user().await.unwrap();
+
+    let (sent, expected) = examples("teltonika.md", "tcp").remove(0);
+    let mut device = certificate.connect(tcp, &[]).await.unwrap();
+    device.write_all(&sent).await.unwrap();
+    let mut answer = vec![0; expected.len()];
+    tokio::time::timeout(SOON, device.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(answer, expected);
+    let mut plain = TcpStream::connect(tcp).await.unwrap();
+    plain.write_all(&sent).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(SOON, plain.read_to_end(&mut answer)).await.unwrap();
+    assert_ne!(answer.first(), Some(&1), "no login is accepted without TLS");
+
+    let request = "GET /?id=123456&timestamp=1504763810&lat=40.7&lon=-74.0 HTTP/1.1\r\n\
+                   host: localhost\r\nconnection: close\r\n\r\n";
+    let mut phone = certificate.connect(http, &[b"http/1.1"]).await.unwrap();
+    assert!(asks(&mut phone, request).await.starts_with("HTTP/1.1 200"));
+    let plain = asks(&mut TcpStream::connect(http).await.unwrap(), request).await;
+    assert!(plain.starts_with("HTTP/1.1 400") && plain.contains("https://"), "{plain}");
+
+    let shown = get(&user, "listeners").await.unwrap();
+    let shown: Vec<(&str, &str)> = shown["listeners"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|it| Some((it["protocol"].as_str()?, it["transport"].as_str()?)))
+        .collect();
+    for listener in [("sft9001", "mqtt"), ("teltonika", "tls"), ("osmand", "https")] {
+        assert!(shown.contains(&listener), "{listener:?} among {shown:?}");
+    }
     wait_for(SOON, "the books balance", async || line.audit().await).await.unwrap();
 }
 

@@ -31,6 +31,7 @@ mod readings;
 mod refused;
 mod scale;
 mod silent;
+mod simulated_kills;
 mod strangers;
 mod traced;
 mod unknown;

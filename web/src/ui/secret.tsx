@@ -19,17 +19,7 @@ export function Secret({ shown, close }: { shown: Shown; close?: () => void }): 
       <p>
         <strong>{shown.title}</strong>
       </p>
-      <dl>
-        {shown.lines.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>
-              <code>{value}</code>
-              <Copy text={value} name={name} />
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <Lines lines={shown.lines} />
       <p class="secret-hint">{shown.hint ?? t("admin.secret.hint")}</p>
       {close && (
         <button type="button" class="button small" onClick={close}>
@@ -37,6 +27,23 @@ export function Secret({ shown, close }: { shown: Shown; close?: () => void }): 
         </button>
       )}
     </div>
+  );
+}
+
+/** Names and values that can be copied. */
+export function Lines({ lines }: { lines: [name: string, value: string][] }): JSX.Element {
+  return (
+    <dl class="lines">
+      {lines.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>
+            <code>{value}</code>
+            <Copy text={value} name={name} />
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

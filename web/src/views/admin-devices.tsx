@@ -7,15 +7,19 @@ import { change } from "../api/client";
 import type { DeviceLogin } from "../api/types";
 import { NO_FILTER, shown, type Unit } from "../state/fleet";
 import { useLive } from "../state/live";
-import { DEVICE_ID, deviceId, segment } from "../state/route";
+import { segment } from "../state/route";
+import { identityOf, PROTOCOLS } from "../state/setup";
 import * as format from "../text/format";
 import { t } from "../text/language";
 import { Empty, Failure, StatusDot, useAttempt } from "../ui/basics";
 import { Secret, type Shown } from "../ui/secret";
 import { Table } from "../ui/table";
 import { DeviceForm } from "./admin-device-form";
+import { DeviceSetup } from "./device-setup";
 
 const MOST_SHOWN = 200;
+/** Protocols whose devices sign in. */
+const MQTT = new Set(["sft9001", "owntracks", "telemetry"]);
 
 export function DevicesAdmin(): JSX.Element {
   const source = useLive();
@@ -24,6 +28,8 @@ export function DevicesAdmin(): JSX.Element {
   const [failed, attempt] = useAttempt();
   const [edited, setEdited] = useState<string | null>(null);
   const [drawn, setDrawn] = useState<Shown | null>(null);
+  const [protocol, setProtocol] = useState(PROTOCOLS[0]!);
+  const [id, setId] = useState("");
   const units = source ? shown(source.fleet, { ...NO_FILTER, text }, "name") : [];
 
   const put = (id: string, name: string, vehicle: string) =>
@@ -40,7 +46,6 @@ export function DevicesAdmin(): JSX.Element {
       lines: [
         [t("admin.mqtt.user"), login.username],
         [t("admin.mqtt.password"), login.secret],
-        [t("admin.mqtt.topic"), `/messenger/${login.username}`],
       ],
       hint: `${t("admin.secret.hint")}${login.replaced ? ` ${t("admin.secret.replaced")}` : ""}`,
     });
@@ -49,10 +54,13 @@ export function DevicesAdmin(): JSX.Element {
     event.preventDefault();
     const data = new FormData(form.current!);
     const field = (name: string): string => String(data.get(name) ?? "").trim();
-    const id = deviceId(field("id")) ?? field("id");
-    if (!(await put(id, field("name"), field("vehicle")))) return;
+    const identity = identityOf(protocol, field("id")) ?? field("id");
+    setDrawn(null);
+    if (!(await put(identity, field("name"), field("vehicle")))) return;
     form.current?.reset();
-    await draw(id);
+    setId(identity);
+    // Others know no secret.
+    if (MQTT.has(protocol.name)) await draw(identity);
   };
 
   return (
@@ -61,8 +69,37 @@ export function DevicesAdmin(): JSX.Element {
         <h2>{t("admin.device.add")}</h2>
         <form class="form-row" ref={form} onSubmit={(event) => void add(event)}>
           <label class="field">
+            <span>{t("setup.protocol")}</span>
+            <select
+              value={protocol.name}
+              onChange={(event) => {
+                const { value } = event.currentTarget;
+                setProtocol(PROTOCOLS.find(({ name }) => name === value) ?? PROTOCOLS[0]!);
+                setDrawn(null);
+              }}
+            >
+              {PROTOCOLS.map(({ name, label }) => (
+                <option key={name} value={name}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="field">
             <span>{t("admin.device.id")}</span>
-            <input name="id" class="mono" required pattern={DEVICE_ID} title={t("admin.device.id.hint")} />
+            <input
+              name="id"
+              class="mono"
+              required
+              placeholder={protocol.example}
+              title={t("admin.device.id.hint")}
+              onInput={(event) => {
+                const { currentTarget: input } = event;
+                const identity = identityOf(protocol, input.value.trim());
+                input.setCustomValidity(identity ? "" : t("admin.device.id.hint"));
+                setId(identity ?? "");
+              }}
+            />
           </label>
           <label class="field grow">
             <span>{t("admin.name")}</span>
@@ -76,8 +113,9 @@ export function DevicesAdmin(): JSX.Element {
             {t("admin.add")}
           </button>
         </form>
-        <p class="card-hint">{t("admin.device.hint")}</p>
+        {MQTT.has(protocol.name) && <p class="card-hint">{t("admin.device.hint")}</p>}
         {failed && <Failure text={failed} />}
+        <DeviceSetup protocol={protocol} device={id || null} />
         {drawn && <Secret shown={drawn} close={() => setDrawn(null)} />}
       </section>
       <input

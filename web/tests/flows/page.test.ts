@@ -177,6 +177,17 @@ describe("the page", () => {
     await shown.waitFor({ state: "detached" });
   });
 
+  it("says what to enter in a device of each protocol", async () => {
+    const setup = page.locator(".setup");
+    await page.getByLabel("Device id", { exact: true }).fill("0a3f75");
+    await setup.getByText("/messenger/0A3F75", { exact: true }).waitFor();
+    await setup.getByText(/^mqtt:\/\/127\.0\.0\.1:\d+$/).waitFor();
+    await page.getByLabel("Protocol", { exact: true }).selectOption("Queclink");
+    await setup.getByText("--tcp-listen queclink=ADDRESS:PORT").waitFor();
+    await page.getByLabel("Protocol", { exact: true }).selectOption("SFT9001");
+    expect(await findings(page)).toEqual([]);
+  });
+
   it("keeps what is said of a device", async () => {
     const edit = page.getByRole("button", { name: "Edit 0A3F75" });
     await edit.click();

@@ -13,6 +13,7 @@ pub(crate) mod fleet;
 pub(crate) mod geofences;
 pub(crate) mod groups;
 pub(crate) mod handed_out;
+pub(crate) mod listeners;
 pub(crate) mod location;
 pub(crate) mod locations;
 pub(crate) mod lookup;

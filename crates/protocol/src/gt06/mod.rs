@@ -216,6 +216,16 @@ impl Gt06Frame<'_> {
     }
 }
 
+impl Gt06 {
+    /// A short packet with its length, number and check sum, as devices and servers write it.
+    /// `content` has at most 250 bytes.
+    pub fn packet(kind: u8, content: &[u8], serial: u16) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_frame(kind, content, serial, &mut out);
+        out
+    }
+}
+
 /// A short frame; what it holds fits.
 fn write_frame(kind: u8, content: &[u8], serial: u16, out: &mut Vec<u8>) {
     let length = u8::try_from(content.len() + SHORTEST).unwrap_or(u8::MAX);

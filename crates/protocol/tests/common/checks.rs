@@ -2,10 +2,17 @@
 //! test that replays their corpora.
 #![allow(dead_code, reason = "each fuzz target uses one of them")]
 
+#[path = "outcome.rs"]
+mod outcome;
+
 use nemeses_protocol::{
-    BatchMessage, Frame, Item, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Record, encode_location,
-    encode_ping, frames, normalise,
+    BatchMessage, Cayenne, Frame, Gt06, Item, MAX_BATCH_BYTES, MAX_BATCH_ROWS, OsmAnd, OwnTracks,
+    Protocol, Queclink, Record, Teltonika, encode_location, encode_ping, frames, normalise,
 };
+use outcome::{Stream, message, stream};
+
+/// The most that waits for the end of a frame: one of Teltonika's is the longest.
+const MAX_HELD: usize = 70_000;
 
 /// The frame decoder and the reader of hex text.
 pub(crate) fn decoder(payload: &[u8]) {
@@ -43,6 +50,31 @@ fn written(frame: &Frame<'_>) -> Vec<u8> {
         Frame::Ping { device, payload } => encode_ping(*device, payload, &mut bytes),
     }
     bytes
+}
+
+/// The decoders of devices' own protocols: the first byte chooses one, the second where a
+/// connection splits the rest.
+pub(crate) fn devices(bytes: &[u8]) {
+    let [protocol, cut, bytes @ ..] = bytes else { return };
+    let cut = usize::from(*cut);
+    match protocol % 6 {
+        0 => connection::<Teltonika>(cut, bytes),
+        1 => connection::<Gt06>(cut, bytes),
+        2 => connection::<Queclink>(cut, bytes),
+        3 => drop(message::<OsmAnd>("http", bytes)),
+        4 => drop(message::<OwnTracks>("owntracks/jane/phone", bytes)),
+        _ => drop(message::<Cayenne>("sensors/id:1", bytes)),
+    }
+}
+
+/// Split or whole, the same is made of it, every byte is covered, and little waits for more.
+fn connection<P: Protocol>(cut: usize, bytes: &[u8]) {
+    let (front, rest) = bytes.split_at(cut.min(bytes.len()));
+    assert_eq!(stream::<P>([front, rest]), stream::<P>([bytes]));
+    let _covered = message::<P>("a/imei:356307042441013/data", bytes);
+    let mut stream = Stream::<P>::default();
+    stream.receives(bytes);
+    assert!(stream.held() <= MAX_HELD, "what waits for its end is bounded");
 }
 
 /// The decoder of `/DB` messages.

@@ -75,6 +75,19 @@ impl Mappings {
         filters
     }
 
+    /// The mappings that are read over MQTT with the filters of their topics, in the order in
+    /// which they are looked at.
+    pub fn topics(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (filter, mapping) in &self.by_topic {
+            match all.iter_mut().find(|(name, _)| *name == mapping.name()) {
+                Some((_, filters)) => filters.push(filter),
+                None => all.push((mapping.name(), vec![filter])),
+            }
+        }
+        all
+    }
+
     /// The mapping of a topic.
     pub fn of_topic(&self, topic: &str) -> Option<&Mapping> {
         let found = self.by_topic.iter().find(|(filter, _)| topic_matches(filter, topic));

@@ -1,5 +1,5 @@
-//! A tracker that speaks Teltonika's codec 8 extended over TCP: it says its IMEI, sends a packet
-//! with one record, and deletes the record when its number is acknowledged.
+//! A tracker that speaks a protocol of its own over TCP: it says who it is, sends one record, and
+//! deletes it when it is acknowledged.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,17 +7,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use nemeses_protocol::{DeviceId, Item, Protocol as _, Teltonika, frames};
+use nemeses_protocol::{Frame, Item, frames};
 use nemeses_runtime::Backoff;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::connection::Plan;
 use super::device::{Device, Kind, Message};
+use super::speech::{Answer, Speech};
 use super::tally::add;
 
 /// A device that hears nothing for so long connects anew.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Bytes of the head of a response.
+const LONGEST_HEAD: usize = 4096;
 /// How long the last acknowledgement is waited for.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
@@ -25,14 +28,10 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Tracker {
     pub(super) plan: Arc<Plan>,
     pub(super) server: SocketAddr,
+    pub(super) speech: Speech,
     /// Its place in the schedule.
     pub(super) index: u32,
     pub(super) device: Device,
-}
-
-/// The IMEI of a simulated tracker: 35, and the device's number with 13 digits.
-pub(super) fn imei(device: DeviceId) -> String {
-    format!("35{:013}", device.number())
 }
 
 impl Tracker {
@@ -80,16 +79,11 @@ impl Tracker {
         let mut packets = Vec::new();
         for message in messages.iter().filter(|message| message.kind == Kind::Locations) {
             for item in frames(&message.bytes) {
-                let Item::Frame { frame: nemeses_protocol::Frame::Location(position), .. } = item
-                else {
-                    continue;
-                };
-                let mut bytes = Vec::new();
-                Teltonika::write(&position, &mut bytes);
+                let Item::Frame { frame: Frame::Location(position), .. } = item else { continue };
                 packets.push(Message {
                     device: self.device.id,
                     kind: Kind::Locations,
-                    bytes,
+                    bytes: self.speech.record(&position),
                     frames: 1,
                 });
             }
@@ -165,21 +159,43 @@ impl Tracker {
         }
         let stream = connection.as_mut().context("no connection")?;
         stream.write_all(&message.bytes).await?;
-        let count = tokio::time::timeout(LONGEST_WAIT, stream.read_u32()).await??;
-        anyhow::ensure!(count == 1, "{count} records were acknowledged and one was sent");
-        Ok(())
+        tokio::time::timeout(LONGEST_WAIT, acknowledged(stream, self.speech.answer())).await?
     }
 
     async fn connect(&self) -> anyhow::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.server).await?;
         stream.set_nodelay(true)?;
-        let imei = imei(self.device.id);
-        stream.write_u16(u16::try_from(imei.len())?).await?;
-        stream.write_all(imei.as_bytes()).await?;
-        let answer = tokio::time::timeout(LONGEST_WAIT, stream.read_u8()).await??;
-        anyhow::ensure!(answer == 1, "the server refuses {imei}");
+        if let Some((hello, welcome)) = self.speech.hello(self.device.id) {
+            stream.write_all(&hello).await?;
+            let answer = Answer::Bytes(welcome);
+            let welcomed = tokio::time::timeout(LONGEST_WAIT, acknowledged(&mut stream, answer));
+            welcomed.await?.with_context(|| {
+                format!("the server refuses {}", super::speech::imei(self.device.id))
+            })?;
+        }
         Ok(stream)
     }
+}
+
+/// Reads an answer; an error when it is another one.
+async fn acknowledged(stream: &mut TcpStream, answer: Answer) -> anyhow::Result<()> {
+    match answer {
+        Answer::Bytes(expected) => {
+            let mut bytes = vec![0; expected.len()];
+            stream.read_exact(&mut bytes).await?;
+            anyhow::ensure!(bytes == expected, "the answer is {}", hex::encode(bytes));
+        }
+        Answer::Http => {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                anyhow::ensure!(head.len() < LONGEST_HEAD, "the answer has no end");
+                head.push(stream.read_u8().await?);
+            }
+            let status = head.get(9..12).unwrap_or_default();
+            anyhow::ensure!(status == b"200", "the answer is {}", String::from_utf8_lossy(&head));
+        }
+    }
+    Ok(())
 }
 
 /// Where trackers of this protocol connect.
