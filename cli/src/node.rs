@@ -20,8 +20,8 @@ use crate::glue::{
     LoginAuthenticator, Mirror, NodeAck, NodeCommands, NodeIntake, Posting, Submit, announce,
     bind_metrics, database, describe, door_config, evaluate_rules, follow_named, keep_rebuilt,
     keep_small, keep_sums, listen, live, live_writer, lock_data_dir, make_data_dir, name_at,
-    of_node, policy, publish_alerts, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices,
-    trace, watch_books, with_devices,
+    of_node, policy, publish_alerts, run_lanes, serve_api, serve_devices, serve_metrics,
+    show_new_devices, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, show_policy};
 

@@ -27,8 +27,8 @@ use crate::glue::{
     ForeignDevices, Keeper, LoginAuthenticator, ParserDevices, Pipeline, PostAck, Posting,
     RelayCommands, announce, bind_metrics, database, describe, door_config, evaluate_rules,
     follow_named, keep_rebuilt, keep_small, keep_sums, live, live_writer, make_data_dir, name_at,
-    of_devices, over_http, over_mqtt, policy, run_lanes, serve_api, serve_devices, serve_metrics, show_new_devices, trace,
-    watch_books, with_devices,
+    of_devices, over_http, over_mqtt, policy, run_lanes, serve_api, serve_devices, serve_metrics,
+    show_new_devices, trace, watch_books, with_devices,
 };
 use crate::unknown::{Watch, follow, show_policy};
 

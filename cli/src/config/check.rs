@@ -18,8 +18,8 @@ use super::url::without_password;
 use super::value::AdminListen;
 use super::wrong::Wrong;
 use super::{
-    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, Periods,
-    RedisUrl, traces,
+    Api, Broker, Database, DatabaseUrl, Exporter, Http, JwtSecret, Node, Parser, Periods, RedisUrl,
+    traces,
 };
 use crate::args;
 
