@@ -60,6 +60,34 @@ export function StatusBadge({ status }: { status: Status }): JSX.Element {
   );
 }
 
+/** Turns the pages of a list; `pages` are the cursors that led to the one shown. Nothing where there is one page. */
+export function Pager({
+  pages,
+  next,
+  turn,
+}: {
+  pages: string[];
+  next: string | null;
+  turn: (pages: string[]) => void;
+}): JSX.Element | null {
+  if (next === null && pages.length === 0) return null;
+  return (
+    <div class="pager">
+      <button type="button" class="button small" disabled={pages.length === 0} onClick={() => turn(pages.slice(0, -1))}>
+        {t("common.newer")}
+      </button>
+      <button
+        type="button"
+        class="button small"
+        disabled={next === null}
+        onClick={() => next !== null && turn([...pages, next])}
+      >
+        {t("common.older")}
+      </button>
+    </div>
+  );
+}
+
 export function Empty({
   title,
   hint,

@@ -17,7 +17,7 @@ import { useCell } from "../state/cell";
 import { formatRoute, segment } from "../state/route";
 import * as format from "../text/format";
 import { isKey, t } from "../text/language";
-import { Ago, Empty, Failure, Pending, Time, useAttempt, useLoad } from "../ui/basics";
+import { Ago, Empty, Failure, Pager, Pending, Time, useAttempt, useLoad } from "../ui/basics";
 import { useNames } from "../ui/chosen";
 import { Icon } from "../ui/icons";
 import { Table } from "../ui/table";
@@ -88,26 +88,7 @@ export function DeliveriesTab(): JSX.Element {
       <Pending loaded={loaded} again={again} />
       {all?.length === 0 && <Empty title={t("delivery.none")} hint={t("delivery.none.hint")} />}
       {all && all.length > 0 && <Deliveries all={all} repeat={(id) => void repeat(id)} />}
-      {(loaded.value?.next_cursor || pages.length > 0) && (
-        <div class="pager">
-          <button
-            type="button"
-            class="button small"
-            disabled={pages.length === 0}
-            onClick={() => setPages(pages.slice(0, -1))}
-          >
-            {t("common.newer")}
-          </button>
-          <button
-            type="button"
-            class="button small"
-            disabled={!loaded.value?.next_cursor}
-            onClick={() => loaded.value?.next_cursor && setPages([...pages, loaded.value.next_cursor])}
-          >
-            {t("common.older")}
-          </button>
-        </div>
-      )}
+      <Pager pages={pages} next={loaded.value?.next_cursor ?? null} turn={setPages} />
     </div>
   );
 }

@@ -9,7 +9,7 @@ import { segment } from "../state/route";
 import type { Key } from "../text/en";
 import * as format from "../text/format";
 import { isKey, t } from "../text/language";
-import { Failure, Pending, Time, Told, useAttempt, useLoad } from "../ui/basics";
+import { Failure, Pager, Pending, Time, Told, useAttempt, useLoad } from "../ui/basics";
 import { Icon } from "../ui/icons";
 import { Table } from "../ui/table";
 
@@ -62,26 +62,7 @@ export function LettersCard(): JSX.Element {
         </p>
       )}
       {letters && letters.length > 0 && <Letters letters={letters} busy={busy} retry={(one) => void retry(one)} />}
-      {(loaded.value?.next_cursor || pages.length > 0) && (
-        <div class="pager">
-          <button
-            type="button"
-            class="button small"
-            disabled={pages.length === 0}
-            onClick={() => setPages(pages.slice(0, -1))}
-          >
-            {t("common.newer")}
-          </button>
-          <button
-            type="button"
-            class="button small"
-            disabled={!loaded.value?.next_cursor}
-            onClick={() => loaded.value?.next_cursor && setPages([...pages, loaded.value.next_cursor])}
-          >
-            {t("common.older")}
-          </button>
-        </div>
-      )}
+      <Pager pages={pages} next={loaded.value?.next_cursor ?? null} turn={setPages} />
     </section>
   );
 }
